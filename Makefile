@@ -1,0 +1,38 @@
+# make demo | test | quick | lint. Each starts from nothing: it makes a virtual environment and
+# installs what it needs; a second call is quick. Another Python: make test PYTHON=python3.12
+PYTHON ?= python3
+VENV := $(if $(filter python3,$(notdir $(PYTHON))),.venv,.venv-$(notdir $(PYTHON)))
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+CONSTRAINTS := tools/constraints/python$(VERSION).txt
+PIP := $(VENV)/bin/python -m pip install --quiet --constraint $(CONSTRAINTS)
+# The originals of the parity tests run on torch's CPU build, which is pinned for Python 3.11 alone:
+# on 3.12 those tests are skipped with that reason.
+EXTRAS = $(if $(filter 3.11,$(VERSION)),test$(comma)aot$(comma)parity,test$(comma)aot)
+comma := ,
+UNMARKED := not (multiprocess or tpu_aot or real_data or browser or parity)
+
+.PHONY: demo test quick lint
+
+demo: $(VENV)/.installed
+	$(VENV)/bin/python -m vujax.main --config=configs/distill.py
+
+test: $(VENV)/.installed-test lint
+	$(VENV)/bin/python -m pytest
+
+quick: $(VENV)/.installed-test
+	$(VENV)/bin/python -m pytest -m "$(UNMARKED)"
+
+lint: $(VENV)/.installed-test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python setup.cfg pyproject.toml $(CONSTRAINTS)
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.installed-test: $(VENV)/bin/python setup.cfg pyproject.toml $(CONSTRAINTS)
+	$(PIP) --editable '.[$(EXTRAS)]'
+	touch $@

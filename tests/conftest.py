@@ -1,0 +1,55 @@
+"""Shared fixtures: 8 virtual CPU devices, meshes over 1 and 8 of them, the real data's folder."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+# Before the first import of jax anywhere: the device count is read once.
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+)
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax
+import pytest
+from absl import flags
+
+from vujax.mesh import make_mesh
+
+flags.FLAGS.mark_as_parsed()  # grain's worker processes read absl flags
+
+PARITY_PACKAGES = ("torch", "transformers", "sklearn")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    missing = [name for name in PARITY_PACKAGES if importlib.util.find_spec(name) is None]
+    no_libtpu = importlib.util.find_spec("libtpu") is None
+    for item in items:
+        if missing and item.get_closest_marker("parity"):
+            item.add_marker(pytest.mark.skip(reason=f"extra [parity] is missing: {missing}"))
+        if no_libtpu and item.get_closest_marker("tpu_aot"):
+            item.add_marker(pytest.mark.skip(reason="libtpu is missing: extra [aot]"))
+        if not _chromium() and item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.skip(reason="no chromium on this machine"))
+
+
+def _chromium() -> bool:
+    return any(Path(p, "chromium").exists() for p in os.environ.get("PATH", "").split(":"))
+
+
+@pytest.fixture(scope="session")
+def mesh1() -> jax.sharding.Mesh:
+    return make_mesh(jax.devices()[:1])
+
+
+@pytest.fixture(scope="session")
+def mesh8() -> jax.sharding.Mesh:
+    return make_mesh(jax.devices()[:8])
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    root = os.environ.get("VUJAX_DATA", "")
+    if not root or not Path(root).is_dir():
+        pytest.skip("VUJAX_DATA does not name the folder of the real data")
+    return Path(root)

@@ -1,0 +1,178 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from samples import encoded, pixels
+
+from vujax.data.images import Augment, eval_image, random_box, train_image
+from vujax.data.records import BadSample
+
+PLAIN = Augment(scale=(1.0, 1.0), ratio=(1.0, 1.0))
+
+
+def saved(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(seed))
+
+
+def test_evaluation_is_resize_then_centre_crop():
+    image = Image.fromarray(pixels(1, 50, 91))
+    expected = image.resize((58, 32), Image.Resampling.BICUBIC).crop((13, 0, 45, 32))
+    np.testing.assert_array_equal(eval_image(saved(image), size=32), np.asarray(expected))
+    np.testing.assert_array_equal(eval_image(pixels(1, 50, 91), size=32), np.asarray(expected))
+
+
+def test_evaluation_leaves_a_picture_of_the_right_size_alone():
+    for image in (pixels(1, 32, 32), saved(Image.fromarray(pixels(1, 32, 32)))):
+        np.testing.assert_array_equal(eval_image(image, size=32), pixels(1, 32, 32))
+
+
+@pytest.mark.parametrize("shape", [(1, 400), (400, 1), (2, 3), (33, 32)])
+def test_odd_shapes_come_out_square(shape):
+    data = saved(Image.fromarray(pixels(1, *shape)))
+    assert eval_image(data, size=32).shape == (32, 32, 3)
+    assert train_image(data, rng(), size=32, augment=Augment()).shape == (32, 32, 3)
+
+
+def half_clear() -> Image.Image:
+    """Left half transparent black, right half red."""
+    image = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    image.paste((255, 0, 0, 255), (4, 0, 8, 8))
+    return image
+
+
+@pytest.mark.parametrize("kind", ["RGBA", "palette", "LA"])
+def test_transparent_parts_become_white(kind):
+    image = half_clear().quantize(4) if kind == "palette" else half_clear().convert(kind)
+    found = eval_image(saved(image), size=8)
+    np.testing.assert_array_equal(found[0, 0], [255, 255, 255])
+    np.testing.assert_array_equal(found[0, 7], [76] * 3 if kind == "LA" else [255, 0, 0])
+
+
+@pytest.mark.parametrize("colour", [7, (1, 2, 3)])
+def test_a_transparent_colour_becomes_white(colour):
+    image = Image.new("L" if isinstance(colour, int) else "RGB", (8, 8), colour)
+    found = eval_image(saved(image, transparency=colour), size=8)
+    assert (found == 255).all()
+
+
+@pytest.mark.parametrize("kind", ["L", "1", "CMYK", "I;16"])
+def test_every_mode_becomes_rgb(kind):
+    grey = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
+    if kind == "I;16":
+        data = saved(Image.fromarray(grey.astype(np.uint16) << 8))
+    elif kind == "CMYK":
+        data = saved(Image.fromarray(grey).convert("CMYK"), "JPEG", quality=100)
+    else:
+        data = saved(Image.fromarray(grey).convert(kind))
+    found = eval_image(data, size=8)
+    assert found.shape == (8, 8, 3)
+    expected = np.repeat(grey[..., None], 3, -1)
+    if kind != "1":
+        assert np.abs(found.astype(int) - expected).max() <= (0 if kind != "CMYK" else 12)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation(orientation):
+    upright = Image.fromarray(pixels(3, 32, 64))
+    turn = {
+        1: None,
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }[orientation]
+    stored = upright if turn is None else upright.transpose(turn)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(stored, "JPEG", exif=exif, quality=98, subsampling=0)
+    expected = eval_image(np.asarray(upright), size=16).astype(int)
+    assert np.abs(eval_image(data, size=16) - expected).max() < 12
+    whole = train_image(np.asarray(upright), rng(), size=16, augment=PLAIN).astype(int)
+    assert np.abs(train_image(data, rng(), size=16, augment=PLAIN) - whole).max() < 40
+
+
+def test_training_decodes_reduced_and_looks_the_same():
+    image = Image.fromarray(pixels(2)).resize((768, 512), Image.Resampling.BICUBIC)
+    jpeg, png = saved(image, "JPEG", quality=95), saved(image)
+    for seed in range(5):
+        a = train_image(jpeg, rng(seed), size=64, augment=Augment(scale=(0.3, 1.0)))
+        b = train_image(png, rng(seed), size=64, augment=Augment(scale=(0.3, 1.0)))
+        assert np.abs(a.astype(int) - b).mean() < 3
+
+
+def test_the_generator_alone_decides():
+    data, augment = encoded(1, height=40, width=60), Augment(scale=(0.3, 1.0), flip=True)
+    same = [train_image(data, rng(5), size=16, augment=augment) for _ in range(2)]
+    np.testing.assert_array_equal(*same)
+    others = {train_image(data, rng(s), size=16, augment=augment).tobytes() for s in range(20)}
+    assert len(others) == 20
+
+
+def test_flip_mirrors_about_half():
+    data = saved(Image.fromarray(pixels(1, 16, 16)))
+    augment = Augment(scale=(1.0, 1.0), ratio=(1.0, 1.0), flip=True)
+    found = [train_image(data, rng(s), size=16, augment=augment) for s in range(60)]
+    plain = [np.array_equal(image, pixels(1, 16, 16)) for image in found]
+    flipped = [np.array_equal(image[:, ::-1], pixels(1, 16, 16)) for image in found]
+    assert all(a != b for a, b in zip(plain, flipped, strict=True))
+    assert 15 < sum(flipped) < 45
+
+
+def test_random_boxes_keep_their_bounds():
+    augment, generator = Augment(scale=(0.2, 0.8), ratio=(0.5, 2.0)), rng()
+    areas, lefts = [], []
+    for _ in range(500):
+        left, upper, right, lower = random_box(100, 80, generator, augment)
+        assert 0 <= left < right <= 100
+        assert 0 <= upper < lower <= 80
+        assert 0.47 < (right - left) / (lower - upper) < 2.1
+        areas.append((right - left) * (lower - upper) / 8000)
+        lefts.append(left)
+    assert 0.19 < min(areas) < 0.25
+    assert 0.7 < max(areas) < 0.82
+    assert len(set(lefts)) > 30
+
+
+def test_a_picture_too_narrow_for_the_ratio_gives_its_centre():
+    augment = Augment(scale=(1.0, 1.0), ratio=(1.0, 1.0))
+    assert random_box(100, 20, rng(), augment) == (40.0, 0.0, 60.0, 20.0)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"not a picture",
+        encoded(1)[:200],
+        encoded(1, "PNG")[:120],
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n",
+    ],
+)
+def test_damaged_files_are_bad_samples(data):
+    with pytest.raises(BadSample, match="its picture (cannot be decoded|is none of JPEG)"):
+        eval_image(data, size=8)
+    with pytest.raises(BadSample, match="its picture (cannot be decoded|is none of JPEG)"):
+        train_image(data, rng(), size=8, augment=Augment())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"zoom": 2}, "augment has no option zoom: it has .*scale"),
+        ({"scale": (0.0, 1.0)}, "augment.scale"),
+        ({"ratio": (2.0, 1.0)}, "augment.ratio"),
+    ],
+)
+def test_wrong_augmentation(options, message):
+    with pytest.raises(ValueError, match=message):
+        Augment.of(options)

@@ -1,0 +1,69 @@
+"""A model that recognises grey levels and words, and a source in memory."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from vujax.data.tokens import tokenize
+
+SIZE = 8
+STEP = 36  # grey levels between classes
+
+
+class FakeText(nn.Module):
+    context: int = 77
+
+
+class Oracle(nn.Module):
+    """A picture of grey level 36 c is class c; a text is what `variables['params']` says it is."""
+
+    classes: int
+    image_size: int = SIZE
+    text: FakeText = FakeText()
+
+    def encode_image(self, image: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+        level = image[:, SIZE // 2, SIZE // 2, 0].astype(jnp.int32) // STEP
+        embedding = jax.nn.one_hot(level, self.classes)
+        pooled = jnp.concatenate([embedding, image.mean((1, 2)) / 255], 1)
+        return embedding, {"pooled": pooled}
+
+    @nn.compact
+    def encode_text(self, tokens: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+        known = self.param("known", lambda _: jnp.zeros((1, self.text.context), jnp.int32))
+        labels = self.param("labels", lambda _: jnp.zeros((1,), jnp.int32))
+        same = (tokens[:, None] == known).all(-1).astype(jnp.float32)
+        return same @ jax.nn.one_hot(labels, self.classes), {}
+
+
+def knowing(texts: dict[str, int]) -> dict[str, dict[str, np.ndarray]]:
+    """Variables of an `Oracle` that puts each text where its class is; others get a zero vector."""
+    known = tokenize(list(texts) or [""], 77)
+    return {"params": {"known": known, "labels": np.int32(list(texts.values()) or [-1])}}
+
+
+class Memory:
+    """Records in a list."""
+
+    def __init__(self, labels, captions=None, classes=None, images=None):
+        self.labels, self.captions, self.classes = labels, captions, classes
+        self.images = images
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __getitem__(self, index):
+        label = self.labels[index]
+        image = np.full((SIZE, SIZE, 3), STEP * (label or 0), np.uint8)
+        return {
+            "key": f"r{index}",
+            "image": image if self.images is None else self.images[index],
+            "captions": self.captions[index] if self.captions else [],
+            "label": label,
+        }
+
+
+def unit_rows(rng: np.random.Generator, n: int, d: int) -> np.ndarray:
+    """Random unit vectors `[n d]` float32."""
+    rows = rng.normal(size=(n, d))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)

@@ -1,0 +1,167 @@
+"""PSD: the partition, the schedule, the alarms, and equal raw gradients on 1 and 8 devices."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax.sharding import PartitionSpec as P
+
+from tests.configs import tiny
+from vujax import build, methods
+from vujax.mesh import AXIS, global_batch
+from vujax.methods import distill
+
+ROWS = 32
+CONTROLS = {
+    "clip": dict(unaligned_end=0.0),
+    "psd": dict(unaligned_start=0.5),
+    "plain_sharp": dict(unaligned_start=0.5, target="plain", teacher_temperature=0.5),
+    "ema_teacher": dict(unaligned_start=0.5, teacher="ema"),
+    "albef": dict(unaligned_start=1.0, unaligned_end=1.0, teacher="ema", soft_weight=0.4),
+    "label_smoothing": dict(unaligned_end=0.0, label_smoothing=0.1),
+    "cyclip": dict(unaligned_end=0.0, cyclip=0.25),
+    "sigmoid": dict(loss="sigmoid", unaligned_end=0.0),
+}
+
+
+def config_of(method: dict, **overrides):
+    """Plain SGD of rate 1 in all but name, so that parameters move by the raw gradient."""
+    return tiny(**{f"method.{k}": v for k, v in method.items()}, **overrides)
+
+
+def host_batch():
+    rng = np.random.default_rng(0)
+    tokens = np.zeros((ROWS, 8), np.int32)
+    tokens[:, :5] = rng.integers(1, 49000, (ROWS, 5))
+    tokens[:, 5] = 49407
+    return {
+        "image": rng.integers(0, 255, (ROWS, 16, 16, 3), dtype=np.uint8),
+        "tokens": tokens,
+        "index": np.arange(ROWS, dtype=np.int32),
+    }
+
+
+def step_once(config, mesh, monkeypatch):
+    """`(gradients, metrics, extra)` of the first step on `mesh`."""
+    monkeypatch.setattr(build.optim, "make_optimizer", lambda *_, **__: optax.sgd(1.0))
+    parts = build.make_parts(config, mesh)
+    state = build.new_state(parts, seed=0)
+    before = jax.device_get(state)
+    after, metrics = jax.device_get(parts.step(state, global_batch(mesh, host_batch())))
+    grads = jax.tree.map(lambda a, b: a - b, before.params, after.params)
+    return grads, metrics, after.extra
+
+
+def assert_close(got, want, tolerance):
+    """Largest difference over the tensor's largest entry."""
+    worst = jax.tree.map(lambda a, b: np.abs(a - b).max() / max(np.abs(b).max(), 1e-6), got, want)
+    assert max(jax.tree.leaves(worst)) < tolerance, worst
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_raw_gradients_do_not_depend_on_the_layout(control, mesh1, mesh8, monkeypatch):
+    config = config_of(CONTROLS[control])
+    grads, metrics, extra = step_once(config, mesh1, monkeypatch)
+    grads8, metrics8, extra8 = step_once(config, mesh8, monkeypatch)
+    assert optax.global_norm(grads) > 1e-3
+    assert_close(grads8, grads, 1e-4)
+    chex.assert_trees_all_close(metrics8, metrics, rtol=1e-3, atol=1e-4)
+    chex.assert_trees_all_close(extra8, extra, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("overrides", [dict(micro_batches=2), dict(fsdp=True)])
+def test_accumulation_and_fsdp_keep_the_gradients(overrides, mesh1, mesh8, monkeypatch):
+    psd = CONTROLS["psd"]
+    grads, _, _ = step_once(config_of(psd), mesh1, monkeypatch)
+    grads8, _, _ = step_once(config_of(psd, **overrides), mesh8, monkeypatch)
+    assert_close(grads8, grads, 1e-4)
+
+
+def test_batch_norm_sees_the_whole_batch(mesh1, mesh8, monkeypatch):
+    image = dict(kind="resnet", variant="RN50", image_size=16, width=8, blocks=(1, 1, 1, 1))
+    config = config_of(CONTROLS["psd"])
+    config.model.image = image
+    config.model.image.image_size = 16
+    grads, _, extra = step_once(config, mesh1, monkeypatch)
+    grads8, _, extra8 = step_once(config, mesh8, monkeypatch)
+    assert_close(grads8, grads, 1e-3)
+    chex.assert_trees_all_close(extra8, extra, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 1.0])
+def test_partition_is_exact_and_global(share, mesh8):
+    rng = jax.random.key(7)
+    whole = distill.partition(rng, jnp.asarray(share), ROWS, None)
+    assert whole.sum() == round(share * ROWS)
+    parts = jax.shard_map(
+        lambda: distill.partition(rng, jnp.asarray(share), ROWS // 8, AXIS),
+        mesh=mesh8,
+        in_specs=(),
+        out_specs=P(AXIS),
+    )()
+    np.testing.assert_array_equal(parts, whole)
+
+
+def test_partition_changes_with_the_step():
+    first, second = (
+        distill.partition(jax.random.fold_in(jax.random.key(0), step), 0.5, 256, None)
+        for step in (0, 1)
+    )
+    assert 64 < (first != second).sum() < 192
+
+
+def test_share_is_half_a_cosine():
+    shares = distill.unaligned_share(jnp.array([0.0, 0.5, 1.0, 2.0]), 0.2, 0.8)
+    np.testing.assert_allclose(shares, [0.2, 0.5, 0.8, 0.8], rtol=1e-6)
+
+
+def test_spread_of_known_vectors():
+    line = jnp.tile(jnp.array([[1.0, 0.0, 0.0, 0.0], [-1.0, 0.0, 0.0, 0.0]]), (8, 1))
+    rank, _ = distill.spread(line, None)
+    np.testing.assert_allclose(rank, 1.0, rtol=1e-5)
+    axes = jnp.concatenate([jnp.eye(4), -jnp.eye(4)])
+    rank, std = distill.spread(axes, None)
+    np.testing.assert_allclose([rank, std], [4.0, 1.0], rtol=1e-5)
+    _, std = distill.spread(jnp.ones((8, 4)) / 2, None)
+    assert std == 0
+
+
+def test_collapsed_embeddings_raise_every_alarm():
+    method = methods.make(None, name="distill")
+    same = jnp.tile(jnp.eye(1, 16), (64, 1))
+    embeddings = distill.Embeddings({"image": same, "text": same}, {"scale": jnp.asarray(14.0)})
+    _, (_, metrics) = method.objective(embeddings, {}, jax.random.key(0), jnp.ones(()), None)
+    raised = {name for name, value in metrics.items() if name.startswith("alarm/") and value}
+    assert raised == {"alarm/uniform_targets", "alarm/low_rank", "alarm/low_variance"}
+    spread_out = jax.random.normal(jax.random.key(1), (64, 16))
+    spread_out /= jnp.linalg.norm(spread_out, axis=1, keepdims=True)
+    rows = {"image": spread_out, "text": spread_out}
+    embeddings = distill.Embeddings(rows, {"scale": jnp.asarray(14.0)})
+    _, (_, metrics) = method.objective(embeddings, {}, jax.random.key(0), jnp.ones(()), None)
+    assert not any(value for name, value in metrics.items() if name.startswith("alarm/"))
+
+
+def test_ema_teacher_follows_once_per_step(mesh1, monkeypatch):
+    config = config_of(CONTROLS["ema_teacher"], micro_batches=2)
+    config.method.teacher_decay = 0.75
+    grads, _, extra = step_once(config, mesh1, monkeypatch)
+    parts = build.make_parts(config, mesh1)
+    start = jax.device_get(build.new_state(parts, seed=0)).params
+    want = jax.tree.map(lambda p, g: p - 0.25 * g, start, grads)
+    chex.assert_trees_all_close(extra["teacher"], want, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (dict(name="distil"), "'distil' is unknown: use one of \\['distill'\\]"),
+        (dict(name="distill", targets="plain"), "no setting 'targets'"),
+        (dict(name="distill", target="swap"), "method.target 'swap' is unknown"),
+        (dict(name="distill", loss="sigmoid"), "has no soft targets"),
+    ],
+)
+def test_bad_settings(settings, words):
+    with pytest.raises(ValueError, match=words):
+        methods.make(None, **settings)

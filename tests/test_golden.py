@@ -1,0 +1,70 @@
+"""Every named experiment's full config, and one training step's metrics, as recorded files.
+
+A change that is meant: `python -m tests.test_golden` writes them anew; the diff is the review.
+"""
+
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from tests.configs import load
+from tests.methods.test_distill import CONTROLS, config_of, host_batch
+from vujax import build
+from vujax.config import plain
+from vujax.mesh import global_batch, make_mesh
+
+FOLDER = Path(__file__).parent / "golden"
+EXPERIMENTS = [("distill", arg) for arg in ("cinema", "small", "vit_b32", "vit_l14", "rn50")]
+
+
+def path_of(name: str) -> Path:
+    return FOLDER / f"{name}.json"
+
+
+def metrics_of(control: str) -> dict[str, float]:
+    """The metrics of the first step of a tiny model on one device."""
+    mesh = make_mesh(jax.devices()[:1])
+    parts = build.make_parts(config_of(CONTROLS[control]), mesh)
+    _, metrics = parts.step(build.new_state(parts, seed=0), global_batch(mesh, host_batch()))
+    return {name: float(value) for name, value in sorted(metrics.items())}
+
+
+@pytest.mark.parametrize(("file", "arg"), EXPERIMENTS)
+def test_configs(file, arg):
+    assert plain(load(file, arg)) == json.loads(path_of(f"{file}-{arg}").read_text())
+
+
+@pytest.mark.parametrize("control", ["clip", "psd"])
+def test_first_step(control):
+    recorded = json.loads(path_of(f"step-{control}").read_text())
+    metrics = metrics_of(control)
+    assert metrics.keys() == recorded.keys()
+    for name, value in recorded.items():
+        np.testing.assert_allclose(metrics[name], value, rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+def test_every_experiment_builds_without_data(mesh8):
+    for file, arg in EXPERIMENTS:
+        config = load(file, arg)
+        with config.unlocked():
+            config.total_epochs = None
+            config.total_steps = 10_000
+        parts = build.make_parts(config, mesh8)
+        assert parts.total_steps == 10_000
+
+
+def record() -> None:
+    FOLDER.mkdir(exist_ok=True)
+    for file, arg in EXPERIMENTS:
+        text = json.dumps(plain(load(file, arg)), indent=1, sort_keys=True)
+        path_of(f"{file}-{arg}").write_text(text + "\n")
+    for control in ("clip", "psd"):
+        text = json.dumps(metrics_of(control), indent=1, sort_keys=True)
+        path_of(f"step-{control}").write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    record()

@@ -1,0 +1,119 @@
+"""The train step: same raw gradients on any layout."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from tests.toy import Toy, toy_batch
+from vujax.mesh import by_rows, replicated
+from vujax.step import fsdp_shardings, init_state, make_train_step
+
+ROWS = 32
+
+
+def one_step(mesh, *, micro_batches=1, fsdp=False, learns=None, ema=False):
+    """The state and metrics after one SGD step of rate 1: parameters move by the raw gradient."""
+    method, optimizer = Toy(), optax.sgd(1.0)
+    state = init_state(method, optimizer, jax.random.key(1), toy_batch(2), ema)
+    learns = jax.tree.map(lambda _: True, state.params) if learns is None else learns
+    shardings = fsdp_shardings(jax.eval_shape(lambda: state), mesh) if fsdp else None
+    step = make_train_step(
+        method,
+        optimizer,
+        mesh,
+        seed=3,
+        total_steps=10,
+        learns=learns,
+        micro_batches=micro_batches,
+        ema_decay=0.5,
+        state_shardings=shardings,
+    )
+    before = jax.device_get(state)
+    placed = jax.device_put(state, shardings or replicated(mesh))
+    after, metrics = step(placed, jax.device_put(toy_batch(ROWS), by_rows(mesh)))
+    return before, jax.device_get(after), jax.device_get(metrics)
+
+
+def raw_gradients(before, after):
+    return jax.tree.map(lambda a, b: a - b, before.params, after.params)
+
+
+def assert_close(got, want, tolerance=1e-5):
+    """Largest difference over the tensor's largest entry."""
+    worst = jax.tree.map(lambda a, b: np.abs(a - b).max() / np.abs(b).max(), got, want)
+    assert max(jax.tree.leaves(worst)) < tolerance, worst
+
+
+@pytest.fixture(scope="module")
+def dense(mesh1):
+    return one_step(mesh1)
+
+
+def test_gradients_are_those_of_plain_autodiff(dense):
+    before, after, metrics = dense
+    method, batch = Toy(), toy_batch(ROWS)
+    rng = jax.random.fold_in(jax.random.key(3), 0)
+
+    def loss(params):
+        embeddings = method.embed(params, before.extra, batch, rng, None)
+        return method.objective(embeddings, before.extra, rng, 0.0, None)[0]
+
+    value, grads = jax.value_and_grad(loss)(before.params)
+    assert_close(raw_gradients(before, after), grads)
+    np.testing.assert_allclose(metrics["loss"], value, rtol=1e-6)
+    np.testing.assert_allclose(metrics["grad_norm"], optax.global_norm(grads), rtol=1e-5)
+
+
+@pytest.mark.parametrize("fsdp", [False, True])
+@pytest.mark.parametrize("micro_batches", [1, 4])
+def test_layouts_agree(dense, mesh8, fsdp, micro_batches):
+    before, after, metrics = dense
+    _, after8, metrics8 = one_step(mesh8, micro_batches=micro_batches, fsdp=fsdp)
+    assert_close(raw_gradients(before, after8), raw_gradients(before, after))
+    chex.assert_trees_all_close(after8.extra, after.extra, rtol=1e-5, atol=1e-6)
+    chex.assert_trees_all_close(metrics8, metrics, rtol=1e-5)
+
+
+def test_micro_batches_on_one_device(dense, mesh1):
+    before, after, _ = dense
+    _, cached, _ = one_step(mesh1, micro_batches=8)
+    assert_close(raw_gradients(before, cached), raw_gradients(before, after))
+
+
+def test_frozen_parameters_stay(dense, mesh8):
+    before, after, _ = dense
+    learns = {"a": {"kernel": True}, "b": {"kernel": False}, "logit_scale": True}
+    _, frozen, _ = one_step(mesh8, learns=learns)
+    grads, full = raw_gradients(before, frozen), raw_gradients(before, after)
+    assert not grads["b"]["kernel"].any()
+    assert_close(grads["a"], full["a"])
+
+
+def test_average_and_after_update(mesh8):
+    before, after, _ = one_step(mesh8, ema=True)
+    half = jax.tree.map(lambda a, b: (a + b) / 2, before.params, after.params)
+    chex.assert_trees_all_close(after.average, half, rtol=1e-5, atol=1e-7)
+    slow = jax.tree.map(lambda s, p: 0.9 * s + 0.1 * p, before.extra["slow"], after.params)
+    chex.assert_trees_all_close(after.extra["slow"], slow, rtol=1e-5, atol=1e-7)
+    assert after.step == 1
+
+
+def test_fsdp_divides_what_it_can(mesh8):
+    shapes = {"big": jnp.zeros((3, 64, 16)), "odd": jnp.zeros((3, 5)), "one": jnp.zeros(())}
+    shardings = fsdp_shardings(shapes, mesh8)
+    assert shardings["big"].spec == jax.sharding.PartitionSpec(None, "data", None)
+    assert shardings["odd"].is_fully_replicated and shardings["one"].is_fully_replicated
+
+
+def test_step_traces_once(mesh8):
+    method, optimizer = Toy(), optax.adam(1e-3)
+    state = init_state(method, optimizer, jax.random.key(1), toy_batch(2), False)
+    learns = jax.tree.map(lambda _: True, state.params)
+    step = make_train_step(method, optimizer, mesh8, seed=0, total_steps=9, learns=learns)
+    state = jax.device_put(state, replicated(mesh8))
+    for seed in range(3):
+        state, _ = step(state, jax.device_put(toy_batch(ROWS, seed), by_rows(mesh8)))
+    assert step._cache_size() == 1

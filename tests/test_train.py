@@ -1,0 +1,140 @@
+"""The loop: exact resume, other device counts, interrupts, bad numbers, fine-tuning."""
+
+import json
+
+import chex
+import jax
+import numpy as np
+import pytest
+
+from tests.configs import tiny
+from vujax import build, metrics, release, train
+from vujax.interrupt import Interrupt
+from vujax.mesh import make_mesh
+
+STEPS = 6
+
+
+@pytest.fixture(autouse=True)
+def one_device(monkeypatch):
+    use(monkeypatch, 1)
+
+
+def use(monkeypatch, devices):
+    mesh = make_mesh(jax.devices()[:devices])
+    monkeypatch.setattr(train, "make_mesh", lambda: mesh)
+
+
+def config(**overrides):
+    given = tiny(**{"total_steps": STEPS, "log_steps": 1, "checkpoint_steps": 3, **overrides})
+    with given.unlocked():
+        given.evals = {}
+    return given
+
+
+def losses(workdir):
+    return [line["loss"] for line in metrics.read(workdir)]
+
+
+def stop_after(monkeypatch, step):
+    monkeypatch.setattr(Interrupt, "asked", lambda self, now: now == step)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("unbroken")
+    with pytest.MonkeyPatch.context() as patch:
+        use(patch, 1)
+        train.run(config(), workdir)
+    return workdir
+
+
+def test_a_run_leaves_everything_behind(unbroken):
+    assert len(losses(unbroken)) == STEPS
+    assert losses(unbroken)[-1] < losses(unbroken)[0]
+    facts = json.loads((unbroken / "run.json").read_text())
+    assert facts["seed"] == 0 and "jax" in facts["versions"]
+    saved, variables = release.load(unbroken)
+    assert saved["step"] == STEPS
+    assert saved["model"]["embed_dim"] == 16 and "image" in variables["params"]
+    assert (unbroken / "report.html").exists()
+
+
+@pytest.mark.parametrize("step", [3, 4])
+def test_resume_is_exact_to_the_last_bit(unbroken, tmp_path, monkeypatch, capsys, step):
+    with monkeypatch.context() as patch:
+        stop_after(patch, step)
+        train.run(config(), tmp_path)
+    assert len(losses(tmp_path)) == step
+    assert not (tmp_path / "release").exists()
+    assert f"saved step {step}. To go on: python -m vujax.main" in capsys.readouterr().out
+    train.run(config(), tmp_path)
+    assert losses(tmp_path) == losses(unbroken)
+    chex.assert_trees_all_equal(release.load(tmp_path)[1], release.load(unbroken)[1])
+
+
+def test_a_checkpoint_of_eight_devices_goes_on_with_four(unbroken, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        use(patch, 8)
+        stop_after(patch, 3)
+        train.run(config(), tmp_path)
+    use(monkeypatch, 4)
+    train.run(config(), tmp_path)
+    np.testing.assert_allclose(losses(tmp_path), losses(unbroken), rtol=2e-4)
+
+
+def test_the_step_is_compiled_once(tmp_path, monkeypatch):
+    real, traced = build.make_train_step, []
+
+    def counted(method, *args, **kwargs):
+        embed = chex.assert_max_traces(type(method).embed, n=1)
+        traced.append(embed)
+        monkeypatch.setattr(type(method), "embed", embed)
+        return real(method, *args, **kwargs)
+
+    chex.clear_trace_counter()
+    monkeypatch.setattr(build, "make_train_step", counted)
+    train.run(config(), tmp_path)
+    assert len(traced) == 1
+
+
+def test_a_finished_run_is_not_trained_again(unbroken, monkeypatch):
+    before = (unbroken / "metrics.jsonl").read_text()
+    monkeypatch.setattr(train, "batches", None)  # asking for data would fail
+    train.run(config(), unbroken)
+    assert (unbroken / "metrics.jsonl").read_text() == before
+
+
+def test_another_config_is_refused(unbroken):
+    with pytest.raises(ValueError, match=r"another config \(optimizer.lr: 0.001 -> 0.5\)"):
+        train.run(config(**{"optimizer.lr": 0.5}), unbroken)
+
+
+def test_batch_that_does_not_divide(tmp_path, monkeypatch):
+    use(monkeypatch, 8)
+    with pytest.raises(ValueError, match="batch_size 36 does not divide among 8 devices"):
+        train.run(config(batch_size=36), tmp_path)
+
+
+def test_a_loss_that_is_not_finite_stops_and_saves_nothing(tmp_path, monkeypatch):
+    with pytest.raises(FloatingPointError, match="last good checkpoint is the newest in"):
+        train.run(config(**{"optimizer.lr": 1e30, "optimizer.clip_norm": 0.0}), tmp_path)
+    steps = [int(path.name) for path in (tmp_path / "checkpoints").iterdir()]
+    assert max(steps, default=0) < len(losses(tmp_path)) + 1
+
+
+def test_fine_tuning_starts_from_a_release(unbroken, tmp_path):
+    given = config(init_from=str(unbroken), total_steps=1, **{"optimizer.lr": 1e-9})
+    train.run(given, tmp_path)
+    chex.assert_trees_all_close(
+        release.load(tmp_path)[1], release.load(unbroken)[1], rtol=1e-5, atol=1e-7
+    )
+
+
+def test_frozen_towers_stay_to_the_bit(unbroken, tmp_path):
+    given = config(init_from=str(unbroken), total_steps=2)
+    given.optimizer.rules = (("image/.*", None), ("text/.*", 0.1), (".*", 1.0))
+    train.run(given, tmp_path)
+    new, old = release.load(tmp_path)[1]["params"], release.load(unbroken)[1]["params"]
+    chex.assert_trees_all_equal(new["image"], old["image"])
+    assert not np.array_equal(new["text"]["embedding"], old["text"]["embedding"])

@@ -1,0 +1,56 @@
+"""A method small enough to check by hand: linear towers, dense contrast, an averaged copy."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from vujax.methods.base import Embeddings
+
+
+class Toy:
+    """Contrast of `batch['x'] @ a` with `batch['y'] @ b`, negatives from all devices."""
+
+    def init(self, rng, batch):
+        a, b = jax.random.split(rng)
+        params = {
+            "a": {"kernel": jax.random.normal(a, (batch["x"].shape[1], 16)) * 0.3},
+            "b": {"kernel": jax.random.normal(b, (batch["y"].shape[1], 16)) * 0.3},
+            "logit_scale": jnp.log(jnp.full((), 5.0)),
+        }
+        return params, {"slow": jax.tree.map(jnp.copy, params)}
+
+    def embed(self, params, extra, batch, rng, axis_name):
+        noise = jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(rng, i), (16,)))
+        rows = {
+            "a": jnp.tanh(batch["x"] @ params["a"]["kernel"]) + 0.1 * noise(batch["index"]),
+            "b": jnp.tanh(batch["y"] @ params["b"]["kernel"]),
+            "slow": batch["x"] @ extra["slow"]["a"]["kernel"],
+            "index": batch["index"],
+        }
+        return Embeddings(rows, {"scale": jnp.exp(params["logit_scale"])})
+
+    def objective(self, embeddings, extra, rng, progress, axis_name):
+        rows, shared = embeddings
+        mine = rows["index"]
+        every = mine
+        keys = rows["b"] + 0.01 * lax.stop_gradient(rows["slow"])
+        if axis_name is not None:
+            keys = lax.all_gather(keys, axis_name, tiled=True)
+            every = lax.all_gather(mine, axis_name, tiled=True)
+        logits = shared["scale"] * rows["a"] @ keys.T
+        right = mine[:, None] == every[None, :]
+        loss = -jnp.sum(jax.nn.log_softmax(logits) * right) / len(every)
+        scale = shared["scale"] if axis_name is None else lax.pmean(shared["scale"], axis_name)
+        return loss, (extra, {"scale": scale + progress})
+
+    def after_update(self, params, extra):
+        return {"slow": jax.tree.map(lambda s, p: 0.9 * s + 0.1 * p, extra["slow"], params)}
+
+
+def toy_batch(rows: int, seed: int = 0):
+    x, y = jax.random.split(jax.random.key(seed))
+    return {
+        "x": jax.random.normal(x, (rows, 8)),
+        "y": jax.random.normal(y, (rows, 24)),
+        "index": jnp.arange(rows, dtype=jnp.int32),
+    }

@@ -1,0 +1,280 @@
+"""Compiles a config's train step for TPUs that are only described: does it fit, what does it say?
+
+python tools/aot.py --config=configs/distill.py:vit_b32 --topology=v5e:16x16 --batch=32768
+python tools/aot.py --config=configs/distill.py:vit_l14 --config.fsdp=false --topology=v5p:4x4x4
+
+Needs no TPU: libtpu (extra [aot]) compiles on any machine and enforces the chip's HBM. Ends with
+status 1 when the step does not fit or holds a tensor of N x N, N being the batch size.
+"""
+
+import importlib.util
+import json
+import math
+import os
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import ml_collections
+from absl import app, flags
+from jax.experimental import topologies
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
+from ml_collections import config_flags
+
+from vujax import build
+from vujax.hlo import Collective, Program
+from vujax.mesh import make_mesh
+
+# Read by libtpu when it is loaded: no metadata server, no other hosts, no lock on a device.
+LIBTPU = {
+    "TPU_SKIP_MDS_QUERY": "1",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
+}
+# GiB per chip as published; the compiler keeps a part for itself.
+HBM_GIB = {"v4": 32, "v5e": 16, "v5p": 95, "v6e": 32}
+EXAMPLES = 10**9  # any great length of the data set: it only sets numbers in the schedule
+LARGEST = 8
+
+
+def flops(jaxpr: Jaxpr) -> float:
+    """Operations of all devices in matrix products and convolutions, loops and remat counted.
+
+    XLA's own count takes the body of a loop once. A `while` of unknown length counts once here too.
+    """
+    total = 0.0
+    for eqn in jaxpr.eqns:
+        if eqn.primitive.name == "dot_general":
+            (contracting, _), _ = eqn.params["dimension_numbers"]
+            shape = eqn.invars[0].aval.shape
+            total += 2.0 * eqn.outvars[0].aval.size * math.prod(shape[axis] for axis in contracting)
+        elif eqn.primitive.name == "conv_general_dilated":
+            kernel = eqn.invars[1].aval
+            features = kernel.shape[eqn.params["dimension_numbers"].rhs_spec[0]]
+            total += 2.0 * eqn.outvars[0].aval.size * kernel.size / features
+        inner = [flops(inner) for inner in _inner_jaxprs(eqn.params)]
+        branches = eqn.primitive.name == "cond"
+        total += _times(eqn) * (max(inner, default=0.0) if branches else sum(inner))
+    return total
+
+
+def _times(eqn: JaxprEqn) -> int:
+    """How often what is inside an operation runs, over all devices."""
+    if eqn.primitive.name == "scan":
+        return eqn.params["length"]
+    return eqn.params["mesh"].size if eqn.primitive.name == "shard_map" else 1
+
+
+def _inner_jaxprs(params: dict[str, Any]) -> Iterator[Jaxpr]:
+    for value in params.values():
+        for item in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(item, ClosedJaxpr):
+                yield item.jaxpr
+            elif isinstance(item, Jaxpr):
+                yield item
+
+
+def described_devices(topology: str) -> list[jax.Device]:
+    """The devices of a described pod slice, 'v5e:16x16'.
+
+    Raises:
+      ValueError: libtpu is missing, or the topology is none that it knows.
+    """
+    if importlib.util.find_spec("libtpu") is None:
+        raise ValueError("libtpu is not installed: pip install 'vujax[aot]'")
+    kind, _, layout = topology.partition(":")
+    # Checked here because a zero in it ends libtpu with a signal.
+    if kind not in HBM_GIB or not re.fullmatch(r"[1-9]\d*(x[1-9]\d*){1,2}", layout):
+        known = ", ".join(HBM_GIB)
+        raise ValueError(f"unknown topology '{topology}': use one of {known} and a layout, v5e:4x4")
+    os.environ.update(LIBTPU)
+    try:
+        return list(topologies.get_topology_desc(topology, "tpu").devices)
+    except jax.errors.JaxRuntimeError as error:
+        reason = str(error).partition(": ")[2].splitlines()[0]
+        raise ValueError(f"no topology '{topology}': {reason}") from error
+
+
+def report(config: ml_collections.ConfigDict, topology: str, forbid: int | None) -> dict[str, Any]:
+    """Compiles the train step of `config` for `topology`; all that this tool tells, JSON-ready.
+
+    Args:
+      config: see configs/.
+      topology: see `described_devices`.
+      forbid: the N of the search for tensors of N x N; None: the batch size.
+
+    Raises:
+      ValueError: no such topology, or the config cannot be built on it.
+    """
+    devices = described_devices(topology)
+    mesh = make_mesh(devices)
+    parts = build.make_parts(config, mesh, examples=EXAMPLES)
+    traced = parts.step.trace(parts.state, build.abstract_batch(config, mesh))
+    params = jax.tree.leaves(parts.state.params)
+    chips = len({tuple(device.coords) for device in devices})
+    hbm = HBM_GIB[topology.partition(":")[0]] * 2**30 * chips // len(devices)
+    found = {
+        "topology": topology,
+        "device_kind": devices[0].device_kind,
+        "chips": chips,
+        "devices": len(devices),
+        "hbm_bytes_per_device": hbm,
+        "batch_size": config.batch_size,
+        "parameters": sum(leaf.size for leaf in params),
+        "parameter_bytes": sum(leaf.size * leaf.dtype.itemsize for leaf in params),
+        "flops_per_chip": flops(traced.jaxpr.jaxpr) / chips,
+    }
+    try:
+        compiled = traced.lower().compile()
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        return found | {"fits": False, "compiler": str(error).splitlines()[0]}
+    program = Program(compiled.as_text())
+    return found | {
+        "fits": True,
+        "memory": memory(compiled.memory_analysis()),
+        "collectives": grouped(program.collectives()),
+        "largest": largest(program),
+        "forbidden": square(program, forbid or config.batch_size, len(devices)),
+    }
+
+
+def largest(program: Program) -> list[dict[str, Any]]:
+    """The largest tensors in a device's memory."""
+    return [
+        {"tensor": str(tensor), "bytes": tensor.bytes, "count": count, "source": source}
+        for tensor, count, source in program.largest(LARGEST)
+    ]
+
+
+def square(program: Program, n: int, devices: int) -> dict[str, Any]:
+    """Tensors with two axes of N, or one of N and one of a device's share of N."""
+    rows = n // devices
+    return {
+        "n": n,
+        "rows": rows,
+        "n_by_n": program.with_axes(n, n),
+        "rows_by_n": program.with_axes(rows, n),
+    }
+
+
+def memory(stats: Any) -> dict[str, int]:
+    """HBM of one device in bytes; donated arguments that become outputs count once."""
+    parts = {
+        "arguments": stats.argument_size_in_bytes,
+        "outputs": stats.output_size_in_bytes - stats.alias_size_in_bytes,
+        "temporaries": stats.temp_size_in_bytes,
+        "program": stats.generated_code_size_in_bytes,
+    }
+    return parts | {"total": sum(parts.values())}
+
+
+def grouped(collectives: list[Collective]) -> list[dict[str, Any]]:
+    """Collectives of one kind, dtype, loop and source together, the largest first."""
+    groups: dict[tuple[Any, ...], list[Collective]] = defaultdict(list)
+    for one in collectives:
+        groups[one.kind, one.dtype, one.trips, one.source].append(one)
+    rows = [
+        {
+            "kind": kind,
+            "dtype": dtype,
+            "count": len(members),
+            "bytes": sum(one.bytes for one in members),
+            "loops": list(trips),
+            "source": source,
+            "tensors": sorted({str(tensor) for one in members for tensor in one.tensors}),
+        }
+        for (kind, dtype, trips, source), members in groups.items()
+    ]
+    return sorted(rows, key=lambda row: -row["bytes"])
+
+
+def in_words(found: dict[str, Any]) -> str:
+    """The report as text."""
+    rows = found["batch_size"] // found["devices"]
+    lines = [
+        f"{found['devices']} x {found['device_kind']} ({found['topology']}), batch "
+        f"{found['batch_size']}: {rows} rows a device",
+        f"parameters   {found['parameters']:,} ({_size(found['parameter_bytes'])})",
+        f"operations   {found['flops_per_chip'] / 1e12:.3f} TFLOP a chip and step, in matrix "
+        "products and convolutions as traced, loops and recomputation counted",
+    ]
+    if not found["fits"]:
+        return "\n".join([*lines, f"DOES NOT FIT: {found['compiler']}"])
+    used = found["memory"]
+    parts = ", ".join(f"{name} {_size(used[name])}" for name in used if name != "total")
+    share = f"{_size(used['total'])} of {_size(found['hbm_bytes_per_device'])}"
+    lines += [f"HBM          {share} a device: {parts}", "", "collectives, bytes a device and turn"]
+    lines += [_collective_line(row) for row in found["collectives"]] or ["  none"]
+    lines += ["", "largest tensors in memory"]
+    for row in found["largest"]:
+        head = f"  {_size(row['bytes']):>10}  {row['tensor']}"
+        lines.append(f"{head:50} x {row['count']:<4} {_short(row['source'])}")
+    return "\n".join([*lines, "", *_forbidden_lines(found["forbidden"]), "FITS"])
+
+
+def _collective_line(row: dict[str, Any]) -> str:
+    loops = " x ".join("unknown" if trips is None else str(trips) for trips in row["loops"])
+    where = f"in a loop of {loops}" if loops else "outside loops"
+    head = f"  {row['kind']:18} {row['dtype']:5} {row['count']:3} x  {_size(row['bytes']):>10}"
+    return f"{head}  {where:18} {_short(row['source'])}"
+
+
+def _forbidden_lines(found: dict[str, Any]) -> list[str]:
+    n, rows = found["n"], found["rows"]
+    return [
+        f"[{first} {n}] ({name}): {', '.join(tensors) or 'no such tensor'}"
+        for name, first, tensors in (
+            ("N x N", n, found["n_by_n"]),
+            ("a device's rows x N", rows, found["rows_by_n"]),
+        )
+    ]
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1000:
+            return f"{count:.4g} {unit}"
+        count /= 1024
+    return f"{count:.2f} GiB"
+
+
+def _short(source: str) -> str:
+    return source if len(source) <= 70 else "..." + source[-67:]
+
+
+def define_flags() -> None:
+    """In a function, because vujax.main has a flag of the same name."""
+    config_flags.DEFINE_config_file("config", None, "FILE.py or FILE.py:ARGUMENT.")
+    flags.DEFINE_string("topology", None, "Such as v5e:16x16 or v5p:4x4x4.")
+    flags.DEFINE_integer("batch", None, "Global batch size (default: the config's).")
+    flags.DEFINE_integer("forbid", None, "N of the search for N x N (default: the batch).")
+    flags.DEFINE_bool("json", False, "Print one JSON object.")
+    flags.mark_flags_as_required(["config", "topology"])
+
+
+def main(argv: list[str]) -> int:
+    """Prints the report; 1 if the step does not fit or holds a tensor of N x N."""
+    if len(argv) > 1:
+        raise app.UsageError(f"unknown argument '{argv[1]}': settings are --config.a.b=value")
+    # The described devices only compile; arrays that jax itself needs live on the CPU.
+    jax.config.update("jax_platforms", "cpu")
+    given = flags.FLAGS
+    config = given.config
+    if given.batch is not None:
+        config.batch_size = given.batch
+    try:
+        found = report(config, given.topology, given.forbid)
+    except ValueError as error:
+        sys.exit(f"Error: {error}")
+    print(json.dumps(found, indent=2) if given.json else in_words(found))
+    return int(not found["fits"] or bool(found["forbidden"]["n_by_n"]))
+
+
+if __name__ == "__main__":
+    define_flags()
+    app.run(main)

@@ -1,0 +1,62 @@
+"""Writes any source as ArrayRecord shards to train from.
+
+    python tools/to_array_record.py OUT --kind webdataset path='shards/{000..041}.tar'
+    python tools/to_array_record.py OUT --kind table path=pairs.tsv caption='["title", "alt"]'
+
+Options of the source follow as name=value, the value as JSON or as plain text. The same command
+after an interrupt goes on where it stopped. Then train with
+`data.sources = dict(pairs=dict(kind="array_record", path=OUT))`.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from vujax.data.convert import convert
+from vujax.data.sources import KINDS, open_source
+
+
+def option(text: str) -> tuple[str, Any]:
+    """`('name', value)` of 'name=value'."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"'{text}' is not name=value")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def main() -> None:
+    """Converts as the command line says."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", type=Path, help="folder of the shards")
+    parser.add_argument("--kind", required=True, choices=sorted(KINDS))
+    parser.add_argument("options", nargs="*", type=option, help="name=value of the source")
+    parser.add_argument("--shard_size", type=int, default=10_000, help="records a shard")
+    parser.add_argument("--max_bad", type=float, default=0.01, help="greatest share of bad records")
+    args = parser.parse_intermixed_args()
+    options = dict(args.options)
+    source = open_source(args.kind, **options)
+    with tqdm(total=len(source), unit=" records") as bar:
+        facts = convert(
+            source,
+            args.out,
+            origin={"kind": args.kind, **options},
+            shard_size=args.shard_size,
+            max_bad=args.max_bad,
+            progress=bar.update,
+        )
+    bad = [problem for problems in facts["bad"].values() for problem in problems]
+    print(
+        f"{args.out}: {sum(facts['written'].values())} records, {len(bad)} left out", *bad, sep="\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

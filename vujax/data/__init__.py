@@ -1,0 +1,1 @@
+"""Data: everything between a file and a batch."""

@@ -1,0 +1,3 @@
+"""A procedural cinema."""
+
+from vujax.data.cinema.source import CinemaSource as CinemaSource

@@ -1,0 +1,24 @@
+"""`python -m vujax.data.cinema --out sheet.png` draws a contact sheet of captioned frames."""
+
+import argparse
+
+from vujax.data.cinema.sheet import contact_sheet
+from vujax.data.cinema.source import DEFAULTS, CinemaSource
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="A contact sheet of the procedural cinema.")
+    parser.add_argument("--out", required=True, help="the picture to write, .png")
+    parser.add_argument("--split", choices=list(DEFAULTS), default="train")
+    parser.add_argument("--frames", type=int, default=32)
+    parser.add_argument("--columns", type=int, default=8)
+    parser.add_argument("--image-size", type=int, default=128, help="pixels, height and width")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    source = CinemaSource(split=args.split, seed=args.seed, image_size=args.image_size)
+    contact_sheet(source, args.frames, args.columns).save(args.out)
+    print(f"{args.out}: {args.frames} frames, grey captions are generic, red ones swapped")
+
+
+if __name__ == "__main__":
+    main()

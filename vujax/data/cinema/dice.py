@@ -1,0 +1,73 @@
+"""Repeatable draws: the same key gives the same numbers on every machine and Python version."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_MASK = (1 << 64) - 1
+
+
+class Dice:
+    """A stream of random numbers named by its key: SplitMix64 seeded by BLAKE2b of the key.
+
+    Starting a stream costs about 2 us, some ten times less than a numpy generator, and a
+    frame needs a dozen of streams.
+
+    Reference: Steele, Lea and Flood, Fast splittable pseudorandom number generators, 2014.
+    """
+
+    def __init__(self, *key: str | int | float):
+        digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
+        self._state = int.from_bytes(digest, "little")
+
+    def integer(self) -> int:
+        """A 64-bit unsigned integer."""
+        self._state = (self._state + 0x9E3779B97F4A7C15) & _MASK
+        z = self._state
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+        return z ^ (z >> 31)
+
+    def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
+        return low + (high - low) * (self.integer() >> 11) * 2.0**-53
+
+    def below(self, n: int) -> int:
+        """An integer in [0, n)."""
+        return (self.integer() * n) >> 64
+
+    def chance(self, probability: float) -> bool:
+        return self.uniform() < probability
+
+    def pick(self, options: Sequence[T]) -> T:
+        return options[self.below(len(options))]
+
+    def sample(self, options: Sequence[T], k: int) -> list[T]:
+        """`k` different options in random order (a partial Fisher-Yates shuffle)."""
+        pool = list(options)
+        for i in range(k):
+            j = i + self.below(len(pool) - i)
+            pool[i], pool[j] = pool[j], pool[i]
+        return pool[:k]
+
+
+def shuffled(index: int, n: int, *key: str | int) -> int:
+    """Where `index` lands in a random permutation of range(n), without making the permutation.
+
+    A four-round Feistel network over the next power of four, walked until it falls inside
+    (Black and Rogaway, Ciphers with arbitrary finite domains, 2002). It makes a share of the
+    indices exact: `shuffled(i, n, ...) < share * n` holds for round(share * n) of them.
+    """
+    half = max(1, ((n - 1).bit_length() + 1) // 2)
+    low = (1 << half) - 1
+    keys = Dice(*key)
+    rounds = [keys.integer() | 1 for _ in range(4)]
+    while True:
+        left, right = index >> half, index & low
+        for k in rounds:
+            mixed = ((right + 1) * k) & _MASK
+            left, right = right, left ^ ((mixed ^ (mixed >> 29)) >> 17 & low)
+        index = (left << half) | right
+        if index < n:
+            return index

@@ -1,0 +1,144 @@
+"""Rendering: one frame of a shot at a time, for any size of picture.
+
+The camera is a point of aim and a zoom. The set lies far behind the figures, so it moves and
+grows less than they do (parallax). Then come weather, the genre's grade and the film's grain.
+"""
+
+import functools
+from dataclasses import dataclass
+from math import sin
+
+import numpy as np
+
+from vujax.data.cinema.canvas import Canvas, Pen
+from vujax.data.cinema.dice import Dice
+from vujax.data.cinema.figures import draw_arms, draw_body, draw_head
+from vujax.data.cinema.places import LIGHT, draw_place, mix
+from vujax.data.cinema.props import EVENTS
+from vujax.data.cinema.script import Role, Shot
+from vujax.data.cinema.world import COATS, RGB, Character, Film
+
+GROUND = 0.42  # where feet stand, in stage units (frame heights below the centre)
+HEIGHT = 0.52  # of a figure
+FAR = 0.35  # how much of the camera's zoom and travel the set takes part in
+# Zoom, and the height on the figure (in figure heights) that the camera aims at.
+LENSES = {"wide": (1.0, 0.80), "medium": (1.34, 0.60), "close": (2.1, 0.68)}
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Aim (stage units) and zoom."""
+
+    x: float
+    y: float
+    zoom: float
+
+    def pen(self, canvas: Canvas, depth: float = 1.0) -> Pen:
+        """Stage units to pixels for a layer: depth 1 is the figures', 0 would never move."""
+        unit = canvas.height * (1 + depth * (self.zoom - 1))
+        x0 = 0.5 * canvas.width - depth * self.x * unit
+        y0 = 0.5 * canvas.height - depth * self.y * unit
+        return Pen(canvas, x0, y0, unit)
+
+
+def render(shot: Shot, time_s: float, height: int, width: int) -> np.ndarray:
+    """The frame of `shot` at `time_s` seconds after its start, uint8 [height width 3]."""
+    canvas = Canvas(height, width)
+    camera = _camera(shot, time_s)
+    dice = Dice(*shot.key, "staging")
+    clock = time_s + dice.uniform(0, 10)
+    draw_place(camera.pen(canvas, FAR), shot.scene, clock)
+    if shot.scene.weather == "fog":
+        camera.pen(canvas).tint(_fog(shot), 0.55)
+    stage = camera.pen(canvas).lit(mix(LIGHT[None], LIGHT[shot.scene.time], 0.55))
+    if shot.companion:
+        behind = stage.at(-0.30 * shot.side, GROUND - 0.05, 0.8 * HEIGHT, shot.side)
+        _draw_standing(behind, shot.companion.character)
+    _draw_role(stage.at(0, GROUND, HEIGHT, shot.side), shot.lead, dice, clock)
+    if shot.scene.weather in ("rain", "snow"):
+        _draw_fall(canvas, shot.scene.weather, clock)
+    return _develop(canvas, shot.scene.film, Dice(*shot.key, round(1000 * time_s)))
+
+
+def _camera(shot: Shot, time_s: float) -> Camera:
+    zoom, aim = LENSES[shot.framing]
+    done = min(1.0, max(0.0, time_s / shot.length_s))
+    x, y = shot.drift[0] / zoom, GROUND - aim * HEIGHT + shot.drift[1] / zoom
+    if shot.framing == "wide":
+        y = shot.drift[1]
+    if shot.move == "pan":
+        x += shot.travel * (done - 0.5) / zoom
+    if shot.move == "push in":
+        zoom *= 1.0 + 0.12 * done
+    # Things are held out in front: leave room there.
+    return Camera(x + 0.05 * shot.side, y, zoom)
+
+
+def _draw_role(pen: Pen, role: Role, dice: Dice, clock: float) -> None:
+    who, event = role.character, EVENTS[role.event]
+    colour = dice.pick([rgb for name, rgb in COATS.items() if name not in (who.colour, "black")])
+    pen.ellipse(0, 0, 0.34, 0.05, (0.08, 0.08, 0.10), 0.45)
+    body = pen.at(0, -event.lift - 0.012 * abs(sin(4 * clock)), who.height)
+    event.behind(body, colour, clock)
+    draw_body(body, who, sin(4 * clock) if event.walks else 0.0)
+    draw_head(body, who)
+    event.before(body, colour, clock)
+    draw_arms(body, who, event.hands)
+
+
+def _draw_standing(pen: Pen, who: Character) -> None:
+    pen.ellipse(0, 0, 0.3, 0.045, (0.08, 0.08, 0.10), 0.45)
+    body = pen.at(0, 0, who.height)
+    draw_body(body, who)
+    draw_arms(body, who, ((-0.24, -0.24), (0.24, -0.24)))
+    draw_head(body, who)
+
+
+def _fog(shot: Shot) -> RGB:
+    light = LIGHT[shot.scene.time]
+    return mix((0.82, 0.84, 0.86), light, 0.6) if shot.scene.time == "night" else (0.86, 0.87, 0.88)
+
+
+def _draw_fall(canvas: Canvas, weather: str, clock: float) -> None:
+    """Rain as slanted strokes, snow as flakes, one to a cell of a falling grid."""
+    cell, speed, slant = (0.11, 1.9, 0.25) if weather == "rain" else (0.13, 0.22, 0.1)
+    unit = 1.0 / (cell * canvas.height)
+    x = (canvas.columns - 0.5 * canvas.width + slant * canvas.rows) * unit
+    column = np.floor(x)
+    # Every column falls by its own offset, so that no rows are seen.
+    offset = column * 0.618
+    y = canvas.rows * (unit if weather == "snow" else 0.45 * unit) + offset - speed * clock / cell
+    dx = abs(x - column - 0.5) / (0.10 if weather == "rain" else 0.17)
+    dy = abs(y - np.floor(y) - 0.5) / (0.32 if weather == "rain" else 0.17)
+    share = np.maximum(1.0 - dx * dx - dy * dy, 0.0) * (0.75 if weather == "rain" else 1.8)
+    share = np.minimum(share, 0.95)
+    canvas.planes += share * (np.float32(0.93) - canvas.planes)
+
+
+def _develop(canvas: Canvas, film: Film, dice: Dice) -> np.ndarray:
+    """Grade, grain and rounding: planes [3 h w] to uint8 [h w 3]."""
+    planes, genre = canvas.planes, film.genre
+    grey = 0.30 * planes[0] + 0.59 * planes[1] + 0.11 * planes[2]
+    planes = grey + genre.saturation * (planes - grey)
+    gain = [(1 - genre.lift) * a * b for a, b in zip(genre.gain, film.exposure, strict=True)]
+    planes = np.array(gain, np.float32)[:, None, None] * planes + (
+        genre.lift + genre.grain * _grain(canvas, dice)
+    )
+    np.minimum(np.maximum(planes, 0.0, out=planes), 1.0, out=planes)
+    return np.ascontiguousarray((planes * 255.0 + 0.5).astype(np.uint8).transpose(1, 2, 0))
+
+
+def _grain(canvas: Canvas, dice: Dice) -> np.ndarray:
+    """Noise of mean 0 and standard deviation 1, [h w]: a window of one fixed larger field."""
+    field = _grain_field(2 * canvas.height, 2 * canvas.width)
+    y, x = dice.below(canvas.height), dice.below(canvas.width)
+    return field[y : y + canvas.height, x : x + canvas.width]
+
+
+@functools.lru_cache(maxsize=8)
+def _grain_field(height: int, width: int) -> np.ndarray:
+    """Sums of the four 16-bit words of PCG64's raw output: near enough to normal, and portable."""
+    raw = np.random.PCG64(0).random_raw(height * width)
+    words = [(raw >> np.uint64(16 * k)) & np.uint64(0xFFFF) for k in range(4)]
+    total = sum(word.astype(np.float32) for word in words) / np.float32(65536)
+    return ((total - 2.0) * np.float32(3.0**0.5)).reshape(height, width)

@@ -1,0 +1,194 @@
+"""Parts of a source: hold-out by a hash of what each record says, and classes from a field.
+
+Both are decided by the records alone, so they do not change when shards are added, cut anew or read
+in another order.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from absl import logging
+
+from vujax.data.records import BadSample, Record, Source
+
+PARTS = ("train", "validation")
+
+
+class Subset:
+    """Some records of a source, with labels and classes of their own if they are given."""
+
+    def __init__(
+        self,
+        source: Source,
+        indices: Sequence[int] | np.ndarray,
+        *,
+        labels: Sequence[int] | np.ndarray | None = None,
+        classes: tuple[str, ...] | None = None,
+    ) -> None:
+        """Keeps `indices` into `source`; `labels` has one entry for each of them."""
+        self._source = source
+        self._indices = np.asarray(indices, np.int64)
+        self._labels = None if labels is None else np.asarray(labels, np.int32)
+        self.classes = source.classes if labels is None else classes
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: int) -> Record:
+        if not 0 <= index < len(self):
+            raise IndexError(f"record {index} of {len(self)}")
+        record = self._source[int(self._indices[index])]
+        if self._labels is None:
+            return record
+        return Record({**record, "label": int(self._labels[index])})
+
+
+@dataclass(frozen=True)
+class HoldOut:
+    """Which records are held out: those with sha1(field) mod `modulo` == `remainder`.
+
+    Byte-identical pictures stay together: all go where the one with the smallest key goes.
+
+    Attributes:
+      field: 'key', or one of the record's fields; its text is hashed.
+      modulo: one part in so many is held out.
+      remainder: which one.
+      part: 'train' for the rest, 'validation' for what is held out.
+    """
+
+    field: str = "key"
+    modulo: int = 10
+    remainder: int = 0
+    part: str = "train"
+
+    def __post_init__(self) -> None:
+        if self.part not in PARTS:
+            raise ValueError(f"hold_out.part '{self.part}' is unknown: use one of {PARTS}")
+        if not 0 <= self.remainder < self.modulo:
+            raise ValueError(f"hold_out.remainder must be 0 to {self.modulo - 1}")
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> "HoldOut":
+        """From a config; a ValueError names an unknown option."""
+        known = [field.name for field in fields(cls)]
+        if unknown := sorted(set(options) - set(known)):
+            raise ValueError(f"hold_out has no option {', '.join(unknown)}: it has {known}")
+        return cls(**options)
+
+    def holds(self, value: str) -> bool:
+        """Whether a record whose field reads `value` is held out."""
+        return int(hashlib.sha1(value.encode()).hexdigest(), 16) % self.modulo == self.remainder
+
+
+@dataclass
+class Summary:
+    """What a decision about one record needs; all None where the record cannot be read."""
+
+    key: str | None = None
+    picture: bytes | None = None
+    fields: Mapping[str, Any] | None = None
+
+
+def select(
+    source: Source,
+    *,
+    hold_out: Mapping[str, Any] | None = None,
+    label_field: str | None = None,
+    min_count: int = 1,
+) -> Source:
+    """The part of `source` that is asked for; reads it once from end to end.
+
+    Args:
+      source: all records.
+      hold_out: arguments of `HoldOut`.
+      label_field: field whose values become the classes, in sorted order; records without a value
+        are left out. Classes are those of the whole source, the same in both parts.
+      min_count: classes with fewer records in the whole source are left out, with their records.
+
+    Raises:
+      ValueError: the field is in no record, or nothing is left.
+    """
+    if hold_out is None and label_field is None:
+        return source
+    summaries = list(summarise(source))
+    keep = np.ones(len(source), bool)
+    if hold_out is not None:
+        rule = HoldOut.of(hold_out)
+        keep &= held_out(summaries, rule) == (rule.part == "validation")
+    if label_field is None:
+        return _checked(Subset(source, np.flatnonzero(keep)), hold_out)
+    labels, classes = label(summaries, label_field, min_count)
+    indices = np.flatnonzero(keep & (labels >= 0))
+    return _checked(Subset(source, indices, labels=labels[indices], classes=classes), hold_out)
+
+
+def _checked(source: Subset, hold_out: Any) -> Subset:
+    if len(source) == 0:
+        raise ValueError(f"nothing is left of the source with hold_out={hold_out}")
+    return source
+
+
+def summarise(source: Source) -> Iterable[Summary]:
+    """One summary for each record, in order."""
+    for index in range(len(source)):
+        try:
+            record = source[index]
+        except BadSample:  # stays in the training part, where it is counted and named
+            yield Summary()
+            continue
+        image = record["image"]
+        content = image if isinstance(image, bytes) else np.ascontiguousarray(image).tobytes()
+        values = {**record.get("fields", {}), "key": record["key"]}
+        yield Summary(record["key"], hashlib.sha1(content).digest(), values)
+
+
+def held_out(summaries: Sequence[Summary], rule: HoldOut) -> np.ndarray:
+    """`[n]` bool: which records `rule` holds out."""
+    leaders: dict[bytes, Summary] = {}
+    readable = [summary for summary in summaries if summary.key is not None]
+    for summary in readable:
+        leader = leaders.setdefault(summary.picture, summary)
+        if summary.key < leader.key:
+            leaders[summary.picture] = summary
+    values = {picture: _value(leader, rule.field) for picture, leader in leaders.items()}
+    decided = {picture: rule.holds(value) for picture, value in values.items()}
+    return np.array([decided.get(summary.picture, False) for summary in summaries], bool)
+
+
+def _value(summary: Summary, field: str) -> str:
+    value = summary.fields.get(field)
+    if value is None:
+        raise ValueError(
+            f"record '{summary.key}' has no field '{field}' to hold out by: "
+            f"it has {sorted(summary.fields)}"
+        )
+    return str(value)
+
+
+def label(
+    summaries: Sequence[Summary], field: str, min_count: int
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """`[n]` int32 labels, -1 for none, and the classes that they index."""
+    found = ((summary.fields or {}).get(field) for summary in summaries)
+    values = ["" if value is None else str(value) for value in found]
+    counts = Counter(value for value in values if value)
+    if not counts:
+        known = sorted({name for summary in summaries for name in summary.fields or {}})
+        raise ValueError(f"no record has a value in label_field '{field}': the fields are {known}")
+    classes = tuple(sorted(value for value, count in counts.items() if count >= min_count))
+    if not classes:
+        raise ValueError(f"no value of '{field}' occurs {min_count} times (min_count)")
+    numbers = {name: number for number, name in enumerate(classes)}
+    labels = np.array([numbers.get(value, -1) for value in values], np.int32)
+    logging.info(
+        "label_field '%s': %d classes, %d of %d records",
+        field,
+        len(classes),
+        (labels >= 0).sum(),
+        len(labels),
+    )
+    return labels, classes

@@ -1,0 +1,62 @@
+"""CLIP's tokens: cleaned, lower-cased text as byte pairs of OpenAI's vocabulary."""
+
+import functools
+import html
+import re
+from collections.abc import Sequence
+
+import ftfy
+import instant_clip_tokenizer
+import numpy as np
+
+CONTEXT = 77
+VOCAB = 49408
+START = 49406
+END = 49407
+
+
+def clean(text: str) -> str:
+    """Text as CLIP's tokenizer sees it: mended, entities unescaped twice, spaces single, lower.
+
+    Radford et al. (2021), released code: ftfy, html, whitespace, lower case, in this order.
+    """
+    if not text.isascii() or not text.isprintable() or "&" in text:
+        text = html.unescape(html.unescape(ftfy.fix_text(text)))  # no-ops on plain ASCII, but slow
+    return re.sub(r"\s+", " ", text).strip().lower()
+
+
+def tokenize(texts: Sequence[str], context: int = CONTEXT) -> np.ndarray:
+    """Texts as int32 [n context]: start token, byte pairs, end token, then zeros.
+
+    A text that is too long loses its tail and keeps the end token. What a text says about special
+    tokens is plain text: '<|endoftext|>' becomes the byte pairs of these characters, where OpenAI's
+    code would end the text early.
+
+    Raises:
+      TypeError: an entry is no string; the message names its index.
+    """
+    if isinstance(texts, str):
+        raise TypeError("tokenize takes a sequence of strings, not one string: give [text].")
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"Text {index} is {type(text).__name__}, not str: {text!r:.80}.")
+    if context < 2:
+        raise ValueError(
+            f"A context {context} has no room for the start and end tokens: give 2 or more."
+        )
+    if not texts:
+        return np.zeros((0, context), np.int32)
+    plain = [_without_specials(clean(text)) for text in texts]
+    return _tokenizer().tokenize_batch(plain, context_length=context).astype(np.int32)
+
+
+def _without_specials(text: str) -> str:
+    # The package reads its own names of the special tokens in any text. A space after '<' hides
+    # them and changes nothing else: words are cut between punctuation and letters anyway.
+    return re.sub(r"<(?=(?:start|end)_of_text>)", "< ", text)
+
+
+@functools.cache
+def _tokenizer() -> instant_clip_tokenizer.Tokenizer:
+    # Once per process, at first use: it cannot be pickled, and takes 40 ms to make.
+    return instant_clip_tokenizer.Tokenizer()

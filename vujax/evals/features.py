@@ -1,0 +1,135 @@
+"""Embeddings of a whole data set, in its order, equal on every host whatever the devices.
+
+One jitted function encodes a batch whose rows are divided among the devices and gives its result to
+all of them, so one device, eight devices and several hosts run the same lines.
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, Sharding
+
+from vujax.data.tokens import tokenize
+from vujax.mesh import by_rows, global_batch, replicated
+
+Variables = Any
+Encode = Callable[[Variables, Mapping[str, jax.Array]], jax.Array]
+"""`(variables, batch) -> [b d]`. Keep one function object: each new one is compiled anew."""
+
+BOOKKEEPING = ("mask", "position", "label")
+
+
+def extract(
+    encode: Encode,
+    variables: Variables,
+    batches: Iterable[Mapping[str, np.ndarray]],
+    *,
+    mesh: Mesh,
+) -> dict[str, np.ndarray]:
+    """Encodes every example of `batches` once.
+
+    Args:
+      encode: what to compute from a batch; it may not mix rows.
+      variables: its first argument.
+      batches: this host's rows of each batch: what `encode` reads, `mask` `[b]` (False = padding),
+        `position` `[b]` (the example's place in the data set) and, optionally, `label` `[b]`. All
+        hosts give the same number of batches of the same sizes, divisible by their devices.
+      mesh: devices to use, along 'data'.
+
+    Returns:
+      `embeddings` `[n d]` float32, `position` `[n]` = 0 .. n-1 and `label` `[n]` if the batches
+      have it, in the data set's order, equal on all hosts.
+
+    Raises:
+      ValueError: no example, or the positions are not 0 .. n-1, each once.
+    """
+    step = _encode_everywhere(encode, mesh)
+    parts, pending = [], None
+    for batch in batches:
+        numeric = {k: v for k, v in batch.items() if isinstance(v, np.ndarray)}
+        submitted = step(variables, global_batch(mesh, numeric))
+        if pending is not None:  # fetched one batch late: the device never waits for the host
+            parts.append(_real_rows(pending))
+        pending = submitted
+    if pending is None:
+        raise ValueError("no batch to encode: is the evaluation's source empty?")
+    parts.append(_real_rows(pending))
+    return _in_order({k: np.concatenate([part[k] for part in parts]) for k in parts[0]})
+
+
+@functools.lru_cache(maxsize=32)
+def _encode_everywhere(encode: Encode, mesh: Mesh) -> Callable[..., dict[str, jax.Array]]:
+    def step(variables: Variables, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        kept = {k: batch[k] for k in BOOKKEEPING if k in batch}
+        return kept | {"embeddings": encode(variables, batch).astype(np.float32)}
+
+    # Replicated results: the gather over devices and hosts is the compiler's.
+    return jax.jit(step, out_shardings=replicated(mesh))
+
+
+def _real_rows(result: dict[str, jax.Array]) -> dict[str, np.ndarray]:
+    fetched = jax.device_get(result)
+    mask = fetched.pop("mask").astype(bool)
+    return {k: v[mask] for k, v in fetched.items()}
+
+
+def _in_order(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    order = np.argsort(rows["position"], kind="stable")
+    rows = {k: v[order] for k, v in rows.items()}
+    if not np.array_equal(rows["position"], np.arange(len(order))):
+        raise ValueError(
+            f"an evaluation must see each example once, but {len(order)} rows carry positions "
+            f"{rows['position'].min(initial=0)} to {rows['position'].max(initial=0)} with gaps or "
+            "repeats: check host= and hosts= of the batches"
+        )
+    return rows
+
+
+def extract_texts(
+    encode: Encode,
+    variables: Variables,
+    texts: Sequence[str],
+    *,
+    mesh: Mesh,
+    batch_size: int = 256,
+    context: int = 77,
+) -> np.ndarray:
+    """Encodes texts as `extract` does: `[n d]` float32. `encode` reads `tokens` `[b context]`."""
+    batches = text_batches(
+        texts, batch_size=padded_size(len(texts), batch_size, mesh), context=context
+    )
+    return extract(encode, variables, batches, mesh=mesh)["embeddings"]
+
+
+def text_batches(
+    texts: Sequence[str], *, batch_size: int, context: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """This host's rows of batches of `batch_size` texts, the last one padded."""
+    rows = batch_size // jax.process_count()
+    first = rows * jax.process_index()
+    for start in range(0, len(texts), batch_size):
+        position = start + first + np.arange(rows, dtype=np.int32)
+        mask = position < len(texts)
+        chosen = [texts[p] if real else "" for p, real in zip(position, mask, strict=True)]
+        yield {"tokens": tokenize(chosen, context), "mask": mask, "position": position}
+
+
+def padded_size(examples: int, batch_size: int, mesh: Mesh) -> int:
+    """The batch size to use: no larger than needed, a multiple of the mesh's devices."""
+    return -(-min(batch_size, max(examples, 1)) // mesh.size) * mesh.size
+
+
+def place(value: np.ndarray, sharding: Sharding) -> jax.Array:
+    """A global array from a value that every host holds whole."""
+    value = np.asarray(value)
+    return jax.make_array_from_callback(value.shape, sharding, lambda index: value[index])
+
+
+def place_rows(value: np.ndarray, mesh: Mesh, *, fill: float = 0) -> jax.Array:
+    """`value` `[n ...]`, padded with `fill` to a multiple of the devices, divided among them."""
+    value = np.asarray(value)
+    padding = np.full((-len(value) % mesh.size, *value.shape[1:]), fill, value.dtype)
+    return place(np.concatenate([value, padding]), by_rows(mesh))

@@ -1,0 +1,101 @@
+"""Confidence intervals for accuracies and for differences between two models.
+
+Seeded numpy, no assumption of normality where the data can be resampled.
+"""
+
+import math
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+
+CHUNK = 200  # resamples held at once
+
+
+class Interval(NamedTuple):
+    """An estimate between two bounds."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def wilson(successes: float, n: int, *, level: float = 0.95) -> Interval:
+    """Wilson's score interval of a proportion (Wilson 1927): sound near 0 and 1 and for small n.
+
+    Raises:
+      ValueError: `n` is not positive or `successes` is outside [0, n].
+    """
+    if n <= 0 or not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes of {n} trials is no proportion")
+    z = NormalDist().inv_cdf(0.5 + level / 2)
+    p = successes / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return Interval(p, max(centre - half, 0.0), min(centre + half, 1.0))
+
+
+def student(values: np.ndarray, *, level: float = 0.95) -> Interval:
+    """Student's t interval of the mean of `values` `[n]`, such as one score per seed.
+
+    With one value the bounds are infinite: a single run tells nothing about its spread.
+    """
+    values = np.asarray(values, np.float64)
+    mean = float(values.mean())
+    if len(values) < 2:
+        return Interval(mean, -math.inf, math.inf)
+    from scipy.special import stdtrit  # scipy comes with jax; importing it takes a moment
+
+    quantile = stdtrit(len(values) - 1, 0.5 + level / 2)
+    half = float(quantile * values.std(ddof=1) / math.sqrt(len(values)))
+    return Interval(mean, mean - half, mean + half)
+
+
+def bootstrap(
+    values: np.ndarray, *, level: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> Interval:
+    """Percentile bootstrap of the mean of per-example values (Efron 1979).
+
+    Args:
+      values: `[examples]`, or `[seeds examples]` when several runs scored the same examples. Then
+        seeds and examples are both drawn with replacement, independently (the pigeonhole bootstrap,
+        Owen 2007, arXiv:0712.1111: on the cautious side). With few seeds that still understates
+        how seeds vary: print `student` over the seeds' means beside it.
+      level: of confidence.
+      resamples: number of bootstrap samples.
+      seed: of the resampling; the same seed gives the same interval.
+    """
+    grid = np.atleast_2d(np.asarray(values, np.float64))
+    seeds, examples = grid.shape
+    rng = np.random.default_rng(seed)
+    means = []
+    for start in range(0, resamples, CHUNK):
+        count = min(CHUNK, resamples - start)
+        seed_counts = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=count)
+        example_counts = rng.multinomial(examples, np.full(examples, 1 / examples), size=count)
+        means.append(((seed_counts @ grid) * example_counts).sum(1) / grid.size)
+    low, high = np.quantile(np.concatenate(means), [0.5 - level / 2, 0.5 + level / 2])
+    return Interval(float(grid.mean()), float(low), float(high))
+
+
+def paired_bootstrap(
+    ours: np.ndarray,
+    theirs: np.ndarray,
+    *,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """`bootstrap` of the mean difference `ours - theirs`, example by example and seed by seed.
+
+    Both are `[examples]` or `[seeds examples]`: the same examples, and seeds that share what they
+    can (initial parameters, data order). Pairing removes the examples' own difficulty, so the
+    interval is narrower than two separate ones.
+
+    Raises:
+      ValueError: the shapes differ.
+    """
+    ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    if ours.shape != theirs.shape:
+        raise ValueError(f"paired values must have one shape, not {ours.shape} and {theirs.shape}")
+    return bootstrap(ours - theirs, level=level, resamples=resamples, seed=seed)

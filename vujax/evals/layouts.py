@@ -1,0 +1,175 @@
+"""Evaluation sets that a user has on disk as their authors publish them.
+
+Nothing is downloaded: each function says which files it expects. All of them give the records of
+`vujax.data.sources`: `source[i] -> {key, image, captions, label}`.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from vujax.data.records import BadSample, Record
+
+OBJECTNET_BORDER = 2
+"""Pixels to cut on each side: ObjectNet's pictures have a red frame, against training on them."""
+
+
+class Pictures:
+    """Picture files with captions or labels; a file is read when its record is asked for."""
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        *,
+        captions: Sequence[list[str]] | None = None,
+        labels: Sequence[int] | None = None,
+        classes: tuple[str, ...] | None = None,
+        border: int = 0,
+    ) -> None:
+        """Keeps the lists; `border` pixels are cut off each side of every picture."""
+        self.paths, self.captions, self.labels = list(paths), captions, labels
+        self.classes, self.border = classes, border
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Record:
+        return Record(
+            key=self.paths[index].name,
+            image=self._image(self.paths[index]),
+            captions=self.captions[index] if self.captions else [],
+            label=self.labels[index] if self.labels else None,
+        )
+
+    def _image(self, path: Path) -> bytes | np.ndarray:
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is named by the annotations but is not there")
+        if not self.border:
+            return path.read_bytes()
+        try:
+            pixels = np.asarray(Image.open(path).convert("RGB"))
+        except (OSError, ValueError) as error:
+            raise BadSample(f"{path} is not a picture that can be decoded ({error})") from None
+        return pixels[self.border : -self.border, self.border : -self.border]
+
+
+def coco(root: str, *, split: str = "val2017") -> Pictures:
+    """COCO captions (Chen et al. 2015, arXiv:1504.00325): the official files.
+
+    Expects `annotations/captions_{split}.json` and the folder `{split}` with the pictures.
+    """
+    annotations = _json(Path(root, "annotations", f"captions_{split}.json"))
+    captions = defaultdict(list)
+    for annotation in annotations["annotations"]:
+        captions[annotation["image_id"]].append(annotation["caption"])
+    images = [image for image in annotations["images"] if captions[image["id"]]]
+    folder = Path(root, split)
+    return Pictures(
+        [_inside(folder, image["file_name"]) for image in images],
+        captions=[captions[image["id"]] for image in images],
+    )
+
+
+def karpathy(root: str, *, annotations: str, split: str = "test", images: str = "") -> Pictures:
+    """The splits that retrieval papers use (Karpathy & Fei-Fei 2015, arXiv:1412.2306).
+
+    Expects under `root` the file `annotations` (`dataset_coco.json`, `dataset_flickr30k.json` or
+    `dataset_flickr8k.json`) and the folder `images` with the pictures, for COCO in its `val2014`
+    and `train2014`. The usual test parts have 5,000 (COCO) and 1,000 pictures of five captions.
+    """
+    path = Path(root, annotations)
+    chosen = [entry for entry in _json(path)["images"] if entry["split"] == split]
+    if not chosen:
+        raise ValueError(f"{path} has no picture of split '{split}'")
+    folder = Path(root, images)
+    return Pictures(
+        [_inside(folder, Path(e.get("filepath", ""), e["filename"])) for e in chosen],
+        captions=[[sentence["raw"] for sentence in e["sentences"]] for e in chosen],
+    )
+
+
+def flickr(root: str, *, tokens: str, images: str, names: str | None = None) -> Pictures:
+    """Flickr8k and Flickr30k as their authors publish them (Hodosh et al. 2013; Young et al. 2014).
+
+    Expects under `root` the folder `images` and the file `tokens` (`Flickr8k.token.txt`,
+    `results_20130124.token`), lines of `picture.jpg#0<tab>caption`. `names`, if given, is a file
+    with one picture's name a line (`Flickr_8k.testImages.txt`), the part to score.
+    """
+    captions = defaultdict(list)
+    path = Path(root, tokens)
+    for number, line in enumerate(_text(path).splitlines(), 1):
+        if not line.strip():
+            continue
+        name, tab, caption = line.partition("\t")
+        if not tab or "#" not in name:
+            raise ValueError(f"{path} line {number}: expected 'picture.jpg#0<tab>caption'")
+        captions[name.rpartition("#")[0]].append(caption.strip())
+    chosen = list(captions) if names is None else _text(Path(root, names)).split()
+    missing = [name for name in chosen if name not in captions]
+    if missing:
+        raise ValueError(f"{path} has no caption for {missing[0]}, which {names} names")
+    folder = Path(root, images)
+    return Pictures(
+        [_inside(folder, name) for name in chosen], captions=[captions[n] for n in chosen]
+    )
+
+
+def objectnet(root: str, *, overlap: bool = True) -> Pictures:
+    """ObjectNet (Barbu et al. 2019), a test set only: its licence forbids training on it.
+
+    Expects `images/{folder}/*.png` and `mappings/folder_to_objectnet_label.json`, and with
+    `overlap` also `mappings/objectnet_to_imagenet_1k.json`. The pictures' red frame is cut off.
+
+    Args:
+      root: the folder `objectnet-1.0`.
+      overlap: only the 113 classes that ImageNet has too, which effective robustness is fitted on;
+        otherwise all 313.
+    """
+    mappings = Path(root, "mappings")
+    names = _json(mappings / "folder_to_objectnet_label.json")
+    if overlap:
+        shared = _json(mappings / "objectnet_to_imagenet_1k.json")
+        names = {folder: name for folder, name in names.items() if name in shared}
+    folders = sorted(names)
+    files = [sorted(_inside(Path(root, "images"), folder).glob("*.png")) for folder in folders]
+    if not any(files):
+        raise FileNotFoundError(f"no picture under {Path(root, 'images')}: unpack ObjectNet there")
+    return Pictures(
+        [path for group in files for path in group],
+        labels=[label for label, group in enumerate(files) for _ in group],
+        classes=tuple(names[folder] for folder in folders),
+        border=OBJECTNET_BORDER,
+    )
+
+
+LAYOUTS: dict[str, Callable[..., Pictures]] = {
+    "coco": coco,
+    "karpathy": karpathy,
+    "flickr": flickr,
+    "objectnet": objectnet,
+}
+
+
+def _text(path: Path) -> str:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: the layout expects it")
+    return path.read_text(encoding="utf-8")
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(_text(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from error
+
+
+def _inside(folder: Path, name: str | Path) -> Path:
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"'{name}' leads out of {folder}")
+    return path

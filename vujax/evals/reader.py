@@ -1,0 +1,128 @@
+"""What an evaluation reads: a source, opened at first use, as batches, captions or pictures."""
+
+import contextlib
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from vujax.data.pairs import eval_batches
+from vujax.data.records import Record, Source
+from vujax.data.sources import open_source
+from vujax.data.split import Subset
+from vujax.evals.datasets import DATASETS, Dataset, open_dataset
+from vujax.evals.features import Encode, Variables, extract, padded_size
+from vujax.evals.layouts import LAYOUTS
+
+
+def open_any(source: Mapping[str, Any] | Source) -> Source:
+    """A source from its options; a source comes back as it is.
+
+    `kind` is a name of `datasets.DATASETS` (imagenet, cifar10 ...), of `layouts.LAYOUTS` (coco,
+    flickr, karpathy, objectnet) or of `vujax.data.sources` (folder, webdataset ...).
+    """
+    if not isinstance(source, Mapping):
+        return source
+    options = dict(source)
+    kind = options.pop("kind", None)
+    if kind in DATASETS:
+        return open_dataset(kind, **options)
+    if kind in LAYOUTS:
+        return LAYOUTS[kind](**options)
+    return open_source(kind, **options)
+
+
+class Reader:
+    """Reads one source for one model."""
+
+    def __init__(
+        self,
+        source: Mapping[str, Any] | Source,
+        model: Any,
+        mesh: Mesh,
+        *,
+        batch_size: int = 256,
+        workers: int = 0,
+    ) -> None:
+        """Names what to read; no file is opened yet.
+
+        Args:
+          source: options for `open_any`, or a source.
+          model: tells the image size and the text length.
+          mesh: devices that batches must divide among.
+          batch_size: examples of all hosts together; fewer when the source is smaller.
+          workers: processes that decode pictures; 0 decodes in this one.
+        """
+        self._source = source
+        self.image_size, self.context = model.image_size, model.text.context
+        self.mesh, self.batch_size, self.workers = mesh, batch_size, workers
+
+    @functools.cached_property
+    def source(self) -> Source:
+        """The opened source.
+
+        Raises:
+          ValueError: it holds nothing.
+        """
+        source = open_any(self._source)
+        if len(source) == 0:
+            raise ValueError(f"the evaluation's source holds no example: {self._source}")
+        return source
+
+    @property
+    def dataset(self) -> Dataset | None:
+        """The rules of the data set, if the source is one of `datasets.DATASETS`."""
+        return getattr(self.source, "dataset", None)
+
+    @functools.cached_property
+    def captions(self) -> list[list[str]]:
+        """Every picture's captions, in the source's order; a class's name stands in for none."""
+        return [self._captions(self.source[i]) for i in range(len(self.source))]
+
+    def _captions(self, record: Record) -> list[str]:
+        if record["captions"] or record["label"] is None or not self.source.classes:
+            return list(record["captions"])
+        return [self.source.classes[record["label"]].replace("_", " ")]
+
+    def batches(self) -> Iterator[dict[str, np.ndarray]]:
+        """This host's rows of each batch, every example once."""
+        return eval_batches(
+            self.source,
+            batch_size=padded_size(len(self.source), self.batch_size, self.mesh),
+            image_size=self.image_size,
+            context=self.context,
+            host=jax.process_index(),
+            hosts=jax.process_count(),
+            workers=self.workers,
+        )
+
+    def embed(self, encode: Encode, variables: Variables) -> dict[str, np.ndarray]:
+        """`features.extract` over the whole source: embeddings `[n d]`, label `[n]`."""
+        with contextlib.closing(self.batches()) as batches:
+            return extract(encode, variables, batches, mesh=self.mesh)
+
+    def labelled(self, encode: Encode, variables: Variables) -> tuple[np.ndarray, np.ndarray]:
+        """Embeddings `[n d]` and labels `[n]`.
+
+        Raises:
+          ValueError: an example has no label.
+        """
+        data = self.embed(encode, variables)
+        unlabelled = np.flatnonzero(data["label"] < 0)
+        if len(unlabelled):
+            raise ValueError(
+                f"{len(unlabelled)} examples of the source have no label, the first of "
+                f"them number {unlabelled[0]}, key '{self.source[int(unlabelled[0])]['key']}'"
+            )
+        return data["embeddings"], data["label"]
+
+    def pictures(self, indices: Sequence[int]) -> np.ndarray:
+        """Decoded pictures `[len(indices) h w 3]` uint8, as the model sees them."""
+        some = Subset(self.source, indices)
+        size, context = self.image_size, self.context
+        batches = eval_batches(some, batch_size=len(some), image_size=size, context=context)
+        with contextlib.closing(batches):
+            return np.concatenate([batch["image"] for batch in batches])

@@ -1,0 +1,250 @@
+"""Image-text retrieval in both directions: recall at k and median rank.
+
+Captions repeat in real data. Two captions that are equal but for case, spacing and Unicode form
+are one text, and a picture and a text belong together if the text is any of the picture's captions:
+a duplicate of the right caption is right. Beside these figures stand the `exact` ones, where only
+the very pairs of the data set count: they show how much of the data is ambiguous, and their ceiling
+says what can be reached at best.
+
+Nothing of size N x N is held; ties count as `ranking` says.
+"""
+
+import functools
+import unicodedata
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jax.sharding import Mesh
+
+from vujax.evals.base import Example
+from vujax.evals.encoders import image_encoder, text_encoder
+from vujax.evals.features import Variables, extract_texts
+from vujax.evals.histogram import ColourNeighbours
+from vujax.evals.ranking import NO_KEY, Ranks, Relation, rank
+from vujax.evals.reader import Reader
+
+KS = (1, 5, 10)
+
+
+class Captions(NamedTuple):
+    """Which text belongs to which picture.
+
+    Attributes:
+      texts: the different texts, in order of first appearance.
+      of_image: `[n c]` int32, each picture's captions as indices into `texts`, filled up with
+        `NO_KEY`.
+      rows: `[m]` int32, the text of every caption of the data set, picture by picture.
+      owner: `[m]` int32, the picture of every caption.
+      copies: `[len(texts)]` int32, how many captions have each text.
+    """
+
+    texts: list[str]
+    of_image: np.ndarray
+    rows: np.ndarray
+    owner: np.ndarray
+    copies: np.ndarray
+
+
+def normalise(caption: str) -> str:
+    """The form in which captions are compared: NFKC, case folded, single spaces."""
+    return " ".join(unicodedata.normalize("NFKC", caption).casefold().split())
+
+
+def group(captions: Sequence[Sequence[str]]) -> Captions:
+    """Finds equal captions.
+
+    Args:
+      captions: each picture's captions.
+
+    Raises:
+      ValueError: a picture without a caption.
+    """
+    index: dict[str, int] = {}
+    texts: list[str] = []
+    rows, owner = [], []
+    for picture, own in enumerate(captions):
+        if not own:
+            raise ValueError(
+                f"retrieval needs a caption for every picture; picture {picture} has none"
+            )
+        for caption in own:
+            text = index.setdefault(normalise(caption), len(texts))
+            if text == len(texts):
+                texts.append(caption)
+            rows.append(text)
+            owner.append(picture)
+    of_image = np.full((len(captions), max(map(len, captions))), NO_KEY, np.int32)
+    counts = [len(own) for own in captions]
+    of_image[np.arange(of_image.shape[1]) < np.array(counts)[:, None]] = rows
+    copies = np.bincount(rows).astype(np.int32)
+    return Captions(texts, of_image, np.int32(rows), np.int32(owner), copies)
+
+
+def directions(
+    images: np.ndarray, texts: np.ndarray, captions: Captions, *, mesh: Mesh
+) -> dict[str, Ranks]:
+    """Ranks for both directions, with duplicates right and `exact`.
+
+    Args:
+      images: `[n d]` unit vectors.
+      texts: `[len(captions.texts) d]` unit vectors: equal captions have one vector.
+      captions: which belongs to which.
+      mesh: queries are divided along 'data'.
+
+    Returns:
+      image_to_text: `[n]` queries against all captions of the data set, copies included.
+      text_to_image: `[m]` queries, every caption of the data set, against all pictures.
+      image_to_text/exact, text_to_image/exact: a picture's own captions only, a caption's own
+        picture only.
+    """
+    of_image, rows, owner = captions.of_image, captions.rows, captions.owner
+    text_keys, picture_keys = np.arange(len(texts))[:, None], np.arange(len(images))[:, None]
+    to_text = rank(
+        images,
+        texts,
+        [Relation(of_image, text_keys), Relation(of_image, text_keys, all_copies=False)],
+        mesh=mesh,
+        copies=captions.copies,
+    )
+    to_image = rank(
+        texts[rows],
+        images,
+        [Relation(rows[:, None], of_image), Relation(owner[:, None], picture_keys)],
+        mesh=mesh,
+    )
+    return {
+        "image_to_text": to_text[0],
+        "text_to_image": to_image[0],
+        "image_to_text/exact": to_text[1],
+        "text_to_image/exact": to_image[1],
+    }
+
+
+def recalls(ranks: dict[str, Ranks]) -> dict[str, float]:
+    """`<direction>/R@k` in [0, 1], `<direction>/median_rank` from 1, and their summary.
+
+    mean_recall is the mean of the six recalls with duplicates right.
+    """
+    scores = {}
+    for name, counts in ranks.items():
+        scores |= {f"{name}/R@{k}": float(counts.hits_at(k).mean()) for k in KS}
+        scores[f"{name}/median_rank"] = float(np.median(counts.expected_rank()))
+    main = [scores[f"{d}/R@{k}"] for d in ("image_to_text", "text_to_image") for k in KS]
+    return scores | {"mean_recall": float(np.mean(main))}
+
+
+def ceiling(captions: Captions) -> dict[str, Ranks]:
+    """Ranks of an oracle that knows all captions and nothing else about the pictures.
+
+    It scores 1 where a text equals one of a picture's captions and 0 elsewhere: it cannot tell
+    apart pictures that share a caption, nor a picture's own copy of a caption from another's.
+    With duplicates right it is perfect; its `exact` figures are the best that captions allow.
+    """
+    of_image, rows, owner, copies = captions[1:]
+    own = np.bincount(owner)
+    same = np.array([copies[np.unique(keys[keys != NO_KEY])].sum() for keys in of_image])
+    holders = np.bincount(
+        np.concatenate([np.unique(keys[keys != NO_KEY]) for keys in of_image]),
+        minlength=len(copies),
+    )[rows]
+    total, pictures, one = len(rows), len(of_image), np.ones_like(holders)
+    return {
+        "image_to_text": _perfect(same, total - same),
+        "text_to_image": _perfect(holders, pictures - holders),
+        "image_to_text/exact": Ranks(0 * own, same - own, own, total - own, own),
+        "text_to_image/exact": Ranks(0 * one, holders - 1, one, (pictures - 1) * one, one),
+    }
+
+
+def _perfect(right: np.ndarray, wrong: np.ndarray) -> Ranks:
+    return Ranks(0 * right, 0 * right, right, wrong, right)
+
+
+class Retrieval:
+    """Evaluator: `(variables) -> recalls`, plus the numbers of pictures and captions.
+
+    Attributes:
+      hits: after a call, for each direction `[queries]` the probability that the first answer is
+        right (0 or 1 unless scores tie), for paired intervals.
+      baselines: after a call, rows to print beside the model: chance, ceiling (see `ceiling`) and,
+        if asked for, histogram.
+    """
+
+    headline = "mean_recall"
+
+    def __init__(
+        self, model: Any, mesh: Mesh, *, source: Any, histogram: Any = None, **reading: Any
+    ) -> None:
+        """Names what to read; files are opened at the first call.
+
+        Args:
+          model: encodes images and texts (`vujax.models`).
+          mesh: devices to use, along 'data'.
+          source: captioned source; see `reader.open_any`.
+          histogram: captioned source from which `ColourNeighbours` makes a baseline row.
+          **reading: `batch_size`, `workers`.
+        """
+        self.encode_image, self.encode_text = image_encoder(model), text_encoder(model)
+        self.reader = Reader(source, model, mesh, **reading)
+        self.neighbours = histogram and Reader(histogram, model, mesh, **reading)
+        self.mesh = mesh
+        self.baselines: dict[str, dict[str, float]] = {}
+        self.hits: dict[str, np.ndarray] = {}
+        self._last: tuple[np.ndarray, np.ndarray] | None = None
+
+    @functools.cached_property
+    def captions(self) -> Captions:
+        """The source's captions, equal ones grouped."""
+        return group(self.reader.captions)
+
+    def __call__(self, variables: Variables) -> dict[str, float]:
+        """Scores `variables` on the whole source."""
+        images = self.reader.embed(self.encode_image, variables)["embeddings"]
+        texts = extract_texts(
+            self.encode_text,
+            variables,
+            self.captions.texts,
+            mesh=self.mesh,
+            batch_size=self.reader.batch_size,
+            context=self.reader.context,
+        )
+        self._last = images, texts
+        ranks = directions(images, texts, self.captions, mesh=self.mesh)
+        self.hits = {name: counts.hits_at(1) for name, counts in ranks.items()}
+        if not self.baselines:
+            self.baselines = self._baselines(ranks)
+        counts = {"images": len(images), "captions": len(self.captions.rows)}
+        return recalls(ranks) | counts
+
+    def _baselines(self, ranks: dict[str, Ranks]) -> dict[str, dict[str, float]]:
+        rows = {
+            "chance": recalls({name: counts.by_chance() for name, counts in ranks.items()}),
+            "ceiling": recalls(ceiling(self.captions)),
+        }
+        if self.neighbours:
+            colour = ColourNeighbours(self.neighbours)
+            images, texts = colour.images(self.reader), colour.texts(self.captions.texts)
+            rows["histogram"] = recalls(directions(images, texts, self.captions, mesh=self.mesh))
+        return rows
+
+    def examples(self, queries: int, *, shown: int = 5) -> list[Example]:
+        """What the last call found for some captions, spread evenly over the different texts.
+
+        Needs no other host: the one that writes the report may ask alone.
+
+        Raises:
+          RuntimeError: the evaluator has not been called yet.
+        """
+        if self._last is None:
+            raise RuntimeError("call the evaluator on a model first, then ask for examples")
+        images, texts = self._last
+        chosen = np.unique(np.linspace(0, len(texts) - 1, queries).astype(int))
+        scores = texts[chosen] @ images.T
+        found = np.argsort(-scores, axis=1, kind="stable")[:, :shown]
+        scores = np.take_along_axis(scores, found, axis=1)
+        pictures = self.reader.pictures(found.ravel())
+        pictures = pictures.reshape(*found.shape, *pictures.shape[1:])
+        correct = (self.captions.of_image[found] == chosen[:, None, None]).any(-1)
+        captions = [self.captions.texts[text] for text in chosen]
+        return list(map(Example, captions, pictures, correct, scores))

@@ -1,0 +1,25 @@
+"""Files that appear whole or not at all."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def write_atomically(path: Path, write: Callable[[Path], Any]) -> Path:
+    """Calls `write` on a temporary name beside `path`, then renames: never a half-written file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def write_json(path: Path, value: Any) -> Path:
+    """Writes JSON, indented, atomically."""
+    text = json.dumps(value, indent=2, sort_keys=True) + "\n"
+    return write_atomically(path, lambda p: p.write_text(text))

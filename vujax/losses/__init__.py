@@ -1,0 +1,11 @@
+"""Losses of image and text embeddings: pure functions, exact at any batch size, on many devices.
+
+`reference` holds the same losses as their formulas read, with whole similarity matrices.
+"""
+
+from vujax.losses.alignment_stats import alignment_stats
+from vujax.losses.cyclip import cyclip
+from vujax.losses.sigmoid import sigmoid
+from vujax.losses.soft_alignment import info_nce, soft_alignment
+
+__all__ = ["alignment_stats", "cyclip", "info_nce", "sigmoid", "soft_alignment"]

@@ -1,0 +1,55 @@
+"""What soft targets look like: the numbers that tell of a collapse."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from vujax.losses import tiles
+
+
+def alignment_stats(
+    image: jax.Array,
+    text: jax.Array,
+    scale: jax.Array | float,
+    *,
+    teacher: tuple[jax.Array, jax.Array] | None = None,
+    teacher_temperature: jax.Array | float = 1.0,
+    rows: int = 128,
+    axis_name: str | None = None,
+) -> dict[str, jax.Array]:
+    """Entropy and diagonal mass of the soft targets of a sample of rows, against all columns.
+
+    The sample is the first rows of the global batch, whose order is random: `[rows N]` numbers
+    twice, the same on any number of devices. Means are over both sides, so they do not depend on
+    which side takes whose target. No gradient flows.
+
+    Args:
+      image: unit vectors `[n d]`; this and the next arguments are as for `soft_alignment`.
+      text: unit vectors `[n d]`.
+      scale: `()`.
+      teacher: unit vectors `([n d], [n d])` that give the targets, or None.
+      teacher_temperature: divides the teacher's logits.
+      rows: of the sample; all N if there are fewer.
+      axis_name: mesh axis in shard_map, or None.
+
+    Returns:
+      Means over the sample and both sides, `()` float32, equal on all devices:
+        target_entropy: in nats, from 0 (one-hot) to log N (uniform: the targets say nothing).
+        target_diagonal: the mass that a soft target leaves on the row's own pair.
+
+    Raises:
+      ValueError: arrays whose shapes do not fit.
+    """
+    tiles.check_rows("alignment_stats", image, text, *(teacher or ()))
+    sides, scale = lax.stop_gradient((teacher or (image, text), scale / teacher_temperature))
+    if axis_name is not None:
+        sides = lax.all_gather(sides, axis_name, tiled=True)
+    entropies, own = [], []
+    for mine, other in (sides, sides[::-1]):
+        logits = scale * tiles.product(mine[:rows], other, (1, 1), "highest")
+        log_target = jax.nn.log_softmax(logits, axis=1)
+        entropies.append(-(jnp.exp(log_target) * log_target).sum(axis=1).mean())
+        own.append(jnp.exp(jnp.diagonal(log_target)).mean())
+    stats = {"target_entropy": sum(entropies) / 2, "target_diagonal": sum(own) / 2}
+    # Equal on all devices already; pmax tells the type system so without changing a bit.
+    return stats if axis_name is None else lax.pmax(stats, axis_name)

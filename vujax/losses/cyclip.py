@@ -1,0 +1,60 @@
+"""Consistency of the geometries of two modalities, without an N x N matrix."""
+
+import jax
+from jax import lax
+
+from vujax.losses import tiles
+
+
+def cyclip(
+    image: jax.Array,
+    text: jax.Array,
+    *,
+    in_modal: float = 0.25,
+    cross_modal: float = 0.25,
+    axis_name: str | None = None,
+    precision: str = "highest",
+) -> jax.Array:
+    """CyCLIP's regularisers (Goel et al. 2022, arXiv:2205.14459), to be added to `info_nce`.
+
+        in_modal / N * sum_ij (image_i . image_j - text_i . text_j)^2
+        + cross_modal / N * sum_ij (image_i . text_j - image_j . text_i)^2
+
+    Cosines, so there is no scale. With C = (image + text) / 2 and D = image - text (rows), the two
+    brackets are the entries of CD' + DC' and of DC' - CD', whose squares sum to
+
+        2 (<C'C, D'D> + <C'D, D'C>)   and   2 (<C'C, D'D> - <C'D, D'C>):
+
+    three products of d x d, small where the modalities agree rather than differences of large sums.
+
+    Args:
+      image: unit vectors `[n d]`.
+      text: unit vectors `[n d]`; row i belongs to row i of `image`.
+      in_modal: weight of the first term.
+      cross_modal: weight of the second term.
+      axis_name: None: the arrays are the whole batch. A mesh axis: they are one device's rows in
+        shard_map, and the value is this device's share, as in `soft_alignment`.
+      precision: of the products.
+
+    Returns:
+      `()` float32, the loss or this device's share of it.
+
+    Raises:
+      ValueError: arrays whose shapes do not fit.
+    """
+    tiles.check_rows("cyclip", image, text)
+    image, text = (x.astype(tiles.wide(x)) for x in (image, text))
+    centre, difference = (image + text) / 2, image - text
+
+    def gram(a: jax.Array, b: jax.Array) -> jax.Array:
+        product = tiles.product(a, b, (0, 0), precision)
+        return product if axis_name is None else lax.psum(product, axis_name)
+
+    mixed = gram(centre, difference)
+    apart = 2 * (gram(centre, centre) * gram(difference, difference)).sum()
+    turned = 2 * (mixed * mixed.T).sum()
+    loss = in_modal * (apart + turned) + cross_modal * (apart - turned)
+    if axis_name is None:
+        return loss / len(image)
+    devices = lax.axis_size(axis_name)
+    return lax.pcast(loss / (len(image) * devices**2), axis_name, to="varying")

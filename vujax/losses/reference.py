@@ -1,0 +1,90 @@
+"""The losses as their formulas read, with whole similarity matrices: to read, and to test against.
+
+Everything here takes the whole batch and makes `[n n]` arrays. The functions of the same names in
+`vujax.losses` give the same numbers without those arrays, on one device or many.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+Pair = tuple[jax.Array, jax.Array]
+
+
+def similarity(image: jax.Array, text: jax.Array, scale: jax.Array | float) -> jax.Array:
+    """Logits `[n n]`: `scale * image_i . text_j`."""
+    return scale * jnp.matmul(image, text.T, precision="highest")
+
+
+def hard_targets(n: int, label_smoothing: float = 0.0) -> jax.Array:
+    """Each row its own pair: `[n n]`, `(1 - label_smoothing) * one-hot + label_smoothing / n`."""
+    return (1.0 - label_smoothing) * jnp.eye(n) + label_smoothing / n
+
+
+def soft_targets(logits: jax.Array, target: str) -> Pair:
+    """`(of the images over the texts, of the texts over the images)`, each `[n n]`, rows sum to 1.
+
+    Args:
+      logits: the teacher's, `[n n]`, images by texts.
+      target: 'plain': a row's own softmax; 'swapped': image i takes text i's, text i image i's.
+    """
+    of_images, of_texts = jax.nn.softmax(logits, axis=1), jax.nn.softmax(logits.T, axis=1)
+    swapped = (of_texts, of_images)
+    return lax.stop_gradient(swapped if target == "swapped" else (of_images, of_texts))
+
+
+def cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
+    """`[n]`: `-sum_j targets_ij log softmax(logits)_ij`."""
+    return -(targets * jax.nn.log_softmax(logits, axis=1)).sum(axis=1)
+
+
+def soft_alignment(
+    image: jax.Array,
+    text: jax.Array,
+    scale: jax.Array | float,
+    unaligned: jax.Array,
+    *,
+    target: str = "swapped",
+    teacher: Pair | None = None,
+    teacher_temperature: jax.Array | float = 1.0,
+    soft_weight: jax.Array | float = 1.0,
+    label_smoothing: float = 0.0,
+) -> jax.Array:
+    """See `vujax.losses.soft_alignment`."""
+    logits = similarity(image, text, scale)
+    teacher_logits = similarity(*(teacher or (image, text)), scale) / teacher_temperature
+    weight = (soft_weight * unaligned)[:, None]
+    hard = hard_targets(len(image), label_smoothing)
+    of_images, of_texts = (
+        (1 - weight) * hard + weight * soft for soft in soft_targets(teacher_logits, target)
+    )
+    rows = cross_entropy(logits, of_images) + cross_entropy(logits.T, of_texts)
+    return rows.mean() / 2
+
+
+def info_nce(
+    query: jax.Array, key: jax.Array, scale: jax.Array | float, *, label_smoothing: float = 0.0
+) -> jax.Array:
+    """See `vujax.losses.info_nce`."""
+    logits = similarity(query, key, scale)
+    targets = hard_targets(len(query), label_smoothing)
+    return (cross_entropy(logits, targets) + cross_entropy(logits.T, targets)).mean() / 2
+
+
+def sigmoid(
+    image: jax.Array, text: jax.Array, scale: jax.Array | float, bias: jax.Array | float
+) -> jax.Array:
+    """See `vujax.losses.sigmoid`."""
+    logits = similarity(image, text, scale) + bias
+    signs = 2 * jnp.eye(len(image)) - 1
+    return -jax.nn.log_sigmoid(signs * logits).sum(axis=1).mean()
+
+
+def cyclip(
+    image: jax.Array, text: jax.Array, *, in_modal: float = 0.25, cross_modal: float = 0.25
+) -> jax.Array:
+    """See `vujax.losses.cyclip`."""
+    cross = similarity(image, text, 1.0)
+    inside = similarity(image, image, 1.0) - similarity(text, text, 1.0)
+    terms = in_modal * inside**2 + cross_modal * (cross - cross.T) ** 2
+    return terms.sum(axis=1).mean()

@@ -1,0 +1,145 @@
+"""The pairwise sigmoid loss, in tiles."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from vujax.losses import tiles
+
+HIDDEN = -1e30  # a logit whose softplus and sigmoid are 0
+Pair = tuple[jax.Array, jax.Array]
+
+
+def sigmoid(
+    image: jax.Array,
+    text: jax.Array,
+    scale: jax.Array | float,
+    bias: jax.Array | float,
+    *,
+    axis_name: str | None = None,
+    tile: int | None = None,
+    precision: str = "highest",
+) -> jax.Array:
+    """SigLIP's loss (Zhai et al. 2023, arXiv:2303.15343): is text j the pair of image i?
+
+        -1/N sum_ij log sigmoid(z_ij (scale * image_i . text_j + bias)),   z_ii = 1, else -1.
+
+    Unlike a softmax it needs no normaliser, so value and gradient come from one pass over tiles.
+
+    Args:
+      image: unit vectors `[n d]`, float32 or bfloat16.
+      text: unit vectors `[n d]`; row i belongs to row i of `image`.
+      scale: `()`, the positive multiplier exp(logit_scale).
+      bias: `()`; start near -log N (SigLIP: -10 with scale 10).
+      axis_name: None: the arrays are the whole batch. A mesh axis: they are one device's rows in
+        shard_map, and the value is this device's share, as in `soft_alignment`. The gradient is
+        right if all devices' shares count equally, as in a psum of them.
+      tile: most rows in a tile; None chooses by N and d.
+      precision: of the products of embeddings.
+
+    Returns:
+      `()` float32, the loss or this device's share of it.
+
+    Raises:
+      ValueError: arrays whose shapes do not fit.
+    """
+    tiles.check_rows("sigmoid", image, text)
+    cut = tiles.layout(*image.shape, axis_name, tile)
+    scale, bias = tiles.varying(cut, scale), tiles.varying(cut, bias)
+    return _share(cut, precision, (image, text), scale, bias) / (cut.n * cut.devices)
+
+
+class Sums(NamedTuple):
+    """What the pass adds up for each row.
+
+    Attributes:
+      loss: `[n]`, of the image's row.
+      by_bias: `[n]`, its derivative by the bias.
+      gradients: `[n d]` twice, of the whole loss by the row's embeddings, divided by the scale.
+        (With `by_bias`, None in a pass for the value alone.)
+    """
+
+    loss: jax.Array
+    by_bias: jax.Array | None
+    gradients: Pair | None
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _share(
+    cut: tiles.Layout, precision: str, embeddings: Pair, scale: jax.Array, bias: jax.Array
+) -> jax.Array:
+    """The sum over this device's images and all texts."""
+    return _pass(cut, precision, embeddings, scale, bias, differentiate=False).loss.sum()
+
+
+def _fwd(
+    cut: tiles.Layout, precision: str, embeddings: Pair, scale: jax.Array, bias: jax.Array
+) -> tuple[jax.Array, tuple]:
+    sums = _pass(cut, precision, embeddings, scale, bias, differentiate=True)
+    image, text = (
+        (scale * g).astype(x.dtype) for g, x in zip(sums.gradients, embeddings, strict=True)
+    )
+    by_scale = (embeddings[0] * sums.gradients[0]).sum()
+    return sums.loss.sum(), (image, text, by_scale, sums.by_bias.sum())
+
+
+def _bwd(cut: tiles.Layout, precision: str, residuals: tuple, cotangent: jax.Array) -> tuple:
+    image, text, by_scale, by_bias = jax.tree.map(
+        lambda x: (cotangent * x).astype(x.dtype), residuals
+    )
+    return (image, text), by_scale, by_bias
+
+
+_share.defvjp(_fwd, _bwd)
+
+
+def _pass(
+    cut: tiles.Layout,
+    precision: str,
+    embeddings: Pair,
+    scale: jax.Array,
+    bias: jax.Array,
+    *,
+    differentiate: bool,
+) -> Sums:
+    def visit(here, there, hidden, mine, other):
+        logits = tuple(
+            scale * tiles.product(a, b, (1, 1), precision) + bias
+            for a, b in zip(here, there[::-1], strict=True)
+        )
+        if hidden is not None:
+            logits = tuple(jnp.where(hidden, HIDDEN, x) for x in logits)
+        mine = _add(mine, logits, there, 1, precision)
+        if other is not None:  # seen from J, the images' side is the texts' side transposed
+            other = _add(other, logits[::-1], here, 0, precision)
+        return mine, other
+
+    rows = tiles.pad(cut, embeddings)
+    start = tiles.pad(cut, _own_pairs(embeddings, scale, bias, differentiate))
+    sums = tiles.sweep(cut, visit, start, rows, tiles.gather(cut, rows))
+    return jax.tree.map(lambda x: x[: cut.n], sums)
+
+
+def _own_pairs(embeddings: Pair, scale: jax.Array, bias: jax.Array, differentiate: bool) -> Sums:
+    image, text = (x.astype(tiles.wide(x)) for x in embeddings)
+    logit = scale * (image * text).sum(axis=1) + bias
+    slope = -jax.nn.sigmoid(-logit)
+    gradients = (slope[:, None] * text, slope[:, None] * image)
+    if not differentiate:
+        return Sums(jax.nn.softplus(-logit), None, None)
+    return Sums(jax.nn.softplus(-logit), slope, gradients)
+
+
+def _add(sums: Sums, logits: Pair, others: Pair, axis: int, precision: str) -> Sums:
+    """Adds a tile to the rows on the other axis than `axis`; `others` are the rows on `axis`."""
+    loss = sums.loss + jax.nn.softplus(logits[0]).sum(axis)
+    if sums.gradients is None:
+        return Sums(loss, None, None)
+    slopes = tuple(jax.nn.sigmoid(x) for x in logits)
+    gradients = tuple(
+        g + tiles.product(s.astype(x.dtype), x, (axis, 0), precision)
+        for g, s, x in zip(sums.gradients, slopes, others[::-1], strict=True)
+    )
+    return Sums(loss, sums.by_bias + slopes[0].sum(axis), gradients)

@@ -1,0 +1,148 @@
+"""Contrastive loss whose targets may be soft alignments between images and texts."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from vujax.losses import tiles
+from vujax.losses.rows import Pair, Settings, Soft, row_losses
+
+TARGETS = ("swapped", "plain")
+
+
+def soft_alignment(
+    image: jax.Array,
+    text: jax.Array,
+    scale: jax.Array | float,
+    unaligned: jax.Array,
+    *,
+    target: str = "swapped",
+    teacher: Pair | None = None,
+    teacher_temperature: jax.Array | float = 1.0,
+    soft_weight: jax.Array | float = 1.0,
+    label_smoothing: float = 0.0,
+    axis_name: str | None = None,
+    tile: int | None = None,
+    precision: str = "highest",
+) -> jax.Array:
+    """Cross-entropy of images against texts and texts against images, mean over the 2N rows.
+
+    With S_ij = scale * image_i . text_j, image i predicts softmax_j S_ij and text i softmax_j S_ji.
+    The target of image i (a text's is the same with the sides exchanged) is
+
+        (1 - w_i) hard_i + w_i soft_i,       w_i = soft_weight if unaligned_i else 0,
+        hard_i = (1 - label_smoothing) * one-hot_i + label_smoothing / N,
+        soft_i = softmax_j T_ji if target is 'swapped' (text i's row), softmax_j T_ij if 'plain',
+        T_ij = scale * teacher_image_i . teacher_text_j / teacher_temperature.
+
+    No gradient flows into soft_i. Exact at any N: similarities are made in tiles, twice, and
+    temporaries are O(N d), never [n N].
+
+    Args:
+      image: unit vectors `[n d]`, float32 or bfloat16 (then products are of bfloat16 and sums in
+        float32).
+      text: unit vectors `[n d]`; row i belongs to row i of `image`.
+      scale: `()`, the positive multiplier exp(logit_scale).
+      unaligned: `[n]` bool, rows whose target is soft. With none, this is `info_nce`.
+      target: which side's softmax a soft target is, 'swapped' or 'plain'. 'plain' with neither a
+        teacher, nor another temperature, nor one-hot mixed in, gives unaligned rows no gradient of
+        their own.
+      teacher: unit vectors `([n d], [n d])` of the same images and texts that give T (an average
+        of past parameters); None: the embeddings themselves.
+      teacher_temperature: divides the teacher's logits; below 1 sharpens soft targets. The
+        teacher's own scale, if it has one, enters here as scale / teacher_scale.
+      soft_weight: in [0, 1], the soft share of an unaligned row's target (ALBEF, Li et al. 2021,
+        arXiv:2107.07651, mixes 0.4 of it with the one-hot).
+      label_smoothing: in [0, 1), applied to every one-hot.
+      axis_name: None: the arrays are the whole batch. A mesh axis: they are one device's rows in
+        shard_map, and the value is this device's share: psum over the axis gives the global loss,
+        and the gradient by `image` and `text` is that of the global loss.
+      tile: most rows in a tile; None chooses by N and d (see `vujax.losses.tiles.layout`).
+      precision: of the products of embeddings. Lower than 'highest' lets a TPU round float32
+        embeddings to bfloat16, even before they are gathered.
+
+    Returns:
+      `()` float32, the loss or this device's share of it.
+
+    Raises:
+      ValueError: an unknown `target`, or arrays whose shapes do not fit.
+    """
+    if target not in TARGETS:
+        raise ValueError(f"soft_alignment: target '{target}' is unknown: use one of {TARGETS}")
+    tiles.check_rows("soft_alignment", image, text, *(teacher or ()))
+    if unaligned.shape != image.shape[:1]:
+        raise ValueError(
+            f"soft_alignment: unaligned has shape {unaligned.shape}: give {image.shape[:1]}, "
+            "one bool for each row"
+        )
+    is_one = isinstance(teacher_temperature, float | int) and teacher_temperature == 1
+    soft = Soft(
+        weight=soft_weight * unaligned.astype(jnp.float32),
+        teacher=teacher,
+        temperature=None if is_one else jnp.asarray(teacher_temperature, jnp.float32),
+    )
+    cut = tiles.layout(*image.shape, axis_name, tile)
+    settings = Settings(cut, target == "swapped", precision)
+    return _share(settings, (image, text), scale, lax.stop_gradient(soft), label_smoothing)
+
+
+def info_nce(
+    query: jax.Array,
+    key: jax.Array,
+    scale: jax.Array | float,
+    *,
+    label_smoothing: float = 0.0,
+    axis_name: str | None = None,
+    tile: int | None = None,
+    precision: str = "highest",
+) -> jax.Array:
+    """Symmetric InfoNCE, CLIP's loss: mean over the 2N rows, the rest of the batch as negatives.
+
+    Radford et al. 2021, arXiv:2103.00020. It is `soft_alignment` with every row aligned, without
+    the work that soft targets cost.
+
+    Args:
+      query: unit vectors `[n d]`.
+      key: unit vectors `[n d]`; row i belongs to row i of `query`.
+      scale: `()`, the positive multiplier exp(logit_scale), or 1 / temperature.
+      label_smoothing: in [0, 1), spreads so much of each target over all N evenly.
+      axis_name: see `soft_alignment`.
+      tile: see `soft_alignment`.
+      precision: see `soft_alignment`.
+
+    Returns:
+      `()` float32, the loss or this device's share of it.
+
+    Raises:
+      ValueError: arrays whose shapes do not fit.
+    """
+    tiles.check_rows("info_nce", query, key)
+    cut = tiles.layout(*query.shape, axis_name, tile)
+    return _share(Settings(cut, False, precision), (query, key), scale, None, label_smoothing)
+
+
+def _share(
+    settings: Settings,
+    embeddings: Pair,
+    scale: jax.Array | float,
+    soft: Soft | None,
+    label_smoothing: float,
+) -> jax.Array:
+    """This device's part of the mean over the 2N rows."""
+    cut = settings.cut
+    scale = tiles.varying(cut, scale)
+    total = sum(rows.sum() for rows in row_losses(settings, embeddings, scale, soft))
+    if label_smoothing:
+        hard = 1.0 if soft is None else 1.0 - soft.weight
+        total += label_smoothing * (hard * _behind(cut, embeddings, scale)).sum()
+    return total / (2 * cut.n * cut.devices)
+
+
+def _behind(cut: tiles.Layout, embeddings: Pair, scale: jax.Array) -> jax.Array:
+    """`[n]`: S_ii less the mean logit of image row i, plus the same for text row i.
+
+    Label smoothing adds so much to a row's cross-entropy; means of embeddings are all it needs.
+    """
+    image, text = (x.astype(tiles.wide(x)) for x in embeddings)
+    from_text, from_image = text - tiles.mean(cut, text), image - tiles.mean(cut, image)
+    return scale * (image * from_text + text * from_image).sum(axis=1)

@@ -1,0 +1,190 @@
+"""Passes over all pairs of tiles of an N x N similarity matrix that is never stored.
+
+The rows of a device are cut into tiles. A pass visits pairs of tiles (I, J); a visit computes the
+similarities of I's rows to J's, uses them and drops them, as FlashAttention does (Dao et al. 2022,
+arXiv:2205.14135). What a pass gathers is per row (`[n]` sums, `[n d]` gradients), so temporaries
+are O(N d).
+
+On one device a visit serves both tiles, so each pair I < J is visited once and every similarity is
+computed once per pass. Under an axis each device visits its own rows against the gathered rows of
+all, and changes only the state of its own: no gradient is sent.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+Tree = Any
+# visit(rows of I, rows of J, hidden, state of I, state of J or None) -> the two states.
+# hidden: bool [I J], pairs that must not count (a row with itself, padding), or None for no pair.
+Visit = Callable[[Tree, Tree, jax.Array | None, Tree, Tree], tuple[Tree, Tree]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How the rows of a device are cut.
+
+    Attributes:
+      n: rows of this device.
+      axis_name: mesh axis that the rows are spread over, or None.
+      devices: on that axis.
+      tile: rows in a tile.
+      tiles: of a device; the last may end in padding.
+      group: own tiles are visited against so many gathered ones at a time.
+    """
+
+    n: int
+    axis_name: str | None
+    devices: int
+    tile: int
+    tiles: int
+    group: int
+
+    @property
+    def padded(self) -> int:
+        """Rows of a device with padding."""
+        return self.tile * self.tiles
+
+
+def layout(n: int, d: int, axis_name: str | None, largest: int | None = None) -> Layout:
+    """Cuts `n` rows of width `d` into equal tiles with as little padding as possible.
+
+    Args:
+      n: rows of this device.
+      d: width of an embedding.
+      axis_name: mesh axis that the rows are spread over, or None.
+      largest: most rows in a tile. The default is the power of two at or under sqrt(N d) / 2, at
+        least 256: a tile then has at most a quarter of the entries of one [N d] array. On an
+        accelerator that is long enough to be bound by arithmetic (2,048 for N = 65,536, d = 768);
+        on a CPU it fits the last cache and any size from 512 to 2,048 is equally fast.
+    """
+    devices = 1 if axis_name is None else lax.axis_size(axis_name)
+    largest = largest or max(256, 2 ** int(math.log2(math.sqrt(n * devices * d) / 2 + 1)))
+    tiles = max(1, -(-n // largest))
+    tile = -(-n // tiles)
+    fits = (m for m in range(devices * tiles, 0, -1) if devices * tiles % m == 0)
+    group = next((m for m in fits if m * tile <= largest), 1)
+    return Layout(n, axis_name, devices, tile, tiles, group)
+
+
+def pad(cut: Layout, tree: Tree) -> Tree:
+    """Rows of zeros up to whole tiles, for every leaf `[n ...]`."""
+    short = cut.padded - cut.n
+    if not short:
+        return tree
+    return jax.tree.map(lambda x: jnp.pad(x, [(0, short)] + [(0, 0)] * (x.ndim - 1)), tree)
+
+
+def gather(cut: Layout, tree: Tree) -> Tree:
+    """The padded rows of all devices, in order of device."""
+    return tree if cut.devices == 1 else lax.all_gather(tree, cut.axis_name, tiled=True)
+
+
+def varying(cut: Layout, x: jax.Array | float) -> jax.Array:
+    """`x` in float32, typed as different on each device, so that its gradient is a share too."""
+    x = jnp.asarray(x, jnp.float32)
+    if cut.axis_name is None:
+        return x
+    # A sum takes the type of its varying part, whether x varies already or not.
+    return x + lax.pcast(jnp.zeros((), jnp.float32), cut.axis_name, to="varying")
+
+
+def mean(cut: Layout, x: jax.Array) -> jax.Array:
+    """Mean over the rows of all devices, `[n ...]` to `[...]`."""
+    return x.mean(axis=0) if cut.axis_name is None else lax.pmean(x.mean(axis=0), cut.axis_name)
+
+
+def wide(x: jax.Array) -> jnp.dtype:
+    """The dtype of sums over `x`: at least float32."""
+    return jnp.promote_types(x.dtype, jnp.float32)
+
+
+def product(a: jax.Array, b: jax.Array, contract: tuple[int, int], precision: str) -> jax.Array:
+    """Matrix product over axis `contract[0]` of `a` and `contract[1]` of `b`, summed wide."""
+    dimensions = (((contract[0],), (contract[1],)), ((), ()))
+    return lax.dot_general(a, b, dimensions, precision=precision, preferred_element_type=wide(a))
+
+
+def check_rows(name: str, *embeddings: jax.Array) -> None:
+    """Raises ValueError unless all are `[n d]` with n > 0 and one n and d."""
+    shapes = [x.shape for x in embeddings]
+    if len(set(shapes)) > 1 or len(shapes[0]) != 2 or 0 in shapes[0]:
+        raise ValueError(f"{name}: embeddings have shapes {shapes}: give rows [n d] of equal shape")
+
+
+def sweep(cut: Layout, visit: Visit, state: Tree, rows: Tree, columns: Tree) -> Tree:
+    """Lets `visit` see every pair of rows of the batch whose first row is this device's.
+
+    Args:
+      cut: the layout of `rows`.
+      visit: changes the states of two tiles by what their rows have to do with each other.
+      state: pytree of `[padded ...]`, one entry for each of the device's rows.
+      rows: pytree of `[padded ...]`, the device's rows.
+      columns: `gather(cut, rows)`.
+
+    Returns:
+      The state after all visits.
+    """
+    if cut.devices == 1:
+        return _triangle(cut, visit, state, rows)
+    return _strips(cut, visit, state, rows, columns)
+
+
+def _triangle(cut: Layout, visit: Visit, state: Tree, rows: Tree) -> Tree:
+    def outer(i: jax.Array, state: Tree) -> Tree:
+        here = _take(rows, i, cut.tile)
+        own, _ = visit(here, here, _hidden(cut, i, i, cut.tile), _take(state, i, cut.tile), None)
+
+        def inner(j: jax.Array, carry: tuple[Tree, Tree]) -> tuple[Tree, Tree]:
+            own, state = carry
+            # Only padding can be hidden off the diagonal; without it the mask costs nothing.
+            hidden = None if cut.padded == cut.n else _hidden(cut, i, j, cut.tile)
+            there = _take(rows, j, cut.tile)
+            own, other = visit(here, there, hidden, own, _take(state, j, cut.tile))
+            return own, _put(state, other, j, cut.tile)
+
+        own, state = lax.fori_loop(i + 1, cut.tiles, inner, (own, state))
+        return _put(state, own, i, cut.tile)
+
+    return lax.fori_loop(0, cut.tiles, outer, state)
+
+
+def _strips(cut: Layout, visit: Visit, state: Tree, rows: Tree, columns: Tree) -> Tree:
+    width = cut.tile * cut.group
+    first = lax.axis_index(cut.axis_name) * cut.tiles
+
+    def outer(i: jax.Array, state: Tree) -> Tree:
+        here = _take(rows, i, cut.tile)
+
+        def inner(j: jax.Array, own: Tree) -> Tree:
+            hidden = _hidden(cut, first + i, j, width)
+            return visit(here, _take(columns, j, width), hidden, own, None)[0]
+
+        steps = cut.devices * cut.tiles // cut.group
+        own = lax.fori_loop(0, steps, inner, _take(state, i, cut.tile))
+        return _put(state, own, i, cut.tile)
+
+    return lax.fori_loop(0, cut.tiles, outer, state)
+
+
+def _hidden(cut: Layout, i: jax.Array, j: jax.Array, width: int) -> jax.Array:
+    """`[tile width]`: True for a row with itself and where either is padding."""
+    row = i * cut.tile + jnp.arange(cut.tile)
+    column = j * width + jnp.arange(width)
+    same = row[:, None] == column
+    if cut.padded == cut.n:
+        return same
+    return same | (row % cut.padded >= cut.n)[:, None] | (column % cut.padded >= cut.n)
+
+
+def _take(tree: Tree, i: jax.Array, size: int) -> Tree:
+    return jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, i * size, size), tree)
+
+
+def _put(tree: Tree, part: Tree, i: jax.Array, size: int) -> Tree:
+    return jax.tree.map(lambda x, y: lax.dynamic_update_slice_in_dim(x, y, i * size, 0), tree, part)

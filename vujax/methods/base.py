@@ -1,0 +1,64 @@
+"""What a method is: a few pure functions of the same shape, so that one train loop serves all.
+
+`embed` works example by example; `objective` sees the whole batch and is the only place where
+devices talk. That split is what lets one train step serve plain data parallelism, accumulation that
+keeps every negative (GradCache, Gao et al. 2021, arXiv:2101.06983) and sharded parameters.
+"""
+
+from typing import Any, NamedTuple, Protocol
+
+import jax
+
+Tree = Any
+Batch = dict[str, jax.Array]
+
+
+class Embeddings(NamedTuple):
+    """What `embed` gives to `objective`.
+
+    Attributes:
+      rows: arrays `[n ...]`, one entry per example of the batch, in its order.
+      shared: arrays that are the same whatever the rows (a learnable temperature), or statistics of
+        the rows that may be averaged over parts of a batch (batch norm's).
+    """
+
+    rows: dict[str, Tree]
+    shared: dict[str, Tree]
+
+
+class Method(Protocol):
+    """The functions that `vujax.train` composes into a step; an object of settings, without state.
+
+    With `axis_name`, `embed` and `objective` run in shard_map and see one device's rows; with None
+    they see the whole batch. `progress` in [0, 1] is the part of the training that is done.
+    """
+
+    def init(self, rng: jax.Array, batch: Batch) -> tuple[Tree, Tree]:
+        """`(params, extra)`; `extra`: state that no gradient changes (averages, queues, ...)."""
+
+    def embed(
+        self, params: Tree, extra: Tree, batch: Batch, rng: jax.Array, axis_name: str | None
+    ) -> Embeddings:
+        """Per example; no talk between devices, batch norm's statistics aside.
+
+        Randomness per example comes from `fold_in(rng, batch['index'])`, never from a row's place,
+        so that it does not depend on devices or micro-batches.
+        """
+
+    def objective(
+        self,
+        embeddings: Embeddings,
+        extra: Tree,
+        rng: jax.Array,
+        progress: jax.Array,
+        axis_name: str | None,
+    ) -> tuple[jax.Array, tuple[Tree, dict[str, jax.Array]]]:
+        """`(loss, (extra, metrics))`; the only place where devices talk.
+
+        `loss` is this device's share: the sum over devices is the global loss. `extra` and
+        `metrics` (scalars) are equal on all devices. A metric named 'alarm/...' makes the loop warn
+        when it rises above 0.
+        """
+
+    def after_update(self, params: Tree, extra: Tree) -> Tree:
+        """The new `extra`, once per optimizer step, never per micro-batch."""

@@ -1,0 +1,30 @@
+"""Models as flax.linen modules: pure `init` and `apply`, no other part of vujax needed.
+
+`build(**config)` makes a CLIP model from plain values. The modules stand alone too:
+
+    model = build(image=dict(kind="vit", variant="B/32", image_size=224))
+    variables = model.init(jax.random.key(0), image, tokens)
+    embedding, out = model.apply(variables, image, tokens)
+
+`stack_blocks` and `unstack_blocks` turn the parameters of `scan=True` models into the others' and
+back; `vujax.models.convert` reads the weights of OpenAI's, open_clip's and Hugging Face's CLIP.
+"""
+
+from vujax.models.build import build
+from vujax.models.clip import CLIP
+from vujax.models.resnet import ResNet
+from vujax.models.stacking import stack_blocks, unstack_blocks
+from vujax.models.text import TextTransformer
+from vujax.models.transformer import Transformer
+from vujax.models.vit import ViT
+
+__all__ = [
+    "CLIP",
+    "ResNet",
+    "TextTransformer",
+    "Transformer",
+    "ViT",
+    "build",
+    "stack_blocks",
+    "unstack_blocks",
+]

@@ -1,0 +1,181 @@
+"""The transformer that both towers share: pre-layer-norm blocks over a residual stream [b l d]."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax.typing import DTypeLike
+
+Shard = Callable[[jax.Array], jax.Array]
+
+
+def quick_gelu(x: jax.Array) -> jax.Array:
+    """The sigmoid approximation of GELU with which OpenAI trained CLIP: x * sigmoid(1.702 x)."""
+    return x * jax.nn.sigmoid(1.702 * x)
+
+
+def gelu(x: jax.Array) -> jax.Array:
+    """The exact (erf) GELU of open_clip's weights."""
+    return jax.nn.gelu(x, approximate=False)
+
+
+ACTIVATIONS = {"gelu": gelu, "quick_gelu": quick_gelu}
+
+# What the backward pass finds stored: everything, or what a policy of jax.checkpoint_policies says.
+REMAT = {
+    "none": None,
+    "full": "nothing_saveable",
+    "dots_saveable": "dots_saveable",
+    "dots_with_no_batch_dims_saveable": "dots_with_no_batch_dims_saveable",
+}
+
+
+def identity(x: jax.Array) -> jax.Array:
+    """The activation constraint of a model that is not sharded: none."""
+    return x
+
+
+def rematerialized(block: type[nn.Module], remat: str, *, scan: bool = False) -> type[nn.Module]:
+    """`block` whose backward pass recomputes what the word `remat`, a key of REMAT, says."""
+    policy = REMAT[remat]
+    if policy is None:
+        return block
+    # A scan needs no barrier against the compiler merging the recomputation with the original.
+    return nn.remat(block, policy=getattr(jax.checkpoint_policies, policy), prevent_cse=not scan)
+
+
+def dense(width: int, std: float, dtype: DTypeLike, name: str) -> nn.Dense:
+    """A dense layer to `width` with normal weights of the given standard deviation."""
+    return nn.Dense(width, dtype=dtype, kernel_init=nn.initializers.normal(std), name=name)
+
+
+def layer_norm(dtype: DTypeLike, name: str) -> nn.LayerNorm:
+    """CLIP's layer norm: epsilon 1e-5, statistics in float32 whatever the compute dtype."""
+    # The one-pass variance loses digits where a stream's mean is large, as in trained CLIPs.
+    return nn.LayerNorm(epsilon=1e-5, dtype=dtype, use_fast_variance=False, name=name)
+
+
+class Head(nn.Module):
+    """Layer norm and projection of pooled vectors: [b d] -> ([b d], [b embed_dim]), both float32.
+
+    In float32 because the embeddings decide the loss, and this costs nothing beside the blocks.
+    """
+
+    embed_dim: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        pooled = layer_norm(jnp.float32, "ln")(x)
+        init = nn.initializers.normal(x.shape[-1] ** -0.5)
+        projection = nn.Dense(self.embed_dim, use_bias=False, kernel_init=init, name="projection")
+        return pooled, projection(pooled)
+
+
+def project_heads(x: jax.Array, heads: int, dtype: DTypeLike, name: str) -> jax.Array:
+    """A dense layer [b l d] -> [b l h d/h], inside a compact method."""
+    d = x.shape[-1]
+    return dense(d, d**-0.5, dtype, name)(x).reshape(*x.shape[:-1], heads, d // heads)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention [b l d] -> [b l d]; softmax in float32.
+
+    Query, key and value have a projection each: a fused one must be taken apart by strided copies,
+    which made it slower on CPU.
+    """
+
+    heads: int
+    out_std: float
+    causal: bool = False
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        qkv = [project_heads(x, self.heads, self.dtype, name) for name in ("query", "key", "value")]
+        heads = jax.nn.dot_product_attention(*qkv, is_causal=self.causal)
+        return dense(x.shape[-1], self.out_std, self.dtype, "out")(heads.reshape(x.shape))
+
+
+class MLP(nn.Module):
+    """Two dense layers [b l d] -> [b l 4d] -> [b l d]."""
+
+    out_std: float
+    act: str = "gelu"
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        d = x.shape[-1]
+        hidden = ACTIVATIONS[self.act](dense(4 * d, (2 * d) ** -0.5, self.dtype, "fc1")(x))
+        return dense(d, self.out_std, self.dtype, "fc2")(hidden)
+
+
+class Block(nn.Module):
+    """One pre-layer-norm block; returns the stream [b l d] twice: to carry on, and as intermediate.
+
+    `layers` is the depth of the whole stack: CLIP divides the initial standard deviation of what is
+    added to the residual stream by sqrt(2 layers).
+    """
+
+    heads: int
+    layers: int
+    causal: bool = False
+    act: str = "gelu"
+    dtype: DTypeLike = jnp.float32
+    shard: Shard = identity
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        std = (x.shape[-1] * 2 * self.layers) ** -0.5
+        attention = Attention(self.heads, std, self.causal, self.dtype, name="attn")
+        x = x + attention(layer_norm(self.dtype, "ln_1")(x))
+        mlp = MLP(std, self.act, self.dtype, name="mlp")
+        x = x + mlp(layer_norm(self.dtype, "ln_2")(x))
+        x = self.shard(x)
+        return x, x
+
+
+class Transformer(nn.Module):
+    """A stack of blocks, [b l d] -> [b l d] and its intermediates.
+
+    Attributes:
+      layers: depth.
+      heads: attention heads; d must be a multiple.
+      causal: position i sees positions <= i only.
+      act: a key of ACTIVATIONS.
+      dtype: of the computation; parameters, layer-norm statistics and softmax stay float32.
+      remat: a key of REMAT.
+      scan: one compiled block looped over stacked parameters ('blocks', leading axis [layers]) in
+        place of `layers` compiled blocks ('block00', 'block01', ...): quicker to compile.
+        `vujax.models.stacking` turns one tree of parameters into the other.
+      shard: applied to the residual stream before and after every block; a sharding constraint
+        under FSDP.
+
+    Returns:
+      The residual stream after the last block (no final layer norm), and the streams after each
+      block: 'block00', ... [b l d], or 'blocks' [layers b l d] with scan.
+    """
+
+    layers: int
+    heads: int
+    causal: bool = False
+    act: str = "gelu"
+    dtype: DTypeLike = jnp.float32
+    remat: str = "none"
+    scan: bool = False
+    shard: Shard = identity
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+        block = rematerialized(Block, self.remat, scan=self.scan)
+        options = (self.heads, self.layers, self.causal, self.act, self.dtype, self.shard)
+        x = self.shard(x)
+        if self.scan:
+            axes = dict(variable_axes={"params": 0}, split_rngs={"params": True})
+            x, streams = nn.scan(block, **axes, length=self.layers)(*options, name="blocks")(x)
+            return x, {"blocks": streams}
+        out = {}
+        for i in range(self.layers):
+            x, out[f"block{i:02d}"] = block(*options, name=f"block{i:02d}")(x)
+        return x, out

@@ -1,0 +1,123 @@
+"""Optimizer from a config: schedule, weight decay by name, frozen and slower modules, EMA."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from vujax.trees import flatten, leaf_name
+
+Tree = Any
+Rules = Sequence[tuple[str, float | None]]
+
+
+def learning_rate(
+    *, lr: float, total_steps: int, warmup_steps: int, schedule: str, final: float = 0.0
+) -> optax.Schedule:
+    """Linear warm-up from 0 to `lr`, then 'cosine' decay to `final * lr`, or 'constant'."""
+    if warmup_steps >= total_steps and schedule == "cosine":
+        raise ValueError(
+            f"optimizer.warmup ({warmup_steps} steps) must be shorter than the training "
+            f"({total_steps} steps)"
+        )
+    if schedule == "cosine":
+        decay = optax.cosine_decay_schedule(lr, total_steps - warmup_steps, alpha=final)
+    elif schedule == "constant":
+        decay = optax.constant_schedule(lr)
+    else:
+        raise ValueError(f"optimizer.schedule '{schedule}' is unknown: use 'cosine' or 'constant'")
+    if not warmup_steps:
+        return decay
+    warmup = optax.linear_schedule(0.0, lr, warmup_steps)
+    return optax.join_schedules([warmup, decay], [warmup_steps])
+
+
+def multipliers(params: Tree, rules: Rules) -> Tree:
+    """The factor on the learning rate of each leaf of `params`; None marks a frozen leaf.
+
+    Args:
+      params: tree of arrays.
+      rules: `(regex, factor)` pairs; a leaf takes the first whose regex matches its whole name
+        ('image/blocks/mlp/kernel'). A factor of None freezes.
+
+    Raises:
+      ValueError: a leaf matches no rule, or a rule decides for no leaf.
+    """
+    used = set()
+
+    def factor(path: tuple[Any, ...], _: Any) -> float | None:
+        for rank, (pattern, value) in enumerate(rules):
+            if re.fullmatch(pattern, leaf_name(path)):
+                used.add(rank)
+                return value
+        raise ValueError(
+            f"optimizer.rules: no pattern matches parameter '{leaf_name(path)}'; "
+            "end the list with ('.*', 1.0)"
+        )
+
+    tree = jax.tree_util.tree_map_with_path(factor, params)
+    if idle := [pattern for rank, (pattern, _) in enumerate(rules) if rank not in used]:
+        raise ValueError(
+            f"optimizer.rules: pattern '{idle[0]}' decides for no parameter; "
+            f"the first names are {sorted(flatten(params))[:5]}"
+        )
+    return tree
+
+
+def trainable(params: Tree, rules: Rules) -> Tree:
+    """True for the leaves that learn, False for the frozen ones."""
+    is_none = lambda x: x is None  # noqa: E731
+    return jax.tree.map(lambda m: m is not None, multipliers(params, rules), is_leaf=is_none)
+
+
+def make_optimizer(
+    params: Tree,
+    schedule: optax.Schedule,
+    *,
+    rules: Rules = ((".*", 1.0),),
+    b1: float = 0.9,
+    b2: float = 0.98,
+    eps: float = 1e-6,
+    weight_decay: float = 0.2,
+    decay: str = r".*(kernel|embedding)",
+    clip_norm: float | None = 1.0,
+) -> optax.GradientTransformation:
+    """AdamW (Loshchilov & Hutter 2019) whose frozen leaves hold no optimizer state.
+
+    Args:
+      params: the tree it will update (shapes and names are read, no values).
+      schedule: learning rate by step.
+      rules: factors by regex, see `multipliers`.
+      b1: decay of the first moment.
+      b2: decay of the second moment.
+      eps: added to the root of the second moment.
+      weight_decay: decoupled, multiplied by the learning rate.
+      decay: leaves whose whole name matches are decayed; gains and biases should not be.
+      clip_norm: bound on the global norm of the trainable gradients; None or 0: no clipping.
+    """
+    is_none = lambda x: x is None  # noqa: E731
+    factors = jax.tree.map(lambda m: m or 0.0, multipliers(params, rules), is_leaf=is_none)
+    labels = jax.tree.map(lambda learns: "learn" if learns else "frozen", trainable(params, rules))
+
+    def decayed(tree: Tree) -> Tree:
+        return jax.tree_util.tree_map_with_path(
+            lambda path, _: re.fullmatch(decay, leaf_name(path)) is not None, tree
+        )
+
+    learn = optax.chain(
+        optax.clip_by_global_norm(clip_norm) if clip_norm else optax.identity(),
+        optax.scale_by_adam(b1=b1, b2=b2, eps=eps),
+        optax.add_decayed_weights(weight_decay, mask=decayed),
+        optax.scale_by_learning_rate(schedule),
+    )
+    by_factor = optax.stateless(lambda updates, _: jax.tree.map(jnp.multiply, updates, factors))
+    split = optax.partition({"learn": learn, "frozen": optax.set_to_zero()}, labels)
+    return optax.chain(split, by_factor)
+
+
+def ema(average: Tree, new: Tree, decay: float) -> Tree:
+    """`decay * average + (1 - decay) * new`, leaf by leaf, in the average's dtype."""
+    return jax.tree.map(lambda a, b: (a + (1.0 - decay) * (b - a)).astype(a.dtype), average, new)

@@ -1,0 +1,95 @@
+"""Released models: a folder `release/` of config.json and weights.safetensors.
+
+Every command that takes a model takes such a folder, or a workdir that holds one.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from vujax.checkpoint import compare_shapes
+from vujax.files import write_atomically, write_json
+from vujax.trees import flatten, unflatten
+
+Tree = Any
+FOLDER, CONFIG, WEIGHTS = "release", "config.json", "weights.safetensors"
+
+
+def save(workdir: Path, config: dict[str, Any], variables: Tree) -> Path:
+    """Writes `workdir/release`.
+
+    Args:
+      workdir: of the run.
+      config: JSON-ready; `config['model']` builds the module.
+      variables: `{'params': ..., maybe 'batch_stats': ...}` of host arrays.
+    """
+    folder = Path(workdir) / FOLDER
+    arrays = {name: np.asarray(leaf, order="C") for name, leaf in flatten(variables).items()}
+    write_atomically(folder / WEIGHTS, lambda p: save_file(arrays, p))
+    write_json(folder / CONFIG, config)
+    return folder
+
+
+def find(path: Path) -> Path:
+    """The release folder that `path` is or holds.
+
+    Raises:
+      FileNotFoundError: neither.
+    """
+    for folder in (Path(path), Path(path) / FOLDER):
+        if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
+            return folder
+    raise FileNotFoundError(
+        f"{path} is no model: neither it nor its folder '{FOLDER}' holds {CONFIG} and {WEIGHTS}; "
+        "a training that ran to its end writes them"
+    )
+
+
+def load(path: Path) -> tuple[dict[str, Any], Tree]:
+    """`(config, variables)` of a release folder or a workdir; variables are numpy arrays."""
+    folder = find(path)
+    try:
+        config = json.loads((folder / CONFIG).read_text())
+        arrays = load_file(folder / WEIGHTS)
+    except (json.JSONDecodeError, SafetensorError) as error:
+        raise ValueError(f"{folder} is damaged ({error}): copy the release again") from error
+    return config, unflatten(arrays)
+
+
+def start_from(path: Path, params: Tree, fresh: tuple[str, ...]) -> Tree:
+    """`params` with the values of a released model, for fine-tuning.
+
+    Args:
+      path: release folder or workdir.
+      params: the tree to fill (shapes are read).
+      fresh: names or name prefixes ('text/') that keep their new values, whatever the release has.
+
+    Raises:
+      ValueError: any other leaf is missing there, left over or of another shape.
+    """
+    _, variables = load(path)
+    keep = lambda name: name.startswith(tuple(fresh)) if fresh else False  # noqa: E731
+    saved = {k: v for k, v in flatten(variables["params"]).items() if not keep(k)}
+    mine = flatten(params)
+    wanted = {k: v for k, v in mine.items() if not keep(k)}
+    remedy = "take its config.model, or name a prefix in init_fresh to start those anew"
+    compare_shapes(saved, wanted, f"release {path}", remedy)
+    return unflatten({name: saved.get(name, leaf) for name, leaf in mine.items()})
+
+
+def to_host(tree: Tree) -> Tree:
+    """Arrays that may be divided among devices and hosts as whole numpy arrays."""
+    whole = jax.sharding.PartitionSpec()
+
+    def gather(x: jax.Array) -> np.ndarray:
+        if x.is_fully_addressable:
+            return np.asarray(x)
+        sharding = jax.sharding.NamedSharding(x.sharding.mesh, whole)
+        return np.asarray(jax.jit(lambda v: v, out_shardings=sharding)(x).addressable_data(0))
+
+    return jax.tree.map(gather, tree)

@@ -1,0 +1,1 @@
+"""The parts of report.html, each a function from plain values to markup."""

@@ -1,0 +1,225 @@
+"""The training loop, one for every method."""
+
+import dataclasses
+import json
+import platform
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+import ml_collections
+from jax.sharding import Mesh
+
+from vujax import build, evals, release, report
+from vujax.checkpoint import Checkpoints
+from vujax.config import differences, duration, plain
+from vujax.data import pairs
+from vujax.files import write_json
+from vujax.interrupt import Interrupt
+from vujax.mesh import global_batch, make_mesh
+from vujax.step import State
+from vujax.watch import Watch, command
+
+Tree = Any
+# What may differ when a run is taken up again: it does not change the trained numbers.
+FREE = ("eval_only", "evals", "eval_", "log_steps", "checkpoint", "keep_", "data.workers")
+PACKAGES = ("vujax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
+
+
+@dataclasses.dataclass
+class Run:
+    """The parts of one run that the functions below pass on."""
+
+    config: ml_collections.ConfigDict
+    workdir: Path
+    mesh: Mesh
+    parts: build.Parts
+    evaluators: dict[str, evals.Evaluator]
+    examples: int
+
+    def steps(self, prefix: str, default: int) -> int:
+        """A duration of `config.{prefix}_*` in steps."""
+        return duration(
+            prefix,
+            self.config,
+            batch_size=self.config.batch_size,
+            examples=self.examples,
+            total_steps=self.parts.total_steps,
+            default=default,
+        )
+
+
+def run(config: ml_collections.ConfigDict, workdir: Path) -> None:
+    """Trains as `config` says, or takes an interrupted run up again; ends with `workdir/release`.
+
+    Raises:
+      ValueError: the config contradicts itself, the data, or the run that `workdir` holds.
+      FloatingPointError: the loss or a gradient is not finite.
+    """
+    mesh = make_mesh()
+    examples = pairs.count(config.data)
+    parts = build.make_parts(config, mesh, examples=examples)
+    evaluators = {
+        name: evals.make(name, settings.to_dict(), model=parts.model, mesh=mesh)
+        for name, settings in config.evals.items()
+    }
+    this = Run(config, Path(workdir), mesh, parts, evaluators, examples)
+    record(this)
+    checkpoints = Checkpoints(
+        this.workdir / "checkpoints",
+        keep_last=config.keep_last,
+        keep_every=config.keep_every,
+    )
+    try:
+        state = start(this, checkpoints)
+        if not config.eval_only:
+            state = train(this, checkpoints, state)
+        if config.eval_only or int(state.step) == parts.total_steps:
+            finish(this, state)
+    finally:
+        checkpoints.close()
+        checkpoints.close()
+
+
+def record(this: Run) -> None:
+    """Writes config.json and run.json, or checks that the run in the workdir is this one."""
+    path, config = this.workdir / "config.json", plain(this.config)
+    if path.exists():
+        changed = differences(json.loads(path.read_text()), config)
+        if changed := [line for line in changed if not line.startswith(FREE)]:
+            raise ValueError(
+                f"{this.workdir} holds a run with another config ({'; '.join(changed[:5])}): "
+                "choose another --workdir, or the same values"
+            )
+    if jax.process_index() == 0:
+        write_json(path, config)
+        write_json(this.workdir / "run.json", facts(this))
+
+
+def facts(this: Run) -> dict[str, Any]:
+    """What a reader needs to repeat the run: command, versions, seed, machine, sizes."""
+    return {
+        "command": command(),
+        "versions": {"python": platform.python_version()}
+        | {name: metadata.version(name) for name in PACKAGES},
+        "seed": this.config.seed,
+        "devices": f"{this.mesh.size} x {this.mesh.devices.flat[0].device_kind}",
+        "hosts": jax.process_count(),
+        "examples": this.examples,
+        "total_steps": this.parts.total_steps,
+        "parameters": sum(x.size for x in jax.tree.leaves(this.parts.state.params)),
+    }
+
+
+def start(this: Run, checkpoints: Checkpoints) -> State:
+    """The newest checkpoint, else a new state, from a released model if the config names one."""
+    if checkpoints.latest() is not None:
+        return checkpoints.restore(this.parts.state)
+    state = build.new_state(this.parts, this.config.seed)
+    if not this.config.init_from:
+        return state
+    params = release.start_from(
+        Path(this.config.init_from), state.params, tuple(this.config.init_fresh)
+    )
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, this.parts.state.params)
+    params = jax.tree.map(jax.device_put, params, shardings)
+    # A second copy: the step donates its state, and one buffer cannot be donated twice.
+    average = None if state.average is None else jax.tree.map(jax.numpy.copy, params)
+    return state.replace(params=params, average=average)
+
+
+def batches(this: Run, start_step: int) -> pairs.TrainBatches:
+    """This host's rows of the batches of steps `start_step`, `start_step + 1`, ..."""
+    model = this.config.model
+    return pairs.train_batches(
+        this.config.data,
+        batch_size=this.config.batch_size,
+        seed=this.config.seed,
+        start_step=start_step,
+        image_size=model.image.image_size,
+        context=model.text.context,
+        host=jax.process_index(),
+        hosts=jax.process_count(),
+    )
+
+
+def train(this: Run, checkpoints: Checkpoints, state: State) -> State:
+    """Steps until the end or an interrupt; saves, evaluates and reports on the way."""
+    first, total = int(state.step), this.parts.total_steps
+    if first >= total:
+        return state
+    save_every = this.steps("checkpoint", total)
+    eval_every = this.steps("eval", total)
+    source = batches(this, first)
+    watch = Watch(
+        this.workdir,
+        this.parts,
+        every=this.config.log_steps,
+        first=first,
+        check_bad=source.bad.check,
+    )
+    try:
+        with Interrupt() as interrupt:
+            for step in range(first + 1, total + 1):
+                began = time.monotonic()
+                batch = global_batch(this.mesh, next(source))
+                watch.meter.waited(time.monotonic() - began, this.config.batch_size)
+                state, scalars = this.parts.step(state, batch)
+                watch.see(step, scalars, batch)
+                stop = interrupt.asked(step)
+                if stop or step == total or step % save_every == 0:
+                    watch.settle()  # nothing that is not finite is ever saved
+                    checkpoints.save(step, state)
+                if stop:
+                    watch.progress.say(f"Interrupted: saved step {step}. To go on: {command()}")
+                    break
+                if step < total and step % eval_every == 0:
+                    evaluate(this, state)
+        checkpoints.wait()
+    finally:
+        source.close()
+        watch.close()
+    return state
+
+
+def variables(state: State) -> Tree:
+    """What evaluations and releases use: averaged parameters if there are any."""
+    params = state.params if state.average is None else state.average
+    rest = {k: v for k, v in state.extra.items() if k == "batch_stats"}
+    return {"params": params} | rest
+
+
+def evaluate(this: Run, state: State) -> dict[str, dict[str, float]]:
+    """Every evaluation of the config at this state; each is a JSON file, none is made twice."""
+    step, results = int(state.step), {}
+    for name, evaluator in this.evaluators.items():
+        results[name] = evaluator(variables(state))
+        if jax.process_index() == 0:
+            found = {"step": step, "name": name, "metrics": results[name]}
+            found["baselines"] = evaluator.baselines
+            write_json(this.workdir / "evaluations" / f"{name}-{step}.json", found)
+    return results
+
+
+def finish(this: Run, state: State) -> None:
+    """Evaluates, writes the release and the report, and says where they are."""
+    results = evaluate(this, state)
+    weights = release.to_host(variables(state))
+    if jax.process_index() != 0:
+        return
+    if not this.config.eval_only:
+        config = plain(this.config)
+        kept = {"model": config["model"], "method": config["method"], "step": int(state.step)}
+        release.save(this.workdir, kept, weights)
+    page = report.write_report(
+        this.workdir,
+        title=this.workdir.name,
+        command=command(),
+        facts={k: str(v) for k, v in facts(this).items()},
+        retrieved=[e for v in this.evaluators.values() for e in v.examples(8)],
+    )
+    for name, values in results.items():
+        print(f"{name}: " + ", ".join(f"{k} {v:.4g}" for k, v in values.items()))
+    print(f"Model: {this.workdir / release.FOLDER}\nReport: {page}")
