@@ -156,6 +156,7 @@ def cinema() -> ConfigDict:
     config.optimizer.warmup_steps = 50
     config.log_steps = 10
     config.checkpoint_steps = 200
+    config.eval_percent = 25.0
     config.evals = ConfigDict(
         dict(
             zero_shot=dict(kind="zero_shot", source=dict(kind="cinema", split="validation")),

@@ -2,6 +2,8 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+import optax
 from jax import lax
 
 from vujax.methods.base import Embeddings
@@ -54,3 +56,26 @@ def toy_batch(rows: int, seed: int = 0):
         "y": jax.random.normal(y, (rows, 24)),
         "index": jnp.arange(rows, dtype=jnp.int32),
     }
+
+
+def recording_sgd() -> optax.GradientTransformation:
+    """SGD of rate 1 whose state is the raw gradient of the last step, to the bit."""
+
+    def update(grads, state, params=None):
+        return jax.tree.map(jnp.negative, grads), grads
+
+    return optax.GradientTransformation(lambda params: jax.tree.map(jnp.zeros_like, params), update)
+
+
+def assert_gradients_close(got, want, tolerance):
+    """Largest difference over the tensor's largest entry.
+
+    A tensor whose gradient is zero by symmetry (the bias of attention's keys) holds rounding only:
+    it is measured against a thousandth of the largest entry of all.
+    """
+    largest = jax.tree.map(lambda g: np.abs(g).max(), want)
+    floor = 1e-3 * max(jax.tree.leaves(largest))
+    worst = jax.tree.map(
+        lambda a, b, top: np.abs(a - b).max() / max(top, floor), got, want, largest
+    )
+    assert max(jax.tree.leaves(worst)) < tolerance, worst

@@ -154,12 +154,12 @@ def largest(program: Program) -> list[dict[str, Any]]:
 def square(program: Program, n: int, devices: int) -> dict[str, Any]:
     """Tensors with two axes of N, or one of N and one of a device's share of N."""
     rows = n // devices
-    return {
-        "n": n,
-        "rows": rows,
-        "n_by_n": program.with_axes(n, n),
-        "rows_by_n": program.with_axes(rows, n),
+    found = {"n_by_n": program.with_axes(n, n), "rows_by_n": program.with_axes(rows, n)}
+    listed = {
+        name: [{"tensor": str(tensor), "source": source} for tensor, source in tensors.items()]
+        for name, tensors in found.items()
     }
+    return {"n": n, "rows": rows} | listed
 
 
 def memory(stats: Any) -> dict[str, int]:
@@ -214,7 +214,7 @@ def in_words(found: dict[str, Any]) -> str:
     for row in found["largest"]:
         head = f"  {_size(row['bytes']):>10}  {row['tensor']}"
         lines.append(f"{head:50} x {row['count']:<4} {_short(row['source'])}")
-    return "\n".join([*lines, "", *_forbidden_lines(found["forbidden"]), "FITS"])
+    return "\n".join([*lines, "", *_square_lines(found["forbidden"]), "FITS"])
 
 
 def _collective_line(row: dict[str, Any]) -> str:
@@ -224,15 +224,15 @@ def _collective_line(row: dict[str, Any]) -> str:
     return f"{head}  {where:18} {_short(row['source'])}"
 
 
-def _forbidden_lines(found: dict[str, Any]) -> list[str]:
-    n, rows = found["n"], found["rows"]
-    return [
-        f"[{first} {n}] ({name}): {', '.join(tensors) or 'no such tensor'}"
-        for name, first, tensors in (
-            ("N x N", n, found["n_by_n"]),
-            ("a device's rows x N", rows, found["rows_by_n"]),
-        )
-    ]
+def _square_lines(found: dict[str, Any]) -> list[str]:
+    lines = []
+    for name, first, tensors in (
+        ("N x N", found["n"], found["n_by_n"]),
+        ("a device's rows x N", found["rows"], found["rows_by_n"]),
+    ):
+        lines.append(f"tensors [{first} {found['n']}] ({name}): {'' if tensors else 'none'}")
+        lines += [f"  {row['tensor']}  {_short(row['source'])}" for row in tensors]
+    return lines
 
 
 def _size(count: float) -> str:

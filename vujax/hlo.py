@@ -154,17 +154,17 @@ class Program:
         ranked = sorted(givers, key=lambda tensor: -tensor.bytes)[:count]
         return [(t, len(givers[t]), next(filter(None, givers[t]), "")) for t in ranked]
 
-    def with_axes(self, first: int, second: int) -> list[str]:
-        """Tensors anywhere, also in fusions, that have an axis of each of two lengths."""
-        found = {
-            tensor
-            for instruction, _ in self.instructions()
-            for tensor in instruction.tensors
-            if first in tensor.shape
-            and second in tensor.shape
-            and (first != second or tensor.shape.count(first) > 1)
-        }
-        return sorted(map(str, found))
+    def with_axes(self, first: int, second: int) -> dict[Tensor, str]:
+        """Tensors anywhere, also in fusions, that have an axis of each of two lengths; a source."""
+        found: dict[Tensor, str] = {}
+        for instruction, _ in self.instructions():
+            for tensor in instruction.tensors:
+                lengths = list(tensor.shape)
+                if first in lengths:
+                    lengths.remove(first)
+                    if second in lengths:
+                        found[tensor] = found.get(tensor) or instruction.source
+        return found
 
 
 def _instruction(line: re.Match[str]) -> Instruction:

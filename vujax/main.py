@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 
 import jax
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import config_flags
 
 from vujax import train
@@ -54,6 +54,8 @@ def main(argv: list[str]) -> None:
         jax.distributed.initialize(COORDINATOR.value, PROCESSES.value, PROCESS.value)
     elif several_hosts() if DISTRIBUTED.value is None else DISTRIBUTED.value:
         jax.distributed.initialize()
+    if logging.get_verbosity() == logging.INFO and not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)  # orbax tells of every file
     workdir = WORKDIR.value or default_workdir(flags.FLAGS["config"].config_filename)
     try:
         train.run(CONFIG.value, Path(workdir))

@@ -16,6 +16,7 @@ from vujax import build, evals, release, report
 from vujax.checkpoint import Checkpoints
 from vujax.config import differences, duration, plain
 from vujax.data import pairs
+from vujax.data.mixture import Mixture, open_mixture
 from vujax.files import write_json
 from vujax.interrupt import Interrupt
 from vujax.mesh import global_batch, make_mesh
@@ -37,7 +38,7 @@ class Run:
     mesh: Mesh
     parts: build.Parts
     evaluators: dict[str, evals.Evaluator]
-    examples: int
+    mixture: Mixture
 
     def steps(self, prefix: str, default: int) -> int:
         """A duration of `config.{prefix}_*` in steps."""
@@ -45,7 +46,7 @@ class Run:
             prefix,
             self.config,
             batch_size=self.config.batch_size,
-            examples=self.examples,
+            examples=self.mixture.examples,
             total_steps=self.parts.total_steps,
             default=default,
         )
@@ -59,13 +60,13 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> None:
       FloatingPointError: the loss or a gradient is not finite.
     """
     mesh = make_mesh()
-    examples = pairs.count(config.data)
-    parts = build.make_parts(config, mesh, examples=examples)
+    mixture = open_mixture(config.data.sources)
+    parts = build.make_parts(config, mesh, examples=mixture.examples)
     evaluators = {
         name: evals.make(name, settings.to_dict(), model=parts.model, mesh=mesh)
         for name, settings in config.evals.items()
     }
-    this = Run(config, Path(workdir), mesh, parts, evaluators, examples)
+    this = Run(config, Path(workdir), mesh, parts, evaluators, mixture)
     record(this)
     checkpoints = Checkpoints(
         this.workdir / "checkpoints",
@@ -107,7 +108,7 @@ def facts(this: Run) -> dict[str, Any]:
         "seed": this.config.seed,
         "devices": f"{this.mesh.size} x {this.mesh.devices.flat[0].device_kind}",
         "hosts": jax.process_count(),
-        "examples": this.examples,
+        "examples": this.mixture.examples,
         "total_steps": this.parts.total_steps,
         "parameters": sum(x.size for x in jax.tree.leaves(this.parts.state.params)),
     }
@@ -134,7 +135,7 @@ def batches(this: Run, start_step: int) -> pairs.TrainBatches:
     """This host's rows of the batches of steps `start_step`, `start_step + 1`, ..."""
     model = this.config.model
     return pairs.train_batches(
-        this.config.data,
+        {**this.config.data, "sources": this.mixture},
         batch_size=this.config.batch_size,
         seed=this.config.seed,
         start_step=start_step,

@@ -110,6 +110,19 @@ def test_training_decodes_reduced_and_looks_the_same():
         assert np.abs(a.astype(int) - b).mean() < 3
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_reduced_decoding_leaves_a_flat_crop_its_rows(turned):
+    rows = np.arange(512) // 2 % 2 * 255
+    image = Image.fromarray(np.repeat(rows[:, None], 1024, 1).astype(np.uint8)).convert("RGB")
+    exif = Image.Exif()
+    if turned:
+        exif[0x0112] = 6
+        image = image.transpose(Image.Transpose.ROTATE_90)
+    augment = Augment(scale=(0.25, 0.25), ratio=(7.6, 7.6))  # 998 x 131
+    found = train_image(saved(image, "JPEG", exif=exif), rng(), size=64, augment=augment)
+    assert found.mean((1, 2)).std() > 30
+
+
 def test_the_generator_alone_decides():
     data, augment = encoded(1, height=40, width=60), Augment(scale=(0.3, 1.0), flip=True)
     same = [train_image(data, rng(5), size=16, augment=augment) for _ in range(2)]
@@ -159,9 +172,9 @@ def test_a_picture_too_narrow_for_the_ratio_gives_its_centre():
     ],
 )
 def test_damaged_files_are_bad_samples(data):
-    with pytest.raises(BadSample, match="its picture (cannot be decoded|is none of JPEG)"):
+    with pytest.raises(BadSample, match=r"its picture (cannot be decoded|is none of JPEG)"):
         eval_image(data, size=8)
-    with pytest.raises(BadSample, match="its picture (cannot be decoded|is none of JPEG)"):
+    with pytest.raises(BadSample, match=r"its picture (cannot be decoded|is none of JPEG)"):
         train_image(data, rng(), size=8, augment=Augment())
 
 

@@ -73,6 +73,12 @@ def test_another_source_leaves_the_order_of_the_first():
     assert sorted(both[both[:, 0] == 0, 1]) == sorted(alone)
 
 
+def test_sources_of_one_size_have_orders_of_their_own():
+    found = first(mixture((1.0, 1.0), (SIZE, SIZE)), WINDOW)
+    a, b = (set(found[found[:, 0] == number, 1]) for number in (0, 1))
+    assert a != b
+
+
 def test_folded_seeds_differ():
     seeds = {fold(seed, name) for seed, name in itertools.product(range(20), "abc")}
     assert len(seeds) == 60

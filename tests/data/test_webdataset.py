@@ -70,10 +70,11 @@ def test_img2dataset_layout(tmp_path):
 
 
 def test_several_captions_by_line_or_by_list(tmp_path):
-    members = sample("a", encoded(1), "one\ntwo\n", texts=["three", "four", None], single="five")
+    fields = {"texts": ["three", "four", None], "single": "five"}
+    members = sample("a", encoded(1), "one\n\n two\r\n", **fields)
     source = source_of(tmp_path, members)
     path = str(tmp_path / "s.tar")
-    assert source[0]["captions"] == ["one\ntwo\n"]
+    assert source[0]["captions"] == ["one\n\n two"]
     assert WebDatasetSource(path, split_lines=True)[0]["captions"] == ["one", "two"]
     assert WebDatasetSource(path, caption_field="texts")[0]["captions"] == ["three", "four"]
     assert WebDatasetSource(path, caption_field="single")[0]["captions"] == ["five"]

@@ -6,11 +6,13 @@ from tests.evals.fakes import Memory, Oracle
 from vujax.evals.probe import L2_GRID, Linear, Probe, Standardizer, choose, fit, held_out
 
 
-def clusters(n=203, d=10, classes=4, noise=2.0, seed=0):
+def clusters(n=203, d=40, classes=4, noise=4.0, seed=0):
+    """One shape for most tests: the solver is compiled anew for each."""
     rng = np.random.default_rng(seed)
     centres = np.random.default_rng(9).normal(size=(classes, d))
     labels = rng.integers(0, classes, n)
-    return (centres[labels] + noise * rng.normal(size=(n, d))).astype(np.float32), labels
+    features = centres[labels] / noise + rng.normal(size=(n, d))
+    return features.astype(np.float32), labels
 
 
 def centred(weights):
@@ -41,7 +43,7 @@ def test_devices_start_and_padding_do_not_matter(mesh1, mesh8):
 
 
 def test_validation_chooses_the_penalty(mesh1):
-    train, validation = (clusters(n=n, d=60, noise=6.0, seed=n) for n in (120, 500))
+    train, validation = clusters(), clusters(n=500, seed=1)
     choice = choose(train, validation, classes=4, grid=L2_GRID, mesh=mesh1)
     best = max(choice.accuracies.values())
     assert choice.accuracies[choice.l2] == best
@@ -63,10 +65,9 @@ def test_standardizer_keeps_constant_features():
     np.testing.assert_allclose(Standardizer.fit(features)(features), [[-1, 0], [1, 0]])
 
 
-@pytest.mark.parametrize("refit", [True, False])
-def test_evaluator_end_to_end(mesh8, refit):
+def test_evaluator_end_to_end(mesh8):
     train = Memory([i % 5 for i in range(60)])
-    probe = Probe(Oracle(5), mesh8, train=train, source=Memory([0, 1, 2, 3, 4, 4, 4]), refit=refit)
+    probe = Probe(Oracle(5), mesh8, train=train, source=Memory([0, 1, 2, 3, 4, 4, 4]), refit=False)
     scores = probe({})
     assert (scores["top1"], scores["mean_class"], scores["examples"]) == (1.0, 1.0, 7)
     assert scores["validation_top1"] == 1.0
@@ -78,8 +79,9 @@ def test_evaluator_end_to_end(mesh8, refit):
 def test_refit_learns_from_validation_too(mesh1):
     train, validation = Memory([0, 1] * 8), Memory([2] * 8 + [0, 1])
     options = {"train": train, "validation": validation, "source": Memory([0, 1, 2])}
-    assert Probe(Oracle(3), mesh1, refit=True, **options)({})["top1"] == 1.0
-    assert Probe(Oracle(3), mesh1, refit=False, **options)({})["top1"] < 1.0
+    scores = Probe(Oracle(3), mesh1, grid=[1e-2], **options)({})
+    assert scores["top1"] == 1.0
+    assert scores["validation_top1"] < 0.5  # the training part alone has no class 2
 
 
 def test_unknown_feature_and_missing_label(mesh1):
@@ -92,15 +94,17 @@ def test_unknown_feature_and_missing_label(mesh1):
 
 @pytest.mark.parity
 @pytest.mark.parametrize("l2", [0.1, 1e-3])
-def test_solution_is_that_of_scikit_learn(mesh8, l2):
+def test_solution_is_that_of_scikit_learn(mesh1, l2):
     from sklearn.linear_model import LogisticRegression
 
-    features, labels = clusters(n=301, d=20, classes=5)
-    theirs = LogisticRegression(C=1 / (l2 * 301), tol=1e-8, max_iter=5000).fit(features, labels)
-    ours = fit(features, labels, classes=5, l2=l2, mesh=mesh8, tolerance=1e-6)
+    features, labels = clusters()
+    theirs = LogisticRegression(C=1 / (l2 * len(labels)), tol=1e-8, max_iter=5000).fit(
+        features, labels
+    )
+    ours = fit(features, labels, classes=4, l2=l2, mesh=mesh1, tolerance=1e-6)
     scale = np.abs(theirs.coef_).max()
     chex.assert_trees_all_close(
         centred(ours.weights), centred(theirs.coef_.T), atol=2e-3 * scale, rtol=0
     )
-    test = clusters(n=500, d=20, classes=5, seed=3)
-    assert ours.accuracy(*test) == pytest.approx(theirs.score(*test), abs=0.002)
+    test = clusters(n=500, seed=3)
+    assert ours.accuracy(*test) == pytest.approx(theirs.score(*test), abs=0.005)

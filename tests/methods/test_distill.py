@@ -6,9 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax import lax
 from jax.sharding import PartitionSpec as P
+from ml_collections import ConfigDict
 
 from tests.configs import tiny
+from tests.toy import assert_gradients_close, recording_sgd
 from vujax import build, methods
 from vujax.mesh import AXIS, global_batch
 from vujax.methods import distill
@@ -27,17 +30,17 @@ CONTROLS = {
 
 
 def config_of(method: dict, **overrides):
-    """Plain SGD of rate 1 in all but name, so that parameters move by the raw gradient."""
+    """A tiny model's config with these settings of the method."""
     return tiny(**{f"method.{k}": v for k, v in method.items()}, **overrides)
 
 
-def host_batch():
+def host_batch(size: int = 16):
     rng = np.random.default_rng(0)
     tokens = np.zeros((ROWS, 8), np.int32)
     tokens[:, :5] = rng.integers(1, 49000, (ROWS, 5))
     tokens[:, 5] = 49407
     return {
-        "image": rng.integers(0, 255, (ROWS, 16, 16, 3), dtype=np.uint8),
+        "image": rng.integers(0, 255, (ROWS, size, size, 3), dtype=np.uint8),
         "tokens": tokens,
         "index": np.arange(ROWS, dtype=np.int32),
     }
@@ -45,48 +48,78 @@ def host_batch():
 
 def step_once(config, mesh, monkeypatch):
     """`(gradients, metrics, extra)` of the first step on `mesh`."""
-    monkeypatch.setattr(build.optim, "make_optimizer", lambda *_, **__: optax.sgd(1.0))
+    monkeypatch.setattr(build.optim, "make_optimizer", lambda *_, **__: recording_sgd())
     parts = build.make_parts(config, mesh)
     state = build.new_state(parts, seed=0)
-    before = jax.device_get(state)
-    after, metrics = jax.device_get(parts.step(state, global_batch(mesh, host_batch())))
-    grads = jax.tree.map(lambda a, b: a - b, before.params, after.params)
-    return grads, metrics, after.extra
+    after, metrics = jax.device_get(
+        parts.step(state, global_batch(mesh, host_batch(config.model.image.image_size)))
+    )
+    return after.opt_state, metrics, after.extra
 
 
-def assert_close(got, want, tolerance):
-    """Largest difference over the tensor's largest entry."""
-    worst = jax.tree.map(lambda a, b: np.abs(a - b).max() / max(np.abs(b).max(), 1e-6), got, want)
-    assert max(jax.tree.leaves(worst)) < tolerance, worst
+@pytest.fixture(scope="module")
+def psd(mesh1):
+    """Raw gradients, metrics and extra of PSD's first step on one device."""
+    with pytest.MonkeyPatch.context() as patch:
+        return step_once(config_of(CONTROLS["psd"]), mesh1, patch)
 
 
-@pytest.mark.parametrize("control", CONTROLS)
-def test_raw_gradients_do_not_depend_on_the_layout(control, mesh1, mesh8, monkeypatch):
-    config = config_of(CONTROLS[control])
-    grads, metrics, extra = step_once(config, mesh1, monkeypatch)
+@pytest.mark.parametrize("overrides", [{}, dict(micro_batches=2), dict(fsdp=True)])
+def test_whole_network_on_eight_devices(overrides, psd, mesh8, monkeypatch):
+    grads, metrics, extra = psd
+    config = config_of(CONTROLS["psd"], **overrides)
     grads8, metrics8, extra8 = step_once(config, mesh8, monkeypatch)
     assert optax.global_norm(grads) > 1e-3
-    assert_close(grads8, grads, 1e-4)
+    assert_gradients_close(grads8, grads, 1e-4)
     chex.assert_trees_all_close(metrics8, metrics, rtol=1e-3, atol=1e-4)
     chex.assert_trees_all_close(extra8, extra, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("overrides", [dict(micro_batches=2), dict(fsdp=True)])
-def test_accumulation_and_fsdp_keep_the_gradients(overrides, mesh1, mesh8, monkeypatch):
-    psd = CONTROLS["psd"]
-    grads, _, _ = step_once(config_of(psd), mesh1, monkeypatch)
-    grads8, _, _ = step_once(config_of(psd, **overrides), mesh8, monkeypatch)
-    assert_close(grads8, grads, 1e-4)
+def embeddings_of(control: dict, rows: int) -> distill.Embeddings:
+    keys = jax.random.split(jax.random.key(5), 4)
+    vectors = [jax.random.normal(key, (rows, 16)) for key in keys]
+    image, text, *teacher = (v / jnp.linalg.norm(v, axis=1, keepdims=True) for v in vectors)
+    extra = {"teacher": tuple(teacher)} if control.get("teacher") == "ema" else {}
+    scale = {"scale": jnp.asarray(14.0)}
+    bias = {"bias": jnp.asarray(-3.0)} if control.get("loss") == "sigmoid" else {}
+    return distill.Embeddings({"image": image, "text": text} | extra, scale | bias)
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_objective_on_eight_devices(control, mesh8):
+    """Loss, metrics and raw gradients by embeddings, temperature and bias, for every control."""
+    method = methods.make(None, name="distill", **CONTROLS[control])
+    embeddings, rng = embeddings_of(CONTROLS[control], ROWS), jax.random.key(2)
+
+    def value(embeddings, axis_name):
+        loss, (_, metrics) = method.objective(embeddings, {}, rng, jnp.asarray(0.5), axis_name)
+        return loss, metrics
+
+    def share(embeddings):
+        rows, shared = embeddings
+        mine = distill.Embeddings(rows, lax.pcast(shared, AXIS, to="varying"))
+        (loss, metrics), grads = jax.value_and_grad(value, has_aux=True)(mine, AXIS)
+        summed = distill.Embeddings(grads.rows, lax.psum(grads.shared, AXIS))
+        return (lax.psum(loss, AXIS), metrics), summed
+
+    specs = distill.Embeddings(P(AXIS), P())
+    got = jax.jit(jax.shard_map(share, mesh=mesh8, in_specs=(specs,), out_specs=(P(), specs)))(
+        embeddings
+    )
+    want = jax.jit(jax.value_and_grad(value, has_aux=True), static_argnums=1)(embeddings, None)
+    chex.assert_trees_all_close(got[0], want[0], rtol=1e-4, atol=1e-6)
+    assert_gradients_close(got[1], want[1], 1e-5)
 
 
 def test_batch_norm_sees_the_whole_batch(mesh1, mesh8, monkeypatch):
-    image = dict(kind="resnet", variant="RN50", image_size=16, width=8, blocks=(1, 1, 1, 1))
-    config = config_of(CONTROLS["psd"])
-    config.model.image = image
-    config.model.image.image_size = 16
+    config = config_of(CONTROLS["clip"])
+    with config.unlocked():
+        config.model.image = ConfigDict(
+            dict(kind="resnet", variant="RN50", image_size=32, width=8, blocks=(1, 1, 1, 1))
+        )
     grads, _, extra = step_once(config, mesh1, monkeypatch)
     grads8, _, extra8 = step_once(config, mesh8, monkeypatch)
-    assert_close(grads8, grads, 1e-3)
+    assert_gradients_close(grads8, grads, 1e-3)
     chex.assert_trees_all_close(extra8, extra, rtol=1e-4, atol=1e-5)
 
 
@@ -140,6 +173,14 @@ def test_collapsed_embeddings_raise_every_alarm():
     rows = {"image": spread_out, "text": spread_out}
     embeddings = distill.Embeddings(rows, {"scale": jnp.asarray(14.0)})
     _, (_, metrics) = method.objective(embeddings, {}, jax.random.key(0), jnp.ones(()), None)
+    assert not any(value for name, value in metrics.items() if name.startswith("alarm/"))
+
+
+def test_the_start_of_a_training_is_no_collapse():
+    method = methods.make(None, name="distill")
+    same = jnp.tile(jnp.eye(1, 16), (64, 1))
+    embeddings = distill.Embeddings({"image": same, "text": same}, {"scale": jnp.asarray(14.0)})
+    _, (_, metrics) = method.objective(embeddings, {}, jax.random.key(0), jnp.zeros(()), None)
     assert not any(value for name, value in metrics.items() if name.startswith("alarm/"))
 
 

@@ -1,14 +1,16 @@
 """Models small enough to compile in seconds, and batches for them."""
 
+import math
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vujax.models import CLIP, build
 
-VIT = dict(kind="vit", image_size=16, patch=8, width=32, layers=3, heads=4)
+VIT = dict(kind="vit", image_size=16, patch=8, width=32, layers=2, heads=4)
 RESNET = dict(kind="resnet", image_size=64, width=8, blocks=(1, 2, 1, 1))
 TEXT = dict(width=32, layers=2, heads=2, context=12, vocab=50)
 END = TEXT["vocab"] - 1
@@ -31,12 +33,23 @@ def batch(n: int, size: int = VIT["image_size"], seed: int = 0) -> tuple[jax.Arr
 
 
 def variables(model: CLIP, *inputs: jax.Array) -> Any:
-    """Fresh variables, moved off their special values (zero biases, unit scales)."""
-    fresh = jax.jit(model.init)(jax.random.key(0), *inputs)
-    leaves, tree = jax.tree.flatten(fresh)
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    moved = [
-        x + 0.05 * jnp.abs(jax.random.normal(key, x.shape))
-        for x, key in zip(leaves, keys, strict=True)
-    ]
-    return tree.unflatten(moved)
+    """Random variables, none at a special value such as a zero bias; nothing is compiled."""
+    shapes = jax.eval_shape(model.init, jax.random.key(0), *inputs)
+    rng = np.random.default_rng(1)
+
+    def leaf(path: tuple[Any, ...], shape: jax.ShapeDtypeStruct) -> jax.Array:
+        noise = rng.normal(size=shape.shape) / math.sqrt(math.prod(shape.shape[:-1]) or 1)
+        positive = path[-1].key in ("scale", "var")
+        return jnp.asarray(1 + 0.1 * abs(noise) if positive else noise, jnp.float32)
+
+    return jax.tree_util.tree_map_with_path(leaf, shapes)
+
+
+def assert_close(actual: Any, desired: Any, tolerance: float = 1e-5) -> None:
+    """Largest difference in each leaf over its largest entry."""
+    chex.assert_trees_all_equal_shapes_and_dtypes(actual, desired)
+    for (path, x), y in zip(
+        jax.tree_util.tree_leaves_with_path(actual), jax.tree.leaves(desired), strict=True
+    ):
+        limit = tolerance * np.abs(y).max() + 1e-8
+        np.testing.assert_allclose(x, y, rtol=0, atol=limit, err_msg=jax.tree_util.keystr(path))

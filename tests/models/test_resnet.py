@@ -8,7 +8,7 @@ import pytest
 from jax import lax
 from jax.sharding import PartitionSpec as P
 
-from tests.models.small import RESNET, batch, small, variables
+from tests.models.small import RESNET, assert_close, batch, small, variables
 
 SIZE = RESNET["image_size"]
 
@@ -48,8 +48,7 @@ def test_synchronised_statistics_on_eight_devices_equal_one(setting, mesh8, rema
 
     specs = dict(mesh=mesh8, in_specs=(P(), P("data")), out_specs=P(), check_vma=True)
     eight = jax.jit(jax.shard_map(share, **specs))(weights, inputs)
-    for mine, theirs in zip(jax.tree.leaves(one), jax.tree.leaves(eight), strict=True):
-        np.testing.assert_allclose(mine, theirs, atol=1e-4 * np.abs(mine).max() + 1e-7)
+    assert_close(eight, one, 1e-4)
 
 
 def test_statistics_are_used_and_updated_in_training_only(setting):

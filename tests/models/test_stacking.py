@@ -5,13 +5,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tests.models.small import batch, small
+from tests.models.small import batch, small, variables
 from vujax.models import stack_blocks, unstack_blocks
 
 
 def test_layouts_are_those_of_the_models_and_inverse():
     inputs = batch(1)
-    separate = jax.jit(small().init)(jax.random.key(0), *inputs)
+    separate = variables(small(), *inputs)
     stacked = stack_blocks(separate)
     shapes = jax.eval_shape(small(scan=True).init, jax.random.key(0), *inputs)
     chex.assert_trees_all_equal_shapes_and_dtypes(stacked, shapes)

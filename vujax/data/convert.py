@@ -84,7 +84,7 @@ def _start(
     found = json.loads(path.read_text("utf-8"))
     if different := [key for key, value in plan.items() if found.get(key) != value]:
         raise ValueError(
-            f"{folder} holds another conversion ({', '.join(different)} differ): use an empty folder"
+            f"{folder} holds another conversion ({', '.join(different)} differ): use an empty one"
         )
     return found
 

@@ -11,7 +11,6 @@ import numpy as np
 from vujax.data.records import Source
 from vujax.data.sources import open_source
 
-
 WINDOW = 4096  # grain's shuffle walks through 2^16 / n numbers for each of n: small ones are slow
 
 
@@ -69,9 +68,9 @@ def order(mixture: Mixture, seed: int) -> grain.MapDataset:
     """The endless stream of `(source's number, record's number)`.
 
     Each source is shuffled anew in each of its epochs, by a seed of its own name, so that adding a
-    source leaves the others' orders as they are. Sources take turns by weight (rounded to hundredths
-    of the smallest); the turns are then shuffled among 4,096 neighbours, since regular turns would
-    give all rows of one source to the same host or device.
+    source leaves the others' orders as they are. Sources take turns by weight (rounded to a
+    hundredth of the smallest); the turns are then shuffled among 4,096 neighbours, since regular
+    turns would give all rows of one source to the same host or device.
     """
     streams = []
     for number, (name, source) in enumerate(zip(mixture.names, mixture.sources, strict=True)):

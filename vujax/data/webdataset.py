@@ -89,8 +89,10 @@ class WebDatasetSource:
 
     def _captions(self, parts: dict[str, bytes], fields: dict[str, Any], where: str) -> list[str]:
         if self._caption_field is None:
-            text = parts.get("txt", b"").decode("utf-8", "replace")
-            return text.splitlines() if self._split_lines else [text] if "txt" in parts else []
+            text = parts.get("txt", b"").decode("utf-8", "replace").strip()
+            if self._split_lines:
+                return [line.strip() for line in text.split("\n") if line.strip()]
+            return [text] if "txt" in parts else []
         if self._caption_field not in fields:
             raise BadSample(
                 f"{where} has no JSON field '{self._caption_field}' (caption_field): "
@@ -199,6 +201,6 @@ def _read(file: StampedFile, start: int, size: int) -> tuple[str, dict[str, byte
 def _json(text: bytes, where: str) -> dict[str, Any]:
     try:
         fields = json.loads(text)
-    except ValueError as error:  # also UnicodeDecodeError
+    except (ValueError, RecursionError) as error:
         raise BadSample(f"{where}: its .json cannot be read ({error})") from None
     return fields if isinstance(fields, dict) else {}

@@ -12,7 +12,7 @@ def alignment_stats(
     text: jax.Array,
     scale: jax.Array | float,
     *,
-    teacher: tuple[jax.Array, jax.Array] | None = None,
+    teacher: tiles.Pair | None = None,
     teacher_temperature: jax.Array | float = 1.0,
     rows: int = 128,
     axis_name: str | None = None,

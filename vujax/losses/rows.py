@@ -8,9 +8,8 @@ the cross-entropy of softmax_j S_ij against the target (1 - w_i) one-hot_i + w_i
 the same with S transposed. All is relative to the row's own pair, and gap is log(1 + sum over the
 others of exp(S_ij - S_ii)), so that a loss near zero keeps its digits.
 
-The first pass sums over the others online: a running maximum and sums relative to it (Milakov and
-Gimelshein 2018, arXiv:1805.02867). The second pass recomputes the tiles, has every softmax from the
-first pass' logsumexps, and needs of other devices only these and their embeddings.
+The first pass gathers logsumexps and means, the second recomputes the tiles for the gradient. It
+has every softmax from the logsumexps, so of other devices it needs only these and the embeddings.
 
 A `Pair` holds something for the images' side and for the texts' side. A view is a similarity
 matrix: the student's, and the teacher's where it differs. The last view gives the soft targets.
@@ -23,13 +22,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from vujax.losses import tiles
+from vujax.losses import online, tiles
+from vujax.losses.online import Online
+from vujax.losses.tiles import Pair
 
-Pair = tuple[jax.Array, jax.Array]
-
-Sums = tuple[tuple["Online", "Online"], ...]  # of each view's sides
-
-HIDDEN = -1e30  # a logit that counts for nothing; finite, so that 0 * HIDDEN is 0
+Sums = tuple[tuple[Online, Online], ...]  # of each view's sides
 
 
 class Settings(NamedTuple):
@@ -72,21 +69,6 @@ class Rows(NamedTuple):
     own: tuple[jax.Array, ...]
 
 
-class Online(NamedTuple):
-    """Sums over the others relative to a running maximum, each `[n]`.
-
-    Attributes:
-      top: the largest logit so far, the row's own pair included.
-      total: sum of exp(logit - top) over the others.
-      moment: sum of exp(logit - top) * (S_ij - S_ii) over the others, S being the student's side
-        that learns from this one; None if no side does.
-    """
-
-    top: jax.Array
-    total: jax.Array
-    moment: jax.Array | None
-
-
 class Known(NamedTuple):
     """What the second pass knows of a row.
 
@@ -124,12 +106,14 @@ def _fwd(
     rows = tiles.pad(cut, _rows(embeddings, scales, soft))
     columns = tiles.gather(cut, rows)
     sums = _first_pass(settings, scales, soft is not None, rows, columns)
-    gaps = [_pairs(_gap, pair, own) for pair, own in zip(sums, rows.own, strict=True)]
+    gaps = [_pairs(online.gap, pair, own) for pair, own in zip(sums, rows.own, strict=True)]
     losses = tuple(gap[:n] for gap in gaps[0])
     if soft is not None:
-        means = _pairs(_mean, sums[-1], rows.own[-1])
+        means = _pairs(online.mean, sums[-1], rows.own[-1])
         learnt = means[::-1] if settings.swapped else means
-        losses = tuple(l - soft.weight * m[:n] for l, m in zip(losses, learnt, strict=True))
+        losses = tuple(
+            loss - soft.weight * mean[:n] for loss, mean in zip(losses, learnt, strict=True)
+        )
     return losses, (embeddings, scale, soft, rows, columns.views, gaps)
 
 
@@ -171,11 +155,11 @@ def _rows(embeddings: Pair, scales: tuple[jax.Array, ...], soft: Soft | None) ->
 def _first_pass(
     settings: Settings, scales: tuple[jax.Array, ...], soft: bool, rows: Rows, columns: Rows
 ) -> Sums:
-    def start(own: jax.Array, teaches: bool) -> tuple[Online, Online]:
-        nothing = jnp.zeros_like(own)
-        return (Online(own, nothing, nothing if teaches else None),) * 2
+    """The sums of every row, over the rows of all devices."""
 
-    def visit(here, there, hidden, mine, other):
+    def visit(
+        here: Rows, there: Rows, hidden: jax.Array | None, mine: Sums, other: Sums | None
+    ) -> tuple[Sums, Sums | None]:
         logits = _logits(settings, scales, here.views, there.views, hidden)
         mine = _absorb(settings, mine, logits, here.own[0], axis=1)
         if other is not None:  # seen from J, the images' side is the texts' side transposed
@@ -183,8 +167,11 @@ def _first_pass(
             other = _absorb(settings, other, logits, there.own[0], axis=0)
         return mine, other
 
-    last = len(scales) - 1
-    sums = tuple(start(own, soft and i == last) for i, own in enumerate(rows.own))
+    teaches = [False] * (len(scales) - 1) + [soft]
+    sums = tuple(
+        (online.start(own, with_mean=last),) * 2
+        for own, last in zip(rows.own, teaches, strict=True)
+    )
     return tiles.sweep(settings.cut, visit, sums, rows, columns)
 
 
@@ -203,10 +190,7 @@ def _logits(
                 tiles.product(a, b, (1, 1), settings.precision)
                 for a, b in zip(mine, other[::-1], strict=True)
             )
-        sides = tuple(scale * p for p in products)
-        if hidden is not None:
-            sides = tuple(jnp.where(hidden, HIDDEN, s) for s in sides)
-        logits.append(sides)
+        logits.append(tuple(tiles.hide(scale * p, hidden) for p in products))
     return tuple(logits)
 
 
@@ -217,30 +201,9 @@ def _absorb(
     beyond = tuple(side - jnp.expand_dims(own, axis) for side in logits[0])
     taught = beyond[::-1] if settings.swapped else beyond
     return tuple(
-        tuple(_online(*of_side, axis) for of_side in zip(pair, sides, taught, strict=True))
+        tuple(online.absorb(*of_side, axis) for of_side in zip(pair, sides, taught, strict=True))
         for pair, sides in zip(sums, logits, strict=True)
     )
-
-
-def _online(sums: Online, logits: jax.Array, taught: jax.Array, axis: int) -> Online:
-    top = jnp.maximum(sums.top, logits.max(axis))
-    fade = jnp.exp(sums.top - top)
-    weights = jnp.exp(logits - jnp.expand_dims(top, axis))
-    total = sums.total * fade + weights.sum(axis)
-    if sums.moment is None:
-        return Online(top, total, None)
-    return Online(top, total, sums.moment * fade + (weights * taught).sum(axis))
-
-
-def _gap(sums: Online, own: jax.Array) -> jax.Array:
-    """Logsumexp over all, minus the own pair's logit: >= 0, with all its digits near 0."""
-    above = sums.top - own
-    return above + jnp.log1p(sums.total + jnp.expm1(-above))
-
-
-def _mean(sums: Online, own: jax.Array) -> jax.Array:
-    """Mean of S_ij - S_ii under the softmax of these logits."""
-    return sums.moment / (sums.total + jnp.exp(own - sums.top))
 
 
 def _second_pass(
@@ -252,7 +215,9 @@ def _second_pass(
 ) -> Pair:
     """Gradients `[padded d]` of the losses, weighted by their cotangents."""
 
-    def visit(here, there, hidden, mine, other):
+    def visit(
+        here: Known, there: Known, hidden: jax.Array | None, mine: Pair, other: Pair | None
+    ) -> tuple[Pair, Pair | None]:
         logits = _logits(settings, scales, here.views, there.views, hidden)
         by_similarity = _coefficients(settings, logits, here, there)
         mine = _pull(mine, by_similarity, there.views[0][::-1], (1, 0), settings.precision)

@@ -4,12 +4,9 @@ from functools import partial
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from vujax.losses import tiles
-
-HIDDEN = -1e30  # a logit whose softplus and sigmoid are 0
-Pair = tuple[jax.Array, jax.Array]
+from vujax.losses.tiles import Pair
 
 
 def sigmoid(
@@ -47,7 +44,7 @@ def sigmoid(
     """
     tiles.check_rows("sigmoid", image, text)
     cut = tiles.layout(*image.shape, axis_name, tile)
-    scale, bias = tiles.varying(cut, scale), tiles.varying(cut, bias)
+    scale, bias = (tiles.varying(cut, x, tiles.wide(image)) for x in (scale, bias))
     return _share(cut, precision, (image, text), scale, bias) / (cut.n * cut.devices)
 
 
@@ -104,13 +101,13 @@ def _pass(
     *,
     differentiate: bool,
 ) -> Sums:
-    def visit(here, there, hidden, mine, other):
+    def visit(
+        here: Pair, there: Pair, hidden: jax.Array | None, mine: Sums, other: Sums | None
+    ) -> tuple[Sums, Sums | None]:
         logits = tuple(
-            scale * tiles.product(a, b, (1, 1), precision) + bias
+            tiles.hide(scale * tiles.product(a, b, (1, 1), precision) + bias, hidden)
             for a, b in zip(here, there[::-1], strict=True)
         )
-        if hidden is not None:
-            logits = tuple(jnp.where(hidden, HIDDEN, x) for x in logits)
         mine = _add(mine, logits, there, 1, precision)
         if other is not None:  # seen from J, the images' side is the texts' side transposed
             other = _add(other, logits[::-1], here, 0, precision)

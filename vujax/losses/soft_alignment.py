@@ -5,7 +5,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from vujax.losses import tiles
-from vujax.losses.rows import Pair, Settings, Soft, row_losses
+from vujax.losses.rows import Settings, Soft, row_losses
+from vujax.losses.tiles import Pair
 
 TARGETS = ("swapped", "plain")
 
@@ -130,7 +131,7 @@ def _share(
 ) -> jax.Array:
     """This device's part of the mean over the 2N rows."""
     cut = settings.cut
-    scale = tiles.varying(cut, scale)
+    scale = tiles.varying(cut, scale, tiles.wide(embeddings[0]))
     total = sum(rows.sum() for rows in row_losses(settings, embeddings, scale, soft))
     if label_smoothing:
         hard = 1.0 if soft is None else 1.0 - soft.weight

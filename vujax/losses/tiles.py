@@ -20,6 +20,9 @@ import jax.numpy as jnp
 from jax import lax
 
 Tree = Any
+Pair = tuple[jax.Array, jax.Array]  # of the images' side and of the texts' side
+
+HIDDEN = -1e30  # a logit that counts for nothing; finite, so that 0 * HIDDEN is 0
 # visit(rows of I, rows of J, hidden, state of I, state of J or None) -> the two states.
 # hidden: bool [I J], pairs that must not count (a row with itself, padding), or None for no pair.
 Visit = Callable[[Tree, Tree, jax.Array | None, Tree, Tree], tuple[Tree, Tree]]
@@ -85,13 +88,14 @@ def gather(cut: Layout, tree: Tree) -> Tree:
     return tree if cut.devices == 1 else lax.all_gather(tree, cut.axis_name, tiled=True)
 
 
-def varying(cut: Layout, x: jax.Array | float) -> jax.Array:
-    """`x` in float32, typed as different on each device, so that its gradient is a share too."""
-    x = jnp.asarray(x, jnp.float32)
+def varying(cut: Layout, x: jax.Array | float, dtype: jnp.dtype) -> jax.Array:
+    """`x`, typed as different on each device, so that its gradient is a share as the loss is."""
+    x = jnp.asarray(x, dtype)
     if cut.axis_name is None:
         return x
-    # A sum takes the type of its varying part, whether x varies already or not.
-    return x + lax.pcast(jnp.zeros((), jnp.float32), cut.axis_name, to="varying")
+    # A sum takes the type of its varying part, whether x varies already or not (jax 0.10 has no
+    # public way to ask).
+    return x + lax.pcast(jnp.zeros((), x.dtype), cut.axis_name, to="varying")
 
 
 def mean(cut: Layout, x: jax.Array) -> jax.Array:
@@ -108,6 +112,11 @@ def product(a: jax.Array, b: jax.Array, contract: tuple[int, int], precision: st
     """Matrix product over axis `contract[0]` of `a` and `contract[1]` of `b`, summed wide."""
     dimensions = (((contract[0],), (contract[1],)), ((), ()))
     return lax.dot_general(a, b, dimensions, precision=precision, preferred_element_type=wide(a))
+
+
+def hide(logits: jax.Array, hidden: jax.Array | None) -> jax.Array:
+    """The logits of a visit without those of hidden pairs."""
+    return logits if hidden is None else jnp.where(hidden, HIDDEN, logits)
 
 
 def check_rows(name: str, *embeddings: jax.Array) -> None:

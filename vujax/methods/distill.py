@@ -63,14 +63,18 @@ def _mean(x: jax.Array, axis_name: str | None) -> jax.Array:
     return x if axis_name is None else lax.pmean(x, axis_name)
 
 
-def alarms(stats: dict[str, jax.Array], n: int) -> dict[str, jax.Array]:
-    """1 where a number tells of collapse, else 0; the loop warns when one rises."""
+def alarms(stats: dict[str, jax.Array], n: int, progress: jax.Array) -> dict[str, jax.Array]:
+    """1 where a number tells of collapse, else 0; the loop warns when one rises.
+
+    An untrained model looks collapsed by every measure, so the first tenth raises none.
+    """
     raised = {
         "alarm/uniform_targets": stats["target_entropy"] > 0.98 * jnp.log(n),
         "alarm/low_rank": stats["effective_rank"] < 2.0,
         "alarm/low_variance": stats["embedding_std"] < 0.05,
     }
-    return {name: value.astype(jnp.float32) for name, value in raised.items()}
+    late = progress > 0.1
+    return {name: (value & late).astype(jnp.float32) for name, value in raised.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,7 +186,7 @@ class Distill:
             loss += losses.cyclip(rows["image"], rows["text"], axis_name=axis_name, **weights)
         if "batch_stats" in shared:
             extra = extra | {"batch_stats": shared["batch_stats"]}
-        metrics = self._watch(rows, shared["scale"], axis_name)
+        metrics = self._watch(rows, shared["scale"], progress, axis_name)
         return loss, (extra, metrics | {"unaligned_share": share})
 
     def _loss(
@@ -209,7 +213,11 @@ class Distill:
         return losses.soft_alignment(*inputs, unaligned, **soft, **smoothing)
 
     def _watch(
-        self, rows: dict[str, Tree], scale: jax.Array, axis_name: str | None
+        self,
+        rows: dict[str, Tree],
+        scale: jax.Array,
+        progress: jax.Array,
+        axis_name: str | None,
     ) -> dict[str, jax.Array]:
         rows, scale = lax.stop_gradient((rows, scale))
         image, text = rows["image"], rows["text"]
@@ -225,7 +233,7 @@ class Distill:
         rank, std = spread(image, axis_name)
         stats |= {"scale": _mean(scale, axis_name), "effective_rank": rank, "embedding_std": std}
         devices = 1 if axis_name is None else lax.axis_size(axis_name)
-        return stats | alarms(stats, len(image) * devices)
+        return stats | alarms(stats, len(image) * devices, progress)
 
     def after_update(self, params: Tree, extra: Tree) -> Tree:
         """Moves the averaged teacher, if there is one."""

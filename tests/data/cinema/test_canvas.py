@@ -50,8 +50,8 @@ def _tiles(pen: Pen) -> float:
 
 
 def _ridge(pen: Pen) -> float:
-    pen.ridge(0.2, 0.4, 0.25, 0.0, WHITE, bottom=0.2)
-    return 1.0 * 0.4 / 2
+    pen.ridge(0.2, 0.4, 0.25, 0.0, WHITE)
+    return 1.0 * (0.4 / 2 + 0.3)
 
 
 @pytest.mark.parametrize("draw", [_ellipse, _box, _line, _ring, _triangle, _tiles, _ridge])
@@ -60,6 +60,13 @@ def test_painted_mass_is_the_area(draw):
     area = draw(pen)
     assert _area(pen) == pytest.approx(area, rel=0.04)
     assert pen.canvas.planes.min() >= 0.0 and pen.canvas.planes.max() <= 1.0
+
+
+@pytest.mark.parametrize("y0", [-0.3, 0.1049, 0.2])
+def test_a_wash_starts_between_pixels(y0: float):
+    pen = _pen()
+    pen.wash(WHITE, WHITE, y0)
+    assert _area(pen) == pytest.approx(0.5 - y0, rel=1e-4)
 
 
 def test_shapes_at_once_equal_shapes_apart():

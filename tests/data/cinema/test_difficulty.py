@@ -18,10 +18,10 @@ def test_recalls_by_hand():
     """Three images, captions a b a: image 1 finds its caption second, the others first."""
     scores = np.array([[0.5, 0.1, 0.9], [0.7, 0.6, 0.1], [0.2, 0.1, 0.3]])
     result = recalls(scores, ["a", "b", "a"])
-    assert result["image_to_text_r1"] == pytest.approx(66.67)
-    assert result["image_to_text_r5"] == 100.0
+    assert result["image_to_text/R@1"] == pytest.approx(0.6667)
+    assert result["image_to_text/R@5"] == 1.0
     # Caption 0 (a) prefers image 1; captions 1 (b) and 2 (a) prefer a right one.
-    assert result["text_to_image_r1"] == pytest.approx(66.67)
+    assert result["text_to_image/R@1"] == pytest.approx(0.6667)
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +35,16 @@ def test_colours_are_a_weak_retriever(frames):
     result = retrieval(*frames)
     mean = {name: np.mean(list(scores.values())) for name, scores in result.items()}
     assert mean["chance"] < mean["histogram"] < 0.15 * mean["ceiling"]
-    assert 25 < result["ceiling"]["text_to_image_r1"] < 75
+    assert 0.25 < result["ceiling"]["text_to_image/R@1"] < 0.75
 
 
 @pytest.mark.parametrize("label", ["place", "event", "kind"])
 def test_colours_are_a_weak_classifier(frames, label: str):
     scores = zero_shot(*frames, label)
-    assert scores["chance"] < scores["histogram"] < 35
+    assert scores["chance"] < scores["histogram"] < 0.35
 
 
-def test_one_who_knows_the_pairs_reaches_100(frames):
-    """The ceiling is below 100 because of ambiguity, not of the way it is counted."""
+def test_one_who_knows_the_pairs_reaches_1(frames):
+    """The ceiling is below 1 because of ambiguity, not of the way it is counted."""
     texts = frames[1].texts
-    assert set(recalls(np.eye(len(texts)), texts).values()) == {100.0}
+    assert set(recalls(np.eye(len(texts)), texts).values()) == {1.0}

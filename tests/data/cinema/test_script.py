@@ -65,6 +65,7 @@ def test_facts_are_only_what_can_be_seen():
         assert ("companion" in facts) == (shot.companion is not None)
         assert not (facts["framing"] == "close" and facts["event"] in NEVER_CLOSE)
         assert shot.companion is None or shot.companion != shot.lead
+        assert shot.companion is None or shot.framing != "close"
 
 
 def test_no_place_or_kind_is_rare():

@@ -1,10 +1,9 @@
 """Anti-aliased shapes on a small canvas, in numpy.
 
 A shape's signed distance to its edge, in pixels, gives each pixel's coverage (0..1), and only
-the pixels inside the shape's box are touched: some 20 us a shape at 64x64, mostly numpy's
-price per call, which shapes painted at once share. The planes are
-[3 h w] so that numpy's inner loops run along rows. Arrays meet only + - * / and square roots,
-which round alike on every machine.
+the pixels inside the shape's box are touched: some 20 us a shape at 64x64, mostly numpy's price per
+call, which shapes painted at once share. The planes are [3 h w] so that numpy's inner loops run
+along rows. Arrays meet only + - * / and square roots, which round alike on every machine.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +12,7 @@ from math import ceil, floor, hypot
 
 import numpy as np
 
-from vujax.data.cinema.world import RGB
+from vujax.data.cinema.colour import RGB
 
 Point = tuple[float, float]
 
@@ -55,10 +54,14 @@ class Pen:
 
     def wash(self, top: RGB, bottom: RGB, y0: float = -9.0, y1: float = 9.0) -> None:
         """Fills everything from y0 down; the colour runs from `top` at y0 to `bottom` at y1."""
-        first = min(self.canvas.height, max(0, round(self.y0 + y0 * self.unit)))
-        share = (self.canvas.rows[first:] - self.y0 - y0 * self.unit) / ((y1 - y0) * self.unit)
-        share = _clip(share)
-        self.canvas.planes[:, first:] = self._paint(top) * (1 - share) + self._paint(bottom) * share
+        top_px, length = self.y0 + y0 * self.unit, (y1 - y0) * self.unit
+        first = min(self.canvas.height, max(0, floor(top_px)))
+        share = _clip((self.canvas.rows[first:] - top_px) / length)
+        planes = self.canvas.planes[:, first:]
+        bare = planes[:, :1] * max(0.0, top_px - first)  # what stays of a row covered in part
+        planes[...] = self._paint(top) * (1 - share) + self._paint(bottom) * share
+        planes[:, :1] *= 1.0 - max(0.0, top_px - first)
+        planes[:, :1] += bare
 
     def tint(self, colour: RGB, alpha: float) -> None:
         """Mixes the whole picture with a colour."""
@@ -121,16 +124,14 @@ class Pen:
             across = dx * uy - dy * ux
             self._blend(box, half - np.sqrt(beyond * beyond + across * across), colour)
 
-    def box(
-        self, left: float, top: float, right: float, bottom: float, colour: RGB, alpha: float = 1.0
-    ) -> None:
+    def box(self, left: float, top: float, right: float, bottom: float, colour: RGB) -> None:
         """An upright rectangle."""
         x0, y0, x1, y1 = self._corners(left, top, right, bottom)
         box = self._box(x0, y0, x1, y1)
         if box:
             xs, ys = self._pixels(box)
             across, down = _within(xs, x0, x1), _within(ys, y0, y1)
-            self._lay(box, across * down, colour, alpha)
+            self._lay(box, across * down, colour)
 
     def polygon(self, corners: Sequence[Point], colour: RGB) -> None:
         """A filled convex polygon, its corners in either order around it."""
@@ -152,7 +153,6 @@ class Pen:
         period: Point,
         share: Point,
         colour: RGB,
-        alpha: float = 1.0,
     ) -> None:
         """Rectangles in a grid over `area` (left, top, right, bottom): windows, books, planks.
 
@@ -165,7 +165,7 @@ class Pen:
             xs, ys = self._pixels(box)
             across = _comb(xs, x0, x1, period[0] * self.unit, share[0])
             down = _comb(ys, y0, y1, period[1] * self.unit, share[1])
-            self._lay(box, across * down, colour, alpha)
+            self._lay(box, across * down, colour)
 
     def ridge(
         self,
@@ -175,17 +175,16 @@ class Pen:
         phase: float,
         colour: RGB,
         *,
-        bottom: float = 9.0,
         round_: bool = False,
         keep: float = 1.0,
     ) -> None:
-        """A row of equal peaks from edge to edge, `height` above y, filled down to `bottom`.
+        """A row of equal peaks from edge to edge, `height` above y, filled down to the frame's end.
 
         Pointed (mountains, firs) or `round_` (dunes, crowns); `keep` < 1 leaves only that upper
         part of each peak (snow caps).
         """
         top, base = self.y0 + (y - height) * self.unit, self.y0 + y * self.unit
-        low = self.y0 + bottom * self.unit if keep == 1 else top + keep * (base - top)
+        low = self.canvas.height + 1.0 if keep == 1.0 else top + keep * (base - top)
         box = self._box(0.0, top, float(self.canvas.width), low)
         if box:
             xs, ys = self._pixels(box)
@@ -235,7 +234,7 @@ class Pen:
         self._lay(box, _clip(inside + 0.5), colour, alpha)
 
     def _lay(
-        self, box: tuple[slice, slice], coverage: np.ndarray, colour: RGB, alpha: float
+        self, box: tuple[slice, slice], coverage: np.ndarray, colour: RGB, alpha: float = 1.0
     ) -> None:
         if alpha != 1.0:
             coverage *= alpha

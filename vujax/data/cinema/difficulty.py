@@ -83,7 +83,7 @@ def ceiling_scores(truths: list[Truth], seed: int = 0) -> np.ndarray:
 
 
 def recalls(scores: np.ndarray, texts: list[str]) -> dict[str, float]:
-    """R@1/5/10 in percent, text to image and image to text, for scores [images captions]."""
+    """R@1/5/10, shares of 1, text to image and image to text, for scores [images captions]."""
     ids = np.unique(texts, return_inverse=True)[1]
     right = ids[:, None] == ids[None, :]
     result = {}
@@ -94,7 +94,7 @@ def recalls(scores: np.ndarray, texts: list[str]) -> dict[str, float]:
         order = np.argsort(-table, axis=1, kind="stable")[:, :10]
         hits = np.take_along_axis(truth, order, axis=1)
         for k in (1, 5, 10):
-            result[f"{way}_r{k}"] = round(100 * float(hits[:, :k].any(axis=1).mean()), 2)
+            result[f"{way}/R@{k}"] = round(float(hits[:, :k].any(axis=1).mean()), 4)
     return result
 
 
@@ -110,7 +110,7 @@ def retrieval(known: Frames, asked: Frames) -> dict[str, dict[str, float]]:
 
 
 def zero_shot(known: Frames, asked: Frames, label: str, k: int = 32) -> dict[str, float]:
-    """Top-1 in percent of chance and of the vote of the k histogram neighbours' true labels."""
+    """Top-1, a share of 1, of chance and of the vote of the k histogram neighbours' true labels."""
     classes = list(CLASSES[label])
     of_known, of_asked = (
         np.array([classes.index(class_of(truth.facts, label)) for truth in frames.truths])
@@ -119,7 +119,7 @@ def zero_shot(known: Frames, asked: Frames, label: str, k: int = 32) -> dict[str
     nearest = neighbours(asked.histograms, known.histograms, k)
     votes = np.eye(len(classes))[of_known][nearest].sum(axis=1)
     hits = votes.argmax(axis=1) == of_asked
-    return {"chance": round(100 / len(classes), 2), "histogram": round(100 * float(hits.mean()), 2)}
+    return {"chance": round(1 / len(classes), 4), "histogram": round(float(hits.mean()), 4)}
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ looking towards +x. Heads are large so that they survive 64 pixels.
 from collections.abc import Callable
 
 from vujax.data.cinema.canvas import Pen, Point
-from vujax.data.cinema.world import RGB, Character
+from vujax.data.cinema.colour import RGB, shade
+from vujax.data.cinema.world import Character
 
 HEAD: Point = (0.0, -0.74)
 HEAD_RADIUS = 0.22
@@ -17,12 +18,6 @@ _PALE: RGB = (0.96, 0.95, 0.92)
 _STEEL: RGB = (0.62, 0.65, 0.70)
 _GOLD: RGB = (0.95, 0.76, 0.18)
 _PINK: RGB = (0.93, 0.55, 0.60)
-
-
-def shade(colour: RGB, factor: float) -> RGB:
-    """The colour made darker (factor < 1) or lighter."""
-    r, g, b = colour
-    return (min(1.0, r * factor), min(1.0, g * factor), min(1.0, b * factor))
 
 
 def draw_body(pen: Pen, character: Character, step: float = 0.0) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from math import sin
 
 from vujax.data.cinema.canvas import Pen
+from vujax.data.cinema.colour import RGB, mix, shade
 from vujax.data.cinema.dice import Dice
-from vujax.data.cinema.figures import shade
 from vujax.data.cinema.script import Scene
-from vujax.data.cinema.world import OUTDOORS, RGB, Palette
+from vujax.data.cinema.world import OUTDOORS, Palette
 
 HORIZON = 0.12
 
@@ -39,19 +39,14 @@ def draw_place(pen: Pen, scene: Scene, t: float) -> None:
     PAINTERS[scene.place](pen.lit(LIGHT[scene.time]), palette, where, scene, t)
 
 
-def mix(a: RGB, b: RGB, share: float) -> RGB:
-    """`share` of b in a."""
-    return tuple(x + share * (y - x) for x, y in zip(a, b, strict=True))
-
-
 def _sky_colours(palette: Palette, time: str | None) -> tuple[RGB, RGB]:
+    """Of the top and of the horizon."""
+    top, low = palette.sky, palette.haze
     if time == "sunset":
-        return mix((0.55, 0.35, 0.55), palette.sky, 0.35), mix(
-            (0.99, 0.60, 0.30), palette.haze, 0.2
-        )
+        return mix((0.55, 0.35, 0.55), top, 0.35), mix((0.99, 0.60, 0.30), low, 0.2)
     if time == "night":
-        return mix((0.04, 0.05, 0.14), palette.sky, 0.1), mix((0.10, 0.12, 0.30), palette.sky, 0.25)
-    return palette.sky, palette.haze
+        return mix((0.04, 0.05, 0.14), top, 0.1), mix((0.10, 0.12, 0.30), top, 0.25)
+    return top, low
 
 
 def _sky(pen: Pen, palette: Palette, time: str | None, where: float) -> None:

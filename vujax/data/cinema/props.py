@@ -9,8 +9,7 @@ from itertools import pairwise
 from math import cos, pi, sin
 
 from vujax.data.cinema.canvas import Pen, Point
-from vujax.data.cinema.figures import shade
-from vujax.data.cinema.world import RGB
+from vujax.data.cinema.colour import RGB, shade
 
 _DARK: RGB = (0.13, 0.12, 0.14)
 _PALE: RGB = (0.97, 0.96, 0.92)
@@ -25,7 +24,7 @@ def _nothing(pen: Pen, colour: RGB, t: float) -> None:
 
 @dataclass(frozen=True)
 class Event:
-    """`hands`: far and near hand; `lift`: how high the figure sits; `reach`: its highest point."""
+    """`hands`: far and near hand; `lift`: how high the figure sits; `walks`: its legs move."""
 
     hands: tuple[Point, Point]
     behind: Paint = _nothing

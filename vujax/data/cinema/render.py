@@ -11,18 +11,49 @@ from math import sin
 import numpy as np
 
 from vujax.data.cinema.canvas import Canvas, Pen
+from vujax.data.cinema.colour import RGB, mix
 from vujax.data.cinema.dice import Dice
 from vujax.data.cinema.figures import draw_arms, draw_body, draw_head
-from vujax.data.cinema.places import LIGHT, draw_place, mix
+from vujax.data.cinema.places import LIGHT, draw_place
 from vujax.data.cinema.props import EVENTS
-from vujax.data.cinema.script import Role, Shot
-from vujax.data.cinema.world import COATS, RGB, Character, Film
+from vujax.data.cinema.script import Shot
+from vujax.data.cinema.world import COATS, Character, Film
 
 GROUND = 0.42  # where feet stand, in stage units (frame heights below the centre)
 HEIGHT = 0.52  # of a figure
 FAR = 0.35  # how much of the camera's zoom and travel the set takes part in
 # Zoom, and the height on the figure (in figure heights) that the camera aims at.
-LENSES = {"wide": (1.0, 0.80), "medium": (1.34, 0.60), "close": (2.1, 0.68)}
+LENSES = {"wide": (1.0, 0.81), "medium": (1.34, 0.60), "close": (2.1, 0.68)}
+
+
+# The colour of fog at the hours.
+FOG: dict[str | None, RGB] = {
+    "day": (0.86, 0.87, 0.88),
+    "sunset": (0.90, 0.84, 0.82),
+    "night": (0.60, 0.65, 0.80),
+}
+
+
+@dataclass(frozen=True)
+class Fall:
+    """Rain or snow.
+
+    A drop has a cell of `cell` frame heights, `length` times as high as wide, and fills `half` of
+    it to each side; it moves `speed` frame heights a second, `slant` to the side for each down.
+    """
+
+    cell: float
+    length: float
+    half: tuple[float, float]
+    speed: float
+    slant: float
+    strength: float
+
+
+FALLS = {
+    "rain": Fall(0.11, 2.2, (0.10, 0.32), speed=1.9, slant=0.25, strength=0.75),
+    "snow": Fall(0.13, 1.0, (0.17, 0.17), speed=0.22, slant=0.10, strength=1.8),
+}
 
 
 @dataclass(frozen=True)
@@ -45,27 +76,25 @@ def render(shot: Shot, time_s: float, height: int, width: int) -> np.ndarray:
     """The frame of `shot` at `time_s` seconds after its start, uint8 [height width 3]."""
     canvas = Canvas(height, width)
     camera = _camera(shot, time_s)
-    dice = Dice(*shot.key, "staging")
-    clock = time_s + dice.uniform(0, 10)
-    draw_place(camera.pen(canvas, FAR), shot.scene, clock)
-    if shot.scene.weather == "fog":
-        camera.pen(canvas).tint(_fog(shot), 0.55)
-    stage = camera.pen(canvas).lit(mix(LIGHT[None], LIGHT[shot.scene.time], 0.55))
+    scene = shot.scene
+    clock = time_s + Dice(*shot.key, "clock").uniform(0, 10)
+    draw_place(camera.pen(canvas, FAR), scene, clock)
+    if scene.weather == "fog":
+        camera.pen(canvas).tint(FOG[scene.time], 0.55)
+    stage = camera.pen(canvas).lit(mix(LIGHT[None], LIGHT[scene.time], 0.55))
     if shot.companion:
         behind = stage.at(-0.30 * shot.side, GROUND - 0.05, 0.8 * HEIGHT, shot.side)
         _draw_standing(behind, shot.companion.character)
-    _draw_role(stage.at(0, GROUND, HEIGHT, shot.side), shot.lead, dice, clock)
-    if shot.scene.weather in ("rain", "snow"):
-        _draw_fall(canvas, shot.scene.weather, clock)
-    return _develop(canvas, shot.scene.film, Dice(*shot.key, round(1000 * time_s)))
+    _draw_lead(stage.at(0, GROUND, HEIGHT, shot.side), shot, clock)
+    if scene.weather in FALLS:
+        _draw_fall(canvas, FALLS[scene.weather], clock)
+    return _develop(canvas, scene.film, Dice(*shot.key, round(1000 * time_s)))
 
 
 def _camera(shot: Shot, time_s: float) -> Camera:
     zoom, aim = LENSES[shot.framing]
     done = min(1.0, max(0.0, time_s / shot.length_s))
     x, y = shot.drift[0] / zoom, GROUND - aim * HEIGHT + shot.drift[1] / zoom
-    if shot.framing == "wide":
-        y = shot.drift[1]
     if shot.move == "pan":
         x += shot.travel * (done - 0.5) / zoom
     if shot.move == "push in":
@@ -74,9 +103,11 @@ def _camera(shot: Shot, time_s: float) -> Camera:
     return Camera(x + 0.05 * shot.side, y, zoom)
 
 
-def _draw_role(pen: Pen, role: Role, dice: Dice, clock: float) -> None:
-    who, event = role.character, EVENTS[role.event]
-    colour = dice.pick([rgb for name, rgb in COATS.items() if name not in (who.colour, "black")])
+def _draw_lead(pen: Pen, shot: Shot, clock: float) -> None:
+    who, event = shot.lead.character, EVENTS[shot.lead.event]
+    # A thing keeps its colour for the whole scene.
+    colours = [rgb for name, rgb in COATS.items() if name not in (who.colour, "black")]
+    colour = Dice(*shot.scene.key, shot.lead.event).pick(colours)
     pen.ellipse(0, 0, 0.34, 0.05, (0.08, 0.08, 0.10), 0.45)
     body = pen.at(0, -event.lift - 0.012 * abs(sin(4 * clock)), who.height)
     event.behind(body, colour, clock)
@@ -94,24 +125,16 @@ def _draw_standing(pen: Pen, who: Character) -> None:
     draw_head(body, who)
 
 
-def _fog(shot: Shot) -> RGB:
-    light = LIGHT[shot.scene.time]
-    return mix((0.82, 0.84, 0.86), light, 0.6) if shot.scene.time == "night" else (0.86, 0.87, 0.88)
-
-
-def _draw_fall(canvas: Canvas, weather: str, clock: float) -> None:
-    """Rain as slanted strokes, snow as flakes, one to a cell of a falling grid."""
-    cell, speed, slant = (0.11, 1.9, 0.25) if weather == "rain" else (0.13, 0.22, 0.1)
-    unit = 1.0 / (cell * canvas.height)
-    x = (canvas.columns - 0.5 * canvas.width + slant * canvas.rows) * unit
+def _draw_fall(canvas: Canvas, fall: Fall, clock: float) -> None:
+    """One drop or flake to each cell of a falling grid."""
+    unit = 1.0 / (fall.cell * canvas.height)
+    x = (canvas.columns - 0.5 * canvas.width + fall.slant * canvas.rows) * unit
     column = np.floor(x)
     # Every column falls by its own offset, so that no rows are seen.
-    offset = column * 0.618
-    y = canvas.rows * (unit if weather == "snow" else 0.45 * unit) + offset - speed * clock / cell
-    dx = abs(x - column - 0.5) / (0.10 if weather == "rain" else 0.17)
-    dy = abs(y - np.floor(y) - 0.5) / (0.32 if weather == "rain" else 0.17)
-    share = np.maximum(1.0 - dx * dx - dy * dy, 0.0) * (0.75 if weather == "rain" else 1.8)
-    share = np.minimum(share, 0.95)
+    y = canvas.rows * (unit / fall.length) + column * 0.618 - fall.speed * clock / fall.cell
+    dx = (x - column - 0.5) / fall.half[0]
+    dy = (y - np.floor(y) - 0.5) / fall.half[1]
+    share = np.minimum(np.maximum(1.0 - dx * dx - dy * dy, 0.0) * fall.strength, 0.95)
     canvas.planes += share * (np.float32(0.93) - canvas.planes)
 
 

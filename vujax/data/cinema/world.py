@@ -8,9 +8,8 @@ import colorsys
 import functools
 from dataclasses import dataclass
 
+from vujax.data.cinema.colour import RGB
 from vujax.data.cinema.dice import Dice
-
-RGB = tuple[float, float, float]  # 0..1
 
 KINDS = (
     *("cat", "rabbit", "bear", "robot", "wizard"),
@@ -118,10 +117,6 @@ class Film:
     def key(self) -> tuple[str, int, str, int]:
         """What every draw inside this film starts from."""
         return ("film", self.seed, self.split, self.number)
-
-    @property
-    def title(self) -> str:
-        return f"The {self.cast[0].kind.title()} of the {self.places[0].title()}"
 
 
 @functools.lru_cache(maxsize=4096)

@@ -1,0 +1,109 @@
+"""Embeddings, target modes and comparisons that the tests of the losses share."""
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any
+
+import chex
+import jax
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+
+# Keyword arguments of soft_alignment; TEACHER stands for embeddings of a teacher.
+TEACHER = "teacher"
+MODES: dict[str, dict[str, Any]] = {
+    "swapped": {},
+    "plain": {"target": "plain"},
+    "ema": {"teacher": TEACHER},
+    "ema_plain_cool": {"teacher": TEACHER, "target": "plain", "teacher_temperature": 0.7},
+    "albef": {"soft_weight": 0.4},
+    "cool": {"teacher_temperature": 0.5},
+    "smoothed": {"label_smoothing": 0.1},
+}
+
+
+def unit(x: np.ndarray) -> np.ndarray:
+    return (x / np.linalg.norm(x, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def embeddings(n: int, d: int, noise: float = 0.2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Unit images, and texts that are the images with noise."""
+    rng = np.random.default_rng(seed)
+    image = unit(rng.normal(size=(n, d)))
+    return image, unit(image + noise * rng.normal(size=(n, d)))
+
+
+def options(mode: str, n: int, d: int) -> dict[str, Any]:
+    """The mode's keyword arguments, with an actual teacher."""
+    chosen = dict(MODES[mode])
+    if chosen.get("teacher") == TEACHER:
+        chosen["teacher"] = embeddings(n, d, seed=1)
+    return chosen
+
+
+def half(n: int, seed: int = 2) -> np.ndarray:
+    """Which rows are unaligned: about half."""
+    return np.random.default_rng(seed).random(n) < 0.5
+
+
+def in_float64(loss: Callable[..., jax.Array], *arguments: Any) -> tuple[float, list[np.ndarray]]:
+    """Value and gradients by all arguments, computed in float64."""
+    with jax.enable_x64(True):
+        return in_float32(loss, *(np.asarray(a, np.float64) for a in arguments))
+
+
+def in_float32(loss: Callable[..., jax.Array], *arguments: Any) -> tuple[float, list[np.ndarray]]:
+    """Value and gradients by all arguments, in the arguments' dtypes."""
+    value, gradients = _differentiated(loss, len(arguments))(*arguments)
+    return float(value), [np.asarray(g) for g in gradients]
+
+
+@functools.lru_cache(maxsize=8)  # so that a loss is compiled once for all values of a scale
+def _differentiated(loss: Callable[..., jax.Array], arguments: int) -> Callable[..., Any]:
+    return jax.jit(jax.value_and_grad(loss, tuple(range(arguments))))
+
+
+def on_mesh(
+    mesh: Mesh, loss: Callable[..., jax.Array], rows: tuple, shared: tuple, data: Any = ()
+) -> tuple[float, list[np.ndarray]]:
+    """Global value and raw gradients of a loss whose rows and data are spread over `mesh`.
+
+    `loss(rows, shared, data)` gives a device's share. As in a train step, what is shared becomes
+    varying and its gradient is summed once; a gradient by rows is left as the device made it.
+    """
+
+    def step(rows: tuple, shared: tuple, data: Any) -> tuple:
+        shared = lax.pcast(shared, "data", to="varying")
+        share, (by_rows, by_shared) = jax.value_and_grad(loss, (0, 1))(rows, shared, data)
+        return lax.psum((share, by_shared), "data"), by_rows
+
+    specs = (P("data"), P(), P("data"))
+    sharded = jax.shard_map(
+        step, mesh=mesh, in_specs=specs, out_specs=(P(), P("data")), check_vma=True
+    )
+    (value, by_shared), by_rows = jax.jit(sharded)(rows, shared, data)
+    return float(value), [np.asarray(g) for g in (*by_rows, *by_shared)]
+
+
+def assert_equal(
+    ours: tuple[float, list[np.ndarray]], exact: tuple[float, list[np.ndarray]]
+) -> None:
+    """Values and gradients by images and texts to 1e-5; by scalars, which may cancel, to 1e-4."""
+    chex.assert_trees_all_close(ours[0], exact[0], rtol=1e-5, atol=1e-8)
+    assert worst(ours[1][:2], exact[1][:2]) < 1e-5
+    chex.assert_trees_all_close(ours[1][2:], exact[1][2:], rtol=1e-4)
+
+
+def worst(gradients: list[np.ndarray], expected: list[np.ndarray]) -> float:
+    """The largest difference over the tensor's largest entry, among all tensors."""
+    pairs = zip(gradients, expected, strict=True)
+    return max(float(np.abs(g - e).max() / np.abs(e).max()) for g, e in pairs)
+
+
+def largest_array(hlo: str) -> int:
+    """Entries of the largest array that a compiled program's text names."""
+    shapes = re.findall(r"\b(?:f64|f32|bf16|s32|pred)\[([\d,]+)\]", hlo)
+    return max(int(np.prod([int(size) for size in shape.split(",")])) for shape in shapes)
