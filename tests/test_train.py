@@ -137,4 +137,4 @@ def test_frozen_towers_stay_to_the_bit(unbroken, tmp_path):
     train.run(given, tmp_path)
     new, old = release.load(tmp_path)[1]["params"], release.load(unbroken)[1]["params"]
     chex.assert_trees_all_equal(new["image"], old["image"])
-    assert not np.array_equal(new["text"]["embedding"], old["text"]["embedding"])
+    assert not np.array_equal(new["text"]["token_embedding"], old["text"]["token_embedding"])

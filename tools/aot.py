@@ -15,6 +15,7 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from importlib import metadata
 from typing import Any
 
 import jax
@@ -133,7 +134,7 @@ def report(config: ml_collections.ConfigDict, topology: str, forbid: int | None)
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         return found | {"fits": False, "compiler": str(error).splitlines()[0]}
-    program = Program(compiled.as_text())
+    program = Program(program_text(compiled))
     return found | {
         "fits": True,
         "memory": memory(compiled.memory_analysis()),
@@ -141,6 +142,22 @@ def report(config: ml_collections.ConfigDict, topology: str, forbid: int | None)
         "largest": largest(program),
         "forbidden": square(program, forbid or config.batch_size, len(devices)),
     }
+
+
+def program_text(compiled: jax.stages.Compiled) -> str:
+    """The optimized HLO.
+
+    Raises:
+      ValueError: libtpu's program is newer than jaxlib can read; jax pins a libtpu for that reason.
+    """
+    try:
+        return compiled.as_text()
+    except jax.errors.JaxRuntimeError as error:
+        raise ValueError(
+            f"jaxlib {metadata.version('jaxlib')} cannot read what libtpu "
+            f"{metadata.version('libtpu')} compiled: pip install 'jax[tpu]=={jax.__version__}' "
+            "gives the libtpu that fits"
+        ) from error
 
 
 def largest(program: Program) -> list[dict[str, Any]]:

@@ -56,7 +56,7 @@ class Instruction(NamedTuple):
     @property
     def source(self) -> str:
         found = re.search(r'op_name="([^"]*)"', self.attributes)
-        return found.group(1) if found else ""
+        return found.group(1).replace("\\'", "'") if found else ""
 
     @property
     def callees(self) -> list[tuple[str, str]]:

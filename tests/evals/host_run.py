@@ -4,9 +4,6 @@ import json
 import os
 import sys
 
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
-os.environ["JAX_PLATFORMS"] = "cpu"
-
 import jax
 import numpy as np
 
@@ -47,6 +44,9 @@ def scores(mesh: jax.sharding.Mesh) -> dict[str, dict[str, float]]:
 
 
 if __name__ == "__main__":
+    # Before jax starts its backend, and not on import: the tests have eight devices of their own.
+    os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+    os.environ["JAX_PLATFORMS"] = "cpu"
     port, host, hosts = map(int, sys.argv[1:])
     jax.distributed.initialize(f"localhost:{port}", hosts, host)
     print(json.dumps(scores(make_mesh())))

@@ -95,6 +95,22 @@ def test_scale_starts_at_clips_and_is_clamped_with_a_way_back():
     assert np.isfinite(clamped_scale(jnp.float32(1e4)))
 
 
+def test_gradient_is_finite_and_reaches_every_parameter():
+    inputs = batch(4)
+    model = small()
+
+    def loss(weights):
+        embedding, _ = model.apply(weights, *inputs)
+        return jnp.sum((embedding["image"] @ embedding["text"].T) ** 2 * embedding["scale"])
+
+    gradient = jax.jit(jax.grad(loss))(variables(model, *inputs))
+    chex.assert_tree_all_finite(gradient)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):
+        # A key's bias moves all logits of a query alike, which the softmax does not see.
+        if "['key']['bias']" not in jax.tree_util.keystr(path):
+            assert np.abs(leaf).max() > 1e-6, jax.tree_util.keystr(path)
+
+
 def test_unit_of_a_zero_row_has_a_finite_gradient():
     x = jnp.asarray([[0.0, 0.0], [3.0, 4.0]])
     np.testing.assert_allclose(unit(x), [[0, 0], [0.6, 0.8]], atol=1e-6)

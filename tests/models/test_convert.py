@@ -7,12 +7,13 @@ import jax
 import numpy as np
 import pytest
 
-from tests.models.small import RESNET, TEXT, VIT, batch, small, variables
+from tests.models.small import TEXT, VIT, batch, small, variables
 from vujax.models import convert, stack_blocks
 
 pytestmark = pytest.mark.parity
 
 EMBED_DIM = 24
+RESNET = dict(kind="resnet", image_size=64, width=8, blocks=(1, 2, 1, 1))
 QUICK = dict(act="quick_gelu", embed_dim=EMBED_DIM)
 
 

@@ -119,6 +119,15 @@ def test_a_missing_libtpu_names_the_extra(monkeypatch):
         aot.described_devices("v5e:2x4")
 
 
+def test_a_program_of_another_libtpu_is_one_sentence(monkeypatch):
+    def as_text():
+        raise jax.errors.JaxRuntimeError("INTERNAL: RET_CHECK failure")
+
+    monkeypatch.setattr(aot.metadata, "version", lambda name: f"1-{name}")
+    with pytest.raises(ValueError, match="jaxlib 1-jaxlib cannot read what libtpu 1-libtpu"):
+        aot.program_text(SimpleNamespace(as_text=as_text))
+
+
 @pytest.mark.tpu_aot
 def test_a_layout_that_no_pod_has_is_one_sentence():
     done = run("--config=configs/distill.py", "--topology=v5e:3x5")

@@ -29,7 +29,7 @@ def wilson(successes: float, n: int, *, level: float = 0.95) -> Interval:
     if n <= 0 or not 0 <= successes <= n:
         raise ValueError(f"{successes} successes of {n} trials is no proportion")
     z = NormalDist().inv_cdf(0.5 + level / 2)
-    p = successes / n
+    p = float(successes) / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return Interval(p, max(centre - half, 0.0), min(centre + half, 1.0))

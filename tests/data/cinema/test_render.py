@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from vujax.data.cinema.render import render
-from vujax.data.cinema.script import Shot, make_scene, make_shot
-from vujax.data.cinema.world import EVENTS, KINDS, PLACES, make_film
+from vujax.data.cinema.script import NEVER_CLOSE, Shot, make_scene, make_shot
+from vujax.data.cinema.world import EVENTS, FRAMINGS, KINDS, PLACES, make_film
 
 
 def _shot(number: int = 0) -> Shot:
@@ -43,15 +43,18 @@ def test_sizes_agree():
     assert np.abs(large - small).mean() < 4.0
 
 
+@pytest.mark.parametrize("framing", FRAMINGS)
 @pytest.mark.parametrize("what", ["place", "kind", "event"])
-def test_every_value_changes_the_picture(what: str):
+def test_every_value_changes_the_picture(what: str, framing: str):
     """Each place, figure and event looks unlike each other one, all else being equal."""
-    base = _quiet(_shot(4))
+    base = dataclasses.replace(_quiet(_shot(4)), framing=framing, drift=(0.0, 0.0))
     values = {"place": PLACES, "kind": KINDS, "event": EVENTS}[what]
+    if framing == "close":
+        values = [value for value in values if value not in NEVER_CLOSE]
     frames = [render(_with(base, what, value), 0.0, 64, 64).astype(int) for value in values]
     for i, a in enumerate(frames):
         for b in frames[:i]:
-            assert (np.abs(a - b).max(axis=2) > 40).sum() > 12  # of 4096 pixels
+            assert (np.abs(a - b).max(axis=2) > 40).sum() > 64  # of 4096 pixels: a patch
 
 
 def _with(shot: Shot, what: str, value: str) -> Shot:

@@ -16,14 +16,14 @@ that neither colours nor exact pairing get far. On 1,024 validation frames, by
 `python -m vujax.data.cinema.difficulty` (see there for what the rows are):
 
     recall                 chance   histogram   ceiling
-    text to image, R@1       .001        .009      .402
-    text to image, R@10      .010        .047      .849
-    image to text, R@1       .001        .012      .570
-    image to text, R@10      .010        .047      .962
-    zero-shot top-1: place   .083        .335         1
-                     event   .100        .152         1
-                     kind    .100        .214         1
-                     colour  .125        .320         1
+    text to image, R@1       .001        .006      .402
+    text to image, R@10      .010        .057      .849
+    image to text, R@1       .001        .007      .570
+    image to text, R@10      .010        .048      .962
+    zero-shot top-1: place   .083        .318         1
+                     event   .100        .164         1
+                     kind    .100        .231         1
+                     colour  .125        .405         1
 """
 
 from vujax.data.cinema.source import CinemaSource as CinemaSource

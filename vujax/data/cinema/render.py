@@ -19,11 +19,11 @@ from vujax.data.cinema.props import EVENTS
 from vujax.data.cinema.script import Shot
 from vujax.data.cinema.world import COATS, Character, Film
 
-GROUND = 0.42  # where feet stand, in stage units (frame heights below the centre)
-HEIGHT = 0.52  # of a figure
+GROUND = 0.44  # where feet stand, in stage units (frame heights below the centre)
+HEIGHT = 0.60  # of a figure
 FAR = 0.35  # how much of the camera's zoom and travel the set takes part in
 # Zoom, and the height on the figure (in figure heights) that the camera aims at.
-LENSES = {"wide": (1.0, 0.81), "medium": (1.34, 0.60), "close": (2.1, 0.68)}
+LENSES = {"wide": (1.0, 0.73), "medium": (1.25, 0.61), "close": (1.85, 0.65)}
 
 
 # The colour of fog at the hours.
@@ -83,7 +83,7 @@ def render(shot: Shot, time_s: float, height: int, width: int) -> np.ndarray:
         camera.pen(canvas).tint(FOG[scene.time], 0.55)
     stage = camera.pen(canvas).lit(mix(LIGHT[None], LIGHT[scene.time], 0.55))
     if shot.companion:
-        behind = stage.at(-0.30 * shot.side, GROUND - 0.05, 0.8 * HEIGHT, shot.side)
+        behind = stage.at(-0.33 * shot.side, GROUND - 0.05, 0.75 * HEIGHT, shot.side)
         _draw_standing(behind, shot.companion.character)
     _draw_lead(stage.at(0, GROUND, HEIGHT, shot.side), shot, clock)
     if scene.weather in FALLS:

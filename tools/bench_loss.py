@@ -1,0 +1,253 @@
+"""Time and memory of the losses' value and gradient: tiled, dense in JAX, and dense in PyTorch.
+
+    python tools/bench_loss.py                                    # N = 8,192, d = 512, here
+    python tools/bench_loss.py --n 65536 --d 768 --dtype bfloat16 --only tiled       # on a GPU
+
+Prints JSON lines. The implementations take turns, so that a busy machine slows all alike, and
+seconds are medians. `floor_s` is the time that the implementation's matrix products alone would
+take at the rate of a large product measured in the same run: `floor_ratio` = seconds / floor_s.
+The tiled losses make one product more than dense ones, which keep the N x N matrix.
+"""
+
+import argparse
+import importlib.util
+import json
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vujax import losses
+from vujax.losses import reference
+
+GIB = 2**30
+IMPLEMENTATIONS = ("tiled", "dense", "torch")
+DENSE_UP_TO = 16_384  # a dozen N x N arrays of more than 1 GiB each above it
+
+# Keyword arguments of soft_alignment; clip is info_nce.
+MODES: dict[str, dict[str, Any]] = {
+    "clip": {},
+    "swapped": {},
+    "plain": {"target": "plain"},
+    "ema": {"teacher": True},
+    "albef": {"soft_weight": 0.4},
+    "cool": {"teacher_temperature": 0.5},
+    "smoothed": {"label_smoothing": 0.1},
+    "sigmoid": {},
+}
+IN_TORCH = ("clip", "swapped")
+
+
+class Case(NamedTuple):
+    """One loss to time.
+
+    Attributes:
+      name: implementation and mode, and what else stands in its line.
+      run: computes the loss and its gradients, and waits for them; returns the loss.
+      products: N x N x d matrix products that it makes.
+    """
+
+    name: dict[str, Any]
+    run: Callable[[], float]
+    products: int
+
+
+def batch(n: int, d: int) -> dict[str, Any]:
+    """Unit images, texts near them, a teacher near both, half of the rows unaligned."""
+    rng = np.random.default_rng(0)
+
+    def unit(x: np.ndarray) -> np.ndarray:
+        return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+
+    def near(x: np.ndarray) -> np.ndarray:
+        return unit(x + 0.2 * rng.standard_normal((n, d), np.float32))
+
+    image = unit(rng.standard_normal((n, d), np.float32))
+    text = near(image)
+    return {
+        "image": image,
+        "text": text,
+        "teacher": (near(image), near(text)),
+        "unaligned": rng.random(n) < 0.5,
+    }
+
+
+def jax_loss(implementation: str, mode: str, data: dict[str, Any]) -> Callable[..., jax.Array]:
+    """The loss of (image, text, scale)."""
+    rooms = {"tiled": losses, "dense": reference}[implementation]
+    if mode == "clip":
+        return rooms.info_nce
+    if mode == "sigmoid":
+        return lambda image, text, scale: rooms.sigmoid(image, text, scale, -10.0)
+    options = dict(MODES[mode])
+    if options.pop("teacher", False):
+        options["teacher"] = data["teacher"]
+    return lambda *inputs: rooms.soft_alignment(*inputs, data["unaligned"], **options)
+
+
+def jax_case(implementation: str, mode: str, data: dict[str, Any], dtype: str) -> Case:
+    data = jax.tree.map(lambda x: jnp.asarray(x, x.dtype if x.dtype == bool else dtype), data)
+    inputs = (data["image"], data["text"], jnp.float32(20))
+    function = jax.jit(jax.value_and_grad(jax_loss(implementation, mode, data), (0, 1, 2)))
+    compiled = function.lower(*inputs).compile()
+    temporary = compiled.memory_analysis().temp_size_in_bytes / GIB
+
+    def run() -> float:
+        return float(jax.block_until_ready(compiled(*inputs))[0])
+
+    name = {"implementation": implementation, "mode": mode, "temporary_gib": round(temporary, 4)}
+    forward = 2 if mode == "ema" else 1
+    dense = forward + 2
+    tiled = 3 if mode == "sigmoid" else 2 * forward + 2
+    return Case(name, run, tiled if implementation == "tiled" else dense)
+
+
+def torch_case(mode: str, data: dict[str, Any], dtype: str) -> Case:
+    """CLIP's loss as its users write it, or swapped soft targets in the same few lines."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    image, text = (
+        torch.tensor(data[key]).to(getattr(torch, dtype)).requires_grad_()
+        for key in ("image", "text")
+    )
+    scale = torch.tensor(20.0, requires_grad=True)
+    labels, unaligned = torch.arange(len(image)), torch.tensor(data["unaligned"])[:, None]
+
+    def targets(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if mode == "clip":
+            return labels, labels
+        one_hot = torch.eye(len(labels), dtype=logits.dtype)
+        of_images, of_texts = logits.detach().softmax(1), logits.detach().T.softmax(1)
+        return torch.where(unaligned, of_texts, one_hot), torch.where(unaligned, of_images, one_hot)
+
+    def run() -> float:
+        image.grad = text.grad = scale.grad = None
+        logits = scale * image @ text.T
+        of_images, of_texts = targets(logits)
+        loss = (cross_entropy(logits, of_images) + cross_entropy(logits.T, of_texts)) / 2
+        loss.backward()
+        return float(loss)
+
+    return Case({"implementation": "torch", "mode": mode}, run, 3)
+
+
+def matmul_case(dtype: str, size: int) -> Case:
+    """A square product, for the rate that products alone reach on this machine."""
+    x = jnp.ones((size, size), dtype)
+    product = jax.jit(lambda x: jnp.matmul(x, x, preferred_element_type=jnp.float32))
+
+    def run() -> float:
+        return float(product(x)[0, 0])
+
+    return Case({"implementation": "matmul"}, run, 0)
+
+
+def cases(args: argparse.Namespace) -> Iterator[Case]:
+    data = batch(args.n, args.d)
+    for mode in args.modes:
+        for implementation in args.only:
+            if implementation != "torch":
+                yield jax_case(implementation, mode, data, args.dtype)
+            elif mode in IN_TORCH:
+                yield torch_case(mode, data, args.dtype)
+
+
+def resident() -> float:
+    """GiB of this process in memory; Linux only, else 0."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * 4096 / GIB if statm.exists() else 0.0
+
+
+def highest_resident(run: Callable[[], float]) -> tuple[float, float]:
+    """`(loss, most GiB of memory that the process gained)` while `run` ran."""
+    before, samples, over = resident(), [0.0], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.002):
+            samples.append(resident() - before)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    loss = run()
+    over.set()
+    watcher.join()
+    return loss, max(samples)
+
+
+def clocked(run: Callable[[], float]) -> tuple[float, float]:
+    """Seconds by the clock, and of the process on all its cores."""
+    wall, cores = time.perf_counter(), time.process_time()
+    run()
+    return time.perf_counter() - wall, time.process_time() - cores
+
+
+def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """One record for each case, after one of the machine."""
+    size = min(args.n, 4096 if jax.default_backend() == "cpu" else 8192)
+    entries = [matmul_case(args.dtype, size), *cases(args)]
+    first = [highest_resident(case.run) for case in entries]
+    turns = [[clocked(case.run) for case in entries] for _ in range(args.repeat)]
+    seconds, cores = (
+        [statistics.median(turn[i][j] for turn in turns) for i in range(len(entries))]
+        for j in (0, 1)
+    )
+    rate = 2 * size**3 / seconds[0]
+    yield {
+        "platform": jax.devices()[0].device_kind,
+        "n": args.n,
+        "d": args.d,
+        "dtype": args.dtype,
+        "repeat": args.repeat,
+        "matmul_gflops": round(rate / 1e9, 1),
+    }
+    for i, case in enumerate(entries[1:], start=1):
+        floor = case.products * 2 * args.n**2 * args.d / rate
+        yield case.name | {
+            "loss": round(first[i][0], 6),
+            "seconds": round(seconds[i], 5),
+            "cpu_seconds": round(cores[i], 5),
+            "floor_s": round(floor, 5),
+            "floor_ratio": round(seconds[i] / floor, 3),
+            "resident_gib": round(first[i][1], 3),
+        }
+    memory = jax.devices()[0].memory_stats() or {}
+    if "peak_bytes_in_use" in memory:
+        yield {"device_peak_gib": round(memory["peak_bytes_in_use"] / GIB, 3), "of": args.only}
+
+
+def left_out(args: argparse.Namespace) -> Iterator[dict[str, str]]:
+    """Drops what cannot run from `args.only`, with a record of the reason."""
+    if args.only is None:
+        args.only = list(IMPLEMENTATIONS)
+        if args.n > DENSE_UP_TO:
+            args.only = ["tiled"]
+            yield {"left_out": "dense, torch", "why": "N x N arrays: name them in --only to try"}
+    if "torch" in args.only and importlib.util.find_spec("torch") is None:
+        args.only.remove("torch")
+        yield {"left_out": "torch", "why": "not installed: pip install 'vujax[parity]'"}
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--n", type=int, default=8192, help="pairs in the batch")
+    parser.add_argument("--d", type=int, default=512, help="width of an embedding")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=["clip", "swapped", "sigmoid"])
+    parser.add_argument("--repeat", type=int, default=5, help="timed turns of each case")
+    parser.add_argument("--only", nargs="+", choices=IMPLEMENTATIONS)
+    args = parser.parse_args(argv)
+    for record in (*left_out(args), *measure(args)):
+        print(json.dumps(record), flush=True)
+
+
+if __name__ == "__main__":
+    main()
