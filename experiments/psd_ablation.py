@@ -9,8 +9,13 @@ of its steps. CONTROL is CLIP: no row is ever unaligned.
 from vujax.sweep import chain, over, product
 
 CONFIG = "configs/distill.py"
-CONTROL = {"method.target": "swapped", "method.unaligned_end": 0.0, "method.teacher": "self",
-           "method.teacher_temperature": 1.0, "method.soft_weight": 1.0}
+CONTROL = {
+    "method.target": "swapped",
+    "method.unaligned_end": 0.0,
+    "method.teacher": "self",
+    "method.teacher_temperature": 1.0,
+    "method.soft_weight": 1.0,
+}
 MODES = [
     {},  # CLIP
     {"method.unaligned_end": 0.8},  # PSD: swapped targets by the model itself

@@ -49,9 +49,7 @@ def products(part: str) -> dict:
     """The photographs of one part of the split."""
     root = os.environ.get("VUJAX_DATA", "")
     hold_out = dict(field="id", modulo=10, remainder=1, part=part)
-    return dict(
-        kind="webdataset", path=f"{root}/pairs/fashion-train-*.tar", hold_out=hold_out
-    )
+    return dict(kind="webdataset", path=f"{root}/pairs/fashion-train-*.tar", hold_out=hold_out)
 
 
 def get_config() -> ConfigDict:

@@ -59,8 +59,8 @@ ENTRY %main.7_spmd (param.0: f32[8,512]) -> (f32[4], f32[]) {
   %ag-done = f32[64,512]{1,0:T(8,128)} all-gather-done(%ag-start), metadata={op_name="jit(step)/all_gather"}
   %fusion.1 = f32[64,64]{1,0:T(8,128)} fusion(%ag-done), kind=kOutput, calls=%fused
   %g.1 = f32[4]{0:T(128)} copy(%param.0)
-  %g.2 = f32[]{:T(128)} copy(%param.0)
-  ROOT %ar = (f32[4]{0:T(128)}, /*index=1*/f32[]{:T(128)}) all-reduce(%g.1, %g.2), channel_id=3, replica_groups={{0,1,2,3,4,5,6,7}}, to_apply=%sum, metadata={op_name="jit(step)/psum"}
+  %g.2 = f32[]{:T(128)} copy(%param.0), metadata={op_name="jit(step)/psum[\\'a\\']"}
+  ROOT %ar = (f32[4]{0:T(128)}, /*index=1*/f32[]{:T(128)}) all-reduce(%g.1, %g.2), channel_id=3, replica_groups={{0,1,2,3,4,5,6,7}}, to_apply=%sum
 }
 """  # noqa: E501
 
@@ -76,6 +76,8 @@ def test_collectives_have_their_bytes_dtype_and_loops(program):
     # Combined all-reduce: the sum of its tensors.
     assert found["all-reduce"].bytes == 4 * 4 + 4
     assert found["all-reduce"].trips == ()
+    # Combining dropped its source: the first operand that has one speaks for it.
+    assert found["all-reduce"].source == "jit(step)/psum['a']"
     # An asynchronous pair is one all-gather, of its result's size, with the source of either.
     assert found["all-gather"].bytes == 64 * 512 * 4
     assert found["all-gather"].tensors == (Tensor("f32", (64, 512)),)

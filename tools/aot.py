@@ -14,7 +14,7 @@ import os
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from typing import Any
 
@@ -26,7 +26,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 from ml_collections import config_flags
 
 from vujax import build
-from vujax.hlo import Collective, Program
+from vujax.hlo import Collective, Program, Tensor
 from vujax.mesh import make_mesh
 
 # Read by libtpu when it is loaded: no metadata server, no other hosts, no lock on a device.
@@ -203,11 +203,18 @@ def grouped(collectives: list[Collective]) -> list[dict[str, Any]]:
             "bytes": sum(one.bytes for one in members),
             "loops": list(trips),
             "source": source,
-            "tensors": sorted({str(tensor) for one in members for tensor in one.tensors}),
+            "tensors": [
+                str(tensor) for tensor in by_size(t for one in members for t in one.tensors)
+            ],
         }
         for (kind, dtype, trips, source), members in groups.items()
     ]
     return sorted(rows, key=lambda row: -row["bytes"])
+
+
+def by_size(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """Each once, the largest first."""
+    return sorted(set(tensors), key=lambda tensor: (-tensor.bytes, str(tensor)))
 
 
 def in_words(found: dict[str, Any]) -> str:
@@ -225,7 +232,11 @@ def in_words(found: dict[str, Any]) -> str:
     used = found["memory"]
     parts = ", ".join(f"{name} {_size(used[name])}" for name in used if name != "total")
     share = f"{_size(used['total'])} of {_size(found['hbm_bytes_per_device'])}"
-    lines += [f"HBM          {share} a device: {parts}", "", "collectives, bytes a device and turn"]
+    lines += [
+        f"HBM          {share} a device: {parts}",
+        "",
+        "collectives: number, bytes a device and turn, largest tensor",
+    ]
     lines += [_collective_line(row) for row in found["collectives"]] or ["  none"]
     lines += ["", "largest tensors in memory"]
     for row in found["largest"]:
@@ -238,7 +249,7 @@ def _collective_line(row: dict[str, Any]) -> str:
     loops = " x ".join("unknown" if trips is None else str(trips) for trips in row["loops"])
     where = f"in a loop of {loops}" if loops else "outside loops"
     head = f"  {row['kind']:18} {row['dtype']:5} {row['count']:3} x  {_size(row['bytes']):>10}"
-    return f"{head}  {where:18} {_short(row['source'])}"
+    return f"{head}  {where:18} {row['tensors'][0]:22} {_short(row['source'])}"
 
 
 def _square_lines(found: dict[str, Any]) -> list[str]:

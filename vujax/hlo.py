@@ -79,11 +79,17 @@ class Collective(NamedTuple):
     """One exchange between devices; `tensors` are its inputs or its outputs, whichever is more."""
 
     kind: str
-    dtype: str
     tensors: tuple[Tensor, ...]
-    bytes: int
     trips: tuple[int | None, ...]
     source: str
+
+    @property
+    def dtype(self) -> str:
+        return "+".join(sorted({tensor.dtype for tensor in self.tensors}))
+
+    @property
+    def bytes(self) -> int:
+        return sum(tensor.bytes for tensor in self.tensors)
 
 
 class Program:
@@ -126,19 +132,19 @@ class Program:
 
     def collectives(self) -> list[Collective]:
         """All exchanges between devices; an asynchronous pair of start and done is one."""
-        sizes = {i.name: i.tensors for i, _ in self.instructions()}
-        done = {i.operands[0]: i for i, _ in self.instructions() if i.opcode.endswith("-done")}
+        by_name = {i.name: i for i, _ in self.instructions()}
+        done = {i.operands[0]: i for i in by_name.values() if i.opcode.endswith("-done")}
         found = []
         for instruction, place in self.instructions():
             kind = instruction.opcode.removesuffix("-start")
             if kind in KINDS:
                 result = done.get(instruction.name, instruction).tensors
-                given = [t for name in instruction.operands for t in sizes.get(name, ())]
-                payload = max((tuple(given), result), key=lambda ts: sum(t.bytes for t in ts))
-                dtype = "+".join(sorted({t.dtype for t in payload}))
-                size = sum(t.bytes for t in payload)
-                source = instruction.source
-                found.append(Collective(kind, dtype, payload, size, place.trips, source))
+                givers = [by_name[name] for name in instruction.operands if name in by_name]
+                given = tuple(tensor for giver in givers for tensor in giver.tensors)
+                payload = max((given, result), key=lambda tensors: sum(t.bytes for t in tensors))
+                # Combined collectives lose their own source.
+                sources = filter(None, [i.source for i in (instruction, *givers)])
+                found.append(Collective(kind, payload, place.trips, next(sources, "")))
         return found
 
     def largest(self, count: int) -> list[tuple[Tensor, int, str]]:

@@ -137,6 +137,14 @@ def test_prepared_names_win_over_ours(data_dir):
     assert open_dataset("cifar10", data_dir=data_dir).classes[3] == "kind 3"
 
 
+def test_another_split_for_a_probe(data_dir, mesh1):
+    prepare(tfds.builder("stl10", data_dir=data_dir), "train", [0, 1, 2, 0])
+    source = open_dataset("stl10", data_dir=data_dir, split="train")
+    assert (len(source), source.classes[2]) == (4, "car")
+    with pytest.raises((FileNotFoundError, ValueError), match="test"):
+        open_dataset("stl10", data_dir=data_dir)
+
+
 def test_a_folder_by_wordnet_id(tmp_path, mesh1):
     for number, wordnet_id in enumerate(("n01440764", "n02979186")):
         folder = tmp_path / "val" / wordnet_id

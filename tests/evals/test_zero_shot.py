@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from tests.evals.fakes import Memory, Oracle, knowing, unit_rows
+from vujax.evals import reader
 from vujax.evals.zero_shot import ZeroShot, accuracies, classify, ensemble
 
 NAMES = ("cat", "dog", "red_fox", "cow", "hen", "owl", "bee")
@@ -103,3 +104,20 @@ def test_histogram_row(mesh8):
     evaluator = ZeroShot(Oracle(3), mesh8, source=source, histogram=train)
     evaluator(knowing({}))
     assert evaluator.baselines["histogram"]["top1"] == 1.0
+
+
+class Counting(Memory):
+    reads = 0
+
+    def __getitem__(self, index):
+        self.reads += 1
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("kept", [0, 2**27])
+def test_small_sources_are_decoded_once(mesh1, monkeypatch, kept):
+    monkeypatch.setattr(reader, "KEPT_BYTES", kept)
+    source = Counting([0, 1, 2], classes=NAMES[:3])
+    evaluator = ZeroShot(Oracle(3), mesh1, source=source, templates="name")
+    assert evaluator(KNOWN) == evaluator(KNOWN)
+    assert source.reads == (3 if kept else 6)

@@ -140,7 +140,7 @@ def test_every_tensor_is_accounted_for():
     with pytest.raises(ValueError, match=r"1 leaves .*: params/image/ln_pre/bias"):
         convert.from_openai(lacking, template(model))
     larger = template(small(act="quick_gelu", embed_dim=25))
-    with pytest.raises(ValueError, match=r"'visual\.proj' .* shape \(32, 24\), .* \(32, 25\)"):
+    with pytest.raises(ValueError, match=r"'text_projection' .* shape \(32, 24\), .* \(32, 25\)"):
         convert.from_openai(given, larger)
     deeper = template(small(VIT | dict(layers=3), **QUICK))
     with pytest.raises(ValueError, match=r"16 leaves .*: params/image/transformer/block02"):

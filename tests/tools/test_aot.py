@@ -93,9 +93,9 @@ def test_collectives_are_grouped_by_where_they_come_from():
     big, small = Tensor("f32", (256,)), Tensor("f32", (4,))
     rows = aot.grouped(
         [
-            Collective("all-gather", "f32", (small,), 16, (12,), "lse"),
-            Collective("all-reduce", "f32", (big,), 1024, (), "grads"),
-            Collective("all-reduce", "f32", (big, small), 1040, (), "grads"),
+            Collective("all-gather", (small,), (12,), "lse"),
+            Collective("all-reduce", (big,), (), "grads"),
+            Collective("all-reduce", (big, small), (), "grads"),
         ]
     )
     assert [(r["kind"], r["count"], r["bytes"], r["loops"]) for r in rows] == [
@@ -103,7 +103,7 @@ def test_collectives_are_grouped_by_where_they_come_from():
         ("all-gather", 1, 16, [12]),
     ]
     lines = [aot._collective_line(row) for row in rows]
-    assert " ".join(lines[0].split()) == "all-reduce f32 2 x 2.016 KiB outside loops grads"
+    assert " ".join(lines[0].split()) == "all-reduce f32 2 x 2.016 KiB outside loops f32[256] grads"
     assert "in a loop of 12" in lines[1]
 
 

@@ -23,7 +23,7 @@ class Dataset:
 
     Attributes:
       builder: the TFDS builder, with its config.
-      split: the split to score.
+      split: the split to score; 'train' where the builder has no other, as for EuroSAT.
       classes: size of the label space.
       naming: the builder's label names -> human-readable names, in the same order.
       headline: 'top1', or 'mean_class' where the literature reports the mean per class.

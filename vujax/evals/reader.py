@@ -17,6 +17,9 @@ from vujax.evals.datasets import DATASETS, Dataset, open_dataset
 from vujax.evals.features import Encode, Variables, extract, padded_size
 from vujax.evals.layouts import LAYOUTS
 
+KEPT_BYTES = 2**27
+"""Smaller sources stay decoded between the calls of an evaluator during training."""
+
 
 def open_any(source: Mapping[str, Any] | Source) -> Source:
     """A source from its options; a source comes back as it is.
@@ -83,8 +86,9 @@ class Reader:
         return [self._captions(self.source[i]) for i in range(len(self.source))]
 
     def _captions(self, record: Record) -> list[str]:
-        if record["captions"] or record["label"] is None or not self.source.classes:
-            return list(record["captions"])
+        captions = [caption for caption in record["captions"] if caption.strip()]
+        if captions or record["label"] is None or not self.source.classes:
+            return captions
         return [self.source.classes[record["label"]].replace("_", " ")]
 
     def batches(self) -> Iterator[dict[str, np.ndarray]]:
@@ -101,8 +105,15 @@ class Reader:
 
     def embed(self, encode: Encode, variables: Variables) -> dict[str, np.ndarray]:
         """`features.extract` over the whole source: embeddings `[n d]`, label `[n]`."""
+        if len(self.source) * self.image_size**2 * 3 <= KEPT_BYTES:
+            return extract(encode, variables, self._decoded, mesh=self.mesh)
         with contextlib.closing(self.batches()) as batches:
             return extract(encode, variables, batches, mesh=self.mesh)
+
+    @functools.cached_property
+    def _decoded(self) -> list[dict[str, np.ndarray]]:
+        with contextlib.closing(self.batches()) as batches:
+            return list(batches)
 
     def labelled(self, encode: Encode, variables: Variables) -> tuple[np.ndarray, np.ndarray]:
         """Embeddings `[n d]` and labels `[n]`.

@@ -55,19 +55,12 @@ def group(captions: Sequence[Sequence[str]]) -> Captions:
     """Finds equal captions.
 
     Args:
-      captions: each picture's captions.
-
-    Raises:
-      ValueError: a picture without a caption.
+      captions: each picture's captions, at least one.
     """
     index: dict[str, int] = {}
     texts: list[str] = []
     rows, owner = [], []
     for picture, own in enumerate(captions):
-        if not own:
-            raise ValueError(
-                f"retrieval needs a caption for every picture; picture {picture} has none"
-            )
         for caption in own:
             text = index.setdefault(normalise(caption), len(texts))
             if text == len(texts):
@@ -195,8 +188,20 @@ class Retrieval:
 
     @functools.cached_property
     def captions(self) -> Captions:
-        """The source's captions, equal ones grouped."""
-        return group(self.reader.captions)
+        """The source's captions, equal ones grouped.
+
+        Raises:
+          ValueError: a picture has no caption, or an empty one.
+        """
+        captions = self.reader.captions
+        bare = [picture for picture, own in enumerate(captions) if not own]
+        if bare:
+            first = self.reader.source[bare[0]]["key"]
+            raise ValueError(
+                f"retrieval needs a caption for every picture, but {len(bare)} of {len(captions)} "
+                f"have none or an empty one, the first '{first}': give captions or leave these out"
+            )
+        return group(captions)
 
     def __call__(self, variables: Variables) -> dict[str, float]:
         """Scores `variables` on the whole source."""

@@ -1,8 +1,8 @@
 """Logsumexp over a row's other pairs, and means under its softmax, one tile at a time.
 
-Milakov and Gimelshein 2018, arXiv:1805.02867, with two changes: the row's own pair stands apart
-from the sums, so that logsumexp minus its logit keeps its digits where the own pair has nearly all
-the mass; and the maximum starts at the own pair, so that it is finite from the first.
+Milakov and Gimelshein 2018, arXiv:1805.02867, with every logit taken relative to the row's own
+pair: that pair is then exactly 0 and stands apart from the sums, so that logsumexp keeps its digits
+where the own pair has nearly all the mass, and the maximum is finite from the start.
 """
 
 from typing import NamedTuple
@@ -15,7 +15,7 @@ class Online(NamedTuple):
     """Sums over the others, relative to a running maximum.
 
     Attributes:
-      top: `[n]`, the largest logit so far, the own pair's included.
+      top: `[n]`, the largest relative logit so far, at least the own pair's 0.
       total: `[n]`, sum of exp(logit - top).
       moment: `[n]`, sum of exp(logit - top) * value, or None if no mean is wanted.
     """
@@ -25,14 +25,14 @@ class Online(NamedTuple):
     moment: jax.Array | None
 
 
-def start(own: jax.Array, *, with_mean: bool) -> Online:
-    """Nothing seen yet but the logits `[n]` of the own pairs."""
-    nothing = jnp.zeros_like(own)
-    return Online(own, nothing, nothing if with_mean else None)
+def start(like: jax.Array, *, with_mean: bool) -> Online:
+    """Nothing seen yet of rows `[n]`."""
+    nothing = jnp.zeros_like(like)
+    return Online(nothing, nothing, nothing if with_mean else None)
 
 
 def absorb(sums: Online, logits: jax.Array, values: jax.Array, axis: int) -> Online:
-    """Adds a tile, whose logits are reduced over `axis`; `values` is for the mean, if wanted."""
+    """Adds a tile of relative logits, reduced over `axis`; `values` is for the mean, if wanted."""
     top = jnp.maximum(sums.top, logits.max(axis))
     fade = jnp.exp(sums.top - top)
     weights = jnp.exp(logits - jnp.expand_dims(top, axis))
@@ -42,12 +42,11 @@ def absorb(sums: Online, logits: jax.Array, values: jax.Array, axis: int) -> Onl
     return Online(top, total, sums.moment * fade + (weights * values).sum(axis))
 
 
-def gap(sums: Online, own: jax.Array) -> jax.Array:
-    """`[n]`: logsumexp over all, minus the own pair's logit; at least 0."""
-    above = sums.top - own
-    return above + jnp.log1p(sums.total + jnp.expm1(-above))
+def gap(sums: Online) -> jax.Array:
+    """`[n]`: logsumexp over all of the row, relative to the own pair's logit; at least 0."""
+    return sums.top + jnp.log1p(sums.total + jnp.expm1(-sums.top))
 
 
-def mean(sums: Online, own: jax.Array) -> jax.Array:
+def mean(sums: Online) -> jax.Array:
     """`[n]`: mean of the values under the softmax over all; the own pair's value is 0."""
-    return sums.moment / (sums.total + jnp.exp(own - sums.top))
+    return sums.moment / (sums.total + jnp.exp(-sums.top))

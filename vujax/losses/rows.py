@@ -106,10 +106,10 @@ def _fwd(
     rows = tiles.pad(cut, _rows(embeddings, scales, soft))
     columns = tiles.gather(cut, rows)
     sums = _first_pass(settings, scales, soft is not None, rows, columns)
-    gaps = [_pairs(online.gap, pair, own) for pair, own in zip(sums, rows.own, strict=True)]
+    gaps = [tuple(online.gap(side) for side in view) for view in sums]
     losses = tuple(gap[:n] for gap in gaps[0])
     if soft is not None:
-        means = _pairs(online.mean, sums[-1], rows.own[-1])
+        means = tuple(online.mean(side) for side in sums[-1])
         learnt = means[::-1] if settings.swapped else means
         losses = tuple(
             loss - soft.weight * mean[:n] for loss, mean in zip(losses, learnt, strict=True)
@@ -161,10 +161,10 @@ def _first_pass(
         here: Rows, there: Rows, hidden: jax.Array | None, mine: Sums, other: Sums | None
     ) -> tuple[Sums, Sums | None]:
         logits = _logits(settings, scales, here.views, there.views, hidden)
-        mine = _absorb(settings, mine, logits, here.own[0], axis=1)
+        mine = _absorb(settings, mine, logits, here.own, axis=1)
         if other is not None:  # seen from J, the images' side is the texts' side transposed
             logits = tuple(sides[::-1] for sides in logits)
-            other = _absorb(settings, other, logits, there.own[0], axis=0)
+            other = _absorb(settings, other, logits, there.own, axis=0)
         return mine, other
 
     teaches = [False] * (len(scales) - 1) + [soft]
@@ -195,14 +195,21 @@ def _logits(
 
 
 def _absorb(
-    settings: Settings, sums: Sums, logits: tuple[Pair, ...], own: jax.Array, axis: int
+    settings: Settings,
+    sums: Sums,
+    logits: tuple[Pair, ...],
+    own: tuple[jax.Array, ...],
+    axis: int,
 ) -> Sums:
     """Adds a tile's logits to the sums of the rows on the other axis than `axis`."""
-    beyond = tuple(side - jnp.expand_dims(own, axis) for side in logits[0])
-    taught = beyond[::-1] if settings.swapped else beyond
+    relative = [
+        tuple(side - jnp.expand_dims(of_pair, axis) for side in view)
+        for view, of_pair in zip(logits, own, strict=True)
+    ]
+    taught = relative[0][::-1] if settings.swapped else relative[0]
     return tuple(
         tuple(online.absorb(*of_side, axis) for of_side in zip(pair, sides, taught, strict=True))
-        for pair, sides in zip(sums, logits, strict=True)
+        for pair, sides in zip(sums, relative, strict=True)
     )
 
 
