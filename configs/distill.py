@@ -158,10 +158,25 @@ def cinema() -> ConfigDict:
     config.log_steps = 10
     config.checkpoint_steps = 200
     config.eval_percent = 25.0
+    frames = dict(kind="cinema", split="validation")
+    # 5,000 training frames whose captions and labels a colour-histogram neighbour may use.
+    neighbours = dict(kind="cinema", split="train", frames=5000)
     config.evals = ConfigDict(
         dict(
-            zero_shot=dict(kind="zero_shot", source=dict(kind="cinema", split="validation")),
-            retrieval=dict(kind="retrieval", source=dict(kind="cinema", split="validation")),
+            retrieval=dict(kind="retrieval", source=frames, histogram=neighbours),
+            place=cinema_classes("place", frames, neighbours),
+            colour=cinema_classes("colour", frames, neighbours),
+            character=cinema_classes("character", frames, neighbours),
         )
     )
     return config
+
+
+def cinema_classes(label: str, frames: dict, neighbours: dict) -> dict:
+    """Zero-shot classification of the cinema's frames by one label."""
+    return dict(
+        kind="zero_shot",
+        templates=("{}",),
+        source=dict(**frames, label=label),
+        histogram=dict(**neighbours, label=label),
+    )

@@ -193,7 +193,7 @@ def variables(state: State) -> Tree:
 
 
 def evaluate(this: Run, state: State) -> dict[str, dict[str, float]]:
-    """Every evaluation of the config at this state; each is a JSON file, none is made twice."""
+    """Every evaluation of the config at this state: a JSON file each, and the page for people."""
     step, results = int(state.step), {}
     for name, evaluator in this.evaluators.items():
         results[name] = evaluator(variables(state))
@@ -201,26 +201,38 @@ def evaluate(this: Run, state: State) -> dict[str, dict[str, float]]:
             found = {"step": step, "name": name, "metrics": results[name]}
             found["baselines"] = evaluator.baselines
             write_json(this.workdir / "evaluations" / f"{name}-{step}.json", found)
+    if jax.process_index() == 0:
+        report.write_report(
+            this.workdir,
+            title=this.workdir.resolve().name,
+            command=command(),
+            facts=readable(facts(this)),
+            retrieved=[e for v in this.evaluators.values() for e in v.examples(8)],
+        )
     return results
 
 
+def readable(facts: dict[str, Any]) -> dict[str, str]:
+    """Facts as short texts."""
+    flat = {k: v for k, v in facts.items() if not isinstance(v, dict)}
+    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+    return {k: f"{v:,}" if isinstance(v, int) else str(v) for k, v in flat.items()} | {
+        "versions": versions
+    }
+
+
 def finish(this: Run, state: State) -> None:
-    """Evaluates, writes the release and the report, and says where they are."""
+    """Evaluates, writes the release, and says what came out and where it is."""
     results = evaluate(this, state)
     weights = release.to_host(variables(state))
     if jax.process_index() != 0:
         return
+    for name, values in results.items():
+        print(f"{name}: " + ", ".join(f"{k} {v:.4g}" for k, v in values.items()))
+        for baseline, beside in this.evaluators[name].baselines.items():
+            print(f"  {baseline}: " + ", ".join(f"{k} {v:.4g}" for k, v in beside.items()))
     if not this.config.eval_only:
         config = plain(this.config)
         kept = {"model": config["model"], "method": config["method"], "step": int(state.step)}
-        release.save(this.workdir, kept, weights)
-    page = report.write_report(
-        this.workdir,
-        title=this.workdir.name,
-        command=command(),
-        facts={k: str(v) for k, v in facts(this).items()},
-        retrieved=[e for v in this.evaluators.values() for e in v.examples(8)],
-    )
-    for name, values in results.items():
-        print(f"{name}: " + ", ".join(f"{k} {v:.4g}" for k, v in values.items()))
-    print(f"Model: {this.workdir / release.FOLDER}\nReport: {page}")
+        print(f"Model: {release.save(this.workdir, kept, weights)}")
+    print(f"Report: {this.workdir / 'report.html'}")
