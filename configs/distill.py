@@ -148,7 +148,9 @@ def cinema() -> ConfigDict:
     config.model.text.update(dict(context=24, heads=2))
     config.model.dtype = "float32"
     config.model.scan = False  # unrolled layers are faster on CPU
-    config.data.sources.main = ConfigDict(dict(kind="cinema", split="train", weight=1.0))
+    config.data.sources.main = ConfigDict(
+        dict(kind="cinema", weight=1.0, split="train", frames=100_000, generic=0.2, swapped=0.1)
+    )
     config.data.workers = 0
     config.batch_size = 128
     config.total_epochs = None

@@ -9,6 +9,13 @@ of its steps. CONTROL is CLIP: no row is ever unaligned.
 from vujax.sweep import chain, over, product
 
 CONFIG = "configs/distill.py"
+METRICS = (
+    "retrieval/text_to_image/R@5",
+    "retrieval/image_to_text/R@5",
+    "place/top1",
+    "colour/top1",
+    "character/top1",
+)
 CONTROL = {
     "method.target": "swapped",
     "method.unaligned_end": 0.0,

@@ -16,6 +16,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -292,11 +293,13 @@ def main(argv: list[str]) -> int:
     # The described devices only compile; arrays that jax itself needs live on the CPU.
     jax.config.update("jax_platforms", "cpu")
     given = flags.FLAGS
-    config = given.config
+    file = given["config"].config_filename.partition(":")[0]
+    if not Path(file).is_file():
+        sys.exit(f"Error: there is no config file '{file}'")
     if given.batch is not None:
-        config.batch_size = given.batch
+        given.config.batch_size = given.batch
     try:
-        found = report(config, given.topology, given.forbid)
+        found = report(given.config, given.topology, given.forbid)
     except ValueError as error:
         sys.exit(f"Error: {error}")
     print(json.dumps(found, indent=2) if given.json else in_words(found))

@@ -89,7 +89,7 @@ def make_parts(
       ValueError: the batch does not divide among the devices and micro-batches, or a setting is
         unknown.
     """
-    if config.batch_size % (mesh.size * config.micro_batches):
+    if config.batch_size < 1 or config.batch_size % (mesh.size * config.micro_batches):
         raise ValueError(
             f"batch_size {config.batch_size} does not divide among {mesh.size} devices x "
             f"{config.micro_batches} micro_batches: use a multiple of "

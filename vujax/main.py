@@ -65,6 +65,16 @@ def main(argv: list[str]) -> None:
         sys.exit(f"Error: {error}")
 
 
+def parse(argv: list[str]) -> list[str]:
+    """Parses flags; a config key that is not there is a sentence, not a traceback."""
+    try:
+        return app.parse_flags_with_usage(argv)
+    except (AttributeError, KeyError) as error:
+        key = str(error).strip("\"'")
+        given = next((a for a in argv if a.startswith("--config.") and key in a), "--config")
+        sys.exit(f"Error: {given}: the config has no key '{key}'; its file shows those it has")
+
+
 if __name__ == "__main__":
     flags.mark_flag_as_required("config")
-    app.run(main)
+    app.run(main, flags_parser=parse)

@@ -50,7 +50,9 @@ def init_state(
     """The state at step 0; pure, so that `jax.eval_shape` gives its shapes."""
     params, extra = method.init(rng, batch)
     average = jax.tree.map(jnp.copy, params) if ema else None
-    return State(jnp.zeros((), jnp.int32), params, optimizer.init(params), extra, average)
+    state = State(jnp.zeros((), jnp.int32), params, optimizer.init(params), extra, average)
+    # Weakly typed leaves would turn strong in the first steps, and each turn compiles anew.
+    return jax.tree.map(lambda x: lax.convert_element_type(x, x.dtype), state)
 
 
 def _split(batch: Tree, parts: int) -> Tree:

@@ -12,13 +12,12 @@ from jax import lax
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
-# Keyword arguments of soft_alignment; TEACHER stands for embeddings of a teacher.
-TEACHER = "teacher"
+# Keyword arguments of soft_alignment; a true teacher stands for a teacher's embeddings.
 MODES: dict[str, dict[str, Any]] = {
     "swapped": {},
     "plain": {"target": "plain"},
-    "ema": {"teacher": TEACHER},
-    "ema_plain_cool": {"teacher": TEACHER, "target": "plain", "teacher_temperature": 0.7},
+    "ema": {"teacher": True},
+    "ema_plain_cool": {"teacher": True, "target": "plain", "teacher_temperature": 0.7},
     "albef": {"soft_weight": 0.4},
     "cool": {"teacher_temperature": 0.5},
     "smoothed": {"label_smoothing": 0.1},
@@ -36,12 +35,15 @@ def embeddings(n: int, d: int, noise: float = 0.2, seed: int = 0) -> tuple[np.nd
     return image, unit(image + noise * rng.normal(size=(n, d)))
 
 
-def options(mode: str, n: int, d: int) -> dict[str, Any]:
-    """The mode's keyword arguments, with an actual teacher."""
-    chosen = dict(MODES[mode])
-    if chosen.get("teacher") == TEACHER:
-        chosen["teacher"] = embeddings(n, d, seed=1)
-    return chosen
+def fixed(mode: str, unaligned: np.ndarray, d: int) -> tuple[np.ndarray, Any]:
+    """What no gradient flows to: the unaligned rows, and the teacher if the mode has one."""
+    taught = "teacher" in MODES[mode]
+    return unaligned, embeddings(len(unaligned), d, seed=1) if taught else None
+
+
+def keywords(mode: str) -> dict[str, Any]:
+    """The mode's keyword arguments but for the teacher."""
+    return {name: value for name, value in MODES[mode].items() if name != "teacher"}
 
 
 def half(n: int, seed: int = 2) -> np.ndarray:
@@ -49,19 +51,28 @@ def half(n: int, seed: int = 2) -> np.ndarray:
     return np.random.default_rng(seed).random(n) < 0.5
 
 
-def in_float64(loss: Callable[..., jax.Array], *arguments: Any) -> tuple[float, list[np.ndarray]]:
-    """Value and gradients by all arguments, computed in float64."""
+def in_float64(
+    loss: Callable[..., jax.Array], *arguments: Any, fixed: Any = ()
+) -> tuple[float, list[np.ndarray]]:
+    """As `in_float32`, with everything but bools computed in float64."""
+
+    def widen(x: Any) -> np.ndarray:
+        x = np.asarray(x)
+        return x if x.dtype == bool else x.astype(np.float64)
+
     with jax.enable_x64(True):
-        return in_float32(loss, *(np.asarray(a, np.float64) for a in arguments))
+        return in_float32(loss, *jax.tree.map(widen, arguments), fixed=jax.tree.map(widen, fixed))
 
 
-def in_float32(loss: Callable[..., jax.Array], *arguments: Any) -> tuple[float, list[np.ndarray]]:
-    """Value and gradients by all arguments, in the arguments' dtypes."""
-    value, gradients = _differentiated(loss, len(arguments))(*arguments)
+def in_float32(
+    loss: Callable[..., jax.Array], *arguments: Any, fixed: Any = ()
+) -> tuple[float, list[np.ndarray]]:
+    """Value of `loss(*arguments, *fixed)` and its gradients by the arguments, in their dtypes."""
+    value, gradients = _differentiated(loss, len(arguments))(*arguments, *fixed)
     return float(value), [np.asarray(g) for g in gradients]
 
 
-@functools.lru_cache(maxsize=8)  # so that a loss is compiled once for all values of a scale
+@functools.cache  # a loss is compiled once for all values of its arguments
 def _differentiated(loss: Callable[..., jax.Array], arguments: int) -> Callable[..., Any]:
     return jax.jit(jax.value_and_grad(loss, tuple(range(arguments))))
 

@@ -128,6 +128,12 @@ def test_a_program_of_another_libtpu_is_one_sentence(monkeypatch):
         aot.program_text(SimpleNamespace(as_text=as_text))
 
 
+def test_a_missing_config_is_one_sentence():
+    done = run("--config=configs/nothing.py", "--topology=v5e:2x4")
+    assert done.returncode == 1
+    assert done.stderr == "Error: there is no config file 'configs/nothing.py'\n"
+
+
 @pytest.mark.tpu_aot
 def test_a_layout_that_no_pod_has_is_one_sentence():
     done = run("--config=configs/distill.py", "--topology=v5e:3x5")
