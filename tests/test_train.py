@@ -105,6 +105,28 @@ def test_a_finished_run_is_not_trained_again(unbroken, monkeypatch):
     assert (unbroken / "metrics.jsonl").read_text() == before
 
 
+def with_retrieval(**overrides):
+    given = config(**overrides)
+    with given.unlocked():
+        source = dict(kind="cinema", split="validation", frames=40, image_size=16)
+        given.evals = dict(retrieval=dict(kind="retrieval", source=source, batch_size=16))
+    return given
+
+
+def test_evaluation_alone(unbroken, tmp_path, capsys):
+    train.run(with_retrieval(eval_only=True, init_from=str(unbroken)), tmp_path)
+    found = json.loads((tmp_path / "evaluations" / "retrieval-0.json").read_text())
+    assert found["metrics"]["images"] == 40 and found["baselines"]["chance"]
+    assert "retrieval: " in capsys.readouterr().out
+    assert "retrieval" in (tmp_path / "report.html").read_text()
+    assert not (tmp_path / "release").exists()
+
+
+def test_nothing_to_evaluate(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no checkpoint to evaluate"):
+        train.run(config(eval_only=True), tmp_path)
+
+
 def test_another_config_is_refused(unbroken):
     with pytest.raises(ValueError, match=r"another config \(optimizer.lr: 0.001 -> 0.5\)"):
         train.run(config(**{"optimizer.lr": 0.5}), unbroken)

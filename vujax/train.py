@@ -120,6 +120,11 @@ def start(this: Run, checkpoints: Checkpoints) -> State:
         return checkpoints.restore(this.parts.state)
     state = build.new_state(this.parts, this.config.seed)
     if not this.config.init_from:
+        if this.config.eval_only:
+            raise FileNotFoundError(
+                f"{this.workdir} holds no checkpoint to evaluate: train there first, or name a "
+                "model in init_from"
+            )
         return state
     params = release.start_from(
         Path(this.config.init_from), state.params, tuple(this.config.init_fresh)

@@ -28,7 +28,7 @@ from vujax.losses import info_nce, reference, soft_alignment
 
 Loss = Callable[..., jax.Array]
 Result = tuple[float, list[np.ndarray]]
-N, D = 60, 16  # of most tests, so that each mode is compiled once for them
+N, D, TILE = 64, 16, 15  # of most tests, so that each mode is compiled once for them
 
 
 @functools.cache
@@ -46,7 +46,7 @@ def dense(mode: str) -> Loss:
     )
 
 
-def ours(mode: str, image, text, scale: float, unaligned, tile: int | None = 16) -> Result:
+def ours(mode: str, image, text, scale: float, unaligned, tile: int | None = TILE) -> Result:
     rest = fixed(mode, unaligned, image.shape[1])
     return in_float32(tiled(mode, tile), image, text, np.float32(scale), fixed=rest)
 
@@ -73,7 +73,7 @@ def test_matches_the_dense_loss_in_float64(mode: str):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_last_tile_with_padding(mode: str):
-    arguments = (*embeddings(N, D), 20.0, half(N))  # four tiles of 15 rows at most 16
+    arguments = (*embeddings(N, D), 20.0, half(N))  # five tiles of 13 rows
     assert_equal(ours(mode, *arguments), exact(mode, *arguments))
 
 
@@ -94,18 +94,20 @@ def test_one_row_has_nothing_to_learn(mode: str):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_raw_gradients_of_eight_devices_are_those_of_one(mode: str, mesh8):
-    # 13 rows a device in tiles of at most 5: padding on every device. A loss whose labels are
-    # right on the first device alone, or whose gradient is 8 times too large, fails here.
-    image, text = embeddings(104, D)
-    rest = fixed(mode, half(104), D)
+    # 8 rows a device in three tiles of 3: padding on every device. A loss whose labels are right on
+    # the first device alone, or whose gradient is 8 times too large, fails here.
+    image, text = embeddings(N, D)
+    rest = fixed(mode, half(N), D)
 
     def share(rows, shared, rest):
         unaligned, teacher = rest
-        more = {"teacher": teacher, "axis_name": "data", "tile": 5}
+        more = {"teacher": teacher, "axis_name": "data", "tile": 3}
         return soft_alignment(*rows, *shared, unaligned, **keywords(mode), **more)
 
-    eight = on_mesh(mesh8, share, (image, text), (np.float32(20),), rest)
-    assert_equal(eight, ours(mode, image, text, 20.0, half(104)))
+    eight = on_mesh(mesh8, share, (image, text), (np.float32(8),), rest)
+    one = ours(mode, image, text, 8.0, half(N))
+    chex.assert_trees_all_close(eight[0], one[0], rtol=1e-6)
+    assert worst(eight[1], one[1]) < 1e-5
 
 
 def test_raw_gradients_of_eight_devices_for_info_nce(mesh8):
@@ -153,7 +155,7 @@ def test_a_mesh_of_one_device_is_the_whole_batch(mesh1):
     image, text = embeddings(N, D)
 
     def share(rows, shared, unaligned):
-        return soft_alignment(*rows, *shared, unaligned, axis_name="data", tile=16)
+        return soft_alignment(*rows, *shared, unaligned, axis_name="data", tile=TILE)
 
     one = on_mesh(mesh1, share, (image, text), (np.float32(20),), half(N))
     assert_equal(one, exact("swapped", image, text, 20.0, half(N)))
@@ -163,10 +165,10 @@ def test_a_mesh_of_one_device_is_the_whole_batch(mesh1):
 def test_with_no_unaligned_row_it_is_info_nce(mode: str):
     image, text = embeddings(N, D)
     value, gradients = ours(mode, image, text, 20.0, np.zeros(N, bool))
-    hard = functools.partial(info_nce, tile=16, **keywords(mode))
+    hard = functools.partial(info_nce, tile=TILE, **keywords(mode))
     expected, by_info_nce = in_float32(hard, image, text, np.float32(20))
     assert value == expected
-    assert worst(gradients, by_info_nce) < 1e-6
+    assert worst(gradients, by_info_nce) < 1e-5
 
 
 @pytest.mark.parametrize("unaligned", [np.zeros(300, bool), np.ones(300, bool)], ids=["no", "all"])
@@ -274,6 +276,7 @@ def test_a_row_that_is_not_a_number_shows_in_the_loss():
         assert np.isnan(ours("swapped", image, text, 20.0, unaligned)[0])
 
 
+@functools.cache
 def compiled(mode: str, n: int, d: int) -> jax.stages.Compiled:
     rows, scale = jax.ShapeDtypeStruct((n, d), jnp.float32), jax.ShapeDtypeStruct((), jnp.float32)
     teacher = (rows, rows) if "teacher" in MODES[mode] else None
@@ -291,9 +294,9 @@ def test_temporaries_are_small_at_65536_rows(mode: str):
 
 @pytest.mark.parametrize("mode", ["swapped", "ema"])
 def test_temporaries_grow_with_n_only(mode: str):
-    small, large = (compiled(mode, n, 512).memory_analysis() for n in (8192, 32768))
+    small, large = (compiled(mode, n, 512).memory_analysis() for n in (8192, 65536))
     assert small.temp_size_in_bytes < 0.1 * 2**30
-    assert large.temp_size_in_bytes < 4.4 * small.temp_size_in_bytes  # N x N would make it 16
+    assert large.temp_size_in_bytes < 8.8 * small.temp_size_in_bytes  # N x N would make it 64
 
 
 def test_no_array_of_local_rows_by_all_rows(mesh8):
