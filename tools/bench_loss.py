@@ -1,7 +1,8 @@
 """Time and memory of the losses' value and gradient: tiled, dense in JAX, and dense in PyTorch.
 
     python tools/bench_loss.py                                    # N = 8,192, d = 512, here
-    python tools/bench_loss.py --n 65536 --d 768 --dtype bfloat16 --only tiled       # on a GPU
+    python tools/bench_loss.py --n 65536 --d 768 --dtype bfloat16 # on a GPU
+    python tools/bench_loss.py --errors --n 2048                  # against float64, all modes
 
 Prints JSON lines. The implementations take turns, so that a busy machine slows all alike, and
 seconds are medians. `floor_s` is the time that the implementation's matrix products alone would
@@ -11,8 +12,8 @@ The tiled losses make one product more than dense ones, which keep the N x N mat
 
 import argparse
 import importlib.util
+import itertools
 import json
-import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -78,23 +79,37 @@ def batch(n: int, d: int) -> dict[str, Any]:
     }
 
 
-def jax_loss(implementation: str, mode: str, data: dict[str, Any]) -> Callable[..., jax.Array]:
-    """The loss of (image, text, scale)."""
-    rooms = {"tiled": losses, "dense": reference}[implementation]
+def jax_loss(implementation: str, mode: str) -> Callable[..., jax.Array]:
+    """The loss of (image, text, scale, unaligned, teacher)."""
+    form = {"tiled": losses, "dense": reference}[implementation]
     if mode == "clip":
-        return rooms.info_nce
+        return lambda image, text, scale, *_: form.info_nce(image, text, scale)
     if mode == "sigmoid":
-        return lambda image, text, scale: rooms.sigmoid(image, text, scale, -10.0)
+        return lambda image, text, scale, *_: form.sigmoid(image, text, scale, -10.0)
     options = dict(MODES[mode])
-    if options.pop("teacher", False):
-        options["teacher"] = data["teacher"]
-    return lambda *inputs: rooms.soft_alignment(*inputs, data["unaligned"], **options)
+    taught = options.pop("teacher", False)
+
+    def loss(
+        image: jax.Array, text: jax.Array, scale: jax.Array, unaligned: jax.Array, teacher: Any
+    ) -> jax.Array:
+        teacher = teacher if taught else None
+        return form.soft_alignment(image, text, scale, unaligned, teacher=teacher, **options)
+
+    return loss
+
+
+def jax_inputs(data: dict[str, Any], scale: float, dtype: str) -> tuple:
+    """The arguments of `jax_loss`, rows in `dtype` and the scale at least in float32."""
+    image, text, teacher = jax.tree.map(
+        lambda x: jnp.asarray(x, dtype), (data["image"], data["text"], data["teacher"])
+    )
+    scale = jnp.asarray(np.float32(scale), jnp.promote_types(dtype, jnp.float32))
+    return image, text, scale, jnp.asarray(data["unaligned"]), teacher
 
 
 def jax_case(implementation: str, mode: str, data: dict[str, Any], dtype: str) -> Case:
-    data = jax.tree.map(lambda x: jnp.asarray(x, x.dtype if x.dtype == bool else dtype), data)
-    inputs = (data["image"], data["text"], jnp.float32(20))
-    function = jax.jit(jax.value_and_grad(jax_loss(implementation, mode, data), (0, 1, 2)))
+    inputs = jax_inputs(data, 20.0, dtype)
+    function = jax.jit(jax.value_and_grad(jax_loss(implementation, mode), (0, 1, 2)))
     compiled = function.lower(*inputs).compile()
     temporary = compiled.memory_analysis().temp_size_in_bytes / GIB
 
@@ -103,9 +118,8 @@ def jax_case(implementation: str, mode: str, data: dict[str, Any], dtype: str) -
 
     name = {"implementation": implementation, "mode": mode, "temporary_gib": round(temporary, 4)}
     forward = 2 if mode == "ema" else 1
-    dense = forward + 2
     tiled = 3 if mode == "sigmoid" else 2 * forward + 2
-    return Case(name, run, tiled if implementation == "tiled" else dense)
+    return Case(name, run, tiled if implementation == "tiled" else forward + 2)
 
 
 def torch_case(mode: str, data: dict[str, Any], dtype: str) -> Case:
@@ -133,7 +147,7 @@ def torch_case(mode: str, data: dict[str, Any], dtype: str) -> Case:
         of_images, of_texts = targets(logits)
         loss = (cross_entropy(logits, of_images) + cross_entropy(logits.T, of_texts)) / 2
         loss.backward()
-        return float(loss)
+        return loss.item()
 
     return Case({"implementation": "torch", "mode": mode}, run, 3)
 
@@ -149,10 +163,10 @@ def matmul_case(dtype: str, size: int) -> Case:
     return Case({"implementation": "matmul"}, run, 0)
 
 
-def cases(args: argparse.Namespace) -> Iterator[Case]:
+def cases(args: argparse.Namespace, implementations: list[str]) -> Iterator[Case]:
     data = batch(args.n, args.d)
     for mode in args.modes:
-        for implementation in args.only:
+        for implementation in implementations:
             if implementation != "torch":
                 yield jax_case(implementation, mode, data, args.dtype)
             elif mode in IN_TORCH:
@@ -188,50 +202,72 @@ def clocked(run: Callable[[], float]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cores
 
 
-def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """One record for each case, after one of the machine."""
+def measure(args: argparse.Namespace, implementations: list[str]) -> Iterator[dict[str, Any]]:
+    """A record of the machine, then one for each case."""
     size = min(args.n, 4096 if jax.default_backend() == "cpu" else 8192)
-    entries = [matmul_case(args.dtype, size), *cases(args)]
+    entries = [matmul_case(args.dtype, size), *cases(args, implementations)]
     first = [highest_resident(case.run) for case in entries]
     turns = [[clocked(case.run) for case in entries] for _ in range(args.repeat)]
-    seconds, cores = (
-        [statistics.median(turn[i][j] for turn in turns) for i in range(len(entries))]
-        for j in (0, 1)
-    )
+    seconds, cores = np.median(turns, axis=0).T
     rate = 2 * size**3 / seconds[0]
-    yield {
-        "platform": jax.devices()[0].device_kind,
-        "n": args.n,
-        "d": args.d,
-        "dtype": args.dtype,
-        "repeat": args.repeat,
-        "matmul_gflops": round(rate / 1e9, 1),
+    yield {"machine": jax.devices()[0].device_kind, "matmul_gflops": round(rate / 1e9, 1)} | {
+        name: getattr(args, name) for name in ("n", "d", "dtype", "repeat")
     }
-    for i, case in enumerate(entries[1:], start=1):
+    for i, case in list(enumerate(entries))[1:]:
+        loss, gained = first[i]
         floor = case.products * 2 * args.n**2 * args.d / rate
-        yield case.name | {
-            "loss": round(first[i][0], 6),
-            "seconds": round(seconds[i], 5),
-            "cpu_seconds": round(cores[i], 5),
-            "floor_s": round(floor, 5),
-            "floor_ratio": round(seconds[i] / floor, 3),
-            "resident_gib": round(first[i][1], 3),
-        }
+        yield case.name | digits(
+            seconds=seconds[i],
+            cpu_seconds=cores[i],
+            floor_s=floor,
+            floor_ratio=seconds[i] / floor,
+            loss=loss,
+            resident_gib=gained,
+        )
     memory = jax.devices()[0].memory_stats() or {}
     if "peak_bytes_in_use" in memory:
-        yield {"device_peak_gib": round(memory["peak_bytes_in_use"] / GIB, 3), "of": args.only}
+        peak = round(memory["peak_bytes_in_use"] / GIB, 3)
+        yield {"device_peak_gib": peak, "of": " ".join(implementations)}
 
 
-def left_out(args: argparse.Namespace) -> Iterator[dict[str, str]]:
-    """Drops what cannot run from `args.only`, with a record of the reason."""
-    if args.only is None:
-        args.only = list(IMPLEMENTATIONS)
-        if args.n > DENSE_UP_TO:
-            args.only = ["tiled"]
-            yield {"left_out": "dense, torch", "why": "N x N arrays: name them in --only to try"}
-    if "torch" in args.only and importlib.util.find_spec("torch") is None:
-        args.only.remove("torch")
-        yield {"left_out": "torch", "why": "not installed: pip install 'vujax[parity]'"}
+def errors(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The tiled losses' errors against the dense ones in float64, for each mode and scale."""
+    data = batch(args.n, args.d)
+    for mode in args.modes:
+        tiled, dense = (
+            jax.jit(jax.value_and_grad(jax_loss(implementation, mode), (0, 1)))
+            for implementation in ("tiled", "dense")
+        )
+        for scale in (14.3, 20.0, 100.0):
+            value, gradients = tiled(*jax_inputs(data, scale, args.dtype))
+            with jax.enable_x64(True):
+                exact, expected = dense(*jax_inputs(data, scale, "float64"))
+            worst = max(
+                np.abs(np.float64(g) - np.asarray(e)).max() / np.abs(e).max()
+                for g, e in zip(gradients, expected, strict=True)
+            )
+            yield {"mode": mode, "scale": scale} | digits(
+                loss=exact,
+                value_error=abs(float(value) - float(exact)) / max(abs(float(exact)), 1e-3),
+                gradient_error=worst,
+            )
+
+
+def digits(**figures: Any) -> dict[str, float]:
+    """Figures with as many digits as they deserve."""
+    return {name: float(f"{float(value):.4g}") for name, value in figures.items()}
+
+
+def chosen(args: argparse.Namespace) -> tuple[list[str], list[dict[str, str]]]:
+    """The implementations to time, and a record for each that is left out."""
+    names, records = args.only or list(IMPLEMENTATIONS), []
+    if args.only is None and args.n > DENSE_UP_TO:
+        names = ["tiled"]
+        records.append({"left_out": "dense, torch", "why": "N x N arrays: try with --only"})
+    if "torch" in names and importlib.util.find_spec("torch") is None:
+        names = [name for name in names if name != "torch"]
+        records.append({"left_out": "torch", "why": "not installed: pip install 'vujax[parity]'"})
+    return names, records
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -244,8 +280,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--modes", nargs="+", choices=MODES, default=["clip", "swapped", "sigmoid"])
     parser.add_argument("--repeat", type=int, default=5, help="timed turns of each case")
     parser.add_argument("--only", nargs="+", choices=IMPLEMENTATIONS)
+    parser.add_argument("--errors", action="store_true", help="errors against float64 instead")
     args = parser.parse_args(argv)
-    for record in (*left_out(args), *measure(args)):
+    implementations, records = chosen(args)
+    measured = (
+        errors(args) if args.errors else itertools.chain(records, measure(args, implementations))
+    )
+    for record in measured:
         print(json.dumps(record), flush=True)
 
 
