@@ -44,7 +44,8 @@ def start(workdir: Path, *arguments: str, devices: int = 1) -> subprocess.Popen:
 
 
 def finish(*processes: subprocess.Popen) -> list[str]:
-    outputs = [process.communicate(timeout=240)[0] for process in processes]
+    # The limits only end a hang: a loaded machine is no failure.
+    outputs = [process.communicate(timeout=600)[0] for process in processes]
     for process, output in zip(processes, outputs, strict=True):
         assert process.returncode == 0, output
     return outputs
@@ -90,7 +91,7 @@ def test_several_hosts_by_environment(monkeypatch):
 )
 def test_mistakes_end_with_a_sentence(tmp_path, arguments, words):
     process = start(tmp_path, *arguments)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=300)
     assert process.returncode != 0
     assert words in output
 
@@ -120,7 +121,7 @@ def test_a_signal_saves_and_the_same_command_goes_on(tmp_path, number):
     process = start(long, total)
     wait_for_steps(process, 5)
     process.send_signal(number)
-    output = process.communicate(timeout=120)[0]
+    output = process.communicate(timeout=300)[0]
     assert process.returncode == 0, output
     done = int(re.search(r"saved step (\d+)\. To go on: python -m vujax.main", output)[1])
     assert 5 <= done < 60 and (long / "checkpoints" / str(done)).is_dir()

@@ -30,3 +30,10 @@ def test_says_what_is_left_out(capsys: pytest.CaptureFixture[str], monkeypatch: 
     first, *rest = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert first == {"left_out": "torch", "why": "not installed: pip install 'vujax[parity]'"}
     assert {r.get("implementation") for r in rest} == {None, "tiled", "dense"}
+
+
+def test_errors_against_float64(capsys: pytest.CaptureFixture[str]):
+    bench_loss.main(["--n", "64", "--d", "16", "--errors", "--modes", "swapped"])
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [r["scale"] for r in records] == [14.3, 20.0, 100.0]
+    assert all(0 < r["gradient_error"] < 1e-5 and r["value_error"] < 1e-5 for r in records)

