@@ -2,6 +2,7 @@
 
     python tools/bench_loss.py                                    # N = 8,192, d = 512, here
     python tools/bench_loss.py --n 65536 --d 768 --dtype bfloat16 # on a GPU
+    python tools/bench_loss.py --n 65536 --repeat 0               # memory alone: nothing runs
     python tools/bench_loss.py --errors --n 2048                  # against float64, all modes
 
 Prints JSON lines. The implementations take turns, so that a busy machine slows all alike, and
@@ -42,6 +43,7 @@ MODES: dict[str, dict[str, Any]] = {
     "smoothed": {"label_smoothing": 0.1},
     "sigmoid": {},
 }
+TIMED = ("clip", "swapped", "sigmoid")  # unless --modes says else; errors and memory are of all
 IN_TORCH = ("clip", "swapped")
 
 
@@ -204,6 +206,9 @@ def clocked(run: Callable[[], float]) -> tuple[float, float]:
 
 def measure(args: argparse.Namespace, implementations: list[str]) -> Iterator[dict[str, Any]]:
     """A record of the machine, then one for each case."""
+    if not args.repeat:
+        yield from (case.name for case in cases(args, implementations))
+        return
     size = min(args.n, 4096 if jax.default_backend() == "cpu" else 8192)
     entries = [matmul_case(args.dtype, size), *cases(args, implementations)]
     first = [highest_resident(case.run) for case in entries]
@@ -277,11 +282,19 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--n", type=int, default=8192, help="pairs in the batch")
     parser.add_argument("--d", type=int, default=512, help="width of an embedding")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--modes", nargs="+", choices=MODES, default=["clip", "swapped", "sigmoid"])
-    parser.add_argument("--repeat", type=int, default=5, help="timed turns of each case")
+    parser.add_argument(
+        "--modes",
+        nargs="+",
+        choices=MODES,
+        help=f"default: all for memory and errors, {' '.join(TIMED)} for time",
+    )
+    parser.add_argument(
+        "--repeat", type=int, default=5, help="timed turns of each case; 0: compile only"
+    )
     parser.add_argument("--only", nargs="+", choices=IMPLEMENTATIONS)
     parser.add_argument("--errors", action="store_true", help="errors against float64 instead")
     args = parser.parse_args(argv)
+    args.modes = args.modes or (MODES if args.errors or not args.repeat else TIMED)
     implementations, records = chosen(args)
     measured = (
         errors(args) if args.errors else itertools.chain(records, measure(args, implementations))

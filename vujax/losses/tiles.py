@@ -84,8 +84,19 @@ def pad(cut: Layout, tree: Tree) -> Tree:
 
 
 def gather(cut: Layout, tree: Tree) -> Tree:
-    """The padded rows of all devices, in order of device."""
-    return tree if cut.devices == 1 else lax.all_gather(tree, cut.axis_name, tiled=True)
+    """The padded rows of all devices, in order of device; all vectors `[padded]` in one message."""
+    if cut.devices == 1:
+        return tree
+    leaves, structure = jax.tree.flatten(tree)
+    vectors = [x for x in leaves if x.ndim == 1]
+    of_all = iter(())
+    if vectors:
+        of_all = iter(lax.all_gather(jnp.stack(vectors), cut.axis_name, axis=1, tiled=True))
+    gathered = [
+        next(of_all) if x.ndim == 1 else lax.all_gather(x, cut.axis_name, tiled=True)
+        for x in leaves
+    ]
+    return jax.tree.unflatten(structure, gathered)
 
 
 def varying(cut: Layout, x: jax.Array | float, dtype: jnp.dtype) -> jax.Array:
