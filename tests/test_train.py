@@ -128,7 +128,7 @@ def test_nothing_to_evaluate(tmp_path):
 
 
 def test_another_config_is_refused(unbroken):
-    with pytest.raises(ValueError, match=r"another config \(optimizer.lr: 0.001 -> 0.5\)"):
+    with pytest.raises(ValueError, match=r"another config \(optimizer.lr: 0.002 -> 0.5\)"):
         train.run(config(**{"optimizer.lr": 0.5}), unbroken)
 
 

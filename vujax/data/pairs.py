@@ -1,9 +1,10 @@
 """Batches of image-text pairs: the batch of step k is a pure function of (seed, k).
 
 The chain is a random-access one: the order of `vujax.data.mixture`; then decode, crop and choice
-of the caption, each example with its own random generator (seed, position); then this host's rows;
-then batches. Position p of the stream is row p % B of step p // B whatever the hosts and workers,
-so a run is taken up at any step, on any number of hosts, without a saved iterator.
+of the caption, each example with its own random generator (seed, position); then parts of
+batches, of which each host takes its own. Position p of the stream is row p % B of step p // B
+whatever the hosts and workers, so a run is taken up at any step, on any number of hosts, without a
+saved iterator.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -77,7 +78,7 @@ def train_batches(
       start_step: first step.
       context: tokens of a caption.
       host: this host's number.
-      hosts: how many there are; host h has the rows h, h + hosts, h + 2 hosts, ...
+      hosts: how many there are; host h has the h-th part of each batch.
 
     Returns:
       An iterator of dicts: image uint8 `[b h w 3]`, tokens int32 `[b context]`, index int32 `[b]`
@@ -97,8 +98,8 @@ def train_batches(
     load = _LoadPair(mixture, image_size, Augment.of(settings["augment"]))
     stream = order(mixture, seed).map_with_index(_with_position)
     stream = stream.random_map(load, seed=fold(seed, "example"))
-    rows = stream[start_step * batch_size + host :: hosts]
-    batches = rows.batch(batch_size // hosts, batch_fn=_Collate(context))
+    parts = stream.batch(batch_size // hosts, batch_fn=_Collate(context))
+    batches = parts[start_step * hosts + host :: hosts]
     bad = BadSamples(settings["max_bad"])
     return TrainBatches(_iterate(batches, settings["workers"]), bad, alone=hosts == 1)
 
@@ -129,9 +130,9 @@ def eval_batches(
     if batch_size % hosts:
         raise ValueError(f"batch_size {batch_size} does not divide among {hosts} hosts")
     padded = -(-len(source) // batch_size) * batch_size
-    places = grain.MapDataset.range(padded)[host::hosts] if padded else grain.MapDataset.range(0)
-    rows = places.map(_LoadEval(source, image_size))
-    return _iterate(rows.batch(batch_size // hosts, batch_fn=_Collate(context)), workers)
+    rows = grain.MapDataset.range(padded).map(_LoadEval(source, image_size))
+    parts = rows.batch(batch_size // hosts, batch_fn=_Collate(context))
+    return _iterate(parts[host::hosts] if padded else parts, workers)
 
 
 def _settings(data: Mapping[str, Any]) -> dict[str, Any]:
