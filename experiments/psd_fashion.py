@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 
 from vujax.sweep import chain, over, product
 
+ROOT = os.environ.get("VUJAX_DATA", "")
 CLIP = {"method.unaligned_end": 0.0}
 METHODS = [
     CLIP,
@@ -47,9 +48,8 @@ METRICS = (
 
 def products(part: str) -> dict:
     """The photographs of one part of the split."""
-    root = os.environ.get("VUJAX_DATA", "")
     hold_out = dict(field="id", modulo=10, remainder=1, part=part)
-    return dict(kind="webdataset", path=f"{root}/pairs/fashion-train-*.tar", hold_out=hold_out)
+    return dict(kind="webdataset", path=f"{ROOT}/pairs/fashion-train-*.tar", hold_out=hold_out)
 
 
 def get_config() -> ConfigDict:

@@ -94,13 +94,16 @@ def test_records_that_cannot_be_read_stay_in_training():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"hold_out": {"field": "name"}}, r"'k000' has no field 'name' .*\['id', 'key'\]"),
+        (
+            {"hold_out": {"field": "name"}},
+            r"'k000' has no field 'name' .*\['caption', 'id', 'key'\]",
+        ),
         ({"hold_out": {"part": "test"}}, "hold_out.part 'test' is unknown"),
         ({"hold_out": {"modulo": 3, "remainder": 3}}, "hold_out.remainder must be 0 to 2"),
         ({"hold_out": {"share": 0.1}}, "hold_out has no option share"),
         (
             {"label_field": "kind"},
-            r"no record has a value in label_field 'kind': .*\['id', 'key'\]",
+            r"no record has a value in label_field 'kind': .*\['caption', 'id', 'key'\]",
         ),
         ({"label_field": "id", "min_count": 2}, "no value of 'id' occurs 2 times"),
         ({"hold_out": {"modulo": 10**9, "part": "validation"}}, "nothing is left"),
@@ -129,3 +132,10 @@ def test_subset_bounds_and_labels():
 def test_hold_out_share_is_about_one_in_modulo():
     rule = HoldOut(modulo=10, remainder=3)
     assert 150 < sum(rule.holds(f"key {i}") for i in range(2000)) < 250
+
+
+def test_the_caption_can_be_the_class():
+    source = ListSource(record(i, captions=[f"class {i % 3}", "other"]) for i in range(12))
+    found = select(source, label_field="caption")
+    assert found.classes == ("class 0", "class 1", "class 2")
+    assert [r["label"] for r in found] == [i % 3 for i in range(12)]

@@ -54,7 +54,7 @@ class HoldOut:
     Byte-identical pictures stay together: all go where the one with the smallest key goes.
 
     Attributes:
-      field: 'key', or one of the record's fields; its text is hashed.
+      field: 'key', 'caption' (the first), or one of the record's fields; its text is hashed.
       modulo: one part in so many is held out.
       remainder: which one.
       part: 'train' for the rest, 'validation' for what is held out.
@@ -105,8 +105,8 @@ def select(
     Args:
       source: all records.
       hold_out: arguments of `HoldOut`.
-      label_field: field whose values become the classes, in sorted order; records without a value
-        are left out. Classes are those of the whole source, the same in both parts.
+      label_field: field whose values ('caption': the first captions) become the classes, in sorted
+        order; records without a value are left out. Classes are those of the whole source, the same in both parts.
       min_count: classes with fewer records in the whole source are left out, with their records.
 
     Raises:
@@ -143,6 +143,8 @@ def summarise(source: Source) -> Iterable[Summary]:
         image = record["image"]
         content = image if isinstance(image, bytes) else np.ascontiguousarray(image).tobytes()
         values = {**record.get("fields", {}), "key": record["key"]}
+        if record["captions"]:
+            values["caption"] = record["captions"][0]
         yield Summary(record["key"], hashlib.sha1(content).digest(), values)
 
 

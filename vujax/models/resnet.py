@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
-from vujax.models.transformer import Shard, dense, identity, project_heads, rematerialized
+from vujax.models.dense import Dense, offset
+from vujax.models.transformer import Shard, identity, project_heads, rematerialized
 
 VARIANTS = {
     "RN50": dict(width=64, blocks=(3, 4, 6, 3), image_size=224),
@@ -128,14 +129,14 @@ class AttentionPool(nn.Module):
         x = x.reshape(b, h * w, c)
         x = jnp.concatenate([x.mean(axis=1, keepdims=True), x], axis=1)
         init = nn.initializers.normal(c**-0.5)
-        x = x + self.param("positions", init, (1 + h * w, c)).astype(self.dtype)
+        x = offset(x, self.param("positions", init, (1 + h * w, c)))
 
         query = project_heads(x[:, :1], self.heads, self.dtype, "query")
         key = project_heads(x, self.heads, self.dtype, "key")
         value = project_heads(x, self.heads, self.dtype, "value")
         pooled = jax.nn.dot_product_attention(query, key, value)
         pooled = pooled.reshape(b, c).astype(jnp.float32)
-        return pooled, dense(self.embed_dim, c**-0.5, jnp.float32, "out")(pooled)
+        return pooled, Dense(self.embed_dim, c**-0.5, name="out")(pooled)
 
 
 class ResNet(nn.Module):

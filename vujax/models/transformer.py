@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
+from vujax.models.dense import Dense
+
 Shard = Callable[[jax.Array], jax.Array]
 
 
@@ -45,11 +47,6 @@ def rematerialized(block: type[nn.Module], remat: str, *, scan: bool = False) ->
     return nn.remat(block, policy=getattr(jax.checkpoint_policies, policy), prevent_cse=not scan)
 
 
-def dense(width: int, std: float, dtype: DTypeLike, name: str) -> nn.Dense:
-    """A dense layer to `width` with normal weights of the given standard deviation."""
-    return nn.Dense(width, dtype=dtype, kernel_init=nn.initializers.normal(std), name=name)
-
-
 def layer_norm(dtype: DTypeLike, name: str) -> nn.LayerNorm:
     """CLIP's layer norm: epsilon 1e-5, statistics in float32 whatever the compute dtype."""
     # The one-pass variance loses digits where a stream's mean is large, as in trained CLIPs.
@@ -75,7 +72,7 @@ class Head(nn.Module):
 def project_heads(x: jax.Array, heads: int, dtype: DTypeLike, name: str) -> jax.Array:
     """A dense layer [b l d] -> [b l h d/h], inside a compact method."""
     d = x.shape[-1]
-    return dense(d, d**-0.5, dtype, name)(x).reshape(*x.shape[:-1], heads, d // heads)
+    return Dense(d, d**-0.5, dtype, name=name)(x).reshape(*x.shape[:-1], heads, d // heads)
 
 
 class Attention(nn.Module):
@@ -94,7 +91,7 @@ class Attention(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         qkv = [project_heads(x, self.heads, self.dtype, name) for name in ("query", "key", "value")]
         heads = jax.nn.dot_product_attention(*qkv, is_causal=self.causal)
-        return dense(x.shape[-1], self.out_std, self.dtype, "out")(heads.reshape(x.shape))
+        return Dense(x.shape[-1], self.out_std, self.dtype, name="out")(heads.reshape(x.shape))
 
 
 class MLP(nn.Module):
@@ -107,8 +104,8 @@ class MLP(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         d = x.shape[-1]
-        hidden = ACTIVATIONS[self.act](dense(4 * d, (2 * d) ** -0.5, self.dtype, "fc1")(x))
-        return dense(d, self.out_std, self.dtype, "fc2")(hidden)
+        hidden = ACTIVATIONS[self.act](Dense(4 * d, (2 * d) ** -0.5, self.dtype, name="fc1")(x))
+        return Dense(d, self.out_std, self.dtype, name="fc2")(hidden)
 
 
 class Block(nn.Module):

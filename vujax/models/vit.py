@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
+from vujax.models.dense import offset, product
 from vujax.models.transformer import Head, Shard, Transformer, identity, layer_norm
 
 SIZES = {
@@ -60,7 +61,7 @@ class PatchEmbedding(nn.Module):
         kernel = self.param("kernel", init, (p, p, c, self.width))
         patches = image.astype(self.dtype).reshape(b, h // p, p, w // p, p, c)
         patches = patches.transpose(0, 1, 3, 2, 4, 5).reshape(b, -1, p * p * c)
-        return patches @ kernel.reshape(-1, self.width).astype(self.dtype)
+        return product(patches, kernel.reshape(-1, self.width))
 
 
 class ViT(nn.Module):
@@ -97,8 +98,8 @@ class ViT(nn.Module):
     def _stem(self, image: jax.Array) -> jax.Array:
         x = PatchEmbedding(self.width, self.patch, self.dtype, name="patch")(image)
         init = nn.initializers.normal(self.width**-0.5)
-        token = self.param("class_token", init, (self.width,)).astype(self.dtype)
+        token = self.param("class_token", init, (self.width,))
         positions = self.param("positions", init, (1 + x.shape[1], self.width))
-        token = jnp.broadcast_to(token, (x.shape[0], 1, self.width))
-        x = jnp.concatenate([token, x], axis=1) + positions.astype(self.dtype)
+        x = jnp.pad(x, ((0, 0), (1, 0), (0, 0)))  # the token is added with its position
+        x = offset(x, positions.at[0].add(token))
         return layer_norm(self.dtype, "ln_pre")(x)
