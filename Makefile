@@ -9,6 +9,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --constraint $(CONSTRAINTS)
 # on 3.12 those tests are skipped with that reason.
 EXTRAS = $(if $(filter 3.11,$(VERSION)),test$(comma)aot$(comma)parity,test$(comma)aot)
 comma := ,
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 UNMARKED := not (multiprocess or tpu_aot or real_data or browser or parity)
 
 .PHONY: demo test quick lint
@@ -17,10 +18,10 @@ demo: $(VENV)/.installed
 	$(VENV)/bin/python -m vujax.main --config=configs/distill.py
 
 test: $(VENV)/.installed-test lint
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest $(PARALLEL)
 
 quick: $(VENV)/.installed-test
-	$(VENV)/bin/python -m pytest -m "$(UNMARKED)"
+	$(VENV)/bin/python -m pytest $(PARALLEL) -m "$(UNMARKED)"
 
 lint: $(VENV)/.installed-test
 	$(VENV)/bin/ruff check .

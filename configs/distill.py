@@ -143,19 +143,30 @@ def small() -> ConfigDict:
 
 def cinema() -> ConfigDict:
     """The procedural cinema at 64 px: a tiny model, minutes on two cores."""
-    config = base("Mu/8", 64, 64, 2, 64)
-    config.model.image.update(dict(width=64, layers=3, heads=2))
-    config.model.text.update(dict(context=24, heads=2))
+    config = base("Mu/16", 64, 64, 2, 64)
+    # Means learn much sooner than CLIP's single tokens do.
+    config.model.image.update(dict(width=64, layers=3, heads=2, pool="mean"))
+    config.model.text.update(dict(context=24, heads=2, pool="mean"))
     config.model.dtype = "float32"
     config.model.scan = False  # unrolled layers are faster on CPU
     config.data.sources.main = ConfigDict(
-        dict(kind="cinema", weight=1.0, split="train", frames=100_000, generic=0.2, swapped=0.1)
+        dict(
+            kind="cinema",
+            weight=1.0,
+            split="train",
+            frames=30_000,
+            keep=True,  # drawing them anew would take longer than learning from them
+            generic=0.2,
+            swapped=0.1,
+        )
     )
-    config.data.workers = 0
+    config.data.workers = 2
+    # A share of 0.8, or none of the sharpening, held back a model that learns for minutes only.
+    config.method.update(dict(unaligned_end=0.4, teacher_temperature=0.5))
     config.batch_size = 128
     config.total_epochs = None
-    config.total_steps = 900
-    config.optimizer.lr = 2e-3
+    config.total_steps = 1600
+    config.optimizer.lr = 1e-3
     config.optimizer.warmup_steps = 50
     config.log_steps = 10
     config.checkpoint_steps = 200

@@ -1,9 +1,10 @@
-"""PSD's ablations on the cinema: target mode, share schedule, teacher, with and without noise.
+"""Where PSD's soft targets come from, on the cinema, with true and with swapped captions.
 
     python -m vujax.sweep --sweep experiments/psd_ablation.py --workdir runs/psd_ablation
 
-Target mode x caption noise {0, 40% swapped} x 3 seeds on the cinema's config, each run with a third
-of its steps. CONTROL is CLIP: no row is ever unaligned.
+Target mode x share of swapped captions {0, 40%} x 3 seeds on the cinema's config, each run with
+fewer steps. CONTROL is CLIP: no row is ever unaligned. Every value is our choice; the default's
+share and temperature were chosen on films (seed 1) that are neither trained on nor scored here.
 """
 
 from vujax.sweep import chain, over, product
@@ -17,19 +18,24 @@ METRICS = (
     "character/top1",
 )
 CONTROL = {
-    "method.target": "swapped",
     "method.unaligned_end": 0.0,
+    "method.target": "swapped",
     "method.teacher": "self",
     "method.teacher_temperature": 1.0,
     "method.soft_weight": 1.0,
 }
+PSD = {"method.unaligned_end": 0.4, "method.teacher_temperature": 0.5}
+BUDGET = {
+    "total_steps": 300,
+    "eval_percent": 100.0,
+    "data.sources.main.frames": 10_000,
+    "data.workers": 0,
+}
 MODES = [
     {},  # CLIP
-    {"method.unaligned_end": 0.8},  # PSD: swapped targets by the model itself
-    {"method.unaligned_end": 0.4},  # a lower share at the end
-    {"method.unaligned_end": 0.8, "method.target": "plain", "method.teacher_temperature": 0.5},
-    {"method.unaligned_end": 0.8, "method.teacher": "ema"},
-    {"method.unaligned_end": 0.8, "method.teacher": "ema", "method.soft_weight": 0.4},
+    PSD,  # swapped targets by the model itself
+    PSD | {"method.target": "plain"},
+    PSD | {"method.teacher": "ema"},
 ]
 
 
@@ -37,4 +43,4 @@ def sweep() -> list[dict]:
     """Mode x noise x seed."""
     modes = [CONTROL | mode for mode in MODES]
     noise = over("data.sources.main.swapped", [0.0, 0.4])
-    return product(chain(modes), noise, over("seed", range(3)), over("total_steps", [200]))
+    return product(chain(modes), noise, over("seed", range(3)), [BUDGET])

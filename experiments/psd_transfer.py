@@ -9,7 +9,6 @@ training pictures, one fifth of them scored), so no score here is comparable wit
 Intervals over seeds stand in the table, those over pictures in each run's evaluations/*.json.
 """
 
-import json
 import runpy
 from pathlib import Path
 
@@ -18,20 +17,16 @@ from ml_collections import ConfigDict
 from vujax.sweep import chain, over, product
 
 fashion = runpy.run_path(str(Path(__file__).with_name("psd_fashion.py")))
-ROOT, METHODS, CONTROL = fashion["ROOT"], fashion["METHODS"], fashion["CONTROL"]
+tars, products = fashion["tars"], fashion["products"]
+METHODS, CONTROL = fashion["METHODS"], fashion["CONTROL"]
 METRICS = tuple(
     f"{name}_{kind}/top1" for name in ("cifar10", "tiny", "type") for kind in ("zero_shot", "probe")
 )
 
 
-def tars(pattern: str, **options: object) -> dict:
-    """A WebDataset source among the real data."""
-    return dict(kind="webdataset", path=f"{ROOT}/{pattern}", **options)
-
-
 def sets() -> dict[str, tuple[dict, dict]]:
     """(train, test) of each set with classes; only the probe sees the first."""
-    cifar = dict(classes=f"{ROOT}/classes/cifar10/classes.json")
+    cifar = dict(classes=tars("classes/cifar10/classes.json")["path"])
     fifth = dict(field="key", modulo=5, remainder=0)
     tiny = dict(label_field="caption")  # a caption is its class's name
     types = dict(label_field="articleType", min_count=5)
@@ -41,7 +36,7 @@ def sets() -> dict[str, tuple[dict, dict]]:
             tars("classes/tinyimagenet/*.tar", **tiny, hold_out=dict(**fifth, part=p))
             for p in ("train", "validation")
         ),
-        "type": tuple({**fashion["products"](p), **types} for p in ("train", "validation")),
+        "type": tuple({**products(p), **types} for p in ("train", "validation")),
     }
 
 
@@ -50,7 +45,7 @@ def get_config() -> ConfigDict:
     config = fashion["get_config"]()
     config.data.sources = ConfigDict(
         dict(
-            products=dict(**fashion["products"]("train"), weight=3.0),
+            products=dict(**products("train"), weight=3.0),
             drawings=tars("pairs/openclipart-train-*.tar", weight=2.0),
             emoji=tars("pairs/emoji-google-*.tar", weight=1.0),
         )

@@ -21,6 +21,7 @@ def tiny(**overrides: object) -> ConfigDict:
     config.model.text.update(dict(width=32, layers=1, heads=2, context=8))
     config.model.embed_dim = 16
     config.batch_size = 32
+    config.data.workers = 0
     config.optimizer.warmup_steps = 0
     config.update_from_flattened_dict(overrides)
     return config

@@ -18,6 +18,7 @@ from vujax.main import default_workdir, several_hosts
 TINY = [
     "--config=configs/distill.py",
     "--config.model.image.image_size=16",
+    "--config.data.workers=0",
     "--config.model.text.context=8",
     "--config.model.text.width=32",
     "--config.model.text.layers=1",

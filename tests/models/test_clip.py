@@ -1,5 +1,7 @@
 """The two-tower model: outputs, inputs it takes and refuses, the temperature, its cost."""
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -42,6 +44,37 @@ def test_intermediates_of_a_vit_and_a_text_tower():
     assert shapes["text"] == dict(stem=words, block00=words, block01=words, **ends)
     _, out = jax.eval_shape(small(scan=True).init_with_output, jax.random.key(0), *inputs)[0]
     assert out["image"]["blocks"].shape == (2, *stream)
+
+
+def test_a_vit_can_pool_the_mean_of_its_tokens():
+    image, tokens = batch(3)
+    model = small(dict(VIT, pool="mean"))
+    weights = variables(model, image, tokens)
+    _, out = model.apply(weights, image, method="encode_image")
+    mean = np.asarray(out["block01"]).mean(axis=1)
+    np.testing.assert_allclose(out["pooled"], normed(mean, weights, "image"), atol=1e-5)
+
+
+def test_a_text_can_be_the_mean_of_its_tokens_up_to_the_end():
+    image, tokens = batch(8)
+    model = small(text=TEXT | dict(pool="mean"))
+    weights = variables(model, image, tokens)
+    run = functools.partial(model.apply, weights, method="encode_text")
+    _, out = run(tokens)
+    ends = np.argmax(tokens, axis=1)
+    stream = np.asarray(out["block01"])
+    mean = np.stack([row[: end + 1].mean(0) for row, end in zip(stream, ends, strict=True)])
+    np.testing.assert_allclose(out["pooled"], normed(mean, weights, "text"), atol=1e-5)
+    after = jnp.arange(tokens.shape[1]) > ends[:, None]
+    _, again = run(jnp.where(after, 7, tokens))
+    np.testing.assert_allclose(out["pooled"], again["pooled"], atol=1e-6)
+
+
+def normed(x, weights, tower):
+    """The tower's last layer norm of x [b d]."""
+    norm = weights["params"][tower]["head"]["ln"]
+    scaled = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
+    return scaled * norm["scale"] + norm["bias"]
 
 
 def test_unused_intermediates_cost_nothing():

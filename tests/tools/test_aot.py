@@ -161,6 +161,18 @@ def test_the_step_on_a_pod(tiny_config):
 
 
 @pytest.mark.tpu_aot
+def test_divided_parameters_take_float32_sums(tiny_config):
+    done = run(tiny_config, "--topology=v5e:2x4", "--batch=512", "--config.fsdp=true", "--json")
+    assert done.returncode == 0, done.stderr
+    sums = [
+        row
+        for row in json.loads(done.stdout)["collectives"]
+        if row["kind"] in ("all-reduce", "reduce-scatter")
+    ]
+    assert sums and {row["dtype"] for row in sums if row["bytes"] > 100} == {"f32"}
+
+
+@pytest.mark.tpu_aot
 def test_a_step_that_does_not_fit_says_the_number(tiny_config):
     done = run(tiny_config, "--topology=v5e:2x4", "--batch=4194304")
     assert done.returncode == 1

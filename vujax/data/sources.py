@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from vujax.data.kept import Kept
 from vujax.data.noise import ShuffledCaptions
 from vujax.data.records import Source
 from vujax.data.split import select
@@ -27,6 +28,7 @@ def open_source(
     min_count: int = 1,
     shuffle_captions: float = 0.0,
     shuffle_seed: int = 0,
+    keep: bool = False,
     **options: Any,
 ) -> Source:
     """Opens a data set.
@@ -39,6 +41,7 @@ def open_source(
       min_count: with `label_field`, the fewest records of a class that is kept.
       shuffle_captions: share of the records that get another's captions, for studies of noise.
       shuffle_seed: of that.
+      keep: hold records in memory once they are read (each worker process holds its own).
       **options: of the kind's class.
 
     Raises:
@@ -53,9 +56,9 @@ def open_source(
     source = select(
         make(**options), hold_out=hold_out, label_field=label_field, min_count=min_count
     )
-    if not shuffle_captions:
-        return source
-    return ShuffledCaptions(source, shuffle_captions, seed=shuffle_seed)
+    if shuffle_captions:
+        source = ShuffledCaptions(source, shuffle_captions, seed=shuffle_seed)
+    return Kept(source) if keep else source
 
 
 def _check_options(kind: str, make: Callable[..., Source], options: Mapping[str, Any]) -> None:

@@ -106,7 +106,8 @@ def select(
       source: all records.
       hold_out: arguments of `HoldOut`.
       label_field: field whose values ('caption': the first captions) become the classes, in sorted
-        order; records without a value are left out. Classes are those of the whole source, the same in both parts.
+        order; records without a value are left out. Classes are those of the whole source, the same
+        in both parts.
       min_count: classes with fewer records in the whole source are left out, with their records.
 
     Raises:

@@ -9,16 +9,16 @@ from flax import linen as nn
 from vujax.models.clip import CLIP, MEAN, STD
 from vujax.models.resnet import ResNet, resnet_sizes
 from vujax.models.text import TextTransformer
-from vujax.models.transformer import ACTIVATIONS, REMAT, Shard, identity
+from vujax.models.transformer import ACTIVATIONS, POOLS, REMAT, Shard, identity
 from vujax.models.vit import ViT, vit_sizes
 
 DTYPES = ("float32", "bfloat16")
 OPTIONS = ("image", "text", "embed_dim", "act", "dtype", "remat", "scan", "mean", "std", "shard")
 IMAGE_OPTIONS = {
-    "vit": ("kind", "variant", "image_size", "width", "layers", "heads", "patch"),
+    "vit": ("kind", "variant", "image_size", "width", "layers", "heads", "patch", "pool"),
     "resnet": ("kind", "variant", "image_size", "width", "blocks"),
 }
-TEXT_OPTIONS = ("width", "layers", "heads", "context", "vocab")
+TEXT_OPTIONS = ("width", "layers", "heads", "context", "vocab", "pool")
 
 
 def build(
@@ -41,8 +41,8 @@ def build(
       image: `dict(kind='vit', variant='B/32', image_size=224)`, the variant being any of
         `vit.SIZES` with any patch size; or `dict(kind='resnet', variant='RN50')`, any of
         `resnet.VARIANTS`, whose image_size defaults to CLIP's. Further keys depart from the
-        variant: width, layers, heads, patch; width, blocks.
-      text: width=512, layers=12, heads=8, context=77, vocab=49408.
+        variant: width, layers, heads, patch, pool ('token' or 'mean'); width, blocks.
+      text: width=512, layers=12, heads=8, context=77, vocab=49408, pool='token' or 'mean'.
       embed_dim: dimension of the common space.
       act: 'gelu', or 'quick_gelu' as in OpenAI's weights; in transformers only.
       dtype: of the computation, 'float32' or 'bfloat16'. Parameters, layer-norm statistics,
@@ -71,6 +71,7 @@ def build(
     _check_known("model.text", text, TEXT_OPTIONS)
     text_tower = TextTransformer(**common, **stack, **text)
     _check_heads("model.text", text_tower.width, text_tower.heads)
+    _check_choice("model.text.pool", text_tower.pool, POOLS)
     return CLIP(image_tower, text_tower, image_size, tuple(mean), tuple(std))
 
 
@@ -92,6 +93,7 @@ def _image_tower(
     sizes = vit_sizes(options.pop("variant", "B/32")) | options
     _check_divides("model.image.image_size", image_size, "the patch size", sizes["patch"])
     _check_heads("model.image", sizes["width"], sizes["heads"])
+    _check_choice("model.image.pool", sizes.get("pool", "token"), POOLS)
     return ViT(**common, **stack, **sizes), image_size
 
 

@@ -24,6 +24,8 @@ def gelu(x: jax.Array) -> jax.Array:
 
 ACTIVATIONS = {"gelu": gelu, "quick_gelu": quick_gelu}
 
+POOLS = ("token", "mean")  # what stands for all tokens: CLIP's one, or the mean
+
 # What the backward pass finds stored: everything, or what a policy of jax.checkpoint_policies says.
 REMAT = {
     "none": None,

@@ -1,0 +1,24 @@
+"""How many rows PSD unaligns, and how sharp its teacher is, on the cinema.
+
+    python -m vujax.sweep --sweep experiments/psd_schedule.py --workdir runs/psd_schedule
+
+Final share of unaligned rows x teacher's temperature, with 40% of the captions swapped, 3 seeds;
+budget, metrics and control as in psd_ablation.py. Not part of what the README reports.
+"""
+
+import runpy
+from pathlib import Path
+
+from vujax.sweep import over, product
+
+ablation = runpy.run_path(str(Path(__file__).with_name("psd_ablation.py")))
+CONFIG, METRICS, CONTROL = (ablation[name] for name in ("CONFIG", "METRICS", "CONTROL"))
+
+
+def sweep() -> list[dict]:
+    """CLIP, and share x temperature, by seed."""
+    shares = over("method.unaligned_end", [0.2, 0.4, 0.8])
+    soft = product(shares, over("method.teacher_temperature", [1.0, 0.5, 0.25]))
+    methods = [CONTROL | method for method in ({}, *soft)]
+    noise = {"data.sources.main.swapped": 0.4}
+    return product(methods, over("seed", range(3)), [ablation["BUDGET"] | noise])
