@@ -12,7 +12,7 @@ from pathlib import Path
 from vujax.sweep import over, product
 
 ablation = runpy.run_path(str(Path(__file__).with_name("psd_ablation.py")))
-CONFIG, METRICS, CONTROL = (ablation[name] for name in ("CONFIG", "METRICS", "CONTROL"))
+get_config, METRICS, CONTROL = (ablation[k] for k in ("get_config", "METRICS", "CONTROL"))
 
 
 def sweep() -> list[dict]:
@@ -20,5 +20,5 @@ def sweep() -> list[dict]:
     shares = over("method.unaligned_end", [0.2, 0.4, 0.8])
     soft = product(shares, over("method.teacher_temperature", [1.0, 0.5, 0.25]))
     methods = [CONTROL | method for method in ({}, *soft)]
-    noise = {"data.sources.main.swapped": 0.4}
-    return product(methods, over("seed", range(3)), [ablation["BUDGET"] | noise])
+    noise = over("data.sources.main.swapped", [0.4])
+    return product(methods, noise, over("seed", range(3)))
