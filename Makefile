@@ -9,7 +9,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --constraint $(CONSTRAINTS)
 # on 3.12 those tests are skipped with that reason.
 EXTRAS = $(if $(filter 3.11,$(VERSION)),test$(comma)aot$(comma)parity,test$(comma)aot)
 comma := ,
-PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
+PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile
 UNMARKED := not (multiprocess or tpu_aot or real_data or browser or parity)
 
 .PHONY: demo test quick lint
