@@ -24,8 +24,8 @@ def test_a_sweep_ends_with_one_table_and_one_plot(sweep_file, trainer, tmp_path,
     status = main(["--sweep", sweep_file(SWEEP), "--workdir", str(out)], trainer(WORK))
     assert status == 1
     printed = capsys.readouterr().out
-    assert "| psd | 1 | 0.3 | +0.2 |" in printed
-    assert "| psd | seed 1: ValueError: no |" in (out / "table.md").read_text()
+    assert "| t psd | 1 | 0.3 | +0.2 |" in printed
+    assert "| t psd | seed 1: ValueError: no |" in (out / "table.md").read_text()
     assert (out / "table.csv").read_text().startswith("t,seed,retrieval/r1 mean")
     assert (out / "plot.svg").read_text().startswith("<svg")
 

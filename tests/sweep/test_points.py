@@ -54,3 +54,17 @@ def test_labels_say_what_differs_by_the_shortest_name():
     ]
     assert labels(points[:2]) == ["rate 1", "rate 2"]
     assert labels(points[:1]) == ["default"]
+
+
+def test_labels_leave_out_what_the_control_has_too():
+    control = {"share": 0.0, "soft": 1.0}
+    points = [
+        {"share": 0.0, "soft": 1.0, "noise": 0.4},
+        {"share": 0.0, "soft": 0.5, "noise": 0.4},
+        {"share": 0.8, "soft": 1.0, "noise": 0.0},
+    ]
+    assert labels(points, control) == [
+        "control, noise 0.4",
+        "soft 0.5, noise 0.4",
+        "share 0.8, noise 0.0",
+    ]

@@ -24,11 +24,15 @@ def summary() -> Summary:
 
 def test_markdown_shows_means_intervals_counts_differences_and_errors(summary):
     lines = markdown(summary).splitlines()
-    assert lines[0] == "| target | n | r/r1 | r/r1 minus control |"
-    assert lines[2:] == [
-        "| clip | 2 | 0.42 ± 0.25 |  |",
-        r"| <a\|b> | 1 | 0.5 | +0.1 |",
-        r"| <a\|b> | seed 1: ValueError: a\|b |  |  |",
+    assert lines[:3] == [
+        "Control: method.target clip.",
+        "",
+        "| run | n | r/r1 | r/r1 minus control |",
+    ]
+    assert lines[4:] == [
+        "| control | 2 | 0.42 ± 0.25 |  |",
+        r"| target <a\|b> | 1 | 0.5 | +0.1 |",
+        r"| target <a\|b> | seed 1: ValueError: a\|b |  |  |",
     ]
 
 
@@ -37,13 +41,13 @@ def test_markdown_tells_once_what_all_runs_share():
     assert markdown(summary_of(results)).splitlines()[:3] == [
         "All runs: steps 200.",
         "",
-        "| b | n |",
+        "| run | n |",
     ]
 
 
 def test_markdown_says_n_where_a_metric_lacks_runs():
     results = results_of(({"seed": 0}, {"a/x": 1.0}), ({"seed": 1}, {"a/x": 2.0, "a/y": 3.0}))
-    assert markdown(summary_of(results)).splitlines()[2] == "| 2 | 1.5 ± 6.4 | 3 (n=1) |"
+    assert markdown(summary_of(results)).splitlines()[2] == "| default | 2 | 1.5 ± 6.4 | 3 (n=1) |"
 
 
 def test_csv_holds_full_precision_and_a_row_per_failure(summary, tmp_path):

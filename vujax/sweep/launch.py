@@ -79,7 +79,7 @@ class _Pool:
         self, plan: Plan, program: Sequence[str], parallel: int, say: Callable[[str], None]
     ) -> None:
         self.plan, self.program, self.parallel, self.say = plan, program, parallel, say
-        labels = points.labels([run.overrides for run in plan.runs])
+        labels = points.labels([run.overrides for run in plan.runs], plan.control)
         self.title = {
             run.name: f"run {i} of {len(labels)} ({label})"
             for i, (run, label) in enumerate(zip(plan.runs, labels, strict=True), 1)

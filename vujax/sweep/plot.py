@@ -27,7 +27,7 @@ class Axis(NamedTuple):
 
 def svg(summary: Summary) -> str:
     """One panel per metric side by side, one row per group, as the text of an SVG file."""
-    labels = points.labels([row.group.overrides for row in summary.rows])
+    labels = points.labels([row.group.overrides for row in summary.rows], summary.control)
     left = max(80.0, CHARACTER * max(map(len, labels)) + 20)
     height = TOP + ROW * len(labels) + BOTTOM
     width = max(left + (PANEL + GAP) * len(summary.metrics), CHARACTER * len(NOTE) + 20)

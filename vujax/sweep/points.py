@@ -47,12 +47,20 @@ def short_names(keys: Sequence[str]) -> list[str]:
     return [name if last.count(name) == 1 else key for name, key in zip(last, keys, strict=True)]
 
 
-def labels(points: Sequence[Overrides]) -> list[str]:
-    """What tells each point from the others: 'target swapped, seed 1'."""
-    keys = varying(points)
+def labels(points: Sequence[Overrides], control: Overrides | None = None) -> list[str]:
+    """What tells each point from the others: 'target swapped, seed 1'.
+
+    Values that a point shares with `control` are left out: 'control, seed 1', 'share 0.8, seed 1'.
+    """
+    keys, control = varying(points), control or {}
     names = dict(zip(keys, short_names(keys), strict=True))
-    told = [{names[key]: point[key] for key in keys if key in point} for point in points]
-    return [", ".join(f"{name} {value}" for name, value in t.items()) or "default" for t in told]
+
+    def label(point: Overrides) -> str:
+        words = ["control"] if control and control.items() <= point.items() else []
+        told = [key for key in keys if key in point and (key, point[key]) not in control.items()]
+        return ", ".join([*words, *(f"{names[key]} {point[key]}" for key in told)]) or "default"
+
+    return [label(point) for point in points]
 
 
 def _merge(points: Iterable[Overrides]) -> Overrides:

@@ -48,12 +48,12 @@ class Row(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """The rows of a sweep, its override keys (all but the seed) and its metrics."""
+    """The rows of a sweep, its override keys (all but the seed), its metrics and its control."""
 
     keys: tuple[str, ...]
     metrics: tuple[str, ...]
     rows: tuple[Row, ...]
-    compared: bool
+    control: Overrides | None
 
 
 def summarise(plan: Plan, results: Sequence[Result]) -> Summary:
@@ -63,7 +63,7 @@ def summarise(plan: Plan, results: Sequence[Result]) -> Summary:
     groups = group_by_seed(results)
     keys = tuple(dict.fromkeys(key for group in groups for key in group.overrides))
     rows = tuple(_row(group, groups, metrics, plan.control) for group in groups)
-    return Summary(keys, metrics, rows, compared=plan.control is not None)
+    return Summary(keys, metrics, rows, control=plan.control)
 
 
 def group_by_seed(results: Iterable[Result]) -> list[Group]:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from vujax.files import write_atomically
 from vujax.sweep.plan import SEED
-from vujax.sweep.points import Overrides, short_names, varying
+from vujax.sweep.points import Overrides, labels, varying
 from vujax.sweep.summary import Estimate, Summary
 
 T = TypeVar("T")
@@ -34,29 +34,35 @@ def write_csv(path: Path, summary: Summary) -> Path:
 def markdown(summary: Summary) -> str:
     """Rows of mean ± half of the 95% interval over n seeds; runs without a result are rows too.
 
-    Overrides that all runs share stand in a line above the table.
+    Overrides that all runs share, and the control's, stand in lines above the table.
     """
     columns = _columns(summary)
     points = [row.group.overrides for row in summary.rows]
     keys = varying(points)
     shared = {key: value for key, value in points[0].items() if key not in keys}
-    rows = [[*short_names(keys), "n", *columns]]
-    for row in summary.rows:
+    rows = [["run", "n", *columns]]
+    for row, label in zip(summary.rows, labels(points, summary.control), strict=True):
         group, finished = row.group, len(row.group.results) - len(row.group.failed)
         own = [_cell(e, finished) for e in row.own]
         differences = [_cell(e, finished, sign="+") for e in row.difference]
         numbers = _alternate(own, differences)
-        rows.append([*_values(keys, group.overrides), finished, *numbers])
+        rows.append([label, finished, *numbers])
         for result in group.failed:
-            label = f"seed {result.run.overrides.get(SEED, '')}: {result.error}"
-            rows.append([*_values(keys, group.overrides), label, *[""] * len(columns)])
+            failure = f"seed {result.run.overrides.get(SEED, '')}: {result.error}"
+            rows.append([label, failure, *[""] * len(columns)])
     head, *lines = map(_markdown_row, rows)
-    above = [f"All runs: {', '.join(f'{k} {v}' for k, v in shared.items())}.", ""] if shared else []
+    above = [*_stated("All runs", shared), *_stated("Control", summary.control or {})]
     return "\n".join([*above, head, "|" + " --- |" * len(rows[0]), *lines, ""])
 
 
+def _stated(title: str, overrides: Overrides) -> list[str]:
+    """A line of Markdown and an empty one, or nothing where there is nothing to state."""
+    told = ", ".join(f"{key} {value}" for key, value in overrides.items())
+    return [f"{title}: {told}.", ""] if told else []
+
+
 def _columns(summary: Summary) -> list[str]:
-    kinds = ("", " minus control") if summary.compared else ("",)
+    kinds = ("", " minus control") if summary.control is not None else ("",)
     return [f"{metric}{kind}" for metric in summary.metrics for kind in kinds]
 
 
