@@ -73,7 +73,7 @@ def get_config() -> ConfigDict:
     zero_shot = dict(kind="zero_shot", templates=("{}", "a {}"))
     config.evals = ConfigDict(
         dict(
-            retrieval=dict(kind="retrieval", source=source),
+            retrieval=dict(kind="retrieval", source=source, histogram=products("train")),
             type=dict(**zero_shot, source=dict(label_field="articleType", min_count=5, **source)),
             colour=dict(**zero_shot, source=dict(label_field="baseColour", min_count=5, **source)),
         )

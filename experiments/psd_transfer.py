@@ -19,6 +19,7 @@ from vujax.sweep import chain, over, product
 fashion = runpy.run_path(str(Path(__file__).with_name("psd_fashion.py")))
 tars, products = fashion["tars"], fashion["products"]
 METHODS, CONTROL = fashion["METHODS"], fashion["CONTROL"]
+GRID = (1e-5, 1e-4, 1e-3, 1e-2)  # of the probe's penalty, chosen on a part of its training set
 METRICS = tuple(
     f"{name}_{kind}/top1" for name in ("cifar10", "tiny", "type") for kind in ("zero_shot", "probe")
 )
@@ -53,7 +54,7 @@ def get_config() -> ConfigDict:
     config.evals = ConfigDict()
     for name, (train, test) in sets().items():
         config.evals[f"{name}_zero_shot"] = dict(kind="zero_shot", source=test)
-        config.evals[f"{name}_probe"] = dict(kind="probe", train=train, source=test)
+        config.evals[f"{name}_probe"] = dict(kind="probe", train=train, source=test, grid=GRID)
     return config
 
 
