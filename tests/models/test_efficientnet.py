@@ -16,7 +16,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), dtype=np.uint8
 @pytest.fixture(scope="module")
 def encoder():
     model = EfficientNetLite0()
-    return jax.jit(model.apply), variables(model, IMAGE)
+    return model.apply, variables(model, IMAGE)
 
 
 def test_shapes(encoder):
@@ -31,12 +31,12 @@ def test_shapes(encoder):
 
 
 def test_bytes_are_normalised_on_the_device(encoder):
-    encode, weights = encoder
+    apply, weights = encoder
+    stem = jax.jit(lambda image: apply(weights, image)[1]["stem"])
     pixels = (IMAGE / np.float32(255) - np.float32(MEAN)) / np.float32(STD)
     np.testing.assert_allclose(pixels, (IMAGE - np.float32(127)) / 128, atol=1e-5)
-    found, expected = (encode(weights, x)[0] for x in (IMAGE, pixels.astype(np.float32)))
-    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
-    assert np.abs(found[0] - found[1]).max() > 1e-3 * np.abs(found).max()
+    np.testing.assert_allclose(stem(IMAGE), stem(pixels.astype(np.float32)), atol=1e-4)
+    assert np.abs(stem(IMAGE) - stem(IMAGE / np.float32(255))).max() > 0.1
 
 
 @pytest.mark.parity

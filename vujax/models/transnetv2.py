@@ -73,7 +73,7 @@ class DilatedConvolutions(nn.Module):
 
 
 def convolve_time(x: jax.Array, kernel: jax.Array, dilation: int) -> jax.Array:
-    """Films [b t h w c] with kernel [3 c d], whose taps are `dilation` frames apart: [b t h w d]."""
+    """Films [b t h w c] by kernel [3 c d], its taps `dilation` frames apart -> [b t h w d]."""
     t = x.shape[1]
     past, present, future = jnp.split(x @ jnp.concatenate(kernel, axis=-1), 3, axis=-1)
     beside = [(0, 0), (dilation, dilation), (0, 0), (0, 0), (0, 0)]
