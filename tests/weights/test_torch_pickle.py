@@ -136,6 +136,17 @@ def test_entries_that_are_no_tensors_are_refused(write):
         read_tensors(write(b"\x80\x02" + tensor() + b".", BLOCKS), "one.pth")
 
 
+def test_what_this_reader_does_not_know_is_refused():
+    part = state({"weight": tensor(more=[("0", 0, 3)])})
+    with pytest.raises(ValueError, match="'0' is a view"):
+        read_tensors(legacy(part, BLOCKS), "old.pth")
+    assert list(read_tensors(legacy(state({"weight": tensor(more=[None])}), BLOCKS), "old.pth"))
+    with pytest.raises(ValueError, match="big-endian"):
+        read_tensors(zipped(GOOD, BLOCKS, order="big"), "big.pth")
+    with pytest.raises(ValueError, match=r"0 files data\.pkl"):
+        read_tensors(zipped(GOOD, BLOCKS).replace(b"data.pkl", b"data.pkg"), "other.pth")
+
+
 def test_a_pickle_cannot_ask_for_memory_without_end():
     with pytest.raises(ValueError, match="remembers an object"):
         read_tensors(zipped(b"\x80\x02Nr\xff\xff\xff\xff.", {}), "memo.pth")

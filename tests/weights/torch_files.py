@@ -15,10 +15,12 @@ def plain(value: object) -> bytes:
     return pickle.dumps(value, 2)[2:-1]
 
 
-def tensor(key="0", length=6, shape=(2, 3), stride=(3, 1), offset=0, kind="FloatStorage") -> bytes:
-    """The opcodes of one tensor."""
+def tensor(
+    key="0", length=6, shape=(2, 3), stride=(3, 1), offset=0, kind="FloatStorage", more=()
+) -> bytes:
+    """The opcodes of one tensor; `more` is added to what names its storage."""
     named = plain("storage") + f"ctorch\n{kind}\n".encode() + plain(key) + plain("cpu")
-    storage = b"(" + named + plain(length) + b"tQ"
+    storage = b"(" + named + plain(length) + b"".join(map(plain, more)) + b"tQ"
     view = plain(offset) + plain(shape) + plain(stride) + plain(False)
     hooks = b"ccollections\nOrderedDict\n)R"
     return b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + view + hooks + b"tR"
@@ -30,12 +32,14 @@ def state(entries: Mapping[str, bytes]) -> bytes:
     return b"\x80\x02ccollections\nOrderedDict\n)R" + items + b"."
 
 
-def zipped(pickled: bytes, blocks: Mapping[str, bytes], **options: int) -> bytes:
+def zipped(
+    pickled: bytes, blocks: Mapping[str, bytes], order: str = "little", **options: int
+) -> bytes:
     """A file of today's format."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", **options) as archive:
         archive.writestr("archive/data.pkl", pickled)
-        archive.writestr("archive/byteorder", "little")
+        archive.writestr("archive/byteorder", order)
         for key, block in blocks.items():
             archive.writestr(f"archive/data/{key}", block)
     return stream.getvalue()

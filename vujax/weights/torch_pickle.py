@@ -78,12 +78,14 @@ def _read_zip(data: bytes) -> dict[str, np.ndarray]:
         for info in members.values():
             if info.compress_type != zipfile.ZIP_STORED:  # torch never does; a bomb would
                 raise ValueError(f"its member {info.filename!r} is compressed")
-        (pickled,) = [member for member in members if member.endswith("/data.pkl")]
-        folder = pickled.removesuffix("data.pkl")
+        pickles = [member for member in members if member.endswith("/data.pkl")]
+        if len(pickles) != 1:
+            raise ValueError(f"it holds {len(pickles)} files data.pkl, not one")
+        folder = pickles[0].removesuffix("data.pkl")
         order = folder + "byteorder"
         if order in members and archive.read(order) != b"little":
             raise ValueError("its numbers are big-endian")
-        state, _ = _unpickle(archive.read(pickled), 0)
+        state, _ = _unpickle(archive.read(pickles[0]), 0)
         return _arrays(state, lambda storage: archive.read(f"{folder}data/{storage.key}"))
 
 
