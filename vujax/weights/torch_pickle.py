@@ -100,6 +100,8 @@ def _read_legacy(data: bytes) -> dict[str, np.ndarray]:
     if type(system) is not dict or system.get("little_endian") is not True:
         raise ValueError("its numbers are not little-endian")
     declared = {t.storage.key: t.storage for t in _tensors(state).values()}
+    if type(keys) is not list or sorted(keys) != sorted(declared):
+        raise ValueError("its list of storages is not that of its tensors")
     blocks: dict[str, bytes] = {}
     for key in keys:
         storage = declared[key]
