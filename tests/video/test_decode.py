@@ -199,6 +199,18 @@ def test_damage_in_the_middle(tmp_path):
     assert "frames are missing for" in reader.ended.reason
 
 
+def test_frames_that_show_damage_are_counted(tmp_path):
+    path = make(tmp_path / "a.mp4", 240, gop=48)
+    data = bytearray(path.read_bytes())
+    for at in np.random.default_rng(0).integers(100, len(data) // 2, 8):
+        data[at] ^= 0xFF
+    path.write_bytes(data)
+    reader, _, small, _ = read(path)
+    assert len(small) > 200
+    assert reader.ended.damaged > 240 - len(small)  # more than those that are missing
+    assert "damaged" in reader.ended.reason
+
+
 def test_no_keyframe(tmp_path):
     path, whole = tmp_path / "b.ts", make(tmp_path / "a.ts", 48, gop=48)
     with av.open(str(whole)) as old, av.open(str(path), "w") as new:
@@ -228,6 +240,12 @@ def test_sound_only(tmp_path):
     path = make_sound(tmp_path / "a.mp4", [(0, tone(1, 48000))], 48000, "aac", None)
     with pytest.raises(FilmError, match=r"a\.mp4 has no picture"):
         FrameReader(path)
+
+
+def test_frames_are_made_when_they_are_asked_for(tmp_path):
+    reader = FrameReader(make(tmp_path / "a.mp4", 240), chunk=8)
+    next(iter(reader))
+    assert reader.ended.frames == 8
 
 
 def test_stopping_early_is_said(tmp_path):

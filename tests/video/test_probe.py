@@ -1,8 +1,10 @@
+import io
 import os
 from fractions import Fraction
 
 import av
 import pytest
+from PIL import Image
 
 from tests.video.clips import (
     RATE,
@@ -91,6 +93,18 @@ def test_the_larger_of_two_pictures(tmp_path):
     assert film.streams == ("video", "video") and film.picture.coded == (96, 64)
 
 
+def test_a_cover_is_no_film(tmp_path):
+    cover = io.BytesIO()
+    Image.fromarray(numbered(0, 300, 300)).save(cover, "JPEG")
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        video = add_picture(container)
+        container.add_attachment("cover.jpg", "image/jpeg", cover.getvalue())
+        write_pictures(container, video, [numbered(i) for i in range(4)])
+    film = probe(path)
+    assert film.streams == ("video", "video") and film.picture.coded == (96, 64)
+
+
 def test_sound_only(tmp_path):
     film = probe(make_sound(tmp_path / "a.mp4", [(0, tone(1, 48000, 2))], 48000, "aac", None))
     assert film.picture is None
@@ -117,6 +131,29 @@ def test_files_that_are_no_films(tmp_path):
         probe(half(make(tmp_path / "a.mp4")))
 
 
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    path = make(tmp_path / "a.mp4")
+    monkeypatch.setattr(os, "access", lambda *_: False)  # the tests may run as root
+    with pytest.raises(PermissionError, match=r"a\.mp4 may not be read"):
+        probe(path)
+
+
+def test_a_header_that_lies_about_eight_gigabytes(tmp_path):
+    path = make(tmp_path / "a.mp4", muxer={"movflags": "faststart"})
+    data = bytearray(path.read_bytes())
+    at = data.index(b"mdat")
+    data[at - 4 : at] = b"\xff\xff\xff\xf0"
+    path.write_bytes(data)
+    assert probe(path).picture.coded == (96, 64)
+
+
+def test_a_picture_that_is_too_large_is_refused(tmp_path, monkeypatch):
+    path = make(tmp_path / "a.mkv", 2, size=(320, 240), codec="ffv1")
+    monkeypatch.setattr("vujax.video.probe.MOST_PIXELS", 320 * 239)
+    with pytest.raises(FilmError, match="over 76480 px"):
+        probe(path)
+
+
 def test_a_pipe_does_not_hang(tmp_path):
     os.mkfifo(tmp_path / "a.mp4")
     with pytest.raises(FilmError, match="is no file"):
@@ -133,8 +170,11 @@ def test_playlists_are_not_followed(tmp_path):
 
 
 @pytest.mark.parametrize("name", ['it\'s "so"\nnew.mp4', "%03d.mp4", "concat:a|b.mp4", "é ü.mp4"])
-def test_names_are_only_names(tmp_path, name):
-    assert probe(make(tmp_path / "a.mp4").rename(tmp_path / name)).picture.coded == (96, 64)
+def test_names_are_only_names(tmp_path, monkeypatch, name):
+    path = make(tmp_path / "a.mp4").rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    for form in (path, name):
+        assert probe(form).picture.coded == (96, 64)
 
 
 def test_a_message_is_one_line_whatever_the_name(tmp_path):

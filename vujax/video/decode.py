@@ -19,11 +19,12 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from vujax.video.clock import Steady
-from vujax.video.probe import Film, FilmError, Picture, named, only, open_film, probe, reason
+from vujax.video.probe import Film, FilmError, Picture, named, only, open_film, probe
 
 SMALL = (27, 48)
 """Height and width that TransNetV2 sees (Soucek and Lokoc 2020, arXiv:2008.04838)."""
 SIDE = 224
+SCALING = Interpolation.BICUBIC  # as the pictures that TransNetV2 was trained on were made
 MOST_STEP_S = 1.0  # between frames of a film of constant rate; more, and some are lost
 LONGEST = 8  # sides: a picture of 1 x 10,000 pixels must not become one of 224 x 2,240,000
 
@@ -116,7 +117,7 @@ def packets(container: InputContainer, stream: Stream, ended: Ended) -> Iterator
     try:
         yield from container.demux(stream)
     except av.FFmpegError as error:
-        ended.stopped = reason(error)
+        ended.stopped = error.strerror
         yield None
 
 
@@ -156,7 +157,7 @@ class Scaler:
             self._width,
             self._height,
             "rgb24",
-            interpolation=Interpolation.BICUBIC,
+            interpolation=SCALING,
             threads=1,
         )
         return np.rot90(scaled.to_ndarray(), self._turns)

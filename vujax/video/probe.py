@@ -5,7 +5,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +14,6 @@ from typing import Any
 import av
 import numpy as np
 from av.container import InputContainer
-from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 from av.video.frame import VideoFrame
 
@@ -27,10 +26,8 @@ FORMATS = (
 )
 MOST_PIXELS = 1 << 26  # 8192 x 8192: a header that claims more is damaged
 SAMPLED_PACKETS = 300
-REORDERED = 20  # more frames than any codec holds back to put them in order
-HDR_TRANSFERS = (16, 18)  # SMPTE ST 2084 (PQ) and ARIB STD-B67 (HLG)
+HDR_TRANSFERS = (16, 18)  # libav's numbers of SMPTE ST 2084 (PQ) and ARIB STD-B67 (HLG)
 INTERLACED_ORDERS = range(2, 6)  # libav's field orders with two fields
-DEFAULT_RATE = Fraction(25)
 DURATION = re.compile(r"([0-9]{1,4}):([0-9]{2}):([0-9]{2}(?:\.[0-9]{1,9})?)")
 
 
@@ -115,7 +112,6 @@ class Film:
       streams: one word a stream in the file's order: 'video', 'audio', 'subtitle', 'data' ...
       picture: None when there is only sound.
       sound: None when the film is silent.
-      duration_s: as the container declares; None when it does not.
     """
 
     path: Path
@@ -123,7 +119,11 @@ class Film:
     streams: tuple[str, ...]
     picture: Picture | None
     sound: Sound | None
-    duration_s: Fraction | None
+
+    @property
+    def duration_s(self) -> Fraction | None:
+        """Seconds of picture, or of sound when there is no picture; None when no header says."""
+        return (self.picture or self.sound).duration_s
 
 
 def probe(path: str | Path) -> Film:
@@ -139,11 +139,12 @@ def probe(path: str | Path) -> Film:
         if video is None and audio is None:
             raise FilmError(f"{named(path)} holds neither picture nor sound that can be decoded")
         start = _film_start(video, audio)
-        sound = _sound(audio, start, container) if audio else None
-        picture = _picture(video, start, container, path) if video else None
+        sound = audio and Sound(
+            **_part(audio, start, container), rate=audio.sample_rate, channels=audio.channels
+        )
+        picture = video and _picture(video, start, container, path)
         streams = tuple(stream.type for stream in container.streams)
-        duration = _declared(container)
-        return Film(path, container.format.name, streams, picture, sound, duration)
+        return Film(path, container.format.name, streams, picture, sound)
 
 
 @contextmanager
@@ -164,34 +165,32 @@ def open_film(path: Path) -> Iterator[InputContainer]:
         )
     except av.FFmpegError as error:
         raise FilmError(
-            f"{named(path)} cannot be read as a film ({reason(error)}): it is another kind of file,"
-            " cut short or damaged"
+            f"{named(path)} cannot be read as a film ({error.strerror}): it is of another kind, cut"
+            " short or damaged"
         ) from error
     with container:
         yield container
 
 
 def _check(path: Path) -> None:
+    name = named(path)
     try:
         status = path.stat()
     except FileNotFoundError:
-        raise FileNotFoundError(f"{named(path)} does not exist") from None
+        raise FileNotFoundError(f"{name} does not exist") from None
+    except OSError as error:
+        raise FilmError(f"{name} cannot be opened ({error.strerror})") from error
     if not stat.S_ISREG(status.st_mode):
-        raise FilmError(f"{named(path)} is no file: give the path of a video file")
+        raise FilmError(f"{name} is no file: give the path of a video file")
     if not status.st_size:
-        raise FilmError(f"{named(path)} is empty: copy it again")
+        raise FilmError(f"{name} is empty: copy it again")
     if not os.access(path, os.R_OK):
-        raise PermissionError(f"{named(path)} may not be read: ask for the permission to")
+        raise PermissionError(f"{name} may not be read: ask for the permission to")
 
 
 def named(path: Path) -> str:
     """The path for a message: quoted when it would break the line."""
     return str(path) if str(path).isprintable() else repr(str(path))
-
-
-def reason(error: av.FFmpegError) -> str:
-    """What libav says, without the path."""
-    return error.strerror or type(error).__name__
 
 
 def pick(container: InputContainer, kind: str) -> Stream | None:
@@ -225,18 +224,12 @@ def only(container: InputContainer, index: int) -> Stream:
 
 def _film_start(video: Stream | None, audio: Stream | None) -> Fraction:
     """The earliest timestamp; sound before zero is the encoder's run-up, which nobody hears."""
-    starts = [_start(video)] if video else []
-    if audio:
-        starts.append(max(_start(audio), Fraction(0)))
-    return min(starts)
+    heard = [max(_start(audio), Fraction(0))] if audio else []
+    return min(heard + [_start(video)] if video else heard)
 
 
 def _start(stream: Stream) -> Fraction:
     return (stream.start_time or 0) * stream.time_base
-
-
-def _declared(container: InputContainer) -> Fraction | None:
-    return Fraction(container.duration, av.time_base) if container.duration else None
 
 
 def _duration(stream: Stream, container: InputContainer) -> Fraction | None:
@@ -246,11 +239,11 @@ def _duration(stream: Stream, container: InputContainer) -> Fraction | None:
     if match := DURATION.fullmatch(stream.metadata.get("DURATION", "")):  # Matroska: up to its end
         end = 3600 * int(match[1]) + 60 * int(match[2]) + Fraction(match[3])
         return max(end - _start(stream), Fraction(0))
-    return _declared(container)
+    return Fraction(container.duration, av.time_base) if container.duration else None
 
 
 def _part(stream: Stream, start: Fraction, container: InputContainer) -> dict[str, Any]:
-    rate = getattr(stream, "average_rate", None) or DEFAULT_RATE
+    rate = getattr(stream, "average_rate", None) or Clock.rate
     return dict(
         index=stream.index,
         codec=stream.codec_context.name,
@@ -260,11 +253,6 @@ def _part(stream: Stream, start: Fraction, container: InputContainer) -> dict[st
     )
 
 
-def _sound(stream: Stream, start: Fraction, container: InputContainer) -> Sound:
-    part = _part(stream, start, container)
-    return Sound(**part, rate=stream.sample_rate, channels=stream.channels)
-
-
 def _picture(stream: Stream, start: Fraction, container: InputContainer, path: Path) -> Picture:
     part = _part(stream, start, container)
     frame, times = _sample(container, stream.index)
@@ -272,15 +260,16 @@ def _picture(stream: Stream, start: Fraction, container: InputContainer, path: P
     header = frame or context
     width, height, pixels = header.width, header.height, header.format
     if not 0 < width * height <= MOST_PIXELS:
-        raise FilmError(f"{named(path)} declares a picture of {width}x{height}: it is damaged")
-    two_fields = context.field_order in INTERLACED_ORDERS
+        size = f"{width}x{height}"
+        raise FilmError(f"{named(path)} has a picture of {size}: damaged, or over {MOST_PIXELS} px")
     return Picture(
         **part,
         coded=(width, height),
         sample_aspect=stream.sample_aspect_ratio or Fraction(1),
         rotation=round((frame.rotation if frame else 0) / 90) * 90 % 360,
         variable_rate=_is_variable(times, part["clock"]),
-        interlaced=two_fields or bool(frame and frame.interlaced_frame),
+        interlaced=bool(frame and frame.interlaced_frame)
+        or context.field_order in INTERLACED_ORDERS,
         hdr=header.color_trc in HDR_TRANSFERS,
         bits=max((component.bits for component in pixels.components), default=8) if pixels else 8,
     )
@@ -289,19 +278,14 @@ def _picture(stream: Stream, start: Fraction, container: InputContainer, path: P
 def _sample(container: InputContainer, index: int) -> tuple[VideoFrame | None, np.ndarray]:
     """The first frame that decodes and the timestamps of the first packets in order."""
     stream, frame, times = only(container, index), None, []
-    packets = itertools.islice(container.demux(stream), SAMPLED_PACKETS)
-    packet = Packet()
-    while packet is not None:
-        try:
-            packet = next(packets, None)  # a failed demuxer has no next packet
-            if packet is not None and packet.pts is not None:
+    with suppress(av.FFmpegError):
+        for packet in itertools.islice(container.demux(stream), SAMPLED_PACKETS):
+            if packet.pts is not None:
                 times.append(packet.pts)
-            if packet is not None and frame is None:
-                frame = next(iter(packet.decode()), None)
-        except av.FFmpegError:
-            continue
-    # The last ones of a sample may have neighbours in time that come after it in the file.
-    return frame, np.unique(np.array(times, np.int64))[: SAMPLED_PACKETS - REORDERED]
+            if frame is None:
+                with suppress(av.FFmpegError):
+                    frame = next(iter(packet.decode()), None)
+    return frame, np.unique(np.array(times, np.int64))
 
 
 def _is_variable(times: np.ndarray, clock: Clock) -> bool:

@@ -29,7 +29,7 @@ from vujax.video.decode import (
     packets,
     still_size,
 )
-from vujax.video.probe import Picture, only, open_film, reason
+from vujax.video.probe import Picture, only, open_film
 
 # Searched by time, which may miss the very first packets; what libav calls their index is the
 # packets that it came upon, not keyframes.
@@ -97,7 +97,7 @@ def _at(cursor: "LinearCursor", pts: int, ended: Ended) -> VideoFrame | None:
     try:
         return cursor.at(pts)
     except av.FFmpegError as error:  # a file that cannot be sought in
-        ended.stopped = reason(error)
+        ended.stopped = error.strerror
         return None
 
 
