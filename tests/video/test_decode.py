@@ -16,7 +16,7 @@ from tests.video.clips import (
     tone,
     write_pictures,
 )
-from vujax.video.decode import FrameReader, Pace, still_size
+from vujax.video.decode import Ended, FrameReader, Pace, packets, still_size
 from vujax.video.probe import FilmError
 
 
@@ -255,9 +255,22 @@ def test_stopping_early_is_said(tmp_path):
     assert sum(len(chunk.pts) for chunk in reader) == 48 and reader.ended.whole  # again, and all
 
 
-def test_flipped_bytes_never_crash(tmp_path):
-    whole = make(tmp_path / "a.mp4", 24, muxer={"movflags": "faststart"}).read_bytes()
-    rng, path = np.random.default_rng(0), tmp_path / "b.mp4"
+@pytest.mark.parametrize("error", [IndexError(), av.error.InvalidDataError(1, "bad data")])
+def test_a_demuxer_that_fails_ends_the_stream(error):
+    class Broken:
+        def demux(self, stream):
+            yield "packet"
+            raise error
+
+    ended = Ended()
+    assert list(packets(Broken(), None, ended)) == ["packet", None]  # None: the decoder's rest
+    assert ended.stopped == getattr(error, "strerror", "")
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
+def test_flipped_bytes_never_crash(tmp_path, name):
+    whole = make(tmp_path / name, 24).read_bytes()
+    rng, path = np.random.default_rng(0), tmp_path / f"b{name}"
     for _ in range(40):
         data = bytearray(whole)
         for at in rng.integers(0, len(data), 20):
@@ -266,6 +279,6 @@ def test_flipped_bytes_never_crash(tmp_path):
         try:
             reader, pts, _, _ = read(path)
         except FilmError as error:
-            assert "b.mp4" in str(error)
+            assert path.name in str(error)
         else:
             assert (np.diff(pts) > 0).all() and len(pts) == reader.ended.frames <= 48

@@ -122,6 +122,12 @@ def test_preview_is_the_keyframes(tmp_path):
     assert sparse == [still.pts for still in stills[::3]]
 
 
+def test_preview_of_what_cannot_be_decoded(tmp_path, monkeypatch):
+    reader = KeyframeReader(make(tmp_path / "a.mp4"))
+    monkeypatch.setattr("vujax.video.seek.decoded", lambda *_: iter(()))
+    assert list(reader) == [] and reader.ended.reason
+
+
 def test_preview_shows_the_right_pictures(tmp_path):
     stills = list(KeyframeReader(make(tmp_path / "a.ts", 5 * RATE, options=OPEN_GOP)))
     assert [number(still.image) for still in stills] == list(range(0, 120, 12))

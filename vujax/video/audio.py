@@ -57,7 +57,7 @@ class SoundReader:
             self.ended.frames += len(block)
             yield block
         end_s = float(self.sound.clock.start) + self.ended.frames / self._rate
-        self.ended.close("sound", end_s, self.sound.declared_end_s)
+        self.ended.close("sound", end_s, self.sound)
 
     def _pieces(self, ended: Ended) -> Iterator[np.ndarray]:
         track = _Track(self.sound, self._rate)

@@ -6,7 +6,6 @@ Memory does not grow with the film's length.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -19,12 +18,12 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from vujax.video.clock import Steady
-from vujax.video.probe import Film, FilmError, Picture, named, only, open_film, probe
+from vujax.video.probe import Film, FilmError, Part, Picture, named, only, open_film, probe
 
 SMALL = (27, 48)
 """Height and width that TransNetV2 sees (Soucek and Lokoc 2020, arXiv:2008.04838)."""
 SIDE = 224
-SCALING = Interpolation.BICUBIC  # as the pictures that TransNetV2 was trained on were made
+SCALING = Interpolation.BICUBIC  # ffmpeg's default, with which the original TransNetV2 reads films
 MOST_STEP_S = 1.0  # between frames of a film of constant rate; more, and some are lost
 LONGEST = 8  # sides: a picture of 1 x 10,000 pixels must not become one of 224 x 2,240,000
 
@@ -82,14 +81,14 @@ class Ended:
         """Whether everything that the file declares was read."""
         return not self.reason
 
-    def close(self, what: str, end_s: float, declared_s: Fraction | None) -> None:
-        """Sets the reason; `end_s` and `declared_s` are timestamps of the stream's end."""
-        reasons = []
+    def close(self, what: str, end_s: float, part: Part) -> None:
+        """Sets the reason, now that `part` was read up to the timestamp `end_s`."""
+        reasons, declared_s = [], part.declared_end_s
         if self.stopped:
             reasons.append(f"reading stopped at {end_s:.2f} s ({self.stopped})")
         elif not self.frames:
             reasons.append(f"no {what} of it can be decoded")
-        elif declared_s is not None and end_s < declared_s - max(1, declared_s / 50):
+        elif declared_s is not None and end_s < declared_s - max(1, part.duration_s / 50):
             reasons.append(
                 f"it ends at {end_s:.2f} s though its header says {float(declared_s):.2f} s"
             )
@@ -118,6 +117,8 @@ def packets(container: InputContainer, stream: Stream, ended: Ended) -> Iterator
         yield from container.demux(stream)
     except av.FFmpegError as error:
         ended.stopped = error.strerror
+        yield None
+    except IndexError:  # PyAV's, at the end of a file in which more streams appeared on the way
         yield None
 
 
@@ -244,12 +245,13 @@ class FrameReader:
             except av.FFmpegError:
                 ended.damaged += 1
                 continue
-            if not picture.variable_rate and following and following - pts > self._most_step:
-                ended.gap_s += float((following - pts) * clock.time_base)
+            step = 0 if following is None else following - pts
+            if step > self._most_step and not picture.variable_rate:
+                ended.gap_s += float(step * clock.time_base)
             ended.frames += 1
             yield pts, small, still
         end_s = float((pts + clock.frame_ticks) * clock.time_base)
-        ended.close("frame", end_s, picture.declared_end_s)
+        ended.close("frame", end_s, picture)
 
     def _frames(self, ended: Ended) -> Iterator[tuple[VideoFrame, int]]:
         steady = Steady(self.picture.clock)

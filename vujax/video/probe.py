@@ -278,7 +278,7 @@ def _picture(stream: Stream, start: Fraction, container: InputContainer, path: P
 def _sample(container: InputContainer, index: int) -> tuple[VideoFrame | None, np.ndarray]:
     """The first frame that decodes and the timestamps of the first packets in order."""
     stream, frame, times = only(container, index), None, []
-    with suppress(av.FFmpegError):
+    with suppress(av.FFmpegError, IndexError):  # the latter where streams appear on the way
         for packet in itertools.islice(container.demux(stream), SAMPLED_PACKETS):
             if packet.pts is not None:
                 times.append(packet.pts)

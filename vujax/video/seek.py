@@ -225,7 +225,8 @@ def _time(packet: Packet) -> int | None:
 class KeyframeReader:
     """The frames that the encoder made keyframes: a look at a film in a fraction of its time.
 
-    Iterate it for stills.
+    Iterate it for stills. Where the last keyframe is says nothing of the film's end, so `ended` is
+    about what libav could not read or decode.
 
     Attributes:
       film: what the file is.
@@ -266,4 +267,7 @@ class KeyframeReader:
                     ended.frames += 1
                     yield still
         ended.repaired = steady.repaired
-        ended.close("keyframe", 0.0, None)
+        if not ended.frames or ended.stopped:
+            ended.reason = f"no more than {ended.frames} keyframes can be decoded"
+        else:
+            ended.reason = ""
