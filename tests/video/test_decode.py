@@ -180,12 +180,14 @@ def test_timestamps_that_go_backwards(tmp_path):
     assert reader.ended.repaired == 48
 
 
-def test_a_film_cut_in_half(tmp_path):
-    path = half(make(tmp_path / "a.mp4", 240, muxer={"movflags": "faststart"}))
+@pytest.mark.parametrize("start_s", [0, 1000])
+def test_a_film_cut_in_half(tmp_path, start_s):
+    pts = range(start_s * RATE, start_s * RATE + 240)
+    path = half(make(tmp_path / "a.mp4", 240, pts=pts, muxer={"movflags": "faststart"}))
     reader, _, small, _ = read(path)
     assert 40 < len(small) < 200
     assert numbers(small[:40]) == list(range(40))
-    assert "though its header says 10.00 s" in reader.ended.reason
+    assert f"though its header says {start_s + 10}.00 s" in reader.ended.reason
 
 
 def test_damage_in_the_middle(tmp_path):
