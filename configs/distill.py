@@ -171,9 +171,9 @@ def cinema() -> ConfigDict:
     config.log_steps = 10
     config.checkpoint_steps = 200
     config.eval_percent = 25.0
-    frames = dict(kind="cinema", split="validation")
-    # 5,000 training frames whose captions and labels a colour-histogram neighbour may use.
-    neighbours = dict(kind="cinema", split="train", frames=5000)
+    frames = dict(kind="cinema", split="validation", keep=True)
+    # Training frames whose captions and labels a colour-histogram neighbour may use.
+    neighbours = dict(kind="cinema", split="train", frames=5000, keep=True)
     config.evals = ConfigDict(
         dict(
             retrieval=dict(kind="retrieval", source=frames, histogram=neighbours),

@@ -84,12 +84,12 @@ def from_openai(tensors: Mapping[str, Any], template: Mapping[str, Any]) -> Tree
     """
     vit = "visual.class_embedding" in tensors
     stem = (r"visual\.conv1\.weight", "image.patch.weight" if vit else "image.stem.conv1.weight")
-    return _fill(_split_qkv(tensors), (stem, *_OPENAI), template)
+    return fill(_split_qkv(tensors), (stem, *_OPENAI), template)
 
 
 def from_hugging_face(tensors: Mapping[str, Any], template: Mapping[str, Any]) -> Tree:
     """Variables from tensors by the names of `transformers.CLIPModel`; see `from_openai`."""
-    return _fill(tensors, _HUGGING_FACE, template)
+    return fill(tensors, _HUGGING_FACE, template)
 
 
 def _split_qkv(tensors: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,7 +105,17 @@ def _split_qkv(tensors: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _fill(tensors: Mapping[str, Any], rules: Rules, template: Mapping[str, Any]) -> Tree:
+def fill(tensors: Mapping[str, Any], rules: Rules, template: Mapping[str, Any]) -> Tree:
+    """Variables of the template's structure from torch's tensors, every one accounted for.
+
+    Args:
+      tensors: arrays by the original's names.
+      rules: `(pattern of a whole name, its place here)` pairs; the first that matches counts.
+      template: variables of the model, as shapes or arrays.
+
+    Raises:
+      ValueError: a tensor has no place, another shape, or is missing.
+    """
     wanted = flatten_dict(jax.eval_shape(unstack_blocks, template))
     filled = {}
     for name, tensor in tensors.items():

@@ -124,4 +124,4 @@ def from_released(tensors: Mapping[str, Any]) -> dict[str, Any]:
     """
     image = jax.ShapeDtypeStruct((1, IMAGE_SIZE, IMAGE_SIZE, 3), jnp.uint8)
     template = jax.eval_shape(EfficientNetLite0().init, jax.random.key(0), image)
-    return convert._fill(tensors, _RULES, template)
+    return convert.fill(tensors, _RULES, template)

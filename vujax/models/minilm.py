@@ -102,9 +102,14 @@ class Tokenizer:
 
         Raises:
           ValueError: the text is no tokenizer.
+          ImportError: the extra [sentences] is not installed.
         """
-        from tokenizers import Tokenizer as WordPieces  # only those who read text need the package
-
+        try:  # only those who read text need the package
+            from tokenizers import Tokenizer as WordPieces
+        except ImportError as error:
+            raise ImportError(
+                "Sentences need the tokenizers package: pip install 'vujax[sentences]'"
+            ) from error
         try:
             self._pieces = WordPieces.from_str(definition)
         except Exception as error:  # the package raises bare Exceptions
@@ -144,4 +149,4 @@ def from_released(tensors: Mapping[str, Any]) -> dict[str, Any]:
     text = jax.ShapeDtypeStruct((1, CONTEXT), jnp.int32)
     template = jax.eval_shape(MiniLM().init, jax.random.key(0), text, text)
     used = {name: tensor for name, tensor in tensors.items() if name not in _UNUSED}
-    return convert._fill(used, _RULES, template)
+    return convert.fill(used, _RULES, template)

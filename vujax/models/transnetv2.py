@@ -155,7 +155,7 @@ def from_released(tensors: Mapping[str, Any]) -> dict[str, Any]:
     """
     frames = jax.ShapeDtypeStruct((1, 1, HEIGHT, WIDTH, 3), jnp.uint8)
     template = jax.eval_shape(TransNetV2().init, jax.random.key(0), frames)
-    return convert._fill(_merge_kernels(tensors), _RULES, template)
+    return convert.fill(_merge_kernels(tensors), _RULES, template)
 
 
 def _merge_kernels(tensors: Mapping[str, Any]) -> dict[str, Any]:
