@@ -47,11 +47,16 @@ METRICS = (
 )
 
 
-def tars(pattern: str, **options: object) -> dict:
-    """A WebDataset source among the real data."""
+def real(path: str) -> str:
+    """A path among the real data."""
     if not os.environ.get("VUJAX_DATA"):
         raise ValueError("set VUJAX_DATA to the folder that holds the real data")
-    return dict(kind="webdataset", path=f"{os.environ['VUJAX_DATA']}/{pattern}", **options)
+    return f"{os.environ['VUJAX_DATA']}/{path}"
+
+
+def tars(pattern: str, **options: object) -> dict:
+    """A WebDataset source among the real data."""
+    return dict(kind="webdataset", path=real(pattern), **options)
 
 
 def products(part: str) -> dict:

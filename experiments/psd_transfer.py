@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 from vujax.sweep import chain, over, product
 
 fashion = runpy.run_path(str(Path(__file__).with_name("psd_fashion.py")))
-tars, products = fashion["tars"], fashion["products"]
+real, tars, products = (fashion[name] for name in ("real", "tars", "products"))
 METHODS, CONTROL = fashion["METHODS"], fashion["CONTROL"]
 GRID = (1e-5, 1e-4, 1e-3, 1e-2)  # of the probe's penalty, chosen on a part of its training set
 METRICS = tuple(
@@ -27,7 +27,7 @@ METRICS = tuple(
 
 def sets() -> dict[str, tuple[dict, dict]]:
     """(train, test) of each set with classes; only the probe sees the first."""
-    cifar = dict(classes=tars("classes/cifar10/classes.json")["path"])
+    cifar = dict(classes=real("classes/cifar10/classes.json"))
     fifth = dict(field="key", modulo=5, remainder=0)
     tiny = dict(label_field="caption")  # a caption is its class's name
     types = dict(label_field="articleType", min_count=5)

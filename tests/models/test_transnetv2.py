@@ -11,6 +11,7 @@ import pytest
 from tests.models.small import variables
 from tests.weights import wheels
 from vujax.models import transnetv2
+from vujax.models.colour import colour_counts
 from vujax.models.transnetv2 import TransNetV2
 from vujax.weights import RELEASES
 
@@ -73,7 +74,7 @@ def test_neighbours_are_compared_fifty_frames_either_way():
 
 def test_histograms_count_every_pixel():
     frames = np.random.default_rng(0).integers(0, 256, (2, 3, 27, 48, 3), dtype=np.uint8)
-    found = transnetv2.colour_histogram(jnp.asarray(frames))
+    found = colour_counts(jnp.asarray(frames))
     coarse = frames.astype(int) // 32
     colours = coarse[..., 0] * 64 + coarse[..., 1] * 8 + coarse[..., 2]
     for b, t in np.ndindex(2, 3):

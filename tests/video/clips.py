@@ -1,6 +1,6 @@
 """Small films made for the tests, whose every frame carries its number."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -146,3 +146,13 @@ def joined(path: Path, parts: Sequence[Path]) -> Path:
     """Transport streams one after the other, as recorders and HLS leave them."""
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
     return path
+
+
+def flipped(whole: bytes) -> Iterator[bytes]:
+    """40 copies of a file with 20 bytes changed, the same ones each time."""
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        data = bytearray(whole)
+        for at in rng.integers(0, len(data), 20):
+            data[at] = rng.integers(256)
+        yield bytes(data)

@@ -7,6 +7,7 @@ import pytest
 from tests.video.clips import (
     RATE,
     add_picture,
+    flipped,
     half,
     joined,
     make,
@@ -272,11 +273,8 @@ def test_a_demuxer_that_fails_ends_the_stream(error):
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
 def test_flipped_bytes_never_crash(tmp_path, name):
     whole = make(tmp_path / name, 24).read_bytes()
-    rng, path = np.random.default_rng(0), tmp_path / f"b{name}"
-    for _ in range(40):
-        data = bytearray(whole)
-        for at in rng.integers(0, len(data), 20):
-            data[at] = rng.integers(256)
+    path = tmp_path / f"b{name}"
+    for data in flipped(whole):
         path.write_bytes(data)
         try:
             reader, pts, _, _ = read(path)

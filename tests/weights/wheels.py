@@ -59,6 +59,7 @@ def unpacked(release: Release, package: str, folder: Path) -> Iterator[ModuleTyp
 
 @contextlib.contextmanager
 def skipped_offline() -> Iterator[None]:
+    """Skips the test, with the reason, where no package index can be reached; else it must run."""
     try:
         yield
     except ConnectionError as error:

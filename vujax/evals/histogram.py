@@ -17,8 +17,8 @@ import numpy as np
 from vujax.evals.ranking import nearest
 from vujax.evals.reader import Reader
 from vujax.evals.vectors import unit
+from vujax.models.colour import colour_counts
 
-BINS = 8
 MAX_WORDS = 2048
 
 
@@ -27,10 +27,8 @@ def colour_histogram(image: jax.Array) -> jax.Array:
 
     Unit vectors; the dot product of two is their Bhattacharyya coefficient.
     """
-    level = image.astype(jnp.int32) // (256 // BINS)
-    colour = (level * jnp.array([BINS * BINS, BINS, 1])).sum(-1).reshape(len(image), -1)
-    count = jax.vmap(lambda c: jnp.bincount(c, length=BINS**3))(colour)
-    return jnp.sqrt(count / colour.shape[1])
+    _, h, w, _ = image.shape
+    return jnp.sqrt(colour_counts(image) / (h * w))
 
 
 def _encode(variables: Any, batch: Mapping[str, jax.Array]) -> jax.Array:

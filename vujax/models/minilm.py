@@ -17,12 +17,13 @@ from flax import linen as nn
 from vujax.models import convert
 from vujax.models.clip import unit
 from vujax.models.dense import Dense
-from vujax.models.transformer import MLP, project_heads
+from vujax.models.transformer import MLP, layer_norm, project_heads
 
 VOCAB, POSITIONS, WIDTH, LAYERS, HEADS = 30522, 512, 384, 6, 12
 CONTEXT = 256  # tokens that the released encoder reads of a text
 MULTIPLE = 32  # lengths of batches: one compiled program serves up to 32 of them
 STD = 0.02
+EPSILON = 1e-12  # of BERT's layer norms
 
 _BLOCK = r"encoder\.layer\.(\d+)\."
 _RULES: convert.Rules = (
@@ -41,11 +42,6 @@ _RULES: convert.Rules = (
 _UNUSED = ("pooler.dense.weight", "pooler.dense.bias")
 
 
-def layer_norm(name: str) -> nn.LayerNorm:
-    """BERT's layer norm, epsilon 1e-12."""
-    return nn.LayerNorm(epsilon=1e-12, use_fast_variance=False, name=name)
-
-
 class Block(nn.Module):
     """A post-layer-norm transformer block: x [b l d], mask bool [b l] -> [b l d]."""
 
@@ -54,8 +50,10 @@ class Block(nn.Module):
         names = ("query", "key", "value")
         qkv = [project_heads(x, HEADS, jnp.float32, name) for name in names]
         heads = jax.nn.dot_product_attention(*qkv, mask=mask[:, None, None])
-        x = layer_norm("ln_1")(x + Dense(WIDTH, STD, name="out")(heads.reshape(x.shape)))
-        return layer_norm("ln_2")(x + MLP(STD, name="mlp")(x))
+        x = layer_norm(jnp.float32, "ln_1", EPSILON)(
+            x + Dense(WIDTH, STD, name="out")(heads.reshape(x.shape))
+        )
+        return layer_norm(jnp.float32, "ln_2", EPSILON)(x + MLP(STD, name="mlp")(x))
 
 
 class MiniLM(nn.Module):
@@ -84,7 +82,7 @@ class MiniLM(nn.Module):
         positions = self.param("positions", init, (POSITIONS, WIDTH))
         segments = self.param("segments", init, (2, WIDTH))  # a pair's first and second sentence
         x = words[tokens] + positions[: tokens.shape[1]] + segments[0]
-        x = layer_norm("ln")(x)
+        x = layer_norm(jnp.float32, "ln", EPSILON)(x)
         out = {"embedded": x}
         for i in range(LAYERS):
             name = f"block{i:02d}"

@@ -49,10 +49,10 @@ def rematerialized(block: type[nn.Module], remat: str, *, scan: bool = False) ->
     return nn.remat(block, policy=getattr(jax.checkpoint_policies, policy), prevent_cse=not scan)
 
 
-def layer_norm(dtype: DTypeLike, name: str) -> nn.LayerNorm:
-    """CLIP's layer norm: epsilon 1e-5, statistics in float32 whatever the compute dtype."""
+def layer_norm(dtype: DTypeLike, name: str, epsilon: float = 1e-5) -> nn.LayerNorm:
+    """Layer norm with CLIP's epsilon; statistics in float32 whatever the compute dtype."""
     # The one-pass variance loses digits where a stream's mean is large, as in trained CLIPs.
-    return nn.LayerNorm(epsilon=1e-5, dtype=dtype, use_fast_variance=False, name=name)
+    return nn.LayerNorm(epsilon=epsilon, dtype=dtype, use_fast_variance=False, name=name)
 
 
 class Head(nn.Module):

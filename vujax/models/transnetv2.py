@@ -14,15 +14,14 @@ import numpy as np
 from flax import linen as nn
 
 from vujax.models import convert
+from vujax.models.clip import unit
+from vujax.models.colour import colour_counts
 
 HEIGHT, WIDTH = 27, 48
-WINDOW, KEPT = (
-    100,
-    50,
-)  # frames that the released network sees at once, and the middle ones it keeps
+WINDOW = 100  # frames that the released network sees at once ...
+KEPT = 50  # ... and those in the middle whose scores are used
 DILATIONS = (1, 2, 4, 8)
 LOOKUP = 101  # frames, centred on its own, to which a frame is compared
-BINS = 512  # colours: three bits of red, green and blue each
 
 _RULES: convert.Rules = (
     (r"SDDCNN\.(\d)\.DDCNN\.(\d)\.bn\.(.+)", r"stack\1.round\2.bn.\3"),
@@ -96,20 +95,11 @@ class Stack(nn.Module):
 def neighbour_similarity(x: jax.Array) -> jax.Array:
     """Vectors [b t d] -> cosines [b t 101] with 50 frames before to 50 after; 0 beyond the ends."""
     t, half = x.shape[1], LOOKUP // 2
-    x = x / jnp.maximum(jnp.linalg.norm(x, axis=-1, keepdims=True), 1e-12)
+    x = unit(x)
     cosines = jnp.einsum("bid,bjd->bij", x, x, precision="highest")
     padded = jnp.pad(cosines, ((0, 0), (0, 0), (half, half)))
     columns = jnp.arange(t)[:, None] + jnp.arange(LOOKUP)
     return jnp.take_along_axis(padded, columns[None], axis=-1)
-
-
-def colour_histogram(frames: jax.Array) -> jax.Array:
-    """Frames uint8 [b t h w 3] -> how many pixels have each colour, float32 [b t 512]."""
-    b, t = frames.shape[:2]
-    red, green, blue = jnp.moveaxis((frames >> 5).astype(jnp.int32), -1, 0)
-    colours = ((red << 6) + (green << 3) + blue).reshape(b * t, -1)
-    count = jax.vmap(lambda pixels: jnp.bincount(pixels, length=BINS))
-    return count(colours).reshape(b, t, BINS).astype(jnp.float32)
 
 
 class TransNetV2(nn.Module):
@@ -139,7 +129,7 @@ class TransNetV2(nn.Module):
             means.append(x.mean(axis=(2, 3)))
         projected = nn.Dense(128, name="projection")(jnp.concatenate(means, axis=-1))
         similar = nn.Dense(128, name="frame_similarity")(neighbour_similarity(projected))
-        colours = neighbour_similarity(colour_histogram(frames))
+        colours = neighbour_similarity(colour_counts(frames))
         coloured = nn.Dense(128, name="colour_similarity")(colours)
         views = [nn.relu(coloured), nn.relu(similar), x.reshape(b, t, -1)]
         hidden = nn.relu(nn.Dense(1024, name="hidden")(jnp.concatenate(views, axis=-1)))
