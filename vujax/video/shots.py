@@ -1,0 +1,94 @@
+"""Shots and the transitions between them, and what finds them: the words that all of it shares.
+
+A film's shots are its frames cut at its transitions. Frames are counted from 0 in the order in
+which `FrameReader` gives them; their times are the PTS that came with them.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from vujax.video.decode import Chunk
+from vujax.video.probe import Picture
+
+
+@dataclass(frozen=True, order=True)
+class Transition:
+    """Where one shot ends and the next begins.
+
+    Attributes:
+      last: the last frame that shows the old shot alone.
+      first: the first frame that shows the new shot alone: last + 1 when nothing lies between.
+      kind: 'cut', 'gradual', or what a list of known shots says: 'dissolve', 'fade', ...
+      score: how sure its finder is, 0..1; 1 for what is known.
+    """
+
+    last: int
+    first: int
+    kind: str = "cut"
+    score: float = 1.0
+
+    @property
+    def boundary(self) -> int:
+        """The frame from which on the new shot is counted: the middle of what lies between."""
+        return (self.last + self.first + 1) // 2
+
+
+@dataclass(frozen=True)
+class Shot:
+    """Frames `begin` to `end` - 1 of a film.
+
+    Attributes:
+      begin: its first frame.
+      end: the frame after its last one.
+      into: the transition that it begins with; None for a film's first shot.
+    """
+
+    begin: int
+    end: int
+    into: Transition | None
+
+
+def shots(transitions: Iterable[Transition], frames: int) -> list[Shot]:
+    """A film of `frames` frames, cut at the boundaries of its transitions; every frame in one shot.
+
+    Transitions that would leave a shot without frames are dropped.
+    """
+    result: list[Shot] = []
+    begin, into = 0, None
+    for transition in sorted(transitions):
+        if begin < transition.boundary < frames:
+            result.append(Shot(begin, transition.boundary, into))
+            begin, into = transition.boundary, transition
+    return [*result, Shot(begin, frames, into)] if frames else []
+
+
+class Detection(Protocol):
+    """The search in one film, chunk by chunk, in memory that does not grow with the film.
+
+    Attributes:
+      decided: no transition whose boundary lies before this frame will be reported any more.
+    """
+
+    decided: int
+
+    def add(self, chunk: Chunk) -> Sequence[Transition]:
+        """Takes the next frames; the transitions that became sure by them, in order."""
+
+    def finish(self) -> Sequence[Transition]:
+        """After the last chunk: the transitions that were still open."""
+
+
+class ShotDetector(Protocol):
+    """What finds transitions; one serves any number of films.
+
+    Attributes:
+      name: with the settings or the hash of the weights that its results depend on.
+      size: height and width of the small frames that it wants of `FrameReader`.
+    """
+
+    name: str
+    size: tuple[int, int]
+
+    def start(self, picture: Picture) -> Detection:
+        """Begins with a film."""
