@@ -1,7 +1,10 @@
 """Shared fixtures: 8 virtual CPU devices, meshes over 1 and 8 of them, the real data's folder."""
 
+import atexit
 import importlib.util
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 # Before the first import of jax anywhere: the device count is read once.
@@ -9,6 +12,12 @@ os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 )
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+# Programs that several of this run's processes need are compiled once: the first process makes the
+# folder, its children (pytest's workers, the commands under test) inherit the name.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="vujax-compiled-")
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 import jax
 import pytest
