@@ -7,6 +7,7 @@ builds of x264.
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from fractions import Fraction
 from functools import partial
@@ -51,6 +52,8 @@ def write_set(
     A film that is there, whole and with the very truth that it would get, is not drawn again, so a
     run that was stopped goes on where it stopped. One run at a time may work in a folder.
 
+    The 20 films of the defaults are some 68 minutes in 80 MB and take some 4 minutes on two cores.
+
     Args:
       folder: made if it is missing; other files in it are left alone.
       films: how many.
@@ -62,8 +65,11 @@ def write_set(
       workers: processes that draw; None: as many as there are cores.
       progress: called with (name, films done, films in all) after each film.
 
+    Workers are started anew (spawned): a script that calls this needs `if __name__ == "__main__":`.
+
     Raises:
       ValueError: for a number out of range; names it.
+      ChildProcessError: a worker was killed.
     """
     settings = Settings(
         seed, split, float(minutes), _rate(fps), height, width, sound_rate, channels
@@ -142,6 +148,11 @@ def _each(make: Callable[[int], str], films: int, workers: int) -> Iterator[str]
     try:
         jobs = [pool.submit(make, number) for number in range(films)]
         yield from (job.result() for job in as_completed(jobs))
+    except BrokenProcessPool:
+        raise ChildProcessError(
+            "cinema: a worker was killed, perhaps for its memory; run again with fewer workers:"
+            " finished films are kept"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -153,15 +164,29 @@ def _is_there(path: Path, truth: FilmTruth | SetTruth) -> bool:
 
 
 def _is_whole(video: Path, truth: FilmTruth) -> bool:
-    """Whether the header, which is written last, promises this film."""
+    """Whether the file ends where it should, and its header promises this film."""
     with suppress(FilmError, FileNotFoundError):
         film = probe(video)
-        if film.picture and film.sound:
-            frame_s = 1 / truth.fps
+        if film.picture and film.sound and _ends_with_a_box(video):
             size = (truth.settings.width, truth.settings.height)
-            missing = abs((film.picture.duration_s or 0) - truth.duration_s)
-            return film.picture.coded == size and missing < frame_s / 2
+            missing_s = abs((film.picture.duration_s or 0) - truth.duration_s)
+            return film.picture.coded == size and missing_s < 1 / (2 * truth.fps)
     return False
+
+
+def _ends_with_a_box(video: Path) -> bool:
+    """Whether the MP4's boxes (ISO 14496-12, 4.2), which say their sizes, fill the file exactly."""
+    at, end = 0, video.stat().st_size
+    with video.open("rb") as file:
+        while at < end:
+            file.seek(at)
+            head = file.read(16)
+            size = int.from_bytes(head[:4])
+            size = int.from_bytes(head[8:]) if size == 1 else size
+            if size < 8:
+                return False
+            at += size
+    return at == end
 
 
 def _tidy(folder: Path, films: int) -> None:
