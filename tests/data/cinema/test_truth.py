@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vujax.data.cinema.films import film_truth, set_truth
-from vujax.data.cinema.truth import FilmTruth, SetTruth, Settings, read_truth, write_truth
+from vujax.data.cinema.truth import FilmTruth, Settings, SetTruth, read_truth, write_truth
 from vujax.data.cinema.world import GENRES, make_film
 from vujax.video.shots import Transition, shots
 

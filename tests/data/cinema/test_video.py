@@ -1,6 +1,5 @@
 """Films on disk: what a decoder sees and hears is what the truth says."""
 
-import os
 import shutil
 from fractions import Fraction
 from pathlib import Path
@@ -200,8 +199,8 @@ def test_workers_write_the_same(drawn: Path, tmp_path: Path):
 
 
 def test_the_command(tmp_path: Path, monkeypatch, capsys):
-    size = "--height 16 --width 32 --fps 5 --minutes 0.1 --workers 1".split()
-    words = ["cinema", "films", "--films", "1", "--out", str(tmp_path / "new"), *size]
+    words = ["cinema", "films", "--films", "1", "--out", str(tmp_path / "new"), "--fps", "5"]
+    words += ["--height", "16", "--width", "32", "--minutes", "0.1", "--workers", "1"]
     monkeypatch.setattr("sys.argv", words)
     assert main() == 0
     assert "1 films" in capsys.readouterr().out
@@ -209,7 +208,7 @@ def test_the_command(tmp_path: Path, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", [*words, "--width", "33"])
     assert main() == 1
     assert "must be even" in capsys.readouterr().out
-    assert os.listdir(tmp_path) == ["new"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "new"]
 
 
 @pytest.mark.parametrize(

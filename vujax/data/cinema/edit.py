@@ -88,7 +88,10 @@ class Card:
 
 @dataclass(frozen=True)
 class Part:
-    """A scene of the edited film: `role` is 'opening', 'story' or 'closing'; cards have no scene."""
+    """A scene of the edited film.
+
+    `role` is 'story', or 'opening' or 'closing', whose takes are cards and which have no scene.
+    """
 
     role: str
     scene: Scene | None
@@ -185,7 +188,7 @@ def make_edit(film: Film, fps: Fraction, minutes: float) -> Edit:
         joins.append(_join(dice, WITHIN if a == b else BETWEEN, starts[k + 1], longest, fps))
     joins.append(None)
     clips = tuple(
-        _clip(take, part, starts[k], starts[k + 1], joins[k], joins[k + 1], fps)
+        _timed(Clip(take, part, starts[k], starts[k + 1], joins[k], joins[k + 1]), fps)
         for k, (part, take) in enumerate(takes)
     )
     return Edit(film, fps, parts, clips, tuple(_flashes(dice, clips, fps)))
@@ -251,12 +254,11 @@ def _fade(dice: Dice, between: int) -> tuple[int, int]:
     return darken, between - black - darken
 
 
-def _clip(take, part: int, begin: int, end: int, into, out, fps: Fraction) -> Clip:
-    clip = Clip(take, part, begin, end, into, out)
-    if isinstance(take, Card):
+def _timed(clip: Clip, fps: Fraction) -> Clip:
+    """The clip with its camera's move lasting as long as the shot is seen."""
+    if isinstance(clip.take, Card):
         return clip
-    # The camera's move lasts as long as the shot is seen.
-    return replace(clip, take=replace(take, length_s=float(len(clip.seen) / fps)))
+    return replace(clip, take=replace(clip.take, length_s=float(len(clip.seen) / fps)))
 
 
 def _flashes(dice: Dice, clips: tuple[Clip, ...], fps: Fraction) -> Iterator[Flash]:

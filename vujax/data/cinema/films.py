@@ -1,4 +1,4 @@
-"""From (settings, number) to a film's edit and truth, and to the truth of a set: nothing is drawn."""
+"""From settings to the edit and the truth of films and of sets: nothing is drawn."""
 
 from itertools import accumulate
 
