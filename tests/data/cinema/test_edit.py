@@ -140,11 +140,48 @@ def test_a_fade_reaches_black(edits):
 def test_flashes_are_white_and_inside_one_shot(edits):
     flashes = [(edit, flash) for edit in edits for flash in edit.flashes]
     assert len(flashes) > 5
+    for edit, flash in flashes:
+        alone = edit.clips[edit.clip_at(flash.first)].alone
+        assert alone.start + 3 <= flash.first <= flash.last < alone.stop - 3
     for edit, flash in flashes[:5]:
         frames = [Screen(edit, *SIZE).frame(f) for f in range(flash.first - 1, flash.last + 2)]
         assert all(frame.min() >= 0.74 * 255 for frame in frames[1:-1])
         assert frames[0].min() < 150 and frames[-1].min() < 150
-        assert len({edit.clip_at(f) for f in range(flash.first - 2, flash.last + 3)}) == 1
+
+
+def test_shot_and_reverse_shot_see_other_walls_and_the_same_ones_again():
+    walls: dict[tuple[str, int], set] = {}
+    lights: dict[tuple[int, int], set] = {}
+    for clip in _edit(7, 10.0).clips:
+        if not isinstance(clip.take, Card):
+            scene, side = clip.take.scene, clip.take.side
+            walls.setdefault((scene.place, side), set()).add(scene.film.palette)
+            lights.setdefault((clip.part, side), set()).add(scene.film.exposure)
+    assert {len(palettes) for palettes in walls.values()} == {1}
+    for place, _ in walls:
+        (here,), (there,) = walls[place, 1], walls[place, -1]
+        away = np.abs(np.subtract(here.wall, there.wall)).max()
+        assert 0.005 < away < 0.8 and here.wall == make_film(0, "train", 7).palette.wall
+    # Shots of one set-up are lit more alike than set-ups are.
+    means = np.array([np.mean(list(shades)) for shades in lights.values()])
+    assert np.mean([np.std(list(s), axis=0).mean() for s in lights.values()]) < 0.5 * means.std()
+
+
+def test_golden_edit():
+    """Recorded once: a change here changes every published figure of the films."""
+    edit = _edit(0, 3.0)
+    assert (edit.frames, len(edit.clips), len(edit.flashes)) == (3845, 31, 3)
+    assert [clip.into.kind for clip in edit.clips[1:9]] == [
+        "cut",
+        "fade",
+        "cut",
+        "cut",
+        "cut",
+        "dissolve",
+        "cut",
+        "cut",
+    ]
+    assert abs(float(Screen(edit, *SIZE).frame(300).mean()) - 98.48) < 0.05
 
 
 def test_a_frame_is_a_function_of_its_number(edits):

@@ -21,7 +21,7 @@ def test_any_stretch_is_that_of_the_whole(edit):
     track = Soundtrack(edit, RATE, channels=2)
     whole = track.block(0, track.samples)
     assert whole.shape == (2, round(edit.frames / edit.fps * RATE)) and whole.dtype == np.float32
-    for first, count in ((0, 10), (12345, 777), (track.samples - 5, 99)):
+    for first, count in ((0, 10), (track.samples // 2, 777), (track.samples - 5, 99)):
         part = Soundtrack(edit, RATE, channels=2).block(first, count)
         np.testing.assert_array_equal(part, whole[:, first : first + count])
     assert np.abs(whole).max() <= 1.0 and 0.02 < whole.std() < 0.3

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from vujax.data.cinema.captions import EVENT_PHRASES
 from vujax.data.cinema.films import film_truth, set_truth
 from vujax.data.cinema.truth import FilmTruth, Settings, SetTruth, read_truth, write_truth
 from vujax.data.cinema.world import GENRES, make_film
@@ -69,7 +70,9 @@ def test_truth_is_what_is_shown(film: FilmTruth):
             assert len(shot.captions) == 2
     for scene in film.scenes:
         if scene.summary:
-            assert all(f"{name} the {people[name].kind}" in scene.summary for name in scene.cast)
+            for name, event in zip(scene.cast, scene.events, strict=True):
+                deeds = [f"{people[name].kind} {phrase}" for phrase in EVENT_PHRASES[event]]
+                assert any(f"{name} the {deed}" in scene.summary for deed in deeds)
 
 
 def test_no_text_names_the_genre():

@@ -1,6 +1,8 @@
 """Films on disk: what a decoder sees and hears is what the truth says."""
 
 import shutil
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -158,9 +160,8 @@ def test_what_is_damaged_is_drawn_again_and_nothing_else(tiny: Path, name: str, 
     assert (tiny / name).read_bytes() == whole
 
 
-def test_a_run_that_was_killed_goes_on(tmp_path: Path, monkeypatch):
-    """Killed in the middle of the second film: no set, no half-written film, nothing left over."""
-    settings = Settings(0, "train", 0.1, Fraction(5), 16, 32, 8000, 1)  # those of TINY
+def _kill_in_the_second_film(folder: Path, monkeypatch, seed: int) -> None:
+    settings = Settings(seed, "train", 0.1, Fraction(5), 16, 32, 8000, 1)  # those of TINY
     left = [film_truth(settings, 0).frames + 30]
 
     class Killed(Screen):
@@ -172,8 +173,13 @@ def test_a_run_that_was_killed_goes_on(tmp_path: Path, monkeypatch):
 
     monkeypatch.setattr(video, "Screen", Killed)
     with pytest.raises(KeyboardInterrupt):
-        _write(tmp_path)
+        _write(folder, seed=seed)
     monkeypatch.undo()
+
+
+def test_a_run_that_was_killed_goes_on(tmp_path: Path, monkeypatch):
+    """Killed in the middle of the second film: no set, no half-written film, nothing left over."""
+    _kill_in_the_second_film(tmp_path, monkeypatch, seed=0)
     before = _times(tmp_path)
     assert set(before) == {"film-0000.mp4", "film-0000.truth.json"}
     (tmp_path / ".film-0001.mp4.4711.tmp").write_bytes(b"what a kill -9 leaves")
@@ -181,6 +187,11 @@ def test_a_run_that_was_killed_goes_on(tmp_path: Path, monkeypatch):
     after = _times(tmp_path)
     assert before.items() <= after.items()
     assert set(after) - set(before) == {"film-0001.mp4", "film-0001.truth.json", "set.json"}
+
+
+def test_no_truth_stands_beside_another_film(tiny: Path, monkeypatch):
+    _kill_in_the_second_film(tiny, monkeypatch, seed=5)
+    assert set(_times(tiny)) == {"film-0000.mp4", "film-0000.truth.json", "film-0001.mp4"}
 
 
 def test_other_settings_replace_the_films(tiny: Path):
@@ -209,6 +220,26 @@ def test_the_command(tmp_path: Path, monkeypatch, capsys):
     assert main() == 1
     assert "must be even" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == [tmp_path / "new"]
+
+
+RUN = f"""
+import sys
+from vujax.data.cinema.video import write_set
+show = lambda name, done, films: print(name, flush=True)
+write_set(sys.argv[1], 4, workers=2, progress=show, **{TINY})
+"""
+
+
+def test_kill_9_leaves_no_worker_and_no_harm(drawn: Path, tmp_path: Path):
+    command = [sys.executable, "-c", RUN, str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline().startswith("film-")
+    process.kill()
+    process.communicate(timeout=60)  # the pipe closes when the last worker has ended
+    assert "set.json" not in _times(tmp_path)
+    _write(tmp_path)
+    for name in _times(drawn):
+        assert (tmp_path / name).read_bytes() == (drawn / name).read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from fractions import Fraction
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 
 import av
 
@@ -147,7 +148,9 @@ def _each(make: Callable[[int], str], films: int, workers: int) -> Iterator[str]
         yield from map(make, range(films))
         return
     # Spawned, not forked: a fork of a process with threads, such as JAX's, may hang.
-    pool = ProcessPoolExecutor(min(workers, films), mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(
+        min(workers, films), mp_context=get_context("spawn"), initializer=_end_with_parent
+    )
     try:
         jobs = [pool.submit(make, number) for number in range(films)]
         yield from (job.result() for job in as_completed(jobs))
@@ -158,6 +161,16 @@ def _each(make: Callable[[int], str], films: int, workers: int) -> Iterator[str]
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """In a worker: ends it when its parent is killed, instead of waiting for work forever."""
+
+    def watch() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def _is_there(path: Path, truth: FilmTruth | SetTruth) -> bool:
