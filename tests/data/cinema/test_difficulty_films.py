@@ -9,6 +9,7 @@ from vujax.data.cinema.difficulty_films import (
     count,
     f1,
     found_spans,
+    recall,
     scene_scores,
 )
 from vujax.data.cinema.edit import make_edit
@@ -29,6 +30,7 @@ def test_counts_by_hand():
     assert counts == {"cut hit": 1, "cut miss": 1, "dissolve hit": 1, "false": 3}
     assert f1(counts, ["dissolve"]) == pytest.approx(2 / (2 + 3))
     assert f1(counts, ["cut", "dissolve"]) == pytest.approx(4 / (4 + 1 + 3))
+    assert recall(counts, ["cut"]) == 0.5 and recall(counts, ["fade"]) == 0
 
 
 def test_ranking_scores_by_hand():
@@ -39,5 +41,7 @@ def test_ranking_scores_by_hand():
 
 def test_colours_tell_scenes_neither_well_nor_not_at_all():
     films = [make_film(0, "validation", n) for n in range(12)]
-    scores = scene_scores([make_edit(film, Fraction(24), 3.0) for film in films])
-    assert 2 * scores["AP of chance"] < scores["AP"] < 0.6
+    edits = [make_edit(film, Fraction(24), 3.0) for film in films]
+    adjacent, around = scene_scores(edits), scene_scores(edits, reach=3)
+    assert 2 * adjacent["AP of chance"] < adjacent["AP"] < 0.6
+    assert adjacent["AP"] + 0.1 < around["AP"] < 0.9

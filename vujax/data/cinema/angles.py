@@ -1,8 +1,8 @@
-"""Angles: the two sides of a place, and the light of each set-up of the camera.
+"""Angles: the two sides of a place, and the light of each shot.
 
 Shot and reverse-shot look at opposite walls, which have paint of their own, the same in every scene
-there; and no two set-ups are lit and printed alike. So colours change within a scene about as they
-do from one scene to the next, and a scene is told by what comes back.
+there; and no two shots are lit and printed alike. So colours change within a scene nearly as they
+do from one scene to the next, and a scene is told by what is in it and by what comes back.
 """
 
 from dataclasses import fields, replace
@@ -12,10 +12,10 @@ from vujax.data.cinema.dice import Dice
 from vujax.data.cinema.script import Shot
 from vujax.data.cinema.world import Film, Palette, make_film
 
-OTHER = (0.2, 0.8)  # how far the other side's paint is from this side's, of 1
-LIGHT = (0.84, 1.14)  # of a set-up: one side in one scene
+OTHER = (0.15, 0.65)  # how far the other side's paint is from this side's, of 1
+LIGHT = (0.88, 1.12)  # of a set-up: one side in one scene
 TINT = (0.95, 1.05)  # of a set-up, to each channel
-MATCH = (0.96, 1.04)  # of a single shot
+MATCH = (0.82, 1.18)  # of a single shot
 
 
 def at_angle(shot: Shot) -> Shot:

@@ -26,7 +26,7 @@ CUT, DISSOLVE, FADE = KINDS = ("cut", "dissolve", "fade")
 WITHIN = {CUT: 0.88, DISSOLVE: 0.09, FADE: 0.03}
 BETWEEN = {CUT: 0.55, DISSOLVE: 0.25, FADE: 0.20}
 LENGTH_S = {DISSOLVE: (0.25, 1.2), FADE: (0.5, 1.8)}
-STAYS = 0.2  # how often a scene is followed by another one in the same place, beside by chance
+STAYS = 0.3  # how often a scene is followed by another one in the same place, beside by chance
 PAPERS = 4  # kinds of plain card
 FLASHES = 0.06  # of the shots
 SWEEPS = 0.10  # of the shots: the camera pans so fast that it looks like a transition
