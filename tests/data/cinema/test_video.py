@@ -218,7 +218,7 @@ def test_the_command(tmp_path: Path, monkeypatch, capsys):
     assert len(read_truth(tmp_path / "new" / "set.json").films) == 1
     monkeypatch.setattr("sys.argv", [*words, "--width", "33"])
     assert main() == 1
-    assert "must be even" in capsys.readouterr().out
+    assert "must be even" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [tmp_path / "new"]
 
 

@@ -1,6 +1,7 @@
 """The command `vujax cinema`: writes films with their truth."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from tqdm import tqdm
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
             truth = write_set(args.out, progress=progress, **options)
         except (ValueError, OSError) as error:
             bar.close()
-            print(f"vujax cinema: {error}")
+            print(f"vujax cinema: {error}", file=sys.stderr)
             return 1
     minutes = sum(film.duration_s for film in truth.films) / 60
     print(f"{named(args.out)}: {len(truth.films)} films, {minutes:.1f} minutes, set.json")
