@@ -25,9 +25,9 @@ that neither colours nor exact pairing get far. On 1,024 validation frames, by
                      kind    .100        .231         1
                      colour  .125        .405         1
 
-Films are edited (`edit`: order of scenes, cuts, dissolves, fades, flashes, cards), drawn (`screen`),
-given sound (`sound`) and written as MP4 (`video`), each with NAME.truth.json beside it and one
-set.json for all (`truth`: shots, scenes, cast, genre; synopses and who watched what).
+Films are edited (`edit`: order of scenes, cuts, dissolves, fades, flashes, cards), drawn
+(`screen`), given sound (`sound`) and written as MP4 (`video`), each with NAME.truth.json beside it
+and one set.json for all (`truth`: shots, scenes, cast, genre; synopses and who watched what).
 
     write_set("films/", films=20)                    # vujax.data.cinema.video
     read_truth("films/film-0003.truth.json")         # vujax.data.cinema.truth

@@ -15,6 +15,7 @@ from vujax.data.cinema.edit import Edit
 LOOP = 1 << 17  # samples of hiss before it repeats
 BRIDGE_S = 1.0  # by how much at most the sound leads or lags the picture at a scene's border
 BLEND_S = 0.3  # how long one place's sound takes to give way to the next
+FADE_S = 1.0  # of the theme
 RAMP_S = 0.02  # of a level at a cut, so that it does not click
 CLICK_S = 0.03
 _SCALE = (0, 2, 4, 7, 9, 12)  # semitones above the key
@@ -44,16 +45,17 @@ class Soundtrack:
         t = index / self._rate
         sound = np.zeros((self._channels, len(index)))
         for place, begin, end in self._places:
-            envelope = _envelope(t, begin, end, BLEND_S)
-            if envelope.any():
+            if _meets(t, begin - BLEND_S, end + BLEND_S):
+                envelope = _envelope(t, begin, end, BLEND_S)
                 sound += envelope * self._ambience(place, index, t)
         for begin, end in self._music:
-            envelope = _envelope(t, begin, end, 1.0)
-            if envelope.any():
-                sound += envelope * self._theme(t)
+            if _meets(t, begin - FADE_S, end + FADE_S):
+                sound += _envelope(t, begin, end, FADE_S) * self._theme(t)
         sound *= np.interp(t, self._level_times, self._levels)
         for flash in self._edit.flashes:
-            sound += _click(t - float(flash.first / self._edit.fps))
+            begin = float(flash.first / self._edit.fps)
+            if _meets(t, begin, begin + CLICK_S):
+                sound += _click(t - begin)
         return np.clip(sound, -1.0, 1.0).astype(np.float32)
 
     def _ambience(self, place: str, index: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -116,6 +118,10 @@ def _music_spans(edit: Edit) -> list[tuple[float, float]]:
 
 def _level(edit: Edit, clip: int) -> float:
     return Dice(*edit.film.key, "level", clip).uniform(0.85, 1.15)
+
+
+def _meets(t: np.ndarray, begin: float, end: float) -> bool:
+    return len(t) > 0 and begin <= t[-1] and t[0] <= end
 
 
 def _envelope(t: np.ndarray, begin: float, end: float, blend_s: float) -> np.ndarray:
