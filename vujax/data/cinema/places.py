@@ -15,6 +15,7 @@ from vujax.data.cinema.script import Scene
 from vujax.data.cinema.world import OUTDOORS, Palette
 
 HORIZON = 0.12
+MOVING = ("harbour", "spaceship")  # the sets in which something moves by itself
 
 LIGHT: dict[str | None, RGB] = {
     None: (1.0, 1.0, 1.0),

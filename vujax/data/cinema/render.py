@@ -14,7 +14,7 @@ from vujax.data.cinema.canvas import Canvas, Pen
 from vujax.data.cinema.colour import RGB, mix
 from vujax.data.cinema.dice import Dice
 from vujax.data.cinema.figures import draw_arms, draw_body, draw_head
-from vujax.data.cinema.places import LIGHT, draw_place
+from vujax.data.cinema.places import LIGHT, MOVING, draw_place
 from vujax.data.cinema.props import EVENTS
 from vujax.data.cinema.script import Shot
 from vujax.data.cinema.world import COATS, Character, Film
@@ -72,23 +72,47 @@ class Camera:
         return Pen(canvas, x0, y0, unit)
 
 
+class Take:
+    """Draws a shot's frames; a set that stands still before a still camera is drawn once."""
+
+    def __init__(self, shot: Shot, height: int, width: int):
+        self._shot, self._height, self._width = shot, height, width
+        self._clock_s = Dice(*shot.key, "clock").uniform(0, 10)
+        self._set: tuple[Camera, np.ndarray] | None = None
+
+    def frame(self, time_s: float) -> np.ndarray:
+        """The frame `time_s` seconds after the shot's start, uint8 [height width 3].
+
+        A function of the time alone, whatever was drawn before.
+        """
+        shot, scene = self._shot, self._shot.scene
+        canvas = Canvas(self._height, self._width)
+        camera = _camera(shot, time_s)
+        clock = time_s + self._clock_s
+        self._draw_set(canvas, camera, clock)
+        stage = camera.pen(canvas).lit(mix(LIGHT[None], LIGHT[scene.time], 0.55))
+        if shot.companion:
+            behind = stage.at(-0.33 * shot.side, GROUND - 0.05, 0.75 * HEIGHT, shot.side)
+            _draw_standing(behind, shot.companion.character)
+        _draw_lead(stage.at(0, GROUND, HEIGHT, shot.side), shot, clock)
+        if scene.weather in FALLS:
+            _draw_fall(canvas, FALLS[scene.weather], clock)
+        return _develop(canvas, scene.film, Dice(*shot.key, round(1000 * time_s)))
+
+    def _draw_set(self, canvas: Canvas, camera: Camera, clock: float) -> None:
+        scene = self._shot.scene
+        if self._set and self._set[0] == camera and scene.place not in MOVING:
+            canvas.planes[...] = self._set[1]
+            return
+        draw_place(camera.pen(canvas, FAR), scene, clock)
+        if scene.weather == "fog":
+            camera.pen(canvas).tint(FOG[scene.time], 0.55)
+        self._set = (camera, canvas.planes.copy())
+
+
 def render(shot: Shot, time_s: float, height: int, width: int) -> np.ndarray:
     """The frame of `shot` at `time_s` seconds after its start, uint8 [height width 3]."""
-    canvas = Canvas(height, width)
-    camera = _camera(shot, time_s)
-    scene = shot.scene
-    clock = time_s + Dice(*shot.key, "clock").uniform(0, 10)
-    draw_place(camera.pen(canvas, FAR), scene, clock)
-    if scene.weather == "fog":
-        camera.pen(canvas).tint(FOG[scene.time], 0.55)
-    stage = camera.pen(canvas).lit(mix(LIGHT[None], LIGHT[scene.time], 0.55))
-    if shot.companion:
-        behind = stage.at(-0.33 * shot.side, GROUND - 0.05, 0.75 * HEIGHT, shot.side)
-        _draw_standing(behind, shot.companion.character)
-    _draw_lead(stage.at(0, GROUND, HEIGHT, shot.side), shot, clock)
-    if scene.weather in FALLS:
-        _draw_fall(canvas, FALLS[scene.weather], clock)
-    return _develop(canvas, scene.film, Dice(*shot.key, round(1000 * time_s)))
+    return Take(shot, height, width).frame(time_s)
 
 
 def _camera(shot: Shot, time_s: float) -> Camera:
@@ -142,13 +166,17 @@ def _develop(canvas: Canvas, film: Film, dice: Dice) -> np.ndarray:
     """Grade, grain and rounding: planes [3 h w] to uint8 [h w 3]."""
     planes, genre = canvas.planes, film.genre
     grey = 0.30 * planes[0] + 0.59 * planes[1] + 0.11 * planes[2]
-    planes = grey + genre.saturation * (planes - grey)
     gain = [(1 - genre.lift) * a * b for a, b in zip(genre.gain, film.exposure, strict=True)]
-    planes = np.array(gain, np.float32)[:, None, None] * planes + (
-        genre.lift + genre.grain * _grain(canvas, dice)
-    )
+    # In place: a picture fits a core's cache, a few copies of it do not.
+    planes -= grey
+    planes *= genre.saturation
+    planes += grey
+    planes *= np.array(gain, np.float32)[:, None, None]
+    planes += genre.lift + genre.grain * _grain(canvas, dice)
     np.minimum(np.maximum(planes, 0.0, out=planes), 1.0, out=planes)
-    return np.ascontiguousarray((planes * 255.0 + 0.5).astype(np.uint8).transpose(1, 2, 0))
+    planes *= 255.0
+    planes += 0.5
+    return np.ascontiguousarray(planes.astype(np.uint8).transpose(1, 2, 0))
 
 
 def _grain(canvas: Canvas, dice: Dice) -> np.ndarray:

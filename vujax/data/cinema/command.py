@@ -1,0 +1,53 @@
+"""The command `vujax cinema`: writes films with their truth."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from vujax.data.cinema.source import DEFAULTS
+from vujax.data.cinema.video import write_set
+from vujax.video.probe import named
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.description = (
+        "Writes procedural films as MP4 with NAME.truth.json beside each and one set.json. "
+        "A run that was stopped goes on where it stopped."
+    )
+    parser.add_argument("--out", required=True, type=Path, help="the folder to write into")
+    parser.add_argument("--films", type=int, default=20, help="how many (20)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed is another cinema (0)")
+    parser.add_argument("--split", choices=list(DEFAULTS), default="train")
+    parser.add_argument("--minutes", type=float, default=3.0, help="mean length of a story (3)")
+    parser.add_argument("--height", type=int, default=180, help="pixels (180)")
+    parser.add_argument("--width", type=int, default=320, help="pixels (320)")
+    parser.add_argument("--fps", default="24", help="frames per second, such as 25 or 24000/1001")
+    parser.add_argument("--channels", type=int, default=1, help="of the sound: 1 or 2 (1)")
+    parser.add_argument("--workers", type=int, help="processes that draw (one a core)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the films; the exit status."""
+    options = {key: getattr(args, key) for key in _OPTIONS}
+    with tqdm(total=args.films, unit="film") as bar:
+
+        def progress(name: str, done: int, films: int) -> None:
+            bar.update(done - bar.n)
+
+        try:
+            truth = write_set(args.out, progress=progress, **options)
+        except (ValueError, OSError) as error:
+            bar.close()
+            print(f"vujax cinema: {error}", file=sys.stderr)
+            return 1
+    minutes = sum(film.duration_s for film in truth.films) / 60
+    print(f"{named(args.out)}: {len(truth.films)} films, {minutes:.1f} minutes, set.json")
+    return 0
+
+
+_OPTIONS = (
+    *("films", "seed", "split", "minutes", "height", "width", "fps", "channels", "workers"),
+)

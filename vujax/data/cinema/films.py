@@ -1,0 +1,111 @@
+"""From settings to the edit and the truth of films and of sets: nothing is drawn."""
+
+from itertools import accumulate
+
+from vujax.data.cinema import truth as t
+from vujax.data.cinema.captions import describe
+from vujax.data.cinema.edit import Card, Clip, Edit, Part, make_edit, night
+from vujax.data.cinema.script import Shot
+from vujax.data.cinema.story import name_of, names, studio, summary, synopsis, title
+from vujax.data.cinema.watch import Taste, make_taste, watches
+from vujax.data.cinema.world import Film, make_film
+
+CAPTIONS = 2  # of each shot
+USERS = 200
+
+
+def name(number: int) -> str:
+    """The file name of a film, without its ending."""
+    return f"film-{number:04d}"
+
+
+def edit_of(settings: t.Settings, number: int) -> Edit:
+    """The edited film `number` of a set."""
+    film = make_film(settings.seed, settings.split, number)
+    return make_edit(film, settings.fps, settings.minutes)
+
+
+def film_truth(settings: t.Settings, number: int) -> t.FilmTruth:
+    """All that is known of film `number` of a set."""
+    edit = edit_of(settings, number)
+    film = edit.film
+    people = zip(names(film), film.cast, strict=True)
+    return t.FilmTruth(
+        kind=t.FILM,
+        version=t.VERSION,
+        settings=settings,
+        number=number,
+        name=name(number),
+        title=title(film),
+        studio=studio(film),
+        genre=film.genre.name,
+        night=night(film),
+        synopsis=synopsis(film, edit.scenes),
+        frames=edit.frames,
+        cast=tuple(t.CastTruth(called, who.kind, who.colour) for called, who in people),
+        scenes=_scenes(edit),
+        shots=tuple(_shot(film, clip) for clip in edit.clips),
+        flashes=edit.flashes,
+    )
+
+
+def set_truth(settings: t.Settings, films: int) -> t.SetTruth:
+    """The films of a set and who watched them."""
+    truths = [film_truth(settings, number) for number in range(films)]
+    rows = tuple(
+        t.FilmRow(f.name, f.title, f.studio, (f.genre,), f.synopsis, float(f.duration_s))
+        for f in truths
+    )
+    world = (settings.seed, settings.split)
+    tastes = [make_taste(*world, user) for user in range(USERS)]
+    users = tuple(_user(taste, truths) for taste in tastes)
+    return t.SetTruth(t.SET, t.VERSION, settings, rows, users)
+
+
+def _user(taste: Taste, films: list[t.FilmTruth]) -> t.UserTruth:
+    seen = [film.name for film in films if watches(taste, film.number, film.genre, film.night)]
+    return t.UserTruth(taste.favourites, taste.nights, tuple(seen))
+
+
+def _shot(film: Film, clip: Clip) -> t.ShotTruth:
+    shown = (clip.begin, clip.end - 1, clip.into, clip.part)
+    if isinstance(clip.take, Card):
+        text = "\n".join(clip.take.lines)
+        return t.ShotTruth(*shown, None, None, None, None, (), (), text)
+    shot: Shot = clip.take
+    who = [shot.lead.character] + ([shot.companion.character] if shot.companion else [])
+    return t.ShotTruth(
+        *shown,
+        place=shot.scene.place,
+        framing=shot.framing,
+        move=shot.move,
+        event=shot.lead.event,
+        cast=tuple(name_of(film, character.kind) for character in who),
+        captions=tuple(describe(shot.facts, *shot.key, "said", k).text for k in range(CAPTIONS)),
+        text=None,
+    )
+
+
+def _scenes(edit: Edit) -> tuple[t.SceneTruth, ...]:
+    ends = list(accumulate(len(part.takes) for part in edit.parts))
+    return tuple(
+        _scene(edit, part, end - len(part.takes), end - 1)
+        for part, end in zip(edit.parts, ends, strict=True)
+    )
+
+
+def _scene(edit: Edit, part: Part, first_shot: int, last_shot: int) -> t.SceneTruth:
+    frames = (edit.clips[first_shot].begin, edit.clips[last_shot].end - 1)
+    shown = (part.role, *frames, first_shot, last_shot)
+    scene = part.scene
+    if scene is None:
+        return t.SceneTruth(*shown, None, None, None, (), (), None)
+    return t.SceneTruth(
+        *shown,
+        place=scene.place,
+        time=scene.time,
+        weather=scene.weather,
+        cast=tuple(name_of(edit.film, role.character.kind) for role in scene.roles),
+        events=tuple(role.event for role in scene.roles),
+        summary=summary(scene),
+    )
