@@ -40,7 +40,7 @@ def search(single: list[int], many: list[int], step: int = 1) -> list[Transition
 
 
 def percent(frames: int, **values: int) -> list[int]:
-    """Values of frames: percent(9, f3=80, f4=60)."""
+    """As many values, 0 but for the named frames: f3=80, f4=60."""
     result = [0] * frames
     for name, value in values.items():
         result[int(name[1:])] = value
@@ -125,7 +125,7 @@ def test_settings_that_cannot_be_are_refused(options: dict[str, float]) -> None:
 
 
 def picture(seed: int, frame: int) -> np.ndarray:
-    """float `[64 96 3]`: a soft picture that pans slowly."""
+    """Float `[64 96 3]`: a soft picture that pans slowly."""
     rng = np.random.default_rng(seed)
     waves = rng.uniform(0.02, 0.15, (3, 4, 2)), rng.uniform(0, 6, (3, 4, 1, 1))
     grid = np.mgrid[0:64, 0:96] + np.array([0, frame / 2])[:, None, None]

@@ -12,6 +12,7 @@ a shorter one is a 'cut' after its frame of highest single. A transition of whic
 one side, at its very start or end, is none, as in the original.
 """
 
+import itertools
 from functools import cached_property
 from typing import Any
 
@@ -164,10 +165,10 @@ def in_burst(scores: np.ndarray, begin: int, threshold: float) -> list[Transitio
     """
     single, many = scores.T
     peaks, edges = runs(single > threshold), [-1]
-    for (_, left), (right, _) in zip(peaks, peaks[1:], strict=False):
+    for (_, left), (right, _) in itertools.pairwise(peaks):
         edges.append(left + int(np.argmin(many[left:right])))  # shown by neither transition
     edges.append(len(scores))
-    pieces = zip(edges, edges[1:], strict=False) if peaks else ()
+    pieces = itertools.pairwise(edges) if peaks else ()
     return [_transition(single[e + 1 : f], begin + e + 1) for e, f in pieces]
 
 
