@@ -15,7 +15,7 @@ from vujax.video.still import Moving
 
 HEADS = 2
 Score = Callable[[np.ndarray], Any]
-"""Frames uint8 `[window h w 3]` -> scores float `[window HEADS]`, numpy's or jax's unfinished ones."""
+"""Frames uint8 `[window h w 3]` -> float scores `[window HEADS]`, of numpy or unfinished of jax."""
 
 
 class Windows:
