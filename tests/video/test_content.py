@@ -75,12 +75,12 @@ def own(rule: str, frames: np.ndarray, **options: float) -> list[int]:
 
 
 @pytest.mark.parametrize("rule", ["adaptive", "content"])
-@pytest.mark.parametrize(("options", "step"), [({}, 7), ({"min_frames": 2}, 500)])
+@pytest.mark.parametrize(("options", "step"), [({}, 7), ({"min_shot_s": 0.1}, 500)])
 def test_cuts_equal_pyscenedetects_own(rule: str, options: dict, step: int, film) -> None:
     pytest.importorskip("scenedetect", reason="extra [scenedetect] is missing")
     frames = pictures()
     found = find(ContentDetector(rule, **options), frames, probe(film).picture, step)
-    expected = own(rule, frames, min_scene_len=options.get("min_frames", 15))
+    expected = own(rule, frames, min_scene_len=options.get("min_shot_s", 0.6))
     assert found == [Transition(first - 1, first) for first in expected]
     assert expected[:2] == [40, 70]
     assert (expected[2:] != []) == (options != {})
@@ -110,10 +110,10 @@ def test_settings_that_cannot_be_are_refused() -> None:
     with pytest.raises(ValueError, match="cannot be"):
         ContentDetector("content", threshold=0)
     with pytest.raises(ValueError, match="cannot be"):
-        ContentDetector("content", min_frames=-1)
+        ContentDetector("content", min_shot_s=-1)
 
 
 def test_names_tell_settings_apart() -> None:
     pytest.importorskip("scenedetect", reason="extra [scenedetect] is missing")
-    detectors = [ContentDetector(), ContentDetector("content"), ContentDetector(min_frames=3)]
+    detectors = [ContentDetector(), ContentDetector("content"), ContentDetector(min_shot_s=0.3)]
     assert len({d.name for d in [*detectors, ContentDetector(threshold=2.5)]}) == 4

@@ -29,7 +29,7 @@ class ContentDetector:
     size = SIZE
 
     def __init__(
-        self, rule: str = "adaptive", *, threshold: float | None = None, min_frames: int = 15
+        self, rule: str = "adaptive", *, threshold: float | None = None, min_shot_s: float = 0.6
     ) -> None:
         """Needs the extra [scenedetect].
 
@@ -37,7 +37,8 @@ class ContentDetector:
           rule: 'content' compares neighbouring frames with a fixed threshold; 'adaptive' compares
             that difference with those of the two frames before and after.
           threshold: PySceneDetect's own by default.
-          min_frames: of a shot; shorter ones are merged, or not begun, as PySceneDetect does.
+          min_shot_s: seconds of a shot, by PySceneDetect's own default; cuts that would leave less
+            are merged by 'content' and passed over by 'adaptive'.
 
         Raises:
           ModuleNotFoundError: the package is missing.
@@ -46,16 +47,16 @@ class ContentDetector:
         if rule not in DEFAULTS:
             raise ValueError(f"There is no rule {rule!r}: choose from {', '.join(DEFAULTS)}.")
         threshold = DEFAULTS[rule] if threshold is None else threshold
-        if threshold <= 0 or min_frames < 0:
+        if threshold <= 0 or min_shot_s < 0:
             raise ValueError(
-                f"threshold={threshold}, min_frames={min_frames} cannot be: the first must be "
+                f"threshold={threshold}, min_shot_s={min_shot_s} cannot be: the first must be "
                 "above 0, the second not below."
             )
         self._package = _scenedetect()
         self._rule = rule
-        self._options = {_OPTIONS[rule]: threshold, "min_scene_len": min_frames}
+        self._options = {_OPTIONS[rule]: threshold, "min_scene_len": float(min_shot_s)}
         version = self._package.__version__
-        self.name = f"{rule}-scenedetect-{version}-t{threshold:g}-m{min_frames}"
+        self.name = f"{rule}-scenedetect-{version}-t{threshold:g}-m{min_shot_s:g}"
 
     def start(self, picture: Picture) -> "ContentDetection":
         """Begins with a film."""
