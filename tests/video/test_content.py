@@ -86,6 +86,16 @@ def test_cuts_equal_pyscenedetects_own(rule: str, options: dict, step: int, film
     assert (expected[2:] != []) == (options != {})
 
 
+def test_colours_are_told_apart_as_pyscenedetect_does(film) -> None:
+    pytest.importorskip("scenedetect", reason="extra [scenedetect] is missing")
+    frames = np.zeros((60, *SIZE, 3), np.uint8)
+    frames[:30], frames[30:] = (200, 10, 0), (200, 0, 10)  # its hues of red lie far apart
+    found = find(ContentDetector("content"), frames, probe(film).picture, 9)
+    assert found == [Transition(29, 30)]
+    assert own("content", frames) == [30]
+    assert find(ContentDetector("content"), frames[..., ::-1], probe(film).picture, 9) == []
+
+
 def test_a_film_goes_through_in_one_pass(tmp_path) -> None:
     pytest.importorskip("scenedetect", reason="extra [scenedetect] is missing")
     light, dark = (np.full((64, 96, 3), value, np.uint8) for value in (220, 30))

@@ -181,3 +181,20 @@ def test_exact_windows_give_the_originals_probabilities(tmp_path) -> None:
     detection.add(Chunk(np.arange(130), frames, ()))
     detection.finish()
     np.testing.assert_allclose(detection.scores, np.stack([single, many], axis=-1), atol=1e-5)
+
+
+@pytest.mark.parity
+@pytest.mark.real_data
+def test_long_windows_find_what_exact_ones_do(data_root) -> None:
+    wheels.load("transnetv2")
+    reader = FrameReader(data_root / "bbb" / "bbb480.ts", every_s=None, chunk=300)
+    chunk = next(iter(reader))
+    scores, found = [], []
+    for options in ({"exact": True}, {}):
+        detection = TransNetDetector(**options, keep_scores=True).start(reader.picture)
+        found.append(spans([*detection.add(chunk), *detection.finish()]))
+        scores.append(detection.scores)
+    assert found[0] == found[1] == [(278, 279, "cut")]
+    difference = np.abs(scores[0] - scores[1]).max()
+    print("largest difference of probabilities", difference)
+    assert difference < 0.05

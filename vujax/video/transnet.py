@@ -145,11 +145,8 @@ class TransNetDetection:
         rows, base = np.concatenate([self._burst, *scores]), self.decided
         bursts = runs((rows > self._threshold).any(axis=1))
         pieces = [(i, min(i + LONGEST, end)) for b, end in bursts for i in range(b, end, LONGEST)]
-        open_from = len(rows)
-        if pieces and not at_end:
-            begin, end = pieces[-1]
-            if end == len(rows) and end - begin < LONGEST:
-                open_from = pieces.pop()[0]
+        is_open = bool(pieces) and pieces[-1][1] == len(rows) and not at_end
+        open_from = pieces.pop()[0] if is_open else len(rows)
         found = [t for b, end in pieces for t in in_burst(rows[b:end], base + b, self._threshold)]
         self._burst, self.decided = rows[open_from:], base + open_from
         return [t for t in found if t.last >= 0 and not (at_end and t.first >= self.decided)]
