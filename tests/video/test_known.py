@@ -1,5 +1,6 @@
 """Known shots become frames of a film."""
 
+import pickle
 from fractions import Fraction
 from pathlib import Path
 
@@ -114,5 +115,13 @@ def test_detectors_go_by_name(tmp_path: Path) -> None:
     assert shot_detector("transnetv2").size == (27, 48)
     with pytest.raises(ValueError, match="no shot detector 'transnet'"):
         shot_detector("transnet")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"none\.csv is no file: give"):
         shot_detector(str(tmp_path / "none.csv"))
+
+
+def test_detectors_go_to_other_processes(tmp_path: Path) -> None:
+    pytest.importorskip("scenedetect", reason="extra [scenedetect] is missing")
+    path = write(tmp_path, "tt1.txt", "0 9\n10 29\n")
+    for name in ("transnetv2", "adaptive", "content", str(path)):
+        detector = shot_detector(name)
+        assert pickle.loads(pickle.dumps(detector)).name == detector.name

@@ -114,6 +114,8 @@ def test_tables_count_in_seconds_timecode_or_frames(tmp_path: Path) -> None:
         ("a.csv", "begin_s\n0\n1,2\n", "line 3: it has 2 columns"),
         ("a.csv", "begin_s\n0\nnan\n", "line 3: 'nan' is no number of seconds"),
         ("a.csv", 'begin_s\n0\n"1\n', "line 3: unexpected end of data"),
+        ("a.csv", "begin_s,kind\n0,c%t\n", "line 2: 'c%t' names no transition"),
+        ("a.csv", "begin_timecode\n" + "0" * 999, "line 2: '0{40}' is no timecode"),
         ("a.csv", "begin_timecode\n00:00:61:00\n", "line 2: '00:00:61:00' is no timecode"),
     ],
 )

@@ -52,15 +52,14 @@ class ContentDetector:
                 f"threshold={threshold}, min_shot_s={min_shot_s} cannot be: the first must be "
                 "above 0, the second not below."
             )
-        self._package = _scenedetect()
         self._rule = rule
         self._options = {_OPTIONS[rule]: threshold, "min_scene_len": float(min_shot_s)}
-        version = self._package.__version__
+        version = _scenedetect().__version__
         self.name = f"{rule}-scenedetect-{version}-t{threshold:g}-m{min_shot_s:g}"
 
     def start(self, picture: Picture) -> "ContentDetection":
         """Begins with a film."""
-        detectors = self._package.detectors
+        detectors = _scenedetect().detectors
         kind = dict(adaptive=detectors.AdaptiveDetector, content=detectors.ContentDetector)
         return ContentDetection(kind[self._rule](**self._options), picture)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from vujax.video.clock import Clock
 from vujax.video.decode import SMALL, Chunk
-from vujax.video.probe import Picture
+from vujax.video.probe import Picture, named
 from vujax.video.shot_lists import Span, read_shots
 from vujax.video.shots import Transition
 
@@ -47,7 +47,10 @@ class KnownShots:
         if rate is not None and rate <= 0:
             raise ValueError(f"rate={rate} cannot be: give frames per second.")
         self._path, self._rate = Path(path), rate
-        digest = hashlib.sha256(self._path.read_bytes()).hexdigest()
+        if not self._path.is_file():
+            raise FileNotFoundError(f"{named(self._path)} is no file: give that of a shot list.")
+        with self._path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
         self.name = f"known-{digest[:8]}" + (f"-r{rate}" if rate else "")
 
     def start(self, picture: Picture) -> "KnownDetection":

@@ -30,6 +30,7 @@ EVENT = re.compile(
     r"(?:\s+(?P<frames>[0-9]{1,3}))?"
     r"\s+\S+\s+\S+\s+(?P<begin>[0-9:;]+)\s+(?P<end>[0-9:;]+)"
 )
+KIND = re.compile(r"[a-z][a-z0-9 _-]{0,31}")
 KINDS = {"C": "cut", "D": "dissolve", "W": "wipe"}
 UNITS = ("s", "seconds", "time_seconds", "timecode", "frame")
 
@@ -119,7 +120,7 @@ def _movienet(text: str, rate: Fraction) -> Lines:
         begin, last = (_frame(word) for word in words[:2])
         return Span(begin / rate, (last + 1) / rate, "cut", Fraction(0), line)
 
-    for line, words in enumerate(map(str.split, text.splitlines()), 1):
+    for line, words in enumerate(map(str.split, text.split("\n")), 1):
         if words:
             yield line, lambda words=words, line=line: make(words, line)
 
@@ -127,7 +128,7 @@ def _movienet(text: str, rate: Fraction) -> Lines:
 def _edl(text: str, rate: Fraction) -> Lines:
     events = []
     drop = False
-    for line, row in enumerate(map(str.strip, text.splitlines()), 1):
+    for line, row in enumerate(map(str.strip, text.split("\n")), 1):
         if row.startswith("FCM:"):
             drop = row.removeprefix("FCM:").strip() == "DROP FRAME"
         elif row[:1].isdigit():
@@ -166,6 +167,8 @@ def _event(match: re.Match | None, rate: Fraction, drop: bool, line: int) -> Spa
 
 
 def _timecode(text: str, rate: Fraction, drop: bool = False) -> Fraction:
+    if len(text) > len("00:00:00:00"):
+        raise ValueError(f"{text[:40]!r} is no timecode")
     head, mark, frames = text.rpartition(":")
     if drop and mark:
         text = f"{head};{frames}"
@@ -231,8 +234,10 @@ def _columns(names: list[str], rate: Fraction) -> Callable[[list[str], int], Spa
             raise ValueError(f"it has {len(row)} columns and the header has {len(names)}")
         cells = [cell.strip() for cell in row]
         ended = parse(cells[end]) if end is not None else None
-        kind = cells[kinds[0]] if kinds else ""
-        return Span(parse(cells[begin]), ended, kind or "cut", Fraction(0), line)
+        kind = (cells[kinds[0]] if kinds else "").lower() or "cut"
+        if not KIND.fullmatch(kind):
+            raise ValueError(f"{kind[:40]!r} names no transition")
+        return Span(parse(cells[begin]), ended, kind, Fraction(0), line)
 
     return make
 
