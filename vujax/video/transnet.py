@@ -4,12 +4,16 @@ Soucek and Lokoc, "TransNet V2: An effective deep network architecture for fast 
 detection" (2020), arXiv:2008.04838. The network has two heads. 'single' was trained to fire at the
 last frame before a cut and in the middle of a gradual transition, 'many' at every frame of one.
 
-Where: as in the original, each run of frames with single > 0.5 is one transition. How long is our
-rule, for the original gives no extents: a *burst* is a run of frames with single or many above the
-threshold; if it has several runs of single, it is divided between them where many is least. A piece
-of more than CUT_FRAMES frames is 'gradual', and the frames before and after it are the shots';
-a shorter one is a 'cut' after its frame of highest single. A transition of which a film shows only
-one side, at its very start or end, is none, as in the original.
+Where: each run of frames with single > 0.5 is one transition, as in the original, whose code uses
+this threshold. How long is our rule, for the original gives no extents: a *burst* is a run of
+frames with single or many above the same threshold; if it has several runs of single, it is divided
+between them where many is least. A piece of more than CUT_FRAMES frames is 'gradual', and the
+frames before and after it are the shots'; a shorter one is a 'cut' after its frame of highest
+single. A transition of which a film shows only one side, at its very start or end, is none.
+
+Windows: the original scores every frame in a window of 100 that begins 25 to 74 frames before it,
+so the network sees each frame twice. Ours are longer, with the same context at their ends; most
+frames then see more of the film than in the original. `exact=True` gives the original's.
 """
 
 import itertools
@@ -29,7 +33,7 @@ from vujax.video.still import Moving
 from vujax.video.windows import HEADS, Windows
 
 THRESHOLD = 0.5  # the original's
-CUT_FRAMES = 3  # a burst of more frames is a gradual transition
+CUT_FRAMES = 3  # a burst of more frames is a gradual transition; that of a clean cut has one
 LONGEST = 500  # frames of a burst; it is closed there, so that memory stays bounded
 LONG_WINDOW = 300  # each frame is computed 1.2 times instead of twice; takes about 640 MiB
 
@@ -67,8 +71,9 @@ class TransNetDetector:
           window: frames that the network sees at once.
           context: frames at either end of a window whose scores are not used.
           threshold: probability above which a frame counts.
-          skip_still: mean change, in levels of 255, up to which frames count as still; where they
-            do, the network does not run and probabilities are 0. 0 runs it everywhere.
+          skip_still: mean change, in levels of 255, up to which frames count as still (see `Moving`);
+            where they do, the network need not run, and probabilities may be 0. Pays in films with
+            slides, credits or black; where something always moves it saves nothing. 0: never.
           exact: the original's windows of 100 frames with 25 of context everywhere, whatever
             `window`, `context` and `skip_still` say.
           keep_scores: keep all probabilities in the detection's `scores`: 8 bytes a frame.
