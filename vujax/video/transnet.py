@@ -71,7 +71,7 @@ class TransNetDetector:
           window: frames that the network sees at once.
           context: frames at either end of a window whose scores are not used.
           threshold: probability above which a frame counts.
-          skip_still: mean change, in levels of 255, up to which frames count as still, see `Moving`;
+          skip_still: mean change, in levels of 255, up to which frames are still, see `Moving`;
             where they do, the network need not run, and probabilities may be 0. Pays in films with
             slides, credits or black; where something always moves it saves nothing. 0: never.
           exact: the original's windows of 100 frames with 25 of context everywhere, whatever
