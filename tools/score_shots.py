@@ -1,0 +1,111 @@
+"""Scores shot detectors on real and made films: precision, recall and F1 by kind of transition.
+
+    VUJAX_DATA=FOLDER python tools/score_shots.py --films bbb480 bbb_4fps
+    python tools/score_shots.py --films cinema --cinema films/
+
+Prints a JSON line for each film and detector; those of a folder of cinema films are pooled.
+
+- bbb480: 2 minutes of Big Buck Bunny at 30 frames/s. The list of its shots is another detector's,
+  made on the film at its own 24 frames/s: agreement, not truth. Where that list leaves a gap
+  between shots, a gradual transition is taken to lie.
+- bbb_4fps: the whole film at 4 frames/s, a rate that no detector here was made for; same list.
+- cinema: films of `vujax cinema`, against their truth.
+
+What lies within the tolerance counts; `seconds` of one machine are no benchmark.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from vujax.evals.shots import Extent, extents, scores, tally
+from vujax.video.decode import FrameReader
+from vujax.video.detectors import shot_detector
+from vujax.video.shots import ShotDetector, Transition
+
+DETECTORS = {
+    "transnetv2-exact": ("transnetv2", dict(exact=True)),
+    "transnetv2": ("transnetv2", dict(skip_still=0.0)),
+    "transnetv2-skipping": ("transnetv2", dict(skip_still=2.0)),
+    "adaptive": ("adaptive", {}),
+    "content": ("content", {}),
+}
+BBB_START_S = 26.05 - 1.4  # film seconds of bbb480.ts = its timestamps + this
+Case = tuple[Path, list[Extent], float]
+"""A film, its true transitions in film seconds, and the film second of its timestamp 0."""
+
+
+def bbb(name: str, start_s: float) -> Case:
+    """A copy of Big Buck Bunny with the shots of bbb_ovsd.json that lie in it."""
+    folder = Path(os.environ["VUJAX_DATA"]) / "bbb"
+    document = json.loads((folder / "bbb_ovsd.json").read_text())
+    fps = document["fps"]
+    ends = [(old[1] + 1, new[0]) for old, new in pairwise(document["shots"])]
+    true = [Extent(a / fps, b / fps, "cut" if a == b else "gradual") for a, b in ends]
+    return folder / name, true, start_s
+
+
+def cinema(folder: Path) -> Iterator[Case]:
+    """The films of `vujax cinema` in a folder, and their truth."""
+    from vujax.data.cinema.truth import read_truth
+
+    for path in sorted(folder.glob("*.truth.json")):
+        truth = read_truth(path)
+        times = [float(k / truth.fps) for k in range(truth.frames)]
+        yield path.with_name(f"{truth.name}.mp4"), extents(truth.transitions, times), 0.0
+
+
+def find(detector: ShotDetector, path: Path) -> tuple[list[Transition], list[float]]:
+    """A film's transitions, and the timestamps in seconds of its frames."""
+    reader = FrameReader(path, size=detector.size, every_s=None)
+    detection, found, times = detector.start(reader.picture), [], []
+    for chunk in reader:
+        found += detection.add(chunk)
+        times += (chunk.pts * float(reader.picture.clock.time_base)).tolist()
+    return [*found, *detection.finish()], times
+
+
+def evaluate(detector: ShotDetector, cases: Sequence[Case], tolerance_s: float) -> dict[str, float]:
+    """Scores of all films together, and what it took."""
+    counts: Counter[str] = Counter()
+    frames, begin = 0, time.perf_counter()
+    for path, true, start_s in cases:
+        found, times = find(detector, path)
+        times = [start_s + t for t in times]
+        inside = [e for e in true if times[0] < e.begin and e.end < times[-1]]
+        counts += tally(extents(found, times), inside, tolerance_s)
+        frames += len(times)
+    return scores(counts) | dict(frames=frames, seconds=time.perf_counter() - begin)
+
+
+def main() -> None:
+    """Scores the chosen detectors on the chosen films."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    films = dict(
+        bbb480=lambda: [bbb("bbb480.ts", BBB_START_S)],
+        bbb_4fps=lambda: [bbb("bbb_160x120_4fps.mp4", 0.0)],
+        cinema=lambda: list(cinema(args.cinema)),
+    )
+    parser.add_argument("--films", nargs="+", choices=films, default=["bbb480", "bbb_4fps"])
+    parser.add_argument("--cinema", type=Path, default=Path("films"), help="folder of its films")
+    parser.add_argument("--detectors", nargs="+", choices=DETECTORS, default=list(DETECTORS))
+    parser.add_argument("--tolerance", type=float, default=0.3, help="seconds")
+    args = parser.parse_args()
+    for film in args.films:
+        cases = films[film]()
+        for name in args.detectors:
+            kind, options = DETECTORS[name]
+            detector = shot_detector(kind, **options)
+            line = dict(film=film, detector=name, name=detector.name, tolerance_s=args.tolerance)
+            line |= evaluate(detector, cases, args.tolerance)
+            rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in line.items()}
+            print(json.dumps(rounded), flush=True)
+
+
+if __name__ == "__main__":
+    main()
