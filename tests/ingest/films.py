@@ -113,7 +113,9 @@ def colours(lengths: Sequence[int], size: tuple[int, int] = (96, 64)) -> list[np
     return images
 
 
-def film(path: Path, lengths: Sequence[int] = (30, 12, 50), size: tuple[int, int] = (96, 64)) -> Path:
+def film(
+    path: Path, lengths: Sequence[int] = (30, 12, 50), size: tuple[int, int] = (96, 64)
+) -> Path:
     """A film of shots of these lengths, 24 frames a second."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return make(path, images=colours(lengths, size), size=size)
@@ -169,5 +171,3 @@ def manifest(root: Path, name: str) -> dict:
     """The manifest of the film whose id begins so."""
     (path,) = (root / layout.MANIFESTS).glob(f"{name}-????????.json")
     return json.loads(path.read_text())
-
-

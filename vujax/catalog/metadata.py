@@ -112,6 +112,8 @@ def _csv(path: Path) -> pa.Table:
 
 def _parquet(path: Path) -> pa.Table:
     try:
-        return pq.ParquetFile(path).read()
-    except (pa.ArrowException, OSError) as error:
+        table = pq.ParquetFile(path).read()
+        table.validate(full=True)  # texts that are no UTF-8, among other things
+        return table
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise ValueError(f"{path} is no whole Parquet file ({error})") from None

@@ -122,10 +122,12 @@ def read_part(path: Path) -> pa.Table:
     """
     try:
         # Not read_table: it would take the folder's name for a partition key.
-        return pq.ParquetFile(path).read()
+        table = pq.ParquetFile(path).read()
+        table.validate(full=True)
+        return table
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} does not exist: ingest its film again") from None
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({error}): ingest its film again") from None
 
 

@@ -9,6 +9,7 @@ import functools
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,8 @@ def run(arguments: argparse.Namespace) -> int:
     if hosts > 1:
         total = len(prepared.found.sources)
         print(f"host {host} of {hosts}: {len(prepared.sources)} of {total} films", file=sys.stderr)
-    with Terminal(prepared.sources) as terminal:
-        for event in prepared.events:
+    with Terminal(prepared.sources) as terminal, closing(prepared.events) as events:
+        for event in events:
             terminal.show(event)
     print(terminal.summary(prepared.found))
     for line in terminal.reasons():
@@ -127,9 +128,7 @@ def place(host: int | None, hosts: int | None, environment: Mapping[str, str]) -
 def _detector(arguments: argparse.Namespace) -> Any:
     options = dict(_option(text) for text in arguments.detector_option)
     if arguments.shots is not None:
-        return functools.partial(
-            make_detector, "known", path=str(arguments.shots.resolve()), **options
-        )
+        return functools.partial(make_detector, str(arguments.shots.resolve()), **options)
     if arguments.detector == "transnetv2":  # once, here, and not in each worker
         from vujax import weights
 

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 
@@ -77,9 +78,16 @@ class LocalWorker:
         return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
 
 
+def _end_with_parent() -> None:
+    """Ends this process, even one that hangs, when there is nobody left to do so."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
 def _serve(pipe: Connection, work: Work, cpu_only: bool) -> None:
     """The process: reads films until it is given none, or nobody listens."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent acts
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     if cpu_only:
         os.environ["JAX_PLATFORMS"] = "cpu"
 

@@ -15,6 +15,7 @@ from vujax.ingest.sources import Source
 TICK_S = 0.5
 MOST_TRIES = 2
 MOST_FALSE_STARTS = 3
+START_S = 600.0  # imports over a network, weights, a cluster that has to make room
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,8 @@ class Pool:
         except WorkerDied as died:
             yield from self._bury(seat, str(died))
             return
-        if (seat.turn or not seat.ready) and time.monotonic() - seat.heard > self._stall_s:
+        patience = self._stall_s if seat.turn else float("inf") if seat.ready else START_S
+        if time.monotonic() - seat.heard > patience:
             yield from self._bury(seat, "")
 
     def _bury(self, seat: _Seat, died: str) -> Iterator[Outcome]:
@@ -173,5 +175,5 @@ class Pool:
     def _false_start(self, died: str) -> None:
         self._false_starts += 1
         if self._false_starts == MOST_FALSE_STARTS:
-            why = died or f"not ready after {self._stall_s:g} s"
+            why = died or f"not ready after {START_S:g} s"
             raise RuntimeError(f"{self._false_starts} workers did not start ({why})")

@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +68,7 @@ class Run:
 
     found: Found
     sources: Sequence[Source]
-    events: Iterator[Progress | Outcome]
+    events: Generator[Progress | Outcome, None, None]
 
 
 def ingest(
@@ -111,13 +111,14 @@ def ingest(
     return Run(found, sources, _events(work, runner, sources))
 
 
-def _events(work: Work, runner: Runner, sources: list[Source]) -> Iterator[Progress | Outcome]:
+def _events(work: Work, runner: Runner, sources: list[Source]) -> Generator[Progress | Outcome, None, None]:
     if not sources:
         return
     workers = min(runner.workers or _cores(), len(sources))
     engine, workers = _engine(work, runner.name, workers)
     give_up = functools.partial(fail, work.root)
     yield from Pool(engine, workers, stall_s=runner.stall_s, fail=give_up).run(sources)
+    sweep(work.root)  # of workers that were killed in this run
 
 
 def _cores() -> int:
