@@ -1,5 +1,6 @@
 """Small films with known shots, a detector that finds them, and ways to compare catalogues."""
 
+import functools
 import json
 import os
 import time
@@ -11,7 +12,7 @@ import numpy as np
 
 from tests.video.clips import add_picture, add_sound, make, tone, write_pictures, write_sound
 from vujax.catalog import layout
-from vujax.ingest.film import Outcome
+from vujax.ingest.film import Outcome, for_all
 from vujax.ingest.run import Runner, ingest
 from vujax.ingest.settings import Settings
 from vujax.video.decode import Chunk
@@ -151,7 +152,8 @@ def run(
     """Ingests with one worker unless told otherwise."""
     paths = [folder] if isinstance(folder, Path) else list(folder)
     how = Runner(**{"workers": 1} | runner)
-    prepared = ingest(paths, root, detector, settings, metadata=metadata, runner=how)
+    detectors = functools.partial(for_all, detector)
+    prepared = ingest(paths, root, detectors, settings, metadata=metadata, runner=how)
     return [event for event in prepared.events if isinstance(event, Outcome)]
 
 

@@ -23,7 +23,7 @@ from tests.ingest.films import (
 from tests.video.clips import flipped, half, make, make_sound
 from vujax.catalog import Catalog, layout
 from vujax.catalog.check import problems
-from vujax.ingest.film import Ingest, Work
+from vujax.ingest.film import Ingest, Work, for_all
 from vujax.ingest.settings import Settings
 from vujax.ingest.sources import find
 
@@ -33,7 +33,7 @@ def read(
 ) -> list:
     """Ingests in this process."""
     layout.create(root)
-    ingest = Ingest(Work(root, settings or Settings(), detector))
+    ingest = Ingest(Work(root, settings or Settings(), lambda: for_all(detector)))
     return [ingest(source) for source in find([folder], root).sources]
 
 
@@ -138,7 +138,7 @@ def test_what_cannot_be_read_today_does_not_take_the_films_place(tmp_path: Path)
     (old,) = read(tmp_path / "in", root)
     source = find([tmp_path / "in"]).sources[0]
     hidden = path.rename(tmp_path / "hidden")
-    ingest = Ingest(Work(root, Settings(), Cuts))
+    ingest = Ingest(Work(root, Settings(), lambda: for_all(Cuts)))
     gone = ingest(source)
     assert (gone.status, gone.film) == ("error", "a-00000000")
     assert "does not exist" in gone.reason
@@ -237,7 +237,7 @@ def test_metadata_is_joined_and_brought_up_to_date(tmp_path: Path) -> None:
     table.write_text("path,title\na.mp4,First\n")
 
     def again(metadata: Path | None = table, settings: Settings | None = None) -> list[bool]:
-        ingest = Ingest(Work(root, settings or Settings(), Cuts, metadata))
+        ingest = Ingest(Work(root, settings or Settings(), lambda: for_all(Cuts), metadata))
         return [ingest(source).done for source in find([tmp_path / "in"]).sources]
 
     layout.create(root)

@@ -8,7 +8,7 @@ import ast
 import functools
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--detector", default="transnetv2", metavar="NAME", help=f"{', '.join(DETECTORS)} (first)"
     )
-    how.add_argument("--shots", type=Path, metavar="FILE", help="known shots: MovieNet, EDL or CSV")
+    how.add_argument(
+        "--shots",
+        type=Path,
+        metavar="FILE",
+        help="known shots of one film (MovieNet .txt, .edl, .csv, .tsv), or a folder of lists for "
+        "each film",
+    )
     add(
         "--detector-option",
         action="append",
@@ -88,11 +94,13 @@ def run(arguments: argparse.Namespace) -> int:
     prepared = ingest(
         arguments.paths,
         arguments.out,
-        _detector(arguments),
+        _detectors(arguments),
         settings,
         metadata=arguments.metadata,
         runner=runner,
     )
+    if arguments.shots is not None and arguments.shots.is_file():
+        _need_one(prepared.found.sources, arguments.shots)
     if hosts > 1:
         total = len(prepared.found.sources)
         print(f"host {host} of {hosts}: {len(prepared.sources)} of {total} films", file=sys.stderr)
@@ -104,6 +112,14 @@ def run(arguments: argparse.Namespace) -> int:
         print(line)
     bad = sum(bool(outcome.reason) for outcome in terminal.outcomes)
     return 1 if arguments.strict and bad else 0
+
+
+def _need_one(sources: Sequence[Any], shots: Path) -> None:
+    if len(sources) > 1:
+        raise ValueError(
+            f"{shots} holds one film's shots, and there are {len(sources)} films: give --shots a "
+            "folder with a list for each"
+        )
 
 
 def place(host: int | None, hosts: int | None, environment: Mapping[str, str]) -> tuple[int, int]:
@@ -125,15 +141,19 @@ def place(host: int | None, hosts: int | None, environment: Mapping[str, str]) -
     return host, hosts
 
 
-def _detector(arguments: argparse.Namespace) -> Any:
-    options = dict(_option(text) for text in arguments.detector_option)
-    if arguments.shots is not None:
-        return functools.partial(make_detector, str(arguments.shots.resolve()), **options)
-    if arguments.detector == "transnetv2":  # once, here, and not in each worker
-        from vujax import weights
+def _detectors(arguments: argparse.Namespace) -> Any:
+    from vujax.ingest import detectors
 
-        weights.fetch("transnetv2")
-    return functools.partial(make_detector, arguments.detector, **options)
+    options = dict(_option(text) for text in arguments.detector_option)
+    if arguments.shots is None:
+        if arguments.detector == "transnetv2":  # once, here, and not in each worker
+            from vujax import weights
+
+            weights.fetch("transnetv2")
+        return functools.partial(detectors.named, arguments.detector, options)
+    if not arguments.shots.exists():
+        raise FileNotFoundError(f"{arguments.shots} does not exist (--shots)")
+    return functools.partial(detectors.known, arguments.shots.resolve(), options)
 
 
 def _option(text: str) -> tuple[str, Any]:
@@ -144,10 +164,3 @@ def _option(text: str) -> tuple[str, Any]:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError):
         return name, value
-
-
-def make_detector(name: str, **options: Any) -> Any:
-    """What finds shots, by name; imported in the worker that uses it."""
-    from vujax.video.detectors import shot_detector
-
-    return shot_detector(name, **options)

@@ -22,6 +22,15 @@ from vujax.video.shots import ShotDetector
 PACKAGES = ("vujax", "av", "pyarrow", "pillow", "numpy")
 
 
+Detectors = Callable[[Source], ShotDetector]
+
+
+def for_all(make: Callable[[], ShotDetector]) -> Detectors:
+    """One detector for all films; `functools.partial(for_all, make)` is what `Work` needs."""
+    detector = make()
+    return lambda source: detector
+
+
 @dataclass(frozen=True)
 class Work:
     """What a worker needs besides films; picklable.
@@ -29,13 +38,13 @@ class Work:
     Attributes:
       root: of the catalogue.
       settings: how films are read.
-      detector: makes what finds the shots; called once in each worker.
+      detectors: called once in each worker; what it returns gives each film its detector.
       metadata: a table to join, or None.
     """
 
     root: Path
     settings: Settings
-    detector: Callable[[], ShotDetector]
+    detectors: Callable[[], Detectors]
     metadata: Path | None = None
 
 
@@ -81,14 +90,13 @@ class Ingest:
     """Reads films into a catalogue, one by one."""
 
     def __init__(self, work: Work) -> None:
-        """Makes the detector and reads the metadata.
+        """Makes the detectors and reads the metadata.
 
         Raises:
           ValueError, OSError: either cannot be had.
         """
         self._work = work
-        self._detector = work.detector()
-        self._facts = work.settings.facts(self._detector.name)
+        self._detector_of = work.detectors()
         self._metadata = None if work.metadata is None else Metadata.read(work.metadata)
 
     def __call__(self, source: Source, report: Report = lambda seconds: None) -> Outcome:
@@ -97,34 +105,40 @@ class Ingest:
         Whatever is wrong with the film becomes its row's reason; nothing is raised for it.
         """
         root = self._work.root
+        try:
+            detector = self._detector_of(source)
+        except (ValueError, OSError) as error:  # of a list of known shots
+            return fail(root, source, str(error))
         film, stamp = _identify(source)
-        made = self._start(source, film, stamp)
+        made = self._start(source, film, stamp, self._work.settings.facts(detector.name))
         old = read_manifest(root, film)
         if old and self._is_same(old, made):
             return self._refresh(old, made)
         with Staging(root, film) as staging:
             try:
-                self._read(made, staging, report)
-            except FilmError as error:
-                _fail(made, str(error), final=True)
+                self._read(made, detector, staging, report)
+            except ValueError as error:
+                _fail(made, str(error), final=isinstance(error, FilmError))
             except OSError as error:
                 _fail(made, _why(error, source), final=False)
             except Exception as error:  # one film must not stop the others
                 _fail(made, f"{type(error).__name__}: {error}", final=False)
             return _commit(root, staging, made)
 
-    def _start(self, source: Source, film: str, stamp: list[int] | None) -> _Row:
+    def _start(
+        self, source: Source, film: str, stamp: list[int] | None, settings: dict[str, Any]
+    ) -> _Row:
         if self._metadata:
             extra = self._metadata.of(film, source.path)
         else:
             extra = _carried(self._work.root, film)
-        return _Row(source, film, self._facts, extra, stamp=stamp)
+        return _Row(source, film, settings, extra, stamp=stamp)
 
-    def _read(self, made: _Row, staging: Staging, report: Report) -> None:
+    def _read(self, made: _Row, detector: ShotDetector, staging: Staging, report: Report) -> None:
         source = made.source
         if source.refused:
             raise FilmError(f"{named(source.file)}: {source.refused}")
-        args = (source.file, made.film, self._detector, self._work.settings, staging, report)
+        args = (source.file, made.film, detector, self._work.settings, staging, report)
         reading = read_film(*args)
         if not reading.shots:
             raise FilmError(f"{named(source.file)}: {reading.ended.reason}")

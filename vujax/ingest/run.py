@@ -10,12 +10,11 @@ from pathlib import Path
 from vujax.catalog import layout
 from vujax.catalog.metadata import Metadata
 from vujax.catalog.staging import sweep
-from vujax.ingest.film import Outcome, Work, fail
+from vujax.ingest.film import Detectors, Outcome, Work, fail
 from vujax.ingest.local import LocalEngine
 from vujax.ingest.pool import Engine, Pool, Progress
 from vujax.ingest.settings import Settings
 from vujax.ingest.sources import Found, Source, find
-from vujax.video.shots import ShotDetector
 
 STALL_S = 600.0
 RUNNERS = ("local", "ray")
@@ -74,7 +73,7 @@ class Run:
 def ingest(
     paths: Sequence[Path],
     root: Path,
-    detector: Callable[[], ShotDetector],
+    detectors: Callable[[], Detectors],
     settings: Settings | None = None,
     *,
     metadata: Path | None = None,
@@ -88,7 +87,8 @@ def ingest(
     Args:
       paths: folders and files.
       root: of the catalogue; made when it is not there.
-      detector: picklable; makes what finds the shots, once in each worker.
+      detectors: picklable; called once in each worker for what gives each film its detector, such
+        as `functools.partial(for_all, make)` of `vujax.ingest.film`.
       settings: how films are read.
       metadata: CSV or Parquet table to join to the films.
       runner: who reads them.
@@ -107,11 +107,13 @@ def ingest(
     layout.create(root)
     sweep(root)
     sources = runner.share(found.sources)
-    work = Work(root, settings or Settings(), detector, metadata)
+    work = Work(root, settings or Settings(), detectors, metadata)
     return Run(found, sources, _events(work, runner, sources))
 
 
-def _events(work: Work, runner: Runner, sources: list[Source]) -> Generator[Progress | Outcome, None, None]:
+def _events(
+    work: Work, runner: Runner, sources: list[Source]
+) -> Generator[Progress | Outcome, None, None]:
     if not sources:
         return
     workers = min(runner.workers or _cores(), len(sources))
