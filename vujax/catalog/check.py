@@ -139,6 +139,9 @@ def _keyframes(film: str, table: pa.Table, path: Path, pictures: bool) -> Iterat
     if missing := sum(not 0 <= row["record"] < len(reader) for row in rows):
         yield f"{film}: {missing} of its keyframes have no picture: {AGAIN}"
         return
+    sizes: dict[int, set[tuple[int, int]]] = {}
+    for row in rows:
+        sizes.setdefault(row["record"], set()).add((row["width"], row["height"]))
     for row in {row["record"]: row for row in rows}.values() if pictures else ():
         try:
             with Image.open(io.BytesIO(reader[row["record"]]), formats=["JPEG"]) as image:
@@ -147,5 +150,5 @@ def _keyframes(film: str, table: pa.Table, path: Path, pictures: bool) -> Iterat
         except Exception as error:  # Pillow answers damaged files with almost any exception
             yield f"{row['id']}: its picture cannot be decoded ({error}): {AGAIN}"
             continue
-        if size != (row["width"], row["height"]):
+        if {size} != sizes[row["record"]]:
             yield f"{row['id']}: its picture is of another size than its row says: {AGAIN}"

@@ -119,11 +119,13 @@ def sweep(root: Path, film: str | None = None) -> None:
 
 
 def is_alive(process: int) -> bool:
-    """Whether there is a process of this number."""
+    """Whether there is a process of this number that still runs."""
     try:
         os.kill(process, 0)
+        state = Path(f"/proc/{process}/stat").read_text()
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except (PermissionError, FileNotFoundError):  # another user's, or a system without /proc
         return True
-    return True
+    # A killed process whose parent is gone too may stay a zombie where nobody collects them.
+    return state.rpartition(")")[2].split()[0] != "Z"
