@@ -30,7 +30,8 @@ def test_help_and_usage(capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as left:
         cli.main(["--help"])
     assert left.value.code == 0
-    assert all(name in capsys.readouterr().out for name in cli.COMMANDS)
+    text = capsys.readouterr().out
+    assert all(name in text for name in cli.COMMANDS)
     for wrong in ([], ["no-such"], ["ingest"], ["catalog", "show"]):
         with pytest.raises(SystemExit) as left:
             cli.main(wrong)
