@@ -31,7 +31,8 @@ def _check(arguments: argparse.Namespace) -> int:
         found += 1
         print(problem, file=sys.stderr)
     films = len(layout.films(arguments.catalog))
-    print(f"{arguments.catalog}: {films} films, {found or 'no'} problem{'s' * (found != 1)}")
+    count = f"{films} film{'s' * (films != 1)}"
+    print(f"{arguments.catalog}: {count}, {found or 'no'} problem{'s' * (found != 1)}")
     return 1 if found else 0
 
 

@@ -49,7 +49,7 @@ class Terminal:
             self.outcomes.append(event)
             self._fresh_s += event.seconds if event.done else 0.0
             self._bar.update(event.source.bytes)
-            if event.reason and event.done:
+            if event.reason and event.done and not self._bar.disable:
                 tqdm.write(_one_line(event), file=sys.stderr)
         self._describe()
 
