@@ -4,7 +4,7 @@ from pathlib import Path
 
 from vujax.ingest.film import Outcome
 from vujax.ingest.pool import Progress
-from vujax.ingest.progress import MOST_REASONS, Terminal, clock
+from vujax.ingest.progress import MOST_REASONS, Terminal
 from vujax.ingest.sources import Found, Source
 
 
@@ -36,7 +36,3 @@ def test_long_lists_of_errors_are_cut() -> None:
             terminal.show(Outcome(one, one.slug, "error", "bad"))
     assert len(terminal.reasons()) == MOST_REASONS + 1
     assert terminal.reasons()[-1] == "... and 5 more"
-
-
-def test_clock() -> None:
-    assert clock(3725.4) == "1:02:05"

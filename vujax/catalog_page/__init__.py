@@ -12,7 +12,7 @@ from typing import Any
 
 from vujax.catalog import Catalog
 from vujax.catalog_page.film import section
-from vujax.catalog_page.words import clock, printable
+from vujax.catalog.words import clock, printable
 from vujax.files import write_atomically
 from vujax.report_page.markup import Markup, join, tag
 

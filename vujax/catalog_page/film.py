@@ -9,7 +9,7 @@ from PIL import Image
 
 from vujax.catalog import Catalog, Id, layout
 from vujax.catalog.records import RecordReader
-from vujax.catalog_page.words import clock, printable, short_clock
+from vujax.catalog.words import clock, printable, short_clock
 from vujax.report_page.markup import Markup, tag
 from vujax.video.clock import Clock
 

@@ -7,6 +7,7 @@ from typing import Self
 
 from tqdm import tqdm
 
+from vujax.catalog.words import clock, printable
 from vujax.ingest.film import Outcome
 from vujax.ingest.pool import Progress
 from vujax.ingest.sources import Found, Source
@@ -93,12 +94,6 @@ class Terminal:
         return [*lines, *([f"... and {more} more"] if more else [])]
 
 
-def clock(seconds: float) -> str:
-    """Hours, minutes and seconds."""
-    whole = round(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
-
-
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
@@ -108,6 +103,4 @@ def _counts(counts: dict[str, int]) -> str:
 
 
 def _one_line(outcome: Outcome) -> str:
-    path = outcome.source.path
-    name = path if path.isprintable() else repr(path)
-    return f"{outcome.status}: {name}: {outcome.reason}"
+    return f"{outcome.status}: {printable(outcome.source.path)}: {outcome.reason}"
