@@ -8,8 +8,8 @@ import pytest
 from tests.ingest.films import Cuts, film
 from vujax import catalog_page
 from vujax.catalog import Catalog, layout
-from vujax.catalog_page import write_page
 from vujax.catalog.words import clock, short_clock
+from vujax.catalog_page import write_page
 from vujax.ingest.film import Ingest, Work, for_all
 from vujax.ingest.settings import Settings
 from vujax.ingest.sources import find

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from vujax.catalog import Catalog
-from vujax.catalog_page.film import section
 from vujax.catalog.words import clock, printable
+from vujax.catalog_page.film import section
 from vujax.files import write_atomically
 from vujax.report_page.markup import Markup, join, tag
 
