@@ -1,0 +1,154 @@
+"""Whether a catalogue is whole: what its manifests promise against what its files hold."""
+
+import io
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from PIL import Image
+
+from vujax.catalog import layout
+from vujax.catalog.read import SCHEMAS, read_part
+from vujax.catalog.records import RecordReader
+from vujax.catalog.staging import describe, read_manifest
+
+AGAIN = "ingest it again"
+
+
+def problems(root: Path, *, pictures: bool = True) -> Iterator[str]:
+    """What is wrong, one sentence each; nothing for a whole catalogue.
+
+    Args:
+      root: of the catalogue.
+      pictures: also decode every keyframe.
+
+    Raises:
+      FileNotFoundError, ValueError: there is no catalogue of this version.
+    """
+    layout.check(root)
+    films = layout.films(root)
+    for film in films:
+        try:
+            yield from _film(root, film, pictures)
+        except (OSError, ValueError) as error:
+            yield f"{film}: {error}"
+    yield from orphans(root, set(films))
+
+
+def orphans(root: Path, films: set[str]) -> Iterator[str]:
+    """Files that belong to no film of the catalogue."""
+    for name, suffix in layout.PARTS.items():
+        for path in sorted((root / name).iterdir() if (root / name).is_dir() else ()):
+            if path.suffix != suffix or path.name.removesuffix(suffix) not in films:
+                yield f"{path} belongs to no film of the catalogue: delete it, or ingest its film"
+    for path in sorted((root / layout.STAGING).glob("*")):
+        yield f"{path} is of a film that is being made, or was left by another machine"
+
+
+def _film(root: Path, film: str, pictures: bool) -> Iterator[str]:
+    manifest = read_manifest(root, film)
+    if manifest is None:
+        yield f"{film}: its manifest is damaged: {AGAIN}"
+        return
+    altered = list(_files(root, film, manifest["files"]))
+    yield from altered
+    if not altered:
+        tables = {
+            name: read_part(layout.part(root, name, film))
+            for name in manifest["files"]
+            if name in SCHEMAS
+        }
+        yield from _tables(film, tables, manifest)
+        if "keyframes" in manifest["files"]:
+            path = layout.part(root, "keyframes", film)
+            yield from _keyframes(film, tables["keyframes.parquet"], path, pictures)
+
+
+def _files(root: Path, film: str, files: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Parts that are not what the manifest says, and those it does not name."""
+    for name in layout.PARTS:
+        path = layout.part(root, name, film)
+        if name not in files:
+            if path.exists():
+                yield f"{path} is not in the manifest of its film: {AGAIN}"
+        elif not path.exists():
+            yield f"{path} is missing: {AGAIN}"
+        elif describe(path) != files[name]:
+            yield f"{path} was altered: {AGAIN}"
+
+
+def _tables(film: str, tables: dict[str, pa.Table], manifest: dict[str, Any]) -> Iterator[str]:
+    for name, table in tables.items():
+        schema = SCHEMAS[name]
+        if table.schema.names[: len(schema)] != schema.names:
+            yield f"{film}: the columns of {name} are not those of version {layout.SCHEMA}: {AGAIN}"
+            return
+        if set(table["film"].to_pylist()) - {film}:
+            yield f"{film}: {name} has rows of another film: {AGAIN}"
+    counts = {name: len(table) for name, table in tables.items()}
+    promised = manifest.get("counts", {})
+    for what, name in (("shots", "shots.parquet"), ("keyframes", "keyframes.parquet")):
+        found, wanted = counts.get(name, 0), promised.get(what)
+        if found != wanted:
+            yield f"{film}: {found} {what}, not {wanted} as its manifest says: {AGAIN}"
+    if "shots.parquet" in tables:
+        yield from _shots(film, tables["shots.parquet"], promised.get("frames"))
+    if "keyframes.parquet" in tables:
+        yield from _keyframe_rows(film, tables)
+
+
+def _shots(film: str, table: pa.Table, frames: int | None) -> Iterator[str]:
+    """The shots must be in order, named once, and have each frame once."""
+    rows = table.to_pylist()
+    if [row["shot"] for row in rows] != list(range(len(rows))):
+        yield f"{film}: its shots are not in order: {AGAIN}"
+    if len({row["id"] for row in rows}) != len(rows):
+        yield f"{film}: two of its shots have one id: {AGAIN}"
+    ends = [-1, *(row["last_frame"] for row in rows)]
+    firsts = [*(row["first_frame"] for row in rows), frames]
+    times = [(a["end_pts"], b["begin_pts"]) for a, b in itertools.pairwise(rows)]
+    gaps = any(first != end + 1 for end, first in zip(ends, firsts, strict=True))
+    if gaps or any(end != begin for end, begin in times):
+        yield f"{film}: its shots leave gaps or overlap: {AGAIN}"
+    if any(row["last_frame"] < row["first_frame"] for row in rows):
+        yield f"{film}: a shot has no frame: {AGAIN}"
+
+
+def _keyframe_rows(film: str, tables: dict[str, pa.Table]) -> Iterator[str]:
+    rows = tables["keyframes.parquet"].to_pylist()
+    spans = {
+        row["shot"]: (row["begin_pts"], row["end_pts"])
+        for row in tables["shots.parquet"].to_pylist()
+    }
+    order = [(row["shot"], row["keyframe"]) for row in rows]
+    if order != sorted(set(order)):
+        yield f"{film}: its keyframes are not in order, or named twice: {AGAIN}"
+    nowhere = (0, 0)
+    for row in rows:
+        begin, end = spans.get(row["shot"], nowhere)
+        if not begin <= row["pts"] < end:
+            yield f"{row['id']}: the keyframe lies outside its shot: {AGAIN}"
+
+
+def _keyframes(film: str, table: pa.Table, path: Path, pictures: bool) -> Iterator[str]:
+    """Every keyframe must have a record, and that must be a picture."""
+    reader = RecordReader(path)
+    rows = table.to_pylist()
+    if missing := sum(not 0 <= row["record"] < len(reader) for row in rows):
+        yield f"{film}: {missing} of its keyframes have no picture: {AGAIN}"
+        return
+    sizes: dict[int, set[tuple[int, int]]] = {}
+    for row in rows:
+        sizes.setdefault(row["record"], set()).add((row["width"], row["height"]))
+    for row in {row["record"]: row for row in rows}.values() if pictures else ():
+        try:
+            with Image.open(io.BytesIO(reader[row["record"]]), formats=["JPEG"]) as image:
+                image.load()
+                size = image.size
+        except Exception as error:  # Pillow answers damaged files with almost any exception
+            yield f"{row['id']}: its picture cannot be decoded ({error}): {AGAIN}"
+            continue
+        if {size} != sizes[row["record"]]:
+            yield f"{row['id']}: its picture is of another size than its row says: {AGAIN}"

@@ -1,0 +1,96 @@
+"""Names of what a catalogue holds: `film`, `film/s0012`, `film/c003`, `film/s0012/1`.
+
+A film's id is the slug of its path and a fingerprint of its bytes. Shots, scenes and the keyframes
+of a shot are counted from 0.
+"""
+
+import hashlib
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+MIB = 1 << 20
+MOST_SLUG_BYTES = 120  # file systems allow names of 255 bytes
+NO_FINGERPRINT = "0" * 8  # of a file that cannot be read
+ID = re.compile(r"(?P<film>[\w-]+)(?:/(?:c(?P<scene>\d+)|s(?P<shot>\d+)(?:/(?P<keyframe>\d+))?))?")
+
+
+@dataclass(frozen=True)
+class Id:
+    """A film, one of its shots or scenes, or a keyframe of a shot; `str` gives its one spelling.
+
+    Attributes:
+      film: id of the film.
+      shot: number of the shot.
+      scene: number of the scene.
+      keyframe: number of the keyframe in its shot.
+    """
+
+    film: str
+    shot: int | None = None
+    scene: int | None = None
+    keyframe: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads an id; zeros before a number may be left out.
+
+        Raises:
+          ValueError: it is none.
+        """
+        match = ID.fullmatch(text)
+        if not match:
+            raise ValueError(
+                f"{text!r} is no id: write FILM, FILM/s0012 (shot), FILM/c003 (scene) or "
+                "FILM/s0012/1 (keyframe)"
+            )
+        numbers = {key: match[key] for key in ("shot", "scene", "keyframe")}
+        return cls(match["film"], **{k: None if v is None else int(v) for k, v in numbers.items()})
+
+    def __str__(self) -> str:
+        if self.scene is not None:
+            return f"{self.film}/c{self.scene:03d}"
+        if self.shot is None:
+            return self.film
+        shot = f"{self.film}/s{self.shot:04d}"
+        return shot if self.keyframe is None else f"{shot}/{self.keyframe}"
+
+
+def slug(path: str) -> str:
+    """A film's path, relative and without its suffix, as a word of letters, digits, - and _."""
+    stem = path[: len(path) - len(Path(path).suffix)]
+    text = unicodedata.normalize("NFKC", stem).lower()
+    word = re.sub(r"[^\w]+", "-", text).strip("-")
+    return word.encode()[:MOST_SLUG_BYTES].decode(errors="ignore").strip("-") or "film"
+
+
+def slugs(paths: list[str]) -> dict[str, str]:
+    """A slug of its own for each path: those that are alike are told apart by the path's hash."""
+    plain = {path: slug(path) for path in paths}
+    shared: dict[str, int] = {}
+    for word in plain.values():
+        shared[word] = shared.get(word, 0) + 1
+    return {
+        path: word if shared[word] == 1 else f"{word}-{_hash(path.encode())[:6]}"
+        for path, word in plain.items()
+    }
+
+
+def fingerprint(path: Path) -> str:
+    """8 hexadecimal digits of a file's size and its first and last MiB.
+
+    Raises:
+      OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        first = file.read(MIB)
+        file.seek(max(0, size - MIB))
+        return _hash(size.to_bytes(8, "little") + first + file.read(MIB))[:8]
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

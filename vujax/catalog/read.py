@@ -1,0 +1,136 @@
+"""Reading a catalogue."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vujax.catalog import layout
+from vujax.catalog.ids import Id
+from vujax.catalog.records import RecordReader
+from vujax.catalog.staging import read_manifest
+
+SCHEMAS = {
+    "films.parquet": layout.FILMS,
+    "shots.parquet": layout.SHOTS,
+    "keyframes.parquet": layout.KEYFRAMES,
+    "audio.parquet": layout.AUDIO,
+}
+
+
+class Catalog:
+    """A catalogue on disk; picklable, and opens its files when they are asked for.
+
+    Tables are in order of film, then of shot, then of keyframe.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Finds the catalogue.
+
+        Raises:
+          FileNotFoundError: there is none.
+          ValueError: it is of another version.
+        """
+        self.path = Path(path)
+        layout.check(self.path)
+
+    def ids(self) -> list[str]:
+        """The ids of all films, those with errors too."""
+        return layout.films(self.path)
+
+    def films(self, film: str | None = None) -> pa.Table:
+        """One row a film: columns of `layout.FILMS`, then those of the metadata."""
+        return self._table("films.parquet", film)
+
+    def shots(self, film: str | None = None) -> pa.Table:
+        """One row a shot, of one film or of all: columns of `layout.SHOTS`."""
+        return self._table("shots.parquet", film)
+
+    def keyframes(self, film: str | None = None) -> pa.Table:
+        """One row a keyframe: columns of `layout.KEYFRAMES`; `jpegs` has the pictures."""
+        return self._table("keyframes.parquet", film)
+
+    def audio(self, film: str | None = None) -> pa.Table:
+        """One row a piece of sound, at most a minute of a shot: columns of `layout.AUDIO`."""
+        return self._table("audio.parquet", film)
+
+    def jpegs(self, film: str) -> RecordReader:
+        """A film's pictures, by the column `record` of its keyframes.
+
+        Raises:
+          KeyError: the film is not in the catalogue.
+          FileNotFoundError, ValueError: the file is missing or damaged.
+        """
+        return RecordReader(layout.part(self.path, "keyframes", self._one(film)))
+
+    def jpeg(self, keyframe: str | Id) -> bytes:
+        """The picture of one keyframe, by its id.
+
+        Raises:
+          KeyError: there is no such keyframe.
+          FileNotFoundError, ValueError: its file is missing or damaged.
+        """
+        wanted = Id.parse(keyframe) if isinstance(keyframe, str) else keyframe
+        table = self.keyframes(wanted.film)
+        rows = dict(zip(table["id"].to_pylist(), table["record"].to_pylist(), strict=True))
+        if str(wanted) not in rows:
+            raise KeyError(f"{self.path} has no keyframe {wanted}")
+        return self.jpegs(wanted.film)[rows[str(wanted)]]
+
+    def flacs(self, film: str) -> RecordReader:
+        """A film's sound, by the column `record` of its audio table; raises like `jpegs`."""
+        return RecordReader(layout.part(self.path, "audio", self._one(film)))
+
+    def manifest(self, film: str) -> dict:
+        """A film's manifest.
+
+        Raises:
+          KeyError: the film is not in the catalogue.
+          ValueError: its manifest is damaged.
+        """
+        found = read_manifest(self.path, self._one(film))
+        if found is None:
+            raise ValueError(f"the manifest of {film} is damaged: ingest the film again")
+        return found
+
+    def _one(self, film: str) -> str:
+        if not Id.parse(film) == Id(film) or not layout.manifest(self.path, film).is_file():
+            raise KeyError(f"{self.path} has no film {film}")
+        return film
+
+    def _table(self, name: str, film: str | None) -> pa.Table:
+        films: Sequence[str] = self.ids() if film is None else [self._one(film)]
+        paths = [layout.part(self.path, name, one) for one in films]
+        # A film with an error has no shots; only its row among the films must be there.
+        there = [path for path in paths if name == "films.parquet" or path.exists()]
+        tables = [SCHEMAS[name].empty_table(), *map(read_part, there)]
+        try:
+            return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise ValueError(
+                f"{self.path / name} holds columns of different types under one name ({error}): "
+                "ingest all films again with one metadata file"
+            ) from None
+
+
+def read_part(path: Path) -> pa.Table:
+    """One Parquet file.
+
+    Raises:
+      FileNotFoundError, ValueError: it is missing or damaged.
+    """
+    try:
+        # Not read_table: it would take the folder's name for a partition key.
+        table = pq.ParquetFile(path).read()
+        table.validate(full=True)
+        return table
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} does not exist: ingest its film again") from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({error}): ingest its film again") from None
+
+
+def write_part(path: Path, rows: Sequence[dict], schema: pa.Schema) -> None:
+    """Writes rows as one Parquet file."""
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path, compression="zstd")

@@ -1,0 +1,43 @@
+"""What ingest may be told, and what of it a film's parts depend on."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from vujax.video.decode import SIDE
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How films are read.
+
+    Attributes:
+      positions: of the keyframes in their shot, 0 for its begin and 1 for its end.
+      every_s: seconds between the frames from which keyframes are chosen.
+      side: shorter side of a keyframe; films smaller than this are not enlarged.
+      quality: of their JPEG, 1 to 95.
+      audio_rate: samples per second of the sound that is kept per shot; None: none is kept.
+    """
+
+    positions: tuple[float, ...] = (0.25, 0.5, 0.75)
+    every_s: float = 0.5
+    side: int = SIDE
+    quality: int = 90
+    audio_rate: int | None = None
+
+    def __post_init__(self) -> None:
+        positions = self.positions
+        if not positions or sorted(set(positions)) != list(positions):
+            raise ValueError(f"positions must grow, such as 0.25 0.5 0.75, not {positions}")
+        if not 0 <= positions[0] <= positions[-1] <= 1:
+            raise ValueError(f"positions lie between 0 and 1, not {positions}")
+        if not 0 < self.every_s <= 60 or not 8 <= self.side <= 4096 or not 1 <= self.quality <= 95:
+            raise ValueError(
+                "every_s must be in (0, 60], side in 8..4096 and quality in 1..95, not "
+                f"{self.every_s}, {self.side}, {self.quality}"
+            )
+        if self.audio_rate is not None and not 1000 <= self.audio_rate <= 192000:
+            raise ValueError(f"audio_rate must be in 1000..192000 Hz, not {self.audio_rate}")
+
+    def facts(self, detector: str) -> dict[str, Any]:
+        """What a manifest keeps: a film is made anew when any of it differs."""
+        return asdict(self) | {"positions": list(self.positions), "detector": detector}

@@ -1,0 +1,121 @@
+"""Which files of a folder are films."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vujax.catalog.ids import slugs
+from vujax.video.probe import named
+
+SUFFIXES = frozenset(
+    (".3gp", ".asf", ".avi", ".dv", ".f4v", ".flv", ".gxf", ".h264", ".hevc", ".ivf", ".m2ts")
+    + (".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogv")
+    + (".rm", ".ts", ".vob", ".webm", ".wmv", ".y4m")
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    r"""A file to read as a film.
+
+    Attributes:
+      folder: that the run began in.
+      path: in that folder, with /; bytes that are no UTF-8 are written \xNN.
+      file: to open.
+      slug: first part of the film's id, its own in the folder.
+      bytes: size of the file.
+      refused: why it is not read; '' for a film that is.
+    """
+
+    folder: str
+    path: str
+    file: Path
+    slug: str
+    bytes: int
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search for films came upon.
+
+    Attributes:
+      sources: the films in order of their path.
+      links: folders that are links, which are not entered.
+      others: files that are no films by their suffix.
+    """
+
+    sources: tuple[Source, ...]
+    links: int
+    others: int
+
+
+def find(paths: Sequence[Path], leave_out: Path | None = None) -> Found:
+    """The films in folders and those named one by one.
+
+    Names that begin with a dot are left out. Links to folders are not entered, and a link in a
+    folder to a file outside of it is refused; links named in `paths` are followed.
+
+    Args:
+      paths: folders and files. With several, paths count from the folder that all of them are in.
+      leave_out: a folder that is not entered: the catalogue.
+
+    Raises:
+      FileNotFoundError: one of `paths` does not exist.
+    """
+    for path in paths:
+        if not path.exists():
+            raise FileNotFoundError(f"{named(path)} does not exist: name folders or video files")
+    tops = [path.resolve() for path in paths]
+    root = Path(os.path.commonpath([top if top.is_dir() else top.parent for top in tops]))
+    walk = _Walk(leave_out and leave_out.resolve())
+    files: dict[Path, str] = {}
+    for top in tops:
+        files |= dict(walk.folder(top)) if top.is_dir() else {top: ""}
+    names = {file: _text(file.relative_to(root)) for file in files}
+    words = slugs(list(names.values()))
+    sources = [
+        Source(_text(root), name, file, words[name], _size(file), files[file])
+        for file, name in sorted(names.items(), key=lambda item: item[1])
+    ]
+    return Found(tuple(sources), walk.links, walk.others)
+
+
+class _Walk:
+    def __init__(self, leave_out: Path | None) -> None:
+        self.links = self.others = 0
+        self._leave_out = leave_out
+
+    def folder(self, top: Path) -> Iterator[tuple[Path, str]]:
+        """Film files under a folder, with the reason for which each is refused, if it is."""
+        for name, folders, files in os.walk(top):
+            here = Path(name)
+            self.links += sum((here / folder).is_symlink() for folder in folders)
+            folders[:] = [
+                f for f in folders if not f.startswith(".") and here / f != self._leave_out
+            ]
+            for file in files:
+                if file.startswith("."):
+                    continue
+                if Path(file).suffix.lower() not in SUFFIXES:
+                    self.others += 1
+                    continue
+                yield here / file, _refusal(here / file, top)
+
+
+def _refusal(path: Path, inside: Path) -> str:
+    if not path.is_symlink() or path.resolve().is_relative_to(inside):
+        return ""
+    return "it is a link that leads out of the folder: name the film itself"
+
+
+def _text(path: Path) -> str:
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # gone, or a link to nowhere: its film gets a row that says so
+        return 0
