@@ -1,0 +1,124 @@
+"""Kills `vujax ingest` at random moments, runs it again, and compares catalogues byte by byte.
+
+    python tools/disturb_ingest.py films/ [--kills 10] [--seed 0] [--detector adaptive]
+    python tools/disturb_ingest.py films/ --runner ray --victims worker --kills 1
+
+The first catalogue comes from an undisturbed run on this machine with 2 workers. The second comes
+from runs that are killed: `run` kills the command and all of its processes (SIGKILL) and starts it
+again, `worker` kills one process that reads films and lets the command go on. Prints a JSON line:
+kills, films, files, and the files that differ, which should be none.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from vujax.catalog import Catalog
+from vujax.catalog.check import problems
+
+SOONEST_S = 3.0  # before that a run has not begun to read
+READERS = ("spawn_main", "ray::")  # in the command lines of processes that read films
+
+
+def start(command: Sequence[str]) -> subprocess.Popen:
+    """The command, with processes of its own group."""
+    silent = subprocess.DEVNULL
+    return subprocess.Popen(command, stdout=silent, stderr=silent, start_new_session=True)
+
+
+def readers(run: subprocess.Popen) -> list[int]:
+    """Processes of a run that read films."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (folder / "cmdline").read_bytes().decode(errors="replace")
+            session = os.getsid(int(folder.name))
+        except (OSError, ProcessLookupError):
+            continue
+        mine = session == run.pid or line.startswith(READERS[1] + "_Actor")
+        if mine and any(word in line for word in READERS):
+            found.append(int(folder.name))
+    return found
+
+
+def disturbed(command: Sequence[str], victims: str, kills: int, dice: random.Random, s: float):
+    """Runs the command to its end, killing `kills` times within about `s` seconds each.
+
+    Returns:
+      How often it was really killed: a run may end sooner.
+    """
+    done = 0
+    run = start(command)
+    while done < kills:
+        time.sleep(dice.uniform(SOONEST_S, SOONEST_S + s))
+        if run.poll() is not None:
+            break
+        if victims == "run":
+            os.killpg(run.pid, signal.SIGKILL)
+            run.wait()
+            run = start(command)
+        elif reading := readers(run):
+            os.kill(dice.choice(reading), signal.SIGKILL)
+        else:
+            continue
+        done += 1
+    if status := run.wait():
+        raise SystemExit(f"the last run ended with status {status}")
+    return done
+
+
+def differences(left: Path, right: Path) -> list[str]:
+    """Files that are in one folder only, or not alike."""
+    names = {str(path.relative_to(root)) for root in (left, right) for path in root.rglob("*")}
+    return sorted(name for name in names if _bytes(left / name) != _bytes(right / name))
+
+
+def _bytes(path: Path) -> bytes | str | None:
+    return path.read_bytes() if path.is_file() else "folder" if path.is_dir() else None
+
+
+def main() -> None:
+    """Compares an undisturbed catalogue with a disturbed one."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("films", type=Path)
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--victims", choices=["run", "worker"], default="run")
+    parser.add_argument("--runner", choices=["local", "ray"], default="local")
+    parser.add_argument("--detector", default="adaptive")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    command = [sys.executable, "-m", "vujax.cli", "ingest", str(args.films), "--workers=2"]
+    command += [f"--detector={args.detector}"]
+    with tempfile.TemporaryDirectory() as folder:
+        calm, killed = Path(folder, "calm"), Path(folder, "killed")
+        begin = time.monotonic()
+        if status := start([*command, f"--out={calm}"]).wait():
+            raise SystemExit(f"the undisturbed run ended with status {status}")
+        wall = time.monotonic() - begin
+        command += [f"--out={killed}", f"--runner={args.runner}"]
+        dice = random.Random(args.seed)
+        kills = disturbed(command, args.victims, args.kills, dice, wall / (args.kills + 1))
+        found = differences(calm, killed)
+        result = dict(
+            runner=args.runner,
+            victims=args.victims,
+            kills=kills,
+            films=len(Catalog(killed).ids()),
+            files=sum(path.is_file() for path in killed.rglob("*")),
+            differ=found,
+            problems=list(problems(killed)),
+            calm_s=round(wall, 1),
+        )
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
