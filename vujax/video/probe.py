@@ -179,7 +179,7 @@ def _check(path: Path) -> None:
     except FileNotFoundError:
         raise FileNotFoundError(f"{name} does not exist") from None
     except OSError as error:
-        raise FilmError(f"{name} cannot be opened ({error.strerror})") from error
+        raise OSError(f"{name} cannot be opened ({error.strerror})") from error
     if not stat.S_ISREG(status.st_mode):
         raise FilmError(f"{name} is no file: give the path of a video file")
     if not status.st_size:
