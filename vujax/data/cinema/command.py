@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
       ValueError, OSError: an option is wrong, or the folder cannot be written to.
     """
     options = {key: getattr(args, key) for key in _OPTIONS}
-    with tqdm(total=args.films, unit="film") as bar:
+    with tqdm(total=args.films, unit="film", disable=None) as bar:
 
         def progress(name: str, done: int, films: int) -> None:
             bar.update(done - bar.n)
