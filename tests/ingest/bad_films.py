@@ -6,7 +6,7 @@ from pathlib import Path
 
 import av
 
-from tests.ingest.films import colours, film
+from tests.ingest.films import colours, film, film_with_sound
 from tests.video.clips import (
     add_picture,
     half,
@@ -81,6 +81,8 @@ def _liars(folder: Path) -> None:
     path = make(folder / "timeless.mp4", images=colours((30, 30)), options={"bf": "0"})
     for box, at in ((b"mvhd", 16), (b"tkhd", 24), (b"mdhd", 20), (b"stts", 16)):
         _patch(path, box, at, bytes(4))
+    path = film_with_sound(folder / "ages.avi", (20, 28), 2)
+    _patch(path, b"vids", 20, struct.pack("<II", 929737387, 7))  # seconds in so many frames
 
 
 def _patch(path: Path, box: bytes, at: int, data: bytes) -> None:

@@ -36,6 +36,7 @@ ERRORS = {
     "unkeyed.ts": "has a picture of 0x0",
     "lie64.mp4": "cannot be read as a film",
     "samples.mp4": "cannot be read as a film",
+    "ages.avi": "counts time in steps of 132819627 s",
     "secret.mp4": "may not be read",
     "listed/a.mp4": "cannot be opened (Permission denied)",
 }

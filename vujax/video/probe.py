@@ -17,7 +17,7 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition, Stream
 from av.video.frame import VideoFrame
 
-from vujax.video.clock import Clock
+from vujax.video.clock import MOST_GAP_S, Clock
 
 # Formats that hold their own data. Never playlists, whose entries may name any file or host.
 FORMATS = (
@@ -262,6 +262,9 @@ def _picture(stream: Stream, start: Fraction, container: InputContainer, path: P
     if not 0 < width * height <= MOST_PIXELS:
         size = f"{width}x{height}"
         raise FilmError(f"{named(path)} has a picture of {size}: damaged, or over {MOST_PIXELS} px")
+    if part["clock"].time_base > MOST_GAP_S:
+        step = float(part["clock"].time_base)
+        raise FilmError(f"{named(path)} counts time in steps of {step:.0f} s: it is damaged")
     return Picture(
         **part,
         coded=(width, height),
