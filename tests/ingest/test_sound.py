@@ -50,7 +50,7 @@ def test_pieces_are_the_films_sound(
 def test_nothing_is_looked_for_after_the_sound_has_ended(tmp_path: Path) -> None:
     """A damaged clock can make a film last for ages."""
     path = film_with_sound(tmp_path / "a.mkv", (48,), seconds=0.5)
-    borders = [(0, 1), (1, 1e9)]
+    borders = [(0, 1), (1, 1e7)]
     shots = [dict(shot=i, begin_s=b, end_s=e) for i, (b, e) in enumerate(borders)]
     unseen = {"shot": 2}
     with RecordWriter(tmp_path / "r") as writer:
