@@ -62,6 +62,7 @@ def test_starting_imports_nothing_heavy() -> None:
         (["catalog", "check", "OUT"], "is no catalogue"),
         (["catalog", "show", "OUT"], "is no catalogue"),
         (["weights", "get", "nothing"], "nothing"),
+        (["cinema", "--out", "OUT", "--width", "33"], "must be even"),
     ],
 )
 def test_a_mistake_is_one_sentence(

@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="give a film up that makes no progress for so long (10)",
     )
-    add("--strict", action="store_true", help="exit with 1 when a film is not whole")
+    add("--strict", action="store_true", help="exit with 1 when anything is not whole")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -108,9 +108,9 @@ def run(arguments: argparse.Namespace) -> int:
         for event in events:
             terminal.show(event)
     print(terminal.summary(prepared.found))
-    for line in terminal.reasons():
+    for line in terminal.reasons(prepared.found):
         print(line)
-    bad = sum(bool(outcome.reason) for outcome in terminal.outcomes)
+    bad = len(prepared.found.closed) + sum(bool(o.reason) for o in terminal.outcomes)
     return 1 if arguments.strict and bad else 0
 
 
