@@ -1,5 +1,6 @@
 """Files of vectors: what they say of themselves, what is refused, what the check finds."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ from vujax.catalog.check import problems
 from vujax.catalog.vectors import Model, Shelf
 from vujax.embed.film import Embed, Work
 from vujax.embed.run import embed
+
+NO_PROCESS = 1 << 22  # one more than Linux counts to
 
 
 @pytest.fixture(scope="module")
@@ -174,8 +177,9 @@ def test_killed_in_mid_write_nothing_half_written_is_left(
     source = vectors.source(Catalog(root).manifest(film))
     table = shelf.read(film, source)
     before, numbers = path.read_bytes(), vectors.matrix(table)
-    left = path.with_name(f".{path.name}.1.tmp")
+    left, other = (path.with_name(f".{path.name}.{n}.tmp") for n in (NO_PROCESS, os.getppid()))
     left.write_bytes(b"half")
+    other.write_bytes(b"half")
 
     def half(table: pa.Table, where: Path, **options: object) -> None:
         where.write_bytes(b"half")
@@ -186,6 +190,7 @@ def test_killed_in_mid_write_nothing_half_written_is_left(
         shelf.write(film, source, table.drop_columns("vector"), numbers)
     assert path.read_bytes() == before
     assert not left.exists()
+    other.unlink()  # of a process that may still write it
     assert list(problems(root)) == []
 
 

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vujax.catalog.parts import read_part
+from vujax.catalog.staging import is_alive
 from vujax.files import write_atomically
 
 SCHEMA = 1
@@ -106,7 +107,7 @@ def rows(level: str, shots: pa.Table, keyframes: pa.Table) -> pa.Table:
 
 def has_any(manifest: Mapping[str, Any]) -> bool:
     """Whether a film has keyframes, and so can have vectors."""
-    return "keyframes.parquet" in manifest["files"]
+    return bool(manifest.get("counts", {}).get("keyframes"))
 
 
 def source(manifest: Mapping[str, Any]) -> str:
@@ -170,8 +171,10 @@ class Shelf:
         table = rows.append_column("vector", column).cast(schema(self.model.dim))
         table = table.replace_schema_metadata({PREFIX + key: v for key, v in facts.items()})
         path = self.path(film)
-        for left in path.parent.glob(f".{path.name}.*.tmp"):  # by a run that was killed
-            left.unlink(missing_ok=True)
+        for left in path.parent.glob(f".{path.name}.*.tmp"):
+            process = left.name.split(".")[-2]
+            if process.isdecimal() and not is_alive(int(process)):  # a run that was killed
+                left.unlink(missing_ok=True)
         # Numbers of a network hardly shrink; a search reads them all.
         options = dict(compression="none", use_dictionary=False)
         write_atomically(path, lambda p: pq.write_table(table, p, **options))

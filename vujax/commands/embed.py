@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("catalog", type=Path, metavar="CATALOG", help="folder of the catalogue")
     add("--encoder", required=True, metavar="NAME", help="lite (EfficientNet-Lite0)")
     add("--level", choices=LEVELS, help="keyframes, or shots (both)")
-    add("--batch", type=int, default=64, metavar="N", help="pictures at once (64)")
+    add("--batch", type=int, default=32, metavar="N", help="pictures at once (32)")
     runner.add_arguments(
         parser,
         "local: threads that decode beside the network (one for each core); ray: actors (one for "

@@ -35,7 +35,7 @@ class Work:
     root: Path
     encoder: Callable[[], Encoder]
     levels: tuple[str, ...] = LEVELS
-    batch: int = 64
+    batch: int = 32
     decoders: int = 2
 
     def __post_init__(self) -> None:

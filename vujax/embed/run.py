@@ -22,7 +22,7 @@ def embed(
     encoder: Callable[[], Encoder],
     *,
     levels: tuple[str, ...] = LEVELS,
-    batch: int = 64,
+    batch: int = 32,
     runner: Runner | None = None,
 ) -> Run:
     """Prepares to make the vectors that a catalogue's films lack.
