@@ -9,7 +9,7 @@ import pytest
 from tests.ingest.films import Cuts, film
 from vujax import cli
 from vujax.commands import ingest
-from vujax.commands.ingest import place
+from vujax.commands.runner import place
 from vujax.ingest import detectors
 from vujax.ingest.film import for_all
 from vujax.ingest.sources import find
@@ -41,8 +41,8 @@ def test_help_and_usage(capsys: pytest.CaptureFixture) -> None:
 def test_starting_imports_nothing_heavy() -> None:
     code = (
         "import sys; from vujax import cli\n"
-        "for words in (['--help'], ['ingest', '--help'], ['catalog', '--help']):\n"
-        "    try: cli.main(words)\n"
+        "for words in ([], ['ingest'], ['catalog'], ['embed']):\n"
+        "    try: cli.main([*words, '--help'])\n"
         "    except SystemExit: pass\n"
         "print([m for m in ('jax', 'av', 'pyarrow', 'numpy', 'tqdm') if m in sys.modules])\n"
     )
@@ -61,6 +61,7 @@ def test_starting_imports_nothing_heavy() -> None:
         (["ingest", ".", "--out", "OUT", "--detector-option", "x"], "is not NAME=VALUE"),
         (["catalog", "check", "OUT"], "is no catalogue"),
         (["catalog", "show", "OUT"], "is no catalogue"),
+        (["embed", "OUT", "--encoder", "../lite"], "there is no encoder '../lite': there is lite"),
         (["weights", "get", "nothing"], "nothing"),
         (["cinema", "--out", "OUT", "--width", "33"], "must be even"),
     ],

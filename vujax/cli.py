@@ -2,6 +2,7 @@
 
 vujax ingest films/ --out catalog/
 vujax catalog show catalog/ --out page.html
+vujax embed catalog/ --encoder lite
 """
 
 import argparse
@@ -15,6 +16,7 @@ from importlib.metadata import version
 COMMANDS = {
     "ingest": ("vujax.commands.ingest", "films to a catalogue of shots and keyframes"),
     "catalog": ("vujax.commands.catalog", "check a catalogue, or show it as a page"),
+    "embed": ("vujax.commands.embed", "vectors of a catalogue's keyframes and shots"),
     "weights": ("vujax.commands.weights", "fetch released weights, or list them"),
     "cinema": ("vujax.data.cinema.command", "make films with known shots, scenes and captions"),
 }

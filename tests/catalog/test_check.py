@@ -11,7 +11,7 @@ import pytest
 from tests.ingest.films import Cuts, film
 from vujax.catalog import Catalog, layout
 from vujax.catalog.check import problems
-from vujax.catalog.read import read_part
+from vujax.catalog.parts import read_part
 from vujax.catalog.records import RecordWriter
 from vujax.catalog.staging import describe
 from vujax.ingest.film import Ingest, Work, for_all

@@ -4,6 +4,7 @@
     catalog.films()                       # one row a film, with metadata, errors and reasons
     catalog.shots(film)                   # its shots with their times
     catalog.jpeg("my-film-1a2b3c4d/s0012/1")
+    catalog.vectors("shot", "lite")       # made by `vujax embed`
 
     catalog.json                          the schema's version
     films.parquet/<film>.parquet          one row: what the file is, how reading it went, metadata
@@ -13,6 +14,7 @@
     audio.parquet/<film>.parquet          on request: one row a piece of sound, and its record in
     audio/<film>.array_record             FLAC files
     manifests/<film>.json                 settings, counts and sha256 of all these; written last
+    vectors/<frame|shot>/<encoder>-<hash8>/<film>.parquet       see `vujax.catalog.vectors`
     .staging/                             films that are being made; nobody reads it
 
 A film is in the catalogue when its manifest is: each of its parts is made elsewhere and renamed

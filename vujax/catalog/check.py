@@ -9,8 +9,9 @@ from typing import Any
 import pyarrow as pa
 from PIL import Image
 
-from vujax.catalog import layout
-from vujax.catalog.read import SCHEMAS, read_part
+from vujax.catalog import check_vectors, layout
+from vujax.catalog.parts import read_part
+from vujax.catalog.read import SCHEMAS
 from vujax.catalog.records import RecordReader
 from vujax.catalog.staging import describe, read_manifest
 
@@ -35,6 +36,7 @@ def problems(root: Path, *, pictures: bool = True) -> Iterator[str]:
         except (OSError, ValueError) as error:
             yield f"{film}: {error}"
     yield from orphans(root, set(films))
+    yield from check_vectors.problems(root, set(films))
 
 
 def orphans(root: Path, films: set[str]) -> Iterator[str]:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from vujax.catalog import layout
+from vujax.catalog import layout, vectors
 from vujax.catalog.ids import Id
+from vujax.catalog.parts import read_part
 from vujax.catalog.records import RecordReader
 from vujax.catalog.staging import read_manifest
 
@@ -82,6 +82,29 @@ class Catalog:
         """A film's sound, by the column `record` of its audio table; raises like `jpegs`."""
         return RecordReader(layout.part(self.path, "audio", self._one(film)))
 
+    def vectors(self, level: str, encoder: str, film: str | None = None) -> pa.Table:
+        """One row a keyframe, or a shot that has any: columns of `vectors.schema`.
+
+        `vectors.matrix` gives their numbers as one array.
+
+        Args:
+          level: 'frame' or 'shot'.
+          encoder: its name, or name and hash (`lite-1a2b3c4d`) where the catalogue has vectors of
+            several models of one name.
+          film: its id; None: all films that have keyframes.
+
+        Raises:
+          KeyError: the film is not in the catalogue.
+          FileNotFoundError: a film has no such vectors.
+          ValueError: they are damaged, of several models, or of what the film was before.
+        """
+        shelf = vectors.find(self.path, level, encoder)
+        films = self.ids() if film is None else [self._one(film)]
+        manifests = {one: self.manifest(one) for one in films}
+        sources = {one: vectors.source(m) for one, m in manifests.items() if vectors.has_any(m)}
+        tables = [shelf.read(one, source) for one, source in sources.items()]
+        return pa.concat_tables([shelf.empty(), *tables])
+
     def manifest(self, film: str) -> dict:
         """A film's manifest.
 
@@ -112,25 +135,3 @@ class Catalog:
                 f"{self.path / name} holds columns of different types under one name ({error}): "
                 "ingest all films again with one metadata file"
             ) from None
-
-
-def read_part(path: Path) -> pa.Table:
-    """One Parquet file.
-
-    Raises:
-      FileNotFoundError, ValueError: it is missing or damaged.
-    """
-    try:
-        # Not read_table: it would take the folder's name for a partition key.
-        table = pq.ParquetFile(path).read()
-        table.validate(full=True)
-        return table
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path} does not exist: ingest its film again") from None
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({error}): ingest its film again") from None
-
-
-def write_part(path: Path, rows: Sequence[dict], schema: pa.Schema) -> None:
-    """Writes rows as one Parquet file."""
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path, compression="zstd")

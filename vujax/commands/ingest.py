@@ -6,12 +6,11 @@ Run again, it passes over the films that the catalogue has, and so finishes what
 import argparse
 import ast
 import functools
-import os
-import sys
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from vujax.commands import runner
 
 DETECTORS = ("transnetv2", "adaptive", "content")
 AUDIO_RATE = 16000
@@ -62,25 +61,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"also keep each shot's sound, mono FLAC ({AUDIO_RATE} Hz)",
     )
     add("--metadata", type=Path, metavar="FILE", help="CSV or Parquet with a column path or film")
-    add = parser.add_argument_group("who does it").add_argument
-    add("--runner", default="local", choices=["local", "ray"], help="processes here, or Ray")
-    add("--workers", type=int, metavar="N", help="films at once (one for each core)")
-    add("--host", type=int, metavar="I", help="number of this machine among --hosts, from 0")
-    add("--hosts", type=int, metavar="N", help="machines that share the catalogue's folder")
-    add(
-        "--stall-minutes",
-        type=float,
-        default=10.0,
-        metavar="M",
-        help="give a film up that makes no progress for so long (10)",
-    )
-    add("--strict", action="store_true", help="exit with 1 when anything is not whole")
+    runner.add_arguments(parser, "films at once (one for each core)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Reads the films; exit status 0 even when some of them are bad, unless --strict."""
-    from vujax.ingest.progress import Terminal
-    from vujax.ingest.run import Runner, ingest
+    from vujax.ingest.run import ingest
     from vujax.ingest.settings import Settings
 
     settings = Settings(
@@ -89,29 +75,19 @@ def run(arguments: argparse.Namespace) -> int:
         quality=arguments.quality,
         audio_rate=arguments.audio,
     )
-    host, hosts = place(arguments.host, arguments.hosts, os.environ)
-    runner = Runner(arguments.runner, arguments.workers, 60 * arguments.stall_minutes, host, hosts)
+    who = runner.runner_of(arguments)
     prepared = ingest(
         arguments.paths,
         arguments.out,
         _detectors(arguments),
         settings,
         metadata=arguments.metadata,
-        runner=runner,
+        runner=who,
     )
     if arguments.shots is not None and arguments.shots.is_file():
         _need_one(prepared.found.sources, arguments.shots)
-    if hosts > 1:
-        total = len(prepared.found.sources)
-        print(f"host {host} of {hosts}: {len(prepared.sources)} of {total} films", file=sys.stderr)
-    with Terminal(prepared.sources) as terminal, closing(prepared.events) as events:
-        for event in events:
-            terminal.show(event)
-    print(terminal.summary(prepared.found))
-    for line in terminal.reasons(prepared.found):
-        print(line)
-    bad = len(prepared.found.closed) + sum(bool(o.reason) for o in terminal.outcomes)
-    return 1 if arguments.strict and bad else 0
+    terminal = runner.follow(prepared, who, "read")
+    return runner.finish(terminal, prepared.found, arguments.strict)
 
 
 def _need_one(sources: Sequence[Any], shots: Path) -> None:
@@ -120,25 +96,6 @@ def _need_one(sources: Sequence[Any], shots: Path) -> None:
             f"{shots} holds one film's shots, and there are {len(sources)} films: give --shots a "
             "folder with a list for each"
         )
-
-
-def place(host: int | None, hosts: int | None, environment: Mapping[str, str]) -> tuple[int, int]:
-    """This machine's number and how many there are: the arguments, else what JAX is told.
-
-    Raises:
-      ValueError: one of the two is missing or no number.
-    """
-    if host is None and hosts is None:
-        names = ("JAX_PROCESS_ID", "JAX_NUM_PROCESSES")
-        told = [environment.get(name, "") for name in names]
-        if not any(told):
-            return 0, 1
-        if not all(text.isdecimal() for text in told):
-            raise ValueError(f"{' and '.join(names)} must both be numbers, not {told}")
-        return int(told[0]), int(told[1])
-    if host is None or hosts is None:
-        raise ValueError("--host and --hosts go together")
-    return host, hosts
 
 
 def _detectors(arguments: argparse.Namespace) -> Any:

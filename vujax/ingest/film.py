@@ -11,7 +11,7 @@ import pyarrow as pa
 from vujax.catalog import layout
 from vujax.catalog.ids import NO_FINGERPRINT, can_be, fingerprint, slug
 from vujax.catalog.metadata import Extra, Metadata
-from vujax.catalog.read import read_part, write_part
+from vujax.catalog.parts import read_part, write_part
 from vujax.catalog.staging import Staging, read_manifest, remove
 from vujax.ingest.reading import Reading, Report, read_film
 from vujax.ingest.settings import Settings

@@ -4,33 +4,32 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 
-from vujax.ingest.film import Ingest, Work
-from vujax.ingest.pool import Broken, Event, Progress, Ready, WorkerDied
+from vujax.ingest.pool import Broken, Event, Progress, Ready, Stage, WorkerDied
 from vujax.ingest.sources import Source
 
 SPAWN = multiprocessing.get_context("spawn")  # libraries with threads do not survive a fork
 
 
 class LocalEngine:
-    """Processes; each holds one detector."""
+    """Processes; each makes a stage of its own and keeps it."""
 
-    def __init__(self, work: Work, *, cpu_only: bool) -> None:
+    def __init__(self, make: Callable[[], Stage], *, cpu_only: bool) -> None:
         """Starts nothing yet.
 
         Args:
-          work: for every worker.
+          make: gives a worker its stage; picklable.
           cpu_only: keep JAX off accelerators, of which only one process can have each.
         """
-        self._work, self._cpu_only = work, cpu_only
+        self._make, self._cpu_only = make, cpu_only
 
     def start(self) -> "LocalWorker":
         """A new process."""
-        return LocalWorker(self._work, self._cpu_only)
+        return LocalWorker(self._make, self._cpu_only)
 
     def wait(self, workers: Sequence["LocalWorker"], timeout_s: float) -> None:
         """Until a process says something or ends."""
@@ -44,9 +43,9 @@ class LocalWorker:
       pipe: to it; readable when it has said something, or ended.
     """
 
-    def __init__(self, work: Work, cpu_only: bool) -> None:
+    def __init__(self, make: Callable[[], Stage], cpu_only: bool) -> None:
         self.pipe, theirs = SPAWN.Pipe()
-        self._process = SPAWN.Process(target=_serve, args=(theirs, work, cpu_only), daemon=True)
+        self._process = SPAWN.Process(target=_serve, args=(theirs, make, cpu_only), daemon=True)
         with _deaf_children():
             self._process.start()
         theirs.close()  # else the pipe would outlive the process
@@ -101,8 +100,8 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _serve(pipe: Connection, work: Work, cpu_only: bool) -> None:
-    """The process: reads films until it is given none, or nobody listens."""
+def _serve(pipe: Connection, make: Callable[[], Stage], cpu_only: bool) -> None:
+    """The process: does films until it is given none, or nobody listens."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # for good, whoever ends the block
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if cpu_only:
@@ -115,7 +114,7 @@ def _serve(pipe: Connection, work: Work, cpu_only: bool) -> None:
             raise SystemExit(1) from None
 
     try:
-        ingest = Ingest(work)
+        stage = make()
     except (ValueError, OSError, ImportError) as error:
         say(Broken(str(error)))
         return
@@ -125,4 +124,4 @@ def _serve(pipe: Connection, work: Work, cpu_only: bool) -> None:
             source = pipe.recv()
         except (EOFError, OSError):
             return
-        say(ingest(source, lambda seconds, source=source: say(Progress(source, seconds))))
+        say(stage(source, lambda seconds, source=source: say(Progress(source, seconds))))

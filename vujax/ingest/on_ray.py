@@ -5,19 +5,27 @@ machine. The catalogue's folder must be one that all machines of the cluster see
 """
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from vujax.ingest.film import Ingest, Outcome, Work
-from vujax.ingest.pool import Broken, Event, Progress, Ready, WorkerDied
+from vujax.ingest.film import Outcome
+from vujax.ingest.pool import Broken, Event, Progress, Ready, Stage, WorkerDied
 from vujax.ingest.sources import Source
 
 
 class RayEngine:
-    """Actors, one CPU each."""
+    """Actors, one CPU each, and one GPU each if that is wished for and the cluster has any.
 
-    def __init__(self, work: Work) -> None:
+    Attributes:
+      places: how many actors the cluster has room for.
+    """
+
+    def __init__(self, make: Callable[[], Stage], *, accelerators: bool = False) -> None:
         """Connects to the cluster, or starts one.
+
+        Args:
+          make: gives an actor its stage; picklable.
+          accelerators: each actor gets a GPU, where there are any.
 
         Raises:
           ImportError: Ray is not installed.
@@ -29,18 +37,16 @@ class RayEngine:
         self._ray = ray
         if not ray.is_initialized():
             ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
+        there = ray.cluster_resources()
+        gpus = int(there.get("GPU", 0)) if accelerators else 0
+        self.places = gpus or max(1, int(there.get("CPU", 1)))
         options = dict(num_cpus=1, max_concurrency=2, max_restarts=0, max_task_retries=0)
-        self._actor = ray.remote(**options)(_Actor)
-        self._work = ray.put(work)
-
-    @property
-    def cores(self) -> int:
-        """CPUs of the cluster."""
-        return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+        self._actor = ray.remote(**options, num_gpus=1 if gpus else 0)(_Actor)
+        self._make = ray.put(make)
 
     def start(self) -> "RayWorker":
         """A new actor."""
-        return RayWorker(self._ray, self._actor.remote(self._work))
+        return RayWorker(self._ray, self._actor.remote(self._make))
 
     def wait(self, workers: Sequence["RayWorker"], timeout_s: float) -> None:
         """Until an actor has done its film, or the time is up."""
@@ -101,14 +107,14 @@ class RayWorker:
 class _Actor:
     """Runs in a process of the cluster; `heard` answers while `read` works."""
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
+    def __init__(self, make: Callable[[], Stage]) -> None:
+        self._make = make
         self._beats, self._seconds = 0, 0.0
-        self._ingest: Ingest | None = None
+        self._stage: Stage | None = None
 
     def start(self) -> Ready | Broken:
         try:
-            self._ingest = Ingest(self._work)
+            self._stage = self._make()
         except (ValueError, OSError, ImportError) as error:
             return Broken(str(error))
         return Ready()
@@ -119,7 +125,7 @@ class _Actor:
         def report(seconds: float) -> None:
             self._beats, self._seconds = self._beats + 1, seconds
 
-        return self._ingest(source, report)
+        return self._stage(source, report)
 
     def heard(self) -> tuple[int, float]:
         return self._beats, self._seconds

@@ -39,6 +39,8 @@ class Broken:
 
 
 Event = Ready | Progress | Broken | Outcome
+Stage = Callable[[Source, Callable[[float], None]], Outcome]
+"""What a worker does with a film; it tells the function how many seconds of the film are done."""
 
 
 class WorkerDied(Exception):

@@ -25,9 +25,15 @@ class Terminal:
       outcomes: so far.
     """
 
-    def __init__(self, sources: Sequence[Source]) -> None:
+    def __init__(self, sources: Sequence[Source], deed: str = "read") -> None:
+        """Begins to count time.
+
+        Args:
+          sources: that will have an outcome.
+          deed: what is done with them.
+        """
         self.outcomes: list[Outcome] = []
-        self._films = len(sources)
+        self._films, self._deed = len(sources), deed
         self._bytes = sum(source.bytes for source in sources)
         self._fresh_s = 0.0  # of film, read in this run
         self._going: dict[str, float] = {}  # seconds of films that are being read
@@ -57,7 +63,7 @@ class Terminal:
     def _describe(self) -> None:
         errors = sum(outcome.status == "error" for outcome in self.outcomes)
         seconds = self._fresh_s + sum(self._going.values())
-        speed = seconds / max(time.monotonic() - self._began, 1e-3)
+        speed = seconds / self.elapsed_s
         self._bar.set_description_str(
             f"films {len(self.outcomes)}/{self._films}, {seconds / 3600:.2f} h, "
             f"{speed:.1f}x real time, {_count(errors, 'error')}",
@@ -65,21 +71,29 @@ class Terminal:
         )
         self._bar.update(0)
 
+    @property
+    def elapsed_s(self) -> float:
+        """Since the run began."""
+        return max(time.monotonic() - self._began, 1e-3)
+
     def summary(self, found: Found) -> str:
         """The table at the end."""
         done = [outcome for outcome in self.outcomes if outcome.done]
-        elapsed = time.monotonic() - self._began
+        elapsed = self.elapsed_s
         by_status = {
             status: sum(outcome.status == status for outcome in self.outcomes)
             for status in ("whole", "partial", "error")
         }
         rows = [
             ("films", f"{len(self.outcomes)} ({_counts(by_status)})"),
-            ("read now", f"{len(done)}; {len(self.outcomes) - len(done)} were there already"),
+            (
+                f"{self._deed} now",
+                f"{len(done)}; {len(self.outcomes) - len(done)} were there already",
+            ),
             ("shots", f"{sum(o.shots for o in self.outcomes):,}"),
             ("keyframes", f"{sum(o.keyframes for o in self.outcomes):,}"),
             ("film time", clock(sum(o.seconds for o in self.outcomes))),
-            ("took", f"{clock(elapsed)}, {self._fresh_s / max(elapsed, 1e-3):.1f}x real time"),
+            ("took", f"{clock(elapsed)}, {self._fresh_s / elapsed:.1f}x real time"),
         ]
         passed = _counts({"linked folders": found.links, "files of other kinds": found.others})
         if found.links or found.others:

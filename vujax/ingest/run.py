@@ -10,7 +10,7 @@ from pathlib import Path
 from vujax.catalog import layout
 from vujax.catalog.metadata import Metadata
 from vujax.catalog.staging import sweep
-from vujax.ingest.film import Detectors, Outcome, Work, fail
+from vujax.ingest.film import Detectors, Ingest, Outcome, Work, fail
 from vujax.ingest.local import LocalEngine
 from vujax.ingest.pool import Engine, Pool, Progress
 from vujax.ingest.settings import Settings
@@ -116,7 +116,7 @@ def _events(
 ) -> Generator[Progress | Outcome, None, None]:
     if not sources:
         return
-    workers = min(runner.workers or _cores(), len(sources))
+    workers = min(runner.workers or cores(), len(sources))
     engine, workers = _engine(work, runner.name, workers)
     give_up = functools.partial(fail, work.root)
     try:
@@ -125,7 +125,7 @@ def _events(
         sweep(work.root)  # of workers that were killed in this run
 
 
-def _cores() -> int:
+def cores() -> int:
     """Those that this process may use, which a container can make fewer than there are."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -133,9 +133,10 @@ def _cores() -> int:
 
 
 def _engine(work: Work, name: str, workers: int) -> tuple[Engine, int]:
+    make = functools.partial(Ingest, work)
     if name == "local":
-        return LocalEngine(work, cpu_only=workers > 1), workers
+        return LocalEngine(make, cpu_only=workers > 1), workers
     from vujax.ingest.on_ray import RayEngine
 
-    engine = RayEngine(work)
-    return engine, min(workers, engine.cores)
+    engine = RayEngine(make)
+    return engine, min(workers, engine.places)

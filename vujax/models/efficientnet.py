@@ -14,6 +14,7 @@ from flax import linen as nn
 
 from vujax.models import convert
 from vujax.models.clip import normalize
+from vujax.models.depthwise import depthwise
 
 IMAGE_SIZE = 224  # of the training; any size works
 MEAN, STD = (127 / 255,) * 3, (128 / 255,) * 3
@@ -68,7 +69,13 @@ class ConvNorm(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         size, groups = (self.kernel,) * 2, x.shape[-1] if self.depthwise else 1
         conv = nn.Conv(
-            self.width, size, self.stride, feature_group_count=groups, use_bias=False, name="conv"
+            self.width,
+            size,
+            self.stride,
+            feature_group_count=groups,
+            use_bias=False,
+            conv_general_dilated=depthwise if self.depthwise else None,
+            name="conv",
         )
         x = nn.BatchNorm(use_running_average=True, epsilon=1e-3, name="bn")(conv(x))
         return nn.relu6(x) if self.active else x

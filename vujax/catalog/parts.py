@@ -1,0 +1,33 @@
+"""One Parquet file of a catalogue."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+def read_part(path: Path, remedy: str = "ingest its film again") -> pa.Table:
+    """Reads a whole file.
+
+    Args:
+      path: of the file.
+      remedy: what the user can do about a bad one.
+
+    Raises:
+      FileNotFoundError, ValueError: it is missing or damaged.
+    """
+    try:
+        # Not read_table: it would take the folder's name for a partition key.
+        table = pq.ParquetFile(path).read()
+        table.validate(full=True)
+        return table
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} does not exist: {remedy}") from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({error}): {remedy}") from None
+
+
+def write_part(path: Path, rows: Sequence[dict], schema: pa.Schema) -> None:
+    """Writes rows."""
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path, compression="zstd")

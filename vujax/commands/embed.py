@@ -1,0 +1,42 @@
+"""`vujax embed CATALOG --encoder lite`: vectors of a catalogue's keyframes and shots.
+
+Run again, it passes over the films whose vectors are there.
+"""
+
+import argparse
+import functools
+from pathlib import Path
+
+from vujax.commands import runner
+
+LEVELS = ("frame", "shot")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    add = parser.add_argument
+    add("catalog", type=Path, metavar="CATALOG", help="folder of the catalogue")
+    add("--encoder", required=True, metavar="NAME", help="lite (EfficientNet-Lite0)")
+    add("--level", choices=LEVELS, help="keyframes, or shots (both)")
+    add("--batch", type=int, default=32, metavar="N", help="pictures at once (32)")
+    runner.add_arguments(
+        parser,
+        "local: threads that decode beside the network (one for each core); ray: actors (one for "
+        "each GPU, or core)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Makes the vectors; exit status 0 even when some films have none, unless --strict."""
+    from vujax.embed import encoders
+    from vujax.embed.run import embed
+
+    encoders.check(arguments.encoder)  # what it needs is fetched once, here, not in each worker
+    make = functools.partial(encoders.released, arguments.encoder)
+    levels = LEVELS if arguments.level is None else (arguments.level,)
+    who = runner.runner_of(arguments)
+    prepared = embed(arguments.catalog, make, levels=levels, batch=arguments.batch, runner=who)
+    terminal = runner.follow(prepared, who, "embedded")
+    made = sum(outcome.keyframes for outcome in terminal.outcomes if outcome.done)
+    print(f"{'speed':<12} {made / terminal.elapsed_s:.1f} keyframes/s")
+    return runner.finish(terminal, prepared.found, arguments.strict)
