@@ -25,7 +25,7 @@ from vujax.catalog import Catalog
 from vujax.catalog.check import problems
 
 SOONEST_S = 3.0  # before that a run has not begun to read
-READERS = ("spawn_main", "ray::")  # in the command lines of processes that read films
+SPAWNED, ACTOR = "spawn_main", "ray::_Actor"  # in the command lines of processes that read films
 
 
 def start(command: Sequence[str]) -> subprocess.Popen:
@@ -34,8 +34,8 @@ def start(command: Sequence[str]) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=silent, stderr=silent, start_new_session=True)
 
 
-def readers(run: subprocess.Popen) -> list[int]:
-    """Processes of a run that read films."""
+def readers(run: subprocess.Popen, runner: str = "local") -> list[int]:
+    """Processes that read films: those of a run, or all of Ray's on this machine."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -43,13 +43,15 @@ def readers(run: subprocess.Popen) -> list[int]:
             session = os.getsid(int(folder.name))
         except (OSError, ProcessLookupError):
             continue
-        mine = session == run.pid or line.startswith(READERS[1] + "_Actor")
-        if mine and any(word in line for word in READERS):
+        spawned = session == run.pid and SPAWNED in line
+        if spawned if runner == "local" else line.startswith(ACTOR):
             found.append(int(folder.name))
     return found
 
 
-def disturbed(command: Sequence[str], victims: str, kills: int, dice: random.Random, s: float):
+def disturbed(
+    command: Sequence[str], runner: str, victims: str, kills: int, dice: random.Random, s: float
+) -> int:
     """Runs the command to its end, killing `kills` times within about `s` seconds each.
 
     Returns:
@@ -65,7 +67,7 @@ def disturbed(command: Sequence[str], victims: str, kills: int, dice: random.Ran
             os.killpg(run.pid, signal.SIGKILL)
             run.wait()
             run = start(command)
-        elif reading := readers(run):
+        elif reading := readers(run, runner):
             os.kill(dice.choice(reading), signal.SIGKILL)
         else:
             continue
@@ -105,7 +107,9 @@ def main() -> None:
         wall = time.monotonic() - begin
         command += [f"--out={killed}", f"--runner={args.runner}"]
         dice = random.Random(args.seed)
-        kills = disturbed(command, args.victims, args.kills, dice, wall / (args.kills + 1))
+        kills = disturbed(
+            command, args.runner, args.victims, args.kills, dice, wall / (args.kills + 1)
+        )
         found = differences(calm, killed)
         result = dict(
             runner=args.runner,
