@@ -63,6 +63,7 @@ def test_starting_imports_nothing_heavy() -> None:
         (["catalog", "show", "OUT"], "is no catalogue"),
         (["embed", "OUT", "--encoder", "../lite"], "there is no encoder '../lite': there is lite"),
         (["weights", "get", "nothing"], "nothing"),
+        (["cinema", "--out", "OUT", "--width", "33"], "must be even"),
     ],
 )
 def test_a_mistake_is_one_sentence(

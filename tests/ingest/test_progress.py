@@ -26,7 +26,10 @@ def test_the_table_counts_what_happened() -> None:
     assert table["shots"] == "1,202"
     assert table["film time"] == "1:01:00"
     assert table["passed over"] == "2 linked folders, 5 files of other kinds"
-    assert terminal.reasons() == ["error: 'b\\nc': it is empty"]
+    assert terminal.reasons(Found((), 0, 0, ("shut\n",))) == [
+        "error: 'shut\\n': the folder may not be read",
+        "error: 'b\\nc': it is empty",
+    ]
 
 
 def test_long_lists_of_errors_are_cut() -> None:
@@ -34,5 +37,6 @@ def test_long_lists_of_errors_are_cut() -> None:
     with Terminal(sources) as terminal:
         for one in sources:
             terminal.show(Outcome(one, one.slug, "error", "bad"))
-    assert len(terminal.reasons()) == MOST_REASONS + 1
-    assert terminal.reasons()[-1] == "... and 5 more"
+    reasons = terminal.reasons(Found((), 0, 0))
+    assert len(reasons) == MOST_REASONS + 1
+    assert reasons[-1] == "... and 5 more"

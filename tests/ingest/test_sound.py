@@ -47,6 +47,17 @@ def test_pieces_are_the_films_sound(
         assert np.abs(samples_of(records[row["record"]]) - wanted).max() < 1e-4
 
 
+def test_nothing_is_looked_for_after_the_sound_has_ended(tmp_path: Path) -> None:
+    """A damaged clock can make a film last for ages."""
+    path = film_with_sound(tmp_path / "a.mkv", (48,), seconds=0.5)
+    borders = [(0, 1), (1, 1e7)]
+    shots = [dict(shot=i, begin_s=b, end_s=e) for i, (b, e) in enumerate(borders)]
+    unseen = {"shot": 2}
+    with RecordWriter(tmp_path / "r") as writer:
+        found = list(write_sound(SoundReader(path, rate=RATE), "f", [*shots, unseen], writer, RATE))
+    assert [row["shot"] for _, rows in found for row in rows] == [0]
+
+
 @pytest.mark.parametrize("length", [1, 17, 5000])
 def test_flac_is_exact_to_16_bits(length: int) -> None:
     wave = np.random.default_rng(0).uniform(-1, 1, length).astype(np.float32)

@@ -148,9 +148,9 @@ def joined(path: Path, parts: Sequence[Path]) -> Path:
     return path
 
 
-def flipped(whole: bytes) -> Iterator[bytes]:
+def flipped(whole: bytes, seed: int = 0) -> Iterator[bytes]:
     """40 copies of a file with 20 bytes changed, the same ones each time."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     for _ in range(40):
         data = bytearray(whole)
         for at in rng.integers(0, len(data), 20):

@@ -72,10 +72,17 @@ def slugs(paths: list[str]) -> dict[str, str]:
     shared: dict[str, int] = {}
     for word in plain.values():
         shared[word] = shared.get(word, 0) + 1
-    return {
-        path: word if shared[word] == 1 else f"{word}-{_hash(path.encode())[:6]}"
-        for path, word in plain.items()
-    }
+    return {path: word if shared[word] == 1 else _longer(path) for path, word in plain.items()}
+
+
+def _longer(path: str) -> str:
+    return f"{slug(path)}-{_hash(path.encode())[:6]}"
+
+
+def can_be(film: str, path: str) -> bool:
+    """Whether the film of `path` may have, or have had, this id: namesakes come and go."""
+    word, _, digits = film.rpartition("-")
+    return word in (slug(path), _longer(path)) and len(digits) == 8
 
 
 def fingerprint(path: Path) -> str:

@@ -39,4 +39,4 @@ def run(arguments: argparse.Namespace) -> int:
     terminal = runner.follow(prepared, who, "embedded")
     made = sum(outcome.keyframes for outcome in terminal.outcomes if outcome.done)
     print(f"{'speed':<12} {made / terminal.elapsed_s:.1f} keyframes/s")
-    return runner.finish(terminal, arguments.strict)
+    return runner.finish(terminal, prepared.found, arguments.strict)

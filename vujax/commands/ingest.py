@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.shots is not None and arguments.shots.is_file():
         _need_one(prepared.found.sources, arguments.shots)
     terminal = runner.follow(prepared, who, "read")
-    return runner.finish(terminal, arguments.strict)
+    return runner.finish(terminal, prepared.found, arguments.strict)
 
 
 def _need_one(sources: Sequence[Any], shots: Path) -> None:

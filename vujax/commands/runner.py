@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # the help needs none of it
     from vujax.ingest.progress import Terminal
     from vujax.ingest.run import Run, Runner
+    from vujax.ingest.sources import Found
 
 
 def add_arguments(parser: argparse.ArgumentParser, workers: str) -> None:
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser, workers: str) -> None:
         metavar="M",
         help="give a film up that makes no progress for so long (10)",
     )
-    add("--strict", action="store_true", help="exit with 1 when a film is not whole")
+    add("--strict", action="store_true", help="exit with 1 when anything is not whole")
 
 
 def runner_of(arguments: argparse.Namespace) -> "Runner":
@@ -79,8 +80,9 @@ def follow(prepared: "Run", runner: "Runner", deed: str) -> "Terminal":
     return terminal
 
 
-def finish(terminal: "Terminal", strict: bool) -> int:
-    """Names the films that are not whole; the exit status."""
-    for line in terminal.reasons():
+def finish(terminal: "Terminal", found: "Found", strict: bool) -> int:
+    """Names what is not whole; the exit status."""
+    for line in terminal.reasons(found):
         print(line)
-    return 1 if strict and any(outcome.reason for outcome in terminal.outcomes) else 0
+    bad = bool(found.closed) or any(outcome.reason for outcome in terminal.outcomes)
+    return 1 if strict and bad else 0

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from vujax.catalog import layout
-from vujax.catalog.ids import NO_FINGERPRINT, fingerprint
+from vujax.catalog.ids import NO_FINGERPRINT, can_be, fingerprint, slug
 from vujax.catalog.metadata import Extra, Metadata
 from vujax.catalog.parts import read_part, write_part
 from vujax.catalog.staging import Staging, read_manifest, remove
@@ -189,7 +189,7 @@ def fail(root: Path, source: Source, reason: str) -> Outcome:
 def _identify(source: Source) -> tuple[str, list[int] | None]:
     """The film's id and the file's size and time of change; None when it cannot be read."""
     try:
-        if source.refused:
+        if source.refused or not source.file.is_file():  # to open a pipe would wait for a writer
             return f"{source.slug}-{NO_FINGERPRINT}", None
         return f"{source.slug}-{fingerprint(source.file)}", _stamp(source.file)
     except OSError:
@@ -250,9 +250,9 @@ def _commit(root: Path, staging: Staging, made: _Row) -> Outcome:
             staging.path(name).unlink(missing_ok=True)
     _write_row(staging, made)
     manifest = _manifest(made)
-    staging.commit(manifest)
     if made.final:  # a film that cannot be read today must not lose what was read of it
-        _supersede(root, made)
+        _supersede(root, made)  # first: killed after it, the next run reads the film again
+    staging.commit(manifest)
     return _outcome(made.source, manifest, done=True)
 
 
@@ -314,10 +314,11 @@ def _carried(root: Path, film: str) -> Extra:
 
 
 def _supersede(root: Path, made: _Row) -> None:
-    """Removes what the same file, before it changed, was in the catalogue."""
-    stem = made.film.rpartition("-")[0]
-    for path in (root / layout.MANIFESTS).glob(f"{stem}-{'[0-9a-f]' * 8}.json"):
+    """Removes what the same file was in the catalogue before it changed, or had a namesake."""
+    here = (made.source.folder, made.source.path)
+    for path in (root / layout.MANIFESTS).glob(f"{slug(made.source.path)}-*.json"):
+        if path.stem == made.film or not can_be(path.stem, made.source.path):
+            continue
         old = read_manifest(root, path.stem)
-        place = old and (old["folder"], old["path"])
-        if path.stem != made.film and place == (made.source.folder, made.source.path):
+        if old and (old["folder"], old["path"]) == here:
             remove(root, path.stem)

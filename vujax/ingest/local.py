@@ -4,7 +4,9 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 
 from vujax.ingest.pool import Broken, Event, Progress, Ready, Stage, WorkerDied
@@ -44,7 +46,8 @@ class LocalWorker:
     def __init__(self, make: Callable[[], Stage], cpu_only: bool) -> None:
         self.pipe, theirs = SPAWN.Pipe()
         self._process = SPAWN.Process(target=_serve, args=(theirs, make, cpu_only), daemon=True)
-        self._process.start()
+        with _deaf_children():
+            self._process.start()
         theirs.close()  # else the pipe would outlive the process
 
     def give(self, source: Source) -> None:
@@ -77,6 +80,20 @@ class LocalWorker:
         return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
 
 
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes started here do not hear Ctrl-C, which reaches the whole group; this one acts.
+
+    A new process needs a second to import what it must before it can say so itself.
+    """
+    resource_tracker.ensure_running()  # multiprocessing's own; to start it ends the block
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _end_with_parent() -> None:
     """Ends this process, even one that hangs, when there is nobody left to do so."""
     multiprocessing.parent_process().join()
@@ -85,7 +102,7 @@ def _end_with_parent() -> None:
 
 def _serve(pipe: Connection, make: Callable[[], Stage], cpu_only: bool) -> None:
     """The process: does films until it is given none, or nobody listens."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent acts
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # for good, whoever ends the block
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if cpu_only:
         os.environ["JAX_PLATFORMS"] = "cpu"

@@ -100,12 +100,12 @@ class Terminal:
             rows.append(("passed over", passed))
         return "\n".join(f"{name:<12} {value}" for name, value in rows)
 
-    def reasons(self) -> list[str]:
-        """Films that are not whole, with the reason; the first of them."""
-        bad = [outcome for outcome in self.outcomes if outcome.reason]
-        lines = [_one_line(outcome) for outcome in bad[:MOST_REASONS]]
-        more = len(bad) - len(lines)
-        return [*lines, *([f"... and {more} more"] if more else [])]
+    def reasons(self, found: Found) -> list[str]:
+        """What is not whole, with the reason; the first lines."""
+        lines = [f"error: {printable(path)}: the folder may not be read" for path in found.closed]
+        lines += [_one_line(outcome) for outcome in self.outcomes if outcome.reason]
+        more = len(lines) - MOST_REASONS
+        return [*lines[:MOST_REASONS], *([f"... and {more} more"] if more > 0 else [])]
 
 
 def _count(number: int, what: str) -> str:

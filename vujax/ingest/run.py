@@ -119,8 +119,10 @@ def _events(
     workers = min(runner.workers or cores(), len(sources))
     engine, workers = _engine(work, runner.name, workers)
     give_up = functools.partial(fail, work.root)
-    yield from Pool(engine, workers, stall_s=runner.stall_s, fail=give_up).run(sources)
-    sweep(work.root)  # of workers that were killed in this run
+    try:
+        yield from Pool(engine, workers, stall_s=runner.stall_s, fail=give_up).run(sources)
+    finally:
+        sweep(work.root)  # of workers that were killed in this run
 
 
 def cores() -> int:

@@ -46,7 +46,7 @@ def write_sound(
         held, at = held[drop:], at + drop
         yield at / rate, rows
     rows = []
-    while piece:  # sound that ends before the picture
+    while piece and piece[2] < at + len(held):  # it ends before the picture, here or long ago
         rows += _write(film, piece, held, at, rate, writer)
         piece = next(pieces, None)
     yield at / rate, rows

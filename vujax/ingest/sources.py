@@ -44,11 +44,13 @@ class Found:
       sources: the films in order of their path.
       links: folders that are links, which are not entered.
       others: files that are no films by their suffix.
+      closed: folders that may not be read, as paths like those of the sources.
     """
 
     sources: tuple[Source, ...]
     links: int
     others: int
+    closed: tuple[str, ...] = ()
 
 
 def find(paths: Sequence[Path], leave_out: Path | None = None) -> Found:
@@ -79,19 +81,21 @@ def find(paths: Sequence[Path], leave_out: Path | None = None) -> Found:
         Source(_text(root), name, file, words[name], _size(file), files[file])
         for file, name in sorted(names.items(), key=lambda item: item[1])
     ]
-    return Found(tuple(sources), walk.links, walk.others)
+    closed = tuple(sorted(_text(folder.relative_to(root)) for folder in walk.closed))
+    return Found(tuple(sources), walk.links, walk.others, closed)
 
 
 class _Walk:
     def __init__(self, leave_out: Path | None) -> None:
         self.links = self.others = 0
+        self.closed: set[Path] = set()
         self._leave_out = leave_out
 
     def folder(self, top: Path) -> Iterator[tuple[Path, str]]:
         """Film files under a folder, with the reason for which each is refused, if it is."""
-        for name, folders, files in os.walk(top):
+        for name, folders, files in os.walk(top, onerror=self._close):
             here = Path(name)
-            self.links += sum((here / folder).is_symlink() for folder in folders)
+            self.links += sum(_is_link(here / folder) for folder in folders)
             folders[:] = [
                 f for f in folders if not f.startswith(".") and here / f != self._leave_out
             ]
@@ -103,11 +107,21 @@ class _Walk:
                     continue
                 yield here / file, _refusal(here / file, top)
 
+    def _close(self, error: OSError) -> None:
+        self.closed.add(Path(error.filename))
+
 
 def _refusal(path: Path, inside: Path) -> str:
-    if not path.is_symlink() or path.resolve().is_relative_to(inside):
-        return ""
+    if not _is_link(path) or Path(os.path.realpath(path)).is_relative_to(inside):
+        return ""  # also for a link to itself, of which Path.resolve will not hear
     return "it is a link that leads out of the folder: name the film itself"
+
+
+def _is_link(path: Path) -> bool:
+    try:
+        return path.is_symlink()
+    except OSError:  # in a folder that may be listed but not entered: its film gets a row
+        return False
 
 
 def _text(path: Path) -> str:

@@ -237,7 +237,7 @@ class FrameReader:
         shrink = Scaler(self._size, picture.rotation)
         enlarge = Scaler(still_size(picture.shown, self._side), picture.rotation)
         keep = self._pace()
-        pts = clock.pts(0)
+        pts = last = round(picture.start_s / clock.time_base)
         for frame, pts, following in _with_next(self._frames(ended)):
             try:
                 small = shrink(frame)
@@ -245,7 +245,7 @@ class FrameReader:
             except av.FFmpegError:
                 ended.damaged += 1
                 continue
-            step = 0 if following is None else following - pts
+            step, last = pts - last, pts
             if step > self._most_step and not picture.variable_rate:
                 ended.gap_s += float(step * clock.time_base)
             ended.frames += 1

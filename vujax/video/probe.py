@@ -17,7 +17,7 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition, Stream
 from av.video.frame import VideoFrame
 
-from vujax.video.clock import Clock
+from vujax.video.clock import MOST_GAP_S, Clock
 
 # Formats that hold their own data. Never playlists, whose entries may name any file or host.
 FORMATS = (
@@ -179,7 +179,7 @@ def _check(path: Path) -> None:
     except FileNotFoundError:
         raise FileNotFoundError(f"{name} does not exist") from None
     except OSError as error:
-        raise FilmError(f"{name} cannot be opened ({error.strerror})") from error
+        raise OSError(f"{name} cannot be opened ({error.strerror})") from error
     if not stat.S_ISREG(status.st_mode):
         raise FilmError(f"{name} is no file: give the path of a video file")
     if not status.st_size:
@@ -262,6 +262,9 @@ def _picture(stream: Stream, start: Fraction, container: InputContainer, path: P
     if not 0 < width * height <= MOST_PIXELS:
         size = f"{width}x{height}"
         raise FilmError(f"{named(path)} has a picture of {size}: damaged, or over {MOST_PIXELS} px")
+    if part["clock"].time_base > MOST_GAP_S:
+        step = float(part["clock"].time_base)
+        raise FilmError(f"{named(path)} counts time in steps of {step:.0f} s: it is damaged")
     return Picture(
         **part,
         coded=(width, height),

@@ -218,7 +218,8 @@ def test_the_command(tmp_path: Path, monkeypatch, capsys):
     assert len(read_truth(tmp_path / "new" / "set.json").films) == 1
     monkeypatch.setattr("sys.argv", [*words, "--width", "33"])
     assert main() == 1
-    assert "must be even" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "must be even" in line
     assert list(tmp_path.iterdir()) == [tmp_path / "new"]
 
 

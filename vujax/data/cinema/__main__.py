@@ -31,7 +31,12 @@ def _films(words: list[str]) -> int:
 
     parser = argparse.ArgumentParser(prog="python -m vujax.data.cinema films")
     command.add_arguments(parser)
-    return command.run(parser.parse_args(words))
+    args = parser.parse_args(words)
+    try:
+        return command.run(args)
+    except (ValueError, OSError) as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """The command `vujax cinema`: writes films with their truth."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from tqdm import tqdm
@@ -30,19 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the films; the exit status."""
+    """Writes the films; the exit status.
+
+    Raises:
+      ValueError, OSError: an option is wrong, or the folder cannot be written to.
+    """
     options = {key: getattr(args, key) for key in _OPTIONS}
-    with tqdm(total=args.films, unit="film") as bar:
+    with tqdm(total=args.films, unit="film", disable=None) as bar:
 
         def progress(name: str, done: int, films: int) -> None:
             bar.update(done - bar.n)
 
-        try:
-            truth = write_set(args.out, progress=progress, **options)
-        except (ValueError, OSError) as error:
-            bar.close()
-            print(f"vujax cinema: {error}", file=sys.stderr)
-            return 1
+        truth = write_set(args.out, progress=progress, **options)
     minutes = sum(film.duration_s for film in truth.films) / 60
     print(f"{named(args.out)}: {len(truth.films)} films, {minutes:.1f} minutes, set.json")
     return 0
