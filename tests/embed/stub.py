@@ -51,6 +51,15 @@ class Held(Stub):
         return super().encode(images)
 
 
+class WithGpu(Stub):
+    """Wants to be where Ray gave it a GPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        if not os.environ.get("CUDA_VISIBLE_DEVICES"):
+            raise ValueError("this worker was given no GPU")
+
+
 class Dies(Stub):
     """Ends its process at the first picture."""
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.embed.stub import Dies, Stub, catalogue, run, vector_files
+from tests.embed.stub import Dies, Stub, WithGpu, catalogue, run, vector_files
 from tests.ingest.films import Cuts, film
 from tests.ingest.films import run as ingest
 from tests.ingest.test_local import until
 from vujax.catalog import Catalog, layout
 from vujax.catalog.check import problems
 from vujax.catalog.staging import is_alive
+from vujax.ingest.on_ray import RayEngine
 
 pytestmark = pytest.mark.multiprocess
 ROOT = Path(__file__).parents[2]
@@ -60,6 +62,7 @@ def test_hosts_share_the_films(tmp_path: Path) -> None:
 
 def test_kill_9_and_a_rerun_give_the_undisturbed_vectors(tmp_path: Path) -> None:
     root, gate = catalogue(tmp_path, 2), tmp_path / "gate"
+    other = shutil.copytree(root, tmp_path / "other")  # x264 need not write the same film twice
     gate.mkdir()
     script = tmp_path / "run.py"
     script.write_text(
@@ -82,25 +85,28 @@ def test_kill_9_and_a_rerun_give_the_undisturbed_vectors(tmp_path: Path) -> None
     run(root)
     once = vector_files(root)
     assert len(once) == 4
-    other = catalogue(tmp_path / "other", 2)
     run(other)
     assert vector_files(other) == once
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    """Ends the cluster that the runner started by itself."""
-    yield
+@pytest.fixture
+def cluster_with_gpu() -> Iterator[None]:
+    """A cluster that counts one GPU, whether or not it is there."""
     import ray
 
+    ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
+    yield
     ray.shutdown()
 
 
 @pytest.mark.skipif(not HAS_RAY, reason="extra [ray] is missing")
-@pytest.mark.usefixtures("cluster")
+@pytest.mark.usefixtures("cluster_with_gpu")
 def test_ray_gives_what_local_gives(tmp_path: Path) -> None:
-    one, two = catalogue(tmp_path / "one"), catalogue(tmp_path / "two")
+    one = catalogue(tmp_path)
+    two = shutil.copytree(one, tmp_path / "two")
     run(one)
-    assert [o.status for o in run(two, Stub, name="ray")] == ["whole"] * 2
+    assert [o.status for o in run(two, WithGpu, name="ray")] == ["whole"] * 2
     assert vector_files(two) == vector_files(one)
-    assert not any(o.done for o in run(two, Stub, name="ray", workers=1))
+    assert not any(o.done for o in run(two, WithGpu, name="ray", workers=1))
+    assert RayEngine(Stub, accelerators=True).places == 1  # one actor for each GPU
+    assert RayEngine(Stub).places == 2
