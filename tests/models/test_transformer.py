@@ -59,17 +59,18 @@ def test_remat_changes_no_gradient(plain, remat, scan):
 
 
 def stored(remat: str) -> int:
-    """Numbers that the forward pass keeps for the backward pass."""
+    """Numbers that the forward pass keeps for the backward pass, besides the weights."""
     model = stack(remat=remat)
     weights = jax.eval_shape(model.init, jax.random.key(0), STREAM)
     pull_back = lambda w: jax.vjp(lambda w: model.apply(w, STREAM)[0], w)[1]  # noqa: E731
-    return sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(pull_back, weights)))
+    kept = jax.tree.leaves(jax.eval_shape(pull_back, weights))
+    return sum(leaf.size for leaf in kept) - sum(leaf.size for leaf in jax.tree.leaves(weights))
 
 
 def test_remat_stores_less():
     sizes = [stored(name) for name in ("none", "dots_saveable", "full")]
     assert sizes == sorted(sizes, reverse=True)
-    assert sizes[-1] < sizes[0] / 2
+    assert 0 < sizes[-1] < sizes[0] / 4
 
 
 def test_bfloat16_is_close_and_parameters_stay_float32(plain):
