@@ -17,7 +17,7 @@ from jax.typing import DTypeLike
 # How activations are normalised in training. 'sync': by the whole batch's statistics, averaged over
 # the mesh. 'batch': each device by those of its own rows; a query and its key on one device then
 # share a fingerprint that tells them from the negatives (He et al., "Momentum Contrast for
-# Unsupervised Visual Representation Learning", 2020, section 3.3). 'group': each example by its own.
+# Unsupervised Visual Representation Learning", 2020, section 3.3). 'group': each example by itself.
 NORMS = ("sync", "batch", "group")
 
 GROUP = 16  # channels of a group at most: Wu and He, "Group Normalization" (2018), section 4.1
@@ -36,7 +36,7 @@ def _convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
-    """x [b h w c] by kernel [k l c d], zeros around x: [b h' w' d] in x's dtype.
+    """Images x [b h w c] by kernel [k l c d], zeros around x: [b h' w' d] in x's dtype.
 
     The kernel's gradient is in the kernel's dtype, and summed in it.
     """
