@@ -21,6 +21,7 @@ KINDS = {
     "catalog": ("vujax.catalog.films", "open_catalog"),
     "cinema": ("vujax.data.cinema.shots", "open_cinema"),
     "features": ("vujax.data.film_features", "open_features"),
+    "ranges": ("vujax.data.scene_ranges", "open_ranges"),
 }
 
 

@@ -34,6 +34,7 @@ Mode = Literal["corrected", "compatible"]
 MODES = ("corrected", "compatible")
 REACH = 5  # shots on either side of a true boundary that Recall@3s looks at
 NEAR_S = 3.0
+ROUNDING_S = 1e-6  # of seconds: what is 3 s apart is not near
 COMPATIBLE_FPS = 24
 
 
@@ -156,9 +157,12 @@ def recall_near(f: FilmScores, called: np.ndarray, mode: Mode) -> float:
     true, found = np.flatnonzero(f.starts), np.flatnonzero(called)
     if not len(true):
         return float("nan")
-    ends = f.seconds[:, 1] if mode == "corrected" else f.frames[:, 1] / COMPATIBLE_FPS
+    if mode == "corrected":
+        ends, limit = f.seconds[:, 1], NEAR_S - ROUNDING_S
+    else:
+        ends, limit = f.frames[:, 1], NEAR_S * COMPATIBLE_FPS
     close = np.abs(true[:, None] - found) <= REACH
-    near = close & (np.abs(ends[true][:, None] - ends[found]) < NEAR_S)
+    near = close & (np.abs(ends[true][:, None] - ends[found]) < limit)
     return float(near.any(axis=1).mean())
 
 
