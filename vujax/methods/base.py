@@ -12,8 +12,6 @@ from jax.sharding import PartitionSpec
 
 Tree = Any
 Batch = dict[str, jax.Array]
-INPUTS = ("image", "audio", "feature")
-"""Entries of a batch that say what a shot looks and sounds like; see `vujax.models.shot`."""
 
 
 class Embeddings(NamedTuple):

@@ -20,7 +20,8 @@ from vujax.losses.contrast import NO_FILM, Bank, Contrast, Ids, contrast
 from vujax.mesh import AXIS
 from vujax.methods import collapse
 from vujax.methods.augment import Augment
-from vujax.methods.base import INPUTS, Batch, Embeddings, whole
+from vujax.methods.base import Batch, Embeddings, whole
+from vujax.models.shot import INPUTS
 from vujax.optim import ema
 
 Tree = Any

@@ -14,10 +14,9 @@ from vujax.models.shot import Projection, build_shot
 def model(config: ml_collections.ConfigDict, mesh: Mesh) -> ShotContrast:
     """The encoder, and the projection through which it learns."""
     del mesh
-    settings = config.model.to_dict()
-    projection = tuple(settings.pop("projection", ()))
+    projection = tuple(config.model.get("projection", ()))
     head = Projection(projection) if projection else None
-    return ShotContrast(build_shot(**settings), head)
+    return ShotContrast(build_shot(**config.model.encoder.to_dict()), head)
 
 
 def shapes(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
