@@ -1,5 +1,7 @@
 """Convolutions whose kernels' gradients are float32, and norms on one device and on eight."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -43,8 +45,11 @@ def trained(norm, weights, image, axis_name=None):
     return vectors, gradient, new
 
 
+ON_ONE = {norm: jax.jit(functools.partial(trained, norm)) for norm in NORMS}
+
+
 def on_one(norm, weights, image=IMAGE):
-    return jax.jit(lambda w, x: trained(norm, w, x))(weights, image)
+    return ON_ONE[norm](weights, image)
 
 
 def on_eight(norm, weights, mesh):

@@ -52,15 +52,19 @@ def test_intermediates(variant):
     assert features.shape == (1, net.dim)
 
 
-def test_evaluation_sees_no_other_image(weights):
-    evaluate = jax.jit(lambda w, x: ResidualNet(**SIZES).apply(w, x)[0])
+@pytest.fixture(scope="module")
+def evaluate():
+    return jax.jit(lambda w, x: ResidualNet(**SIZES).apply(w, x)[0])
+
+
+def test_evaluation_sees_no_other_image(weights, evaluate):
     whole = evaluate(weights, IMAGE)
     padded = np.concatenate([IMAGE[:2], np.full_like(IMAGE[:2], 1e3)])
     np.testing.assert_array_equal(evaluate(weights, padded)[:2], whole[:2])
 
 
-def test_bfloat16_is_close_and_recomputation_changes_nothing(weights):
-    exact, _ = jax.jit(ResidualNet(**SIZES, remat="full").apply)(weights, IMAGE)
+def test_bfloat16_is_close(weights, evaluate):
+    exact = evaluate(weights, IMAGE)
     half, out = jax.jit(ResidualNet(**SIZES, dtype=jnp.bfloat16).apply)(weights, IMAGE)
     assert out["layer4"].dtype == jnp.bfloat16
     assert half.dtype == jnp.float32
@@ -69,7 +73,8 @@ def test_bfloat16_is_close_and_recomputation_changes_nothing(weights):
 
 def test_a_block_starts_as_its_skip_connection():
     block, x = Block(width=12, bottleneck=False), IMAGE[..., :3].reshape(4, 16, 16, 12)
-    y, _ = jax.jit(block.init_with_output)(jax.random.key(0), x)
+    quick_to_compile = jax.random.key(0, impl="rbg")
+    y, _ = jax.jit(block.init_with_output)(quick_to_compile, x)
     np.testing.assert_array_equal(y, np.maximum(x, 0))
 
 
