@@ -118,13 +118,17 @@ def with_image_encoder(variables: Tree, weights: Tree) -> Tree:
     result = dict(variables)
     for collection, new in weights.items():
         image = variables.get(collection, {}).get("image", {})
-        if jax.tree.map(jnp.shape, image.get("encoder")) != jax.tree.map(jnp.shape, new):
+        if _shapes(image.get("encoder")) != _shapes(new):
             raise ValueError(
                 f"The weights' {collection!r} do not fit the image encoder of these variables: "
                 "build the shot encoder with the encoder and variant that the weights are of."
             )
         result[collection] = variables[collection] | {"image": image | {"encoder": new}}
     return result
+
+
+def _shapes(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf.shape, tree)
 
 
 def build_keyframes(
@@ -158,6 +162,8 @@ def _image_encoder(
         sizes["blocks"] = tuple(sizes["blocks"])
         if len(sizes["blocks"]) != 4:
             raise ValueError(f"{where}.blocks {sizes['blocks']} must be those of four stages.")
+        for depth in sizes["blocks"]:
+            check_divides(f"{where}.blocks", depth, "blocks", 1)
         check_choice(f"{where}.norm", sizes.get("norm", "sync"), NORMS)
         net = ResidualNet(**common, **sizes)
         return net, net.dim

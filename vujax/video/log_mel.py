@@ -47,9 +47,7 @@ class LogMel:
             raise ValueError(f"Unknown mel scale {self.scale!r}: give one of {', '.join(SCALES)}.")
         for name in ("rate", "window", "hop", "mels", "floor"):
             if getattr(self, name) <= 0:
-                raise ValueError(
-                    f"The spectrogram's {name} {getattr(self, name)} must be positive."
-                )
+                raise ValueError(f"The {name} of a spectrogram must be positive.")
         if not 0 <= self.low_hz < self.high_hz <= self.rate / 2:
             raise ValueError(
                 f"Bands from {self.low_hz} to {self.high_hz} Hz do not fit sound of {self.rate} "
