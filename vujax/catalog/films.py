@@ -16,8 +16,8 @@ from vujax.catalog.vectors import matrix
 from vujax.data.cinema.truth import SUFFIX, FilmTruth, read_truth
 from vujax.data.film_features import check_vectors
 from vujax.data.films import Shots, choose
-from vujax.data.images import eval_image, whole_image
 from vujax.data.scene_ranges import merge, read_scenes, snap
+from vujax.data.shot_pictures import evenly, pictures
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,28 +42,19 @@ class CatalogFilm(Shots):
         """'image' uint8 `[k frames h w 3]` and 'feature' float32 `[k d]`, what was asked for."""
         result = {}
         if self.records is not None:
-            # Keyframes of a short shot may share one picture.
-            unique, places = np.unique(self.records[shots], return_inverse=True)
-            pictures = np.stack([self._picture(record) for record in unique.tolist()])
-            result["image"] = pictures[places.reshape(len(shots), -1)]
+            result["image"] = pictures(
+                self.records[shots],
+                self._jpegs.__getitem__,
+                self.image_size,
+                lambda record: f"picture {record} of {self.film}",
+            )
         if self.vectors is not None:
             result["feature"] = self.vectors[shots]
         return result
 
-    def _picture(self, record: int) -> np.ndarray:
-        data = self._jpegs[record]
-        size = self.image_size
-        return whole_image(data) if size is None else eval_image(data, size=size)
-
     @functools.cached_property
     def _jpegs(self) -> RecordReader:
         return self.catalog.jpegs(self.film)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_jpegs"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
 
 
 def open_catalog(
@@ -94,14 +85,12 @@ def open_catalog(
       FileNotFoundError: there is no catalogue, or no such vectors.
       ValueError: a part of it is damaged, one of `films` is not there or has no keyframes.
     """
-    if frames < 1:
-        raise ValueError(f"frames is {frames}: ask for at least 1 picture of each shot")
     catalog = Catalog(path)
     table = catalog.films()
     rows = {row["film"]: row for row in table.to_pylist() if row["shots"]}
     options = dict(image_size=image_size, encoder=encoder)
     return tuple(
-        _open(catalog, rows[film], frames if images else 0, scenes, **options)
+        _open(catalog, rows[film], frames if images else None, scenes, **options)
         for film in choose(list(rows), films, path)
     )
 
@@ -109,7 +98,7 @@ def open_catalog(
 def _open(
     catalog: Catalog,
     row: dict[str, Any],
-    frames: int,
+    frames: int | None,
     scenes: str | None,
     *,
     image_size: int | None,
@@ -126,7 +115,7 @@ def _open(
         _rate(row),
         snapped and snapped.starts,
         catalog=catalog,
-        records=_records(catalog, film, len(shots), frames) if frames else None,
+        records=None if frames is None else _records(catalog, film, len(shots), frames),
         image_size=image_size,
         vectors=_vectors(catalog, film, len(shots), encoder) if encoder else None,
         merged=snapped.merged if snapped else 0,
@@ -156,7 +145,7 @@ def _labels(film: Path, scenes: str | None, shot_begins: np.ndarray) -> Any:
 
 
 def _records(catalog: Catalog, film: str, shots: int, frames: int) -> np.ndarray:
-    """int64 [shots frames]: of a shot's h keyframes, those at (i + 1/2) h / frames."""
+    """int64 [shots frames]: the keyframes that stand for each shot."""
     table = catalog.keyframes(film)
     records = [[] for _ in range(shots)]
     for shot, record in zip(table["shot"].to_pylist(), table["record"].to_pylist(), strict=True):
@@ -164,9 +153,7 @@ def _records(catalog: Catalog, film: str, shots: int, frames: int) -> np.ndarray
     seen = [i for i, found in enumerate(records) if found]
     places = _of_neighbours(film, np.array(seen, np.int64), shots)
     chosen = [records[seen[place]] for place in places]
-    return np.array(
-        [[one[(2 * i + 1) * len(one) // (2 * frames)] for i in range(frames)] for one in chosen]
-    )
+    return np.array([[one[k] for k in evenly(len(one), frames)] for one in chosen])
 
 
 def _vectors(catalog: Catalog, film: str, shots: int, encoder: str) -> np.ndarray:
