@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from vujax.catalog.read import Catalog
 from vujax.catalog.records import RecordReader
+from vujax.catalog.sound import ShotSound, shot_sound
 from vujax.catalog.vectors import matrix
 from vujax.data.cinema.truth import SUFFIX, FilmTruth, read_truth
 from vujax.data.film_features import check_vectors
@@ -29,6 +30,7 @@ class CatalogFilm(Shots):
       records: int64 `[n frames]`, pictures of each shot; None: no pictures are wanted.
       image_size: of the pictures, squares from the middle; None: whole, as they are kept.
       vectors: float32 `[n d]`; None: none are wanted.
+      sound: where the sound is; None: none is wanted.
       merged: scenes of the truth that begin at one shot with another one.
     """
 
@@ -36,10 +38,11 @@ class CatalogFilm(Shots):
     records: np.ndarray | None = None
     image_size: int | None = None
     vectors: np.ndarray | None = None
+    sound: ShotSound | None = None
     merged: int = 0
 
     def inputs(self, shots: np.ndarray) -> dict[str, np.ndarray]:
-        """'image' uint8 `[k frames h w 3]` and 'feature' float32 `[k d]`, what was asked for."""
+        """What was asked for when it was opened, see `Film`."""
         result = {}
         if self.records is not None:
             result["image"] = pictures(
@@ -50,11 +53,20 @@ class CatalogFilm(Shots):
             )
         if self.vectors is not None:
             result["feature"] = self.vectors[shots]
+        if self.sound is not None:
+            heard = [
+                self.sound.spectrogram(shot, self._flacs) for shot in np.asarray(shots).tolist()
+            ]
+            result["audio"] = np.stack(heard)
         return result
 
     @functools.cached_property
     def _jpegs(self) -> RecordReader:
         return self.catalog.jpegs(self.film)
+
+    @functools.cached_property
+    def _flacs(self) -> RecordReader | None:
+        return self.catalog.flacs(self.film) if len(self.sound.pieces) else None
 
 
 def open_catalog(
@@ -63,6 +75,8 @@ def open_catalog(
     image_size: int | None = None,
     encoder: str | None = None,
     images: bool = True,
+    audio_s: float | None = None,
+    mels: int = 64,
     scenes: str | None = None,
     films: Sequence[str] | None = None,
 ) -> tuple[CatalogFilm, ...]:
@@ -78,31 +92,37 @@ def open_catalog(
       image_size: side of the square that is cut from their middle; None: as they are kept.
       encoder: whose vectors of the shots are the features; None: no features.
       images: whether pictures are wanted.
+      audio_s: seconds of sound from the middle of each shot, silence around a shorter one; None: no
+        sound. A film without sound is silent.
+      mels: bands of its spectrogram, a frame every 10 ms.
       scenes: folder of the truths; None: beside the films, where they were read.
       films: ids, only these, in this order.
 
     Raises:
       FileNotFoundError: there is no catalogue, or no such vectors.
-      ValueError: a part of it is damaged, one of `films` is not there or has no keyframes.
+      ValueError: a part of it is damaged, one of `films` is not there, or has no keyframes or
+        sound where these are wanted.
     """
     catalog = Catalog(path)
     table = catalog.films()
     rows = {row["film"]: row for row in table.to_pylist() if row["shots"]}
-    options = dict(image_size=image_size, encoder=encoder)
+    options = dict(frames=frames if images else None, image_size=image_size, encoder=encoder)
+    options |= dict(audio_s=audio_s, mels=mels)
     return tuple(
-        _open(catalog, rows[film], frames if images else None, scenes, **options)
-        for film in choose(list(rows), films, path)
+        _open(catalog, rows[film], scenes, **options) for film in choose(list(rows), films, path)
     )
 
 
 def _open(
     catalog: Catalog,
     row: dict[str, Any],
-    frames: int | None,
     scenes: str | None,
     *,
+    frames: int | None,
     image_size: int | None,
     encoder: str | None,
+    audio_s: float | None,
+    mels: int,
 ) -> CatalogFilm:
     film = row["film"]
     shots = catalog.shots(film)
@@ -118,6 +138,7 @@ def _open(
         records=None if frames is None else _records(catalog, film, len(shots), frames),
         image_size=image_size,
         vectors=_vectors(catalog, film, len(shots), encoder) if encoder else None,
+        sound=None if audio_s is None else shot_sound(catalog, film, seconds, audio_s, mels),
         merged=snapped.merged if snapped else 0,
     )
 
