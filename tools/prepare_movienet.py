@@ -1,7 +1,7 @@
 """Writes your own copy of MovieNet's scene part as films to train from.
 
     python tools/prepare_movienet.py OUT --kind movienet root=scene318 keyframes=240P --side 240
-    python tools/prepare_movienet.py OUT --kind bassl --splits pretrain train val test root=movienet
+    python tools/prepare_movienet.py OUT --kind bassl root=movienet shot_s=4 --splits pretrain test
 
 Options of the kind (see `vujax.data.movienet` and `vujax.data.bassl`) follow as name=value, the
 value as JSON or as plain text. Keyframes are kept as JPEG, those with a shorter side longer than
