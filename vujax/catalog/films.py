@@ -83,8 +83,9 @@ def open_catalog(
     """The films of a catalogue that have shots.
 
     They are labelled where a truth is found: NAME.truth.json of the cinema, or NAME.json with frame
-    ranges (`vujax.data.scene_ranges`), for a film whose file is NAME.mp4 or the like; snapped to
-    the catalogue's shots as `scene_ranges.snap` does.
+    ranges (`vujax.data.scene_ranges`; several annotators by majority within 2 s), for a film whose
+    file is NAME.mp4 or the like; snapped to the catalogue's shots as `scene_ranges.snap` does. The
+    latter are only looked for where `scenes` says.
 
     Args:
       path: of the catalogue.
