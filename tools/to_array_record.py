@@ -9,25 +9,13 @@ after an interrupt goes on where it stopped. Then train with
 """
 
 import argparse
-import json
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from vujax.data.convert import convert
+from vujax.data.options import name_and_value
 from vujax.data.sources import KINDS, open_source
-
-
-def option(text: str) -> tuple[str, Any]:
-    """`('name', value)` of 'name=value'."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"'{text}' is not name=value")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value
 
 
 def main() -> None:
@@ -37,7 +25,7 @@ def main() -> None:
     )
     parser.add_argument("out", type=Path, help="folder of the shards")
     parser.add_argument("--kind", required=True, choices=sorted(KINDS))
-    parser.add_argument("options", nargs="*", type=option, help="name=value of the source")
+    parser.add_argument("options", nargs="*", type=name_and_value, help="name=value of the source")
     parser.add_argument("--shard_size", type=int, default=10_000, help="records a shard")
     parser.add_argument("--max_bad", type=float, default=0.01, help="greatest share of bad records")
     args = parser.parse_intermixed_args()

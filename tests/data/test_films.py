@@ -110,7 +110,7 @@ def test_bad_sets(tmp_path: Path) -> None:
 
 def test_bad_options() -> None:
     with pytest.raises(
-        ValueError, match="films of kind 'x' are unknown: use one of catalog, cinema"
+        ValueError, match="films of kind 'x' are unknown: use one of bassl, catalog"
     ):
         open_films("x")
     with pytest.raises(ValueError, match="films of kind 'features' has no option pth: it has path"):

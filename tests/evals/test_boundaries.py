@@ -203,6 +203,8 @@ def test_intervals_over_films() -> None:
     apart = interval([ours] * 2, "ap", against=[theirs[::-1]] * 2, resamples=500)
     difference = evaluate(ours)["macro/ap"] - evaluate(theirs)["macro/ap"]
     assert apart.estimate == pytest.approx(difference) and apart.low > 0
+    itself = interval([ours], "ap", against=[ours[::-1]], resamples=50)
+    assert itself.low == itself.estimate == itself.high == 0  # film by film, in whatever order
     none = ours[0]._replace(film="none", starts=np.zeros(29, bool))
     assert interval([[*ours, none]], "ap", resamples=500) == found
 

@@ -12,12 +12,13 @@ import pyarrow as pa
 
 from vujax.catalog.read import Catalog
 from vujax.catalog.records import RecordReader
+from vujax.catalog.sound import ShotSound, shot_sound
 from vujax.catalog.vectors import matrix
 from vujax.data.cinema.truth import SUFFIX, FilmTruth, read_truth
 from vujax.data.film_features import check_vectors
 from vujax.data.films import Shots, choose
-from vujax.data.images import eval_image, whole_image
 from vujax.data.scene_ranges import merge, read_scenes, snap
+from vujax.data.shot_pictures import evenly, pictures
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,7 @@ class CatalogFilm(Shots):
       records: int64 `[n frames]`, pictures of each shot; None: no pictures are wanted.
       image_size: of the pictures, squares from the middle; None: whole, as they are kept.
       vectors: float32 `[n d]`; None: none are wanted.
+      sound: where the sound is; None: none is wanted.
       merged: scenes of the truth that begin at one shot with another one.
     """
 
@@ -36,34 +38,35 @@ class CatalogFilm(Shots):
     records: np.ndarray | None = None
     image_size: int | None = None
     vectors: np.ndarray | None = None
+    sound: ShotSound | None = None
     merged: int = 0
 
     def inputs(self, shots: np.ndarray) -> dict[str, np.ndarray]:
-        """'image' uint8 `[k frames h w 3]` and 'feature' float32 `[k d]`, what was asked for."""
+        """What was asked for when it was opened, see `Film`."""
         result = {}
         if self.records is not None:
-            # Keyframes of a short shot may share one picture.
-            unique, places = np.unique(self.records[shots], return_inverse=True)
-            pictures = np.stack([self._picture(record) for record in unique.tolist()])
-            result["image"] = pictures[places.reshape(len(shots), -1)]
+            result["image"] = pictures(
+                self.records[shots],
+                self._jpegs.__getitem__,
+                self.image_size,
+                lambda record: f"picture {record} of {self.film}",
+            )
         if self.vectors is not None:
             result["feature"] = self.vectors[shots]
+        if self.sound is not None:
+            heard = [
+                self.sound.spectrogram(shot, self._flacs) for shot in np.asarray(shots).tolist()
+            ]
+            result["audio"] = np.stack(heard)
         return result
-
-    def _picture(self, record: int) -> np.ndarray:
-        data = self._jpegs[record]
-        size = self.image_size
-        return whole_image(data) if size is None else eval_image(data, size=size)
 
     @functools.cached_property
     def _jpegs(self) -> RecordReader:
         return self.catalog.jpegs(self.film)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_jpegs"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+    @functools.cached_property
+    def _flacs(self) -> RecordReader | None:
+        return self.catalog.flacs(self.film) if len(self.sound.pieces) else None
 
 
 def open_catalog(
@@ -72,14 +75,17 @@ def open_catalog(
     image_size: int | None = None,
     encoder: str | None = None,
     images: bool = True,
+    audio_s: float | None = None,
+    mels: int = 64,
     scenes: str | None = None,
     films: Sequence[str] | None = None,
 ) -> tuple[CatalogFilm, ...]:
     """The films of a catalogue that have shots.
 
     They are labelled where a truth is found: NAME.truth.json of the cinema, or NAME.json with frame
-    ranges (`vujax.data.scene_ranges`), for a film whose file is NAME.mp4 or the like; snapped to
-    the catalogue's shots as `scene_ranges.snap` does.
+    ranges (`vujax.data.scene_ranges`; several annotators by majority within 2 s), for a film whose
+    file is NAME.mp4 or the like; snapped to the catalogue's shots as `scene_ranges.snap` does. The
+    latter are only looked for where `scenes` says.
 
     Args:
       path: of the catalogue.
@@ -87,33 +93,37 @@ def open_catalog(
       image_size: side of the square that is cut from their middle; None: as they are kept.
       encoder: whose vectors of the shots are the features; None: no features.
       images: whether pictures are wanted.
+      audio_s: seconds of sound from the middle of each shot, silence around a shorter one; None: no
+        sound. A film without sound is silent.
+      mels: bands of its spectrogram, a frame every 10 ms.
       scenes: folder of the truths; None: beside the films, where they were read.
       films: ids, only these, in this order.
 
     Raises:
       FileNotFoundError: there is no catalogue, or no such vectors.
-      ValueError: a part of it is damaged, one of `films` is not there or has no keyframes.
+      ValueError: a part of it is damaged, one of `films` is not there, or has no keyframes or
+        sound where these are wanted.
     """
-    if frames < 1:
-        raise ValueError(f"frames is {frames}: ask for at least 1 picture of each shot")
     catalog = Catalog(path)
     table = catalog.films()
     rows = {row["film"]: row for row in table.to_pylist() if row["shots"]}
-    options = dict(image_size=image_size, encoder=encoder)
+    options = dict(frames=frames if images else None, image_size=image_size, encoder=encoder)
+    options |= dict(audio_s=audio_s, mels=mels)
     return tuple(
-        _open(catalog, rows[film], frames if images else 0, scenes, **options)
-        for film in choose(list(rows), films, path)
+        _open(catalog, rows[film], scenes, **options) for film in choose(list(rows), films, path)
     )
 
 
 def _open(
     catalog: Catalog,
     row: dict[str, Any],
-    frames: int,
     scenes: str | None,
     *,
+    frames: int | None,
     image_size: int | None,
     encoder: str | None,
+    audio_s: float | None,
+    mels: int,
 ) -> CatalogFilm:
     film = row["film"]
     shots = catalog.shots(film)
@@ -126,9 +136,10 @@ def _open(
         _rate(row),
         snapped and snapped.starts,
         catalog=catalog,
-        records=_records(catalog, film, len(shots), frames) if frames else None,
+        records=None if frames is None else _records(catalog, film, len(shots), frames),
         image_size=image_size,
         vectors=_vectors(catalog, film, len(shots), encoder) if encoder else None,
+        sound=None if audio_s is None else shot_sound(catalog, film, seconds, audio_s, mels),
         merged=snapped.merged if snapped else 0,
     )
 
@@ -156,7 +167,7 @@ def _labels(film: Path, scenes: str | None, shot_begins: np.ndarray) -> Any:
 
 
 def _records(catalog: Catalog, film: str, shots: int, frames: int) -> np.ndarray:
-    """int64 [shots frames]: of a shot's h keyframes, those at (i + 1/2) h / frames."""
+    """int64 [shots frames]: the keyframes that stand for each shot."""
     table = catalog.keyframes(film)
     records = [[] for _ in range(shots)]
     for shot, record in zip(table["shot"].to_pylist(), table["record"].to_pylist(), strict=True):
@@ -164,9 +175,7 @@ def _records(catalog: Catalog, film: str, shots: int, frames: int) -> np.ndarray
     seen = [i for i, found in enumerate(records) if found]
     places = _of_neighbours(film, np.array(seen, np.int64), shots)
     chosen = [records[seen[place]] for place in places]
-    return np.array(
-        [[one[(2 * i + 1) * len(one) // (2 * frames)] for i in range(frames)] for one in chosen]
-    )
+    return np.array([[one[k] for k in evenly(len(one), frames)] for one in chosen])
 
 
 def _vectors(catalog: Catalog, film: str, shots: int, encoder: str) -> np.ndarray:

@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -166,17 +167,7 @@ def _normalized(vectors: np.ndarray, how: str) -> np.ndarray:
 
 def _films_of(file: Path) -> Iterator[tuple[str, pa.Table]]:
     """The rows of each film, in order of shot."""
-    try:
-        table = pq.ParquetFile(file).read()
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{file} does not exist") from None
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{file} is no Parquet file ({error})") from None
-    for column in ("film", "shot", "vector"):
-        if column not in table.column_names:
-            raise ValueError(
-                f"{file} has no column '{column}': it has {', '.join(table.column_names)}"
-            )
+    table = read_table(file, ("film", "shot", "vector"))
     for film in pc.unique(table["film"]).to_pylist():
         rows = table.filter(pc.equal(table["film"], film)).sort_by("shot")
         if rows["shot"].to_pylist() != list(range(len(rows))):
@@ -184,19 +175,50 @@ def _films_of(file: Path) -> Iterator[tuple[str, pa.Table]]:
         yield film, rows
 
 
+def read_table(file: Path, columns: Sequence[str]) -> pa.Table:
+    """A Parquet file that has some columns.
+
+    Raises:
+      FileNotFoundError: it is not there.
+      ValueError: it is damaged, or lacks one.
+    """
+    try:
+        table = pq.ParquetFile(file).read()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{file} does not exist") from None
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{file} is no Parquet file ({error})") from None
+    for column in columns:
+        if column not in table.column_names:
+            raise ValueError(
+                f"{file} has no column '{column}': it has {', '.join(table.column_names)}"
+            )
+    return table
+
+
 def _of_table(film: str, rows: pa.Table, normalize: str, fps: float) -> FeatureFilm:
+    vectors = _normalized(_matrix(film, rows["vector"]), normalize)
+    return FeatureFilm(**known_of(film, rows, fps), vectors=vectors)
+
+
+def known_of(film: str, rows: pa.Table, fps: float) -> dict[str, Any]:
+    """What `Shots` holds of a film, from the rows of its shots in order.
+
+    Raises:
+      ValueError: they have no times, or a label is missing.
+    """
     times = {
         name: np.stack([rows[column].to_numpy() for column in columns], axis=1)
         for name, columns in TIMES.items()
         if set(columns) <= set(rows.column_names)
+        and not any(rows[column].null_count for column in columns)
     }
     if not times:
         raise ValueError(f"{film} has no times: add the columns begin_s and end_s")
     frames = times.get("frames")
     seconds = times["seconds"] if "seconds" in times else frame_seconds(frames, fps)
     rate = fps if frames is not None else None
-    vectors = _normalized(_matrix(film, rows["vector"]), normalize)
-    return FeatureFilm(film, seconds, frames, rate, _starts(film, rows), vectors)
+    return dict(film=film, seconds=seconds, frames=frames, fps=rate, starts=_starts(film, rows))
 
 
 def _starts(film: str, rows: pa.Table) -> np.ndarray | None:

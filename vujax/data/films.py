@@ -9,8 +9,9 @@ that are asked for.
 """
 
 import importlib
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,11 +19,16 @@ import numpy as np
 from vujax.data.options import check_options
 
 KINDS = {
+    "bassl": ("vujax.data.bassl", "open_bassl"),
     "catalog": ("vujax.catalog.films", "open_catalog"),
     "cinema": ("vujax.data.cinema.shots", "open_cinema"),
     "features": ("vujax.data.film_features", "open_features"),
+    "movienet": ("vujax.data.movienet", "open_movienet"),
+    "prepared": ("vujax.data.prepared", "open_prepared"),
     "ranges": ("vujax.data.scene_ranges", "open_ranges"),
 }
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""What a film's id must be where it becomes part of a path."""
 
 
 class Film(Protocol):
@@ -151,6 +157,13 @@ class Shots:
 
     def __len__(self) -> int:
         return len(self.seconds)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was opened on the way: each process opens its own files."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
 
     def _check_times(self) -> None:
         if not len(self):

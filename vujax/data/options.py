@@ -1,6 +1,8 @@
 """Options that a user gives to something chosen by its name."""
 
+import argparse
 import inspect
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -26,3 +28,18 @@ def check_options(
     needed = [p.name for p in parameters.values() if p.default is p.empty]
     if missing := sorted(set(needed) - set(options)):
         raise ValueError(f"{what} needs the option {', '.join(missing)}")
+
+
+def name_and_value(text: str) -> tuple[str, Any]:
+    """`('name', value)` of 'name=value' on a command line, the value as JSON or as plain text.
+
+    Raises:
+      argparse.ArgumentTypeError: there is no '='.
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"'{text}' is not name=value")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value

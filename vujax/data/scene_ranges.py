@@ -1,7 +1,8 @@
 """Scenes given as frame ranges, as OVSD and BBC give them, and how they become labels of borders.
 
     film = open_ranges("bbb_ovsd.json")[0]      # 'ranges' of `open_films`
-    film.seconds, film.starts, film.merged
+    film.seconds, film.starts                   # of its shots
+    film.scene_seconds[1:]                      # its boundaries as they were given
 
 Where a scene begins is snapped to the nearest beginning of a shot, the earlier of two that are as
 near. Scenes that come to begin at one shot become one, and are counted. Only beginnings matter:
@@ -99,9 +100,11 @@ class RangesFilm(Shots):
 
     Attributes:
       merged: scenes that begin at a shot where another one begins already.
+      scene_seconds: float64 `[scenes]`, when scenes begin, before they are snapped to shots.
     """
 
     merged: int = 0
+    scene_seconds: np.ndarray = None
 
     def inputs(self, shots: np.ndarray) -> dict[str, np.ndarray]:
         """Nothing."""
@@ -150,7 +153,7 @@ def _film(name: str, lists: _Lists, rule: str, tolerance_s: float) -> RangesFilm
     begins = merge(list(lists.begins.values()), rule, tolerance_s * lists.fps)
     snapped = snap(begins, lists.shots[:, 0])
     seconds = frame_seconds(lists.shots, lists.fps)
-    return RangesFilm(name, seconds, lists.shots, lists.fps, *snapped)
+    return RangesFilm(name, seconds, lists.shots, lists.fps, *snapped, begins / lists.fps)
 
 
 def read_scenes(path: Path) -> dict[str, np.ndarray]:

@@ -26,7 +26,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from vujax.evals.binary import average_precision, precision_recall_f1, roc_auc
+from vujax.binary import average_precision, precision_recall_f1, roc_auc
 from vujax.evals.intervals import Interval, bootstrap, paired_bootstrap
 from vujax.evals.shots import Extent, match
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from vujax.data.cinema.difficulty_films import (
-    average_precision,
     best_f1,
     count,
     f1,
@@ -33,9 +32,8 @@ def test_counts_by_hand():
     assert recall(counts, ["cut"]) == 0.5 and recall(counts, ["fade"]) == 0
 
 
-def test_ranking_scores_by_hand():
+def test_best_f1_by_hand():
     scores, right = np.array([0.9, 0.8, 0.7, 0.1]), np.array([True, False, True, False])
-    assert average_precision(scores, right) == pytest.approx((1 + 2 / 3) / 2)
     assert best_f1(scores, right) == pytest.approx(4 / 5)
 
 

@@ -26,6 +26,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from vujax.binary import average_precision
 from vujax.data.cinema.difficulty import colour_histograms
 from vujax.data.cinema.edit import KINDS, Card, Edit, make_edit
 from vujax.data.cinema.screen import Screen
@@ -144,13 +145,6 @@ def scene_pairs(edits: Iterable[Edit], reach: int) -> tuple[np.ndarray, np.ndarr
                 scores.append(away[max(0, k - reach) : k, k : k + reach].min())
                 begins.append(old.part != new.part)
     return np.array(scores, np.float32), np.array(begins)
-
-
-def average_precision(scores: np.ndarray, right: np.ndarray) -> float:
-    """The mean precision at the rank of each right one, highest score first."""
-    ranked = right[np.argsort(-scores, kind="stable")]
-    precision = np.cumsum(ranked) / np.arange(1, len(ranked) + 1)
-    return float(precision[ranked].mean())
 
 
 def best_f1(scores: np.ndarray, right: np.ndarray) -> float:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from vujax.evals.binary import average_precision, precision_recall_f1, roc_auc
+from vujax.binary import average_precision, precision_recall_f1, roc_auc
 
 
 def test_by_hand() -> None:
