@@ -47,7 +47,7 @@ class Boundary:
     Attributes:
       model: a `vujax.models.boundary.BoundaryModel`.
       encoder: 'frozen' (no gradient, inference statistics) or 'fine-tuned'. A frozen encoder also
-        needs the rule ('encoder/.*', 0.0) in `optimizer.rules`: weight decay would move it.
+        needs the rule ('encoder/.*', None) in `optimizer.rules`: weight decay would move it.
     """
 
     model: nn.Module
