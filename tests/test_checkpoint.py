@@ -6,9 +6,10 @@ import jax.numpy as jnp
 import optax
 import pytest
 
+from tests.toy import Toy
 from vujax.checkpoint import Checkpoints, abstract
 from vujax.mesh import make_mesh, replicated
-from vujax.step import State, fsdp_shardings
+from vujax.step import State, shardings_of
 
 
 def state(step=0, width=8):
@@ -35,7 +36,7 @@ def test_keeps_the_last_and_the_round_steps(saved):
 
 def test_restores_on_another_device_count(saved):
     mesh4 = make_mesh(jax.devices()[:4])
-    like = abstract(state(), fsdp_shardings(state(), mesh4))
+    like = abstract(state(), shardings_of(Toy(), state(), mesh4, fsdp=True))
     back = Checkpoints(saved).restore(like)
     chex.assert_trees_all_equal(jax.device_get(back), jax.device_get(state(170)))
     assert back.params["a"]["kernel"].sharding.num_devices == 4

@@ -8,8 +8,8 @@ import optax
 import pytest
 
 from tests.toy import Toy, assert_gradients_close, recording_sgd, toy_batch
-from vujax.mesh import by_rows, replicated
-from vujax.step import fsdp_shardings, init_state, make_train_step
+from vujax.mesh import by_rows
+from vujax.step import State, init_state, make_train_step, shardings_of
 
 ROWS = 32
 
@@ -19,7 +19,7 @@ def one_step(mesh, *, micro_batches=1, fsdp=False, learns=None, ema=False):
     method, optimizer = Toy(), recording_sgd()
     state = init_state(method, optimizer, jax.random.key(1), toy_batch(2), ema)
     learns = jax.tree.map(lambda _: True, state.params) if learns is None else learns
-    shardings = fsdp_shardings(jax.eval_shape(lambda: state), mesh) if fsdp else None
+    shardings = shardings_of(method, jax.eval_shape(lambda: state), mesh, fsdp=fsdp)
     step = make_train_step(
         method,
         optimizer,
@@ -30,9 +30,10 @@ def one_step(mesh, *, micro_batches=1, fsdp=False, learns=None, ema=False):
         micro_batches=micro_batches,
         ema_decay=0.5,
         state_shardings=shardings,
+        fsdp=fsdp,
     )
     before = jax.device_get(state)
-    placed = jax.device_put(state, shardings or replicated(mesh))
+    placed = jax.device_put(state, shardings)
     after, metrics = step(placed, jax.device_put(toy_batch(ROWS), by_rows(mesh)))
     return before, jax.device_get(after), jax.device_get(metrics)
 
@@ -93,7 +94,8 @@ def test_average_and_after_update(mesh8):
 
 def test_fsdp_divides_what_it_can(mesh8):
     shapes = {"big": jnp.zeros((3, 64, 16)), "odd": jnp.zeros((3, 5)), "one": jnp.zeros(())}
-    shardings = fsdp_shardings(shapes, mesh8)
+    state = State(jnp.zeros(()), shapes, (), {}, None)
+    shardings = shardings_of(Toy(), state, mesh8, fsdp=True).params
     assert shardings["big"].spec == jax.sharding.PartitionSpec(None, "data", None)
     assert shardings["odd"].is_fully_replicated and shardings["one"].is_fully_replicated
 
@@ -102,8 +104,10 @@ def test_step_traces_once(mesh8):
     method, optimizer = Toy(), optax.adam(1e-3)
     state = init_state(method, optimizer, jax.random.key(1), toy_batch(2), False)
     learns = jax.tree.map(lambda _: True, state.params)
-    step = make_train_step(method, optimizer, mesh8, seed=0, total_steps=9, learns=learns)
-    state = jax.device_put(state, replicated(mesh8))
+    shardings = shardings_of(method, state, mesh8, fsdp=False)
+    fixed = dict(seed=0, total_steps=9, learns=learns, state_shardings=shardings)
+    step = make_train_step(method, optimizer, mesh8, **fixed)
+    state = jax.device_put(state, shardings)
     for seed in range(3):
         state, _ = step(state, jax.device_put(toy_batch(ROWS, seed), by_rows(mesh8)))
     assert step._cache_size() == 1

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 from jax import lax
 
-from vujax.methods.base import Embeddings
+from vujax.methods.base import Embeddings, whole
 
 
 class Toy:
@@ -20,6 +20,9 @@ class Toy:
             "logit_scale": jnp.log(jnp.full((), 5.0)),
         }
         return params, {"slow": jax.tree.map(jnp.copy, params)}
+
+    def layout(self, extra):
+        return whole(extra)
 
     def embed(self, params, extra, batch, rng, axis_name):
         noise = jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(rng, i), (16,)))

@@ -4,7 +4,6 @@ Nothing here reads data or makes arrays, so a described pod (tools/aot.py) is se
 real machine.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,15 +12,15 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import optax
-from jax.sharding import Mesh, NamedSharding
-from jax.sharding import PartitionSpec as P
+from jax.sharding import Mesh
 
-from vujax import methods, models, optim
+from vujax import methods, optim
 from vujax.checkpoint import abstract
 from vujax.config import duration
-from vujax.mesh import AXIS, by_rows, replicated
+from vujax.mesh import by_rows
 from vujax.methods.base import Batch, Method
-from vujax.step import State, TrainStep, fsdp_shardings, init_state, make_train_step
+from vujax.step import State, TrainStep, init_state, make_train_step, shardings_of
+from vujax.tasks import task_of
 
 Tree = Any
 INIT = 2**32 - 1  # folded into the seed for the start; steps fold in their own number
@@ -49,27 +48,6 @@ class Parts(NamedTuple):
     init: Callable[[jax.Array], State]
 
 
-def batch_shapes(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
-    """The arrays of a batch of image-text pairs, `rows` in number."""
-    size, context = config.model.image.image_size, config.model.text.context
-    return {
-        "image": jax.ShapeDtypeStruct((rows, size, size, 3), jnp.uint8),
-        "tokens": jax.ShapeDtypeStruct((rows, context), jnp.int32),
-        "index": jax.ShapeDtypeStruct((rows,), jnp.int32),
-        "bad": jax.ShapeDtypeStruct((rows,), jnp.int32),
-    }
-
-
-def make_model(config: ml_collections.ConfigDict, mesh: Mesh) -> nn.Module:
-    """The module; under FSDP its activations are told to stay divided by rows."""
-    settings = config.model.to_dict()
-    if not config.fsdp:
-        return models.build(**settings)
-    rows = NamedSharding(mesh, P(AXIS))
-    shard = functools.partial(jax.lax.with_sharding_constraint, shardings=rows)
-    return models.build(**settings, shard=shard)
-
-
 def total_steps(config: ml_collections.ConfigDict, examples: int | None) -> int:
     """Optimizer steps of the training; `examples` is the data set's length."""
     return duration("total", config, batch_size=config.batch_size, examples=examples)
@@ -95,19 +73,21 @@ def make_parts(
             f"{config.micro_batches} micro_batches: use a multiple of "
             f"{mesh.size * config.micro_batches}"
         )
-    model = make_model(config, mesh)
+    task = task_of(config)
+    model = task.model(config, mesh)
     method = methods.make(model, **config.method)
     steps = total_steps(config, examples)
     schedule = make_schedule(config, steps, examples)
-    optimizer, learns = _optimizer(config, method, schedule)
+    batch = task.shapes(config, config.batch_size)
+    optimizer, learns = _optimizer(config, method, schedule, batch)
     average = config.ema_decay > 0
 
     def init(rng: jax.Array) -> State:
-        rows = {k: jnp.zeros(v.shape, v.dtype) for k, v in batch_shapes(config, 2).items()}
+        rows = {k: jnp.zeros(v.shape, v.dtype) for k, v in batch.items()}
         return init_state(method, optimizer, rng, rows, average)
 
     shapes = jax.eval_shape(init, jax.random.key(0))
-    shardings = fsdp_shardings(shapes, mesh) if config.fsdp else None
+    shardings = shardings_of(method, shapes, mesh, fsdp=config.fsdp)
     step = make_train_step(
         method,
         optimizer,
@@ -118,10 +98,10 @@ def make_parts(
         micro_batches=config.micro_batches,
         ema_decay=config.ema_decay,
         state_shardings=shardings,
+        fsdp=config.fsdp,
     )
-    state = abstract(shapes, shardings or replicated(mesh))
-    placed = jax.tree.map(lambda leaf: leaf.sharding, state)
-    return Parts(model, method, steps, schedule, state, step, jax.jit(init, out_shardings=placed))
+    state, start = abstract(shapes, shardings), jax.jit(init, out_shardings=shardings)
+    return Parts(model, method, steps, schedule, state, step, start)
 
 
 def make_schedule(
@@ -147,10 +127,13 @@ def make_schedule(
 
 
 def _optimizer(
-    config: ml_collections.ConfigDict, method: Method, schedule: optax.Schedule
+    config: ml_collections.ConfigDict,
+    method: Method,
+    schedule: optax.Schedule,
+    batch: dict[str, jax.ShapeDtypeStruct],
 ) -> tuple[optax.GradientTransformation, Tree]:
     """The optimizer, and a tree that says which parameters learn."""
-    params, _ = jax.eval_shape(method.init, jax.random.key(0), batch_shapes(config, 2))
+    params, _ = jax.eval_shape(method.init, jax.random.key(0), batch)
     names = ("rules", "b1", "b2", "eps", "weight_decay", "decay", "clip_norm")
     settings = {name: config.optimizer[name] for name in names}
     optimizer = optim.make_optimizer(params, schedule, **settings)
@@ -164,4 +147,4 @@ def new_state(parts: Parts, seed: int) -> State:
 
 def abstract_batch(config: ml_collections.ConfigDict, mesh: Mesh) -> Batch:
     """Shapes, dtypes and shardings of the global batch, for compiling without data."""
-    return abstract(batch_shapes(config, config.batch_size), by_rows(mesh))
+    return abstract(task_of(config).shapes(config, config.batch_size), by_rows(mesh))

@@ -143,7 +143,8 @@ def make_train_step(
     learns: Tree,
     micro_batches: int = 1,
     ema_decay: float = 0.0,
-    state_shardings: Tree | None = None,
+    state_shardings: Tree,
+    fsdp: bool = False,
 ) -> TrainStep:
     """A jitted `(state, batch) -> (state, metrics)` that donates the state.
 
@@ -156,8 +157,8 @@ def make_train_step(
       learns: tree of bool like the parameters; False: no gradient is computed or communicated.
       micro_batches: parts of a batch whose activations are held one at a time.
       ema_decay: of `state.average`, when the state has one.
-      state_shardings: a State of shardings (see `fsdp_shardings`) for parameters divided among
-        devices; None for plain data parallelism.
+      state_shardings: where the state lies, see `shardings_of`.
+      fsdp: parameters are divided among the devices.
     """
     finish = functools.partial(_finish, method=method, optimizer=optimizer, ema_decay=ema_decay)
     clock = lambda state: (  # noqa: E731
@@ -191,28 +192,30 @@ def make_train_step(
             return lax.psum(loss, AXIS), aux
 
         def objective(embeddings: Embeddings) -> tuple[jax.Array, Tree]:
-            specs = Embeddings(P(AXIS), P())
-            return jax.shard_map(share, mesh=mesh, in_specs=(specs, P(), P(), P()), out_specs=P())(
-                embeddings, state.extra, rng, progress
+            specs, layout = Embeddings(P(AXIS), P()), method.layout(state.extra)
+            objective = jax.shard_map(
+                share,
+                mesh=mesh,
+                in_specs=(specs, layout, P(), P()),
+                out_specs=(P(), (layout, P())),
             )
+            return objective(embeddings, state.extra, rng, progress)
 
         (loss, (extra, metrics)), grads = gradients(
             embed, objective, state.params, batch, micro_batches
         )
         return finish(state, grads, extra, metrics | {"loss": loss} | _counts(batch))
 
-    if state_shardings is None:
-        whole = jax.shard_map(
-            data_parallel, mesh=mesh, in_specs=(P(), P(AXIS)), out_specs=P(), check_vma=True
-        )
-        return jax.jit(
-            whole,
-            donate_argnums=0,
-            in_shardings=(replicated(mesh), by_rows(mesh)),
-            out_shardings=replicated(mesh),
-        )
+    specs = jax.tree.map(lambda sharding: sharding.spec, state_shardings)
+    in_parts = functools.partial(
+        jax.shard_map,
+        mesh=mesh,
+        in_specs=(specs, P(AXIS)),
+        out_specs=(specs, P()),
+        check_vma=True,
+    )
     return jax.jit(
-        sharded,
+        sharded if fsdp else in_parts(data_parallel),
         donate_argnums=0,
         in_shardings=(state_shardings, by_rows(mesh)),
         out_shardings=(state_shardings, replicated(mesh)),
@@ -239,17 +242,20 @@ def _sum_over_devices(grads: Tree, learns: Tree) -> Tree:
     )
 
 
-def fsdp_shardings(state: State, mesh: Mesh) -> State:
-    """A sharding for each leaf of an (abstract) state: its longest divisible axis over 'data'.
+def shardings_of(method: Method, state: State, mesh: Mesh, *, fsdp: bool) -> State:
+    """A sharding for each leaf of an (abstract) state.
 
-    Leaves whose axes do not divide by the device count stay whole: they are the small ones.
+    What the method divides is divided as it says. Under `fsdp` any other leaf is, by its longest
+    divisible axis; leaves whose axes do not divide by the device count stay whole: they are the
+    small ones.
     """
 
-    def spec(leaf: jax.ShapeDtypeStruct) -> NamedSharding:
+    def place(leaf: jax.ShapeDtypeStruct, spec: P) -> NamedSharding:
         axes = [i for i, size in enumerate(leaf.shape) if size % mesh.size == 0]
-        if not axes:
-            return replicated(mesh)
+        if spec != P() or not fsdp or not axes:
+            return NamedSharding(mesh, spec)
         longest = max(axes, key=lambda i: leaf.shape[i])
         return NamedSharding(mesh, P(*[AXIS if i == longest else None for i in range(leaf.ndim)]))
 
-    return jax.tree.map(spec, state)
+    layout = jax.tree.map(lambda _: P(), state).replace(extra=method.layout(state.extra))
+    return jax.tree.map(place, state, layout)

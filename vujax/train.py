@@ -15,12 +15,12 @@ from jax.sharding import Mesh
 from vujax import build, evals, release, report
 from vujax.checkpoint import Checkpoints
 from vujax.config import differences, duration, plain
-from vujax.data import pairs
-from vujax.data.mixture import Mixture, open_mixture
+from vujax.data.stream import TrainBatches
 from vujax.files import write_json
 from vujax.interrupt import Interrupt
 from vujax.mesh import global_batch, make_mesh
 from vujax.step import State
+from vujax.tasks import Data, task_of
 from vujax.watch import Watch, command
 
 Tree = Any
@@ -38,7 +38,7 @@ class Run:
     mesh: Mesh
     parts: build.Parts
     evaluators: dict[str, evals.Evaluator]
-    mixture: Mixture
+    data: Data
 
     def steps(self, prefix: str, default: int) -> int:
         """A duration of `config.{prefix}_*` in steps."""
@@ -46,7 +46,7 @@ class Run:
             prefix,
             self.config,
             batch_size=self.config.batch_size,
-            examples=self.mixture.examples,
+            examples=self.data.examples,
             total_steps=self.parts.total_steps,
             default=default,
         )
@@ -60,13 +60,13 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> None:
       FloatingPointError: the loss or a gradient is not finite.
     """
     mesh = make_mesh()
-    mixture = open_mixture(config.data.sources)
-    parts = build.make_parts(config, mesh, examples=mixture.examples)
+    data = task_of(config).data(config)
+    parts = build.make_parts(config, mesh, examples=data.examples)
     evaluators = {
         name: evals.make(name, settings.to_dict(), model=parts.model, mesh=mesh)
         for name, settings in config.evals.items()
     }
-    this = Run(config, Path(workdir), mesh, parts, evaluators, mixture)
+    this = Run(config, Path(workdir), mesh, parts, evaluators, data)
     record(this)
     checkpoints = Checkpoints(
         this.workdir / "checkpoints",
@@ -108,7 +108,7 @@ def facts(this: Run) -> dict[str, Any]:
         "seed": this.config.seed,
         "devices": f"{this.mesh.size} x {this.mesh.devices.flat[0].device_kind}",
         "hosts": jax.process_count(),
-        "examples": this.mixture.examples,
+        "examples": this.data.examples,
         "total_steps": this.parts.total_steps,
         "parameters": sum(x.size for x in jax.tree.leaves(this.parts.state.params)),
     }
@@ -136,16 +136,12 @@ def start(this: Run, checkpoints: Checkpoints) -> State:
     return state.replace(params=params, average=average)
 
 
-def batches(this: Run, start_step: int) -> pairs.TrainBatches:
+def batches(this: Run, start_step: int) -> TrainBatches:
     """This host's rows of the batches of steps `start_step`, `start_step + 1`, ..."""
-    model = this.config.model
-    return pairs.train_batches(
-        {**this.config.data, "sources": this.mixture},
+    return this.data.train_batches(
         batch_size=this.config.batch_size,
         seed=this.config.seed,
         start_step=start_step,
-        image_size=model.image.image_size,
-        context=model.text.context,
         host=jax.process_index(),
         hosts=jax.process_count(),
     )

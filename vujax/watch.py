@@ -56,7 +56,7 @@ class Watch:
         (step, scalars, batch), self._pending = self._pending, None
         values = {name: float(value) for name, value in jax.device_get(scalars).items()}
         self._check(step, values, batch)
-        self._bad += int(values["bad_samples"])
+        self._bad += int(values.get("bad_samples", 0))
         self._seen += len(batch["index"])
         self._check_bad(self._bad, self._seen)
         if step % self._every and step != self._parts.total_steps:

@@ -94,6 +94,11 @@ def eval_image(image: bytes | np.ndarray, *, size: int) -> np.ndarray:
     return _guarded(image, lambda opened: _centre(to_rgb(opened), size))
 
 
+def whole_image(image: bytes) -> np.ndarray:
+    """The whole picture as it is kept: uint8 `[h w 3]`; raises like `eval_image`."""
+    return _guarded(image, lambda opened: np.asarray(to_rgb(opened)))
+
+
 def _guarded(data: bytes, use: Any) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as opened:

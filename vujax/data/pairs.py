@@ -12,47 +12,22 @@ from typing import Any
 
 import grain
 import numpy as np
-from absl import flags
 
 from vujax.data.bad import BadSamples
 from vujax.data.images import Augment, eval_image, train_image
 from vujax.data.mixture import Mixture, fold, open_mixture, order
 from vujax.data.records import BadSample, Record, Source
+from vujax.data.stream import Batch, TrainBatches, host_part, iterate
 from vujax.data.tokens import tokenize
 
-Batch = dict[str, np.ndarray]
 DEFAULTS = {"sources": {}, "workers": 0, "max_bad": 0.01, "augment": {}}
 ATTEMPTS = 32  # records to try for one row: with one in ten bad, all fail once in 10^32 rows
-THREADS = 2  # without workers: each decodes a batch; Pillow lets other threads run meanwhile
 WRAP = 2**31  # positions are int32 on the device
 
 
 def count(data: Mapping[str, Any]) -> int:
     """Records of all `data['sources']` together: what an epoch is."""
     return open_mixture(data["sources"]).examples
-
-
-class TrainBatches(Iterator[Batch]):
-    """This host's rows of one training batch after another, without end.
-
-    Attributes:
-      bad: what had to be replaced so far.
-    """
-
-    def __init__(self, rows: Iterator[dict[str, Any]], bad: BadSamples, *, alone: bool) -> None:
-        """Reads from `rows`; `alone`: this is the only host, so it may stop the run by itself."""
-        self._rows, self.bad, self._alone = rows, bad, alone
-
-    def __next__(self) -> Batch:
-        batch = next(self._rows)
-        self.bad.add(len(batch["index"]), batch.pop("problems"))
-        if self._alone:
-            self.bad.check()
-        return batch
-
-    def close(self) -> None:
-        """Ends threads and worker processes."""
-        self._rows.close()
 
 
 def train_batches(
@@ -92,16 +67,14 @@ def train_batches(
       ValueError: an unknown option, or batch_size does not divide among the hosts.
     """
     settings = _settings(data)
-    if batch_size % hosts:
-        raise ValueError(f"batch_size {batch_size} does not divide among {hosts} hosts")
+    rows, mine = host_part(batch_size, host, hosts, start_step)
     mixture = open_mixture(settings["sources"])
     load = _LoadPair(mixture, image_size, Augment.of(settings["augment"]))
     stream = order(mixture, seed).map_with_index(_with_position)
     stream = stream.random_map(load, seed=fold(seed, "example"))
-    parts = stream.batch(batch_size // hosts, batch_fn=_Collate(context))
-    batches = parts[start_step * hosts + host :: hosts]
+    batches = stream.batch(rows, batch_fn=_Collate(context))[mine]
     bad = BadSamples(settings["max_bad"])
-    return TrainBatches(_iterate(batches, settings["workers"]), bad, alone=hosts == 1)
+    return TrainBatches(iterate(batches, settings["workers"]), bad, alone=hosts == 1)
 
 
 def eval_batches(
@@ -127,12 +100,11 @@ def eval_batches(
       ValueError: batch_size does not divide among the hosts; while iterating, a record that cannot
         be read, since leaving it out would change the score.
     """
-    if batch_size % hosts:
-        raise ValueError(f"batch_size {batch_size} does not divide among {hosts} hosts")
+    part, mine = host_part(batch_size, host, hosts, 0)
     padded = -(-len(source) // batch_size) * batch_size
     rows = grain.MapDataset.range(padded).map(_LoadEval(source, image_size))
-    parts = rows.batch(batch_size // hosts, batch_fn=_Collate(context))
-    return _iterate(parts[host::hosts] if padded else parts, workers)
+    parts = rows.batch(part, batch_fn=_Collate(context))
+    return iterate(parts[mine] if padded else parts, workers)
 
 
 def _settings(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,20 +112,6 @@ def _settings(data: Mapping[str, Any]) -> dict[str, Any]:
     if unknown := sorted(set(given) - set(DEFAULTS)):
         raise ValueError(f"data has no option {', '.join(unknown)}: it has {', '.join(DEFAULTS)}")
     return DEFAULTS | given
-
-
-def _iterate(batches: grain.MapDataset, workers: int) -> Iterator[dict[str, Any]]:
-    if workers == 0:
-        options = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=THREADS)
-        return iter(batches.to_iter_dataset(options))
-    if not flags.FLAGS.is_parsed():
-        raise RuntimeError(
-            "worker processes need parsed absl flags: start through absl's app.run, or call "
-            "absl.flags.FLAGS.mark_as_parsed() first"
-        )
-    options = grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)
-    several = grain.MultiprocessingOptions(num_workers=workers)
-    return iter(batches.to_iter_dataset(options).mp_prefetch(several))
 
 
 def _with_position(position: int, place: tuple[int, int]) -> tuple[int, int, int]:

@@ -2,11 +2,12 @@
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from vujax.data.kept import Kept
 from vujax.data.noise import ShuffledCaptions
+from vujax.data.options import check_options
 from vujax.data.records import Source
 from vujax.data.split import select
 
@@ -52,23 +53,11 @@ def open_source(
         raise ValueError(f"source kind '{kind}' is unknown: use one of {', '.join(KINDS)}")
     module, name = KINDS[kind]
     make = getattr(importlib.import_module(module), name)
-    _check_options(kind, make, options)
+    common = set(inspect.signature(open_source).parameters) - {"kind", "options"}
+    check_options(f"source '{kind}'", make, options, common)
     source = select(
         make(**options), hold_out=hold_out, label_field=label_field, min_count=min_count
     )
     if shuffle_captions:
         source = ShuffledCaptions(source, shuffle_captions, seed=shuffle_seed)
     return Kept(source) if keep else source
-
-
-def _check_options(kind: str, make: Callable[..., Source], options: Mapping[str, Any]) -> None:
-    parameters = inspect.signature(make).parameters
-    common = set(inspect.signature(open_source).parameters) - {"kind", "options"}
-    if unknown := sorted(set(options) - set(parameters)):
-        raise ValueError(
-            f"source '{kind}' has no option {', '.join(unknown)}: "
-            f"it has {', '.join([*parameters, *sorted(common)])}"
-        )
-    needed = [p.name for p in parameters.values() if p.default is p.empty]
-    if missing := sorted(set(needed) - set(options)):
-        raise ValueError(f"source '{kind}' needs the option {', '.join(missing)}")

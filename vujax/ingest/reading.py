@@ -9,15 +9,15 @@ from vujax.catalog.ids import Id
 from vujax.catalog.records import RecordWriter
 from vujax.catalog.staging import Staging
 from vujax.ingest.candidates import Candidates
-from vujax.ingest.closing import Closing, Times
 from vujax.ingest.keyframes import Keyframes
 from vujax.ingest.settings import Settings
 from vujax.ingest.sound import write_sound
+from vujax.ingest.times import Times
 from vujax.video.audio import SoundReader
 from vujax.video.clock import Clock
 from vujax.video.decode import Ended, FrameReader
 from vujax.video.probe import Film, FilmError
-from vujax.video.shots import Shot, ShotDetector
+from vujax.video.shots import Closing, Shot, ShotDetector
 
 Report = Callable[[float], None]
 """Told the seconds of film that are done, often: who calls it not for long hangs."""

@@ -7,8 +7,9 @@ import flax.linen as nn
 
 from vujax.methods.base import Method
 from vujax.methods.distill import Distill
+from vujax.methods.shotcol import ShotCoL
 
-METHODS: dict[str, type] = {"distill": Distill}
+METHODS: dict[str, type] = {"distill": Distill, "shotcol": ShotCoL}
 
 
 def make(model: nn.Module, *, name: str, **settings: Any) -> Method:

@@ -8,9 +8,12 @@ keeps every negative (GradCache, Gao et al. 2021, arXiv:2101.06983) and sharded 
 from typing import Any, NamedTuple, Protocol
 
 import jax
+from jax.sharding import PartitionSpec
 
 Tree = Any
 Batch = dict[str, jax.Array]
+INPUTS = ("image", "audio", "feature")
+"""Entries of a batch that say what a shot looks and sounds like; see `vujax.models.shot`."""
 
 
 class Embeddings(NamedTuple):
@@ -26,6 +29,11 @@ class Embeddings(NamedTuple):
     shared: dict[str, Tree]
 
 
+def whole(extra: Tree) -> Tree:
+    """A layout in which every device has all of it."""
+    return jax.tree.map(lambda _: PartitionSpec(), extra)
+
+
 class Method(Protocol):
     """The functions that `vujax.train` composes into a step; an object of settings, without state.
 
@@ -34,7 +42,13 @@ class Method(Protocol):
     """
 
     def init(self, rng: jax.Array, batch: Batch) -> tuple[Tree, Tree]:
-        """`(params, extra)`; `extra`: state that no gradient changes (averages, queues, ...)."""
+        """`(params, extra)`; `extra`: state that no gradient changes (averages, queues, ...).
+
+        `batch` has the global batch's shapes, and nothing in it but zeros.
+        """
+
+    def layout(self, extra: Tree) -> Tree:
+        """A PartitionSpec for each leaf of `extra`: P() for what every device has whole."""
 
     def embed(
         self, params: Tree, extra: Tree, batch: Batch, rng: jax.Array, axis_name: str | None
@@ -55,9 +69,9 @@ class Method(Protocol):
     ) -> tuple[jax.Array, tuple[Tree, dict[str, jax.Array]]]:
         """`(loss, (extra, metrics))`; the only place where devices talk.
 
-        `loss` is this device's share: the sum over devices is the global loss. `extra` and
-        `metrics` (scalars) are equal on all devices. A metric named 'alarm/...' makes the loop warn
-        when it rises above 0.
+        `loss` is this device's share: the sum over devices is the global loss. `extra` lies on the
+        devices as `layout` says, and `metrics` (scalars) are equal on all of them. A metric named
+        'alarm/...' makes the loop warn when it rises above 0.
         """
 
     def after_update(self, params: Tree, extra: Tree) -> Tree:

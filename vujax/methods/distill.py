@@ -15,7 +15,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from vujax import losses
-from vujax.methods.base import Batch, Embeddings
+from vujax.methods import collapse
+from vujax.methods.base import Batch, Embeddings, whole
 from vujax.optim import ema
 
 Tree = Any
@@ -44,37 +45,10 @@ def partition(rng: jax.Array, share: jax.Array, n: int, axis_name: str | None) -
     return lax.dynamic_slice_in_dim(mask, lax.axis_index(axis_name) * n, n)
 
 
-def spread(embedding: jax.Array, axis_name: str | None) -> tuple[jax.Array, jax.Array]:
-    """`(effective rank, mean standard deviation * sqrt(d))` of unit vectors `[n d]`.
-
-    The effective rank is the participation ratio of the covariance's eigenvalues,
-    (sum l)^2 / sum l^2: d for isotropic vectors, 1 when all lie on one line. The second is 1 for
-    isotropic vectors and 0 when all are equal.
-    """
-    mean = _mean(embedding.mean(0), axis_name)
-    centred = embedding - mean
-    covariance = _mean(centred.T @ centred / len(embedding), axis_name)
-    variance = jnp.diagonal(covariance)
-    rank = variance.sum() ** 2 / jnp.maximum((covariance**2).sum(), 1e-20)
-    return rank, jnp.sqrt(variance).mean() * jnp.sqrt(embedding.shape[-1])
-
-
-def _mean(x: jax.Array, axis_name: str | None) -> jax.Array:
-    return x if axis_name is None else lax.pmean(x, axis_name)
-
-
 def alarms(stats: dict[str, jax.Array], n: int, progress: jax.Array) -> dict[str, jax.Array]:
-    """1 where a number tells of collapse, else 0; the loop warns when one rises.
-
-    An untrained model looks collapsed by every measure, so the first tenth raises none.
-    """
-    raised = {
-        "alarm/uniform_targets": stats["target_entropy"] > 0.98 * jnp.log(n),
-        "alarm/low_rank": stats["effective_rank"] < 2.0,
-        "alarm/low_variance": stats["embedding_std"] < 0.05,
-    }
-    late = progress > 0.1
-    return {name: (value & late).astype(jnp.float32) for name, value in raised.items()}
+    """1 where a number tells of collapse, else 0; the loop warns when one rises."""
+    uniform = {"alarm/uniform_targets": stats["target_entropy"] > 0.98 * jnp.log(n)}
+    return collapse.alarms(stats, progress) | collapse.late(uniform, progress)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,6 +113,10 @@ class Distill:
         if self.teacher == "ema":
             extra["teacher"] = jax.tree.map(jnp.copy, params)
         return params, extra
+
+    def layout(self, extra: Tree) -> Tree:
+        """Everything is whole on every device."""
+        return whole(extra)
 
     def embed(
         self, params: Tree, extra: Tree, batch: Batch, rng: jax.Array, axis_name: str | None
@@ -230,8 +208,12 @@ class Distill:
             rows=SAMPLE,
             axis_name=axis_name,
         )
-        rank, std = spread(image, axis_name)
-        stats |= {"scale": _mean(scale, axis_name), "effective_rank": rank, "embedding_std": std}
+        rank, std = collapse.spread(image, axis_name)
+        stats |= {
+            "scale": collapse.average(scale, axis_name),
+            "effective_rank": rank,
+            "embedding_std": std,
+        }
         devices = 1 if axis_name is None else lax.axis_size(axis_name)
         return stats | alarms(stats, len(image) * devices, progress)
 

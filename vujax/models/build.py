@@ -6,6 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from flax import linen as nn
 
+from vujax.models.check import check_choice, check_divides, check_heads, check_known
 from vujax.models.clip import CLIP, MEAN, STD
 from vujax.models.resnet import ResNet, resnet_sizes
 from vujax.models.text import TextTransformer
@@ -57,21 +58,21 @@ def build(
     Raises:
       ValueError: an unknown option or variant, or sizes that do not divide.
     """
-    _check_known("model", unknown, OPTIONS)
+    check_known("model", unknown, OPTIONS)
     for name, value, known in (
         ("act", act, ACTIVATIONS),
         ("dtype", dtype, DTYPES),
         ("remat", remat, REMAT),
     ):
-        _check_choice(f"model.{name}", value, known)
+        check_choice(f"model.{name}", value, known)
     common = dict(embed_dim=embed_dim, dtype=jnp.dtype(dtype), remat=remat, shard=shard)
     stack = dict(act=act, scan=scan)
     image_tower, image_size = _image_tower(dict(image), common, stack)
     text = dict(text or {})
-    _check_known("model.text", text, TEXT_OPTIONS)
+    check_known("model.text", text, TEXT_OPTIONS)
     text_tower = TextTransformer(**common, **stack, **text)
-    _check_heads("model.text", text_tower.width, text_tower.heads)
-    _check_choice("model.text.pool", text_tower.pool, POOLS)
+    check_heads("model.text", text_tower.width, text_tower.heads)
+    check_choice("model.text.pool", text_tower.pool, POOLS)
     return CLIP(image_tower, text_tower, image_size, tuple(mean), tuple(std))
 
 
@@ -80,40 +81,18 @@ def _image_tower(
 ) -> tuple[nn.Module, int]:
     """The image tower and the size of its images."""
     kind = options.get("kind", "vit")
-    _check_choice("model.image.kind", kind, IMAGE_OPTIONS)
-    _check_known("model.image", options, IMAGE_OPTIONS[kind])
+    check_choice("model.image.kind", kind, IMAGE_OPTIONS)
+    check_known("model.image", options, IMAGE_OPTIONS[kind])
     options.pop("kind", None)
     if kind == "resnet":
         sizes = resnet_sizes(options.pop("variant", "RN50")) | options
         image_size = sizes.pop("image_size")
-        _check_divides("model.image.image_size", image_size, "a ResNet's total stride", 32)
+        check_divides("model.image.image_size", image_size, "a ResNet's total stride", 32)
         sizes["blocks"] = tuple(sizes["blocks"])
         return ResNet(**common, **sizes), image_size
     image_size = options.pop("image_size", 224)
     sizes = vit_sizes(options.pop("variant", "B/32")) | options
-    _check_divides("model.image.image_size", image_size, "the patch size", sizes["patch"])
-    _check_heads("model.image", sizes["width"], sizes["heads"])
-    _check_choice("model.image.pool", sizes.get("pool", "token"), POOLS)
+    check_divides("model.image.image_size", image_size, "the patch size", sizes["patch"])
+    check_heads("model.image", sizes["width"], sizes["heads"])
+    check_choice("model.image.pool", sizes.get("pool", "token"), POOLS)
     return ViT(**common, **stack, **sizes), image_size
-
-
-def _check_known(where: str, given: Iterable[str], known: Iterable[str]) -> None:
-    unknown = [name for name in given if name not in known]
-    if unknown:
-        raise ValueError(
-            f"Unknown option {where}.{unknown[0]}: the options of {where} are {', '.join(known)}."
-        )
-
-
-def _check_choice(where: str, value: str, known: Iterable[str]) -> None:
-    if value not in known:
-        raise ValueError(f"Unknown {where} {value!r}: give one of {', '.join(known)}.")
-
-
-def _check_heads(where: str, width: int, heads: int) -> None:
-    _check_divides(f"{where}.width", width, f"{where}.heads", heads)
-
-
-def _check_divides(name: str, value: int, divisor_name: str, divisor: int) -> None:
-    if value <= 0 or divisor <= 0 or value % divisor:
-        raise ValueError(f"{name} {value} must be a positive multiple of {divisor_name} {divisor}.")

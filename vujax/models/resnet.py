@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
+from vujax.models.convolution import Layers
 from vujax.models.dense import Dense, offset
 from vujax.models.transformer import Shard, identity, project_heads, rematerialized
 
@@ -35,45 +36,6 @@ def resnet_sizes(variant: str) -> dict[str, Any]:
     return VARIANTS[variant]
 
 
-class Layers(nn.Module):
-    """What a ResNet is made of: convolutions and batch norms as CLIP has them.
-
-    Attributes:
-      dtype: of the computation; parameters and batch statistics stay float32.
-      train: use (and update) the batch's own statistics.
-      axis_name: mesh axis over which these are averaged inside shard_map.
-    """
-
-    dtype: DTypeLike = jnp.float32
-    train: bool = False
-    axis_name: str | None = None
-
-    def conv(self, width: int, kernel: int, name: str, stride: int = 1) -> nn.Conv:
-        """A square convolution without bias, padded alike on all sides; initialised as in torch."""
-        return nn.Conv(
-            width,
-            (kernel, kernel),
-            stride,
-            padding=kernel // 2,
-            use_bias=False,
-            dtype=self.dtype,
-            kernel_init=nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
-            name=name,
-        )
-
-    def norm(self, name: str, scale: float = 1.0) -> nn.BatchNorm:
-        """A batch norm; torch's momentum 0.1 is flax's 0.9."""
-        return nn.BatchNorm(
-            use_running_average=not self.train,
-            momentum=0.9,
-            epsilon=1e-5,
-            dtype=self.dtype,
-            axis_name=self.axis_name,
-            scale_init=nn.initializers.constant(scale),
-            name=name,
-        )
-
-
 def average_pool(x: jax.Array, size: int) -> jax.Array:
     """[b h w c] -> [b h/size w/size c], disjoint windows."""
     return nn.avg_pool(x, (size, size), strides=(size, size)) if size > 1 else x
@@ -87,9 +49,9 @@ class Stem(Layers):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         half = self.width // 2
-        x = nn.relu(self.norm("bn1")(self.conv(half, 3, "conv1", stride=2)(x)))
-        x = nn.relu(self.norm("bn2")(self.conv(half, 3, "conv2")(x)))
-        x = nn.relu(self.norm("bn3")(self.conv(self.width, 3, "conv3")(x)))
+        x = nn.relu(self.normalize("bn1")(self.conv(half, 3, "conv1", stride=2)(x)))
+        x = nn.relu(self.normalize("bn2")(self.conv(half, 3, "conv2")(x)))
+        x = nn.relu(self.normalize("bn3")(self.conv(self.width, 3, "conv3")(x)))
         return average_pool(x, 2)
 
 
@@ -103,13 +65,13 @@ class Bottleneck(Layers):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         skip = x
-        x = nn.relu(self.norm("bn1")(self.conv(self.width, 1, "conv1")(x)))
-        x = nn.relu(self.norm("bn2")(self.conv(self.width, 3, "conv2")(x)))
+        x = nn.relu(self.normalize("bn1")(self.conv(self.width, 1, "conv1")(x)))
+        x = nn.relu(self.normalize("bn2")(self.conv(self.width, 3, "conv2")(x)))
         x = self.conv(4 * self.width, 1, "conv3")(average_pool(x, self.stride))
-        x = self.norm("bn3", scale=0.0)(x)  # the block starts as its skip connection alone
+        x = self.normalize("bn3", scale=0.0)(x)  # the block starts as its skip connection alone
         if skip.shape != x.shape:
             skip = self.conv(4 * self.width, 1, "skip_conv")(average_pool(skip, self.stride))
-            skip = self.norm("skip_bn")(skip)
+            skip = self.normalize("skip_bn")(skip)
         return self.shard(nn.relu(x + skip))
 
 

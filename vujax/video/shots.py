@@ -4,7 +4,8 @@ A film's shots are its frames cut at its transitions. Frames are counted from 0 
 which `FrameReader` gives them; their times are the PTS that came with them.
 """
 
-from collections.abc import Iterable, Sequence
+import bisect
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,13 +55,41 @@ def shots(transitions: Iterable[Transition], frames: int) -> list[Shot]:
 
     Transitions that would leave a shot without frames are dropped.
     """
-    result: list[Shot] = []
-    begin, into = 0, None
-    for transition in sorted(transitions):
-        if begin < transition.boundary < frames:
-            result.append(Shot(begin, transition.boundary, into))
-            begin, into = transition.boundary, transition
-    return [*result, Shot(begin, frames, into)] if frames else []
+    return list(Closing().finish(transitions, frames))
+
+
+class Closing:
+    """Cuts a film while its transitions come in, so that a film needs not be kept."""
+
+    def __init__(self) -> None:
+        self._begin, self._into = 0, None
+        self._open: list[Transition] = []
+
+    def add(self, found: Iterable[Transition], decided: int, frames: int) -> Iterator[Shot]:
+        """The shots that end before `decided`, now that `frames` frames were read.
+
+        Args:
+          found: transitions that became sure.
+          decided: no boundary before this frame will be reported any more.
+          frames: frames read so far.
+        """
+        for transition in found:
+            bisect.insort(self._open, transition)
+        while self._open and self._open[0].boundary < decided and self._open[0].first < frames:
+            yield from self._close(self._open.pop(0))
+
+    def finish(self, found: Iterable[Transition], frames: int) -> Iterator[Shot]:
+        """The remaining shots of a film that turned out to have `frames` frames."""
+        for transition in sorted([*self._open, *found]):
+            if transition.boundary < frames:
+                yield from self._close(transition)
+        if frames:
+            yield Shot(self._begin, frames, self._into)
+
+    def _close(self, transition: Transition) -> Iterator[Shot]:
+        if transition.boundary > self._begin:
+            yield Shot(self._begin, transition.boundary, self._into)
+            self._begin, self._into = transition.boundary, transition
 
 
 class Detection(Protocol):

@@ -1,10 +1,12 @@
 """Shots closed on the way are the shots of the whole film."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from vujax.ingest.closing import Closing, Times
-from vujax.video.shots import Transition, shots
+from vujax.ingest.times import Times
+from vujax.video.shots import Closing, Transition, shots
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -28,6 +30,8 @@ def test_closing_on_the_way_gives_the_same_shots(seed: int) -> None:
         found += closed
     found += closing.finish([t for t in transitions if t not in given], frames)
     assert found == shots(transitions, frames)
+    begins = [0, *sorted({t.boundary for t in transitions})]
+    assert [(shot.begin, shot.end) for shot in found] == list(pairwise([*begins, frames]))
 
 
 def test_transitions_beyond_the_films_end_are_dropped() -> None:

@@ -1,0 +1,220 @@
+"""Films whose shots have feature vectors already: npz files or Parquet.
+
+A folder of npz files has one for each film, named after it, with the arrays
+
+    KEY       [n f]    one vector a shot; KEY says which of several sets of features
+    shots     [n 2]    first and last frame of each shot, inclusive
+    boundary  [n-1]    1: a scene begins with the shot after; may be missing
+
+A Parquet file, or a folder of them, has a row for each shot: film, shot (its number), vector (a
+list of f numbers), and the times begin_s and end_s or the frames first_frame and last_frame; start,
+if there is that column, says whether a scene begins with the shot (that of the first is ignored;
+null in a whole film: not labelled). No file is trusted: nothing is unpickled.
+"""
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from vujax.data.films import Shots, choose, frame_seconds
+
+NORMALIZE = ("none", "sum")
+TIMES = {"seconds": ("begin_s", "end_s"), "frames": ("first_frame", "last_frame")}
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureFilm(Shots):
+    """A film whose vectors are held, in the dtype of their file.
+
+    Attributes:
+      vectors: `[n f]`.
+    """
+
+    vectors: np.ndarray = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_vectors(self.film, self.vectors, len(self))
+
+    def inputs(self, shots: np.ndarray) -> dict[str, np.ndarray]:
+        """'feature' float32 `[k f]`."""
+        return {"feature": self.vectors[shots].astype(np.float32)}
+
+
+def check_vectors(film: str, vectors: np.ndarray, shots: int) -> None:
+    """Raises unless there is one finite vector for each shot.
+
+    Raises:
+      ValueError: says which film, and which shot.
+    """
+    if vectors.ndim != 2 or len(vectors) != shots or not np.issubdtype(vectors.dtype, np.number):
+        raise ValueError(
+            f"{film} has features {list(vectors.shape)} of {vectors.dtype} for {shots} shots: it "
+            f"needs numbers [{shots} f]"
+        )
+    finite = np.isfinite(vectors).all(axis=1)
+    if not finite.all():
+        shot = int(np.flatnonzero(~finite)[0])
+        raise ValueError(f"the features of shot {shot} of {film} are not finite: make them again")
+
+
+def open_features(
+    path: str,
+    key: str = "vgg19",
+    pattern: str = "*",
+    normalize: str = "none",
+    fps: float = 25.0,
+    films: Sequence[str] | None = None,
+) -> tuple[FeatureFilm, ...]:
+    """Films of a folder of npz files, or of Parquet.
+
+    Args:
+      path: the folder, or one Parquet file.
+      key: which array of an npz file.
+      pattern: of the names of a folder's files, without their suffix.
+      normalize: 'sum' divides each vector by its sum (counts of a histogram); zeros stay zeros.
+      fps: what frame numbers are counted in; 25 is right for BBC and RAI, whose files do not say.
+      films: only these, in this order.
+
+    Raises:
+      FileNotFoundError: there is no such folder or file in it.
+      ValueError: a file is damaged or lacks something, films have features of different widths, or
+        one of `films` is not there.
+    """
+    if normalize not in NORMALIZE:
+        raise ValueError(f"normalize is {normalize!r}: use one of {', '.join(NORMALIZE)}")
+    files = feature_files(Path(path), pattern)
+    if files[0].suffix == ".npz":
+        names = choose([file.stem for file in files], films, path)
+        found = [_read_npz(Path(path) / f"{name}.npz", key, normalize, fps) for name in names]
+    else:
+        rows = {film: part for file in files for film, part in _films_of(file)}
+        names = choose(list(rows), films, path)
+        found = [_of_table(name, rows[name], normalize, fps) for name in names]
+    for film in found:
+        if film.vectors.shape[1] != found[0].vectors.shape[1]:
+            raise ValueError(
+                f"the features of {film.film} are {film.vectors.shape[1]} numbers wide, those of "
+                f"{found[0].film} {found[0].vectors.shape[1]}: give films of one width"
+            )
+    return tuple(found)
+
+
+def feature_files(path: Path, pattern: str) -> list[Path]:
+    """The npz files of a folder, or its Parquet files if there are none.
+
+    Raises:
+      FileNotFoundError: there is neither.
+    """
+    if path.is_file():
+        return [path]
+    for suffix in (".npz", ".parquet"):
+        if found := sorted(path.glob(f"{pattern}{suffix}")):
+            return found
+    raise FileNotFoundError(f"{path} has no file {pattern}.npz or {pattern}.parquet")
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a file, none of them unpickled.
+
+    Raises:
+      FileNotFoundError: it is not there.
+      ValueError: it is damaged, or holds Python objects.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} does not exist") from None
+    except (ValueError, OSError, zipfile.BadZipFile, EOFError, TypeError) as error:
+        raise ValueError(f"{path} is no npz file of plain arrays ({error})") from None
+
+
+def _read_npz(path: Path, key: str, normalize: str, fps: float) -> FeatureFilm:
+    arrays = read_npz(path)
+    for name in (key, "shots"):
+        if name not in arrays:
+            raise ValueError(
+                f"{path} has no array '{name}': it has {', '.join(arrays)} (choose with key, or "
+                "leave the film out with films)"
+            )
+    frames = arrays["shots"]
+    if frames.ndim != 2 or frames.shape[1] != 2 or not np.issubdtype(frames.dtype, np.integer):
+        raise ValueError(f"'shots' of {path} is not integers [n 2], first and last frame")
+    return FeatureFilm(
+        path.stem,
+        frame_seconds(frames, fps),
+        frames,
+        fps,
+        arrays.get("boundary"),
+        _normalized(arrays[key], normalize),
+    )
+
+
+def _normalized(vectors: np.ndarray, how: str) -> np.ndarray:
+    if how == "none":
+        return vectors
+    total = vectors.sum(axis=-1, keepdims=True, dtype=np.float64)
+    return (vectors / np.where(total == 0, 1, total)).astype(np.float32)
+
+
+def _films_of(file: Path) -> Iterator[tuple[str, pa.Table]]:
+    """The rows of each film, in order of shot."""
+    try:
+        table = pq.ParquetFile(file).read()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{file} does not exist") from None
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{file} is no Parquet file ({error})") from None
+    for column in ("film", "shot", "vector"):
+        if column not in table.column_names:
+            raise ValueError(
+                f"{file} has no column '{column}': it has {', '.join(table.column_names)}"
+            )
+    for film in pc.unique(table["film"]).to_pylist():
+        rows = table.filter(pc.equal(table["film"], film)).sort_by("shot")
+        if rows["shot"].to_pylist() != list(range(len(rows))):
+            raise ValueError(f"the shots of {film} in {file} are not numbered 0 to {len(rows) - 1}")
+        yield film, rows
+
+
+def _of_table(film: str, rows: pa.Table, normalize: str, fps: float) -> FeatureFilm:
+    times = {
+        name: np.stack([rows[column].to_numpy() for column in columns], axis=1)
+        for name, columns in TIMES.items()
+        if set(columns) <= set(rows.column_names)
+    }
+    if not times:
+        raise ValueError(f"{film} has no times: add the columns begin_s and end_s")
+    frames = times.get("frames")
+    seconds = times["seconds"] if "seconds" in times else frame_seconds(frames, fps)
+    rate = fps if frames is not None else None
+    vectors = _normalized(_matrix(film, rows["vector"]), normalize)
+    return FeatureFilm(film, seconds, frames, rate, _starts(film, rows), vectors)
+
+
+def _starts(film: str, rows: pa.Table) -> np.ndarray | None:
+    if "start" not in rows.column_names:
+        return None
+    column = rows["start"].slice(1)
+    if len(rows) > 1 and column.null_count == len(column):
+        return None
+    if column.null_count:
+        raise ValueError(f"{film} has shots without a value of 'start': label all or none")
+    return column.to_numpy()
+
+
+def _matrix(film: str, column: pa.ChunkedArray) -> np.ndarray:
+    lengths = set(pc.unique(pc.list_value_length(column)).to_pylist())
+    if len(lengths) != 1 or None in lengths:
+        raise ValueError(
+            f"the vectors of {film} are of different widths: {sorted(lengths, key=str)}"
+        )
+    flat = pc.list_flatten(column).to_numpy()
+    return flat.reshape(len(column), -1)

@@ -1,0 +1,132 @@
+"""InfoNCE against a bank of negatives that is divided among the devices.
+
+The bank is a queue of earlier keys (He et al. 2020, "Momentum Contrast", arXiv:1911.05722) or the
+keys of this very batch. Queries travel to the bank, not the bank to the queries: each device
+compares all queries with its own part, and sums of exponentials travel back.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+NO_FILM = -1  # of an empty place in a queue, or of a row that fills up
+
+
+class Ids(NamedTuple):
+    """Where vectors come from, so that some pairs are no negatives.
+
+    Attributes:
+      film: int32 `[n]`, number of the film, or NO_FILM.
+      shot: int32 `[n]`, number of the shot in its film.
+      row: int32 `[n]`, 0 or more: vectors of one row of this batch; -1: of an earlier one.
+    """
+
+    film: jax.Array
+    shot: jax.Array
+    row: jax.Array
+
+
+class Bank(NamedTuple):
+    """Vectors `[r d]` float32, unit, and where they come from; one device's part of all."""
+
+    vectors: jax.Array
+    ids: Ids
+
+
+class Contrast(NamedTuple):
+    """What a comparison gave.
+
+    Attributes:
+      loss: `()`, this device's share; the sum over devices is the global mean.
+      right: `[n]` bool: the positive is more similar than every negative.
+      positive: `[n]` cosine to the positive.
+    """
+
+    loss: jax.Array
+    right: jax.Array
+    positive: jax.Array
+
+
+def contrast(
+    query: jax.Array,
+    key: jax.Array,
+    ids: Ids,
+    bank: Bank,
+    *,
+    temperature: jax.Array | float,
+    radius: int = -1,
+    axis_name: str | None = None,
+) -> Contrast:
+    """-log(exp(q k / t) / (exp(q k / t) + sum over negatives exp(q b / t))), mean over the rows.
+
+    Negatives of a query are the bank's vectors, without empty places, without those of its own row,
+    and without shots of its film that are at most `radius` shots away.
+
+    Args:
+      query: unit vectors `[n d]` float32, this device's rows.
+      key: unit vectors `[n d]`, the positives.
+      ids: of the queries; rows of NO_FILM count for nothing.
+      bank: this device's part.
+      temperature: above 0.
+      radius: -1 excludes no shot of the film.
+      axis_name: mesh axis inside shard_map; None: rows and bank are whole.
+
+    Returns:
+      See `Contrast`; gradients reach query, key and bank.
+
+    Raises:
+      ValueError: arrays whose shapes do not fit.
+    """
+    if query.shape != key.shape or bank.vectors.shape[1:] != query.shape[1:]:
+        raise ValueError(
+            f"contrast: query {query.shape}, key {key.shape} and bank {bank.vectors.shape} must "
+            "be [n d], [n d] and [r d]"
+        )
+    everyone, theirs = _gather((query, ids), axis_name)
+    similarity = jnp.dot(everyone, bank.vectors.T, precision="highest")  # [N r]
+    logits = jnp.where(allowed(theirs, bank.ids, radius), similarity / temperature, -jnp.inf)
+    highest = _highest(lax.stop_gradient(logits).max(axis=1, initial=-jnp.inf), axis_name)
+    # A query without any negative has the loss 0, and no gradient.
+    shift = jnp.where(jnp.isfinite(highest), highest, 0.0)
+    total = _mine(jnp.exp(logits - shift[:, None]).sum(axis=1), axis_name)
+    shift, highest = _own((shift, highest), len(query), axis_name)
+    positive = (query * key).sum(axis=1)
+    negative = jnp.log(jnp.maximum(total, jnp.finfo(jnp.float32).tiny)) + shift
+    counts = (ids.film != NO_FILM).astype(jnp.float32)
+    loss = counts * jnp.where(total > 0, jax.nn.softplus(negative - positive / temperature), 0.0)
+    rows = counts.sum() if axis_name is None else lax.psum(counts.sum(), axis_name)
+    share = loss.sum() / jnp.maximum(rows, 1.0)
+    return Contrast(share, positive / temperature > highest, positive)
+
+
+def allowed(query: Ids, bank: Ids, radius: int) -> jax.Array:
+    """Which of the bank are negatives of which queries: bool `[n r]`."""
+    film, shot, row = (q[:, None] for q in query)
+    same = film == bank.film
+    near = same & (jnp.abs(shot - bank.shot) <= radius)
+    return (bank.film != NO_FILM) & (bank.row != row) & ~near
+
+
+def _gather(tree, axis_name: str | None):
+    if axis_name is None:
+        return tree
+    return jax.tree.map(lambda x: lax.all_gather(x, axis_name, tiled=True), tree)
+
+
+def _highest(x: jax.Array, axis_name: str | None) -> jax.Array:
+    return x if axis_name is None else lax.pmax(x, axis_name)
+
+
+def _mine(x: jax.Array, axis_name: str | None) -> jax.Array:
+    """Sums over devices `[N] -> [n]` of this device's rows."""
+    return x if axis_name is None else lax.psum_scatter(x, axis_name, tiled=True)
+
+
+def _own(tree, n: int, axis_name: str | None):
+    """This device's rows of arrays that every device has whole."""
+    if axis_name is None:
+        return tree
+    start = lax.axis_index(axis_name) * n
+    return jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, start, n), tree)

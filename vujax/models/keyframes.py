@@ -1,0 +1,171 @@
+"""The keyframes of a shot through an image encoder, to one vector."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from vujax.models import clip, efficientnet, residual
+from vujax.models.check import check_choice, check_divides, check_heads, check_known
+from vujax.models.clip import normalize
+from vujax.models.convolution import NORMS
+from vujax.models.efficientnet import EfficientNetLite0
+from vujax.models.residual import ResidualNet, residual_sizes
+from vujax.models.transformer import ACTIVATIONS, POOLS, layer_norm
+from vujax.models.vit import ViT, vit_sizes
+
+Tree = dict[str, Any]
+Out = dict[str, jax.Array]
+
+ENCODERS = ("resnet", "vit", "lite")
+KEYFRAME_POOLS = ("stack", "mean", "attention")
+OPTIONS = ("encoder", "pool", "frames", "image_size", "mean", "std")
+ENCODER_OPTIONS = {
+    "resnet": ("variant", "width", "blocks", "norm"),
+    "vit": ("variant", "width", "layers", "heads", "patch", "token_pool", "act", "scan", "dim"),
+    "lite": (),
+}
+# Means and deviations of the RGB channels with which others trained such encoders.
+COLOURS = {
+    "resnet": (residual.MEAN, residual.STD),
+    "vit": (clip.MEAN, clip.STD),
+    "lite": (efficientnet.MEAN, efficientnet.STD),
+}
+
+
+class AttentionPool(nn.Module):
+    """A learned query over keyframes' features: [n k d] -> [n d] float32; at first their mean."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        query = self.param("query", nn.initializers.zeros, (x.shape[-1],))
+        scores = layer_norm(jnp.float32, "ln")(x) @ query * x.shape[-1] ** -0.5
+        return jnp.einsum("nk,nkd->nd", jax.nn.softmax(scores), x)
+
+
+class KeyframeEncoder(nn.Module):
+    """Keyframes [n k h w 3] -> (vectors [n dim] float32, out).
+
+    Pixels are uint8, normalised on the device with `mean` and `std`, or floats normalised already.
+    `out` holds the image encoder's intermediates, their rows all keyframes [n*k ...], and
+    'keyframes', its features [n k dim]; with 'stack' its rows are shots, and there are no features
+    of single keyframes.
+
+    Attributes:
+      encoder: of images.
+      dim: of its features.
+      image_size: h and w.
+      frames: k with 'stack', where the first convolution has 3k channels (ShotCoL); a keyframe's
+        channels stand together, in order. The other pools take any k, in training and later.
+      pool: 'stack', 'mean' (BaSSL) or 'attention', a learned query over the keyframes' features.
+      mean: of the RGB channels in [0, 1].
+      std: likewise.
+    """
+
+    encoder: nn.Module
+    dim: int
+    image_size: int
+    frames: int = 3
+    pool: str = "mean"
+    mean: tuple[float, ...] = residual.MEAN
+    std: tuple[float, ...] = residual.STD
+
+    @nn.compact
+    def __call__(
+        self, image: jax.Array, *, train: bool = False, axis_name: str | None = None
+    ) -> tuple[jax.Array, Out]:
+        """Raises ValueError when the keyframes' size or number does not fit."""
+        self._check(image)
+        n, k, h, w, _ = image.shape
+        x = normalize(image, self.mean, self.std)
+        if self.pool == "stack":
+            return self._encode(jnp.moveaxis(x, 1, 3).reshape(n, h, w, 3 * k), train, axis_name)
+        features, out = self._encode(x.reshape(n * k, h, w, 3), train, axis_name)
+        keyframes = features.reshape(n, k, -1)
+        by_attention = self.pool == "attention"
+        pooled = AttentionPool(name="attention")(keyframes) if by_attention else keyframes.mean(1)
+        return pooled, out | dict(keyframes=keyframes)
+
+    def _encode(self, x: jax.Array, train: bool, axis_name: str | None) -> tuple[jax.Array, Out]:
+        if isinstance(self.encoder, EfficientNetLite0):  # knows its running statistics only
+            return self.encoder(x)
+        return self.encoder(x, train=train, axis_name=axis_name)
+
+    def _check(self, image: jax.Array) -> None:
+        size, stacked = self.image_size, self.pool == "stack"
+        fits = image.ndim == 5 and image.shape[2:] == (size, size, 3) and image.shape[1] > 0
+        if not fits or (stacked and image.shape[1] != self.frames):
+            raise ValueError(
+                f"Keyframes of shape {image.shape} do not fit this encoder, which takes "
+                f"[n {self.frames if stacked else 'k'} {size} {size} 3]: check image.frames and "
+                "image.image_size."
+            )
+
+
+def with_image_encoder(variables: Tree, weights: Tree) -> Tree:
+    """A shot encoder's variables with the image encoder's replaced by `weights`.
+
+    Args:
+      variables: of a `vujax.models.shot.ShotEncoder` with keyframes.
+      weights: of its image encoder alone, as `efficientnet.from_released` or
+        `residual.from_torchvision` gives them.
+
+    Raises:
+      ValueError: the weights are another encoder's.
+    """
+    result = dict(variables)
+    for collection, new in weights.items():
+        image = variables.get(collection, {}).get("image", {})
+        if jax.tree.map(jnp.shape, image.get("encoder")) != jax.tree.map(jnp.shape, new):
+            raise ValueError(
+                f"The weights' {collection!r} do not fit the image encoder of these variables: "
+                "build the shot encoder with the encoder and variant that the weights are of."
+            )
+        result[collection] = variables[collection] | {"image": image | {"encoder": new}}
+    return result
+
+
+def build_keyframes(
+    options: Mapping[str, Any], where: str, common: Mapping[str, Any]
+) -> KeyframeEncoder:
+    """From plain values; see `vujax.models.shot.build_shot`, whose `common` are dtype to shard."""
+    options = dict(options)
+    kind, pool = options.pop("encoder", "resnet"), options.pop("pool", "mean")
+    check_choice(f"{where}.encoder", kind, ENCODERS)
+    check_known(where, options, OPTIONS + ENCODER_OPTIONS[kind])
+    check_choice(f"{where}.pool", pool, KEYFRAME_POOLS)
+    if pool == "stack" and kind != "resnet":
+        raise ValueError(f"{where}.pool 'stack' needs {where}.encoder 'resnet', not {kind!r}.")
+    mean, std = COLOURS[kind]
+    mean, std = tuple(options.pop("mean", mean)), tuple(options.pop("std", std))
+    size, frames = options.pop("image_size", 224), options.pop("frames", 3)
+    check_divides(f"{where}.image_size", size, "pixels", 1)
+    check_divides(f"{where}.frames", frames, "frames", 1)
+    encoder, dim = _image_encoder(kind, options, where, size, common)
+    return KeyframeEncoder(encoder, dim, size, frames, pool, mean, std)
+
+
+def _image_encoder(
+    kind: str, options: dict[str, Any], where: str, size: int, common: Mapping[str, Any]
+) -> tuple[nn.Module, int]:
+    """The encoder of single images, and the dimension of its features."""
+    if kind == "lite":
+        return EfficientNetLite0(), efficientnet.FEATURES
+    if kind == "resnet":
+        sizes = residual_sizes(options.pop("variant", "RN50")) | options
+        sizes["blocks"] = tuple(sizes["blocks"])
+        if len(sizes["blocks"]) != 4:
+            raise ValueError(f"{where}.blocks {sizes['blocks']} must be those of four stages.")
+        check_choice(f"{where}.norm", sizes.get("norm", "sync"), NORMS)
+        net = ResidualNet(**common, **sizes)
+        return net, net.dim
+    sizes = vit_sizes(options.pop("variant", "B/32")) | options
+    check_divides(f"{where}.image_size", size, "the patch size", sizes["patch"])
+    check_heads(where, sizes["width"], sizes["heads"])
+    sizes["pool"] = sizes.pop("token_pool", "token")
+    check_choice(f"{where}.token_pool", sizes["pool"], POOLS)
+    check_choice(f"{where}.act", sizes.get("act", "gelu"), ACTIVATIONS)
+    dim = sizes.pop("dim", sizes["width"])
+    return ViT(embed_dim=dim, **common, **sizes), dim

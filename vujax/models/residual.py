@@ -1,0 +1,152 @@
+"""Residual networks: 7x7 stem, max pooling, strides in the blocks' 3x3 convolutions, mean pooling.
+
+He et al., "Deep Residual Learning for Image Recognition" (2015), arXiv:1512.03385, with the place
+of the stride that torchvision calls ResNet v1.5. CLIP's variation is `vujax.models.resnet`.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax.typing import DTypeLike
+
+from vujax.models import convert
+from vujax.models.convolution import KAIMING, Layers
+from vujax.models.transformer import Shard, identity, rematerialized
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, with which others train
+
+VARIANTS = {
+    "Mu": dict(width=16, blocks=(1, 1, 1, 1), bottleneck=False),
+    "RN18": dict(width=64, blocks=(2, 2, 2, 2), bottleneck=False),
+    "RN34": dict(width=64, blocks=(3, 4, 6, 3), bottleneck=False),
+    "RN50": dict(width=64, blocks=(3, 4, 6, 3), bottleneck=True),
+    "RN101": dict(width=64, blocks=(3, 4, 23, 3), bottleneck=True),
+}
+
+_RULES: convert.Rules = (
+    (r"layer(\d)\.(.+)", r"layer\1_\2"),
+    (r"((?:conv|bn)1\..+)", r"stem.\1"),
+)
+
+
+def residual_sizes(variant: str) -> dict[str, Any]:
+    """The sizes that a name such as 'RN50' stands for.
+
+    'Mu' is our own, for small experiments on CPUs; the others are the paper's.
+
+    Raises:
+      ValueError: there is no such variant.
+    """
+    if variant not in VARIANTS:
+        raise ValueError(f"Unknown ResNet variant {variant!r}: give one of {', '.join(VARIANTS)}.")
+    return VARIANTS[variant]
+
+
+class Block(Layers):
+    """A residual block: [b h w c] -> [b h/stride w/stride width], or 4*width with a bottleneck."""
+
+    width: int = 64
+    stride: int = 1
+    bottleneck: bool = True
+    shard: Shard = identity
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        y, skip = self._branch(x), x
+        if skip.shape != y.shape:
+            skip = self.conv(y.shape[-1], 1, "skip_conv", self.stride)(skip)
+            skip = self.normalize("skip_bn")(skip)
+        return self.shard(nn.relu(y + skip))
+
+    def _branch(self, x: jax.Array) -> jax.Array:
+        width, stride = self.width, self.stride
+        wide = ((width, 1, 1), (width, 3, stride), (4 * width, 1, 1))
+        layers = wide if self.bottleneck else ((width, 3, stride), (width, 3, 1))
+        for i, (channels, size, step) in enumerate(layers, start=1):
+            last = i == len(layers)
+            x = self.conv(channels, size, f"conv{i}", step)(x)
+            # The block starts as its skip connection alone (Goyal et al., arXiv:1706.02677).
+            x = self.normalize(f"bn{i}", scale=0.0 if last else 1.0)(x)
+            x = x if last else nn.relu(x)
+        return x
+
+
+class Stem(Layers):
+    """A 7x7 convolution and max pooling: [b h w c] -> [b h/4 w/4 width]."""
+
+    width: int = 64
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        x = nn.relu(self.normalize("bn1")(self.conv(self.width, 7, "conv1", stride=2)(x)))
+        return nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+
+
+class ResidualNet(nn.Module):
+    """Image [b h w c] float, any c and size -> (features [b dim] float32, out).
+
+    With train=True norms use the batch's own statistics as `norm` says, and update the running ones
+    (collection 'batch_stats', which the caller makes mutable); otherwise the running ones.
+
+    `out` holds 'stem', 'layer1' ... 'layer4' (the stages' maps [b h w c]) and 'features', the mean
+    of the last map.
+
+    Attributes:
+      width: channels of the stem.
+      blocks: of each of the four stages.
+      bottleneck: whether blocks narrow, filter and widen by 4, or filter twice.
+      norm: one of `convolution.NORMS`.
+      dtype: of the computation; parameters, statistics and features stay float32.
+      remat: a key of `transformer.REMAT`, applied to every block.
+      shard: applied to every block's output; a sharding constraint under FSDP.
+    """
+
+    width: int = 64
+    blocks: tuple[int, int, int, int] = (3, 4, 6, 3)
+    bottleneck: bool = True
+    norm: str = "sync"
+    dtype: DTypeLike = jnp.float32
+    remat: str = "none"
+    shard: Shard = identity
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the features."""
+        return 8 * self.width * (4 if self.bottleneck else 1)
+
+    @nn.compact
+    def __call__(
+        self, image: jax.Array, *, train: bool = False, axis_name: str | None = None
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        layers = dict(dtype=self.dtype, train=train, axis_name=axis_name, norm=self.norm)
+        layers |= dict(kernel_init=KAIMING)
+        common = layers | dict(bottleneck=self.bottleneck, shard=self.shard)
+        block = functools.partial(rematerialized(Block, self.remat), **common)
+        x = Stem(**layers, width=self.width, name="stem")(image.astype(self.dtype))
+        out = {"stem": x}
+        for stage, depth in enumerate(self.blocks, start=1):
+            for i in range(depth):
+                stride = 2 if i == 0 and stage > 1 else 1
+                width = self.width * 2 ** (stage - 1)
+                x = block(width=width, stride=stride, name=f"layer{stage}_{i:02d}")(x)
+            out[f"layer{stage}"] = x
+        features = x.mean(axis=(1, 2), dtype=jnp.float32)
+        return features, out | dict(features=features)
+
+
+def from_torchvision(tensors: Mapping[str, Any], template: Mapping[str, Any]) -> dict[str, Any]:
+    """Variables from tensors by torchvision's names; its classifier 'fc' is left out.
+
+    Args:
+      tensors: arrays by name, of any float dtype.
+      template: variables of a `ResidualNet`, or their shapes alone.
+
+    Raises:
+      ValueError: a tensor is missing, has no place in the model or another shape there.
+    """
+    body = {name: tensor for name, tensor in tensors.items() if not name.startswith("fc.")}
+    return convert.fill(body, _RULES, template)
