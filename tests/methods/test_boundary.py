@@ -12,7 +12,7 @@ from tests.toy import assert_gradients_close, recording_sgd
 from vujax.mesh import global_batch
 from vujax.methods.boundary import Boundary, balanced_cross_entropy, called
 from vujax.models.boundary import BoundaryModel, build_head
-from vujax.step import init_state, make_train_step
+from vujax.step import init_state, make_train_step, shardings_of
 
 ROWS = 32
 SMALL = dict(before=2, after=2, hidden=8)
@@ -52,6 +52,7 @@ def host_batch(labels: np.ndarray | None = None) -> dict[str, np.ndarray]:
 def step_once(method: Boundary, mesh, batch):
     """`(gradients, metrics, extra)` of the first step on `mesh`."""
     init = jax.jit(lambda key: init_state(method, recording_sgd(), key, batch, ema=False))
+    shardings = shardings_of(method, jax.eval_shape(init, jax.random.key(1)), mesh, fsdp=False)
     state = init(jax.random.key(1))
     step = make_train_step(
         method,
@@ -60,6 +61,7 @@ def step_once(method: Boundary, mesh, batch):
         seed=0,
         total_steps=10,
         learns=jax.tree.map(lambda _: True, state.params),
+        state_shardings=shardings,
     )
     after, metrics = jax.device_get(step(state, global_batch(mesh, batch)))
     return after.opt_state, metrics, after.extra

@@ -5,37 +5,57 @@ and workers, so a run is taken up at any step, on any number of hosts, without a
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import grain
 import jax
 import numpy as np
 
+from vujax.data.bad import BadSamples
+from vujax.data.films import Film
 from vujax.data.local_similarity import LocalSimilarity, local_similarity
 from vujax.data.mixture import fold
-from vujax.data.pairs import WRAP, _iterate
-
-Batch = dict[str, np.ndarray]
-
-
-class LabelledFilm(Protocol):
-    """What is read of a `vujax.data.films.Film`."""
-
-    film: str
-    seconds: np.ndarray
-    starts: np.ndarray | None
-
-    def __len__(self) -> int:
-        """Shots."""
-
-    def inputs(self, shots: np.ndarray) -> Batch:
-        """Rows for these shot numbers, int `[k]`."""
+from vujax.data.pairs import WRAP
+from vujax.data.stream import Batch, TrainBatches, host_part, iterate
 
 
-def labelled_borders(
-    films: Sequence[LabelledFilm], percent: float = 100.0, seed: int = 0
-) -> np.ndarray:
+def shapes(
+    inputs: Mapping[str, tuple[int, ...]],
+    rows: int,
+    *,
+    before: int = 4,
+    after: int = 4,
+    similarity: int | None = None,
+    scale: str = "film",
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """The arrays of a batch of `rows` rows, with index; reads no data.
+
+    Args:
+      inputs: shape of one shot's 'image' `[k h w 3]`, 'audio' `[t mels]` or 'feature' `[f]`; of no
+        account with `similarity`.
+      rows: borders.
+      before: see `BoundaryRows`.
+      after: see `BoundaryRows`.
+      similarity: see `BoundaryRows`.
+      scale: of no account.
+    """
+    del scale
+    width = before + after if similarity is None else 2 * similarity
+    array = lambda dtype, *shape: jax.ShapeDtypeStruct((rows, *shape), dtype)  # noqa: E731
+    if similarity is None:
+        kinds = {name: np.uint8 if name == "image" else np.float32 for name in inputs}
+        seen = {name: array(kinds[name], width, *shape) for name, shape in inputs.items()}
+    else:
+        seen = {"similarity": array(np.float32, width, width), "duration": array(np.float32, width)}
+    return seen | {
+        "mask": array(np.bool_, width),
+        "label": array(np.int32),
+        "index": array(np.int32),
+    }
+
+
+def labelled_borders(films: Sequence[Film], percent: float = 100.0, seed: int = 0) -> np.ndarray:
     """The borders whose labels are known when `percent` of all scenes are labelled.
 
     A scene is labelled whole or not at all, and with it each of its shots: whether the scene ends
@@ -78,7 +98,7 @@ def labelled_borders(
     return np.concatenate(places).astype(np.int64)
 
 
-def _starts(film: LabelledFilm) -> np.ndarray:
+def _starts(film: Film) -> np.ndarray:
     """A film's labels, checked, bool [n-1]."""
     if film.starts is None:
         raise ValueError(f"film '{film.film}' has no scene labels: training on borders needs them")
@@ -100,7 +120,7 @@ class BoundaryRows:
 
     def __init__(
         self,
-        films: Sequence[LabelledFilm],
+        films: Sequence[Film],
         *,
         before: int = 4,
         after: int = 4,
@@ -130,18 +150,18 @@ class BoundaryRows:
         self._films = tuple(films)
         self._places = labelled_borders(self._films, labels_percent, seed)
         self.examples = len(self._places)
+        self._window = dict(before=before, after=after, similarity=similarity)
         self._offsets = np.arange(1 - before, after + 1)
         self._local: tuple[LocalSimilarity, ...] | None = None
         if similarity is not None:
             self._local = tuple(_similarity(film, similarity, scale) for film in self._films)
 
     def shapes(self, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
-        """The arrays of a batch of `rows` rows."""
-        one = self.load(np.zeros(1, np.int64))
-        return {
-            name: jax.ShapeDtypeStruct((rows, *value.shape[1:]), value.dtype)
-            for name, value in (one | {"index": np.zeros(1, np.int32)}).items()
-        }
+        """The arrays of a batch of `rows` rows, of `train_batches`."""
+        film = self._films[self._places[0, 0]]
+        seen = {} if self._local else film.inputs(np.zeros(1, np.int64))
+        inputs = {name: value.shape[1:] for name, value in seen.items()}
+        return shapes(inputs, rows, **self._window)
 
     def load(self, examples: np.ndarray) -> Batch:
         """These examples, int `[b]` below `examples`.
@@ -186,7 +206,7 @@ class BoundaryRows:
         host: int = 0,
         hosts: int = 1,
         workers: int = 0,
-    ) -> Iterator[Batch]:
+    ) -> TrainBatches:
         """This host's rows of the batches of steps `start_step`, `start_step + 1`, ...
 
         Args:
@@ -204,12 +224,11 @@ class BoundaryRows:
         Raises:
           ValueError: batch_size does not divide among the hosts.
         """
-        if batch_size % hosts:
-            raise ValueError(f"batch_size {batch_size} does not divide among {hosts} hosts")
+        rows, mine = host_part(batch_size, host, hosts, start_step)
         places = grain.MapDataset.range(self.examples).seed(fold(seed, "order of borders"))
         stream = places.shuffle().repeat().map_with_index(_with_position)
-        parts = stream.batch(batch_size // hosts)[start_step * hosts + host :: hosts]
-        return _iterate(parts.map(_LoadRows(self)), workers)
+        batches = stream.batch(rows)[mine].map(_LoadRows(self))
+        return TrainBatches(iterate(batches, workers), BadSamples(0.0), alone=hosts == 1)
 
 
 class _LoadRows:
@@ -227,7 +246,7 @@ def _with_position(position: int, example: int) -> tuple[int, int]:
     return position, example
 
 
-def _check_feature(film: LabelledFilm, shots: np.ndarray, inputs: Batch) -> None:
+def _check_feature(film: Film, shots: np.ndarray, inputs: Batch) -> None:
     if "feature" not in inputs or np.isfinite(inputs["feature"]).all():
         return
     bad = shots[np.flatnonzero(~np.isfinite(inputs["feature"]).all(axis=1))[0]]
@@ -236,7 +255,7 @@ def _check_feature(film: LabelledFilm, shots: np.ndarray, inputs: Batch) -> None
     )
 
 
-def _similarity(film: LabelledFilm, reach: int, scale: str) -> LocalSimilarity:
+def _similarity(film: Film, reach: int, scale: str) -> LocalSimilarity:
     inputs: dict[str, Any] = film.inputs(np.arange(len(film)))
     if "feature" not in inputs:
         raise ValueError(

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from vujax.methods.base import Batch, Embeddings
+from vujax.methods.base import Batch, Embeddings, whole
 
 Tree = Any
 
@@ -63,6 +63,10 @@ class Boundary:
         """See `vujax.methods.base.Method`."""
         extra = dict(self.model.init(rng, batch))
         return extra.pop("params"), extra
+
+    def layout(self, extra: Tree) -> Tree:
+        """Every device has all of it."""
+        return whole(extra)
 
     def embed(
         self, params: Tree, extra: Tree, batch: Batch, rng: jax.Array, axis_name: str | None

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from vujax.models.shot import build_shot
 from vujax.models.transformer import gelu, layer_norm
 
 INPUTS = ("feature", "image", "audio")  # what a shot encoder may read
@@ -136,8 +137,8 @@ def blocks(similarity: jax.Array, mask: jax.Array) -> jax.Array:
     found = []
     for k in range(1, reach + 1):
         before, after = slice(reach - k, reach), slice(reach, reach + k)
-        # The two shots at the border are always there, so the maximum is of something.
-        found += [mean(before, after), low[:, before, after].max(axis=(1, 2))]
+        best = low[:, before, after].max(axis=(1, 2))
+        found += [mean(before, after), jnp.where(jnp.isfinite(best), best, 0)]
         if k > 1:
             found += [mean(before, before), mean(after, after)]
     return jnp.stack(found, axis=1)
@@ -309,6 +310,4 @@ def build_boundary(
             "The similarity head reads cosines, made when the data are read: take model.encoder "
             "away, or choose the mlp or transformer head."
         )
-    from vujax.models.shot import build_shot  # only a model with an encoder needs it
-
     return BoundaryModel(build_shot(**encoder), judge)

@@ -13,20 +13,21 @@ import jax
 import numpy as np
 
 from vujax import optim
-from vujax.data.boundary_rows import BoundaryRows, LabelledFilm
+from vujax.data.boundary_rows import BoundaryRows
+from vujax.data.films import Film
 from vujax.data.mixture import fold
 from vujax.mesh import global_batch, make_mesh
 from vujax.methods.boundary import Boundary
 from vujax.models.boundary import BoundaryModel, build_head
 from vujax.segment.head import Head
-from vujax.step import State, TrainStep, init_state, make_train_step
+from vujax.step import State, TrainStep, init_state, make_train_step, shardings_of
 
 Tree = Any
 THRESHOLDS = np.linspace(0.05, 0.98, 94)
 
 
 def train_head(
-    films: Sequence[LabelledFilm],
+    films: Sequence[Film],
     head: Mapping[str, Any],
     *,
     steps: int = 300,
@@ -59,7 +60,7 @@ def train_head(
     recipe = dict(steps=steps, batch_size=batch_size, lr=lr, weight_decay=weight_decay)
     module = build_head(**head)
 
-    def trained(films: Sequence[LabelledFilm], threshold: float = 0.5) -> Head:
+    def trained(films: Sequence[Film], threshold: float = 0.5) -> Head:
         rows = BoundaryRows(films, **module.window, labels_percent=labels_percent, seed=seed)
         config = {
             "model": {"head": dict(head)},
@@ -78,7 +79,7 @@ def train_head(
     return trained(films, best_threshold(*zip(*scored, strict=True)))
 
 
-def head_scores(head: Head, film: LabelledFilm) -> np.ndarray:
+def head_scores(head: Head, film: Film) -> np.ndarray:
     """`Head.scores` of a film's 'feature'."""
     return head.scores(film.inputs(np.arange(len(film)))["feature"], film.seconds)
 
@@ -141,12 +142,19 @@ def _program(
     params, _ = jax.eval_shape(method.init, jax.random.key(0), batch)
     schedule = optim.learning_rate(lr=lr, total_steps=steps, warmup_steps=0, schedule="cosine")
     optimizer = optim.make_optimizer(params, schedule, weight_decay=weight_decay)
+    mesh = make_mesh(jax.devices()[:1])
+
+    def init(key: jax.Array) -> State:
+        return init_state(method, optimizer, key, batch, ema=False)
+
+    shardings = shardings_of(method, jax.eval_shape(init, jax.random.key(0)), mesh, fsdp=False)
     step = make_train_step(
         method,
         optimizer,
-        make_mesh(jax.devices()[:1]),
+        mesh,
         seed=0,
         total_steps=steps,
         learns=jax.tree.map(lambda _: True, params),
+        state_shardings=shardings,
     )
-    return jax.jit(lambda key: init_state(method, optimizer, key, batch, ema=False)), step
+    return jax.jit(init, out_shardings=shardings), step
