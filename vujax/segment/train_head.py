@@ -30,7 +30,7 @@ def train_head(
     films: Sequence[Film],
     head: Mapping[str, Any],
     *,
-    steps: int = 300,
+    steps: int = 200,
     batch_size: int = 1024,
     lr: float = 3e-3,
     weight_decay: float = 0.1,
