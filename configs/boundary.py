@@ -1,40 +1,49 @@
 """Scene boundaries from labels: a head on the shots around each border between two shots.
 
     python -m vujax.main --config=configs/boundary.py
-    python -m vujax.main --config=configs/boundary.py:transformer --config.data.films.path=DIR
+    python -m vujax.main --config=configs/boundary.py:similarity --config.data.films.main.path=DIR
+    python -m vujax.main --config=configs/boundary.py --config.init_from=RUN \\
+        --config.init_fresh="('head/',)" --config.method.encoder=frozen
 
-The first trains the small similarity head on cinema films, a minute or so on 2 cores. Arguments:
-similarity (default), mlp, transformer. `data.films` are arguments of `vujax.data.films.open_films`;
-the released folder is what `vujax scenes --head` takes. Learning rates, widths and windows are our
-choices; the transformer's sizes are those of BaSSL's contextual relation network.
+The first trains an encoder and a head together on keyframes of the procedural cinema, minutes on 2
+cores. `similarity`, `mlp` and `transformer` train a head on vectors that are there already, one a
+shot; what they release is what `vujax scenes --head` takes. The last starts from the encoder of a
+ShotCoL run (configs/shotcol.py). Learning rates and windows are our choices; the transformer's
+sizes are those of BaSSL's contextual relation network.
 """
 
 from ml_collections import ConfigDict
 
 
-def get_config(arg: str = "similarity") -> ConfigDict:
+def get_config(arg: str = "cinema") -> ConfigDict:
     """The experiment named `arg`."""
-    experiments = {"similarity": similarity, "mlp": mlp, "transformer": transformer}
+    experiments = {
+        "cinema": cinema,
+        "similarity": similarity,
+        "mlp": mlp,
+        "transformer": transformer,
+    }
     if arg not in experiments:
         raise ValueError(f"configs/boundary.py has no '{arg}': use one of {sorted(experiments)}")
     return experiments[arg]()
 
 
 def base() -> ConfigDict:
-    """What all heads share: cinema films, AdamW, a frozen encoder or none."""
+    """What all share: vectors of 512 numbers, AdamW."""
     config = ConfigDict()
     config.seed = 0
-    config.model = ConfigDict(dict(encoder=None, head=dict()))
+    config.inputs = ConfigDict(dict(feature=(512,)))  # shape of what one shot has
+    config.model = ConfigDict(dict(encoder=dict(), head=dict()))
     config.method = ConfigDict(dict(name="boundary", encoder="frozen"))  # or 'fine-tuned'
     config.data = ConfigDict(
         dict(
-            films=dict(kind="cinema", split="train", encoder="lite"),
+            films=dict(main=dict(kind="features", path="", key="vgg19", pattern="*")),
             labels_percent=100.0,  # of the scenes, drawn by the seed
             workers=0,
         )
     )
-    config.batch_size = 1024
-    config.total_steps = 300
+    config.batch_size = 1024  # borders
+    config.total_steps = 200
     config.micro_batches = 1
     config.fsdp = False
     config.ema_decay = 0.0
@@ -42,18 +51,12 @@ def base() -> ConfigDict:
     config.init_from = ""  # a workdir or release folder whose encoder to start from
     config.init_fresh = ()  # name prefixes ('head/') that start anew all the same
     config.log_steps = 20
-    config.checkpoint_steps = 1000
+    config.checkpoint_steps = 500
     config.keep_last = 2
     config.keep_every = 0
     config.eval_percent = 100.0
     config.eval_only = False
-    config.evals = ConfigDict(
-        dict(
-            scenes=dict(
-                kind="boundaries", films=dict(kind="cinema", split="validation", encoder="lite")
-            )
-        )
-    )
+    config.evals = ConfigDict()
     return config
 
 
@@ -119,4 +122,21 @@ def transformer() -> ConfigDict:
     config.batch_size = 256
     config.total_steps = 2000
     config.optimizer.update(dict(lr=1e-4, warmup_steps=100))
+    return config
+
+
+def cinema() -> ConfigDict:
+    """Keyframes of 48 x 48 pixels of procedural films; encoder and head learn together."""
+    config = mlp()
+    config.inputs = ConfigDict(dict(image=(3, 48, 48, 3)))
+    config.model.encoder.image = dict(
+        encoder="resnet", variant="RN18", width=16, pool="mean", frames=3, image_size=48
+    )
+    config.model.encoder.image.norm = "group"
+    config.method.encoder = "fine-tuned"
+    config.data.films.main = ConfigDict(
+        dict(kind="cinema", split="train", films=40, image_size=48, frames=3, minutes=3.0)
+    )
+    config.batch_size = 32
+    config.total_steps = 300
     return config

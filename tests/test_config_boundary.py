@@ -13,6 +13,7 @@ def test_heads_of_the_config(name):
 
 
 def test_default_and_unknown():
-    assert load("boundary").model.head.kind == "similarity"
+    model = build_boundary(**load("boundary").model.to_dict())
+    assert model.encoder.inputs == ("image",) and model.window == {"before": 4, "after": 4}
     with pytest.raises(ValueError, match="has no 'crn'"):
         load("boundary", "crn")
