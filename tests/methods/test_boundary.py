@@ -49,10 +49,9 @@ def host_batch(labels: np.ndarray | None = None) -> dict[str, np.ndarray]:
     return batch
 
 
-def step_once(method: Boundary, mesh, batch):
-    """`(gradients, metrics, extra)` of the first step on `mesh`."""
+def program(method: Boundary, mesh, batch):
+    """`(state, step)` whose optimizer keeps the raw gradients."""
     init = jax.jit(lambda key: init_state(method, recording_sgd(), key, batch, ema=False))
-    shardings = shardings_of(method, jax.eval_shape(init, jax.random.key(1)), mesh, fsdp=False)
     state = init(jax.random.key(1))
     step = make_train_step(
         method,
@@ -61,20 +60,34 @@ def step_once(method: Boundary, mesh, batch):
         seed=0,
         total_steps=10,
         learns=jax.tree.map(lambda _: True, state.params),
-        state_shardings=shardings,
+        state_shardings=shardings_of(method, jax.eval_shape(lambda: state), mesh, fsdp=False),
     )
+    return state, step
+
+
+def step_once(method: Boundary, mesh, batch):
+    """`(gradients, metrics, extra)` of the first step on `mesh`."""
+    state, step = program(method, mesh, batch)
     after, metrics = jax.device_get(step(state, global_batch(mesh, batch)))
     return after.opt_state, metrics, after.extra
 
 
-@pytest.mark.parametrize("head", HEADS)
-def test_raw_gradients_on_eight_devices(head, mesh1, mesh8):
-    method = Boundary(BoundaryModel(None, build_head(**HEADS[head])))
+def test_raw_gradients_on_eight_devices(mesh1, mesh8):
+    method = Boundary(BoundaryModel(None, build_head(**HEADS["mlp"])))
     grads, metrics, _ = step_once(method, mesh1, host_batch())
     grads8, metrics8, _ = step_once(method, mesh8, host_batch())
     assert optax.global_norm(grads) > 1e-2
     assert_gradients_close(grads8, grads, 1e-5)
     chex.assert_trees_all_close(metrics8, metrics, rtol=1e-4)
+
+
+@pytest.mark.parametrize("head", ["transformer", "similarity"])
+def test_every_head_is_traced_on_eight_devices(head, mesh8):
+    """shard_map checks what varies over the devices when it traces; compiling takes longer."""
+    method = Boundary(BoundaryModel(None, build_head(**HEADS[head])))
+    state, step = program(method, mesh8, host_batch())
+    traced = step.trace(state, global_batch(mesh8, host_batch()))
+    assert {"loss", "predicted_rate"} < set(traced.out_info[1])
 
 
 def test_fine_tuning_sees_the_whole_batch(mesh1, mesh8):
@@ -115,7 +128,7 @@ def test_a_batch_of_one_class_gives_numbers(label, mesh8):
 def test_noise_follows_the_index_and_the_step():
     method = Boundary(BoundaryModel(None, build_head(**HEADS["mlp"])))
     batch = host_batch()
-    params, extra = method.init(jax.random.key(1), batch)
+    params, extra = jax.jit(method.init)(jax.random.key(1), batch)
 
     @jax.jit
     def logits(batch, key):

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ class Head:
         vectors = np.asarray(vectors)
         unit_rows(vectors)  # says what is wrong with them
         scores = [
-            np.asarray(self._judge(self.variables, rows))
+            np.asarray(_judge(self.model, self.variables, rows))
             for rows in self._rows(vectors.astype(np.float32), np.asarray(seconds, np.float64))
         ]
         return np.concatenate([np.zeros(0, np.float32), *scores])[: len(vectors) - 1]
@@ -100,23 +100,21 @@ class Head:
             return vectors
         padded = np.pad(vectors, ((0, -len(vectors) % CHUNK), (0, 0)))
         parts = padded.reshape(-1, CHUNK, vectors.shape[1])
-        encoded = [np.asarray(self._encoder(self.variables, part)) for part in parts]
+        encoded = [np.asarray(_encode(self.model, self.variables, part)) for part in parts]
         return np.concatenate(encoded)[: len(vectors)]
 
-    @functools.cached_property
-    def _judge(self) -> Callable[[Tree, dict[str, np.ndarray]], jax.Array]:
-        judge = functools.partial(self.model.apply, method="judge")
-        return jax.jit(lambda variables, rows: jax.nn.sigmoid(judge(variables, rows)))
 
-    @functools.cached_property
-    def _encoder(self) -> Callable[[Tree, np.ndarray], jax.Array]:
-        @jax.jit
-        def encode(variables: Tree, vectors: jax.Array) -> jax.Array:
-            rows = {"feature": vectors[:, None], "mask": jnp.ones((len(vectors), 1), bool)}
-            inputs, _ = self.model.apply(variables, rows, method="encode")
-            return inputs["vectors"][:, 0]
+# Outside the class, so that heads of one architecture share their compiled programs.
+@functools.partial(jax.jit, static_argnums=0)
+def _judge(model: BoundaryModel, variables: Tree, rows: dict[str, jax.Array]) -> jax.Array:
+    return jax.nn.sigmoid(model.apply(variables, rows, method="judge"))
 
-        return encode
+
+@functools.partial(jax.jit, static_argnums=0)
+def _encode(model: BoundaryModel, variables: Tree, vectors: jax.Array) -> jax.Array:
+    rows = {"feature": vectors[:, None], "mask": jnp.ones((len(vectors), 1), bool)}
+    inputs, _ = model.apply(variables, rows, method="encode")
+    return inputs["vectors"][:, 0]
 
 
 def load_head(name_or_path: str | Path = DEFAULT) -> Head:
