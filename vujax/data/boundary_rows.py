@@ -128,6 +128,7 @@ class BoundaryRows:
         scale: str = "film",
         labels_percent: float = 100.0,
         seed: int = 0,
+        workers: int = 0,
     ) -> None:
         """Chooses the labelled borders; pixels are read when a batch is asked for.
 
@@ -140,6 +141,7 @@ class BoundaryRows:
           scale: of the matrix, see `vujax.data.local_similarity.rescale`.
           labels_percent: share of the scenes whose labels are used, see `labelled_borders`.
           seed: of that choice.
+          workers: processes that read; 0: threads of this one.
 
         Raises:
           ValueError: see `labelled_borders`; or a film has no 'feature' where it needs one, or
@@ -149,7 +151,7 @@ class BoundaryRows:
             raise ValueError(f"before and after must be at least 1 shot, not {before} and {after}")
         self._films = tuple(films)
         self._places = labelled_borders(self._films, labels_percent, seed)
-        self.examples = len(self._places)
+        self.examples, self._workers = len(self._places), workers
         self._window = dict(before=before, after=after, similarity=similarity)
         self._offsets = np.arange(1 - before, after + 1)
         self._local: tuple[LocalSimilarity, ...] | None = None
@@ -205,7 +207,7 @@ class BoundaryRows:
         start_step: int = 0,
         host: int = 0,
         hosts: int = 1,
-        workers: int = 0,
+        workers: int | None = None,
     ) -> TrainBatches:
         """This host's rows of the batches of steps `start_step`, `start_step + 1`, ...
 
@@ -215,7 +217,7 @@ class BoundaryRows:
           start_step: first step.
           host: this host's number.
           hosts: how many there are; host h has the h-th part of each batch.
-          workers: processes that read on this host, 0 for threads of this one.
+          workers: on this host; None: as the constructor says.
 
         Returns:
           An endless iterator, with `close()`, of `load`'s dicts with index int32 `[b]` (position in
@@ -228,7 +230,8 @@ class BoundaryRows:
         places = grain.MapDataset.range(self.examples).seed(fold(seed, "order of borders"))
         stream = places.shuffle().repeat().map_with_index(_with_position)
         batches = stream.batch(rows)[mine].map(_LoadRows(self))
-        return TrainBatches(iterate(batches, workers), BadSamples(0.0), alone=hosts == 1)
+        count = self._workers if workers is None else workers
+        return TrainBatches(iterate(batches, count), BadSamples(0.0), alone=hosts == 1)
 
 
 class _LoadRows:
