@@ -1,0 +1,19 @@
+"""The boundary config's heads are what their classes' defaults say."""
+
+import pytest
+
+from tests.configs import load
+from vujax.models.boundary import build_boundary
+
+
+@pytest.mark.parametrize("name", ["similarity", "mlp", "transformer"])
+def test_heads_of_the_config(name):
+    settings = load("boundary", name).model.to_dict()
+    assert build_boundary(**settings) == build_boundary(head={"kind": name})
+
+
+def test_default_and_unknown():
+    model = build_boundary(**load("boundary").model.to_dict())
+    assert model.encoder.inputs == ("image",) and model.window == {"before": 4, "after": 4}
+    with pytest.raises(ValueError, match="has no 'crn'"):
+        load("boundary", "crn")
