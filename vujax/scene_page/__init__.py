@@ -87,7 +87,8 @@ def _header(scenes: Scenes) -> Markup:
 
 def _warnings(scenes: Scenes) -> list[Markup]:
     lines = [f"Not all of the film could be read: {scenes.reason}."] if scenes.reason else []
-    return [tag("p", line, class_="warning", role="status") for line in (*lines, *scenes.notes)]
+    found = [tag("p", line, class_="warning", role="status") for line in lines]
+    return [*found, *(tag("p", note, class_="note") for note in scenes.notes)]
 
 
 def _cues(cues: Sequence[Cue] | None) -> Markup | None:

@@ -30,7 +30,14 @@ def section(catalog: Catalog, scenes: Scenes) -> Markup:
         tag("h2", "Scenes"),
         tag("p", " ".join(notes), class_="note"),
         [_scene(scene, scenes, middles, reader, most) for scene in shown],
+        style=f"--ratio:{_ratio(scenes)}",
     )
+
+
+def _ratio(scenes: Scenes) -> str:
+    """Of a picture's frame: the film's, but not so high or wide that it breaks the page."""
+    width, height = scenes.size
+    return f"{float(np.clip(width / height, 0.75, 2.4)):.3f}"
 
 
 def _middles(catalog: Catalog, film: str) -> dict[int, int]:

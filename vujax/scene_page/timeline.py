@@ -118,7 +118,7 @@ def _dots(scenes: Scenes, starts: Sequence[float], top: float) -> list[Markup]:
     return [
         tag(
             "a",
-            class_=f"dot {colour(scene)}",
+            class_=f"begin {colour(scene)}",
             href=f"#scene-{scene.number}",
             title=about(scene),
             style=f"left:{100 * at:.3f}%;bottom:{100 * min(max(scene.score / top, 0), 1):.2f}%",

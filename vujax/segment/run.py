@@ -21,7 +21,7 @@ from vujax.segment.film import ShotVectors, shot_vectors
 from vujax.segment.finish import Finish, Files
 from vujax.segment.scene import Scenes
 from vujax.segment.settings import Head, How
-from vujax.segment.stages import Here, Stages, detectors
+from vujax.segment.stages import Here, Making, Stages, detectors
 
 CATALOG = "catalog"  # in the output's folder
 SERIES = "series.json"
@@ -266,12 +266,12 @@ def _embedded(
     result: Result,
 ) -> tuple[list[str], str]:
     """The films that have vectors now, and the vectors' name."""
-    encoder = make()  # made, not run: it says which vectors would be its own
-    model = vectors.Model(encoder.name, encoder.digest, encoder.dim)
+    made = Making(make(), make)  # not run yet: it says which vectors would be its own
+    model = vectors.Model(made.encoder.name, made.encoder.digest, made.encoder.dim)
     catalog, shelf = Catalog(root), vectors.Shelf(root, "shot", model)
     sources = {film: vectors.source(catalog.manifest(film)) for film in films}
     if missing := [film for film in films if not shelf.is_current(film, sources[film])]:
-        outcomes = {outcome.film: outcome for outcome in stages.embed(root, make, missing)}
+        outcomes = {outcome.film: outcome for outcome in stages.embed(root, missing, made)}
         bad = [film for film in missing if outcomes[film].reason]
         result.failed += [(film, outcomes[film].reason) for film in bad]
         films = [film for film in films if film not in bad]

@@ -5,14 +5,19 @@ this process, which a plain script can call; the command line gives it to worker
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Protocol
 
 from vujax.catalog import layout
 from vujax.catalog.staging import sweep
 from vujax.embed.encoders import Encoder
 from vujax.ingest.film import Detectors, Ingest, Outcome, Work
+from vujax.ingest.pool import Progress
+from vujax.ingest.run import cores
 from vujax.ingest.settings import Settings
 from vujax.ingest.sources import Source, find
 
@@ -27,8 +32,21 @@ class Stages(Protocol):
     ) -> list[Outcome]:
         """Films into the catalogue at `root`; one outcome for each film."""
 
-    def embed(self, root: Path, make: Callable[[], Encoder], films: Sequence[str]) -> list[Outcome]:
+    def embed(self, root: Path, films: Sequence[str], encoder: "Making") -> list[Outcome]:
         """Vectors of these films of the catalogue, where they are missing."""
+
+
+@dataclass(frozen=True)
+class Making:
+    """An encoder in this process, and how another one makes its own.
+
+    Attributes:
+      encoder: that is here.
+      make: picklable.
+    """
+
+    encoder: Encoder
+    make: Callable[[], Encoder]
 
 
 class Here:
@@ -44,17 +62,37 @@ class Here:
         stage = Ingest(Work(root, Settings(), detectors))
         return [stage(source) for source in found.sources]
 
-    def embed(self, root: Path, make: Callable[[], Encoder], films: Sequence[str]) -> list[Outcome]:
+    def embed(self, root: Path, films: Sequence[str], encoder: Making) -> list[Outcome]:
         """See `Stages`."""
-        from vujax.embed import film  # here, so that what only reads a catalogue does not wait
+        events = embedding(root, [source_of(root, film) for film in films], encoder.encoder)
+        return [event for event in events if isinstance(event, Outcome)]
 
-        stage = film.Embed(film.Work(root, make, decoders=2))
-        return [stage(source_of(root, name)) for name in films]
+
+def embedding(
+    root: Path, sources: Sequence[Source], encoder: Encoder
+) -> Generator[Progress | Outcome, None, None]:
+    """Makes vectors in this process, and says how far it is."""
+    from vujax.embed import film  # here, so that what only reads a catalogue does not wait
+
+    stage, said = film.Embed(film.Work(root, lambda: encoder, decoders=cores())), SimpleQueue()
+    with ThreadPoolExecutor(1) as thread:
+        for source in sources:
+            told = functools.partial(_tell, said, source)
+            thread.submit(stage, source, told).add_done_callback(lambda f: said.put(f.result()))
+            event = None
+            while not isinstance(event, Outcome):
+                event = said.get()
+                yield event
+
+
+def _tell(said: SimpleQueue, source: Source, seconds: float) -> None:
+    said.put(Progress(source, seconds))
 
 
 def source_of(root: Path, film: str) -> Source:
     """A film of a catalogue as work for `vujax.embed`."""
-    return Source(str(root), film, layout.part(root, "keyframes", film), film, 0)
+    path = layout.part(root, "keyframes", film)
+    return Source(str(root), film, path, film, path.stat().st_size if path.exists() else 0)
 
 
 def detectors(shots: str) -> Callable[[], Detectors]:

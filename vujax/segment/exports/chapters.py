@@ -62,19 +62,24 @@ def _streams(film: InputContainer, copy: OutputContainer) -> tuple[dict[int, Str
     """The copy's streams by the index of the film's, and those that it cannot have."""
     found, notes = {}, []
     for stream in film.streams:
-        codec = stream.codec_context.name if stream.codec_context else "without a codec"
-        try:
-            if stream.type not in ("attachment", "data") and codec not in copy.supported_codecs:
-                raise ValueError(codec)
-            new = copy.add_stream_from_template(stream)
-        except (ValueError, TypeError, NotImplementedError, av.FFmpegError):
-            kind = f"{stream.type}, {codec}"
+        codec = stream.codec_context.name if stream.codec_context else ""
+        if codec in copy.supported_codecs or (stream.type == "attachment" and _is_matroska(copy)):
+            new = found[stream.index] = copy.add_stream_from_template(stream)
+            new.metadata.update(stream.metadata)
+            new.disposition = stream.disposition
+        elif not _may_be_chapters(stream):
+            kind = ", ".join(filter(None, (stream.type, codec)))
             notes.append(f"Stream {stream.index} ({kind}) is not in the copy with chapters.")
-            continue
-        new.metadata.update(stream.metadata)
-        new.disposition = stream.disposition
-        found[stream.index] = new
     return found, notes
+
+
+def _is_matroska(copy: OutputContainer) -> bool:
+    return copy.format.name == "matroska"  # WebM is one that holds no files
+
+
+def _may_be_chapters(stream: Stream) -> bool:
+    """Whether it is what MP4 files keep their chapters' titles in: they get new ones."""
+    return stream.type == "data" and stream.metadata.get("handler_name") == "SubtitleHandler"
 
 
 def _packets(film: InputContainer, copy: OutputContainer, streams: dict[int, Stream]) -> None:
