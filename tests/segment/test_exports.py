@@ -89,7 +89,7 @@ def test_edl_says_what_it_cannot_hold(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rate", RATES)
 def test_otio(rate: Fraction, tmp_path: Path) -> None:
     otio = pytest.importorskip("opentimelineio")
-    path, film, notes = written("otio", tmp_path, rate=rate, start=Fraction(3))
+    path, _, notes = written("otio", tmp_path, rate=rate, start=Fraction(3))
     timeline = otio.adapters.read_from_file(str(path))
     (track,) = timeline.video_tracks()
     spans = [clip.source_range for clip in track]

@@ -10,7 +10,11 @@ from vujax.segment.settings import How
 
 def test_scenes_follow_each_other_and_have_all_shots() -> None:
     scenes = result(shots=(30, 12, 50, 41), borders=(2, 0)).scenes  # in any order
-    assert [(s.first_shot, s.last_shot, s.shots) for s in scenes] == [(0, 0, 1), (1, 2, 2), (3, 3, 1)]
+    assert [(s.first_shot, s.last_shot, s.shots) for s in scenes] == [
+        (0, 0, 1),
+        (1, 2, 2),
+        (3, 3, 1),
+    ]
     assert [(s.first_frame, s.last_frame) for s in scenes] == [(0, 29), (30, 91), (92, 132)]
     assert [s.begin_pts for s in scenes[1:]] == [s.end_pts for s in scenes[:-1]]
     assert [s.score for s in scenes] == [None, 0.9, 0.9]

@@ -117,7 +117,9 @@ def _shot(
     picture = tag("span", class_="none")
     if records:
         middle = records[len(records) // 2]
-        picture = tag("img", src=thumbnail(reader[middle]), alt=f"shot {shot['shot']}", loading="lazy")
+        picture = tag(
+            "img", src=thumbnail(reader[middle]), alt=f"shot {shot['shot']}", loading="lazy"
+        )
     name = str(Id(shot["film"], shot["shot"])).rpartition("/")[2]
     return tag(
         "li",

@@ -28,19 +28,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("paths", nargs="+", type=Path, metavar="FILM", help="films, folders, or one catalogue")
     add("--out", required=True, type=Path, metavar="FOLDER", help="of all files that are written")
-    add("--formats", nargs="+", choices=FORMATS, default=FORMATS, metavar="NAME", help="to write "
-        f"(all: {', '.join(FORMATS)})")
+    add(
+        "--formats",
+        nargs="+",
+        choices=FORMATS,
+        default=FORMATS,
+        metavar="NAME",
+        help=f"to write (all: {', '.join(FORMATS)})",
+    )
     add("--series", action="store_true", help="the films are episodes: find what returns in them")
     add = parser.add_argument_group("where scenes begin").add_argument
     add("--threshold", type=float, metavar="T", help="of the scores, 0 to 1 (the head's own)")
     add("--scenes", type=int, metavar="N", help="so many scenes in each film")
     add("--min-duration", type=float, metavar="S", help="seconds of the shortest scene (0)")
     add("--adapt", action="store_true", help="first train vectors on these films, without labels")
-    add("--head", default="default", metavar="NAME", help="default, a file, or none: how little "
-        "the shots around a border are alike")
+    add(
+        "--head",
+        default="default",
+        metavar="NAME",
+        help="default, a file, or none: how little the shots around a border are alike",
+    )
     add("--encoder", default="lite", metavar="NAME", help="of the keyframes: lite")
-    add("--shots", default="transnetv2", metavar="NAME", help="found by transnetv2 (so unless "
-        "told), adaptive or content; or a list of known shots, or a folder of lists")
+    add(
+        "--shots",
+        default="transnetv2",
+        metavar="NAME",
+        help="found by transnetv2 (so unless "
+        "told), adaptive or content; or a list of known shots, or a folder of lists",
+    )
     runner.add_arguments(parser, "films at once (one for each core)")
 
 
@@ -109,8 +124,13 @@ def summary(result: "Result") -> str:
         lines += [_line(film) for film in result.films]
     total = sum(result.took.values())
     seconds = sum(film.end_s - film.begin_s for film in result.films)
-    shares = ", ".join(f"{k} {v:.1f} s ({v / max(total, 1e-9):.0%})" for k, v in result.took.items())
-    lines += ["", f"{'took':<9} {clock(total)}, {seconds / max(total, 1e-9):.1f}x real time: {shares}"]
+    shares = ", ".join(
+        f"{k} {v:.1f} s ({v / max(total, 1e-9):.0%})" for k, v in result.took.items()
+    )
+    lines += [
+        "",
+        f"{'took':<9} {clock(total)}, {seconds / max(total, 1e-9):.1f}x real time: {shares}",
+    ]
     folders = sorted({str(path.parent) for path in result.files.written})
     count = len(result.files.written)
     lines.append(f"{'written':<9} {count} file{'s' * (count != 1)} in {', '.join(folders)}")

@@ -154,9 +154,7 @@ def _facts(scenes: Scenes) -> Markup:
         "took": ", ".join(f"{name} {value:.1f} s" for name, value in scenes.took.items()),
     }
     pairs = [[tag("dt", name), tag("dd", str(value))] for name, value in facts.items()]
-    return tag(
-        "section", tag("h2", "How it was made"), tag("dl", pairs, class_="facts card made")
-    )
+    return tag("section", tag("h2", "How it was made"), tag("dl", pairs, class_="facts card made"))
 
 
 def _rate(rate: Fraction) -> str:

@@ -13,7 +13,14 @@ from vujax.segment.scene import Scenes
 SIDE = 600  # pixels at most
 MOST_SQUARES = 1500
 # From unlike to alike; read on light and on dark paper.
-RAMP = ((13, 17, 38), (35, 52, 110), (32, 106, 142), (64, 160, 132), (160, 206, 108), (252, 240, 170))
+RAMP = (
+    (13, 17, 38),
+    (35, 52, 110),
+    (32, 106, 142),
+    (64, 160, 132),
+    (160, 206, 108),
+    (252, 240, 170),
+)
 
 
 def section(scenes: Scenes, seen: np.ndarray) -> Markup | None:
@@ -79,7 +86,9 @@ def _range(found: np.ndarray) -> tuple[float, float]:
 
 def _png(levels: np.ndarray) -> str:
     places = np.linspace(0, len(RAMP) - 1, 256)
-    colours = [np.interp(places, np.arange(len(RAMP)), channel) for channel in zip(*RAMP)]
+    colours = [
+        np.interp(places, np.arange(len(RAMP)), channel) for channel in zip(*RAMP, strict=True)
+    ]
     image = Image.fromarray(levels, "L")
     image.putpalette(np.stack(colours, axis=1).round().astype(np.uint8).tobytes())
     buffer = io.BytesIO()
@@ -95,7 +104,9 @@ def _squares(scenes: Scenes) -> Markup:
     squares = []
     for scene in scenes.scenes[:MOST_SQUARES]:
         place = dict(x=scene.first_shot, y=scene.first_shot, width=scene.shots, height=scene.shots)
-        link = tag("a", tag("rect", tag("title", about(scene)), **place), href=f"#scene-{scene.number}")
+        link = tag(
+            "a", tag("rect", tag("title", about(scene)), **place), href=f"#scene-{scene.number}"
+        )
         squares.append(link)
     shots = scenes.shots
     label = f"{len(squares)} scenes along the diagonal"

@@ -1,6 +1,7 @@
 """Along the film's time: its scenes as blocks, and below them the scores of all borders."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -68,7 +69,9 @@ def _curve(scenes: Scenes) -> Markup:
     length, top = _length(scenes), _top(scenes)
     x = (np.array(scenes.borders_s) - scenes.begin_s) / length
     y = np.clip(np.array(scenes.scores) / top, 0, 1)
-    line = "L".join(f"{a * WIDTH:.2f} {(1 - b) * HEIGHT:.2f}" for a, b in zip(*peaks(x, y)))
+    line = "L".join(
+        f"{a * WIDTH:.2f} {(1 - b) * HEIGHT:.2f}" for a, b in zip(*peaks(x, y), strict=True)
+    )
     starts = [(scene.begin_s - scenes.begin_s) / length for scene in scenes.scenes[1:]]
     chosen = "".join(f"M{at * WIDTH:.2f} 0V{HEIGHT}" for at in starts)
     labels = [(top, f"{top:.2g}"), (0.0, "0")]
@@ -102,7 +105,7 @@ def peaks(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if len(x) <= MOST_POINTS:
         return x, y
     edges = np.linspace(0, len(x), MOST_POINTS + 1).astype(int)
-    best = np.array([a + int(np.argmax(y[a:b])) for a, b in zip(edges[:-1], edges[1:])])
+    best = np.array([a + int(np.argmax(y[a:b])) for a, b in pairwise(edges)])
     return x[best], y[best]
 
 

@@ -53,9 +53,7 @@ class Finish:
     is_only: bool
     files: Files
 
-    def __call__(
-        self, shots: ShotVectors, seen: np.ndarray, took: Mapping[str, float]
-    ) -> Scenes:
+    def __call__(self, shots: ShotVectors, seen: np.ndarray, took: Mapping[str, float]) -> Scenes:
         """The scenes of a film.
 
         Args:

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from vujax.files import write_json
 from vujax.ingest.film import Detectors
 from vujax.segment import exports
 from vujax.segment.film import ShotVectors, shot_vectors
-from vujax.segment.finish import Finish, Files
+from vujax.segment.finish import Files, Finish
 from vujax.segment.scene import Scenes
 from vujax.segment.settings import Head, How
 from vujax.segment.stages import Here, Making, Stages, detectors
@@ -43,7 +43,7 @@ class Job:
 
     paths: Sequence[Path]
     out: Path | None
-    how: How = How()
+    how: How = field(default_factory=How)
     encoder: str | Callable[[], encoders.Encoder] = "lite"
     shots: str | Callable[[], Detectors] = "transnetv2"
     formats: tuple[str, ...] = tuple(exports.FORMATS)
@@ -112,7 +112,9 @@ def segment(
     return result.films
 
 
-def run(job: Job, stages: Stages | None = None, say: Callable[[Scenes], None] | None = None) -> Result:
+def run(
+    job: Job, stages: Stages | None = None, say: Callable[[Scenes], None] | None = None
+) -> Result:
     """Does a job.
 
     Args:
@@ -164,10 +166,11 @@ def _finish(
             episodes.append((shots, scenes))
         if say:
             say(scenes)
-    if job.series:
+    if episodes:
         result.series = found_in_series(episodes)
-        if job.out is not None and is_dataclass(result.series):
-            result.files.written.append(write_json(job.out / SERIES, asdict(result.series)))
+        if job.out is not None:
+            found = dict(kind="vujax series", schema=1, **asdict(result.series))
+            result.files.written.append(write_json(job.out / SERIES, found))
 
 
 def _adapted(catalog: Catalog, films: Sequence[str], encoder: str) -> dict[str, np.ndarray]:
@@ -194,7 +197,7 @@ def found_in_series(episodes: Sequence[tuple[ShotVectors, Scenes]]) -> Any:
             film=shots.film,
             vectors=shots.vectors,
             seconds=shots.seconds,
-            borders=[scene.first_shot - 1 for scene in scenes.scenes[1:]],
+            borders=np.array([scene.first_shot - 1 for scene in scenes.scenes[1:]], np.int64),
         )
         for shots, scenes in episodes
     ]
@@ -228,7 +231,9 @@ def _writable(out: Path) -> None:
         with tempfile.TemporaryFile(dir=out):
             pass
     except OSError as error:
-        raise OSError(f"{out} cannot be written to ({error.strerror}): name another folder") from None
+        raise OSError(
+            f"{out} cannot be written to ({error.strerror}): name another folder"
+        ) from None
 
 
 @contextmanager

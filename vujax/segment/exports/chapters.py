@@ -4,7 +4,6 @@ An MP4 or QuickTime file stays one, a WebM file too; all others become Matroska.
 chapters are replaced. Timestamps are kept, so chapters count from the same zero as the film's.
 """
 
-import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -39,7 +38,7 @@ def write(scenes: Scenes, path: Path) -> list[str]:
       OSError: it is not there, or there is no room.
     """
     source, notes = Path(scenes.path), []
-    if path.exists() and os.path.samefile(source, path):
+    if path.exists() and path.samefile(source):
         raise ValueError("the copy would replace the film: name another folder")
     with open_film(source) as film:
         write_atomically(path, lambda p: notes.extend(_copy(film, scenes, p, path.suffix)))

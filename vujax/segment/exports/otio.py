@@ -31,7 +31,9 @@ def _clip(scene: Scene, scenes: Scenes) -> otio.schema.Clip:
     media = otio.schema.ExternalReference(Path(scenes.path).absolute().as_uri(), whole)
     clip = otio.schema.Clip(scene.title, media, span)
     clip.metadata["vujax"] = {"id": scene.id, "score": scene.score, "begin_s": scene.begin_s}
-    moment = otio.opentime.TimeRange(span.start_time, otio.opentime.RationalTime(1, span.duration.rate))
+    moment = otio.opentime.TimeRange(
+        span.start_time, otio.opentime.RationalTime(1, span.duration.rate)
+    )
     clip.markers.append(
         otio.schema.Marker(scene.title, moment, color=otio.schema.MarkerColor.GREEN)
     )
