@@ -13,7 +13,7 @@ import pytest
 import vujax
 from tests.embed.stub import Stub
 from tests.ingest.films import Cuts, film
-from vujax.catalog import Catalog
+from vujax.catalog import Catalog, layout
 from vujax.ingest.film import for_all
 from vujax.segment import exports
 from vujax.segment.film import divide
@@ -102,6 +102,26 @@ def test_a_bad_film_is_named_and_the_others_go_on(tmp_path: Path) -> None:
         segment(tmp_path / "in" / "bad.mp4", **OPTIONS)
 
 
+def test_copies_among_the_films_are_no_films(tmp_path: Path) -> None:
+    film(tmp_path / "a.mp4", LENGTHS)
+    for _ in range(2):
+        found = segment(tmp_path, out=tmp_path / "out", **OPTIONS)
+        assert [Path(one.path).name for one in found] == ["a.mp4"]
+    assert (tmp_path / "out" / "scenes.mp4").exists()
+
+
+def test_a_damaged_manifest_is_one_films_fault(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        film(tmp_path / "in" / f"{name}.mp4", LENGTHS)
+    segment(tmp_path / "in", out=tmp_path / "out", **OPTIONS | dict(formats=()))
+    root = tmp_path / "out" / "catalog"
+    first, second = Catalog(root).ids()
+    layout.manifest(root, first).write_text("{")
+    result = run(Job([root], tmp_path / "other", How(EverySecond()), Stub, CUTS, ()))
+    assert [one.film for one in result.films] == [second]
+    assert [path for path, _ in result.failed] == [first]
+
+
 @pytest.mark.parametrize("lengths", [(40,), (20, 20)])
 def test_films_of_one_and_two_shots(lengths: tuple[int, ...], tmp_path: Path) -> None:
     source = film(tmp_path / "a.mp4", lengths)
@@ -147,9 +167,13 @@ def test_mistakes_are_said_before_anything_is_read(tmp_path: Path) -> None:
         assert not (tmp_path / "out" / "catalog").exists()
     with pytest.raises(ValueError, match="it has 4 shots, which cannot be 9 scenes"):
         segment(source, scenes=9, **OPTIONS)
-    with pytest.raises(ValueError, match="holds no film"):
-        (tmp_path / "empty").mkdir()
-        segment(tmp_path / "empty", **OPTIONS)
+    layout.create(tmp_path / "empty")
+    (tmp_path / "none").mkdir()
+    for name in ("empty", "none"):
+        with pytest.raises(ValueError, match=f"{name} holds no film"):
+            segment(tmp_path / name, **OPTIONS)
+    with pytest.raises(ValueError, match="is where the films are"):
+        segment(tmp_path / "in", **OPTIONS | dict(out=tmp_path / "in"))
 
 
 def test_a_number_of_scenes_and_none_of_a_head() -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # the help needs none of it
     from vujax.ingest.run import Runner
     from vujax.segment.run import Result
     from vujax.segment.scene import Scenes
-    from vujax.segment.stages import Making
+    from vujax.segment.stages import Making, Reading
 
 MOST_FILMS = 5  # with more, each gets a line and no table
 MOST_LINES = 20
@@ -90,11 +90,12 @@ class Workers:
     def __init__(self, who: "Runner") -> None:
         self._who = who
 
-    def read(self, paths: Sequence[Path], root: Path, detectors: Any) -> list["Outcome"]:
+    def read(self, paths: Sequence[Path], root: Path, reading: "Reading") -> list["Outcome"]:
         """See `Stages`."""
         from vujax.ingest.run import ingest
 
-        prepared = ingest(paths, root, detectors, runner=self._who)
+        left = reading.leave_out
+        prepared = ingest(paths, root, reading.detectors, runner=self._who, leave_out=left)
         return runner.follow(prepared, self._who, "read").outcomes
 
     def embed(self, root: Path, films: Sequence[str], encoder: "Making") -> list["Outcome"]:
@@ -117,26 +118,40 @@ def summary(result: "Result") -> str:
     """What was found, as a person reads it."""
     from vujax.catalog.words import clock
 
-    lines = []
-    for film in result.films[:MOST_FILMS] if len(result.films) <= MOST_FILMS else ():
-        lines += table(film)
-    if len(result.films) > MOST_FILMS:
-        lines += [_line(film) for film in result.films]
-    total = sum(result.took.values())
+    few = len(result.films) <= MOST_FILMS
+    lines = [line for film in result.films for line in (table(film) if few else [_line(film)])]
+    if result.series is not None:
+        lines += ["", *_series(result.series)]
+    total = max(sum(result.took.values()), 1e-9)
     seconds = sum(film.end_s - film.begin_s for film in result.films)
-    shares = ", ".join(
-        f"{k} {v:.1f} s ({v / max(total, 1e-9):.0%})" for k, v in result.took.items()
-    )
-    lines += [
-        "",
-        f"{'took':<9} {clock(total)}, {seconds / max(total, 1e-9):.1f}x real time: {shares}",
-    ]
-    folders = sorted({str(path.parent) for path in result.files.written})
-    count = len(result.files.written)
-    lines.append(f"{'written':<9} {count} file{'s' * (count != 1)} in {', '.join(folders)}")
+    shares = ", ".join(f"{name} {s:.1f} s ({s / total:.0%})" for name, s in result.took.items())
+    lines += ["", f"{'took':<9} {clock(total)}, {seconds / total:.1f}x real time: {shares}"]
+    written = result.files.written
+    if written:
+        folders = ", ".join(sorted({str(path.parent) for path in written}))
+        lines.append(f"{'written':<9} {len(written)} file{'s' * (len(written) != 1)} in {folders}")
     for film in result.films:
         lines += [f"{'note':<9} {film.title}: {note}" for note in film.notes]
     return "\n".join(lines)
+
+
+def _series(found: Any) -> list[str]:
+    """What the episodes of a series have in common, a line each."""
+    from vujax.catalog.words import short_clock
+
+    lines = []
+    for episode in found.episodes:
+        spans = {name: getattr(episode, name) for name in ("recap", "opening", "closing")}
+        parts = [
+            f"{name} {short_clock(span.begin_s)} to {short_clock(span.end_s)}"
+            for name, span in spans.items()
+            if span
+        ]
+        lines.append(f"{episode.film}: {', '.join(parts) or 'no recap, opening or closing'}")
+    for group, scenes in found.returning().items():
+        places = ", ".join(f"{film} scene {scene + 1}" for film, scene in scenes)
+        lines.append(f"setting {group}: {places}")
+    return lines
 
 
 def table(film: "Scenes") -> list[str]:

@@ -21,7 +21,7 @@ from vujax.segment.film import ShotVectors, shot_vectors
 from vujax.segment.finish import Files, Finish
 from vujax.segment.scene import Scenes
 from vujax.segment.settings import Head, How
-from vujax.segment.stages import Here, Making, Stages, detectors
+from vujax.segment.stages import Here, Making, Reading, Stages, detectors
 
 CATALOG = "catalog"  # in the output's folder
 SERIES = "series.json"
@@ -129,10 +129,12 @@ def run(
     head, stages, result = job.how.load(), stages or Here(), Result()
     make = _encoder(job.encoder)
     if job.out is not None:
-        _writable(job.out)
+        _writable(job.out, job.paths)
     with _catalogue(job) as (root, is_new):
         with _timed(result.took, "shots"):
             films = _read(job, root, stages, result) if is_new else layout.films(root)
+        if not films and not result.failed:
+            raise ValueError(f"{', '.join(map(str, job.paths))} holds no film: name video files")
         with _timed(result.took, "encoder"):
             films, encoder = _embedded(root, make, films, stages, result)
         with _timed(result.took, "rest"):
@@ -218,12 +220,15 @@ def _encoder(encoder: str | Callable[[], encoders.Encoder]) -> Callable[[], enco
     return functools.partial(encoders.released, encoder)
 
 
-def _writable(out: Path) -> None:
-    """Raises before hours of work when the folder cannot be written to.
+def _writable(out: Path, paths: Sequence[Path]) -> None:
+    """Raises before hours of work when the output cannot go there.
 
     Raises:
-      OSError: it cannot.
+      ValueError: it is a file, or a folder of films, which would have copies among them.
+      OSError: it cannot be written to.
     """
+    if out.resolve() in [path.resolve() for path in paths if path.is_dir()]:
+        raise ValueError(f"{out} is where the films are: name another folder for the output")
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file: name a folder for the output")
     try:
@@ -255,9 +260,7 @@ def _catalogue(job: Job) -> Iterator[tuple[Path, bool]]:
 def _read(job: Job, root: Path, stages: Stages, result: Result) -> list[str]:
     """Ids of the films that were read."""
     make = detectors(job.shots) if isinstance(job.shots, str) else job.shots
-    outcomes = stages.read(job.paths, root, make)
-    if not outcomes:
-        raise ValueError(f"{', '.join(map(str, job.paths))} holds no film: name video files")
+    outcomes = stages.read(job.paths, root, Reading(make, job.out))
     failed = [outcome for outcome in outcomes if outcome.status == "error"]
     result.failed += [(outcome.source.path, outcome.reason) for outcome in failed]
     return [outcome.film for outcome in outcomes if outcome.status != "error"]
@@ -273,11 +276,19 @@ def _embedded(
     """The films that have vectors now, and the vectors' name."""
     made = Making(make(), make)  # not run yet: it says which vectors would be its own
     model = vectors.Model(made.encoder.name, made.encoder.digest, made.encoder.dim)
-    catalog, shelf = Catalog(root), vectors.Shelf(root, "shot", model)
-    sources = {film: vectors.source(catalog.manifest(film)) for film in films}
-    if missing := [film for film in films if not shelf.is_current(film, sources[film])]:
-        outcomes = {outcome.film: outcome for outcome in stages.embed(root, missing, made)}
-        bad = [film for film in missing if outcomes[film].reason]
-        result.failed += [(film, outcomes[film].reason) for film in bad]
-        films = [film for film in films if film not in bad]
-    return list(films), model.folder
+    shelf = vectors.Shelf(root, "shot", model)
+    films = list(_known(Catalog(root), films, result))
+    missing = [film for film, source in films if not shelf.is_current(film, source)]
+    outcomes = stages.embed(root, missing, made) if missing else []
+    bad = {o.film: o.reason for o in outcomes if o.film in missing and o.reason}
+    result.failed += [(film, bad[film]) for film in missing if film in bad]
+    return [film for film, _ in films if film not in bad], model.folder
+
+
+def _known(catalog: Catalog, films: Sequence[str], result: Result) -> Iterator[tuple[str, str]]:
+    """Films whose manifest can be read, and the source of their vectors."""
+    for film in films:
+        try:
+            yield film, vectors.source(catalog.manifest(film))
+        except ValueError as error:
+            result.failed.append((film, str(error)))

@@ -27,13 +27,24 @@ DETECTORS = ("transnetv2", "adaptive", "content")
 class Stages(Protocol):
     """Who reads films and makes vectors."""
 
-    def read(
-        self, paths: Sequence[Path], root: Path, detectors: Callable[[], Detectors]
-    ) -> list[Outcome]:
+    def read(self, paths: Sequence[Path], root: Path, reading: "Reading") -> list[Outcome]:
         """Films into the catalogue at `root`; one outcome for each film."""
 
     def embed(self, root: Path, films: Sequence[str], encoder: "Making") -> list[Outcome]:
         """Vectors of these films of the catalogue, where they are missing."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How films are read.
+
+    Attributes:
+      detectors: of shots; picklable.
+      leave_out: a folder in which no films are looked for, for its films are copies.
+    """
+
+    detectors: Callable[[], Detectors]
+    leave_out: Path | None
 
 
 @dataclass(frozen=True)
@@ -52,14 +63,12 @@ class Making:
 class Here:
     """One film after the other, in this process."""
 
-    def read(
-        self, paths: Sequence[Path], root: Path, detectors: Callable[[], Detectors]
-    ) -> list[Outcome]:
+    def read(self, paths: Sequence[Path], root: Path, reading: Reading) -> list[Outcome]:
         """See `Stages`."""
-        found = find(paths, root)
+        found = find(paths, reading.leave_out or root)
         layout.create(root)
         sweep(root)
-        stage = Ingest(Work(root, Settings(), detectors))
+        stage = Ingest(Work(root, Settings(), reading.detectors))
         return [stage(source) for source in found.sources]
 
     def embed(self, root: Path, films: Sequence[str], encoder: Making) -> list[Outcome]:
