@@ -65,6 +65,18 @@ def test_chapters_that_were_there_are_replaced(tmp_path: Path) -> None:
         assert [row[0] for row in packets(second)] == [row[0] for row in packets(source)]
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_a_picture_stays_as_it_is_shown(name: str, tmp_path: Path) -> None:
+    options = dict(rotation=90, sample_aspect=Fraction(4, 3), transfer=16)
+    source = make(tmp_path / name, images=colours(LENGTHS), **options)
+    copy = tmp_path / f"copy{source.suffix}"
+    assert write(scenes_of(source), copy) == []
+    before, after = (probe(path).picture for path in (source, copy))
+    assert (before.rotation, before.shown, before.hdr) == (90, (64, 128), True)
+    assert (after.rotation, after.shown, after.hdr) == (90, (64, 128), True)
+    assert (after.clock.rate, after.start_s) == (before.clock.rate, before.start_s)
+
+
 def test_a_transport_stream_becomes_matroska(tmp_path: Path) -> None:
     source = tmp_path / "a.ts"
     make(source, images=colours(LENGTHS))

@@ -47,8 +47,12 @@ def test_a_silent_border(tmp_path: Path) -> None:
     assert (cue.scene, cue.silent, cue.black) == (3, True, False)
     assert cue.level_db == cues.QUIETEST_DB
     assert notes == []
-    # Too short, and too far away from a border.
-    for silent in ((4.1, 4.3), (2.9, 3.1)):
+    # Not long before the border, and not long after it.
+    for silent in ((3.05, 3.4), (4.6, 4.95)):
+        (cue,), _ = cues.find(scenes(film(tmp_path / "a.mkv", silent=silent)))
+        assert (cue.scene, cue.silent) == (3, True)
+    # Too short, and too far away from any border.
+    for silent in ((4.1, 4.3), (0.5, 0.95), (5.05, 5.4)):
         assert cues.find(scenes(film(tmp_path / "b.mkv", silent=silent))) == ((), [])
 
 

@@ -36,6 +36,14 @@ class EverySecond:
         return np.where(np.arange(len(seconds) - 1) % 2, 0.9, 0.1).astype(np.float32)
 
 
+class Unused(Stub):
+    """An encoder whose vectors are all there."""
+
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        """Fails."""
+        raise AssertionError("these pictures have vectors")
+
+
 OPTIONS = dict(encoder=Stub, head=EverySecond(), detector=CUTS, formats=TEXTS)
 
 
@@ -75,7 +83,8 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
     before = {
         p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "catalog" / "vectors").rglob("*.*")
     }
-    (second,) = segment(source, out=tmp_path / "out", threshold=0.05, **OPTIONS)
+    again = OPTIONS | dict(encoder=Unused)
+    (second,) = segment(source, out=tmp_path / "out", threshold=0.05, **again)
     assert (len(first.scenes), len(second.scenes)) == (2, 4)
     after = {p: p.stat().st_mtime_ns for p in before}
     assert before == after

@@ -28,8 +28,9 @@ def timeline(scenes: Scenes) -> otio.schema.Timeline:
 def _clip(scene: Scene, scenes: Scenes) -> otio.schema.Clip:
     whole = _range(scenes.scenes[0].begin_pts, scenes.scenes[-1].end_pts, scenes)
     span = _range(scene.begin_pts, scene.end_pts, scenes)
-    media = otio.schema.ExternalReference(Path(scenes.path).absolute().as_uri(), whole)
-    clip = otio.schema.Clip(scene.title, media, span)
+    url = Path(scenes.path).absolute().as_uri()
+    media = otio.schema.ExternalReference(target_url=url, available_range=whole)
+    clip = otio.schema.Clip(name=scene.title, media_reference=media, source_range=span)
     clip.metadata["vujax"] = {"id": scene.id, "score": scene.score, "begin_s": scene.begin_s}
     moment = otio.opentime.TimeRange(
         span.start_time, otio.opentime.RationalTime(1, span.duration.rate)
