@@ -10,7 +10,6 @@ from vujax.report_page.markup import Markup, tag
 from vujax.segment.scene import Scene, Scenes
 
 COLOURS = 8  # in the style
-LABELLED = 0.022  # share of the film that a block needs to hold its number
 MOST_POINTS = 1200  # of the curve
 MOST_DOTS = 1500
 MOST_TICKS = 7
@@ -53,7 +52,7 @@ def _block(scene: Scene, scenes: Scenes) -> Markup:
     share = scene.length_s / _length(scenes)
     link = tag(
         "a",
-        str(scene.number) if share >= LABELLED else None,
+        str(scene.number),
         href=f"#scene-{scene.number}",
         aria_label=about(scene),
         title=about(scene),
