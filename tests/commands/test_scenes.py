@@ -53,6 +53,7 @@ def test_starting_imports_nothing_heavy() -> None:
         (["--encoder", "no-such"], "no encoder 'no-such'"),
         (["--shots", "no-such"], "no-such is no detector"),
         (["--workers", "0"], "at least 1 worker"),
+        (["--host", "0", "--hosts", "2"], "on one machine: let `vujax ingest`"),
     ],
 )
 def test_a_mistake_is_one_sentence(

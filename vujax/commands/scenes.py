@@ -4,6 +4,7 @@ Run again, it passes over the films that were read, so another threshold costs n
 """
 
 import argparse
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ if TYPE_CHECKING:  # the help needs none of it
     from vujax.segment.scene import Scenes
     from vujax.segment.stages import Making, Reading
 
-MOST_FILMS = 5  # with more, each gets a line and no table
+MOST_FILMS = 5  # with a table; each of the others gets a line
 MOST_LINES = 20
 FORMATS = ("csv", "vtt", "ffmetadata", "chapters", "edl", "otio", "json", "html")
 
@@ -76,7 +77,14 @@ def run(arguments: argparse.Namespace) -> int:
         exports.check(arguments.formats),
         arguments.series,
     )
-    result = segment(job, Workers(runner.runner_of(arguments)))
+    who = runner.runner_of(arguments)
+    if who.hosts > 1:
+        raise ValueError(
+            "scenes are found on one machine: let `vujax ingest` and `vujax embed` share the films "
+            "among --hosts, then run `vujax scenes` on their catalogue"
+        )
+    tables = itertools.chain([table] * MOST_FILMS, itertools.repeat(lambda film: [_line(film)]))
+    result = segment(job, Workers(who), lambda film: print("\n".join(next(tables)(film))))
     print(summary(result))
     for line in reasons(result):
         print(line, file=sys.stderr)
@@ -115,13 +123,10 @@ class Workers:
 
 
 def summary(result: "Result") -> str:
-    """What was found, as a person reads it."""
+    """What came of all films, as a person reads it."""
     from vujax.catalog.words import clock
 
-    few = len(result.films) <= MOST_FILMS
-    lines = [line for film in result.films for line in (table(film) if few else [_line(film)])]
-    if result.series is not None:
-        lines += ["", *_series(result.series)]
+    lines = [] if result.series is None else ["", *_series(result.series)]
     total = max(sum(result.took.values()), 1e-9)
     seconds = sum(film.end_s - film.begin_s for film in result.films)
     shares = ", ".join(f"{name} {s:.1f} s ({s / total:.0%})" for name, s in result.took.items())
