@@ -19,8 +19,10 @@ from vujax.segment import exports
 from vujax.segment.film import divide
 from vujax.segment.run import Job, run, segment
 from vujax.segment.settings import How
+from vujax.video.shot_lists import read_shots
 
 LENGTHS = (30, 12, 50, 26)
+NAME = """<script>alert("1")<\x0bscript>\n--> ;=#\\ 'x'.mp4"""
 CUTS = functools.partial(for_all, Cuts)
 TEXTS = tuple(name for name in exports.FORMATS if name != "otio")
 
@@ -109,6 +111,20 @@ def test_a_bad_film_is_named_and_the_others_go_on(tmp_path: Path) -> None:
     assert [path.name for path in result.files.written] == ["a.csv", "b.csv"]
     with pytest.raises(ValueError, match=r"bad.mp4: .*cannot be read as a film"):
         segment(tmp_path / "in" / "bad.mp4", **OPTIONS)
+
+
+def test_any_name_is_only_a_name(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    film(tmp_path / "a.mp4", LENGTHS).rename(tmp_path / "in" / NAME)
+    (found,) = segment(tmp_path / "in", out=tmp_path / "out", **OPTIONS)
+    assert found.notes == ("The film has no sound: only its picture was looked at.",)
+    assert found.title == repr(NAME)
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "<script" not in page
+    rows = list(csv.DictReader((tmp_path / "out" / "scenes.csv").open(newline="")))
+    assert len(rows) == 2
+    assert len((tmp_path / "out" / "scenes.vtt").read_text().split("-->")) == 3
+    assert len(read_shots(tmp_path / "out" / "scenes.edl", found.clock.rate)) == 2
 
 
 def test_copies_among_the_films_are_no_films(tmp_path: Path) -> None:
