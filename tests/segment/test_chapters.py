@@ -9,7 +9,15 @@ import pytest
 
 from tests.ingest.films import colours, film, film_with_sound
 from tests.segment.results import result
-from tests.video.clips import add_picture, add_sound, make, tone, write_pictures, write_sound
+from tests.video.clips import (
+    add_picture,
+    add_sound,
+    joined,
+    make,
+    tone,
+    write_pictures,
+    write_sound,
+)
 from vujax.segment.exports.chapters import suffix_of, write
 from vujax.segment.scene import Scenes
 from vujax.video.probe import probe
@@ -121,6 +129,14 @@ def test_a_stream_that_the_container_cannot_take_is_named(tmp_path: Path) -> Non
     with av.open(str(copy)) as file:
         assert [stream.codec_context.name for stream in file.streams.audio] == ["flac"]
         assert len(file.streams.video) == 0
+
+
+def test_timestamps_that_go_back_cost_packets_and_not_the_copy(tmp_path: Path) -> None:
+    part = make(tmp_path / "part.ts", images=colours(LENGTHS))
+    source, copy = joined(tmp_path / "a.ts", [part, part]), tmp_path / "copy.mkv"
+    (note,) = write(scenes_of(source), copy)
+    assert note.startswith("Damaged packets that are not in the copy with chapters: ")
+    assert len(packets(copy)) >= len(packets(part)) == sum(LENGTHS)
 
 
 def test_the_film_itself_is_never_replaced(tmp_path: Path) -> None:

@@ -109,6 +109,8 @@ def test_a_bad_film_is_named_and_the_others_go_on(tmp_path: Path) -> None:
     assert path == "bad.mp4"
     assert "cannot be read as a film" in reason
     assert [path.name for path in result.files.written] == ["a.csv", "b.csv"]
+    with pytest.warns(UserWarning, match=r"bad.mp4: .*cannot be read as a film"):
+        assert len(segment(tmp_path / "in", **OPTIONS)) == 2
     with pytest.raises(ValueError, match=r"bad.mp4: .*cannot be read as a film"):
         segment(tmp_path / "in" / "bad.mp4", **OPTIONS)
 

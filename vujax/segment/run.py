@@ -4,6 +4,7 @@ import functools
 import shutil
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -97,7 +98,7 @@ def segment(
       formats: to write, of `exports.FORMATS`.
 
     Returns:
-      The scenes of each film that could be read.
+      The scenes of each film that could be read; a warning names the others.
 
     Raises:
       ValueError: an argument is wrong, or no film could be read.
@@ -109,6 +110,8 @@ def segment(
     result = run(Job(*given, formats=exports.check(formats)))
     if not result.films:
         raise ValueError("; ".join(f"{path}: {reason}" for path, reason in result.failed))
+    for path, reason in result.failed:
+        warnings.warn(f"{path}: {reason}", stacklevel=2)
     return result.films
 
 

@@ -4,6 +4,7 @@ An MP4 or QuickTime file stays one, a WebM file too; all others become Matroska.
 chapters are replaced. Timestamps are kept, so chapters count from the same zero as the film's.
 """
 
+import errno
 from fractions import Fraction
 from pathlib import Path
 
@@ -51,7 +52,9 @@ def _copy(film: InputContainer, scenes: Scenes, path: Path, suffix: str) -> list
             streams, notes = _streams(film, copy)
             copy.metadata.update(film.metadata)
             copy.set_chapters(_chapters(scenes))
-            _packets(film, copy, streams)
+            copy.start_encoding()
+            if refused := _packets(film, copy, streams):
+                notes.append(f"Damaged packets that are not in the copy with chapters: {refused}.")
     except av.FFmpegError as error:
         raise ValueError(f"libav cannot write it ({error.strerror})") from error
     return notes
@@ -81,13 +84,21 @@ def _may_be_chapters(stream: Stream) -> bool:
     return stream.type == "data" and stream.metadata.get("handler_name") == "SubtitleHandler"
 
 
-def _packets(film: InputContainer, copy: OutputContainer, streams: dict[int, Stream]) -> None:
+def _packets(film: InputContainer, copy: OutputContainer, streams: dict[int, Stream]) -> int:
+    """Copies them; how many the muxer refused, for want of a timestamp that can be."""
+    refused = 0
     copied = [stream for stream in film.streams if stream.index in streams]
     for packet in film.demux([stream for stream in copied if stream.type != "attachment"]):
         if packet.dts is None and not packet.size:  # the decoder's signal of the end
             continue
         packet.stream = streams[packet.stream.index]
-        copy.mux(packet)
+        try:
+            copy.mux(packet)
+        except av.FFmpegError as error:
+            if error.errno != errno.EINVAL:  # no room, for one
+                raise
+            refused += 1
+    return refused
 
 
 def _chapters(scenes: Scenes) -> list[dict]:

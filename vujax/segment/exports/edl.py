@@ -20,11 +20,11 @@ def write(scenes: Scenes, path: Path) -> list[str]:
             f"The EDL has {len(scenes.scenes)} events, and CMX3600 counts to {MOST_EVENTS}: some "
             "editors read no more."
         )
-    if scenes.variable_rate or abs(rate / scenes.clock.rate - 1) > 1e-3:
-        notes.append(
-            f"The film's rate varies or is no rate of timecode ({float(scenes.clock.rate):.5g} "
-            f"frames/s): the EDL counts time at {float(rate):.5g}."
-        )
+    odd = abs(rate / scenes.clock.rate - 1) > 1e-3
+    if scenes.variable_rate or odd:
+        shown = f"{float(scenes.clock.rate):.5g} frames/s"
+        why = f"{shown} is no rate of timecode" if odd else "The film's frame rate varies"
+        notes.append(f"{why}: the EDL counts time at {float(rate):.5g} frames/s.")
     mode = "DROP FRAME" if can_drop(rate) else "NON-DROP FRAME"
     lines = [f"TITLE: {one_line(scenes.title)[:MOST_TITLE]}", f"FCM: {mode}", ""]
     for scene in scenes.scenes:
