@@ -70,7 +70,6 @@ def _words(scene: Scene, shown: int) -> list[Markup | None]:
     shots = f"{scene.shots:,} shot{'s' * (scene.shots != 1)}"
     some = f", {shown} shown" if shown < scene.shots else ""
     return [
-        tag("span", str(scene.number), class_="number", aria_hidden="true"),
         tag("h3", scene.title),
         tag("b", f"{short_clock(scene.begin_s)} – {short_clock(scene.end_s)}", class_="num"),
         tag("span", f"{scene.length_s:.1f} s, {shots}{some}", class_="note num"),
