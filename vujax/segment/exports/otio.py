@@ -10,7 +10,7 @@ from vujax.segment.scene import Scene, Scenes
 
 def write(scenes: Scenes, path: Path) -> list[str]:
     """Writes the file; it appears whole or not at all."""
-    text = otio.adapters.write_to_string(timeline(scenes), "otio_json")
+    text = otio.adapters.write_to_string(timeline(scenes), adapter_name="otio_json")
     write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
     return []
 
@@ -32,12 +32,13 @@ def _clip(scene: Scene, scenes: Scenes) -> otio.schema.Clip:
     media = otio.schema.ExternalReference(target_url=url, available_range=whole)
     clip = otio.schema.Clip(name=scene.title, media_reference=media, source_range=span)
     clip.metadata["vujax"] = {"id": scene.id, "score": scene.score, "begin_s": scene.begin_s}
-    moment = otio.opentime.TimeRange(
-        span.start_time, otio.opentime.RationalTime(1, span.duration.rate)
+    frame = otio.opentime.RationalTime(1, span.duration.rate)
+    marker = otio.schema.Marker(
+        name=scene.title,
+        marked_range=otio.opentime.TimeRange(start_time=span.start_time, duration=frame),
+        color=otio.schema.MarkerColor.GREEN,
     )
-    clip.markers.append(
-        otio.schema.Marker(scene.title, moment, color=otio.schema.MarkerColor.GREEN)
-    )
+    clip.markers.append(marker)
     return clip
 
 
@@ -46,5 +47,6 @@ def _range(begin: int, end: int, scenes: Scenes) -> otio.opentime.TimeRange:
     first, last = (clock.frame(pts) for pts in (begin, end))
     rate = float(clock.rate)
     return otio.opentime.TimeRange(
-        otio.opentime.RationalTime(first, rate), otio.opentime.RationalTime(last - first, rate)
+        start_time=otio.opentime.RationalTime(first, rate),
+        duration=otio.opentime.RationalTime(last - first, rate),
     )
