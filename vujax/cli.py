@@ -1,5 +1,6 @@
 """The console script `vujax`, for people with films.
 
+vujax scenes film.mp4 --out out/
 vujax ingest films/ --out catalog/
 vujax catalog show catalog/ --out page.html
 vujax embed catalog/ --encoder lite
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 COMMANDS = {
+    "scenes": ("vujax.commands.scenes", "films to scenes, for editors and players"),
     "ingest": ("vujax.commands.ingest", "films to a catalogue of shots and keyframes"),
     "catalog": ("vujax.commands.catalog", "check a catalogue, or show it as a page"),
     "embed": ("vujax.commands.embed", "vectors of a catalogue's keyframes and shots"),

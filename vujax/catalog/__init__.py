@@ -14,6 +14,7 @@
     audio.parquet/<film>.parquet          on request: one row a piece of sound, and its record in
     audio/<film>.array_record             FLAC files
     manifests/<film>.json                 settings, counts and sha256 of all these; written last
+    scenes.parquet/<film>.parquet         one row a scene: see `vujax.catalog.scenes`
     vectors/<frame|shot>/<encoder>-<hash8>/<film>.parquet       see `vujax.catalog.vectors`
     .staging/                             films that are being made; nobody reads it
 

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 from PIL import Image
 
-from vujax.catalog import check_vectors, layout
+from vujax.catalog import check_scenes, check_vectors, layout
 from vujax.catalog.parts import read_part
 from vujax.catalog.read import SCHEMAS
 from vujax.catalog.records import RecordReader
@@ -37,6 +37,7 @@ def problems(root: Path, *, pictures: bool = True) -> Iterator[str]:
             yield f"{film}: {error}"
     yield from orphans(root, set(films))
     yield from check_vectors.problems(root, set(films))
+    yield from check_scenes.problems(root, set(films))
 
 
 def orphans(root: Path, films: set[str]) -> Iterator[str]:

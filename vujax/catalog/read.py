@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from vujax.catalog import layout, vectors
+from vujax.catalog import layout, scenes, vectors
 from vujax.catalog.ids import Id
 from vujax.catalog.parts import read_part
 from vujax.catalog.records import RecordReader
@@ -104,6 +104,20 @@ class Catalog:
         sources = {one: vectors.source(m) for one, m in manifests.items() if vectors.has_any(m)}
         tables = [shelf.read(one, source) for one, source in sources.items()]
         return pa.concat_tables([shelf.empty(), *tables])
+
+    def scenes(self, film: str | None = None) -> pa.Table:
+        """One row a scene, of one film or of all that have any: columns of `scenes.COLUMNS`.
+
+        Raises:
+          KeyError: the film is not in the catalogue.
+          FileNotFoundError: it has no scenes yet.
+          ValueError: they are damaged, or of what the film was before.
+        """
+        films = self.ids() if film is None else [self._one(film)]
+        there = [one for one in films if film or scenes.path(self.path, one).exists()]
+        sources = {one: vectors.source(self.manifest(one)) for one in there}
+        tables = [scenes.read(self.path, one, source) for one, source in sources.items()]
+        return pa.concat_tables([scenes.COLUMNS.empty_table(), *tables])
 
     def manifest(self, film: str) -> dict:
         """A film's manifest.

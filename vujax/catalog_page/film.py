@@ -117,7 +117,9 @@ def _shot(
     picture = tag("span", class_="none")
     if records:
         middle = records[len(records) // 2]
-        picture = tag("img", src=_thumb(reader[middle]), alt=f"shot {shot['shot']}", loading="lazy")
+        picture = tag(
+            "img", src=thumbnail(reader[middle]), alt=f"shot {shot['shot']}", loading="lazy"
+        )
     name = str(Id(shot["film"], shot["shot"])).rpartition("/")[2]
     return tag(
         "li",
@@ -131,12 +133,12 @@ def _shot(
     )
 
 
-def _thumb(data: bytes) -> str:
-    """A keyframe, small, as a data URI."""
+def thumbnail(data: bytes, size: tuple[int, int] = THUMB) -> str:
+    """A keyframe's JPEG, at most of a size, as a data URI."""
     with Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:
-        picture.draft("RGB", THUMB)
+        picture.draft("RGB", size)
         small = picture.convert("RGB")
-    small.thumbnail(THUMB)
+    small.thumbnail(size)
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=QUALITY, optimize=True)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

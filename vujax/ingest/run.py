@@ -78,6 +78,7 @@ def ingest(
     *,
     metadata: Path | None = None,
     runner: Runner | None = None,
+    leave_out: Path | None = None,
 ) -> Run:
     """Finds the films of `paths` and prepares to read them into the catalogue at `root`.
 
@@ -92,6 +93,7 @@ def ingest(
       settings: how films are read.
       metadata: CSV or Parquet table to join to the films.
       runner: who reads them.
+      leave_out: a folder in which no films are looked for; None: the catalogue's.
 
     Raises:
       FileNotFoundError: a path does not exist.
@@ -100,7 +102,7 @@ def ingest(
     """
     runner = runner or Runner()
     root = root.resolve()
-    found = find(paths, root)
+    found = find(paths, leave_out or root)
     if metadata is not None:
         metadata = metadata.resolve()
         Metadata.read(metadata)  # what is wrong with it is better said now

@@ -170,7 +170,7 @@ def _timecode(text: str, rate: Fraction, drop: bool = False) -> Fraction:
     if len(text) > len("00:00:00:00"):
         raise ValueError(f"{text[:40]!r} is no timecode")
     head, mark, frames = text.rpartition(":")
-    if drop and mark:
+    if drop and mark and ";" not in text:
         text = f"{head};{frames}"
     counted = timecode_rate(rate)
     return parse_timecode(text, counted) / counted

@@ -1,0 +1,121 @@
+"""Each format is read back by another reader, at the rates of television, with hostile names."""
+
+import csv
+import json
+import re
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.segment.results import HOSTILE, NTSC, NTSC_FILM, result
+from vujax.segment import exports
+from vujax.video.clock import parse_timecode, timecode_rate
+from vujax.video.shot_lists import read_shots
+
+RATES = (NTSC_FILM, NTSC, Fraction(25), Fraction(4))
+CUE = re.compile(r"(\d+)\n(\d\d):(\d\d):(\d\d\.\d{3}) --> (\d\d):(\d\d):(\d\d\.\d{3})\n(.+)")
+
+
+def written(name: str, folder: Path, **options: object) -> tuple[Path, object, list[str]]:
+    """A file of the format, what it was made of, and the notes."""
+    scenes = result(title=HOSTILE, path=f"/films/{HOSTILE.replace('/', ' ')}.mp4", **options)
+    path = exports.path_of(scenes, name, folder, "scenes")
+    return path, scenes, exports.writer(name)(scenes, path)
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_csv(rate: Fraction, tmp_path: Path) -> None:
+    path, film, notes = written("csv", tmp_path, rate=rate)
+    rows = list(csv.DictReader(path.open(newline="", encoding="utf-8")))
+    assert [int(row["first_frame"]) for row in rows] == [0, 42, 92]
+    assert [row["score"] for row in rows] == ["", "0.900000", "0.900000"]
+    assert rows[1]["begin_timecode"] == film.scenes[1].begin_timecode
+    spans = read_shots(path, rate)  # what `vujax ingest --shots` reads
+    assert [round(span.begin * rate) for span in spans] == [0, 42, 92]
+    assert notes == []
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_vtt(rate: Fraction, tmp_path: Path) -> None:
+    path, film, _ = written("vtt", tmp_path, rate=rate)
+    head, *cues = path.read_text("utf-8").strip().split("\n\n")
+    assert head.startswith("WEBVTT ")
+    assert "\n" not in head
+    assert "-->" not in head
+    found = [CUE.fullmatch(cue).groups() for cue in cues]
+    ends = [60 * (60 * int(h) + int(m)) + float(s) for _, *_, h, m, s, _ in found]
+    assert ends == pytest.approx([scene.end_s for scene in film.scenes], abs=5e-4)
+    assert [title for *_, title in found] == ["Scene 1", "Scene 2", "Scene 3"]
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_ffmetadata_as_libav_reads_it(rate: Fraction, tmp_path: Path) -> None:
+    path, film, _ = written("ffmetadata", tmp_path, rate=rate, start=Fraction(3))
+    with av.open(str(path), format="ffmetadata") as file:
+        assert file.metadata == {"title": " ".join(HOSTILE.split())}
+        chapters = file.chapters()
+    begins = [float(one["start"] * one["time_base"]) for one in chapters]
+    assert begins == pytest.approx([scene.begin_s for scene in film.scenes], abs=1e-6)
+    assert [one["end"] for one in chapters[:-1]] == [one["start"] for one in chapters[1:]]
+    assert [one["metadata"]["title"] for one in chapters] == ["Scene 1", "Scene 2", "Scene 3"]
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_edl(rate: Fraction, tmp_path: Path) -> None:
+    path, film, notes = written("edl", tmp_path, rate=rate, shots=(3000, 12, 5000, 41))
+    text = path.read_text("utf-8")
+    assert ("FCM: DROP FRAME" if rate == NTSC else "FCM: NON-DROP FRAME") in text.splitlines()
+    assert len(text.splitlines()) == 3 + 3 * 3  # no name begins a line of its own
+    counted = timecode_rate(rate)
+    spans = read_shots(path, rate)
+    edges = [(span.begin * counted, span.end * counted) for span in spans]
+    assert edges == [(0, 3012), (3012, 8012), (8012, 8053)]
+    assert parse_timecode(film.scenes[2].begin_timecode, counted) == 8012
+    assert notes == []
+
+
+def test_edl_says_what_it_cannot_hold(tmp_path: Path) -> None:
+    _, _, notes = written("edl", tmp_path, shots=(2,) * 1001, borders=range(1000))
+    assert "1001 events" in notes[0]
+    path, _, notes = written("edl", tmp_path, variable_rate=True)
+    assert "rate varies: the EDL counts time at 23.976 frames/s." in notes[0]
+    assert f"* {notes[0]}" in path.read_text("utf-8")
+    _, _, notes = written("edl", tmp_path, rate=Fraction(27, 2))
+    assert "13.5 frames/s is no rate of timecode" in notes[0]
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_otio(rate: Fraction, tmp_path: Path) -> None:
+    otio = pytest.importorskip("opentimelineio")
+    path, _, notes = written("otio", tmp_path, rate=rate, start=Fraction(3))
+    timeline = otio.adapters.read_from_file(str(path))
+    (track,) = timeline.video_tracks()
+    spans = [clip.source_range for clip in track]
+    assert [span.start_time.value for span in spans] == [0, 42, 92]
+    assert [span.duration.value for span in spans] == [42, 50, 41]
+    assert spans[0].duration.rate == float(rate)
+    marks = [clip.markers[0] for clip in track]
+    assert [mark.name for mark in marks] == ["Scene 1", "Scene 2", "Scene 3"]
+    assert [mark.marked_range.start_time.value for mark in marks] == [0, 42, 92]
+    assert timeline.name == HOSTILE
+    assert notes == []
+
+
+def test_json_holds_everything(tmp_path: Path) -> None:
+    path, film, _ = written("json", tmp_path)
+    found = json.loads(path.read_text())
+    assert (found["schema"], found["film"]["fps"]) == (1, "24000/1001")
+    assert found["film"]["title"] == HOSTILE
+    assert found["made"]["threshold"] == 0.5
+    second = found["scenes"][1]
+    for name in ("begin_s", "end_pts", "begin_timecode", "last_frame", "score", "id"):
+        assert second[name] == getattr(film.scenes[1], name)
+    assert found["borders"]["scores"] == [0.1, 0.9, 0.9]
+
+
+def test_unknown_formats_are_named() -> None:
+    assert exports.check(["csv", "vtt", "csv"]) == ("csv", "vtt")
+    with pytest.raises(ValueError, match="no format 'pdf'"):
+        exports.check(["pdf"])

@@ -1,0 +1,95 @@
+"""Each scene with its times and some of its keyframes."""
+
+import numpy as np
+
+from vujax.catalog import Catalog
+from vujax.catalog.records import RecordReader
+from vujax.catalog.words import short_clock
+from vujax.catalog_page.film import thumbnail
+from vujax.report_page.markup import Markup, tag
+from vujax.scene_page.timeline import colour
+from vujax.segment.scene import Scene, Scenes
+
+MOST_PICTURES = 900  # of 4 KB each
+MOST_IN_STRIP = 10
+MOST_SCENES = 400
+SIZE = (160, 160)
+
+
+def section(catalog: Catalog, scenes: Scenes) -> Markup:
+    """All scenes, or the first 400."""
+    shown = scenes.scenes[:MOST_SCENES]
+    most = int(np.clip(MOST_PICTURES // len(shown), 1, MOST_IN_STRIP))
+    middles = _middles(catalog, scenes.film)
+    reader = catalog.jpegs(scenes.film) if middles else None
+    notes = [f"At most {most} shot{'s' * (most != 1)} of a scene are shown, evenly spread."]
+    if len(shown) < len(scenes.scenes):
+        notes.append(f"The first {len(shown)} of {len(scenes.scenes):,} scenes.")
+    return tag(
+        "section",
+        tag("h2", "Scenes"),
+        tag("p", " ".join(notes), class_="note"),
+        [_scene(scene, scenes, middles, reader, most) for scene in shown],
+        style=f"--ratio:{_ratio(scenes)}",
+    )
+
+
+def _ratio(scenes: Scenes) -> str:
+    """Of a picture's frame: the film's, but not so high or wide that it breaks the page."""
+    width, height = scenes.size
+    return f"{float(np.clip(width / height, 0.75, 2.4)):.3f}"
+
+
+def _middles(catalog: Catalog, film: str) -> dict[int, int]:
+    """The record of the keyframe in the middle of each shot."""
+    records: dict[int, list[int]] = {}
+    table = catalog.keyframes(film).select(["shot", "record"]).to_pydict()
+    for shot, record in zip(table["shot"], table["record"], strict=True):
+        records.setdefault(shot, []).append(record)
+    return {shot: found[len(found) // 2] for shot, found in records.items()}
+
+
+def _scene(
+    scene: Scene, scenes: Scenes, middles: dict[int, int], reader: RecordReader | None, most: int
+) -> Markup:
+    numbers = np.arange(scene.first_shot, scene.last_shot + 1)
+    count = min(most, len(numbers))
+    chosen = numbers[((np.arange(count) + 0.5) * len(numbers) / count).astype(int)]
+    starts = (scenes.begin_s, *scenes.borders_s)
+    pictures = [_picture(int(n), starts[n], middles.get(int(n)), reader) for n in chosen]
+    return tag(
+        "article",
+        tag("header", _words(scene, count)),
+        tag("ol", pictures, class_="strip"),
+        class_=f"scene {colour(scene)}",
+        id=f"scene-{scene.number}",
+    )
+
+
+def _words(scene: Scene, shown: int) -> list[Markup | None]:
+    shots = f"{scene.shots:,} shot{'s' * (scene.shots != 1)}"
+    some = f", {shown} shown" if shown < scene.shots else ""
+    return [
+        tag("h3", scene.title),
+        tag("b", f"{short_clock(scene.begin_s)} – {short_clock(scene.end_s)}", class_="num"),
+        tag("span", f"{scene.length_s:.1f} s, {shots}{some}", class_="note num"),
+        tag("code", f"{scene.begin_timecode} – {scene.end_timecode}"),
+        None if scene.score is None else _sure(scene.score),
+    ]
+
+
+def _sure(score: float) -> Markup:
+    """The score as a number and a bar."""
+    share = 100 * min(max(score, 0.0), 1.0)
+    bar = tag("span", tag("i", style=f"width:{share:.1f}%"), class_="bar", aria_hidden="true")
+    return tag(
+        "span", bar, f"{score:.2f}", class_="sure num", title="score of the border it begins with"
+    )
+
+
+def _picture(shot: int, begin_s: float, record: int | None, reader: RecordReader | None) -> Markup:
+    tip = f"shot {shot}, from {short_clock(begin_s)}"
+    if record is None or reader is None:
+        return tag("li", tag("span", class_="none"), title=tip)
+    src = thumbnail(reader[record], SIZE)
+    return tag("li", tag("img", src=src, alt=tip, loading="lazy"), title=tip)

@@ -1,0 +1,157 @@
+"""Along the film's time: its scenes as blocks, and below them the scores of all borders."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from vujax.catalog.words import clock, short_clock
+from vujax.report_page.markup import Markup, tag
+from vujax.segment.scene import Scene, Scenes
+
+COLOURS = 8  # in the style
+MOST_POINTS = 1200  # of the curve
+MOST_DOTS = 1500
+MOST_TICKS = 7
+STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
+WIDTH, HEIGHT = 1000, 100  # units of the curve
+
+
+def section(scenes: Scenes) -> Markup:
+    """The timeline."""
+    return tag(
+        "section",
+        tag("h2", "Timeline"),
+        tag(
+            "div",
+            tag("ol", [_block(scene, scenes) for scene in scenes.scenes], class_="blocks"),
+            _curve(scenes) if scenes.scores else None,
+            tag("div", _ticks(scenes), class_="time", aria_hidden="true"),
+            class_="card timeline",
+        ),
+        tag("p", _legend(scenes), class_="note"),
+    )
+
+
+def colour(scene: Scene) -> str:
+    """The style's class of a scene's colour."""
+    return f"c{(scene.number - 1) % COLOURS}"
+
+
+def about(scene: Scene) -> str:
+    """What is shown of a scene under the pointer."""
+    shots = f"{scene.shots} shot{'s' * (scene.shots != 1)}"
+    sure = "" if scene.score is None else f"\nscore of its begin: {scene.score:.2f}"
+    return (
+        f"{scene.title}: {short_clock(scene.begin_s)} to {short_clock(scene.end_s)}\n"
+        f"{scene.begin_timecode} to {scene.end_timecode}\n{scene.length_s:.1f} s, {shots}{sure}"
+    )
+
+
+def _block(scene: Scene, scenes: Scenes) -> Markup:
+    share = scene.length_s / _length(scenes)
+    link = tag(
+        "a",
+        str(scene.number),
+        href=f"#scene-{scene.number}",
+        aria_label=about(scene),
+        title=about(scene),
+    )
+    return tag("li", link, class_=colour(scene), style=f"width:{100 * share:.4f}%")
+
+
+def _length(scenes: Scenes) -> float:
+    return max(scenes.end_s - scenes.begin_s, 1e-9)
+
+
+def _curve(scenes: Scenes) -> Markup:
+    length, top = _length(scenes), _top(scenes)
+    x = (np.array(scenes.borders_s) - scenes.begin_s) / length
+    y = np.clip(np.array(scenes.scores) / top, 0, 1)
+    line = "L".join(
+        f"{a * WIDTH:.2f} {(1 - b) * HEIGHT:.2f}" for a, b in zip(*peaks(x, y), strict=True)
+    )
+    starts = [(scene.begin_s - scenes.begin_s) / length for scene in scenes.scenes[1:]]
+    chosen = "".join(f"M{at * WIDTH:.2f} 0V{HEIGHT}" for at in starts)
+    labels = [(top, f"{top:.2g}"), (0.0, "0")]
+    level = None
+    if scenes.threshold is not None and scenes.threshold <= top:
+        at = (1 - scenes.threshold / top) * HEIGHT
+        level = tag("path", d=f"M0 {at:.2f}H{WIDTH}", class_="level")
+        labels.append((scenes.threshold, f"{scenes.threshold:.2g}"))
+    svg = tag(
+        "svg",
+        tag("path", d=f"M0 {HEIGHT}L{line}L{WIDTH} {HEIGHT}Z", class_="area"),
+        tag("path", d=chosen, class_="chosen"),
+        tag("path", d=f"M{line}", class_="line"),
+        level,
+        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        preserveAspectRatio="none",
+        role="img",
+        aria_label=f"scores of {len(scenes.scores)} borders along the film",
+    )
+    return tag("div", svg, _labels(labels, top), _dots(scenes, starts, top), class_="scores")
+
+
+def _top(scenes: Scenes) -> float:
+    """Score at the curve's top: 1 for shares, which scores of a head are."""
+    highest = max((score for score in scenes.scores), default=0.0)
+    return 1.0 if scenes.made["head"] != "none" and highest <= 1 else max(highest * 1.05, 1e-6)
+
+
+def peaks(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The highest of each stretch of points, so that at most MOST_POINTS are left."""
+    if len(x) <= MOST_POINTS:
+        return x, y
+    edges = np.linspace(0, len(x), MOST_POINTS + 1).astype(int)
+    best = np.array([a + int(np.argmax(y[a:b])) for a, b in pairwise(edges)])
+    return x[best], y[best]
+
+
+def _labels(labels: Sequence[tuple[float, str]], top: float) -> list[Markup]:
+    return [
+        tag("span", text, class_="score", style=f"bottom:{100 * value / top:.2f}%")
+        for value, text in labels
+    ]
+
+
+def _dots(scenes: Scenes, starts: Sequence[float], top: float) -> list[Markup]:
+    """The chosen borders; a mark of its own for each, which says what it is."""
+    return [
+        tag(
+            "a",
+            class_=f"begin {colour(scene)}",
+            href=f"#scene-{scene.number}",
+            title=about(scene),
+            style=f"left:{100 * at:.3f}%;bottom:{100 * min(max(scene.score / top, 0), 1):.2f}%",
+        )
+        for scene, at in list(zip(scenes.scenes[1:], starts, strict=True))[:MOST_DOTS]
+    ]
+
+
+def _ticks(scenes: Scenes) -> list[Markup]:
+    length = _length(scenes)
+    step = next((s for s in STEPS_S if length / s <= MOST_TICKS), STEPS_S[-1])
+    first = -int(-scenes.begin_s // step)
+    times = [k * step for k in range(first, int(scenes.end_s // step) + 1)]
+    text = clock if scenes.end_s >= 3600 else _minutes
+    return [
+        tag("span", text(t), style=f"left:{100 * (t - scenes.begin_s) / length:.3f}%")
+        for t in times
+    ]
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def _legend(scenes: Scenes) -> str:
+    if not scenes.scores:
+        return "The film is one shot, so it is one scene."
+    parts = ["Each block is a scene; the curve is the score of every border of two shots"]
+    parts.append("dots are the borders that were chosen")
+    if scenes.threshold is not None:
+        parts.append("the dashed line is the threshold")
+    if len(scenes.scores) > MOST_POINTS:
+        parts.append(f"of {len(scenes.scores):,} borders the curve shows the highest nearby")
+    return "; ".join(parts) + "."
