@@ -33,8 +33,9 @@ and one set.json for all (`truth`: shots, scenes, cast, genre; synopses and who 
     read_truth("films/film-0003.truth.json")         # vujax.data.cinema.truth
 
 `python -m vujax.data.cinema films --out films/` does the same; with `--series 4` it writes the
-episodes of a series (`series`: scenes that return, an opening, recaps, credits in common). Truth and frames are functions of
-the settings; cards are set in Pillow's own font, which may differ between its releases.
+episodes of a series (`series`: scenes that return, an opening, recaps, credits in common). Truth
+and frames are functions of the settings; cards are set in Pillow's own font, which may differ
+between its releases.
 
 Here too colours must not be enough. By `python -m vujax.data.cinema.difficulty_films` (see there),
 on films of the validation split:
