@@ -185,6 +185,18 @@ class Edit:
         return clip.start_s + float((frame - clip.seen.start) / self.fps)
 
 
+def frame_rate(fps: Fraction | int | str) -> Fraction:
+    """Frames per second.
+
+    Raises:
+      ValueError: it is none.
+    """
+    try:
+        return Fraction(fps)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"cinema: fps={fps!r} is no rate such as 24 or 24000/1001") from None
+
+
 def night(film: Film) -> float:
     """A trait that no label tells: how much the film prefers the night to the day, 0..1."""
     return Dice(*film.key, "night").uniform()

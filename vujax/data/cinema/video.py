@@ -17,7 +17,7 @@ from threading import Thread
 
 import av
 
-from vujax.data.cinema.edit import Edit
+from vujax.data.cinema.edit import Edit, frame_rate
 from vujax.data.cinema.films import (
     edit_of,
     episode_name,
@@ -90,7 +90,7 @@ def write_set(
       ChildProcessError: a worker was killed.
     """
     settings = Settings(
-        seed, split, float(minutes), _rate(fps), height, width, sound_rate, channels
+        seed, split, float(minutes), frame_rate(fps), height, width, sound_rate, channels
     )
     _check(settings, films, workers)
     if series and films > MOST_EPISODES:
@@ -226,13 +226,6 @@ def _tidy(folder: Path, films: int) -> None:
     for stem in (SET, *(of(number) for number in range(films) for of in (name, episode_name))):
         for leftover in folder.glob(f".{stem}*.tmp"):
             leftover.unlink(missing_ok=True)
-
-
-def _rate(fps: Fraction | int | str) -> Fraction:
-    try:
-        return Fraction(fps)
-    except (ValueError, ZeroDivisionError):
-        raise ValueError(f"cinema: fps={fps!r} is no rate such as 24 or 24000/1001") from None
 
 
 def _check(settings: Settings, films: int, workers: int | None) -> None:
