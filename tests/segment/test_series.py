@@ -124,6 +124,35 @@ def test_a_shot_that_a_detector_missed_does_not_end_a_run():
     assert [_shots(e.opening) for e in found] == [(0, 5), (4, 8), (12, 17), (5, 10)]
 
 
+def test_a_shot_that_two_recaps_quote_is_from_the_story():
+    maker = Maker()
+    told = [[maker.scene(k) for k in range(n, n + 4)] for n in range(3)]
+    recap = maker.repeated(np.concatenate(told[0])[[5, 17, 29]])  # the very same twice
+    episodes = [
+        maker.episode("0", *told[0]),
+        maker.episode("1", recap, *told[1]),
+        maker.episode("2", np.concatenate([recap[::-1], maker.repeated(told[1][3][:1])]), *told[2]),
+    ]
+    found = repeats(episodes).episodes
+    sources = [("0", 5), ("0", 17), ("0", 29)]
+    assert [(q.film, q.source) for q in found[1].quotes] == sources
+    assert [(q.film, q.source) for q in found[2].quotes] == [*sources[::-1], ("1", 27)]
+
+
+def test_an_opening_is_no_recap_of_one_that_was_not_found():
+    """In the first episode it stands at the end, where none is looked for."""
+    maker = Maker()
+    told = [[maker.scene(k) for k in range(n, n + 4)] for n in range(4)]
+    episodes = [
+        maker.episode(str(n), *([opening, *scenes] if n else [*scenes, opening]))
+        for n, scenes in enumerate(told)
+        if (opening := maker.repeated(maker.opening)) is not None
+    ]
+    found = repeats(episodes).episodes
+    assert [_shots(e.opening) for e in found] == [None, (0, 5), (0, 5), (0, 5)]
+    assert [e.recap for e in found] == [None] * 4
+
+
 def test_other_texts_at_the_very_end_belong_to_the_credits():
     maker = Maker()
     episodes = []
@@ -172,11 +201,14 @@ def test_films_of_one_or_two_shots(shots: int, count: int):
     assert [e.groups for e in found.episodes] == [(n,) for n in range(count)]
 
 
-@pytest.mark.parametrize("value", [0.0, 5.0])
-def test_films_in_which_all_looks_the_same(value: float):
+@pytest.mark.parametrize("value, rounding", [(0.0, 0.0), (5.0, 1e-6)])
+def test_films_in_which_all_looks_the_same(value: float, rounding: float):
     seconds = np.stack([np.arange(30.0), np.arange(30.0) + 1], axis=1)
     borders = np.array([9, 19])
-    episodes = [EpisodeShots(f, np.full((30, 8), value), seconds, borders) for f in "ab"]
+    noise = rounding * np.random.default_rng(0).normal(size=(2, 30, 8))
+    episodes = [
+        EpisodeShots(f, value + n, seconds, borders) for f, n in zip("ab", noise, strict=True)
+    ]
     found = repeats(episodes)
     assert [e.groups for e in found.episodes] == [(0, 0, 0)] * 2  # they cannot be told apart
 

@@ -13,7 +13,7 @@ as alike is learned from the series itself:
   normal distribution; near-duplicates begin DUPLICATE such widths above it.
 - Scenes that return, at the same place with the same people: see `returns`.
 
-An opening is a run of near-duplicates, in the same order, near the beginning of at least half of
+An opening is a run of near-duplicates, in the same order, near the beginning of more than half of
 the episodes, and end credits are one near their ends. A recap are shots at the beginning or beside
 the opening that repeat shots of earlier episodes which are not themselves any of these.
 """
@@ -258,14 +258,14 @@ def _stretch(episode: EpisodeShots, shots: tuple[int, int] | None) -> Stretch | 
 
 
 def _common_runs(unit: Sequence[np.ndarray], duplicate: float) -> list[tuple[int, int] | None]:
-    """The first and last shot of the run that each episode shares with at least half the others."""
+    """The first and last shot of the run that an episode and most others share."""
     votes = [np.zeros(len(u), int) for u in unit]
     for i, a in enumerate(unit):
         for j in range(i):
             for shot, other in _longest_run(a @ unit[j].T >= duplicate):
                 votes[i][shot] += 1
                 votes[j][other] += 1
-    needed = max(1, len(unit) // 2)  # of len(unit) - 1 others
+    needed = max(1, len(unit) // 2)  # so that it is in more than half, this one included
     return [_densest(v >= needed) for v in votes]
 
 
