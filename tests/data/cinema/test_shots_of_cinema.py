@@ -7,7 +7,7 @@ import pytest
 from vujax.data.cinema.difficulty_scenes import gaps, table
 from vujax.data.cinema.films import film_truth
 from vujax.data.cinema.screen import Screen
-from vujax.data.cinema.shots import CinemaFilm, open_cinema
+from vujax.data.cinema.shots import RATE, CinemaFilm, open_cinema
 from vujax.data.cinema.sound import Soundtrack
 from vujax.data.cinema.truth import Settings
 
@@ -61,7 +61,7 @@ def test_what_was_drawn_is_kept_and_not_carried(film: CinemaFilm, monkeypatch):
 
 def test_sound_of_shots_is_the_soundtrack(film: CinemaFilm):
     heard = [film.sound(shot) for shot in range(len(film))]
-    whole = Soundtrack(film.edit, film.sound_rate).block(0, 1 << 40)[0]
+    whole = Soundtrack(film.edit, RATE).block(0, 1 << 40)[0]
     np.testing.assert_array_equal(np.concatenate(heard), whole[: sum(map(len, heard))])
     assert heard[0].dtype == np.float32 and abs(sum(map(len, heard)) - len(whole)) <= 1
 

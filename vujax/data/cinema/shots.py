@@ -3,7 +3,7 @@
     films = open_cinema(split="train", films=40)
     films[0].starts                                    # bool [n-1]: a scene begins with shot i+1
     films[0].inputs(np.array([0, 1]))["image"]         # uint8 [2 3 48 48 3]
-    films[0].sound(0)                                  # float32 [samples], at films[0].sound_rate
+    films[0].sound(0)                                  # float32 [samples], RATE a second
 
 They are the films of `vujax cinema` with the same seed, split, rate and minutes: the same shots,
 scenes and pictures, before H.264. The cards that open and that close a film are scenes of their
@@ -26,7 +26,8 @@ from vujax.data.cinema.sound import Soundtrack
 from vujax.data.cinema.source import DEFAULTS
 from vujax.data.cinema.world import make_film
 
-SOUND_RATE = 16000
+RATE = 16000  # of the sound
+HOP_S = 0.04  # from one column of the spectrogram to the next
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +49,8 @@ class CinemaFilm:
     rate: Fraction
     size: tuple[int, int]
     keyframes: int
+    audio: tuple[int, int] | None
     keep: bool
-    sound_rate: int = SOUND_RATE
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), astuple(self)
@@ -83,43 +84,64 @@ class CinemaFilm:
         return np.array([old.part != new.part for old, new in pairwise(self.edit.clips)], bool)
 
     def inputs(self, shots: np.ndarray) -> dict[str, np.ndarray]:
-        """Keyframes of some shots: 'image' uint8 `[k keyframes h w 3]`.
+        """What is seen and heard of some shots.
 
-        They lie at 1/4, 1/2 and 3/4 of a shot when there are three, and likewise for other numbers.
+        Returns:
+          'image' uint8 `[k keyframes h w 3]`: at 1/4, 1/2 and 3/4 of each shot when there are
+          three, and likewise for other numbers. And where it was asked for 'audio' float32
+          `[k steps mels]`: log-mel of the middle of its sound; a short one is repeated.
 
         Raises:
           IndexError: there is no such shot.
         """
-        kept, pictures = self._kept, {}
-        for shot in sorted(set(np.asarray(shots).tolist())):
-            pictures[shot] = kept[shot] if shot in kept else self._draw(shot)
+        wanted = np.asarray(shots).tolist()
+        made = {shot: self._kept.get(shot) or self._make(shot) for shot in sorted(set(wanted))}
         if self.keep:
-            kept |= pictures
-        empty = np.zeros((0, self.keyframes, *self.size, 3), np.uint8)
-        return {"image": np.stack([pictures[k] for k in shots]) if len(shots) else empty}
+            self._kept.update(made)
+        rows = {"image": np.zeros((len(wanted), self.keyframes, *self.size, 3), np.uint8)}
+        if self.audio:
+            rows["audio"] = np.zeros((len(wanted), *self.audio), np.float32)
+        for name, array in rows.items():
+            for row, shot in zip(array, wanted, strict=True):
+                row[...] = made[shot][name]
+        return rows
 
     def sound(self, shot: int) -> np.ndarray:
-        """What is heard with a shot: float32 `[samples]`, mono, `sound_rate` a second.
+        """What is heard with a shot: float32 `[samples]`, mono, RATE a second.
 
         Raises:
           IndexError: there is no such shot.
         """
         begin_s, end_s = self.seconds[self._check(shot)]
-        first = round(begin_s * self.sound_rate)
-        return self._track.block(first, round(end_s * self.sound_rate) - first)[0]
+        first = round(begin_s * RATE)
+        return self._track.block(first, round(end_s * RATE) - first)[0]
 
     @cached_property
-    def _kept(self) -> dict[int, np.ndarray]:
+    def _kept(self) -> dict[int, dict[str, np.ndarray]]:
         return {}
 
     @cached_property
     def _track(self) -> Soundtrack:
-        return Soundtrack(self.edit, self.sound_rate)
+        return Soundtrack(self.edit, RATE)
 
     def _check(self, shot: int) -> int:
         if not 0 <= shot < len(self):
             raise IndexError(f"{self.film} has shots 0..{len(self) - 1}, not {shot}")
         return shot
+
+    def _make(self, shot: int) -> dict[str, np.ndarray]:
+        made = {"image": self._draw(shot)}
+        return made | ({"audio": self._hear(shot)} if self.audio else {})
+
+    def _hear(self, shot: int) -> np.ndarray:
+        from vujax.video.log_mel import LogMel
+
+        steps, mels = self.audio
+        hop = round(HOP_S * RATE)
+        spectrum = LogMel(rate=RATE, hop=hop, mels=mels, high_hz=RATE / 2)
+        sound, wanted = self.sound(shot), (steps - 1) * hop
+        begin = max(0, len(sound) - wanted) // 2
+        return spectrum(np.resize(sound[begin : begin + wanted], wanted))
 
     def _draw(self, shot: int) -> np.ndarray:
         first, last = self.frames[self._check(shot)]
@@ -138,6 +160,9 @@ def open_cinema(
     fps: int | str = 24,
     image_size: int | tuple[int, int] = 48,
     frames: int = 3,
+    audio: bool = False,
+    audio_steps: int = 100,
+    mels: int = 64,
     keep: bool = True,
 ) -> tuple[CinemaFilm, ...]:
     """Films as rows of shots, the same for the same arguments.
@@ -151,7 +176,10 @@ def open_cinema(
       fps: frames per second, such as 24 or '24000/1001'.
       image_size: height and width in pixels, or one number for both.
       frames: keyframes of each shot.
-      keep: hold the pictures in memory once they are drawn (each worker process its own).
+      audio: whether there is 'audio' beside the pictures.
+      audio_steps: columns of its spectrogram, HOP_S seconds each (the default is 4 s).
+      mels: bands of it.
+      keep: hold in memory what was made once (each worker process its own).
 
     Raises:
       ValueError: for an argument out of range; names it.
@@ -166,11 +194,14 @@ def open_cinema(
         ("films", films, 1, 100_000),
         ("first", first, 0, 100_000),
         ("frames", frames, 1, 64),
+        ("audio_steps", audio_steps, 2, 10_000),
+        ("mels", mels, 1, 512),
         ("minutes", minutes, 0, 600),
         ("fps", rate, 5, 120),
     ):
         if not low <= value <= high:
             raise ValueError(f"cinema: {what}={value} is not within {low}..{high}")
     numbers = range(first, first + films)
-    options = (float(minutes), rate, size, frames, keep)
+    heard = (audio_steps, mels) if audio else None
+    options = (float(minutes), rate, size, frames, heard, keep)
     return tuple(CinemaFilm(seed, split, number, *options) for number in numbers)
