@@ -25,7 +25,7 @@ import numpy as np
 
 from vujax.segment.returns import group_settings
 
-DUPLICATE = 2.5
+DUPLICATE = 3.0
 DUPLICATE_COSINES = (0.6, 0.99)  # the least and the most that is asked of near-duplicates
 HEAD = (0.4, 900.0)  # share of the film and seconds in which openings and recaps are looked for
 TAIL = (0.25, 600.0)  # likewise end credits
