@@ -7,10 +7,10 @@
 Vectors are centred on the mean of the series and compared by their cosines. What counts
 as alike is learned from the series itself:
 
-- Near-duplicates, the same shot shown again: each shot's best cosine with the other episodes is
-  taken, through artanh, which spreads those near 1. However much is repeated, the quarter with the
-  lowest of these is not. Its width, from the 5% to the 25% quantile, is one standard deviation of a
-  normal distribution; near-duplicates begin DUPLICATE such widths above it.
+- Near-duplicates, the same shot shown again: the angles between each shot and the nearest one of
+  the other episodes are of two kinds, and Otsu's threshold parts them (1979: the one with the most
+  variance between the two). Where nothing is repeated there is one kind only: so a near-duplicate must
+  also be more alike than OWN of all shots are to the nearest one of their own film.
 - Scenes that return, at the same place with the same people: see `returns`.
 
 An opening is a run of near-duplicates, in the same order, near the beginning of more than half of
@@ -25,11 +25,11 @@ import numpy as np
 
 from vujax.segment.returns import group_settings
 
-DUPLICATE = 3.0
-DUPLICATE_COSINES = (0.6, 0.99)  # the least and the most that is asked of near-duplicates
 HEAD = (0.4, 900.0)  # share of the film and seconds in which openings and recaps are looked for
 TAIL = (0.25, 600.0)  # likewise end credits
-LEAST = 2  # shots of an opening, of end credits and of a recap
+OWN = 0.75
+LEAST = 3  # shots of an opening and of a recap
+LEAST_CREDITS = 2  # they are often a long shot with text that runs
 SKIP = 2  # shots that a run may skip, for a detector may miss or add one
 BESIDE = 3  # shots between a recap and the film's begin or the opening
 
@@ -194,15 +194,27 @@ def _unit(vectors: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 def _duplicate_cosine(unit: Sequence[np.ndarray]) -> float:
     """The cosine from which on two shots of different episodes are near-duplicates."""
-    best = [np.full(len(u), -1.0, np.float32) for u in unit]
+    other, own = ([np.full(len(u), -1.0, np.float32) for u in unit] for _ in range(2))
     for i, a in enumerate(unit):
+        within = a @ a.T
+        np.fill_diagonal(within, -1.0)
+        own[i] = within.max(axis=1)
         for j in range(i):
             cosines = a @ unit[j].T
-            np.maximum(best[i], cosines.max(axis=1), out=best[i])
-            np.maximum(best[j], cosines.max(axis=0), out=best[j])
-    spread = np.arctanh(np.clip(np.concatenate(best), -0.9999, 0.9999))
-    low, quarter = np.quantile(spread, (0.05, 0.25))
-    return float(np.clip(np.tanh(quarter + DUPLICATE * (quarter - low)), *DUPLICATE_COSINES))
+            np.maximum(other[i], cosines.max(axis=1), out=other[i])
+            np.maximum(other[j], cosines.max(axis=0), out=other[j])
+    angles = np.arccos(np.clip(np.concatenate(other), -1.0, 1.0))
+    return float(max(np.cos(_otsu(angles)), np.quantile(np.concatenate(own), OWN)))
+
+
+def _otsu(values: np.ndarray) -> float:
+    """The threshold that parts values into two kinds with the most variance between them."""
+    ranked = np.sort(values.astype(np.float64))
+    below = np.arange(1, len(ranked))
+    sums = np.cumsum(ranked)
+    apart = sums[:-1] / below - (sums[-1] - sums[:-1]) / (len(ranked) - below)
+    k = int(np.argmax(below * (len(ranked) - below) * apart**2))
+    return float(ranked[k] + ranked[k + 1]) / 2
 
 
 # Openings, end credits, recaps
@@ -229,16 +241,17 @@ def _roles(
 ) -> list[_Roles]:
     heads = [_window(e.seconds, *HEAD) for e in episodes]
     tails = [_window(-e.seconds[::-1, ::-1], *TAIL) for e in episodes]
-    openings = _common_runs([u[:n] for u, n in zip(unit, heads, strict=True)], duplicate)
+    openings = _common_runs([u[:n] for u, n in zip(unit, heads, strict=True)], duplicate, LEAST)
     # Backwards, end credits are an opening.
-    closings = _common_runs([u[::-1][:n] for u, n in zip(unit, tails, strict=True)], duplicate)
+    ends = [u[::-1][:n] for u, n in zip(unit, tails, strict=True)]
+    closings = _common_runs(ends, duplicate, LEAST_CREDITS)
     roles = []
     for e, opening, closing in zip(episodes, openings, closings, strict=True):
         last = len(e.seconds) - 1
-        ends = closing and (last - closing[1], last if closing[0] <= SKIP else last - closing[0])
-        if opening and ends and ends[0] <= opening[1]:
-            ends = None  # films so short that they are nothing else
-        roles.append(_Roles(opening=_stretch(e, opening), closing=_stretch(e, ends)))
+        shots = closing and (last - closing[1], last if closing[0] <= SKIP else last - closing[0])
+        if opening and shots and shots[0] <= opening[1]:
+            shots = None  # films so short that they are nothing else
+        roles.append(_Roles(opening=_stretch(e, opening), closing=_stretch(e, shots)))
     for k in range(1, len(episodes)):
         _find_recap(k, episodes, unit, roles, heads[k], duplicate)
     return roles
@@ -257,19 +270,27 @@ def _stretch(episode: EpisodeShots, shots: tuple[int, int] | None) -> Stretch | 
     return Stretch(first, last, float(episode.seconds[first, 0]), float(episode.seconds[last, 1]))
 
 
-def _common_runs(unit: Sequence[np.ndarray], duplicate: float) -> list[tuple[int, int] | None]:
+def _common_runs(
+    unit: Sequence[np.ndarray], duplicate: float, least: int
+) -> list[tuple[int, int] | None]:
     """The first and last shot of the run that an episode and most others share."""
     votes = [np.zeros(len(u), int) for u in unit]
     for i, a in enumerate(unit):
         for j in range(i):
-            for shot, other in _longest_run(a @ unit[j].T >= duplicate):
+            for shot, other in _longest_run(_repeated(a @ unit[j].T, duplicate), least):
                 votes[i][shot] += 1
                 votes[j][other] += 1
     needed = max(1, len(unit) // 2)  # so that it is in more than half, this one included
-    return [_densest(v >= needed) for v in votes]
+    return [_densest(v >= needed, least) for v in votes]
 
 
-def _longest_run(same: np.ndarray) -> list[tuple[int, int]]:
+def _repeated(cosines: np.ndarray, duplicate: float) -> np.ndarray:
+    """Which shots, of cosines `[a b]`, are near-duplicates and each the likest of the other."""
+    mutual = (cosines == cosines.max(axis=1, keepdims=True)) & (cosines == cosines.max(axis=0))
+    return mutual & (cosines >= duplicate)
+
+
+def _longest_run(same: np.ndarray, least: int) -> list[tuple[int, int]]:
     """The longest chain of true cells of `[a b]`, both numbers growing by 1 to 1 + SKIP."""
     steps = [(i, j) for i in range(1, SKIP + 2) for j in range(1, SKIP + 2)]
     chains: dict[tuple[int, int], tuple[int, tuple[int, int] | None]] = {}
@@ -282,11 +303,13 @@ def _longest_run(same: np.ndarray) -> list[tuple[int, int]]:
     while cell:
         run.append(cell)
         cell = chains[cell][1]
-    return run[::-1] if len(run) >= LEAST else []
+    return run[::-1] if len(run) >= least else []
 
 
-def _densest(hits: np.ndarray, barred: np.ndarray | None = None) -> tuple[int, int] | None:
-    """First and last of the stretch with the most hits over misses; None below LEAST hits.
+def _densest(
+    hits: np.ndarray, least: int, barred: np.ndarray | None = None
+) -> tuple[int, int] | None:
+    """First and last of the stretch with the most hits over misses; None below `least` hits.
 
     No stretch crosses what is barred. (Kadane's algorithm.)
     """
@@ -298,7 +321,7 @@ def _densest(hits: np.ndarray, barred: np.ndarray | None = None) -> tuple[int, i
         run = run + value if barred is None or not barred[k] else -1
         best = max(best, (run, -first, k))
     total, first, last = best[0], -best[1], best[2]
-    if total <= 0 or hits[first : last + 1].sum() < LEAST:
+    if total <= 0 or hits[first : last + 1].sum() < least:
         return None
     return first, last
 
@@ -315,7 +338,7 @@ def _find_recap(
     found = [_best_source(unit[k][:head], unit[j], roles[j]) for j in range(k)]
     cosine = np.array([best for best, _ in found])
     hits = cosine.max(axis=0) >= duplicate
-    shots = _densest(hits, ~roles[k].free(len(unit[k]))[:head])
+    shots = _densest(hits, LEAST, ~roles[k].free(len(unit[k]))[:head])
     if shots is None or not _is_beside(shots, roles[k].opening):
         return
     roles[k].recap = _stretch(episodes[k], shots)
