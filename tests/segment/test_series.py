@@ -126,7 +126,8 @@ def test_a_shot_that_a_detector_missed_does_not_end_a_run():
 
 def test_a_shot_that_two_recaps_quote_is_from_the_story():
     maker = Maker()
-    told = [[maker.scene(k) for k in range(n, n + 4)] for n in range(3)]
+    settings = ((0, 1, 2, 3), (4, 5, 1, 2), (6, 7, 4, 0))
+    told = [[maker.scene(k) for k in of] for of in settings]
     recap = maker.repeated(np.concatenate(told[0])[[5, 17, 29]])  # the very same twice
     episodes = [
         maker.episode("0", *told[0]),

@@ -9,8 +9,9 @@ as alike is learned from the series itself:
 
 - Near-duplicates, the same shot shown again: the angles between each shot and the nearest one of
   the other episodes are of two kinds, and Otsu's threshold parts them (1979: the one with the most
-  variance between the two). Where nothing is repeated there is one kind only: so a near-duplicate must
-  also be more alike than OWN of all shots are to the nearest one of their own film.
+  variance between the two). Where nothing is repeated there is one kind only: so near-duplicates
+  must also be more alike than OWN of all shots are to the nearest one of their own film, and each
+  the likest of the other.
 - Scenes that return, at the same place with the same people: see `returns`.
 
 An opening is a run of near-duplicates, in the same order, near the beginning of more than half of
@@ -27,7 +28,7 @@ from vujax.segment.returns import group_settings
 
 HEAD = (0.4, 900.0)  # share of the film and seconds in which openings and recaps are looked for
 TAIL = (0.25, 600.0)  # likewise end credits
-OWN = 0.75
+OWN = 0.6
 LEAST = 3  # shots of an opening and of a recap
 LEAST_CREDITS = 2  # they are often a long shot with text that runs
 SKIP = 2  # shots that a run may skip, for a detector may miss or add one
@@ -353,9 +354,14 @@ def _find_recap(
 def _best_source(
     head: np.ndarray, unit: np.ndarray, roles: _Roles
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each shot of a head its best cosine with an episode's own shots, and which that is."""
+    """For each shot of a head the likest of an episode's own shots: its cosine, and which it is.
+
+    The cosine is -1 where another shot of the head is still more like that one.
+    """
     cosines = np.where(roles.free(len(unit)), head @ unit.T, -1.0)
-    return cosines.max(axis=1), cosines.argmax(axis=1)
+    source = cosines.argmax(axis=1)
+    best = cosines.max(axis=1)
+    return np.where(best == cosines.max(axis=0)[source], best, -1.0), source
 
 
 def _is_beside(shots: tuple[int, int], opening: Stretch | None) -> bool:
