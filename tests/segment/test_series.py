@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -271,3 +272,19 @@ def test_a_made_series_by_its_colours():
     asked = [(q.shot, str(q.episode), q.source) for e in made for q in e.quotes]
     right = {(q.shot, q.film, q.source) for e in found.episodes for q in e.quotes} & set(asked)
     assert len(right) > 0.7 * len(asked)
+
+
+@pytest.mark.real_data
+def test_end_credits_of_a_real_series(data_root: Path):
+    """All eleven episodes of BBC Planet Earth end with one shot of credits, of about a minute."""
+    episodes = []
+    for path in sorted((data_root / "boundaries").glob("bbc_*.npz")):
+        film = np.load(path)
+        seconds = film["shots"] / 25.0
+        borders = np.flatnonzero(film["boundary"])
+        episodes.append(EpisodeShots(path.stem, film["vgg19"], seconds, borders))
+    found = repeats(episodes).episodes
+    lasts = [len(episode.vectors) - 1 for episode in episodes]
+    assert [_shots(e.closing) for e in found] == [(last, last) for last in lasts]
+    assert all(50 < e.closing.end_s - e.closing.begin_s < 70 for e in found)
+    assert not any(e.recap for e in found)

@@ -30,7 +30,7 @@ HEAD = (0.4, 900.0)  # share of the film and seconds in which openings and recap
 TAIL = (0.25, 600.0)  # likewise end credits
 OWN = 0.6
 LEAST = 3  # shots of an opening and of a recap
-LEAST_CREDITS = 2  # they are often a long shot with text that runs
+LEAST_CREDITS = 1  # of end credits, which often are one long shot with text that runs
 SKIP = 2  # shots that a run may skip, for a detector may miss or add one
 BESIDE = 3  # shots between a recap and the film's begin or the opening
 
@@ -250,7 +250,7 @@ def _roles(
     for e, opening, closing in zip(episodes, openings, closings, strict=True):
         last = len(e.seconds) - 1
         shots = closing and (last - closing[1], last if closing[0] <= SKIP else last - closing[0])
-        if opening and shots and shots[0] <= opening[1]:
+        if shots and shots[0] <= (opening[1] if opening else 0):
             shots = None  # films so short that they are nothing else
         roles.append(_Roles(opening=_stretch(e, opening), closing=_stretch(e, shots)))
     for k in range(1, len(episodes)):
