@@ -17,7 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "A run that was stopped goes on where it stopped."
     )
     parser.add_argument("--out", required=True, type=Path, help="the folder to write into")
-    parser.add_argument("--films", type=int, default=20, help="how many (20)")
+    how_many = parser.add_mutually_exclusive_group()
+    how_many.add_argument("--films", type=int, default=20, help="how many (20)")
+    how_many.add_argument(
+        "--series", type=int, metavar="N", help="instead of films, the N episodes of one series"
+    )
     parser.add_argument("--seed", type=int, default=0, help="another seed is another cinema (0)")
     parser.add_argument("--split", choices=list(DEFAULTS), default="train")
     parser.add_argument("--minutes", type=float, default=3.0, help="mean length of a story (3)")
@@ -35,17 +39,18 @@ def run(args: argparse.Namespace) -> int:
       ValueError, OSError: an option is wrong, or the folder cannot be written to.
     """
     options = {key: getattr(args, key) for key in _OPTIONS}
-    with tqdm(total=args.films, unit="film", disable=None) as bar:
+    options["films"] = args.films if args.series is None else args.series
+    options["series"] = args.series is not None
+    with tqdm(total=options["films"], unit="film", disable=None) as bar:
 
         def progress(name: str, done: int, films: int) -> None:
             bar.update(done - bar.n)
 
         truth = write_set(args.out, progress=progress, **options)
     minutes = sum(film.duration_s for film in truth.films) / 60
-    print(f"{named(args.out)}: {len(truth.films)} films, {minutes:.1f} minutes, set.json")
+    what = "films" if args.series is None else "episodes"
+    print(f"{named(args.out)}: {len(truth.films)} {what}, {minutes:.1f} minutes, set.json")
     return 0
 
 
-_OPTIONS = (
-    *("films", "seed", "split", "minutes", "height", "width", "fps", "channels", "workers"),
-)
+_OPTIONS = (*("seed", "split", "minutes", "height", "width", "fps", "channels", "workers"),)

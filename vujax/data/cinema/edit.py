@@ -25,6 +25,7 @@ CUT, DISSOLVE, FADE = KINDS = ("cut", "dissolve", "fade")
 # How often each kind is taken: within a scene, and where one scene follows another.
 WITHIN = {CUT: 0.88, DISSOLVE: 0.09, FADE: 0.03}
 BETWEEN = {CUT: 0.55, DISSOLVE: 0.25, FADE: 0.20}
+HARD = {CUT: 1.0}  # within a part that is cut so
 LENGTH_S = {DISSOLVE: (0.25, 1.2), FADE: (0.5, 1.8)}
 STAYS = 0.3  # how often a scene is followed by another one in the same place, beside by chance
 PAPERS = 4  # kinds of plain card
@@ -87,30 +88,43 @@ class Card:
 
 
 @dataclass(frozen=True)
+class Excerpt:
+    """A piece of a shot that was seen before, from `begin_s` after its first sight."""
+
+    shot: Shot
+    begin_s: float
+    length_s: float
+
+
+@dataclass(frozen=True)
 class Part:
     """A scene of the edited film.
 
-    `role` is 'story', or 'opening' or 'closing', whose takes are cards and which have no scene.
+    `role` is 'story', or 'opening' or 'closing', whose takes are cards and which have no scene
+    (see `series` for what episodes have instead). Within a `hard` one there are only plain cuts.
     """
 
     role: str
     scene: Scene | None
-    takes: tuple[Shot | Card, ...]
+    takes: tuple[Shot | Card | Excerpt, ...]
+    hard: bool = False
 
 
 @dataclass(frozen=True)
 class Clip:
     """A shot in its place: frames `begin` to `end` - 1, and how it begins and ends.
 
-    `seen` is the range of frames that show anything of it, transitions included.
+    `seen` is the range of frames that show anything of it, transitions included; the first of them
+    shows the take `start_s` after its start.
     """
 
-    take: Shot | Card
+    take: Shot | Card | Excerpt
     part: int
     begin: int
     end: int
     into: Join | None
     out: Join | None
+    start_s: float = 0.0
 
     @property
     def seen(self) -> range:
@@ -166,8 +180,21 @@ class Edit:
         return next((f.share for f in self.flashes if f.first <= frame <= f.last), 0.0)
 
     def time_s(self, number: int, frame: int) -> float:
-        """Seconds from the first sight of shot `number` to a frame."""
-        return float((frame - self.clips[number].seen.start) / self.fps)
+        """Seconds from the start of the take of shot `number` to a frame."""
+        clip = self.clips[number]
+        return clip.start_s + float((frame - clip.seen.start) / self.fps)
+
+
+def frame_rate(fps: Fraction | int | str) -> Fraction:
+    """Frames per second.
+
+    Raises:
+      ValueError: it is none.
+    """
+    try:
+        return Fraction(fps)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"cinema: fps={fps!r} is no rate such as 24 or 24000/1001") from None
 
 
 def night(film: Film) -> float:
@@ -179,19 +206,26 @@ def make_edit(film: Film, fps: Fraction, minutes: float) -> Edit:
     """The film at a rate, its story some `minutes` long: two thirds to four thirds of that."""
     dice = Dice(*film.key, "edit")
     parts = tuple(_parts(film, 60 * minutes * dice.uniform(2 / 3, 4 / 3)))
+    return assemble(film, fps, parts, dice)
+
+
+def assemble(film: Film, fps: Fraction, parts: tuple[Part, ...], dice: Dice) -> Edit:
+    """The parts one after the other; `dice` draws how shots meet, and the flashes."""
     takes = [(n, take) for n, part in enumerate(parts) for take in part.takes]
     lengths = [max(SHORTEST, round(take.length_s * fps)) for _, take in takes]
     starts = [0, *accumulate(lengths)]
     joins: list[Join | None] = [None]
     for k, ((a, _), (b, _)) in enumerate(pairwise(takes)):
         longest = min(lengths[k], lengths[k + 1]) // 2
-        joins.append(_join(dice, WITHIN if a == b else BETWEEN, starts[k + 1], longest, fps))
+        odds = BETWEEN if a != b else HARD if parts[a].hard else WITHIN
+        joins.append(_join(dice, odds, starts[k + 1], longest, fps))
     joins.append(None)
     clips = tuple(
-        _timed(Clip(take, part, starts[k], starts[k + 1], joins[k], joins[k + 1]), fps)
+        _placed(Clip(take, part, starts[k], starts[k + 1], joins[k], joins[k + 1]), fps)
         for k, (part, take) in enumerate(takes)
     )
-    return Edit(film, fps, parts, clips, tuple(_flashes(dice, clips, fps)))
+    soft = tuple(clip for clip in clips if not parts[clip.part].hard)
+    return Edit(film, fps, parts, clips, tuple(_flashes(dice, soft, fps)))
 
 
 def _parts(film: Film, length_s: float) -> Iterator[Part]:
@@ -200,11 +234,15 @@ def _parts(film: Film, length_s: float) -> Iterator[Part]:
     name = Card((title(film),), dice.below(PAPERS), dice.uniform(1.5, 3))
     yield Part("opening", None, (logo, name))
     for scene in _story(film, length_s):
-        yield Part("story", scene, tuple(_shots(scene)))
-    people = zip(names(film), film.cast, strict=True)
-    cast = tuple(f"{name} ... {who.kind}" for name, who in people)
+        yield Part("story", scene, tuple(takes_of(scene)))
     end = Card(("The End",), 0, 1.5)
-    yield Part("closing", None, (Card(cast, 0, dice.uniform(2, 4)), end, logo))
+    yield Part("closing", None, (cast_card(film, dice.uniform(2, 4)), end, logo))
+
+
+def cast_card(film: Film, length_s: float) -> Card:
+    """Who plays whom."""
+    people = zip(names(film), film.cast, strict=True)
+    return Card(tuple(f"{name} ... {who.kind}" for name, who in people), 0, length_s)
 
 
 def _story(film: Film, length_s: float) -> list[Scene]:
@@ -224,7 +262,8 @@ def _story(film: Film, length_s: float) -> list[Scene]:
     return scenes
 
 
-def _shots(scene: Scene) -> Iterator[Shot]:
+def takes_of(scene: Scene) -> Iterator[Shot]:
+    """The shots of a scene, as they are taken."""
     for k in range(scene.shots):
         shot = make_shot(scene, k)
         if Dice(*shot.key, "sweep").chance(SWEEPS):
@@ -254,8 +293,10 @@ def _fade(dice: Dice, between: int) -> tuple[int, int]:
     return darken, between - black - darken
 
 
-def _timed(clip: Clip, fps: Fraction) -> Clip:
-    """The clip with its camera's move lasting as long as the shot is seen."""
+def _placed(clip: Clip, fps: Fraction) -> Clip:
+    """The clip with its camera's move lasting as long as the shot is seen, or was at first."""
+    if isinstance(clip.take, Excerpt):
+        return replace(clip, take=clip.take.shot, start_s=clip.take.begin_s)
     if isinstance(clip.take, Card):
         return clip
     return replace(clip, take=replace(clip.take, length_s=float(len(clip.seen) / fps)))

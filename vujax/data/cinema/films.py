@@ -1,11 +1,13 @@
 """From settings to the edit and the truth of films and of sets: nothing is drawn."""
 
 from itertools import accumulate
+from typing import Any
 
 from vujax.data.cinema import truth as t
 from vujax.data.cinema.captions import describe
 from vujax.data.cinema.edit import Card, Clip, Edit, Part, make_edit, night
 from vujax.data.cinema.script import Shot
+from vujax.data.cinema.series import Episode, make_episode
 from vujax.data.cinema.story import name_of, names, studio, summary, synopsis, title
 from vujax.data.cinema.watch import Taste, make_taste, watches
 from vujax.data.cinema.world import Film, make_film
@@ -19,23 +21,49 @@ def name(number: int) -> str:
     return f"film-{number:04d}"
 
 
+def episode_name(number: int) -> str:
+    """The file name of an episode, without its ending."""
+    return f"episode-{number:04d}"
+
+
 def edit_of(settings: t.Settings, number: int) -> Edit:
     """The edited film `number` of a set."""
     film = make_film(settings.seed, settings.split, number)
     return make_edit(film, settings.fps, settings.minutes)
 
 
+def episode_of(settings: t.Settings, number: int) -> Episode:
+    """The edited episode `number` of a series."""
+    return make_episode(settings.seed, settings.split, settings.fps, settings.minutes, number)
+
+
 def film_truth(settings: t.Settings, number: int) -> t.FilmTruth:
     """All that is known of film `number` of a set."""
-    edit = edit_of(settings, number)
+    facts = _facts(settings, edit_of(settings, number))
+    return t.FilmTruth(t.FILM, number=number, name=name(number), **facts)
+
+
+def episode_truth(settings: t.Settings, number: int) -> t.EpisodeTruth:
+    """All that is known of episode `number` of a series."""
+    episode = episode_of(settings, number)
+    sources = (t.QuoteTruth(q.shot, episode_name(q.episode), q.source) for q in episode.quotes)
+    return t.EpisodeTruth(
+        t.EPISODE,
+        number=number,
+        name=episode_name(number),
+        **_facts(settings, episode.edit),
+        groups=episode.groups,
+        quotes=tuple(sources),
+    )
+
+
+def _facts(settings: t.Settings, edit: Edit) -> dict[str, Any]:
+    """What a film and an episode have in common."""
     film = edit.film
     people = zip(names(film), film.cast, strict=True)
-    return t.FilmTruth(
-        kind=t.FILM,
+    return dict(
         version=t.VERSION,
         settings=settings,
-        number=number,
-        name=name(number),
         title=title(film),
         studio=studio(film),
         genre=film.genre.name,
@@ -52,14 +80,22 @@ def film_truth(settings: t.Settings, number: int) -> t.FilmTruth:
 def set_truth(settings: t.Settings, films: int) -> t.SetTruth:
     """The films of a set and who watched them."""
     truths = [film_truth(settings, number) for number in range(films)]
-    rows = tuple(
-        t.FilmRow(f.name, f.title, f.studio, (f.genre,), f.synopsis, float(f.duration_s))
-        for f in truths
-    )
+    rows = tuple(map(_row, truths))
     world = (settings.seed, settings.split)
     tastes = [make_taste(*world, user) for user in range(USERS)]
     users = tuple(_user(taste, truths) for taste in tastes)
     return t.SetTruth(t.SET, t.VERSION, settings, rows, users)
+
+
+def series_truth(settings: t.Settings, episodes: int) -> t.SetTruth:
+    """The episodes of a series, as a set that nobody watched yet."""
+    truths = [episode_truth(settings, number) for number in range(episodes)]
+    return t.SetTruth(t.SET, t.VERSION, settings, tuple(map(_row, truths)), ())
+
+
+def _row(film: t.FilmTruth) -> t.FilmRow:
+    times = float(film.duration_s)
+    return t.FilmRow(film.name, film.title, film.studio, (film.genre,), film.synopsis, times)
 
 
 def _user(taste: Taste, films: list[t.FilmTruth]) -> t.UserTruth:

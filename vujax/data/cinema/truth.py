@@ -3,6 +3,7 @@
     truth = read_truth("films/film-0003.truth.json")     # a FilmTruth
     truth.transitions                                    # in the words of vujax.video.shots
     read_truth("films/set.json").watched()               # bool [users films]
+    read_truth("series/episode-0001.truth.json").quotes  # an EpisodeTruth: whence its recap is
 
 Frames count from 0 and `last` is the last one of a range. A frame that shows two shots is counted
 to one of them, by the middle of their transition. Where a key's value is null there is no such
@@ -26,7 +27,7 @@ from vujax.video.probe import named
 from vujax.video.shots import Transition
 
 VERSION = 1
-FILM, SET = "vujax cinema film", "vujax cinema set"
+FILM, SET, EPISODE = "vujax cinema film", "vujax cinema set", "vujax cinema episode"
 MOST_BYTES = 1 << 28  # of a truth file; a larger one is none of ours
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 SUFFIX = ".truth.json"
@@ -81,7 +82,8 @@ class ShotTruth:
 class SceneTruth:
     """Frames `first` to `last`, shots `first_shot` to `last_shot`.
 
-    `role` is 'opening' or 'closing' (cards) or 'story'; `events` says what each of `cast` does.
+    `role` is 'opening' or 'closing' (cards) or 'story'; in an episode also 'recap', and its opening
+    and closing have pictures too. `events` says what each of `cast` does.
     """
 
     role: str
@@ -137,6 +139,27 @@ class FilmTruth:
 
 
 @dataclass(frozen=True)
+class QuoteTruth:
+    """Shot `shot` of the recap is a piece of shot `source` of the episode named `episode`."""
+
+    shot: int
+    episode: str
+    source: int
+
+
+@dataclass(frozen=True)
+class EpisodeTruth(FilmTruth):
+    """An episode of a series.
+
+    `groups` has a number for each scene: equal ones, here and in the other episodes, are of scenes
+    that return to the same place and cast; null outside the story.
+    """
+
+    groups: tuple[int | None, ...]
+    quotes: tuple[QuoteTruth, ...]
+
+
+@dataclass(frozen=True)
 class FilmRow:
     """A film's metadata, as a catalogue of films has it."""
 
@@ -176,6 +199,9 @@ class SetTruth:
         return table
 
 
+KINDS_OF_TRUTH = {FILM: FilmTruth, SET: SetTruth, EPISODE: EpisodeTruth}
+
+
 def write_truth(path: Path, truth: FilmTruth | SetTruth) -> Path:
     """Writes a truth file, atomically; the same truth gives the same bytes."""
     text = json.dumps(plain(truth), indent=1) + "\n"
@@ -193,12 +219,12 @@ def read_truth(path: str | Path) -> FilmTruth | SetTruth:
     try:
         value = _load(path)
         kind = value.get("kind") if isinstance(value, dict) else None
-        if kind not in (FILM, SET):
-            raise ValueError(f"'kind' is neither {FILM!r} nor {SET!r}")
+        if not isinstance(kind, str) or kind not in KINDS_OF_TRUTH:
+            raise ValueError(f"'kind' is neither {FILM!r} nor {EPISODE!r} nor {SET!r}")
         if value.get("version") != VERSION:
             raise ValueError(f"'version' is not {VERSION}, the one that this vujax reads")
-        truth = build(FilmTruth if kind == FILM else SetTruth, value)
-        problems = _film_problems(truth) if kind == FILM else _set_problems(truth)
+        truth = build(KINDS_OF_TRUTH[kind], value)
+        problems = _set_problems(truth) if kind == SET else _film_problems(truth)
         if problem := next(problems, None):
             raise ValueError(problem)
     except ValueError as error:
@@ -253,6 +279,23 @@ def _film_problems(truth: FilmTruth) -> Iterator[str]:
     for k, flash in enumerate(truth.flashes):
         if not 0 <= flash.first <= flash.last < truth.frames or not 0 <= flash.share <= 1:
             yield f"'flashes[{k}]' lies outside the film, or its share outside 0..1"
+    if isinstance(truth, EpisodeTruth):
+        yield from _episode_problems(truth)
+
+
+def _episode_problems(truth: EpisodeTruth) -> Iterator[str]:
+    if len(truth.groups) != len(truth.scenes):
+        yield "'groups' has another length than 'scenes'"
+    for k, (group, scene) in enumerate(zip(truth.groups, truth.scenes, strict=False)):
+        if (group is None) != (scene.role != "story"):
+            yield f"'groups[{k}]' must be null outside the story, and only there"
+    recap = [k for k, shot in enumerate(truth.shots) if truth.scenes[shot.scene].role == "recap"]
+    if [quote.shot for quote in truth.quotes] != recap:
+        yield "'quotes' are not of the shots of the recap, in order"
+    for k, quote in enumerate(truth.quotes):
+        yield from _name_problems(f"quotes[{k}].episode", quote.episode)
+        if quote.source < 0:
+            yield f"'quotes[{k}].source' is no shot"
 
 
 def _shot_problems(truth: FilmTruth) -> Iterator[str]:

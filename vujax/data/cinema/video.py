@@ -1,4 +1,4 @@
-"""Films as files: H.264 and AAC in MP4, written frame by frame, and whole sets of them.
+"""Films as files: H.264 and AAC in MP4, written frame by frame, and whole sets or series of them.
 
 The same settings give the same truth and the same frames; the bytes of a file may differ between
 builds of x264.
@@ -17,9 +17,19 @@ from threading import Thread
 
 import av
 
-from vujax.data.cinema.edit import Edit
-from vujax.data.cinema.films import edit_of, film_truth, name, set_truth
+from vujax.data.cinema.edit import Edit, frame_rate
+from vujax.data.cinema.films import (
+    edit_of,
+    episode_name,
+    episode_of,
+    episode_truth,
+    film_truth,
+    name,
+    series_truth,
+    set_truth,
+)
 from vujax.data.cinema.screen import Screen
+from vujax.data.cinema.series import MOST_EPISODES
 from vujax.data.cinema.sound import Soundtrack
 from vujax.data.cinema.source import DEFAULTS
 from vujax.data.cinema.truth import SUFFIX, FilmTruth, Settings, SetTruth, read_truth, write_truth
@@ -45,6 +55,7 @@ def write_set(
     minutes: float = 3.0,
     sound_rate: int = 48000,
     channels: int = 1,
+    series: bool = False,
     workers: int | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> SetTruth:
@@ -67,6 +78,8 @@ def write_set(
         then begun, at least two scenes in all; cards come on top.
       sound_rate: samples per second.
       channels: of the sound, one or two.
+      series: the films are the episodes of one series, episode-0000.mp4 ... (see
+        `vujax.data.cinema.series`); an episode does not depend on how many there are.
       workers: processes that draw; None: as many as there are cores.
       progress: called with (name, films done, films in all) after each film.
 
@@ -77,16 +90,18 @@ def write_set(
       ChildProcessError: a worker was killed.
     """
     settings = Settings(
-        seed, split, float(minutes), _rate(fps), height, width, sound_rate, channels
+        seed, split, float(minutes), frame_rate(fps), height, width, sound_rate, channels
     )
     _check(settings, films, workers)
+    if series and films > MOST_EPISODES:
+        raise ValueError(f"cinema: a series has at most {MOST_EPISODES} episodes, not {films}")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _tidy(folder, films)
-    truth = set_truth(settings, films)
+    truth = (series_truth if series else set_truth)(settings, films)
     if not _is_there(folder / SET, truth):
         (folder / SET).unlink(missing_ok=True)
-    make = partial(write_film, folder, settings)
+    make = partial(write_film, folder, settings, series=series)
     for done, film in enumerate(_each(make, films, workers or os.cpu_count() or 1), 1):
         if progress:
             progress(film, done, films)
@@ -95,15 +110,15 @@ def write_set(
     return truth
 
 
-def write_film(folder: Path, settings: Settings, number: int) -> str:
-    """Writes one film and its truth, unless both are there; gives its name."""
-    truth = film_truth(settings, number)
+def write_film(folder: Path, settings: Settings, number: int, *, series: bool = False) -> str:
+    """Writes one film, or episode, and its truth, unless both are there; gives its name."""
+    truth = (episode_truth if series else film_truth)(settings, number)
     video, beside = folder / f"{truth.name}.mp4", folder / f"{truth.name}{SUFFIX}"
     if _is_there(beside, truth) and _is_whole(video, truth):
         return truth.name
     # First the old truth goes, so that none ever stands beside another film than its own.
     beside.unlink(missing_ok=True)
-    edit = edit_of(settings, number)
+    edit = episode_of(settings, number).edit if series else edit_of(settings, number)
     write_atomically(video, lambda path: _encode(path, edit, settings))
     write_truth(beside, truth)
     return truth.name
@@ -208,16 +223,9 @@ def _ends_with_a_box(video: Path) -> bool:
 
 def _tidy(folder: Path, films: int) -> None:
     """Removes what a killed run left half-written."""
-    for stem in (SET, *(name(number) for number in range(films))):
+    for stem in (SET, *(of(number) for number in range(films) for of in (name, episode_name))):
         for leftover in folder.glob(f".{stem}*.tmp"):
             leftover.unlink(missing_ok=True)
-
-
-def _rate(fps: Fraction | int | str) -> Fraction:
-    try:
-        return Fraction(fps)
-    except (ValueError, ZeroDivisionError):
-        raise ValueError(f"cinema: fps={fps!r} is no rate such as 24 or 24000/1001") from None
 
 
 def _check(settings: Settings, films: int, workers: int | None) -> None:
