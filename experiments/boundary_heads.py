@@ -32,10 +32,10 @@ import numpy as np
 
 from vujax.data.films import Film, open_films
 from vujax.evals.boundaries import FilmScores, baselines, evaluate, interval
+from vujax.evals.gap import gap_scores
 from vujax.evals.intervals import student
 from vujax.files import write_atomically, write_json
 from vujax.segment.head import Head
-from vujax.segment.score import gap_scores
 from vujax.segment.train_head import head_scores, train_head
 
 RESULTS = Path(__file__).with_name("results") / "boundary_heads"

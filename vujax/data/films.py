@@ -10,7 +10,7 @@ that are asked for.
 
 import importlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
@@ -91,6 +91,21 @@ def open_films(kind: str, **options: Any) -> tuple[Film, ...]:
     if len(set(ids)) < len(ids):
         twice = next(one for one in ids if ids.count(one) > 1)
         raise ValueError(f"two films are named {twice}: each needs an id of its own")
+    return films
+
+
+def open_sets(sets: Mapping[str, Mapping[str, Any]]) -> list[Film]:
+    """All films of `{name: dict(kind=..., **options)}`, in order.
+
+    Raises:
+      ValueError: there is no set, or two films have one id.
+    """
+    films = [film for options in sets.values() for film in open_films(**options)]
+    if not films:
+        raise ValueError("data.films is empty: name at least one set of films")
+    names = [film.film for film in films]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"data.films has the film '{twice}' twice: rename one of them")
     return films
 
 

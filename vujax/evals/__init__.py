@@ -1,4 +1,4 @@
-"""Evaluations of an image-text model by config: zero-shot, retrieval, linear probe.
+"""Evaluations by config: zero-shot, retrieval, linear probe; scene boundaries of films.
 
     config = dict(kind="imagenet", source=dict(data_dir=...))
     evaluator = make("imagenet", config, model=model, mesh=mesh)
@@ -26,7 +26,8 @@ def make(name: str, cfg: ConfigDict | Mapping[str, Any], *, model: Any, mesh: Me
 
     Args:
       name: the entry's name, for error messages.
-      cfg: `kind` is 'zero_shot', 'retrieval', 'probe' or a data set of `datasets.DATASETS` or
+      cfg: `kind` is 'zero_shot', 'retrieval', 'probe', of a shot encoder 'gap', of a boundary
+        model 'borders' (see `scenes`), or a data set of `datasets.DATASETS` or
         `layouts.LAYOUTS` (then: zero-shot on it, retrieval for the sets of captions); the rest are
         options of `ZeroShot`, `Retrieval` or `Probe`.
       model: a module of `vujax.models`.
@@ -40,9 +41,16 @@ def make(name: str, cfg: ConfigDict | Mapping[str, Any], *, model: Any, mesh: Me
     from vujax.evals.layouts import LAYOUTS
     from vujax.evals.probe import Probe
     from vujax.evals.retrieval import Retrieval
+    from vujax.evals.scenes import GapBoundaries, HeadBoundaries
     from vujax.evals.zero_shot import ZeroShot
 
-    kinds = {"zero_shot": ZeroShot, "retrieval": Retrieval, "probe": Probe}
+    kinds = {
+        "zero_shot": ZeroShot,
+        "retrieval": Retrieval,
+        "probe": Probe,
+        "gap": GapBoundaries,
+        "borders": HeadBoundaries,
+    }
     options = cfg.to_dict() if isinstance(cfg, ConfigDict) else dict(cfg)
     kind = options.pop("kind", None)
     if kind in DATASETS or kind in LAYOUTS:

@@ -6,10 +6,15 @@ from typing import Any
 import flax.linen as nn
 
 from vujax.methods.base import Method
+from vujax.methods.boundary import Boundary
 from vujax.methods.distill import Distill
 from vujax.methods.shotcol import ShotCoL
 
-METHODS: dict[str, type] = {"distill": Distill, "shotcol": ShotCoL}
+METHODS: dict[str, type] = {
+    "boundary": Boundary,
+    "distill": Distill,
+    "shotcol": ShotCoL,
+}
 
 
 def make(model: nn.Module, *, name: str, **settings: Any) -> Method:

@@ -5,7 +5,7 @@ import bisect
 import numpy as np
 
 from vujax.data.local_similarity import unit_rows
-from vujax.segment.score import gap_scores
+from vujax.evals.gap import gap_scores
 
 MOST = 3000  # borders that `by_count` weighs up exactly: two tables of 70 MB
 

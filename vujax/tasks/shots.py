@@ -5,7 +5,7 @@ import ml_collections
 from jax.sharding import Mesh
 
 from vujax.data import windows
-from vujax.data.films import Film, open_films
+from vujax.data.films import open_sets
 from vujax.data.windows import ShotWindows
 from vujax.models.contrast import ShotContrast
 from vujax.models.shot import Projection, build_shot
@@ -29,18 +29,3 @@ def data(config: ml_collections.ConfigDict) -> ShotWindows:
     """The films of `config.data.films`, cut into windows."""
     settings = config.data.to_dict()
     return ShotWindows(open_sets(settings.pop("films")), config.inputs.to_dict(), **settings)
-
-
-def open_sets(sets: dict[str, dict]) -> list[Film]:
-    """All films of `{name: dict(kind=..., **options)}`, in order.
-
-    Raises:
-      ValueError: there is no set, or two films have one id.
-    """
-    films = [film for options in sets.values() for film in open_films(**options)]
-    if not films:
-        raise ValueError("data.films is empty: name at least one set of films")
-    names = [film.film for film in films]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise ValueError(f"data.films has the film '{twice}' twice: rename one of them")
-    return films

@@ -1,4 +1,4 @@
-"""Scores of borders that need no labels."""
+"""A score of borders that needs no labels."""
 
 import numpy as np
 

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from vujax.segment.score import gap_scores
+from vujax.evals.gap import gap_scores
 
 
 def dense(vectors: np.ndarray, reach: int) -> np.ndarray:
