@@ -149,7 +149,11 @@ BROKEN[2, 1] = np.nan
         ([MemoryFilm("m", {"feature": BROKEN}, [1] * 2)], {}, "so 3 borders, but 2 labels"),
         (FILMS, dict(labels_percent=0), "labels_percent must be above 0"),
         (FILMS, dict(before=0), "at least 1 shot"),
-        ([MemoryFilm("m", {"feature": BROKEN}, [1] * 3)], dict(similarity=2), "film 'm': the vec"),
+        (
+            [MemoryFilm("m", {"feature": BROKEN}, [1] * 3)],
+            dict(similarity=2),
+            "film 'm': 1 of the 4 shots' vec",
+        ),
         ([MemoryFilm("m", {"image": BROKEN}, [1] * 3)], dict(similarity=2), "'m' has no 'feature'"),
     ],
 )

@@ -101,7 +101,7 @@ def test_a_long_film_takes_no_square_of_memory():
     [
         (
             dict(vectors=np.full((4, 3), np.nan)),
-            "4 shots hold NaN or infinity, the first is shot 0",
+            "4 of the 4 shots' vectors hold NaN or infinity, the first is that of shot 0",
         ),
         (dict(vectors=np.zeros(4)), r"must be \[shots d\]"),
         (dict(vectors=np.zeros((0, 3)), seconds=np.zeros((0, 2))), "at least 1 shot"),

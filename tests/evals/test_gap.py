@@ -55,7 +55,10 @@ def test_a_long_film_takes_no_square_of_memory():
 def test_bad_input():
     vectors = np.ones((5, 2))
     vectors[3] = np.nan
-    with pytest.raises(ValueError, match="1 shots hold NaN or infinity, the first is shot 3"):
+    with pytest.raises(
+        ValueError,
+        match="1 of the 5 shots' vectors hold NaN or infinity, the first is that of shot 3",
+    ):
         gap_scores(vectors)
     with pytest.raises(ValueError, match="the reach must be at least 1"):
         gap_scores(np.ones((5, 2)), 0)

@@ -118,7 +118,10 @@ def test_wrong_vectors():
     assert head_of("similarity").scores(vectors, seconds).shape == (4,)
     vectors[3, 2] = np.nan
     for kind in KINDS:
-        with pytest.raises(ValueError, match="1 shots hold NaN or infinity, the first is shot 3"):
+        with pytest.raises(
+            ValueError,
+            match="1 of the 5 shots' vectors hold NaN or infinity, the first is that of shot 3",
+        ):
             head_of(kind).scores(vectors[:, :4], seconds)
 
 

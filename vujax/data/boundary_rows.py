@@ -16,8 +16,8 @@ from vujax.data.bad import BadSamples
 from vujax.data.films import Film
 from vujax.data.local_similarity import LocalSimilarity, local_similarity
 from vujax.data.mixture import fold
-from vujax.data.pairs import WRAP
 from vujax.data.stream import Batch, TrainBatches, host_part, iterate
+from vujax.data.windows import WRAP
 
 
 def shapes(

@@ -33,8 +33,8 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
     if not np.isfinite(norms).all():
         bad = np.flatnonzero(~np.isfinite(norms))
         raise ValueError(
-            f"the vectors of {len(bad)} shots hold NaN or infinity, the first is shot {bad[0]}: "
-            "compute the film's vectors again"
+            f"{len(bad)} of the {len(vectors)} shots' vectors hold NaN or infinity, the first is "
+            f"that of shot {bad[0]}: compute the film's vectors again"
         )
     black = norms == 0
     unit = vectors / np.where(black, 1.0, norms)[:, None].astype(np.float32)
