@@ -4,15 +4,13 @@ For encoders that learn too, many films or many devices there is `vujax.main` wi
 configs/boundary.py; the loss, the step and the rows are the same.
 """
 
-import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
 import numpy as np
 
-from vujax import optim
 from vujax.data.boundary_rows import BoundaryRows
 from vujax.data.films import Film
 from vujax.data.mixture import fold
@@ -20,7 +18,7 @@ from vujax.mesh import global_batch, make_mesh
 from vujax.methods.boundary import Boundary
 from vujax.models.boundary import BoundaryModel, build_head
 from vujax.segment.head import Head
-from vujax.step import State, TrainStep, init_state, make_train_step, shardings_of
+from vujax.segment.training import program, shapes_of
 
 Tree = Any
 THRESHOLDS = np.linspace(0.05, 0.98, 94)
@@ -115,8 +113,9 @@ def fit(
     seed: int,
 ) -> Tree:
     """The trained parameters of `BoundaryModel(None, head)`, as numpy arrays."""
-    shapes = {name: (shape.shape, shape.dtype) for name, shape in rows.shapes(batch_size).items()}
-    init, step = _program(head, tuple(sorted(shapes.items())), steps, lr, weight_decay)
+    method = Boundary(BoundaryModel(None, head))
+    recipe = dict(steps=steps, lr=lr, weight_decay=weight_decay)
+    init, step = program(method, shapes_of(rows.shapes(batch_size)), **recipe)
     state, mesh = init(jax.random.key(seed)), make_mesh(jax.devices()[:1])
     for number, examples in zip(range(steps), _draws(rows.examples, batch_size, seed)):  # noqa: B905
         index = np.arange(number * batch_size, (number + 1) * batch_size, dtype=np.int32)
@@ -133,31 +132,3 @@ def _draws(examples: int, size: int, seed: int) -> Iterator[np.ndarray]:
             left = np.concatenate([left, rng.permutation(examples)])
         yield left[:size]
         left = left[size:]
-
-
-@functools.lru_cache(maxsize=16)
-def _program(
-    head: nn.Module, shapes: tuple[Any, ...], steps: int, lr: float, weight_decay: float
-) -> tuple[Callable[[jax.Array], State], TrainStep]:
-    """`(init, step)`, compiled once for all seeds and sets of films."""
-    method = Boundary(BoundaryModel(None, head))
-    batch = {name: np.zeros(shape, dtype) for name, (shape, dtype) in shapes}
-    params, _ = jax.eval_shape(method.init, jax.random.key(0), batch)
-    schedule = optim.learning_rate(lr=lr, total_steps=steps, warmup_steps=0, schedule="cosine")
-    optimizer = optim.make_optimizer(params, schedule, weight_decay=weight_decay)
-    mesh = make_mesh(jax.devices()[:1])
-
-    def init(key: jax.Array) -> State:
-        return init_state(method, optimizer, key, batch, ema=False)
-
-    shardings = shardings_of(method, jax.eval_shape(init, jax.random.key(0)), mesh, fsdp=False)
-    step = make_train_step(
-        method,
-        optimizer,
-        mesh,
-        seed=0,
-        total_steps=steps,
-        learns=jax.tree.map(lambda _: True, params),
-        state_shardings=shardings,
-    )
-    return jax.jit(init, out_shardings=shardings), step
