@@ -7,11 +7,11 @@ The whole road: `vujax cinema --series 4`, `vujax ingest --detector adaptive`, `
 of scenes are the true ones, moved to the nearest border of shots found, so that what is scored is
 the finding of repeats.
 
-Series of seeds 300 to 303 are reported. How `repeats` finds near-duplicates, and its constants, were
-chosen on eight others (`--seeds 100 101 102 103 0 1 2 3 --name chosen_on`). A first reading on 200
-to 203 (`--name first_reading`) found end credits at a recall of .48, since shot detection takes dark
-cards in a row for one shot; from then on one shot may be end credits, as on the chosen-on series and
-on BBC Planet Earth it had to be.
+Series of seeds 300 to 303 are reported. How `repeats` finds near-duplicates, and its constants,
+were chosen on eight others (`--seeds 100 101 102 103 0 1 2 3 --name chosen_on`). A first reading of
+200 to 203 found end credits at a recall of .48, since shot detection takes dark cards in a row for
+one shot. From then on one shot may be end credits, which is better on the eight too and finds those
+of BBC Planet Earth; `--seeds 200 201 202 203 --name first_reading` are those series after it.
 
 Scored are, each with precision and recall over all series,
   returns: pairs of scenes of the story that are said to be of one setting, against true pairs;
