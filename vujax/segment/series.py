@@ -4,14 +4,10 @@
     found.episodes[1].recap                 # Stretch(first=0, last=5, begin_s=0.0, end_s=11.2)
     found.returning()                       # {3: [("episode-1", 4), ("episode-2", 0)], ...}
 
-Vectors are centred on the mean of the series and compared by their cosines. What counts
-as alike is learned from the series itself:
+Vectors are centred on the mean of the series and compared by their cosines. What counts as alike is
+learned from the series itself:
 
-- Near-duplicates, the same shot shown again: the angles between each shot and the nearest one of
-  the other episodes are of two kinds, and Otsu's threshold parts them (1979: the one with the most
-  variance between the two). Where nothing is repeated there is one kind only: so near-duplicates
-  must also be more alike than OWN of all shots are to the nearest one of their own film, and each
-  the likest of the other.
+- Near-duplicates, the same shot shown again: see `duplicates`.
 - Scenes that return, at the same place with the same people: see `returns`.
 
 An opening is a run of near-duplicates, in the same order, near the beginning of more than half of
@@ -24,11 +20,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vujax.segment.duplicates import centred, duplicate_cosine, repeated
 from vujax.segment.returns import group_settings
 
 HEAD = (0.4, 900.0)  # share of the film and seconds in which openings and recaps are looked for
 TAIL = (0.25, 600.0)  # likewise end credits
-OWN = 0.6
 LEAST = 3  # shots of an opening and of a recap
 LEAST_CREDITS = 1  # of end credits, which often are one long shot with text that runs
 SKIP = 2  # shots that a run may skip, for a detector may miss or add one
@@ -130,9 +126,11 @@ def repeats(episodes: Sequence[EpisodeShots]) -> SeriesFound:
         episodes are named alike.
     """
     _check(episodes)
-    unit = _unit([episode.vectors for episode in episodes])
-    duplicate = _duplicate_cosine(unit) if len(episodes) > 1 else None
-    roles = _roles(episodes, unit, duplicate) if duplicate else [_Roles() for _ in episodes]
+    unit = centred([episode.vectors for episode in episodes])
+    duplicate = duplicate_cosine(unit) if len(episodes) > 1 else None
+    roles = [_Roles() for _ in episodes]
+    if duplicate is not None and duplicate > 0:  # else all that there is looks the same
+        roles = _roles(episodes, unit, duplicate)
     scenes = [_scenes(e, u, r) for e, u, r in zip(episodes, unit, roles, strict=True)]
     groups, same = group_settings(scenes)
     found = [
@@ -151,9 +149,6 @@ def _scenes(episode: EpisodeShots, unit: np.ndarray, roles: "_Roles") -> list[np
         told = shots[free[shots]]
         scenes.append(unit[told if 2 * length[told].sum() >= length[shots].sum() else told[:0]])
     return scenes
-
-
-# Vectors
 
 
 def _check(episodes: Sequence[EpisodeShots]) -> None:
@@ -178,44 +173,6 @@ def _check(episodes: Sequence[EpisodeShots]) -> None:
             raise ValueError(f"{e.film}: its borders must increase within 0..{shots - 2}")
         if not (np.isfinite(e.vectors).all() and np.isfinite(e.seconds).all()):
             raise ValueError(f"{e.film} has numbers that are not finite: compute its vectors again")
-
-
-def _unit(vectors: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Centred on the series and of length 1, float32; zeros for what is just the mean."""
-    mean = np.mean([np.mean(v, axis=0, dtype=np.float64) for v in vectors], axis=0)
-    mean = mean.astype(np.float32)
-    least = 1e-5 * max(float(np.linalg.norm(mean)), 1e-30)  # less is rounding
-    units = []
-    for v in vectors:
-        centred = np.asarray(v, np.float32) - mean
-        norms = np.linalg.norm(centred, axis=1, keepdims=True)
-        units.append(np.where(norms > least, centred / np.maximum(norms, least), 0))
-    return units
-
-
-def _duplicate_cosine(unit: Sequence[np.ndarray]) -> float:
-    """The cosine from which on two shots of different episodes are near-duplicates."""
-    other, own = ([np.full(len(u), -1.0, np.float32) for u in unit] for _ in range(2))
-    for i, a in enumerate(unit):
-        within = a @ a.T
-        np.fill_diagonal(within, -1.0)
-        own[i] = within.max(axis=1)
-        for j in range(i):
-            cosines = a @ unit[j].T
-            np.maximum(other[i], cosines.max(axis=1), out=other[i])
-            np.maximum(other[j], cosines.max(axis=0), out=other[j])
-    angles = np.arccos(np.clip(np.concatenate(other), -1.0, 1.0))
-    return float(max(np.cos(_otsu(angles)), np.quantile(np.concatenate(own), OWN)))
-
-
-def _otsu(values: np.ndarray) -> float:
-    """The threshold that parts values into two kinds with the most variance between them."""
-    ranked = np.sort(values.astype(np.float64))
-    below = np.arange(1, len(ranked))
-    sums = np.cumsum(ranked)
-    apart = sums[:-1] / below - (sums[-1] - sums[:-1]) / (len(ranked) - below)
-    k = int(np.argmax(below * (len(ranked) - below) * apart**2))
-    return float(ranked[k] + ranked[k + 1]) / 2
 
 
 # Openings, end credits, recaps
@@ -278,17 +235,11 @@ def _common_runs(
     votes = [np.zeros(len(u), int) for u in unit]
     for i, a in enumerate(unit):
         for j in range(i):
-            for shot, other in _longest_run(_repeated(a @ unit[j].T, duplicate), least):
+            for shot, other in _longest_run(repeated(a @ unit[j].T, duplicate), least):
                 votes[i][shot] += 1
                 votes[j][other] += 1
     needed = max(1, len(unit) // 2)  # so that it is in more than half, this one included
     return [_densest(v >= needed, least) for v in votes]
-
-
-def _repeated(cosines: np.ndarray, duplicate: float) -> np.ndarray:
-    """Which shots, of cosines `[a b]`, are near-duplicates and each the likest of the other."""
-    mutual = (cosines == cosines.max(axis=1, keepdims=True)) & (cosines == cosines.max(axis=0))
-    return mutual & (cosines >= duplicate)
 
 
 def _longest_run(same: np.ndarray, least: int) -> list[tuple[int, int]]:
