@@ -49,7 +49,7 @@ class Adaptation:
     neighbours: int = 8
     temperature: float = 0.1
     mask_radius: int = -1
-    steps: int = 1500
+    steps: int = 400
     windows: int = 32
     block: int = 8
     queue: int = 4096

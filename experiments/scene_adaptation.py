@@ -1,0 +1,204 @@
+"""Label-free scene boundaries on BBC and RAI: ShotCoL on the films' own vectors, and its controls.
+
+    VUJAX_DATA=... python experiments/scene_adaptation.py --work runs/adaptation
+
+VGG19 features, one a shot; the score of a border is 1 - the best cosine of the 4 shots before and
+the 4 after. Raw, or adapted by 400 steps of ShotCoL in one of three modes: instance (the shot
+itself in another view), random neighbour, nearest neighbour (ShotCoL).
+
+Neighbourhood and temperature of each mode are chosen on BBC by leaving one film out: the left-out
+film is scored with what is best on the other ten, so that BBC's figures are honest. RAI is read
+once, with what is best on all of BBC. 'adapted' trains on the shots of the films that are scored
+(never on labels), 'elsewhere' on those of the other set.
+
+Writes under experiments/results/scene_adaptation/: grid (every run on BBC), table (macro AP and
+paired differences; intervals over films and seeds) and a picture. `--work` keeps finished runs, so
+that the command goes on where it stopped; `--part I/N` makes one part of them, for several cores.
+"""
+
+import argparse
+import json
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from vujax.data.films import Film, open_films
+from vujax.evals.boundaries import FilmScores, baselines, evaluate, interval
+from vujax.evals.gap import gap_scores
+from vujax.files import write_atomically, write_json
+from vujax.segment.adapt import Adaptation, learn
+from vujax.sweep.rows import Row, write_intervals, write_rows
+
+RESULTS = Path(__file__).with_name("results") / "scene_adaptation"
+SETS = ("bbc", "rai")
+MODES = {"instance": (1,), "random": (1, 2, 4, 8), "nearest": (1, 2, 4, 8)}
+TEMPERATURES = (0.07, 0.1, 0.2)
+Runs = list[list[FilmScores]]  # [seeds][films]
+
+
+def grid() -> list[Adaptation]:
+    """Every mode, neighbourhood and temperature."""
+    return [
+        Adaptation(mode=mode, neighbours=m, temperature=t)
+        for mode, reaches in MODES.items()
+        for m, t in product(reaches, TEMPERATURES)
+    ]
+
+
+class Study:
+    """The films, and runs that are kept."""
+
+    def __init__(self, data: Path, work: Path, seeds: int, part: tuple[int, int]) -> None:
+        self._work, self.seeds, self._part = work, seeds, part
+        self.films = {
+            name: open_films("features", path=str(data / "boundaries"), pattern=f"{name}_*")
+            for name in SETS
+        }
+
+    def runs(self, how: Adaptation, learned: str, scored: str) -> Runs:
+        """Scores of the films of `scored`, adapted on the shots of `learned`, for each seed."""
+        found = [self._run(how, learned, scored, seed) for seed in range(self.seeds)]
+        return [self._of(scored, run) for run in found if run]
+
+    def raw(self, scored: str) -> Runs:
+        """Scores of the features as they are."""
+        return [self._of(scored, [gap_scores(vectors(film)) for film in self.films[scored]])]
+
+    def _of(self, name: str, scores: Sequence[np.ndarray]) -> list[FilmScores]:
+        return [
+            FilmScores(f.film, np.asarray(s), f.starts, f.frames, f.seconds, f.fps)
+            for f, s in zip(self.films[name], scores, strict=True)
+        ]
+
+    def _run(self, how: Adaptation, learned: str, scored: str, seed: int) -> list | None:
+        """Kept scores, or new ones; None where another part makes them."""
+        words = f"{how.mode}-{how.neighbours}-{how.temperature}-{learned}-{scored}-{seed}"
+        path = self._work / f"{words}.json"
+        if path.exists():
+            return json.loads(path.read_text())
+        index, parts = self._part
+        if zlib.crc32(words.encode()) % parts != index:
+            return None
+        network = learn([vectors(film) for film in self.films[learned]], how, seed=seed)
+        scores = [gap_scores(network(vectors(film))).tolist() for film in self.films[scored]]
+        write_json(path, scores)
+        print(words, flush=True)
+        return scores
+
+
+def vectors(film: Film) -> np.ndarray:
+    """Of all shots, float32 `[n d]`."""
+    return film.inputs(np.arange(len(film)))["feature"]
+
+
+def aps(runs: Runs) -> np.ndarray:
+    """Average precision `[seeds films]`."""
+    return np.array([[evaluate([film])["macro/ap"] for film in run] for run in runs])
+
+
+def left_out(candidates: list[Runs]) -> tuple[Runs, int]:
+    """Each film's scores by what is best on the other films, and what is best on all."""
+    each = np.stack([aps(runs).mean(axis=0) for runs in candidates])  # [candidates films]
+    rest = each.sum(axis=1, keepdims=True) - each
+    chosen = rest.argmax(axis=0)
+    seeds = range(len(candidates[0]))
+    runs = [[candidates[c][s][f] for f, c in enumerate(chosen)] for s in seeds]
+    return runs, int(each.sum(axis=1).argmax())
+
+
+def table(study: Study, found: dict[Adaptation, Runs]) -> Iterator[Row]:
+    """Rows of both data sets, and which differences are real."""
+    honest, best = {"raw": study.raw("bbc")}, {}
+    for mode in MODES:
+        hows = [how for how in found if how.mode == mode]
+        honest[mode], index = left_out([found[how] for how in hows])
+        best[mode] = hows[index]
+    yield from rows("bbc", "adapted", honest, best)
+    elsewhere = {m: study.runs(how, "rai", "bbc") for m, how in best.items()}
+    yield from rows("bbc", "elsewhere", {"raw": study.raw("bbc")} | elsewhere, best)
+    for kind, learned in (("adapted", "rai"), ("elsewhere", "bbc")):
+        runs = {m: study.runs(how, learned, "rai") for m, how in best.items()}
+        yield from rows("rai", kind, {"raw": study.raw("rai")} | runs, best)
+    for name in SETS:
+        for baseline, values in baselines(study.raw(name)[0]).items():
+            yield {"films": name, "vectors": baseline, "macro/ap": values["macro/ap"]}
+
+
+def rows(
+    films: str, kind: str, runs: dict[str, Runs], best: dict[str, Adaptation]
+) -> Iterator[Row]:
+    """Macro AP of each mode, and its difference from raw and from instance."""
+    for mode, own in runs.items():
+        if mode == "raw" and kind == "elsewhere":
+            continue
+        row = {"films": films, "vectors": mode if mode == "raw" else f"{mode}, {kind}"}
+        row |= _words("", interval(own, "ap"))
+        for other in ("raw", "instance", "random"):
+            if mode not in (other, "raw") and not (mode == "instance" and other == "random"):
+                against = runs[other] * (len(own) if other == "raw" else 1)
+                row |= _words(f"less {other} ", interval(own, "ap", against=against))
+        if mode in best:
+            row |= {"m": best[mode].neighbours, "temperature": best[mode].temperature}
+        yield row
+
+
+def _words(name: str, found: tuple[float, float, float]) -> Row:
+    return dict(zip((f"{name}macro/ap", f"{name}low", f"{name}high"), found, strict=True))
+
+
+def main() -> None:
+    """Makes the runs that are missing, then the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--part", default="0/1", metavar="I/N")
+    parser.add_argument("--vectors", type=Path, metavar="NPZ", help="write adapted vectors, stop")
+    args = parser.parse_args()
+    if not os.environ.get("VUJAX_DATA"):
+        raise SystemExit("set VUJAX_DATA to the folder that holds the real data")
+    index, parts = map(int, args.part.split("/"))
+    study = Study(Path(os.environ["VUJAX_DATA"]), args.work, args.seeds, (index, parts))
+    if args.vectors:
+        write_vectors(study, args.vectors)
+        return
+    found = {how: study.runs(how, "bbc", "bbc") for how in grid()}
+    if parts > 1:
+        return
+    write_rows(RESULTS, "grid", [_grid_row(how, runs) for how, runs in found.items()])
+    result = list(table(study, found))
+    write_rows(RESULTS, "table", result)
+    lines = [
+        (f"{row['films']}: {row['vectors']}", row["macro/ap"], row["low"], row["high"])
+        for row in result
+        if "low" in row
+    ]
+    write_intervals(RESULTS / "plot.svg", "Macro AP without labels", lines)
+    for row in result:
+        print(json.dumps(row))
+
+
+def _grid_row(how: Adaptation, runs: Runs) -> Row:
+    keys = ("mode", "neighbours", "temperature")
+    return {k: v for k, v in asdict(how).items() if k in keys} | _words("", interval(runs, "ap"))
+
+
+def write_vectors(study: Study, path: Path) -> None:
+    """Vectors of all films, adapted to all of them without labels, for boundary_heads.py."""
+    films = [film for name in SETS for film in study.films[name]]
+    network = learn([vectors(film) for film in films], Adaptation())
+    arrays = {film.film: network(vectors(film)) for film in films}
+
+    def save(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            np.savez(file, **arrays)
+
+    write_atomically(path, save)
+
+
+if __name__ == "__main__":
+    main()
