@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import grain
 import jax
 import numpy as np
 
@@ -16,8 +15,8 @@ from vujax.data.bad import BadSamples
 from vujax.data.films import Film
 from vujax.data.local_similarity import LocalSimilarity, local_similarity
 from vujax.data.mixture import fold
-from vujax.data.stream import Batch, TrainBatches, host_part, iterate
-from vujax.data.windows import WRAP
+from vujax.data.shot_inputs import input_arrays
+from vujax.data.stream import WRAP, Batch, TrainBatches, drawn, host_part, iterate
 
 
 def shapes(
@@ -44,8 +43,7 @@ def shapes(
     width = before + after if similarity is None else 2 * similarity
     array = lambda dtype, *shape: jax.ShapeDtypeStruct((rows, *shape), dtype)  # noqa: E731
     if similarity is None:
-        kinds = {name: np.uint8 if name == "image" else np.float32 for name in inputs}
-        seen = {name: array(kinds[name], width, *shape) for name, shape in inputs.items()}
+        seen = input_arrays(inputs, rows, width)
     else:
         seen = {"similarity": array(np.float32, width, width), "duration": array(np.float32, width)}
     return seen | {
@@ -227,9 +225,8 @@ class BoundaryRows:
           ValueError: batch_size does not divide among the hosts.
         """
         rows, mine = host_part(batch_size, host, hosts, start_step)
-        places = grain.MapDataset.range(self.examples).seed(fold(seed, "order of borders"))
-        stream = places.shuffle().repeat().map_with_index(_with_position)
-        batches = stream.batch(rows)[mine].map(_LoadRows(self))
+        places = drawn(self.examples, fold(seed, "order of borders"))
+        batches = places.batch(rows)[mine].map(_LoadRows(self))
         count = self._workers if workers is None else workers
         return TrainBatches(iterate(batches, count), BadSamples(0.0), alone=hosts == 1)
 
@@ -243,10 +240,6 @@ class _LoadRows:
     def __call__(self, drawn: tuple[np.ndarray, np.ndarray]) -> Batch:
         positions, examples = drawn
         return self._rows.load(examples) | {"index": (positions % WRAP).astype(np.int32)}
-
-
-def _with_position(position: int, example: int) -> tuple[int, int]:
-    return position, example
 
 
 def _check_feature(film: Film, shots: np.ndarray, inputs: Batch) -> None:

@@ -17,12 +17,11 @@ from vujax.data.bad import BadSamples
 from vujax.data.images import Augment, eval_image, train_image
 from vujax.data.mixture import Mixture, fold, open_mixture, order
 from vujax.data.records import BadSample, Record, Source
-from vujax.data.stream import Batch, TrainBatches, host_part, iterate
+from vujax.data.stream import WRAP, Batch, TrainBatches, host_part, iterate
 from vujax.data.tokens import tokenize
 
 DEFAULTS = {"sources": {}, "workers": 0, "max_bad": 0.01, "augment": {}}
 ATTEMPTS = 32  # records to try for one row: with one in ten bad, all fail once in 10^32 rows
-WRAP = 2**31  # positions are int32 on the device
 
 
 def count(data: Mapping[str, Any]) -> int:

@@ -10,6 +10,7 @@ from absl import flags
 from vujax.data.bad import BadSamples
 
 Batch = dict[str, np.ndarray]
+WRAP = 2**31  # positions are int32 on the device
 THREADS = 2  # without workers: each makes a batch; Pillow lets other threads run meanwhile
 
 
@@ -34,6 +35,16 @@ class TrainBatches(Iterator[Batch]):
     def close(self) -> None:
         """Ends threads and worker processes."""
         self._rows.close()
+
+
+def drawn(examples: int, seed: int) -> grain.MapDataset:
+    """`(position in the stream, example)`: each example once in a pass, each pass in a new order."""
+    order = grain.MapDataset.range(examples).seed(seed).shuffle().repeat()
+    return order.map_with_index(_with_position)
+
+
+def _with_position(position: int, example: int) -> tuple[int, int]:
+    return position, example
 
 
 def iterate(batches: grain.MapDataset, workers: int) -> Iterator[dict[str, Any]]:

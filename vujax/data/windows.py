@@ -7,17 +7,16 @@ them share are read and encoded once. The batch of step k is a pure function of 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import grain
 import jax
 import numpy as np
 
 from vujax.data.bad import BadSamples
 from vujax.data.films import Film
 from vujax.data.mixture import fold
-from vujax.data.stream import Batch, TrainBatches, host_part, iterate
+from vujax.data.shot_inputs import check_inputs, input_arrays
+from vujax.data.stream import WRAP, Batch, TrainBatches, drawn, host_part, iterate
 
 ENDS = ("shift", "clip")
-WRAP = 2**31  # positions are int32 on the device
 
 
 class Window(NamedTuple):
@@ -72,11 +71,7 @@ def shapes(
     """
     width = block + 2 * neighbours
     array = lambda dtype, *shape: jax.ShapeDtypeStruct((rows, *shape), dtype)  # noqa: E731
-    seen = {
-        name: array(np.uint8 if name == "image" else np.float32, width, *shape)
-        for name, shape in inputs.items()
-    }
-    return seen | {
+    return input_arrays(inputs, rows, width) | {
         "query": array(np.int32, block),
         "candidate": array(np.bool_, block, width),
         "valid": array(np.bool_, block),
@@ -145,9 +140,8 @@ class ShotWindows:
           ValueError: batch_size does not divide among the hosts.
         """
         rows, mine = host_part(batch_size, host, hosts, start_step)
-        places = grain.MapDataset.range(self.examples).seed(fold(seed, "order of windows"))
-        stream = places.shuffle().repeat().map_with_index(lambda position, at: (position, at))
-        batches = stream.batch(rows, batch_fn=self._read)[mine]
+        places = drawn(self.examples, fold(seed, "order of windows"))
+        batches = places.batch(rows, batch_fn=self._read)[mine]
         return TrainBatches(iterate(batches, self._workers), BadSamples(0.0), alone=hosts == 1)
 
     def _read(self, places: Sequence[tuple[int, int]]) -> Batch:
@@ -168,23 +162,3 @@ class ShotWindows:
             "shot": cut.shots[cut.query].astype(np.int32),
             "index": np.int32(position % WRAP),
         }
-
-
-def check_inputs(film: Film, inputs: dict[str, tuple[int, ...]]) -> None:
-    """Raises unless a film's shots have what the config says.
-
-    Raises:
-      ValueError: something is missing or has another shape.
-    """
-    seen = film.inputs(np.zeros(1, np.int64))
-    for name, shape in inputs.items():
-        if name not in seen:
-            raise ValueError(
-                f"film '{film.film}' has no {name} of its shots, only {sorted(seen)}: change "
-                "config.inputs or data.films"
-            )
-        if seen[name].shape[1:] != tuple(shape):
-            raise ValueError(
-                f"film '{film.film}' has a {name} of shape {seen[name].shape[1:]} for each shot, "
-                f"and config.inputs says {tuple(shape)}"
-            )

@@ -7,7 +7,7 @@ from jax.sharding import Mesh
 from vujax.data import boundary_rows
 from vujax.data.boundary_rows import BoundaryRows
 from vujax.data.films import open_sets
-from vujax.data.windows import check_inputs
+from vujax.data.shot_inputs import check_inputs
 from vujax.models.boundary import BoundaryModel, build_boundary, build_head
 
 
