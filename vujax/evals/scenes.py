@@ -53,7 +53,7 @@ class Scenes:
     def __call__(self, variables: Variables) -> dict[str, float]:
         """Scores `variables` on all films, both protocols, corrected mode."""
         scores = self._film_scores(variables)
-        self.scores = [_of(film, s) for film, s in zip(self.films, scores, strict=True)]
+        self.scores = [FilmScores.of(film, s) for film, s in zip(self.films, scores, strict=True)]
         if not self.baselines:
             self.baselines = baselines(self.scores) | self._raw()
         return evaluate(self.scores, threshold=self._threshold)
@@ -74,10 +74,6 @@ class Scenes:
         size = padded_size(count, self._batch_size, self._mesh)
         batches = _batches(read, count, size)
         return extract(encode, variables, batches, mesh=self._mesh)["embeddings"]
-
-
-def _of(film: Film, scores: np.ndarray) -> FilmScores:
-    return FilmScores(film.film, scores, film.starts, film.frames, film.seconds, film.fps)
 
 
 def _batches(read: Any, count: int, size: int) -> Iterator[dict[str, np.ndarray]]:
@@ -131,7 +127,8 @@ class GapBoundaries(Scenes):
         found: dict[str, list[FilmScores]] = {}
         for film in self.films:
             for name, vectors in untrained(film).items():
-                found.setdefault(name, []).append(_of(film, gap_scores(vectors, self._reach)))
+                scores = FilmScores.of(film, gap_scores(vectors, self._reach))
+                found.setdefault(name, []).append(scores)
         return {
             name: evaluate(scores, threshold=self._threshold)
             for name, scores in found.items()
