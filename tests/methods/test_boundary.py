@@ -50,14 +50,14 @@ def host_batch(labels: np.ndarray | None = None) -> dict[str, np.ndarray]:
     return batch
 
 
-def program(method: Method, mesh, batch, *, optimizer=None, micro_batches=1, fsdp=False):
-    """`(state, step)` whose optimizer keeps the raw gradients, unless another one is given."""
-    optimizer = optimizer or recording_sgd()
-    init = jax.jit(lambda key: init_state(method, optimizer, key, batch, ema=False))
-    state = init(jax.random.key(1))
+def program(method: Method, mesh, batch, state=None, *, micro_batches=1, fsdp=False):
+    """`(state, step)` whose optimizer keeps the raw gradients; `state`: the given or a new one."""
+    if state is None:
+        init = jax.jit(lambda key: init_state(method, recording_sgd(), key, batch, ema=False))
+        state = init(jax.random.key(1))
     step = make_train_step(
         method,
-        optimizer,
+        recording_sgd(),
         mesh,
         seed=0,
         total_steps=10,

@@ -12,14 +12,15 @@ import pytest
 from tests.data.boundary_films import MemoryFilm
 from tests.losses.cases import unit
 from tests.methods.test_boundary import Encoder, program
-from tests.toy import assert_gradients_close
+from tests.toy import assert_gradients_close, recording_sgd
 from vujax.data.windows import ShotWindows
 from vujax.losses.contrast import NO_FILM
-from vujax.mesh import global_batch
+from vujax.mesh import global_batch, make_mesh
 from vujax.methods.base import Embeddings
-from vujax.methods.shotcol import MODES, ShotCoL
+from vujax.methods.shotcol import ShotCoL
 from vujax.models.contrast import ShotContrast
 from vujax.models.shot import Projection, build_shot
+from vujax.step import State, init_state
 
 WINDOWS, BLOCK, NEIGHBOURS, DIM = 16, 2, 2, 6
 QUERIES = WINDOWS * BLOCK
@@ -62,28 +63,30 @@ def method_of(mode: str, augment: dict | None = None, **settings) -> ShotCoL:
     return ShotCoL(MODEL, augment=PLAIN if augment is None else augment, **given)
 
 
-def in_use(state):
-    """A state in the middle of a training: another key encoder, a queue with some empty places."""
-    extra = dict(state.extra)
-    if "key" in extra:
-        extra["key"] = jax.tree.map(lambda x: 0.8 * x + 0.05, extra["key"])
-    if "queue" in extra:
-        rng, shape = np.random.default_rng(1), extra["queue"]["film"].shape
-        film = rng.integers(-1, len(SHOTS), shape).astype(np.int32)
-        extra["queue"] = {
-            "vectors": unit(rng.normal(size=(*shape, DIM))),
-            "film": film,
-            "shot": rng.integers(0, 9, shape).astype(np.int32),
-            "next": np.int32(1),
-        }
-    return state.replace(extra=extra)
+def in_use(method, batch) -> State:
+    """A state in the middle of a training, whose queue has some empty places."""
+    rng = np.random.default_rng(1)
+    init = functools.partial(init_state, method, recording_sgd(), jax.random.key(0), ema=False)
+    shapes = jax.eval_shape(init, batch)
+    normal = lambda x: rng.normal(0, 0.5, x.shape).astype(x.dtype)  # noqa: E731
+    state = jax.tree.map(normal, shapes).replace(step=np.int32(3))
+    if "queue" in state.extra:
+        _, n, dim = state.extra["queue"]["vectors"].shape
+        film, shot = rng.integers((-1, 0), (len(SHOTS), 9), (2, n, 2), np.int32).transpose(2, 0, 1)
+        vectors = unit(rng.normal(size=(2, n, dim)))
+        state.extra["queue"] = dict(vectors=vectors, film=film, shot=shot, next=np.int32(1))
+    return state
 
 
-def step_once(method, mesh, **layout):
+@functools.cache
+def step_once(mode, devices: int, **layout):
     """`(before, after, metrics)`; the optimizer's state is the raw gradient."""
+    return step_of(method_of(mode), make_mesh(jax.devices()[:devices]), **layout)
+
+
+def step_of(method, mesh, **layout):
     (batch,) = batches(1)
-    state, step = program(method, mesh, batch, **layout)
-    before = jax.device_get(in_use(state))
+    before, step = program(method, mesh, batch, in_use(method, batch), **layout)
     after, metrics = jax.device_get(step(before, global_batch(mesh, batch)))
     return before, after, metrics
 
@@ -120,7 +123,7 @@ def places_of(method, before, batch) -> np.ndarray:
     if method.mode == "instance":
         return batch["query"]
     if method.mode == "random":
-        rng = jax.random.fold_in(jax.random.key(0), 0)
+        rng = jax.random.fold_in(jax.random.key(0), before.step)
         embed = jax.jit(lambda b: method.embed(before.params, before.extra, b, rng, None).rows)
         return batch["query"] + steps_to_positive(embed(batch))
     return nearest(np.asarray(compared(before.params, batch["feature"])), batch)
@@ -154,73 +157,65 @@ def dense_loss(params, method, before, batch, place):
     return -jax.nn.log_softmax(logits)[:, 0][film != NO_FILM].mean()
 
 
-@pytest.fixture(scope="module")
-def dense():
-    """Loss and gradients of each mode's first step, by definition."""
-
-    @functools.cache
-    def found(mode):
-        method, (batch,) = method_of(mode), batches(1)
-        state, _ = program(method, jax.sharding.Mesh(jax.devices()[:1], "data"), batch)
-        before = jax.device_get(in_use(state))
-        place = places_of(method, before, batch)
-        loss = functools.partial(dense_loss, method=method, before=before, batch=batch, place=place)
-        return jax.device_get(jax.jit(jax.value_and_grad(loss))(before.params)), place
-
-    return found
+@functools.cache
+def dense(mode):
+    """`((loss, gradients), positives)` of a mode's step, by definition."""
+    method, (batch,) = method_of(mode), batches(1)
+    before = in_use(method, batch)
+    place = places_of(method, before, batch)
+    loss = functools.partial(dense_loss, method=method, before=before, batch=batch, place=place)
+    return jax.device_get(jax.jit(jax.value_and_grad(loss))(before.params)), place
 
 
-def assert_like(dense, found):
-    (loss, grads), _ = dense
-    _, after, metrics = found
+@pytest.mark.parametrize(
+    ("mode", "devices", "layout"),
+    [
+        ("nearest", 8, {}),
+        ("nearest", 1, dict(micro_batches=2)),
+        ("nearest", 8, dict(fsdp=True)),
+        ("random", 1, {}),
+        ("instance", 1, {}),
+        ("simclr", 8, {}),
+        ("simclr", 1, dict(micro_batches=2)),
+    ],
+)
+def test_loss_and_raw_gradients(mode, devices, layout):
+    (loss, grads), _ = dense(mode)
+    _, after, metrics = step_once(mode, devices, **layout)
     assert optax.global_norm(grads) > 1e-2
     np.testing.assert_allclose(metrics["loss"], loss, rtol=1e-5)
     assert_gradients_close(after.opt_state, grads, 1e-4)
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_loss_and_raw_gradients_on_eight_devices(mode, dense, mesh8):
-    assert_like(dense(mode), step_once(method_of(mode), mesh8))
-
-
-@pytest.mark.parametrize("layout", [{}, dict(micro_batches=2)])
-def test_loss_and_raw_gradients_on_one_device(layout, dense, mesh1):
-    assert_like(dense("nearest"), step_once(method_of("nearest"), mesh1, **layout))
-
-
-@pytest.mark.parametrize(
-    ("mode", "layout"), [("nearest", dict(fsdp=True)), ("simclr", dict(micro_batches=2))]
-)
-def test_other_layouts_on_eight_devices(mode, layout, dense, mesh8):
-    assert_like(dense(mode), step_once(method_of(mode), mesh8, **layout))
-
-
-def test_metrics_and_the_key_encoder(dense, mesh8):
-    before, after, metrics = step_once(method_of("nearest"), mesh8)
-    _, place = dense("nearest")
+def test_metrics_and_the_key_encoder():
+    before, after, metrics = step_once("nearest", 8)
     (batch,) = batches(1)
-    far = abs(place - batch["query"])
+    far = abs(dense("nearest")[1] - batch["query"])
     np.testing.assert_allclose(metrics["shots_to_positive"], far.mean(), rtol=1e-6)
     old = before.extra["key"]["params"]
     moved = jax.tree.map(lambda k, p: 0.75 * k + 0.25 * p, old, after.params)
     chex.assert_trees_all_close(after.extra["key"]["params"], moved, rtol=1e-6, atol=1e-7)
 
 
-def steps_of(method, mesh, count: int, **layout):
-    """The states before and after each of `count` steps."""
-    data = batches(count)
-    state, step = program(method, mesh, data[0], optimizer=optax.sgd(0.3), **layout)
-    states = [jax.device_get(state)]
+def steps_of(method, mesh, state, count: int):
+    """The states before and after each of `count` steps, and where the queue lies."""
+    data, states = batches(count), [state]
+    state, step = program(method, mesh, data[0], state)
     for batch in data:
         state, _ = step(state, global_batch(mesh, batch))
         states.append(jax.device_get(state))
-    return states
+    parts = state.extra["queue"]["vectors"].addressable_shards
+    return states, {part.data.shape for part in parts}
 
 
 def test_the_queue_is_first_in_first_out_and_equal_on_eight_devices(mesh1, mesh8):
     """Five steps through three places, so that it wraps around."""
-    method = method_of("nearest", queue=3 * QUERIES)
-    alone, several = (steps_of(method, mesh, 5) for mesh in (mesh1, mesh8))
+    method = method_of("nearest", queue=3 * QUERIES, temperature=1.0)
+    start = jax.device_get(program(method, mesh1, batches(1)[0])[0])
+    assert (start.extra["queue"]["film"] == NO_FILM).all()
+    alone, _ = steps_of(method, mesh1, start, 5)
+    several, parts = steps_of(method, mesh8, start, 5)
+    assert parts == {(3, QUERIES // 8, DIM)}  # every device holds its own keys
     encode = jax.jit(compared)
     for number, batch in enumerate(batches(5)):
         old, new = several[number], several[number + 1]
@@ -236,21 +231,14 @@ def test_the_queue_is_first_in_first_out_and_equal_on_eight_devices(mesh1, mesh8
         want["vectors"][number % 3] = found["vectors"][number % 3]
         chex.assert_trees_all_equal(found, want)  # what was there has not moved, to the bit
         chex.assert_trees_all_close(found, {**alone[number + 1].extra["queue"]}, atol=1e-4)
-    assert not np.array_equal(alone[5].params["projection"], alone[0].params["projection"])
-
-
-def test_a_queue_lies_divided_on_the_devices(mesh8):
-    method, (batch,) = method_of("nearest"), batches(1)
-    state, step = program(method, mesh8, batch)
-    after, _ = step(state, global_batch(mesh8, batch))
-    parts = {shard.data.shape for shard in after.extra["queue"]["vectors"].addressable_shards}
-    assert parts == {(2, QUERIES // 8, DIM)}
+    first, last = (optax.global_norm(alone[n].params) for n in (0, 5))
+    assert abs(first - last) > 1e-2
 
 
 def test_batch_norm_of_both_encoders_sees_the_whole_batch(mesh1, mesh8):
     method = ShotCoL(ShotContrast(Encoder()), queue=0, temperature=0.3, augment=PLAIN)
-    _, one, _ = step_once(method, mesh1)
-    before, eight, _ = step_once(method, mesh8)
+    _, one, _ = step_of(method, mesh1)
+    before, eight, _ = step_of(method, mesh8)
     assert_gradients_close(eight.opt_state, one.opt_state, 1e-4)
     for get in (lambda s: s.extra, lambda s: s.extra["key"]):
         statistics = [get(state)["batch_stats"] for state in (before, one, eight)]
@@ -263,8 +251,10 @@ def test_batch_norm_of_both_encoders_sees_the_whole_batch(mesh1, mesh8):
 @pytest.mark.parametrize("mode", ["nearest", "random"])
 def test_positives_are_neighbours_in_the_film(mode, ends):
     method, data = method_of(mode, queue=0), batches(4, ends)
-    params, extra = jax.jit(method.init)(jax.random.key(0), data[0])
-    embed = jax.jit(lambda b: method.embed(params, extra, b, jax.random.key(1), None).rows)
+    state = in_use(method, data[0])
+    embed = jax.jit(
+        lambda b: method.embed(state.params, state.extra, b, jax.random.key(1), None).rows
+    )
     for batch in data:
         steps = steps_to_positive(embed(batch))
         n = np.array(SHOTS)[batch["film"]][:, None]
@@ -278,9 +268,9 @@ def test_positives_are_neighbours_in_the_film(mode, ends):
 
 def test_random_positives_are_all_neighbours_equally_often():
     method, (batch,) = method_of("random"), batches(1)
-    params, extra = jax.jit(method.init)(jax.random.key(0), batch)
+    state = in_use(method, batch)
     keys = jax.random.split(jax.random.key(2), 400)
-    one = lambda key: method.embed(params, extra, batch, key, None).rows  # noqa: E731
+    one = lambda key: method.embed(state.params, state.extra, batch, key, None).rows  # noqa: E731
     place = batch["query"] + steps_to_positive(jax.jit(jax.vmap(one))(keys))
     counts = (place[..., None] == np.arange(batch["candidate"].shape[2])).mean(0)
     each = batch["candidate"] / np.maximum(batch["candidate"].sum(2, keepdims=True), 1)
@@ -291,11 +281,12 @@ def test_random_positives_are_all_neighbours_equally_often():
 
 def test_views_follow_the_index_and_the_step_not_the_row():
     method, (batch,) = method_of("instance", augment=dict(dropout=0.5)), batches(1)
-    params, extra = jax.jit(method.init)(jax.random.key(0), batch)
+    state = in_use(method, batch)
+    state.extra["key"] = {"params": state.params}
 
     @jax.jit
     def rows(batch, key):
-        return method.embed(params, extra, batch, key, None).rows
+        return method.embed(state.params, state.extra, batch, key, None).rows
 
     order = np.random.default_rng(1).permutation(WINDOWS)
     shuffled = {name: value[order] for name, value in batch.items()}
@@ -303,14 +294,14 @@ def test_views_follow_the_index_and_the_step_not_the_row():
     moved = jax.tree.map(lambda x: x[order], first)
     chex.assert_trees_all_close(again, moved, rtol=1e-4, atol=1e-6)
     later = rows(batch, jax.random.key(1))
-    for other in (later["query"], first["key"]):  # at the start both encoders are the same
+    for other in (later["query"], first["key"]):
         assert (jnp.abs(other - first["query"]).max(2) > 1e-3).mean() > 0.9
 
 
 def raised(vectors, progress: float) -> set[str]:
     method = ShotCoL(MODEL, queue=0)
-    place = jnp.zeros(len(vectors), jnp.int32)
-    rows = dict(query=vectors, key=vectors, film=place, shot=place, key_shot=place)
+    place = jnp.zeros((1, len(vectors)), jnp.int32)
+    rows = dict(query=vectors[None], key=vectors[None], film=place, shot=place, key_shot=place)
     _, (_, metrics) = method.objective(
         Embeddings(rows, {}), {}, jax.random.key(0), jnp.asarray(progress), None
     )
