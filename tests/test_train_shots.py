@@ -38,7 +38,7 @@ def films(tmp_path_factory):
 
 
 def tiny(films: Path, **overrides):
-    """configs/shotcol.py:features with some hundred weights and a queue of two batches."""
+    """configs/shotcol.py:features with some hundred weights and a queue of four batches."""
     config = load("shotcol", "features")
     with config.unlocked():
         config.inputs.feature = (WIDTH,)
@@ -48,7 +48,7 @@ def tiny(films: Path, **overrides):
         "data.films.main.path": str(films),
         "data.neighbours": 2,
         "data.block": 2,
-        "method.queue": 32,
+        "method.queue": 64,
         "batch_size": 8,
         "total_steps": STEPS,
         "log_steps": 1,
@@ -104,7 +104,7 @@ def test_resume_is_exact_to_the_last_bit_with_the_queue(films, unbroken, tmp_pat
     assert losses(resumed) == losses(unbroken)
     old, new = (state_of(config, workdir, STEPS, 1) for workdir in (unbroken, resumed))
     chex.assert_trees_all_equal(new, old)
-    assert new.extra["queue"]["next"] == STEPS % 2
+    assert new.extra["queue"]["next"] == STEPS % 4
 
 
 def test_eight_devices_go_on_with_one(films, unbroken, tmp_path):
