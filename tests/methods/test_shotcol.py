@@ -175,8 +175,7 @@ def dense(mode):
         ("nearest", 8, dict(fsdp=True)),
         ("random", 1, {}),
         ("instance", 1, {}),
-        ("simclr", 8, {}),
-        ("simclr", 1, dict(micro_batches=2)),
+        ("simclr", 8, dict(micro_batches=2)),
     ],
 )
 def test_loss_and_raw_gradients(mode, devices, layout):
