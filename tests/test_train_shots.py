@@ -126,3 +126,21 @@ def test_eight_devices_go_on_with_one(films, unbroken, tmp_path):
     for name in ("film", "shot", "next"):
         np.testing.assert_array_equal(new[name], old[name])
     chex.assert_trees_all_close(new["vectors"], old["vectors"], atol=1e-3)
+
+
+def test_a_boundary_head_on_the_frozen_encoder(films, unbroken, tmp_path):
+    config = load("boundary", "mlp")
+    with config.unlocked():
+        config.inputs.feature = (WIDTH,)
+        config.model.encoder = tiny(films).model.encoder
+        config.model.head.update(dict(before=2, after=2, hidden=(8,)))
+        config.evals.borders = dict(kind="borders", films=dict(config.data.films))
+    given = {"data.films.main.path": str(films), "batch_size": 8, "total_steps": 2}
+    config.update_from_flattened_dict(given | {"init_from": str(unbroken)})
+    config.init_fresh = ("head/", "projection/")
+    config.optimizer.rules = (("encoder/.*", None), (".*", 1.0))
+    run(config, tmp_path, 1)
+    params = release.load(tmp_path)[1]["params"]
+    assert set(params) == {"encoder", "head"}
+    chex.assert_trees_all_equal(params["encoder"], release.load(unbroken)[1]["params"]["encoder"])
+    assert (tmp_path / "evaluations" / "borders-2.json").exists()

@@ -301,9 +301,9 @@ def raised(vectors, progress: float) -> set[str]:
     method = ShotCoL(MODEL, queue=0)
     place = jnp.zeros((1, len(vectors)), jnp.int32)
     rows = dict(query=vectors[None], key=vectors[None], film=place, shot=place, key_shot=place)
-    _, (_, metrics) = method.objective(
-        Embeddings(rows, {}), {}, jax.random.key(0), jnp.asarray(progress), None
-    )
+    objective = jax.jit(method.objective, static_argnums=4)
+    rng = jax.random.key(0)
+    _, (_, metrics) = objective(Embeddings(rows, {}), {}, rng, jnp.asarray(progress), None)
     return {name for name, value in metrics.items() if name.startswith("alarm/") and value}
 
 
@@ -336,4 +336,4 @@ def test_bad_settings(settings, words):
 
 def test_a_queue_that_is_no_multiple_of_the_queries():
     with pytest.raises(ValueError, match="queue 48 must be a multiple of the 32 queries"):
-        method_of("nearest", queue=48).init(jax.random.key(0), batches(1)[0])
+        jax.eval_shape(method_of("nearest", queue=48).init, jax.random.key(0), batches(1)[0])
