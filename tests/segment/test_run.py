@@ -15,7 +15,6 @@ from tests.embed.stub import Stub
 from tests.ingest.films import Cuts, film
 from vujax.catalog import Catalog, layout
 from vujax.ingest.film import for_all
-from vujax.segment import exports
 from vujax.segment.film import divide
 from vujax.segment.run import Job, run, segment
 from vujax.segment.settings import How
@@ -24,7 +23,6 @@ from vujax.video.shot_lists import read_shots
 LENGTHS = (30, 12, 50, 26)
 NAME = """<script>alert("1")<\x0bscript>\n--> ;=#\\ 'x'.mp4"""
 CUTS = functools.partial(for_all, Cuts)
-TEXTS = tuple(name for name in exports.FORMATS if name != "otio")
 
 
 class EverySecond:
@@ -46,7 +44,7 @@ class Unused(Stub):
         raise AssertionError("these pictures have vectors")
 
 
-OPTIONS = dict(encoder=Stub, head=EverySecond(), detector=CUTS, formats=TEXTS)
+OPTIONS = dict(encoder=Stub, head=EverySecond(), detector=CUTS)
 
 
 def test_a_film_to_every_file(tmp_path: Path) -> None:
@@ -56,7 +54,9 @@ def test_a_film_to_every_file(tmp_path: Path) -> None:
     assert found.scenes[1].score == pytest.approx(0.9)
     assert found.threshold == 0.5
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    texts = {f"scenes.{kind}" for kind in ("csv", "vtt", "ffmetadata", "mp4", "edl", "json")}
+    texts = {
+        f"scenes.{kind}" for kind in ("csv", "vtt", "ffmetadata", "mp4", "edl", "otio", "json")
+    }
     assert names == texts | {"report.html", "catalog"}
     made = json.loads((tmp_path / "out" / "scenes.json").read_text())["made"]
     assert (made["encoder"], made["head"], made["head_digest"]) == ("stub", "EverySecond", "f" * 64)
