@@ -62,6 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the scenes; exit status 1 when no film has any, or, with --strict, one has none."""
+    from vujax.commands.compiled import keep_compiled
+
+    keep_compiled()  # before JAX is imported
     from vujax.segment import exports
     from vujax.segment.run import Job
     from vujax.segment.run import run as segment
@@ -96,7 +99,7 @@ class Workers:
     """`vujax.segment.stages.Stages` by workers, whose progress is shown."""
 
     def __init__(self, who: "Runner") -> None:
-        self._who = who
+        self._who, self.embeds_here = who, who.name != "ray"
 
     def read(self, paths: Sequence[Path], root: Path, reading: "Reading") -> list["Outcome"]:
         """See `Stages`."""
@@ -113,11 +116,11 @@ class Workers:
         from vujax.ingest.sources import Found
         from vujax.segment.stages import embedding, source_of
 
-        if self._who.name == "ray":
+        if not self.embeds_here:
             prepared = embed(root, encoder.make, runner=self._who)
         else:
             sources = tuple(source_of(root, film) for film in films)
-            events = embedding(root, sources, encoder.encoder)
+            events = embedding(sources, encoder.stage())
             prepared = Run(Found(sources, 0, 0), sources, events)
         return runner.follow(prepared, self._who, "embedded").outcomes
 
