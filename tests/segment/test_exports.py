@@ -175,3 +175,17 @@ def test_unknown_formats_are_named() -> None:
     assert exports.check(["csv", "vtt", "csv"]) == ("csv", "vtt")
     with pytest.raises(ValueError, match="no format 'pdf'"):
         exports.check(["pdf"])
+
+
+def test_twenty_thousand_scenes(tmp_path: Path) -> None:
+    """Every shot a scene of its own: files of some bytes a scene, read back whole."""
+    shots = 20_000
+    scenes = result(shots=(9,) * shots, borders=range(shots - 1))
+    for name in ("csv", "vtt", "ffmetadata", "edl", "json"):
+        path = exports.path_of(scenes, name, tmp_path, "scenes")
+        exports.writer(name)(scenes, path)
+        assert path.stat().st_size < 600 * shots
+    assert len(read_shots(tmp_path / "scenes.csv", NTSC_FILM)) == shots
+    assert len(read_shots(tmp_path / "scenes.edl", NTSC_FILM)) == shots
+    assert len(json.loads((tmp_path / "scenes.json").read_text())["scenes"]) == shots
+    assert max(map(len, (tmp_path / "scenes.edl").read_text().splitlines())) < 90

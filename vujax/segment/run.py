@@ -147,6 +147,7 @@ def run(
             films, name = _embedded(root, encoder, films, stages, result)
         with _timed(result.took, "rest"):
             _finish(Catalog(root), films, name, job, head, result, say)
+        result.took["rest"] -= result.took.get("adapt", 0.0)
     return result
 
 
@@ -160,7 +161,10 @@ def _finish(
     say: Callable[[Scenes], None] | None,
 ) -> None:
     """Scenes of the films, one after the other; the vectors of all are held only when they must."""
-    seen = _adapted(catalog, films, encoder) if job.how.adapt else {}
+    seen = {}
+    if job.how.adapt:
+        with _timed(result.took, "adapt"):
+            seen = _adapted(catalog, films, encoder)
     is_only = len(films) + len(result.failed) == 1
     finish = Finish(catalog, job.how, head, job.out, job.formats, is_only, result.files)
     episodes = []

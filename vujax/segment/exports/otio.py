@@ -19,7 +19,7 @@ KEPT = ("id", "begin_s", "end_s", "begin_pts", "end_pts", "begin_timecode", "fir
 
 def write(scenes: Scenes, path: Path) -> list[str]:
     """Writes the file; it appears whole or not at all."""
-    text = otio.adapters.write_to_string(timeline(scenes), adapter_name="otio_json")
+    text = otio.adapters.write_to_string(timeline(scenes), adapter_name="otio_json", indent=1)
     write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
     if not scenes.variable_rate:
         return []
