@@ -107,10 +107,11 @@ def test_what_is_not_there_and_where_nothing_can_be_written(
     assert line.startswith("vujax: error: ")
     assert "gone.mp4" in line
     film(tmp_path / "in" / "a.mp4", LENGTHS)
-    (tmp_path / "out").write_text("a file")
-    assert cli.main(words(tmp_path, "--head", "none")) == 1
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    assert "out is a file: name a folder for the output" in line
+    (tmp_path / "file").write_text("no folder")
+    for out, why in (("file", "is a file: name"), ("file/out", "cannot be written to")):
+        assert cli.main(words(tmp_path, "--head", "none", "--out", str(tmp_path / out))) == 1
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert why in line
 
 
 @pytest.mark.multiprocess
