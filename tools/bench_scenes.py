@@ -10,7 +10,8 @@ too), the film's length over wall time, peak memory; for ours also the seconds o
 scenes.json has them, and scenes found.
 
 - scenes, scenes-adaptive: `vujax scenes FILM` in all formats, shots by TransNetV2 or by
-  PySceneDetect's detector, borders by the package's head, or by that of $BENCH_HEAD (none: no head).
+  PySceneDetect's detector, borders by the package's head, or by that of $BENCH_HEAD (a path, or
+  none).
 - decode: our pass over all frames alone, with a still every 0.5 s, as both of them make it.
 - scenedetect: `scenedetect detect-adaptive save-images list-scenes`, with its defaults: shots, and
   three pictures of each; no scenes.
