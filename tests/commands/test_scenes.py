@@ -9,6 +9,7 @@ import pytest
 
 from tests.embed.stub import Stub
 from tests.ingest.films import film
+from tests.segment.results import result
 from vujax import cli
 from vujax.commands import scenes
 from vujax.commands.compiled import VARIABLE
@@ -112,6 +113,11 @@ def test_what_is_not_there_and_where_nothing_can_be_written(
         assert cli.main(words(tmp_path, "--head", "none", "--out", str(tmp_path / out))) == 1
         (line,) = capsys.readouterr().err.strip().splitlines()
         assert why in line
+
+
+def test_one_is_one() -> None:
+    assert scenes.table(result(shots=(9,), borders=()))[0] == "A film: 1 scene, 1 shot, 0:00:00"
+    assert scenes.table(result())[0] == "A film: 3 scenes, 4 shots, 0:00:06"
 
 
 @pytest.mark.multiprocess

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vujax.evals import boundaries
 from vujax.data.films import frame_seconds, open_films
+from vujax.evals import boundaries
 from vujax.evals.boundaries import (
     FilmScores,
     baselines,

@@ -137,7 +137,7 @@ def summary(result: "Result") -> str:
     written = result.files.written
     if written:
         folders = ", ".join(sorted({str(path.parent) for path in written}))
-        lines.append(f"{'written':<9} {len(written)} file{'s' * (len(written) != 1)} in {folders}")
+        lines.append(f"{'written':<9} {_count(len(written), 'file')} in {folders}")
     for film in result.films:
         lines += [f"{'note':<9} {film.title}: {note}" for note in film.notes]
     return "\n".join(lines)
@@ -178,7 +178,12 @@ def _line(film: "Scenes") -> str:
     from vujax.catalog.words import clock, printable
 
     length = clock(film.end_s - film.begin_s)
-    return f"{printable(film.title)}: {len(film.scenes)} scenes, {film.shots} shots, {length}"
+    counts = f"{_count(len(film.scenes), 'scene')}, {_count(film.shots, 'shot')}"
+    return f"{printable(film.title)}: {counts}, {length}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def reasons(result: "Result") -> list[str]:
