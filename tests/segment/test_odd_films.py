@@ -117,7 +117,7 @@ def test_a_vertical_film_without_sound(folder: Path) -> None:
     found = find(source, scenes=3)
     assert found.size == (64, 160)
     assert found.notes == ("The film has no sound: only its picture was looked at.",)
-    assert '--ratio:0.750"' in written(source, "report.html").read_text("utf-8")
+    assert '--ratio:0.562"' in written(source, "report.html").read_text("utf-8")
 
 
 def test_where_the_sound_has_ended_it_is_silent(folder: Path) -> None:

@@ -48,7 +48,7 @@ def section(catalog: Catalog, scenes: Scenes, player: str | None = None) -> Mark
 def _ratio(scenes: Scenes) -> str:
     """Of a picture's frame: the film's, but not so high or wide that it breaks the page."""
     width, height = scenes.size
-    return f"{float(np.clip(width / height, 0.75, 2.4)):.3f}"
+    return f"{float(np.clip(width / height, 9 / 16, 2.4)):.3f}"
 
 
 def _middles(catalog: Catalog, film: str) -> dict[int, int]:
