@@ -98,6 +98,36 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
     assert "were not looked for" in third.notes[0]
 
 
+def test_the_encoder_is_made_and_tried_once(tmp_path: Path) -> None:
+    made: list[Stub] = []
+
+    def make() -> Stub:
+        made.append(Stub())
+        return made[-1]
+
+    for name in ("a", "b"):
+        film(tmp_path / "in" / f"{name}.mp4", LENGTHS)
+    options = OPTIONS | dict(encoder=make, formats=())
+    segment(tmp_path / "in", out=tmp_path / "out", **options)
+    (first,) = made
+    assert len(first.shapes) == 3  # the trial, and a batch of each film
+    segment(tmp_path / "in", out=tmp_path / "out", **options)
+    assert made[1].shapes == []
+    film(tmp_path / "in" / "c.mp4", (30, 12))
+    segment(tmp_path / "in", out=tmp_path / "out", **options)
+    assert len(made[2].shapes) == 2
+
+
+def test_an_encoder_that_cannot_be_had_is_one_sentence(tmp_path: Path) -> None:
+    def make() -> Stub:
+        raise ValueError("its weights are damaged")
+
+    source = film(tmp_path / "in" / "a.mp4", LENGTHS)
+    for out in (None, tmp_path / "out"):
+        with pytest.raises(ValueError, match=r"^its weights are damaged$"):
+            segment(source, out=out, **OPTIONS | dict(encoder=make))
+
+
 def test_a_bad_film_is_named_and_the_others_go_on(tmp_path: Path) -> None:
     for name in ("a", "b"):
         film(tmp_path / "in" / f"{name}.mp4", LENGTHS)

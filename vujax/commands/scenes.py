@@ -86,6 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
             "scenes are found on one machine: let `vujax ingest` and `vujax embed` share the films "
             "among --hosts, then run `vujax scenes` on their catalogue"
         )
+    if job.how.adapt:
+        print("vectors are trained on the films once they are read: a minute", file=sys.stderr)
     tables = itertools.chain([table] * MOST_FILMS, itertools.repeat(lambda film: [_line(film)]))
     result = segment(job, Workers(who), lambda film: print("\n".join(next(tables)(film))))
     print(summary(result))
