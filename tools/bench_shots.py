@@ -32,7 +32,8 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -187,10 +188,14 @@ def cpu_s() -> float:
 def measure(side: str, film: Path) -> dict[str, float | str]:
     """One run of a side, in this process."""
     with tempfile.TemporaryDirectory() as folder:
-        run = SIDES[side](film, Path(folder))
-        wall, cpu = time.perf_counter(), cpu_s()
-        frames, transitions = run()
-        wall, cpu = time.perf_counter() - wall, cpu_s() - cpu
+        return timed(side, SIDES[side](film, Path(folder)))
+
+
+def timed(side: str, run: Run) -> dict[str, float | str]:
+    """A run, in this process."""
+    wall, cpu = time.perf_counter(), cpu_s()
+    frames, transitions = run()
+    wall, cpu = time.perf_counter() - wall, cpu_s() - cpu
     # Not getrusage's peak of this process, which begins with that of the one that started it.
     status = Path("/proc/self/status").read_text().splitlines()
     own = next(line for line in status if line.startswith("VmHWM"))
@@ -211,34 +216,49 @@ def compare(walls: dict[str, list[float]]) -> dict[str, float]:
     return ratios
 
 
-def main() -> None:
-    """Runs the sides in turn, each in a process of its own."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--film", type=Path, help="made if it is not there; default: a temporary")
-    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
-    parser.add_argument("--repeat", type=int, default=1)
-    parser.add_argument("--in-process", action="store_true", help="one side, in this process")
-    args = parser.parse_args()
-    if args.in_process:
-        print(json.dumps(measure(args.sides[0], args.film)))
-        return
+def turns(script: str, film: Path, sides: Sequence[str], repeat: int) -> Iterator[dict]:
+    """Runs the sides in turn, each in a process of its own, and prints the line of each run."""
+    for side in list(sides) * repeat:
+        command = [sys.executable, script, "--in-process", "--film", str(film), "--sides", side]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise SystemExit(f"The side {side!r} failed: see above.")
+        print(line := done.stdout.splitlines()[-1], flush=True)
+        yield json.loads(line)
+
+
+@contextmanager
+def made(film: Path | None) -> Iterator[Path]:
+    """The film, made if it is not there; None: for the time being."""
     with tempfile.TemporaryDirectory() as folder:
-        film = args.film or Path(folder) / "film.mp4"
+        film = film or Path(folder) / "film.mp4"
         if not film.exists():
             source = Path(os.environ["VUJAX_DATA"]) / "bbb" / "bbb480.ts"
             write_atomically(film, lambda path: make_film(source, path))
-        walls: dict[str, list[float]] = {side: [] for side in args.sides}
-        for _ in range(args.repeat):
-            for side in args.sides:
-                command = [sys.executable, __file__, "--in-process", "--film", str(film)]
-                done = subprocess.run(
-                    [*command, "--sides", side], stdout=subprocess.PIPE, text=True
-                )
-                if done.returncode:
-                    raise SystemExit(f"The side {side!r} failed: see above.")
-                print(line := done.stdout.splitlines()[-1], flush=True)
-                walls[side].append(json.loads(line)["wall_s"])
-        print(json.dumps(compare(walls)))
+        yield film
+
+
+def arguments(about: str, sides: Sequence[str]) -> argparse.Namespace:
+    """Of the command line."""
+    parser = argparse.ArgumentParser(description=about.split("\n")[0])
+    parser.add_argument("--film", type=Path, help="made if it is not there; default: a temporary")
+    parser.add_argument("--sides", nargs="+", choices=sides, default=list(sides))
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--in-process", action="store_true", help="one side, in this process")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Runs the sides in turn, and prints their ratios."""
+    args = arguments(__doc__, list(SIDES))
+    if args.in_process:
+        print(json.dumps(measure(args.sides[0], args.film)))
+        return
+    walls: dict[str, list[float]] = {side: [] for side in args.sides}
+    with made(args.film) as film:
+        for result in turns(__file__, film, args.sides, args.repeat):
+            walls[result["side"]].append(result["wall_s"])
+    print(json.dumps(compare(walls)))
 
 
 if __name__ == "__main__":

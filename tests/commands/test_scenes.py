@@ -9,13 +9,21 @@ import pytest
 
 from tests.embed.stub import Stub
 from tests.ingest.films import film
+from tests.segment.results import result
 from vujax import cli
 from vujax.commands import scenes
+from vujax.commands.compiled import VARIABLE
 from vujax.embed import encoders
 from vujax.segment import exports
 
 LENGTHS = (30, 12, 50, 26)
 SHOTS = "begin_frame,end_frame\n0,30\n30,42\n42,92\n92,118\n"
+
+
+@pytest.fixture(autouse=True)
+def compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing goes into the user's cache."""
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "compiled"))
 
 
 @pytest.fixture
@@ -46,7 +54,11 @@ def test_starting_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     ("more", "why"),
     [
-        (["--threshold", "1.5"], "lies in 0..1"),
+        (["--threshold", "2"], "lies in 0..1, not 2"),
+        (["--threshold", "-0.1"], "lies in 0..1, not -0.1"),
+        (["--threshold", "nan"], "lies in 0..1, not nan"),
+        (["--min-duration", "inf"], "0 seconds or more, not inf"),
+        (["--head", "no-such"], "no-such is no model"),
         (["--threshold", "0.5", "--scenes", "3"], "a number of scenes and a threshold"),
         (["--scenes", "0"], "at least 1 scene"),
         (["--min-duration", "-1"], "0 seconds or more"),
@@ -72,9 +84,7 @@ def test_a_mistake_is_one_sentence(
 @pytest.mark.usefixtures("stub")
 def test_a_film_to_files_and_a_table(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     film(tmp_path / "in" / "a.mp4", LENGTHS)
-    formats = [name for name in scenes.FORMATS if name != "otio"]
-    more = ["--head", "none", "--scenes", "2", "--formats", *formats]
-    assert cli.main(words(tmp_path, *more)) == 0
+    assert cli.main(words(tmp_path, "--head", "none", "--scenes", "2")) == 0
     text = capsys.readouterr().out
     assert "a.mp4: 2 scenes, 4 shots, 0:00:05" in text
     assert "x real time: shots " in text
@@ -87,6 +97,37 @@ def test_a_film_to_files_and_a_table(tmp_path: Path, capsys: pytest.CaptureFixtu
     text = capsys.readouterr().out
     assert "0; 1 were there already" in text
     assert "3 scenes" in text
+
+
+@pytest.mark.usefixtures("stub")
+def test_what_is_not_there_and_where_nothing_can_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert cli.main(words(tmp_path, "--head", "none", source="gone.mp4")) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("vujax: error: ")
+    assert "gone.mp4" in line
+    film(tmp_path / "in" / "a.mp4", LENGTHS)
+    (tmp_path / "file").write_text("no folder")
+    for out, why in (("file", "is a file: name"), ("file/out", "cannot be written to")):
+        assert cli.main(words(tmp_path, "--head", "none", "--out", str(tmp_path / out))) == 1
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert why in line
+
+
+def test_one_is_one() -> None:
+    assert scenes.table(result(shots=(9,), borders=()))[0] == "A film: 1 scene, 1 shot, 0:00:00"
+    assert scenes.table(result())[0] == "A film: 3 scenes, 4 shots, 0:00:06"
+
+
+@pytest.mark.multiprocess
+@pytest.mark.usefixtures("stub")
+def test_more_scenes_than_shots(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    film(tmp_path / "in" / "a.mp4", LENGTHS)
+    assert cli.main(words(tmp_path, "--head", "none", "--scenes", "500")) == 1
+    said = capsys.readouterr()
+    assert said.err.strip() == "error: a.mp4: it has 4 shots, which cannot be 500 scenes"
+    assert "Traceback" not in said.out
 
 
 @pytest.mark.multiprocess

@@ -124,6 +124,15 @@ def test_bad_lists(tmp_path: Path, text: str, message: str) -> None:
         open_films("ranges", path=str(tmp_path))
 
 
+def test_a_film_that_is_not_there_is_named(tmp_path: Path) -> None:
+    text = json.dumps(dict(fps=24, shots=[[0, 23], [24, 47]], scenes=[[0, 47]]))
+    (tmp_path / "one.json").write_text(text)
+    with pytest.raises(ValueError, match=r"has no film two and 1 more: it has one$"):
+        open_films("ranges", path=str(tmp_path), films=["one", "two", "three"])
+    (film,) = open_films("ranges", path=str(tmp_path), films=["one"])
+    assert not film.starts.any()  # one scene: no positive label
+
+
 def test_no_lists(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"has no FILM\.json and no shots/FILM.txt"):
         open_films("ranges", path=str(tmp_path))

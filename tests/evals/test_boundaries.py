@@ -1,12 +1,14 @@
 """Boundary metrics against plain loops, by hand at the edges, and on BBC and RAI."""
 
 import math
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from vujax.data.films import frame_seconds, open_films
+from vujax.evals import boundaries
 from vujax.evals.boundaries import (
     FilmScores,
     baselines,
@@ -87,8 +89,12 @@ def plain_recall(f: FilmScores, called: np.ndarray, compatible: bool) -> float:
     return hits / total if total else math.nan
 
 
+@pytest.mark.parametrize("rows", [1, 3, 256])
 @pytest.mark.parametrize("mode", ["corrected", "compatible"])
-def test_miou_and_recall_equal_plain_loops(mode: str) -> None:
+def test_miou_and_recall_equal_plain_loops(
+    mode: str, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boundaries, "ROWS", rows)
     rng = np.random.default_rng(0)
     for _ in range(60):
         f = film(rng)
@@ -168,6 +174,21 @@ def test_a_film_of_one_shot() -> None:
     assert per_film(one)["miou"] == 1 and math.isnan(per_film(one)["ap"])
     assert math.isnan(per_film(one, mode="compatible")["compatible/miou"])
     assert evaluate([one])["macro/films_without_positives"] == 1
+
+
+def test_twenty_thousand_shots_take_bounded_memory() -> None:
+    rng = np.random.default_rng(0)
+    f = film(rng, n=20_000)
+    every = f._replace(scores=np.ones(19_999), starts=np.ones(19_999, bool))
+    tracemalloc.start()
+    try:
+        found = [per_film(f), per_film(every), per_film(every, mode="compatible")]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found[1]["miou"] == found[1]["recall@3s"] == found[2]["compatible/recall@3s"] == 1
+    assert 0 < found[0]["miou"] < 1
+    assert peak < 64 << 20
 
 
 def test_bad_input() -> None:

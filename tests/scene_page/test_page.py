@@ -100,6 +100,44 @@ def test_many_scenes_and_shots_are_capped(catalog: Catalog, tmp_path: Path) -> N
     assert "the curve shows the highest nearby" in found.text
 
 
+def test_every_shot_a_scene(catalog: Catalog, tmp_path: Path) -> None:
+    shots = 20_000
+    scenes = result(shots=(2,) * shots, borders=range(shots - 1))
+    cues = tuple(Cue(s.number, s.begin_s, "", None, False, True) for s in scenes.scenes[1:])
+    scenes = replace(scenes, film=catalog.ids()[0], cues=cues)
+    vectors = np.random.default_rng(0).normal(size=(shots, 16)).astype(np.float32)
+    path = write_page(catalog, scenes, vectors, tmp_path / "p.html", ("scenes.mp4",))
+    assert path.stat().st_size < 3 << 20
+    found = Elements(path.read_text("utf-8"))
+    widths = [float(a["style"].removeprefix("width:")[:-1]) for a in found.of("li") if "style" in a]
+    assert len(widths) <= timeline.MOST_BLOCKS
+    assert sum(widths) == pytest.approx(100, abs=0.1)
+    assert len(found.of("a", "break")) == len(found.of("a", "begin")) == timeline.MOST_DOTS
+    places = {f"#{a['id']}" for _, a in found.tags if "id" in a}
+    links = {a["href"] for a in found.of("a") if a.get("href", "").startswith("#")}
+    assert links <= places
+
+
+def test_times_open_the_film_beside_the_page(catalog: Catalog, tmp_path: Path) -> None:
+    scenes = of_catalogue(catalog)
+    for name, address in (("a b.mp4", "./a%20b.mp4"), ("a.WEBM", "./a.WEBM"), ("a.mkv", None)):
+        found = Elements(page_of(catalog, scenes, tmp_path / "p.html", ("a.csv", name)))
+        times = [a["href"] for a in found.of("a") if "#t=" in a.get("href", "")]
+        starts = [0.0, 0.0, 20 / 24, 50 / 24, 50 / 24]  # two scenes and three shots
+        wanted = [f"{address}#t={seconds:.3f}" for seconds in starts] if address else []
+        assert sorted(times) == wanted
+    assert "0:00.8" in found.text  # when the second shot begins
+
+
+def test_breaks_are_marked_on_the_timeline(catalog: Catalog, tmp_path: Path) -> None:
+    found = Elements(page_of(catalog, of_catalogue(catalog), tmp_path / "p.html"))
+    (mark,) = found.of("a", "break")
+    assert mark["style"] == "left:78.125%"
+    assert mark["title"] == "Place for a break: 0:02.1, silent"
+    assert mark["href"] == "#breaks"
+    assert [a for a in found.of("section") if a.get("id") == "breaks"]
+
+
 def test_a_film_of_one_shot(catalog: Catalog, tmp_path: Path) -> None:
     scenes = replace(result(shots=(9,), borders=()), film=catalog.ids()[0])
     found = Elements(page_of(catalog, scenes, tmp_path / "p.html"))

@@ -5,8 +5,9 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from scipy import signal
 
-from vujax.segment.choose import by_count, by_prominence, by_threshold
+from vujax.segment.choose import by_count, by_prominence, by_threshold, peaks, prominences
 
 
 def seconds_of(lengths) -> np.ndarray:
@@ -50,6 +51,20 @@ def test_peaks_that_stand_out():
 def test_a_peak_may_stand_at_an_end():
     scores = np.array([2.0, 0.0, 0.1, 0.0, 2.0])
     assert by_prominence(scores, seconds_of(np.ones(6)), prominence=1.0).tolist() == [0, 4]
+
+
+def test_peaks_and_prominences_are_those_of_scipy():
+    rng = np.random.default_rng(0)
+    for borders in (2, 3, 7, 40, 300):
+        for levels in (3, 1000):
+            scores = rng.integers(0, levels, borders).astype(float)
+            padded = np.pad(scores, 1, constant_values=scores.min())
+            for least in (0.0, 0.5, 2.0):
+                expected, found = signal.find_peaks(padded, prominence=least)
+                tops = peaks(scores)
+                high = prominences(scores)[tops]
+                np.testing.assert_array_equal(tops[high >= least], expected - 1)
+                np.testing.assert_array_equal(high[high >= least], found["prominences"])
 
 
 @pytest.mark.parametrize("borders", [0, 1, 2, 50])

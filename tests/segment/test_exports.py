@@ -3,14 +3,17 @@
 import csv
 import json
 import re
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import opentimelineio as otio
 import pytest
 
 from tests.segment.results import HOSTILE, NTSC, NTSC_FILM, result
 from vujax.segment import exports
+from vujax.segment.scene import Cue
 from vujax.video.clock import parse_timecode, timecode_rate
 from vujax.video.shot_lists import read_shots
 
@@ -88,19 +91,72 @@ def test_edl_says_what_it_cannot_hold(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rate", RATES)
 def test_otio(rate: Fraction, tmp_path: Path) -> None:
-    otio = pytest.importorskip("opentimelineio")
-    path, _, notes = written("otio", tmp_path, rate=rate, start=Fraction(3))
+    path, film, notes = written("otio", tmp_path, rate=rate, start=Fraction(3))
     timeline = otio.adapters.read_from_file(str(path))
     (track,) = timeline.video_tracks()
     spans = [clip.source_range for clip in track]
     assert [span.start_time.value for span in spans] == [0, 42, 92]
     assert [span.duration.value for span in spans] == [42, 50, 41]
-    assert spans[0].duration.rate == float(rate)
+    assert {span.duration.rate for span in spans} == {float(rate)}
+    # Laid end to end they keep their places: the timeline is the film.
+    assert [track.range_of_child(clip).start_time.value for clip in track] == [0, 42, 92]
+    assert timeline.duration() == otio.opentime.RationalTime(133, float(rate))
+    assert timeline.global_start_time.value == 0
     marks = [clip.markers[0] for clip in track]
     assert [mark.name for mark in marks] == ["Scene 1", "Scene 2", "Scene 3"]
     assert [mark.marked_range.start_time.value for mark in marks] == [0, 42, 92]
     assert timeline.name == HOSTILE
+    assert timeline.metadata["vujax"]["rate"] == str(rate)
+    known = dict(track[1].metadata["vujax"])
+    assert {name: known[name] for name in known} == {
+        name: getattr(film.scenes[1], name) for name in known
+    }
+    assert {"begin_pts", "end_s", "shots", "score"} <= known.keys()
     assert notes == []
+
+
+def test_otio_names_the_film(tmp_path: Path) -> None:
+    path, film, _ = written("otio", tmp_path)
+    (track,) = otio.adapters.read_from_file(str(path)).video_tracks()
+    for clip in track:
+        media = clip.media_reference
+        assert otio.url_utils.filepath_from_url(media.target_url) == film.path
+        assert media.available_range.duration.value == 133
+        assert media.available_range.clamped(clip.source_range) == clip.source_range
+        assert "\n" not in media.name
+
+
+def test_otio_of_a_variable_rate(tmp_path: Path) -> None:
+    """Frames are nominal, without a gap; the exact times are in the metadata."""
+    scenes = result(rate=Fraction(30000, 1001), variable_rate=True)
+    late = [replace(s, begin_pts=s.begin_pts + 700, end_pts=s.end_pts + 700) for s in scenes.scenes]
+    late[0] = replace(late[0], begin_pts=0)
+    path = tmp_path / "scenes.otio"
+    (note,) = exports.writer("otio")(replace(scenes, scenes=tuple(late)), path)
+    assert (
+        note == "The film's frame rate varies: the OTIO timeline counts frames at 29.97 frames/s."
+    )
+    (track,) = otio.adapters.read_from_file(str(path)).video_tracks()
+    spans = [clip.source_range for clip in track]
+    assert all(span.start_time.value.is_integer() for span in spans)
+    ends = [span.end_time_exclusive() for span in spans]
+    assert ends[:-1] == [span.start_time for span in spans[1:]]
+    assert [clip.metadata["vujax"]["begin_pts"] for clip in track] == [s.begin_pts for s in late]
+
+
+def test_otio_marks_the_breaks(tmp_path: Path) -> None:
+    scenes = result()
+    cues = (
+        Cue(2, scenes.scenes[1].begin_s, "", -71.5, True, False),
+        Cue(3, scenes.scenes[2].begin_s, "", None, True, True),
+    )
+    path = tmp_path / "scenes.otio"
+    exports.writer("otio")(replace(scenes, cues=cues), path)
+    marks = otio.adapters.read_from_file(str(path)).tracks.markers
+    assert [mark.name for mark in marks] == ["Break: silent", "Break: silent, black"]
+    assert [mark.marked_range.start_time.value for mark in marks] == [42, 92]
+    assert [mark.color for mark in marks] == [otio.schema.MarkerColor.RED] * 2
+    assert marks[0].metadata["vujax"]["level_db"] == -71.5
 
 
 def test_json_holds_everything(tmp_path: Path) -> None:
@@ -119,3 +175,17 @@ def test_unknown_formats_are_named() -> None:
     assert exports.check(["csv", "vtt", "csv"]) == ("csv", "vtt")
     with pytest.raises(ValueError, match="no format 'pdf'"):
         exports.check(["pdf"])
+
+
+def test_twenty_thousand_scenes(tmp_path: Path) -> None:
+    """Every shot a scene of its own: files of some bytes a scene, read back whole."""
+    shots = 20_000
+    scenes = result(shots=(9,) * shots, borders=range(shots - 1))
+    for name in ("csv", "vtt", "ffmetadata", "edl", "json"):
+        path = exports.path_of(scenes, name, tmp_path, "scenes")
+        exports.writer(name)(scenes, path)
+        assert path.stat().st_size < 600 * shots
+    assert len(read_shots(tmp_path / "scenes.csv", NTSC_FILM)) == shots
+    assert len(read_shots(tmp_path / "scenes.edl", NTSC_FILM)) == shots
+    assert len(json.loads((tmp_path / "scenes.json").read_text())["scenes"]) == shots
+    assert max(map(len, (tmp_path / "scenes.edl").read_text().splitlines())) < 90

@@ -15,7 +15,6 @@ from tests.embed.stub import Stub
 from tests.ingest.films import Cuts, film
 from vujax.catalog import Catalog, layout
 from vujax.ingest.film import for_all
-from vujax.segment import exports
 from vujax.segment.film import divide
 from vujax.segment.run import Job, run, segment
 from vujax.segment.settings import How
@@ -24,7 +23,6 @@ from vujax.video.shot_lists import read_shots
 LENGTHS = (30, 12, 50, 26)
 NAME = """<script>alert("1")<\x0bscript>\n--> ;=#\\ 'x'.mp4"""
 CUTS = functools.partial(for_all, Cuts)
-TEXTS = tuple(name for name in exports.FORMATS if name != "otio")
 
 
 class EverySecond:
@@ -46,7 +44,7 @@ class Unused(Stub):
         raise AssertionError("these pictures have vectors")
 
 
-OPTIONS = dict(encoder=Stub, head=EverySecond(), detector=CUTS, formats=TEXTS)
+OPTIONS = dict(encoder=Stub, head=EverySecond(), detector=CUTS)
 
 
 def test_a_film_to_every_file(tmp_path: Path) -> None:
@@ -56,7 +54,9 @@ def test_a_film_to_every_file(tmp_path: Path) -> None:
     assert found.scenes[1].score == pytest.approx(0.9)
     assert found.threshold == 0.5
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    texts = {f"scenes.{kind}" for kind in ("csv", "vtt", "ffmetadata", "mp4", "edl", "json")}
+    texts = {
+        f"scenes.{kind}" for kind in ("csv", "vtt", "ffmetadata", "mp4", "edl", "otio", "json")
+    }
     assert names == texts | {"report.html", "catalog"}
     made = json.loads((tmp_path / "out" / "scenes.json").read_text())["made"]
     assert (made["encoder"], made["head"], made["head_digest"]) == ("stub", "EverySecond", "f" * 64)
@@ -96,6 +96,36 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
     assert [s.begin_pts for s in third.scenes] == [s.begin_pts for s in first.scenes]
     assert third.cues is None
     assert "were not looked for" in third.notes[0]
+
+
+def test_the_encoder_is_made_and_tried_once(tmp_path: Path) -> None:
+    made: list[Stub] = []
+
+    def make() -> Stub:
+        made.append(Stub())
+        return made[-1]
+
+    for name in ("a", "b"):
+        film(tmp_path / "in" / f"{name}.mp4", LENGTHS)
+    options = OPTIONS | dict(encoder=make, formats=())
+    segment(tmp_path / "in", out=tmp_path / "out", **options)
+    (first,) = made
+    assert len(first.shapes) == 3  # the trial, and a batch of each film
+    segment(tmp_path / "in", out=tmp_path / "out", **options)
+    assert made[1].shapes == []
+    film(tmp_path / "in" / "c.mp4", (30, 12))
+    segment(tmp_path / "in", out=tmp_path / "out", **options)
+    assert len(made[2].shapes) == 2
+
+
+def test_an_encoder_that_cannot_be_had_is_one_sentence(tmp_path: Path) -> None:
+    def make() -> Stub:
+        raise ValueError("its weights are damaged")
+
+    source = film(tmp_path / "in" / "a.mp4", LENGTHS)
+    for out in (None, tmp_path / "out"):
+        with pytest.raises(ValueError, match=r"^its weights are damaged$"):
+            segment(source, out=out, **OPTIONS | dict(encoder=make))
 
 
 def test_a_bad_film_is_named_and_the_others_go_on(tmp_path: Path) -> None:

@@ -62,6 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the scenes; exit status 1 when no film has any, or, with --strict, one has none."""
+    from vujax.commands.compiled import keep_compiled
+
+    keep_compiled()  # before JAX is imported
     from vujax.segment import exports
     from vujax.segment.run import Job
     from vujax.segment.run import run as segment
@@ -83,6 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
             "scenes are found on one machine: let `vujax ingest` and `vujax embed` share the films "
             "among --hosts, then run `vujax scenes` on their catalogue"
         )
+    if job.how.adapt:
+        print("vectors are trained on the films once they are read: a minute", file=sys.stderr)
     tables = itertools.chain([table] * MOST_FILMS, itertools.repeat(lambda film: [_line(film)]))
     result = segment(job, Workers(who), lambda film: print("\n".join(next(tables)(film))))
     print(summary(result))
@@ -96,7 +101,7 @@ class Workers:
     """`vujax.segment.stages.Stages` by workers, whose progress is shown."""
 
     def __init__(self, who: "Runner") -> None:
-        self._who = who
+        self._who, self.embeds_here = who, who.name != "ray"
 
     def read(self, paths: Sequence[Path], root: Path, reading: "Reading") -> list["Outcome"]:
         """See `Stages`."""
@@ -113,11 +118,11 @@ class Workers:
         from vujax.ingest.sources import Found
         from vujax.segment.stages import embedding, source_of
 
-        if self._who.name == "ray":
+        if not self.embeds_here:
             prepared = embed(root, encoder.make, runner=self._who)
         else:
             sources = tuple(source_of(root, film) for film in films)
-            events = embedding(root, sources, encoder.encoder)
+            events = embedding(sources, encoder.stage())
             prepared = Run(Found(sources, 0, 0), sources, events)
         return runner.follow(prepared, self._who, "embedded").outcomes
 
@@ -134,7 +139,7 @@ def summary(result: "Result") -> str:
     written = result.files.written
     if written:
         folders = ", ".join(sorted({str(path.parent) for path in written}))
-        lines.append(f"{'written':<9} {len(written)} file{'s' * (len(written) != 1)} in {folders}")
+        lines.append(f"{'written':<9} {_count(len(written), 'file')} in {folders}")
     for film in result.films:
         lines += [f"{'note':<9} {film.title}: {note}" for note in film.notes]
     return "\n".join(lines)
@@ -175,7 +180,12 @@ def _line(film: "Scenes") -> str:
     from vujax.catalog.words import clock, printable
 
     length = clock(film.end_s - film.begin_s)
-    return f"{printable(film.title)}: {len(film.scenes)} scenes, {film.shots} shots, {length}"
+    counts = f"{_count(len(film.scenes), 'scene')}, {_count(film.shots, 'shot')}"
+    return f"{printable(film.title)}: {counts}, {length}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def reasons(result: "Result") -> list[str]:

@@ -37,6 +37,7 @@ REACH = 5  # shots on either side of a true boundary that Recall@3s looks at
 NEAR_S = 3.0
 ROUNDING_S = 1e-6  # of seconds: what is 3 s apart is not near
 COMPATIBLE_FPS = 24
+ROWS = 256  # true scenes that are compared at once
 
 
 class FilmScores(NamedTuple):
@@ -126,9 +127,8 @@ def per_film(
         frames that the film has not.
     """
     _check(f, mode)
-    starts = np.asarray(f.starts, bool)
-    called = np.asarray(f.scores) > threshold
-    result = _borders(np.asarray(f.scores, np.float64), starts, threshold)
+    starts, scores = np.asarray(f.starts, bool), np.asarray(f.scores, np.float64)
+    called, result = scores > threshold, _borders(scores, starts, threshold)
     if not starts.any():
         result["precision"] = float("nan")
     prefix = "" if mode == "corrected" else "compatible/"
@@ -161,15 +161,16 @@ def recall_near(f: FilmScores, called: np.ndarray, mode: Mode) -> float:
     Returns:
       NaN for a film without a true boundary.
     """
-    true, found = np.flatnonzero(f.starts), np.flatnonzero(called)
+    true = np.flatnonzero(f.starts)
     if not len(true):
         return float("nan")
     if mode == "corrected":
         ends, limit = f.seconds[:, 1], NEAR_S - ROUNDING_S
     else:
         ends, limit = f.frames[:, 1], NEAR_S * COMPATIBLE_FPS
-    close = np.abs(true[:, None] - found) <= REACH
-    near = close & (np.abs(ends[true][:, None] - ends[found]) < limit)
+    around = true[:, None] + np.arange(-REACH, REACH + 1)
+    at = np.clip(around, 0, len(called) - 1)
+    near = (around == at) & called[at] & (np.abs(ends[true][:, None] - ends[at]) < limit)
     return float(near.any(axis=1).mean())
 
 
@@ -191,13 +192,25 @@ def mean_iou(f: FilmScores, called: np.ndarray, mode: Mode) -> float:
         return float("nan")
     if not len(found):
         return 0.0
-    first = np.maximum(true[:, None, 0], found[None, :, 0])
-    last = np.minimum(true[:, None, 1], found[None, :, 1])
-    shared = np.maximum(last - first, 0)
-    lengths = [scenes[:, 1] - scenes[:, 0] for scenes in (true, found)]
-    union = np.maximum(lengths[0][:, None] + lengths[1] - shared, np.finfo(float).tiny)
-    iou = shared / union
-    return float((iou.max(axis=1).mean() + iou.max(axis=0).mean()) / 2)
+    of_true, of_found = np.zeros(len(true)), np.zeros(len(found))
+    reached = np.maximum.accumulate(found[:, 1])
+    for at in range(0, len(true), ROWS):  # no table of all scenes with all
+        rows = slice(at, at + ROWS)
+        first = np.searchsorted(reached, true[rows, 0].min())
+        last = np.searchsorted(found[:, 0], true[rows, 1].max(), side="right")
+        if first < last:
+            iou = _iou(true[rows], found[first:last])
+            of_true[rows] = iou.max(axis=1)
+            of_found[first:last] = np.maximum(of_found[first:last], iou.max(axis=0))
+    return float((of_true.mean() + of_found.mean()) / 2)
+
+
+def _iou(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Intersection over union of spans `[a 2]` and `[b 2]`, float64 `[a b]`."""
+    ends = np.minimum(some[:, None, 1], others[:, 1])
+    shared = np.maximum(ends - np.maximum(some[:, None, 0], others[:, 0]), 0)
+    both = np.diff(some) + np.diff(others)[:, 0]
+    return shared / np.maximum(both - shared, np.finfo(float).tiny)
 
 
 def _scenes(extent: np.ndarray, borders: np.ndarray, mode: Mode) -> np.ndarray:

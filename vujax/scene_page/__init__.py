@@ -23,6 +23,7 @@ from vujax.scene_page import matrix, strips, timeline
 from vujax.segment.scene import Cue, Scenes
 
 MOST_CUES = 1000
+PLAYED = (".mp4", ".m4v", ".webm")  # by any browser
 
 
 def write_page(
@@ -53,7 +54,7 @@ def write_page(
             "main",
             _warnings(scenes),
             timeline.section(scenes),
-            strips.section(catalog, scenes),
+            strips.section(catalog, scenes, _player(files)),
             matrix.section(scenes, seen),
             _cues(scenes.cues),
             _files(files),
@@ -77,7 +78,7 @@ def _header(scenes: Scenes) -> Markup:
         "Scenes": f"{len(scenes.scenes):,}",
         "Film time": clock(scenes.end_s - scenes.begin_s),
         "Shots": f"{scenes.shots:,}",
-        "Middle scene": short_clock(float(np.median(lengths))),
+        "Median scene": short_clock(float(np.median(lengths))),
         "Longest scene": short_clock(max(lengths)),
         "Places for a break": "not known" if scenes.cues is None else f"{len(scenes.cues):,}",
     }
@@ -116,6 +117,7 @@ def _cues(cues: Sequence[Cue] | None) -> Markup | None:
         ),
         tag("div", table, class_="card scroll") if cues else none,
         tag("p", more, class_="note") if more else None,
+        id="breaks",
     )
 
 
@@ -125,16 +127,26 @@ def _cue(cue: Cue) -> Markup:
         "tr",
         tag("th", short_clock(cue.seconds), scope="row", class_="num"),
         tag("td", tag("code", cue.timecode)),
-        tag("td", tag("a", f"Scene {cue.scene}", href=f"#scene-{cue.scene}")),
+        tag("td", tag("a", f"Scene {cue.scene}", href=timeline.anchor(cue.scene))),
         tag("td", sound, tag("b", " silent", class_="yes") if cue.silent else None, class_="num"),
         tag("td", tag("b", "black", class_="yes") if cue.black else "seen"),
     )
 
 
+def _player(files: Sequence[str]) -> str | None:
+    """Address of the film beside the page, if a browser plays such a file."""
+    found = (name for name in files if name.lower().endswith(PLAYED))
+    return next((_beside(name) for name in found), None)
+
+
+def _beside(name: str) -> str:
+    return quote(f"./{name}")
+
+
 def _files(files: Sequence[str]) -> Markup | None:
     if not files:
         return None
-    links = [tag("li", tag("a", printable(name), href=quote(f"./{name}"))) for name in files]
+    links = [tag("li", tag("a", printable(name), href=_beside(name))) for name in files]
     return tag("section", tag("h2", "Files"), tag("ul", links, class_="files"))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from vujax.report_page.markup import Markup, tag
-from vujax.scene_page.timeline import about
+from vujax.scene_page.timeline import about, anchor
 from vujax.segment.scene import Scenes
 
 SIDE = 600  # pixels at most
@@ -104,9 +104,7 @@ def _squares(scenes: Scenes) -> Markup:
     squares = []
     for scene in scenes.scenes[:MOST_SQUARES]:
         place = dict(x=scene.first_shot, y=scene.first_shot, width=scene.shots, height=scene.shots)
-        link = tag(
-            "a", tag("rect", tag("title", about(scene)), **place), href=f"#scene-{scene.number}"
-        )
+        link = tag("a", tag("rect", tag("title", about(scene)), **place), href=anchor(scene.number))
         squares.append(link)
     shots = scenes.shots
     label = f"{len(squares)} scenes along the diagonal"

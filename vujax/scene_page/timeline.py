@@ -7,11 +7,13 @@ import numpy as np
 
 from vujax.catalog.words import clock, short_clock
 from vujax.report_page.markup import Markup, tag
-from vujax.segment.scene import Scene, Scenes
+from vujax.segment.scene import Cue, Scene, Scenes
 
 COLOURS = 8  # in the style
 MOST_POINTS = 1200  # of the curve
 MOST_DOTS = 1500
+MOST_BLOCKS = 1500
+MOST_SCENES = 400  # that have a place on the page
 MOST_TICKS = 7
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 WIDTH, HEIGHT = 1000, 100  # units of the curve
@@ -24,7 +26,8 @@ def section(scenes: Scenes) -> Markup:
         tag("h2", "Timeline"),
         tag(
             "div",
-            tag("ol", [_block(scene, scenes) for scene in scenes.scenes], class_="blocks"),
+            tag("ol", _blocks(scenes), class_="blocks"),
+            _breaks(scenes),
             _curve(scenes) if scenes.scores else None,
             tag("div", _ticks(scenes), class_="time", aria_hidden="true"),
             class_="card timeline",
@@ -48,16 +51,45 @@ def about(scene: Scene) -> str:
     )
 
 
-def _block(scene: Scene, scenes: Scenes) -> Markup:
-    share = scene.length_s / _length(scenes)
-    link = tag(
-        "a",
-        str(scene.number),
-        href=f"#scene-{scene.number}",
-        aria_label=about(scene),
-        title=about(scene),
-    )
-    return tag("li", link, class_=colour(scene), style=f"width:{100 * share:.4f}%")
+def anchor(number: int) -> str | None:
+    """Where on the page a scene is, by its number; None for one that is not shown."""
+    return f"#scene-{number}" if number <= MOST_SCENES else None
+
+
+def _blocks(scenes: Scenes) -> list[Markup]:
+    """A block for each scene; for several, where they are narrower than a pixel."""
+    every = -(-len(scenes.scenes) // MOST_BLOCKS)
+    found = []
+    for at in range(0, len(scenes.scenes), every):
+        first, last = scenes.scenes[at], scenes.scenes[at : at + every][-1]
+        share = (last.end_s - first.begin_s) / _length(scenes)
+        words = about(first) if first is last else f"{first.title} to {last.title}"
+        link = tag("a", str(first.number), href=anchor(first.number), aria_label=words, title=words)
+        look = colour(first) if every == 1 else f"c{at // every % COLOURS}"
+        found.append(tag("li", link, class_=look, style=f"width:{100 * share:.4f}%"))
+    return found
+
+
+def _breaks(scenes: Scenes) -> Markup | None:
+    """A mark at each place for a break."""
+    if not scenes.cues:
+        return None
+    marks = [
+        tag(
+            "a",
+            class_="break",
+            href="#breaks",
+            title=f"Place for a break: {short_clock(cue.seconds)}, {why(cue)}",
+            style=f"left:{100 * (cue.seconds - scenes.begin_s) / _length(scenes):.3f}%",
+        )
+        for cue in scenes.cues[:MOST_DOTS]
+    ]
+    return tag("div", marks, class_="breaks")
+
+
+def why(cue: Cue) -> str:
+    """What makes a border a place for a break."""
+    return " and ".join(name for name in ("silent", "black") if getattr(cue, name))
 
 
 def _length(scenes: Scenes) -> float:
@@ -72,7 +104,8 @@ def _curve(scenes: Scenes) -> Markup:
         f"{a * WIDTH:.2f} {(1 - b) * HEIGHT:.2f}" for a, b in zip(*peaks(x, y), strict=True)
     )
     starts = [(scene.begin_s - scenes.begin_s) / length for scene in scenes.scenes[1:]]
-    chosen = "".join(f"M{at * WIDTH:.2f} 0V{HEIGHT}" for at in starts)
+    lines = starts if len(starts) <= MOST_DOTS else []  # more would be a plane
+    chosen = "".join(f"M{at * WIDTH:.2f} 0V{HEIGHT}" for at in lines)
     labels = [(top, f"{top:.2g}"), (0.0, "0")]
     level = None
     if scenes.threshold is not None and scenes.threshold <= top:
@@ -121,7 +154,7 @@ def _dots(scenes: Scenes, starts: Sequence[float], top: float) -> list[Markup]:
         tag(
             "a",
             class_=f"begin {colour(scene)}",
-            href=f"#scene-{scene.number}",
+            href=anchor(scene.number),
             title=about(scene),
             style=f"left:{100 * at:.3f}%;bottom:{100 * min(max(scene.score / top, 0), 1):.2f}%",
         )
@@ -152,6 +185,8 @@ def _legend(scenes: Scenes) -> str:
     parts.append("dots are the borders that were chosen")
     if scenes.threshold is not None:
         parts.append("the dashed line is the threshold")
+    if scenes.cues:
+        parts.append("triangles are places for a break")
     if len(scenes.scores) > MOST_POINTS:
         parts.append(f"of {len(scenes.scores):,} borders the curve shows the highest nearby")
     return "; ".join(parts) + "."

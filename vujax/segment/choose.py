@@ -56,14 +56,44 @@ def by_prominence(
     Raises:
       ValueError: the shapes do not fit, or a number is not finite.
     """
-    from scipy.signal import find_peaks  # scipy comes with jax; importing it takes a moment
-
     scores, seconds = _checked(scores, seconds)
     if len(scores) < 2 or scores.std() < 1e-6:  # equal but for rounding
         return np.zeros(0, np.int64)
-    padded = np.concatenate([[scores.min()], scores, [scores.min()]])
-    peaks, _ = find_peaks(padded, prominence=max(prominence, 0.0) * scores.std())
-    return apart(peaks - 1, scores, seconds, min_duration)
+    tops = peaks(scores)
+    high = prominences(scores)[tops] >= max(prominence, 0.0) * scores.std()
+    return apart(tops[high], scores, seconds, min_duration)
+
+
+def peaks(scores: np.ndarray) -> np.ndarray:
+    """Where scores `[n]` are higher than on both sides, the ends too: int64, a run's middle."""
+    first = np.flatnonzero(np.diff(scores, prepend=np.nan) != 0)
+    last = np.append(first[1:], len(scores)) - 1
+    level = np.pad(scores[first], 1, constant_values=-np.inf)
+    is_top = (level[1:-1] > level[:-2]) & (level[1:-1] > level[2:])
+    at = ((first + last) // 2)[is_top]
+    return at[scores[at] > scores.min()]
+
+
+def prominences(scores: np.ndarray) -> np.ndarray:
+    """How far one must come down from each score `[n]` to reach a higher one, either way.
+
+    Beyond the ends lies the lowest score.
+    """
+    values = [float(score) for score in (scores.min(), *scores, scores.min())]
+    before, after = _lowest(values), _lowest(values[::-1])[::-1]
+    return (np.array(values) - np.maximum(before, after))[1:-1]
+
+
+def _lowest(values: list[float]) -> list[float]:
+    """For each value the lowest since the last higher one, itself included."""
+    found, higher = [], []  # values that none after them reaches, and their lowest
+    for value in values:
+        low = value
+        while higher and higher[-1][0] <= value:
+            low = min(low, higher.pop()[1])
+        higher.append((value, low))
+        found.append(low)
+    return found
 
 
 def apart(

@@ -106,7 +106,7 @@ class Finish:
             scenes = replace(scenes, took=took | {"rest": time.perf_counter() - begun})
             try:
                 notes = self._format(name, scenes, seen, path)
-            except (ValueError, OSError, ImportError) as error:
+            except (ValueError, OSError) as error:
                 reason = getattr(error, "strerror", None) or str(error)
                 self.files.unwritten.append((path, reason))
                 notes = [f"{path.name} could not be written: {reason}."]

@@ -134,14 +134,20 @@ def run(
     if job.out is not None:
         _writable(job.out, job.paths)
     with _catalogue(job) as (root, is_new):
+        reading = _reading(job) if is_new else None
+        if reading:
+            layout.create(root)
+        soon = stages.embeds_here and not (root / vectors.FOLDER).exists()
+        encoder = Making(root, make, soon=soon)
         with _timed(result.took, "shots"):
-            films = _read(job, root, stages, result) if is_new else layout.films(root)
+            films = _read(job, root, stages, reading, result) if reading else layout.films(root)
         if not films and not result.failed:
             raise ValueError(f"{', '.join(map(str, job.paths))} holds no film: name video files")
         with _timed(result.took, "encoder"):
-            films, encoder = _embedded(root, make, films, stages, result)
+            films, name = _embedded(root, encoder, films, stages, result)
         with _timed(result.took, "rest"):
-            _finish(Catalog(root), films, encoder, job, head, result, say)
+            _finish(Catalog(root), films, name, job, head, result, say)
+        result.took["rest"] -= result.took.get("adapt", 0.0)
     return result
 
 
@@ -155,7 +161,10 @@ def _finish(
     say: Callable[[Scenes], None] | None,
 ) -> None:
     """Scenes of the films, one after the other; the vectors of all are held only when they must."""
-    seen = _adapted(catalog, films, encoder) if job.how.adapt else {}
+    seen = {}
+    if job.how.adapt:
+        with _timed(result.took, "adapt"):
+            seen = _adapted(catalog, films, encoder)
     is_only = len(films) + len(result.failed) == 1
     finish = Finish(catalog, job.how, head, job.out, job.formats, is_only, result.files)
     episodes = []
@@ -260,29 +269,29 @@ def _catalogue(job: Job) -> Iterator[tuple[Path, bool]]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read(job: Job, root: Path, stages: Stages, result: Result) -> list[str]:
-    """Ids of the films that were read."""
+def _reading(job: Job) -> Reading:
     make = detectors(job.shots) if isinstance(job.shots, str) else job.shots
-    outcomes = stages.read(job.paths, root, Reading(make, job.out))
+    return Reading(make, job.out)
+
+
+def _read(job: Job, root: Path, stages: Stages, reading: Reading, result: Result) -> list[str]:
+    """Ids of the films that were read."""
+    outcomes = stages.read(job.paths, root, reading)
     failed = [outcome for outcome in outcomes if outcome.status == "error"]
     result.failed += [(outcome.source.path, outcome.reason) for outcome in failed]
     return [outcome.film for outcome in outcomes if outcome.status != "error"]
 
 
 def _embedded(
-    root: Path,
-    make: Callable[[], encoders.Encoder],
-    films: Sequence[str],
-    stages: Stages,
-    result: Result,
+    root: Path, encoder: Making, films: Sequence[str], stages: Stages, result: Result
 ) -> tuple[list[str], str]:
     """The films that have vectors now, and the vectors' name."""
-    made = Making(make(), make)  # not run yet: it says which vectors would be its own
-    model = vectors.Model(made.encoder.name, made.encoder.digest, made.encoder.dim)
+    made = encoder.encoder()
+    model = vectors.Model(made.name, made.digest, made.dim)
     shelf = vectors.Shelf(root, "shot", model)
     films = list(_known(Catalog(root), films, result))
     missing = [film for film, source in films if not shelf.is_current(film, source)]
-    outcomes = stages.embed(root, missing, made) if missing else []
+    outcomes = stages.embed(root, missing, encoder) if missing else []
     bad = {o.film: o.reason for o in outcomes if o.film in missing and o.reason}
     result.failed += [(film, bad[film]) for film in missing if film in bad]
     return [film for film, _ in films if film not in bad], model.folder

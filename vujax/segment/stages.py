@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from vujax.catalog import layout
 from vujax.catalog.staging import sweep
@@ -21,11 +21,20 @@ from vujax.ingest.run import cores
 from vujax.ingest.settings import Settings
 from vujax.ingest.sources import Source, find
 
+if TYPE_CHECKING:
+    from vujax.embed.film import Embed
+
 DETECTORS = ("transnetv2", "adaptive", "content")
 
 
 class Stages(Protocol):
-    """Who reads films and makes vectors."""
+    """Who reads films and makes vectors.
+
+    Attributes:
+      embeds_here: vectors are made in this process.
+    """
+
+    embeds_here: bool
 
     def read(self, paths: Sequence[Path], root: Path, reading: "Reading") -> list[Outcome]:
         """Films into the catalogue at `root`; one outcome for each film."""
@@ -47,21 +56,53 @@ class Reading:
     leave_out: Path | None
 
 
-@dataclass(frozen=True)
 class Making:
-    """An encoder in this process, and how another one makes its own.
+    """An encoder that gets ready in a thread, while films are read.
 
     Attributes:
-      encoder: that is here.
-      make: picklable.
+      make: makes another one elsewhere; picklable.
     """
 
-    encoder: Encoder
-    make: Callable[[], Encoder]
+    def __init__(self, root: Path, make: Callable[[], Encoder], *, soon: bool) -> None:
+        """Begins.
+
+        Args:
+          root: of the catalogue.
+          make: makes the encoder; picklable.
+          soon: vectors will be missing, and made in this process, so it is tried out too.
+        """
+        self.make, self._root = make, root
+        with_one = ThreadPoolExecutor(1, "encoder")
+        self._encoder = with_one.submit(make)
+        self._stage = with_one.submit(self._try) if soon else None
+        with_one.shutdown(wait=False)
+
+    def encoder(self) -> Encoder:
+        """The encoder, which says which vectors would be its own.
+
+        Raises:
+          ValueError, OSError: it cannot be had.
+        """
+        return self._encoder.result()
+
+    def stage(self) -> "Embed":
+        """What makes vectors; compiled.
+
+        Raises:
+          ValueError, OSError: the encoder cannot be had, or cannot run.
+        """
+        return self._stage.result() if self._stage else self._try()
+
+    def _try(self) -> "Embed":
+        from vujax.embed import film  # here, so that what only reads a catalogue does not wait
+
+        return film.Embed(film.Work(self._root, self.encoder, decoders=cores()))
 
 
 class Here:
     """One film after the other, in this process."""
+
+    embeds_here = True
 
     def read(self, paths: Sequence[Path], root: Path, reading: Reading) -> list[Outcome]:
         """See `Stages`."""
@@ -73,17 +114,15 @@ class Here:
 
     def embed(self, root: Path, films: Sequence[str], encoder: Making) -> list[Outcome]:
         """See `Stages`."""
-        events = embedding(root, [source_of(root, film) for film in films], encoder.encoder)
+        events = embedding([source_of(root, film) for film in films], encoder.stage())
         return [event for event in events if isinstance(event, Outcome)]
 
 
 def embedding(
-    root: Path, sources: Sequence[Source], encoder: Encoder
+    sources: Sequence[Source], stage: "Embed"
 ) -> Generator[Progress | Outcome, None, None]:
     """Makes vectors in this process, and says how far it is."""
-    from vujax.embed import film  # here, so that what only reads a catalogue does not wait
-
-    stage, said = film.Embed(film.Work(root, lambda: encoder, decoders=cores())), SimpleQueue()
+    said: SimpleQueue = SimpleQueue()
     with ThreadPoolExecutor(1) as thread:
         for source in sources:
             told = functools.partial(_tell, said, source)

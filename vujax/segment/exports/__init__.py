@@ -40,11 +40,7 @@ def check(names: object) -> tuple[str, ...]:
 
 
 def writer(name: str) -> Callable[[Scenes, Path], list[str]]:
-    """What writes a format, except the page; imported when it is asked for.
-
-    Raises:
-      ImportError: its package is missing.
-    """
+    """What writes a format, except the page; imported when it is asked for."""
     return importlib.import_module(MODULES[name]).write
 
 
