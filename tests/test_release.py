@@ -45,6 +45,17 @@ def test_start_from_takes_all_but_the_fresh(workdir):
         release.start_from(workdir, mine, ())
 
 
+def test_start_from_takes_batch_statistics(tmp_path):
+    statistics = {"bn": {"mean": np.arange(3.0, dtype=np.float32)}}
+    release.save(tmp_path, {}, VARIABLES | {"batch_stats": statistics})
+    new = jax.tree.map(np.zeros_like, statistics)
+    got = release.start_from(tmp_path, new, (), "batch_stats")
+    chex.assert_trees_all_equal(got, statistics)
+    release.save(tmp_path, {}, VARIABLES)
+    with pytest.raises(ValueError, match="bn/mean"):
+        release.start_from(tmp_path, new, (), "batch_stats")
+
+
 def test_no_model_here(tmp_path):
     with pytest.raises(FileNotFoundError, match="is no model"):
         release.load(tmp_path)

@@ -128,6 +128,16 @@ def test_eight_devices_go_on_with_one(films, unbroken, tmp_path):
     chex.assert_trees_all_close(new["vectors"], old["vectors"], atol=1e-3)
 
 
+def test_a_run_goes_on_from_released_weights_with_both_encoders(films, unbroken, tmp_path):
+    config = tiny(films, init_from=str(unbroken), total_steps=1, **{"method.momentum": 1.0})
+    config.checkpoint_steps = 1
+    with config.unlocked():
+        config.evals = {}
+    run(config, tmp_path, 1)
+    key = state_of(config, tmp_path, 1, 1).extra["key"]["params"]
+    chex.assert_trees_all_equal(key, release.load(unbroken)[1]["params"])
+
+
 def test_a_boundary_head_on_the_frozen_encoder(films, unbroken, tmp_path):
     config = load("boundary", "mlp")
     with config.unlocked():

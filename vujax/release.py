@@ -61,21 +61,22 @@ def load(path: Path) -> tuple[dict[str, Any], Tree]:
     return config, unflatten(arrays)
 
 
-def start_from(path: Path, params: Tree, fresh: tuple[str, ...]) -> Tree:
-    """`params` with the values of a released model, for fine-tuning.
+def start_from(path: Path, tree: Tree, fresh: tuple[str, ...], part: str = "params") -> Tree:
+    """`tree` with the values of a released model, for fine-tuning.
 
     Args:
       path: release folder or workdir.
-      params: the tree to fill (shapes are read).
+      tree: to fill (shapes are read).
       fresh: names or name prefixes ('text/') that keep their new values, whatever the release has.
+      part: of the release, 'params' or 'batch_stats'.
 
     Raises:
       ValueError: any other leaf is missing there, left over or of another shape.
     """
     _, variables = load(path)
     keep = lambda name: name.startswith(tuple(fresh)) if fresh else False  # noqa: E731
-    saved = {k: v for k, v in flatten(variables["params"]).items() if not keep(k)}
-    mine = flatten(params)
+    saved = {k: v for k, v in flatten(variables.get(part, {})).items() if not keep(k)}
+    mine = flatten(tree)
     wanted = {k: v for k, v in mine.items() if not keep(k)}
     remedy = "take its config.model, or name a prefix in init_fresh to start those anew"
     compare_shapes(saved, wanted, f"release {path}", remedy)

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import ml_collections
+import numpy as np
 from jax.sharding import Mesh
 
 from vujax import build, evals, release, report
@@ -125,14 +127,29 @@ def start(this: Run, checkpoints: Checkpoints) -> State:
                 "model in init_from"
             )
         return state
-    params = release.start_from(
-        Path(this.config.init_from), state.params, tuple(this.config.init_fresh)
-    )
-    shardings = jax.tree.map(lambda leaf: leaf.sharding, this.parts.state.params)
-    params = jax.tree.map(jax.device_put, params, shardings)
-    # A second copy: the step donates its state, and one buffer cannot be donated twice.
-    average = None if state.average is None else jax.tree.map(jax.numpy.copy, params)
-    return state.replace(params=params, average=average)
+    return released(this, state)
+
+
+def released(this: Run, state: State) -> State:
+    """The state with the weights, and batch norms' statistics, of the model in `config.init_from`.
+
+    A new optimizer; the method says what else of the state follows the weights (`Method.begin`).
+    """
+    own = {"params": state.params}
+    own |= {name: state.extra[name] for name in ("batch_stats",) if name in state.extra}
+    path, fresh = Path(this.config.init_from), tuple(this.config.init_fresh)
+    start = {part: release.start_from(path, tree, fresh, part) for part, tree in own.items()}
+    extra = this.parts.method.begin(state.extra, start)
+    average = None if state.average is None else start["params"]
+    new = state.replace(params=start["params"], extra=extra, average=average)
+    return jax.tree.map(_own, new, this.parts.state)
+
+
+def _own(leaf: jax.Array | np.ndarray, to: jax.ShapeDtypeStruct) -> jax.Array:
+    """In a buffer of its own: the step donates its state, and one cannot be donated twice."""
+    if isinstance(leaf, np.ndarray):
+        return jax.device_put(leaf, to.sharding)
+    return jnp.copy(leaf)
 
 
 def batches(this: Run, start_step: int) -> TrainBatches:

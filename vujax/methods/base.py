@@ -27,6 +27,11 @@ class Embeddings(NamedTuple):
     shared: dict[str, Tree]
 
 
+def with_statistics(extra: Tree, variables: Tree) -> Tree:
+    """`extra` with the batch norms' statistics of `variables`, if it has any."""
+    return extra | {name: variables[name] for name in ("batch_stats",) if name in extra}
+
+
 def whole(extra: Tree) -> Tree:
     """A layout in which every device has all of it."""
     return jax.tree.map(lambda _: PartitionSpec(), extra)
@@ -44,6 +49,9 @@ class Method(Protocol):
 
         `batch` has the global batch's shapes, and nothing in it but zeros.
         """
+
+    def begin(self, extra: Tree, variables: Tree) -> Tree:
+        """A new `extra` for a training that starts from `{'params': ..., 'batch_stats': ...}`."""
 
     def layout(self, extra: Tree) -> Tree:
         """A PartitionSpec for each leaf of `extra`: P() for what every device has whole."""

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from vujax.methods.base import Batch, Embeddings, whole
+from vujax.methods.base import Batch, Embeddings, whole, with_statistics
 
 Tree = Any
 
@@ -63,6 +63,10 @@ class Boundary:
         """See `vujax.methods.base.Method`."""
         extra = dict(self.model.init(rng, batch))
         return extra.pop("params"), extra
+
+    def begin(self, extra: Tree, variables: Tree) -> Tree:
+        """The batch norms' statistics."""
+        return with_statistics(extra, variables)
 
     def layout(self, extra: Tree) -> Tree:
         """Every device has all of it."""

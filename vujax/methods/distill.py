@@ -16,7 +16,7 @@ from jax import lax
 
 from vujax import losses
 from vujax.methods import collapse
-from vujax.methods.base import Batch, Embeddings, whole
+from vujax.methods.base import Batch, Embeddings, whole, with_statistics
 from vujax.optim import ema
 
 Tree = Any
@@ -113,6 +113,11 @@ class Distill:
         if self.teacher == "ema":
             extra["teacher"] = jax.tree.map(jnp.copy, params)
         return params, extra
+
+    def begin(self, extra: Tree, variables: Tree) -> Tree:
+        """The batch norms' statistics, and the teacher as the student, if there is one."""
+        extra = with_statistics(extra, variables)
+        return extra | ({"teacher": variables["params"]} if "teacher" in extra else {})
 
     def layout(self, extra: Tree) -> Tree:
         """Everything is whole on every device."""

@@ -20,7 +20,7 @@ from vujax.losses.contrast import NO_FILM, Bank, Contrast, Ids, contrast
 from vujax.mesh import AXIS
 from vujax.methods import collapse
 from vujax.methods.augment import Augment
-from vujax.methods.base import Batch, Embeddings, whole
+from vujax.methods.base import Batch, Embeddings, whole, with_statistics
 from vujax.models.shot import INPUTS
 from vujax.optim import ema
 
@@ -107,6 +107,11 @@ class ShotCoL:
         empty = jnp.full((slots, rows), NO_FILM, jnp.int32)
         vectors = jnp.zeros((slots, rows, dim), jnp.float32)
         return {"vectors": vectors, "film": empty, "shot": empty, "next": jnp.zeros((), jnp.int32)}
+
+    def begin(self, extra: Tree, variables: Tree) -> Tree:
+        """The key encoder starts as the query encoder; the queue stays empty."""
+        extra = with_statistics(extra, variables)
+        return extra | ({"key": variables} if self._has_key_encoder else {})
 
     def layout(self, extra: Tree) -> Tree:
         """The queue is divided among the devices, the rest is whole everywhere."""
