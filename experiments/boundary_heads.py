@@ -3,7 +3,7 @@
     VUJAX_DATA=... python experiments/boundary_heads.py                # everything, 5 seeds
     VUJAX_DATA=... python experiments/boundary_heads.py --parts heads crossing --seeds 1
 
-Writes JSON, CSV and an SVG under experiments/results/boundary_heads/. Four parts:
+Writes tables and pictures under experiments/results/boundary_heads/. Five parts:
 
   heads: each head trained on BBC and tested on RAI and the reverse, on VGG19 features, beside the
     label-free gap score and the baselines that see no picture;
@@ -11,8 +11,11 @@ Writes JSON, CSV and an SVG under experiments/results/boundary_heads/. Four part
     RAI, with cosines on each film's own scale and as they are: AP, F1 at the head's threshold, and
     predicted against true rate of borders;
   labels: trained on 1% to 100% of BBC's scenes, tested on RAI. `--vectors NAME=FILE.npz` (an array
-    [shots d] for each film id) adds other vectors, such as those of a pretrained encoder, to VGG19;
-  cost: weights, and seconds for one film of 445 shots and one of 20,000, on this machine.
+    [shots d] for each film id, as `experiments/scene_adaptation.py --vectors` writes it) adds other
+    vectors, such as those of a pretrained encoder, to VGG19;
+  cost: weights, and seconds for one film of 445 shots and one of 20,000, on this machine;
+  shipped: the head of the package, which learned on the procedural cinema, on BBC and RAI, and on
+    the labelled films of `--catalog` (such as validation films of the cinema).
 
 Macro AP and F1 (mean over films), seeds in `student` intervals, films in bootstrap intervals. The
 similarity head's settings were chosen by leaving out BBC films; the other heads' are defaults, with
@@ -20,7 +23,6 @@ similarity head's settings were chosen by leaving out BBC films; the other heads
 """
 
 import argparse
-import csv
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -34,9 +36,10 @@ from vujax.data.films import Film, open_films
 from vujax.evals.boundaries import FilmScores, baselines, evaluate, interval
 from vujax.evals.gap import gap_scores
 from vujax.evals.intervals import student
-from vujax.files import write_atomically, write_json
-from vujax.segment.head import Head
+from vujax.files import write_atomically
+from vujax.segment.head import Head, load_head
 from vujax.segment.train_head import head_scores, train_head
+from vujax.sweep.rows import Row, short, write_intervals, write_rows
 
 RESULTS = Path(__file__).with_name("results") / "boundary_heads"
 PERCENTS = (1, 5, 10, 25, 50, 100)
@@ -46,7 +49,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     "mlp": dict(steps=200, batch_size=256, lr=1e-3, weight_decay=0.1),
     "transformer": dict(steps=200, batch_size=64, lr=3e-4, weight_decay=0.1),
 }
-Row = dict[str, Any]
+AP_LOW, AP_HIGH = "ap low, films", "ap high, films"
+NAMES = ("films", "vectors", "scale", "train", "test", "head")  # what a line of a picture is called
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Study:
     width: int
     kinds: tuple[str, ...]
     vectors: dict[str, Path]
+    catalog: Path | None
 
     def films(self, videos: str, encoder: str) -> tuple[Film, ...]:
         """The films of 'bbc' or 'rai' with these vectors."""
@@ -101,8 +106,8 @@ def judged(heads: Sequence[Head], films: Sequence[Film]) -> Row:
     over_films = interval(runs, "ap")
     return {
         "macro/ap": mean("macro/ap"),
-        "ap low, films": over_films.low,
-        "ap high, films": over_films.high,
+        AP_LOW: over_films.low,
+        AP_HIGH: over_films.high,
         "ap low, seeds": over_seeds.low,
         "ap high, seeds": over_seeds.high,
         "macro/f1": mean("macro/f1"),
@@ -121,22 +126,24 @@ def heads(study: Study) -> Iterator[Row]:
         for kind in study.kinds:
             found = [study.train(learn, kind, seed) for seed in range(study.seeds)]
             yield place | {"head": kind} | judged(found, new)
-        gaps = scored(new, lambda f: gap_scores(f.inputs(np.arange(len(f)))["feature"]))
-        yield {"train": "", "test": test, "head": "gap score"} | label_free(gaps)
-        for name, values in baselines(gaps).items():
-            yield {"train": "", "test": test, "head": name, "macro/ap": values["macro/ap"]}
+        yield from without_labels({"train": "", "test": test}, new)
 
 
-def label_free(runs: list[FilmScores]) -> Row:
-    """Scores without a threshold."""
-    films, result = interval([runs], "ap"), evaluate(runs)
-    return {
+def without_labels(place: Row, films: Sequence[Film]) -> Iterator[Row]:
+    """The gap score, which has no threshold, and the baselines that see no picture."""
+    gaps = scored(films, lambda f: gap_scores(f.inputs(np.arange(len(f)))["feature"]))
+    found, result = interval([gaps], "ap"), evaluate(gaps)
+    yield {
+        **place,
+        "head": "gap score",
         "macro/ap": result["macro/ap"],
-        "ap low, films": films.low,
-        "ap high, films": films.high,
+        AP_LOW: found.low,
+        AP_HIGH: found.high,
         "true rate": result["micro/true_rate"],
         "micro/ap": result["micro/ap"],
     }
+    for name, values in baselines(gaps).items():
+        yield {**place, "head": name, "macro/ap": values["macro/ap"]}
 
 
 def crossing(study: Study) -> Iterator[Row]:
@@ -169,6 +176,17 @@ def labels(study: Study) -> Iterator[Row]:
                 yield place | {k: v for k, v in row.items() if "ap" in k and "rate" not in k}
 
 
+def shipped(study: Study) -> Iterator[Row]:
+    """The head of the package on films that it has not seen, beside what learns nothing."""
+    head = load_head()
+    sets = {f"{v}, {e}": study.films(v, e) for v in ("bbc", "rai") for e in ENCODERS}
+    if study.catalog:
+        sets["cinema, lite"] = open_films("catalog", path=str(study.catalog), encoder="lite")
+    for name, films in sets.items():
+        yield {"films": name, "head": "shipped"} | judged([head], films)
+        yield from without_labels({"films": name}, films)
+
+
 def cost(study: Study) -> Iterator[Row]:
     """Weights and seconds of scoring, compiled already; the best of three."""
     (film, *_), rng = study.films("bbc", "vgg19"), np.random.default_rng(0)
@@ -193,23 +211,25 @@ def _timed(head: Head, vectors: np.ndarray, seconds: np.ndarray) -> float:
     return time.perf_counter() - began
 
 
-PARTS = {"heads": heads, "crossing": crossing, "labels": labels, "cost": cost}
+PARTS = {f.__name__: f for f in (heads, crossing, labels, cost, shipped)}
 
 
-def write(part: str, rows: list[Row]) -> None:
-    """JSON and CSV of one part, and a picture of the label curve."""
-    write_json(RESULTS / f"{part}.json", rows)
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-
-    def table(path: Path) -> None:
-        with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows({k: _short(v) for k, v in row.items()} for row in rows)
-
-    write_atomically(RESULTS / f"{part}.csv", table)
+def write(part: str, rows: list[Row], seeds: int) -> None:
+    """The tables of one part, and its picture."""
+    about = f"Part `{part}` of experiments/boundary_heads.py, {seeds} seeds: see there."
+    write_rows(RESULTS, part, rows, about)
+    name = RESULTS / f"{part}.svg"
     if part == "labels":
-        write_atomically(RESULTS / "labels.svg", lambda path: path.write_text(curves(rows)))
+        write_atomically(name, lambda path: path.write_text(curves(rows)))
+        return
+    seen = [row for row in rows if AP_LOW in row]
+    words = [", ".join(row[k] for k in NAMES if row.get(k)) for row in seen]
+    lines = [
+        (word, *(row[k] for k in ("macro/ap", AP_LOW, AP_HIGH)))
+        for word, row in zip(words, seen, strict=True)
+    ]
+    if lines:
+        write_intervals(name, "Macro AP, intervals over films", lines)
 
 
 def curves(rows: list[Row]) -> str:
@@ -217,7 +237,7 @@ def curves(rows: list[Row]) -> str:
     lines: dict[str, list[Row]] = {}
     for row in rows:
         lines.setdefault(f"{row['head']}, {row['vectors']}", []).append(row)
-    top = max(row["ap high, films"] for row in rows)
+    top = max(row[AP_HIGH] for row in rows)
     x = lambda percent: 60 + 400 * PERCENTS.index(percent) / (len(PERCENTS) - 1)  # noqa: E731
     y = lambda ap: 280 - 250 * ap / top  # noqa: E731
     text = lambda x, y, words: f'<text x="{x:.0f}" y="{y:.0f}">{words}</text>'  # noqa: E731
@@ -234,10 +254,6 @@ def curves(rows: list[Row]) -> str:
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{style}{"".join(parts)}</svg>\n'
 
 
-def _short(value: Any) -> Any:
-    return f"{value:.4g}" if isinstance(value, float) else value
-
-
 def main() -> None:
     """Runs the parts that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -247,6 +263,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=128, help="of the transformer")
     parser.add_argument("--kinds", nargs="+", choices=RECIPES, default=list(RECIPES))
     parser.add_argument("--vectors", nargs="*", default=[], metavar="NAME=NPZ")
+    parser.add_argument("--catalog", type=Path, help="of labelled films, for the part shipped")
     args = parser.parse_args()
     if not os.environ.get("VUJAX_DATA"):
         raise SystemExit("set VUJAX_DATA to the folder that holds the real data")
@@ -258,13 +275,14 @@ def main() -> None:
         args.width,
         tuple(args.kinds),
         vectors,
+        args.catalog,
     )
     for part in args.parts:
         rows = []
         for row in PARTS[part](study):
             rows.append(row)
-            print(part, " ".join(f"{k} {_short(v)};" for k, v in row.items()), flush=True)
-        write(part, rows)
+            print(part, " ".join(f"{k} {short(v)};" for k, v in row.items()), flush=True)
+        write(part, rows, args.seeds)
 
 
 if __name__ == "__main__":
