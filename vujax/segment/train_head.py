@@ -4,7 +4,7 @@ For encoders that learn too, many films or many devices there is `vujax.main` wi
 configs/boundary.py; the loss, the step and the rows are the same.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -34,7 +34,6 @@ def train_head(
     weight_decay: float = 0.1,
     labels_percent: float = 100.0,
     folds: int = 4,
-    vary: Callable[[Sequence[Film]], Sequence[Film]] | None = None,
     seed: int = 0,
 ) -> Head:
     """A head and its threshold; the same films and seed give the same head.
@@ -51,19 +50,16 @@ def train_head(
       weight_decay: of kernels, multiplied by the learning rate.
       labels_percent: share of the scenes whose labels are used.
       folds: parts of the films; 0, or a single film: no further heads, and the threshold is 0.5.
-      vary: what takes the place of films, to learn from and for the threshold, such as their
-        `variants`; None: they are taken as they are.
       seed: of the start, the order and the choice of labels.
 
     Raises:
       ValueError: see `BoundaryRows`.
     """
-    vary = vary or list
     recipe = dict(steps=steps, batch_size=batch_size, lr=lr, weight_decay=weight_decay)
     module = build_head(**head)
 
     def trained(films: Sequence[Film], threshold: float = 0.5) -> Head:
-        rows = BoundaryRows(vary(films), **module.window, labels_percent=labels_percent, seed=seed)
+        rows = BoundaryRows(films, **module.window, labels_percent=labels_percent, seed=seed)
         config = {
             "model": {"head": dict(head)},
             "training": recipe | {"labels_percent": labels_percent, "seed": seed},
@@ -77,7 +73,7 @@ def train_head(
     scored = []
     for part in parts:
         rest = trained([film for film in films if film not in part])
-        scored += [(head_scores(rest, film), film.starts) for film in vary(part)]
+        scored += [(head_scores(rest, film), film.starts) for film in part]
     return trained(films, best_threshold(*zip(*scored, strict=True)))
 
 
@@ -103,7 +99,7 @@ def best_threshold(scores: Sequence[np.ndarray], starts: Sequence[np.ndarray]) -
         hits = (called & np.asarray(start, bool)).sum(axis=1)
         totals += 2 * hits / (called.sum(axis=1) + np.sum(start))
     smooth = np.convolve(totals, np.ones(11) / 11, mode="same")
-    return float(THRESHOLDS[smooth.argmax()])
+    return round(float(THRESHOLDS[smooth.argmax()]), 2)
 
 
 def fit(
