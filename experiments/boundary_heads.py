@@ -59,10 +59,10 @@ class Study:
 
     data: Path
     seeds: int
-    slow_seeds: int
+    slow_seeds: int | None
     folds: int
     width: int
-    kinds: tuple[str, ...]
+    kinds: Sequence[str]
     vectors: dict[str, Path]
     catalog: Path | None
 
@@ -88,7 +88,7 @@ class Study:
 
     def trained(self, films: Sequence[Film], kind: str, **more: Any) -> list[Head]:
         """A head with its threshold for each seed."""
-        seeds = range(self.seeds if kind == "similarity" else self.slow_seeds)
+        seeds = range(self.seeds if kind == "similarity" else self.slow_seeds or self.seeds)
         return [self.train(films, kind, seed, **more) for seed in seeds]
 
     def train(self, films: Sequence[Film], kind: str, seed: int, **more: Any) -> Head:
@@ -101,6 +101,11 @@ class Study:
 def scored(films: Sequence[Film], score: Any) -> list[FilmScores]:
     """Films with scores of `score(film)`."""
     return [FilmScores(f.film, score(f), f.starts, f.frames, f.seconds, f.fps) for f in films]
+
+
+def gap_scored(films: Sequence[Film]) -> list[FilmScores]:
+    """Films with the label-free score."""
+    return scored(films, lambda f: gap_scores(f.inputs(np.arange(len(f)))["feature"]))
 
 
 def judged(heads: Sequence[Head], films: Sequence[Film]) -> Row:
@@ -139,7 +144,7 @@ def heads(study: Study) -> Iterator[Row]:
 
 def without_labels(place: Row, films: Sequence[Film]) -> Iterator[Row]:
     """The gap score, which has no threshold, and the baselines that see no picture."""
-    gaps = scored(films, lambda f: gap_scores(f.inputs(np.arange(len(f)))["feature"]))
+    gaps = gap_scored(films)
     found, result = interval([gaps], "ap"), evaluate(gaps)
     yield {
         **place,
@@ -190,7 +195,11 @@ def shipped(study: Study) -> Iterator[Row]:
     if study.catalog:
         sets["cinema, lite"] = open_films("catalog", path=str(study.catalog), encoder="lite")
     for name, films in sets.items():
-        yield {"films": name, "head": "shipped"} | judged([head], films)
+        own = scored(films, lambda film: head_scores(head, film))
+        gain = interval([own], "ap", against=[gap_scored(films)])
+        words = ("ap less gap score", "gain low", "gain high")
+        row = {"films": name, "head": "shipped"} | judged([head], films)
+        yield row | dict(zip(words, gain, strict=True))
         yield from without_labels({"films": name}, films)
 
 
@@ -271,21 +280,13 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=RECIPES, default=list(RECIPES))
     parser.add_argument("--vectors", nargs="*", default=[], metavar="NAME=NPZ")
     parser.add_argument("--catalog", type=Path, help="of labelled films, for the part shipped")
-    args = parser.parse_args()
+    options = vars(parser.parse_args())
     if not os.environ.get("VUJAX_DATA"):
         raise SystemExit("set VUJAX_DATA to the folder that holds the real data")
-    vectors = {name: Path(path) for name, path in (item.split("=", 1) for item in args.vectors)}
-    study = Study(
-        Path(os.environ["VUJAX_DATA"]),
-        args.seeds,
-        args.slow_seeds or args.seeds,
-        args.folds,
-        args.width,
-        tuple(args.kinds),
-        vectors,
-        args.catalog,
-    )
-    for part in args.parts:
+    parts = options.pop("parts")
+    options["vectors"] = {k: Path(v) for k, v in (x.split("=", 1) for x in options["vectors"])}
+    study = Study(Path(os.environ["VUJAX_DATA"]), **options)
+    for part in parts:
         rows = []
         for row in PARTS[part](study):
             rows.append(row)
