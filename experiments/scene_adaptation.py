@@ -21,24 +21,23 @@ import json
 import os
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 
 from vujax.data.films import Film, open_films
-from vujax.evals.boundaries import FilmScores, baselines, evaluate, interval
+from vujax.evals.boundaries import FilmScores, baselines, evaluate
 from vujax.evals.gap import gap_scores
 from vujax.files import write_atomically, write_json
 from vujax.segment.adapt import Adaptation, learn
+from vujax.sweep.paired import Runs, paired_rows
 from vujax.sweep.rows import Row, write_intervals, write_rows
 
 RESULTS = Path(__file__).with_name("results") / "scene_adaptation"
 SETS = ("bbc", "rai")
 MODES = {"instance": (1,), "random": (1, 2, 4, 8), "nearest": (1, 2, 4, 8)}
 TEMPERATURES = (0.07, 0.1, 0.2)
-Runs = list[list[FilmScores]]  # [seeds][films]
 
 
 def grid() -> list[Adaptation]:
@@ -70,10 +69,7 @@ class Study:
         return [self._of(scored, [gap_scores(vectors(film)) for film in self.films[scored]])]
 
     def _of(self, name: str, scores: Sequence[np.ndarray]) -> list[FilmScores]:
-        return [
-            FilmScores(f.film, np.asarray(s), f.starts, f.frames, f.seconds, f.fps)
-            for f, s in zip(self.films[name], scores, strict=True)
-        ]
+        return [FilmScores.of(f, s) for f, s in zip(self.films[name], scores, strict=True)]
 
     def _run(self, how: Adaptation, learned: str, scored: str, seed: int) -> list | None:
         """Kept scores, or new ones; None where another part makes them."""
@@ -132,23 +128,14 @@ def table(study: Study, found: dict[Adaptation, Runs]) -> Iterator[Row]:
 def rows(
     films: str, kind: str, runs: dict[str, Runs], best: dict[str, Adaptation]
 ) -> Iterator[Row]:
-    """Macro AP of each mode, and its difference from raw and from instance."""
-    for mode, own in runs.items():
-        if mode == "raw" and kind == "elsewhere":
-            continue
-        row = {"films": films, "vectors": mode if mode == "raw" else f"{mode}, {kind}"}
-        row |= _words("", interval(own, "ap"))
-        for other in ("raw", "instance", "random"):
-            if mode not in (other, "raw") and not (mode == "instance" and other == "random"):
-                against = runs[other] * (len(own) if other == "raw" else 1)
-                row |= _words(f"less {other} ", interval(own, "ap", against=against))
-        if mode in best:
-            row |= {"m": best[mode].neighbours, "temperature": best[mode].temperature}
-        yield row
-
-
-def _words(name: str, found: tuple[float, float, float]) -> Row:
-    return dict(zip((f"{name}macro/ap", f"{name}low", f"{name}high"), found, strict=True))
+    """Macro AP of each mode, and its differences from those before it."""
+    for row in paired_rows(runs, ("raw", *MODES), column="vectors"):
+        mode = row["vectors"]
+        if mode != "raw" or kind == "adapted":
+            chosen = best.get(mode)
+            more = dict(m=chosen.neighbours, temperature=chosen.temperature) if chosen else {}
+            name = f"{mode}, {kind}" if chosen else mode
+            yield {"films": films} | row | {"vectors": name} | more
 
 
 def main() -> None:
@@ -183,8 +170,8 @@ def main() -> None:
 
 
 def _grid_row(how: Adaptation, runs: Runs) -> Row:
-    keys = ("mode", "neighbours", "temperature")
-    return {k: v for k, v in asdict(how).items() if k in keys} | _words("", interval(runs, "ap"))
+    (row,) = paired_rows({how.mode: runs}, (), column="mode")
+    return row | dict(neighbours=how.neighbours, temperature=how.temperature)
 
 
 def write_vectors(study: Study, path: Path) -> None:

@@ -81,7 +81,6 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> None:
             finish(this, state)
     finally:
         checkpoints.close()
-        checkpoints.close()
 
 
 def record(this: Run) -> None:

@@ -1,4 +1,4 @@
-"""What is read of a film's shots: pictures, sound, features, of the shapes that the config names."""
+"""What is read of a film's shots: pictures, sound, features, of the shapes that a config has."""
 
 from collections.abc import Mapping
 

@@ -22,11 +22,12 @@ no AP, AUC, recall or F1: it is left out of their means, and of that of precisio
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 
 from vujax.binary import average_precision, precision_recall_f1, roc_auc
+from vujax.data.films import Film
 from vujax.evals.intervals import Interval, bootstrap, paired_bootstrap
 from vujax.evals.shots import Extent, match
 
@@ -57,6 +58,12 @@ class FilmScores(NamedTuple):
     frames: np.ndarray | None
     seconds: np.ndarray
     fps: float | None = None
+
+    @classmethod
+    def of(cls, film: Film, scores: Sequence[float] | np.ndarray) -> Self:
+        """Scores `[n-1]` of a labelled film."""
+        at = film.frames, film.seconds, film.fps
+        return cls(film.film, np.asarray(scores), film.starts, *at)
 
 
 def evaluate(

@@ -14,6 +14,7 @@ from vujax.evals.base import Example
 from vujax.evals.boundaries import FilmScores, baselines, evaluate
 from vujax.evals.features import Variables, extract, padded_size
 from vujax.evals.gap import gap_scores
+from vujax.evals.histogram import colour_histogram
 
 
 class Scenes:
@@ -22,8 +23,7 @@ class Scenes:
     Attributes:
       headline: 'macro/ap'.
       hits: None: intervals are over films, see `vujax.evals.boundaries.interval`.
-      baselines: after a call, what durations, chance and, where the films have features, these
-        features alone reach.
+      baselines: after a call, what durations, chance and what has not learned (`untrained`) reach.
       scores: after a call, the films' `FilmScores`.
     """
 
@@ -53,7 +53,7 @@ class Scenes:
     def __call__(self, variables: Variables) -> dict[str, float]:
         """Scores `variables` on all films, both protocols, corrected mode."""
         scores = self._film_scores(variables)
-        self.scores = [_of(film, s) for film, s in zip(self.films, scores, strict=True)]
+        self.scores = [FilmScores.of(film, s) for film, s in zip(self.films, scores, strict=True)]
         if not self.baselines:
             self.baselines = baselines(self.scores) | self._raw()
         return evaluate(self.scores, threshold=self._threshold)
@@ -74,10 +74,6 @@ class Scenes:
         size = padded_size(count, self._batch_size, self._mesh)
         batches = _batches(read, count, size)
         return extract(encode, variables, batches, mesh=self._mesh)["embeddings"]
-
-
-def _of(film: Film, scores: np.ndarray) -> FilmScores:
-    return FilmScores(film.film, scores, film.starts, film.frames, film.seconds, film.fps)
 
 
 def _batches(read: Any, count: int, size: int) -> Iterator[dict[str, np.ndarray]]:
@@ -128,17 +124,29 @@ class GapBoundaries(Scenes):
         return [gap_scores(part, self._reach) for part in np.split(vectors, begin[1:-1])]
 
     def _raw(self) -> dict[str, dict[str, float]]:
-        found = []
+        found: dict[str, list[FilmScores]] = {}
         for film in self.films:
-            seen = film.inputs(np.arange(len(film))) if "feature" in _names(film) else {}
-            if not seen:
-                return {}
-            found.append(_of(film, gap_scores(seen["feature"], self._reach)))
-        return {"features as they are": evaluate(found, threshold=self._threshold)}
+            for name, vectors in untrained(film).items():
+                scores = FilmScores.of(film, gap_scores(vectors, self._reach))
+                found.setdefault(name, []).append(scores)
+        return {
+            name: evaluate(scores, threshold=self._threshold)
+            for name, scores in found.items()
+            if len(scores) == len(self.films)
+        }
 
 
-def _names(film: Film) -> Sequence[str]:
-    return tuple(film.inputs(np.zeros(1, np.int64)))
+def untrained(film: Film) -> dict[str, np.ndarray]:
+    """What a film's shots look like before anything is learned, `[n d]`, by name.
+
+    'features' are as they are; 'histogram' counts the colours of all of a shot's keyframes.
+    """
+    seen = film.inputs(np.arange(len(film)))
+    found = {"features": seen["feature"]} if "feature" in seen else {}
+    if "image" in seen:
+        tall = seen["image"].reshape(len(film), -1, *seen["image"].shape[-2:])
+        found["histogram"] = np.asarray(colour_histogram(tall))
+    return found
 
 
 def _shots(films: Sequence[Film], begin: np.ndarray, positions: np.ndarray) -> dict:

@@ -46,7 +46,7 @@ class Adaptation:
     """
 
     mode: str = "nearest"
-    neighbours: int = 8
+    neighbours: int = 1
     temperature: float = 0.1
     mask_radius: int = -1
     steps: int = 400
