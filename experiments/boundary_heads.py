@@ -1,21 +1,24 @@
 """Boundary heads on BBC and RAI: across data sets and encoders, with few labels, and their cost.
 
-    VUJAX_DATA=... python experiments/boundary_heads.py                # everything, 5 seeds
-    VUJAX_DATA=... python experiments/boundary_heads.py --parts heads crossing --seeds 1
+    export VUJAX_DATA=...                                   # crossing: with --folds 4
+    python experiments/boundary_heads.py --parts heads crossing cost --slow-seeds 3 --folds 2
+    python experiments/scene_adaptation.py --work runs/adaptation --vectors runs/shotcol.npz
+    python experiments/boundary_heads.py --parts labels --kinds similarity mlp --slow-seeds 3 \\
+        --vectors shotcol=runs/shotcol.npz
+    python experiments/boundary_heads.py --parts shipped --catalog runs/validation
 
 Writes tables and pictures under experiments/results/boundary_heads/. Five parts:
-
   heads: each head trained on BBC and tested on RAI and the reverse, on VGG19 features, beside the
     label-free gap score and the baselines that see no picture;
   crossing: the similarity head trained on one encoder's vectors of BBC and tested on the other's of
     RAI, with cosines on each film's own scale and as they are: AP, F1 at the head's threshold, and
     predicted against true rate of borders;
   labels: trained on 1% to 100% of BBC's scenes, tested on RAI. `--vectors NAME=FILE.npz` (an array
-    [shots d] for each film id, as `experiments/scene_adaptation.py --vectors` writes it) adds other
-    vectors, such as those of a pretrained encoder, to VGG19;
+    [shots d] for each film id) adds other vectors to VGG19, such as those of ShotCoL, which learned
+    on all 18 films without labels;
   cost: weights, and seconds for one film of 445 shots and one of 20,000, on this machine;
   shipped: the head of the package, which learned on the procedural cinema, on BBC and RAI, and on
-    the labelled films of `--catalog` (such as validation films of the cinema).
+    the labelled films of `--catalog`: 6 validation films of the cinema, read as the train films.
 
 Macro AP and F1 (mean over films), seeds in `student` intervals, films in bootstrap intervals. The
 similarity head's settings were chosen by leaving out BBC films; the other heads' are defaults, with
@@ -27,6 +30,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -178,14 +182,13 @@ def crossing(study: Study) -> Iterator[Row]:
 
 def labels(study: Study) -> Iterator[Row]:
     """Trained on a part of BBC's scenes; one labelled part a seed."""
-    for vectors in ("vgg19", *study.vectors):
+    for kind, vectors in product(study.kinds, ("vgg19", *study.vectors)):
         learn, new = study.films("bbc", vectors), study.films("rai", vectors)
-        for kind in study.kinds:
-            for percent in PERCENTS:
-                found = study.trained(learn, kind, labels_percent=percent, folds=0)
-                place = {"vectors": vectors, "head": kind, "labels %": percent}
-                row = judged(found, new)
-                yield place | {k: v for k, v in row.items() if "ap" in k or k == "seeds"}
+        for percent in PERCENTS:
+            found = study.trained(learn, kind, labels_percent=percent, folds=0)
+            place = {"vectors": vectors, "head": kind, "labels %": percent}
+            row = judged(found, new)
+            yield place | {k: v for k, v in row.items() if "ap" in k or k == "seeds"}
 
 
 def shipped(study: Study) -> Iterator[Row]:
@@ -265,8 +268,8 @@ def curves(rows: list[Row]) -> str:
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}"/>')
         parts.append(f'<g fill="{colour}">{text(480, 40 + 18 * number, name)}</g>')
     style = "<style>text { font: 12px sans-serif }</style>"
-    size = 'viewBox="0 0 680 330" width="680" height="330"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{style}{"".join(parts)}</svg>\n'
+    root = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 680 330" width="680" height="330">'
+    return f"{root}{style}{''.join(parts)}</svg>\n"
 
 
 def main() -> None:
