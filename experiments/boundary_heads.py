@@ -27,11 +27,12 @@ similarity head's settings were chosen by leaving out BBC films; the other heads
 
 import argparse
 import os
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
+from timeit import repeat
 from typing import Any
 
 import numpy as np
@@ -220,14 +221,9 @@ def cost(study: Study) -> Iterator[Row]:
         row = {"head": kind, "weights": head.parameters}
         for name, (vectors, seconds) in cases.items():
             head.scores(vectors[:2], seconds[:2])
-            row[f"seconds, {name}"] = min(_timed(head, vectors, seconds) for _ in range(3))
+            scoring = partial(head.scores, vectors, seconds)
+            row[f"seconds, {name}"] = min(repeat(scoring, number=1, repeat=3))
         yield row
-
-
-def _timed(head: Head, vectors: np.ndarray, seconds: np.ndarray) -> float:
-    began = time.perf_counter()
-    head.scores(vectors, seconds)
-    return time.perf_counter() - began
 
 
 PARTS = {f.__name__: f for f in (heads, crossing, labels, cost, shipped)}
