@@ -3,13 +3,15 @@
     python -m vujax.main --config=configs/boundary.py
     python -m vujax.main --config=configs/boundary.py:similarity --config.data.films.main.path=DIR
     python -m vujax.main --config=configs/boundary.py --config.init_from=RUN \\
-        --config.init_fresh="('head/',)" --config.method.encoder=frozen
+        --config.init_fresh="('head/','projection/')" --config.method.encoder=frozen \\
+        --config.optimizer.rules="(('encoder/.*',None),('.*',1.0))"
 
 The first trains an encoder and a head together on keyframes of the procedural cinema, minutes on 2
 cores. `similarity`, `mlp` and `transformer` train a head on vectors that are there already, one a
 shot; what they release is what `vujax scenes --head` takes. The last starts from the encoder of a
-ShotCoL run (configs/shotcol.py). Learning rates and windows are our choices; the transformer's
-sizes are those of BaSSL's contextual relation network.
+ShotCoL run (configs/shotcol.py) and leaves it as it is: the head is new, the projection stays
+behind, and the rule keeps weight decay off the encoder. Learning rates and windows are our choices;
+the transformer's sizes are those of BaSSL's contextual relation network.
 """
 
 from ml_collections import ConfigDict
@@ -139,4 +141,6 @@ def cinema() -> ConfigDict:
     )
     config.batch_size = 32
     config.total_steps = 300
+    films = dict(config.data.films.main, split="validation", films=12)
+    config.evals.borders = dict(kind="borders", films=dict(main=films))
     return config

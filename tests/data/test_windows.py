@@ -76,6 +76,16 @@ def test_a_film_of_one_shot_has_one_query_without_candidates():
     np.testing.assert_array_equal(batch["valid"], [[True, False]] * 6)
 
 
+@pytest.mark.parametrize("ends", ["shift", "clip"])
+def test_in_a_film_of_two_shots_each_is_the_others_neighbour(ends):
+    for batch in take(2, films=[numbered(0, 2, [])], cut=dict(ends=ends)):
+        np.testing.assert_array_equal(batch["shot"], [[0, 1]] * 6)
+        assert batch["valid"].all() and (batch["candidate"].sum(2) == 1).all()
+        positive = batch["candidate"].argmax(2)
+        other = np.take_along_axis(batch["feature"][..., 1], positive, axis=1)
+        np.testing.assert_array_equal(other, [[1, 0]] * 6)
+
+
 def test_shapes_are_those_of_a_batch():
     (batch,) = take(1)
     want = {name: (value.shape, value.dtype) for name, value in batch.items()}
@@ -104,8 +114,12 @@ def test_steps_and_hosts_do_not_change_the_batches():
 
 
 @pytest.mark.multiprocess
-def test_a_worker_process_gives_the_same_batches():
-    for one, two in zip(take(3), take(3, cut=dict(workers=1)), strict=True):
+@pytest.mark.parametrize("start_step", [0, 5])
+def test_worker_processes_give_the_same_batches(start_step):
+    alone, several = (
+        take(4, cut=dict(workers=workers), start_step=start_step) for workers in (0, 2)
+    )
+    for one, two in zip(alone, several, strict=True):
         same(one, two)
 
 

@@ -1,4 +1,4 @@
-"""InfoNCE against a bank: a loop over queries and negatives says what it is."""
+"""InfoNCE against a bank: loops over pairs and one dense cross-entropy say what it is."""
 
 import functools
 
@@ -17,6 +17,7 @@ from vujax.losses.contrast import NO_FILM, Bank, Ids, allowed, contrast
 from vujax.mesh import AXIS
 
 N, R, D = 16, 40, 6
+alone = jax.jit(contrast)  # without a mesh
 
 
 def ids(rng: np.random.Generator, n: int, row) -> Ids:
@@ -39,31 +40,34 @@ def is_negative(query: Ids, bank: Ids, i: int, j: int, radius: int) -> bool:
     return query.film[i] != bank.film[j] or abs(query.shot[i] - bank.shot[j]) > radius
 
 
-def by_loops(query, key, vectors, temperature, *, ids, bank_ids, radius):
-    """The loss, one query after the other, from its definition."""
-    losses = []
-    for i in range(len(query)):
-        if ids.film[i] == NO_FILM:
-            continue
-        there = [j for j in range(len(vectors)) if is_negative(ids, bank_ids, i, j, radius)]
-        logits = [query[i] @ key[i], *(query[i] @ vectors[j] for j in there)]
-        losses.append(-jax.nn.log_softmax(jnp.stack(logits) / temperature)[0])
-    return jnp.stack(losses).mean()
+def negatives(mine: Ids, bank: Ids, radius: int) -> np.ndarray:
+    """Bool `[n r]`, one pair after the other."""
+    pairs = [[is_negative(mine, bank, i, j, radius) for j in range(R)] for i in range(N)]
+    return np.array(pairs)
+
+
+def dense(query, key, vectors, temperature, *, counts, mask):
+    """Cross-entropy of `[n 1+r]` logits, the positive first; queries of no film count not."""
+    logits = jnp.concatenate([(query * key).sum(1)[:, None], query @ vectors.T], 1) / temperature
+    there = np.concatenate([np.ones((N, 1), bool), mask], axis=1)
+    log_p = jax.nn.log_softmax(jnp.where(there, logits, -jnp.inf))[:, 0]
+    return -log_p[counts].mean()
 
 
 @pytest.mark.parametrize("radius", [-1, 0, 3])
 def test_masks_are_those_of_the_loop(radius):
     _, _, mine, bank = case()
-    want = [[is_negative(mine, bank.ids, i, j, radius) for j in range(R)] for i in range(N)]
+    want = negatives(mine, bank.ids, radius)
     assert 0 < np.mean(want) < 1
     np.testing.assert_array_equal(allowed(mine, bank.ids, radius), want)
 
 
 @functools.cache
 def whole(radius: int):
-    """Loss and gradients of the loops."""
+    """Loss and gradients of the dense form."""
     query, key, mine, bank = case()
-    f = functools.partial(by_loops, ids=mine, bank_ids=bank.ids, radius=radius)
+    mask = negatives(mine, bank.ids, radius)
+    f = functools.partial(dense, counts=mine.film != NO_FILM, mask=mask)
     return jax.jit(jax.value_and_grad(f, argnums=(0, 1, 2, 3)))(query, key, bank.vectors, 0.3)
 
 
@@ -113,7 +117,7 @@ def test_value_and_gradients_without_a_mesh():
         )
         return found.loss
 
-    found = jax.value_and_grad(loss, argnums=(0, 1, 2, 3))(query, key, bank.vectors, 0.3)
+    found = jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2, 3)))(query, key, bank.vectors, 0.3)
     np.testing.assert_allclose(found[0], whole(2)[0], rtol=1e-5)
     assert_gradients_close(found[1], whole(2)[1], 1e-5)
 
@@ -136,7 +140,7 @@ def plain_ids(n: int, row) -> Ids:
 def test_without_masks_it_is_cross_entropy():
     query, key, _, bank = case()
     mine, theirs = plain_ids(N, range(N)), plain_ids(R, [-1] * R)
-    found = contrast(query, key, mine, Bank(bank.vectors, theirs), temperature=0.2)
+    found = alone(query, key, mine, Bank(bank.vectors, theirs), temperature=0.2)
     logits = np.concatenate([(query * key).sum(1, keepdims=True), query @ bank.vectors.T], 1)
     want = optax.softmax_cross_entropy_with_integer_labels(logits / 0.2, np.zeros(N, int)).mean()
     np.testing.assert_allclose(found.loss, want, rtol=1e-6)
@@ -145,7 +149,7 @@ def test_without_masks_it_is_cross_entropy():
 def test_keys_of_the_batch_as_negatives_are_info_nce():
     query, key, _, _ = case()
     mine = plain_ids(N, range(N))
-    found = contrast(query, key, mine, Bank(key, mine), temperature=0.2)
+    found = alone(query, key, mine, Bank(key, mine), temperature=0.2)
     logits = query @ key.T / 0.2
     want = optax.softmax_cross_entropy_with_integer_labels(logits, np.arange(N)).mean()
     np.testing.assert_allclose(found.loss, want, rtol=1e-6)
@@ -155,7 +159,7 @@ def test_both_views_against_all_others_are_nt_xent():
     one, two, _, _ = case()
     both, row = np.concatenate([one, two]), plain_ids(2 * N, [*range(N)] * 2)
     turned = np.concatenate([two, one])
-    found = contrast(both, turned, row, Bank(both, row), temperature=0.2)
+    found = alone(both, turned, row, Bank(both, row), temperature=0.2)
     logits = both @ both.T / 0.2
     np.fill_diagonal(logits, -np.inf)
     partner = np.concatenate([np.arange(N) + N, np.arange(N)])

@@ -10,6 +10,7 @@ from flax import linen as nn
 
 from tests.toy import assert_gradients_close, recording_sgd
 from vujax.mesh import global_batch
+from vujax.methods.base import Method
 from vujax.methods.boundary import Boundary, balanced_cross_entropy, called
 from vujax.models.boundary import BoundaryModel, build_head
 from vujax.step import init_state, make_train_step, shardings_of
@@ -49,10 +50,11 @@ def host_batch(labels: np.ndarray | None = None) -> dict[str, np.ndarray]:
     return batch
 
 
-def program(method: Boundary, mesh, batch):
-    """`(state, step)` whose optimizer keeps the raw gradients."""
-    init = jax.jit(lambda key: init_state(method, recording_sgd(), key, batch, ema=False))
-    state = init(jax.random.key(1))
+def program(method: Method, mesh, batch, state=None, *, micro_batches=1, fsdp=False):
+    """`(state, step)` whose optimizer keeps the raw gradients; `state`: the given or a new one."""
+    if state is None:
+        init = jax.jit(lambda key: init_state(method, recording_sgd(), key, batch, ema=False))
+        state = init(jax.random.key(1))
     step = make_train_step(
         method,
         recording_sgd(),
@@ -60,7 +62,9 @@ def program(method: Boundary, mesh, batch):
         seed=0,
         total_steps=10,
         learns=jax.tree.map(lambda _: True, state.params),
-        state_shardings=shardings_of(method, jax.eval_shape(lambda: state), mesh, fsdp=False),
+        micro_batches=micro_batches,
+        state_shardings=shardings_of(method, jax.eval_shape(lambda: state), mesh, fsdp=fsdp),
+        fsdp=fsdp,
     )
     return state, step
 

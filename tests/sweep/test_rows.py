@@ -1,4 +1,4 @@
-"""Tables and pictures of experiments that are scripts of their own."""
+"""Results as JSON, CSV, Markdown and a picture."""
 
 import csv
 import json
@@ -6,35 +6,50 @@ from xml.etree import ElementTree
 
 from vujax.sweep.rows import write_intervals, write_rows
 
-ROWS = [{"head": "a|b", "ap": 0.123456}, {"head": "none", "ap": 1.0, "n": 3}]
+ROWS = [{"name": "raw", "ap": 0.123456}, {"name": "a, b", "ap": 1, "seed": 2}]
 
 
-def test_the_same_rows_for_programs_and_people(tmp_path):
-    write_rows(tmp_path / "new", "table", ROWS, about="Five seeds.")
-    assert json.loads((tmp_path / "new/table.json").read_text()) == ROWS
-    with (tmp_path / "new/table.csv").open() as file:
-        first, second = csv.DictReader(file)
-    assert first == {"head": "a|b", "ap": "0.1235", "n": ""} and second["n"] == "3"
+def test_json_has_all_digits_and_csv_four(tmp_path):
+    write_rows(tmp_path, "table", ROWS)
+    assert json.loads((tmp_path / "table.json").read_text()) == ROWS
+    with (tmp_path / "table.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    assert found == [
+        {"name": "raw", "ap": "0.1235", "seed": ""},
+        {"name": "a, b", "ap": "1", "seed": "2"},
+    ]
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["table.csv", "table.json", "table.md"]
+
+
+def test_a_table_for_people_says_what_it_is(tmp_path):
+    write_rows(tmp_path / "new", "table", [{"head": "a|b", "ap": 0.123456}, {"n": 3}], "Two seeds.")
     assert (tmp_path / "new/table.md").read_text().splitlines() == [
-        "Five seeds.",
+        "Two seeds.",
         "",
         "| head | ap | n |",
         "| --- | --- | --- |",
         "| a\\|b | 0.1235 |  |",
-        "| none | 1 | 3 |",
+        "|  |  | 3 |",
     ]
 
 
-def test_a_table_without_words_above(tmp_path):
-    write_rows(tmp_path, "table", ROWS[1:])
-    assert (tmp_path / "table.md").read_text().startswith("| head | ap | n |")
+def circles(path) -> list[float]:
+    tree = ElementTree.parse(path)
+    return [float(x.get("cx")) for x in tree.iter() if x.tag.endswith("circle")]
 
 
-def test_intervals_in_a_picture(tmp_path):
-    lines = [("a < b", 0.5, 0.25, 0.75), ("less", -0.5, -1.0, 0.0)]
-    write_intervals(tmp_path / "plot.svg", "AP", lines)
-    root = ElementTree.fromstring((tmp_path / "plot.svg").read_text())
-    words = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert words == ["AP", "a < b", "0.500 [0.250, 0.750]", "less", "-0.500 [-1.000, 0.000]"]
-    dots = [float(dot.get("cx")) for dot in root.iter("{http://www.w3.org/2000/svg}circle")]
-    assert dots[0] - dots[1] == 420 / 1.75
+def test_a_picture_of_intervals(tmp_path):
+    path = tmp_path / "plot.svg"
+    lines = [("a < b & c", 0.5, 0.25, 1.0), ("worse", -0.5, -1.0, -0.25), ("none", 0.0, 0.0, 0.0)]
+    write_intervals(path, "Difference", lines)
+    better, worse, zero = circles(path)
+    assert worse < zero < better
+    assert abs((better - zero) - (zero - worse)) < 0.2
+    text = "".join(ElementTree.parse(path).getroot().itertext())
+    assert "a < b & c" in text and "0.500 [0.250, 1.000]" in text
+
+
+def test_a_picture_where_nothing_differs_from_zero(tmp_path):
+    write_intervals(tmp_path / "plot.svg", "Nothing", [("none", 0.0, 0.0, 0.0)])
+    assert len(circles(tmp_path / "plot.svg")) == 1

@@ -1,4 +1,4 @@
-"""What is read of a film's shots: pictures, sound, features, of the shapes that a config has."""
+"""What is read of films' shots: pictures, sound, features, of the shapes that the config names."""
 
 from collections.abc import Mapping
 

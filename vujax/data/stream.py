@@ -38,7 +38,7 @@ class TrainBatches(Iterator[Batch]):
 
 
 def drawn(examples: int, seed: int) -> grain.MapDataset:
-    """`(position in the stream, example)`: each example once a pass, in a new order."""
+    """`(position in the stream, example)`: each example once a pass, each pass in a new order."""
     order = grain.MapDataset.range(examples).seed(seed).shuffle().repeat()
     return order.map_with_index(_with_position)
 

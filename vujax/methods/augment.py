@@ -87,10 +87,13 @@ class Augment:
     def feature(self, feature: jax.Array, key: jax.Array) -> jax.Array:
         """A feature `[f]`: dropout and noise."""
         drop, noise = jax.random.split(key)
+        if self.noise:
+            size = jnp.sqrt((feature**2).mean())
+            feature += self.noise * size * jax.random.normal(noise, feature.shape)
+        if not self.dropout:
+            return feature
         kept = jax.random.bernoulli(drop, 1 - self.dropout, feature.shape)
-        size = jnp.sqrt((feature**2).mean())
-        noisy = feature + self.noise * size * jax.random.normal(noise, feature.shape)
-        return jnp.where(kept, noisy / (1 - self.dropout), 0.0)
+        return jnp.where(kept, feature / (1 - self.dropout), 0.0)
 
     def audio(self, audio: jax.Array, key: jax.Array) -> jax.Array:
         """A log-mel spectrogram `[t mels]`: level, and a mask in time and one over bands.

@@ -135,7 +135,8 @@ class ShotCoL:
             key, _ = self._view(params, extra, batch, place, keys[:, 1], axis_name)
         film = jnp.where(batch["valid"], batch["film"][:, None], NO_FILM)
         rows = {"query": query, "key": key, "film": film, "shot": batch["shot"]}
-        rows["steps"] = place - batch["query"]  # from the shot to its positive
+        # A window's shots follow each other: places differ as shot numbers do.
+        rows["key_shot"] = batch["shot"] + place - batch["query"]
         return Embeddings(rows, shared)
 
     def _positives(
@@ -216,13 +217,14 @@ class ShotCoL:
         if axis_name is not None:
             row += lax.axis_index(axis_name) * n
         ids = Ids(rows["film"], rows["shot"], row)
+        theirs = ids._replace(shot=rows["key_shot"])
         query, key = rows["query"], rows["key"]
-        bank = Bank(key, ids)
+        bank = Bank(key, theirs)
         if self.queue:
             bank = bank_of(extra["queue"])
         if self.mode == "simclr":  # both views are queries, and all other views negatives
             query, key = jnp.concatenate([query, key]), jnp.concatenate([key, query])
-            ids = Ids(*(jnp.concatenate([x, x]) for x in ids))
+            ids = jax.tree.map(lambda *x: jnp.concatenate(x), ids, theirs)
             bank = Bank(query, ids)
         settings = dict(temperature=self.temperature, radius=self.mask_radius)
         return contrast(query, key, ids, bank, **settings, axis_name=axis_name)
@@ -236,7 +238,7 @@ class ShotCoL:
         means = {
             "positive": found.positive.mean(),
             "top1": found.right.astype(jnp.float32).mean(),
-            "shots_to_positive": jnp.abs(rows["steps"]).astype(jnp.float32).mean(),
+            "shots_to_positive": jnp.abs(rows["key_shot"] - rows["shot"]).mean(dtype=jnp.float32),
         }
         stats |= {name: collapse.average(x, axis_name) for name, x in means.items()}
         return stats | collapse.alarms(stats, progress)
@@ -268,7 +270,8 @@ def bank_of(queue: Tree) -> Bank:
 
 def enqueue(queue: Tree, rows: Tree) -> Tree:
     """The queue with a batch of keys in the place of the oldest one."""
-    new = {"vectors": lax.stop_gradient(rows["key"]), "film": rows["film"], "shot": rows["shot"]}
+    keys, film, shot = (rows[name] for name in ("key", "film", "key_shot"))
+    new = {"vectors": lax.stop_gradient(keys), "film": film, "shot": shot}
     slots, place = len(queue["film"]), queue["next"]
     stored = {
         name: lax.dynamic_update_index_in_dim(queue[name], value, place, 0)

@@ -94,9 +94,11 @@ def learn(films: Sequence[np.ndarray], how: Adaptation, *, seed: int = 0) -> Ada
     """Trains on films' vectors, float32 `[n d]` each; the same arguments give the same network.
 
     Raises:
-      ValueError: no film has two shots, or vectors are not finite or of several widths.
+      ValueError: there is no film, one has no shot, or vectors are not finite or of several widths.
     """
-    windows = ShotWindows(_films(films), {"feature": films[0].shape[1:]}, **_cut(how))
+    opened = _films(films)
+    inputs = {"feature": films[0].shape[1:]}
+    windows = ShotWindows(opened, inputs, **_cut(how))
     method = ShotCoL(
         how.model(),
         mode=how.mode,
@@ -106,7 +108,7 @@ def learn(films: Sequence[np.ndarray], how: Adaptation, *, seed: int = 0) -> Ada
         mask_radius=how.mask_radius,
         augment=FrozenDict(dropout=how.dropout),
     )
-    batch = shapes({"feature": films[0].shape[1:]}, how.windows, **_cut(how))
+    batch = shapes(inputs, how.windows, **_cut(how))
     recipe = dict(steps=how.steps, lr=how.lr, weight_decay=how.weight_decay)
     init, step = program(method, shapes_of(batch), **recipe, warmup=how.steps // 20)
     state, mesh = init(jax.random.key(seed)), make_mesh(jax.devices()[:1])
@@ -119,7 +121,7 @@ def learn(films: Sequence[np.ndarray], how: Adaptation, *, seed: int = 0) -> Ada
 def adapt(
     films: Sequence[np.ndarray], how: Adaptation | None = None, *, seed: int = 0
 ) -> list[np.ndarray]:
-    """Each film's vectors, adapted to all of them; a film of one shot alone stays as it is.
+    """Each film's vectors, adapted to all of them; films of one shot each stay as they are.
 
     Args:
       films: float32 `[n d]` each, one vector a shot.
@@ -127,9 +129,9 @@ def adapt(
       seed: of the start and the order.
 
     Raises:
-      ValueError: vectors are not finite or of several widths.
+      ValueError: there is no film, one has no shot, or vectors are not finite or of several widths.
     """
-    if max(map(len, films)) < 2:
+    if max(map(len, _films(films))) < 2:
         return list(films)
     trained = learn(films, how or Adaptation(), seed=seed)
     return [trained(film) for film in films]
@@ -137,6 +139,10 @@ def adapt(
 
 def _films(films: Sequence[np.ndarray]) -> list[FeatureFilm]:
     """Times are of no account here: a second a shot."""
+    if not films:
+        raise ValueError("there are no films to adapt to")
+    if empty := [number for number, vectors in enumerate(films) if not len(vectors)]:
+        raise ValueError(f"film {empty[0]} has no shots: leave it out")
     return [
         FeatureFilm(f"film {number}", _seconds(len(vectors)), vectors=vectors)
         for number, vectors in enumerate(films)
