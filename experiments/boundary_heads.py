@@ -1,18 +1,24 @@
 """Boundary heads on BBC and RAI: across data sets and encoders, with few labels, and their cost.
 
-    VUJAX_DATA=... python experiments/boundary_heads.py                # everything, 5 seeds
-    VUJAX_DATA=... python experiments/boundary_heads.py --parts heads crossing --seeds 1
+    export VUJAX_DATA=...                                   # crossing: with --folds 4
+    python experiments/boundary_heads.py --parts heads crossing cost --slow-seeds 3 --folds 2
+    python experiments/scene_adaptation.py --work runs/adaptation --vectors runs/shotcol.npz
+    python experiments/boundary_heads.py --parts labels --kinds similarity mlp --slow-seeds 3 \\
+        --vectors shotcol=runs/shotcol.npz
+    python experiments/boundary_heads.py --parts shipped --catalog runs/validation
 
-Writes JSON, CSV and an SVG under experiments/results/boundary_heads/. Four parts:
-
+Writes tables and pictures under experiments/results/boundary_heads/. Five parts:
   heads: each head trained on BBC and tested on RAI and the reverse, on VGG19 features, beside the
     label-free gap score and the baselines that see no picture;
   crossing: the similarity head trained on one encoder's vectors of BBC and tested on the other's of
     RAI, with cosines on each film's own scale and as they are: AP, F1 at the head's threshold, and
     predicted against true rate of borders;
   labels: trained on 1% to 100% of BBC's scenes, tested on RAI. `--vectors NAME=FILE.npz` (an array
-    [shots d] for each film id) adds other vectors, such as those of a pretrained encoder, to VGG19;
-  cost: weights, and seconds for one film of 445 shots and one of 20,000, on this machine.
+    [shots d] for each film id) adds other vectors to VGG19, such as those of ShotCoL, which learned
+    on all 18 films without labels;
+  cost: weights, and seconds for one film of 445 shots and one of 20,000, on this machine;
+  shipped: the head of the package, which learned on the procedural cinema, on BBC and RAI, and on
+    the labelled films of `--catalog`: 6 validation films of the cinema, read as the train films.
 
 Macro AP and F1 (mean over films), seeds in `student` intervals, films in bootstrap intervals. The
 similarity head's settings were chosen by leaving out BBC films; the other heads' are defaults, with
@@ -20,12 +26,13 @@ similarity head's settings were chosen by leaving out BBC films; the other heads
 """
 
 import argparse
-import csv
 import os
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
 from pathlib import Path
+from timeit import repeat
 from typing import Any
 
 import numpy as np
@@ -34,9 +41,10 @@ from vujax.data.films import Film, open_films
 from vujax.evals.boundaries import FilmScores, baselines, evaluate, interval
 from vujax.evals.gap import gap_scores
 from vujax.evals.intervals import student
-from vujax.files import write_atomically, write_json
-from vujax.segment.head import Head
+from vujax.files import write_atomically
+from vujax.segment.head import Head, load_head
 from vujax.segment.train_head import head_scores, train_head
+from vujax.sweep.rows import Row, short, write_intervals, write_rows
 
 RESULTS = Path(__file__).with_name("results") / "boundary_heads"
 PERCENTS = (1, 5, 10, 25, 50, 100)
@@ -46,7 +54,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     "mlp": dict(steps=200, batch_size=256, lr=1e-3, weight_decay=0.1),
     "transformer": dict(steps=200, batch_size=64, lr=3e-4, weight_decay=0.1),
 }
-Row = dict[str, Any]
+AP_LOW, AP_HIGH = "ap low, films", "ap high, films"
+NAMES = ("films", "vectors", "scale", "train", "test", "head")  # what a line of a picture is called
 
 
 @dataclass(frozen=True)
@@ -55,10 +64,12 @@ class Study:
 
     data: Path
     seeds: int
+    slow_seeds: int | None
     folds: int
     width: int
-    kinds: tuple[str, ...]
+    kinds: Sequence[str]
     vectors: dict[str, Path]
+    catalog: Path | None
 
     def films(self, videos: str, encoder: str) -> tuple[Film, ...]:
         """The films of 'bbc' or 'rai' with these vectors."""
@@ -80,6 +91,11 @@ class Study:
             return {"kind": kind}
         return {"kind": kind, "width": self.width, "hidden": 4 * self.width}
 
+    def trained(self, films: Sequence[Film], kind: str, **more: Any) -> list[Head]:
+        """A head with its threshold for each seed."""
+        seeds = range(self.seeds if kind == "similarity" else self.slow_seeds or self.seeds)
+        return [self.train(films, kind, seed, **more) for seed in seeds]
+
     def train(self, films: Sequence[Film], kind: str, seed: int, **more: Any) -> Head:
         """A trained head with its threshold."""
         options = more.pop("head", {})
@@ -92,25 +108,32 @@ def scored(films: Sequence[Film], score: Any) -> list[FilmScores]:
     return [FilmScores(f.film, score(f), f.starts, f.frames, f.seconds, f.fps) for f in films]
 
 
+def gap_scored(films: Sequence[Film]) -> list[FilmScores]:
+    """Films with the label-free score."""
+    return scored(films, lambda f: gap_scores(f.inputs(np.arange(len(f)))["feature"]))
+
+
 def judged(heads: Sequence[Head], films: Sequence[Film]) -> Row:
     """Means over seeds and films, with intervals of the AP."""
     runs = [scored(films, lambda film, head=head: head_scores(head, film)) for head in heads]
     results = [evaluate(r, threshold=h.threshold) for r, h in zip(runs, heads, strict=True)]
     mean = lambda key: float(np.mean([result[key] for result in results]))  # noqa: E731
-    over_seeds = student(np.array([result["macro/ap"] for result in results]))
     over_films = interval(runs, "ap")
-    return {
+    row = {
+        "seeds": len(heads),
         "macro/ap": mean("macro/ap"),
-        "ap low, films": over_films.low,
-        "ap high, films": over_films.high,
-        "ap low, seeds": over_seeds.low,
-        "ap high, seeds": over_seeds.high,
+        AP_LOW: over_films.low,
+        AP_HIGH: over_films.high,
         "macro/f1": mean("macro/f1"),
         "threshold": float(np.mean([head.threshold for head in heads])),
         "predicted rate": mean("micro/predicted_rate"),
         "true rate": mean("micro/true_rate"),
         "micro/ap": mean("micro/ap"),
     }
+    if len(heads) == 1:
+        return row
+    over_seeds = student(np.array([result["macro/ap"] for result in results]))
+    return row | {"ap low, seeds": over_seeds.low, "ap high, seeds": over_seeds.high}
 
 
 def heads(study: Study) -> Iterator[Row]:
@@ -119,24 +142,26 @@ def heads(study: Study) -> Iterator[Row]:
         learn, new = study.films(train, "vgg19"), study.films(test, "vgg19")
         place = {"train": train, "test": test}
         for kind in study.kinds:
-            found = [study.train(learn, kind, seed) for seed in range(study.seeds)]
+            found = study.trained(learn, kind)
             yield place | {"head": kind} | judged(found, new)
-        gaps = scored(new, lambda f: gap_scores(f.inputs(np.arange(len(f)))["feature"]))
-        yield {"train": "", "test": test, "head": "gap score"} | label_free(gaps)
-        for name, values in baselines(gaps).items():
-            yield {"train": "", "test": test, "head": name, "macro/ap": values["macro/ap"]}
+        yield from without_labels({"train": "", "test": test}, new)
 
 
-def label_free(runs: list[FilmScores]) -> Row:
-    """Scores without a threshold."""
-    films, result = interval([runs], "ap"), evaluate(runs)
-    return {
+def without_labels(place: Row, films: Sequence[Film]) -> Iterator[Row]:
+    """The gap score, which has no threshold, and the baselines that see no picture."""
+    gaps = gap_scored(films)
+    found, result = interval([gaps], "ap"), evaluate(gaps)
+    yield {
+        **place,
+        "head": "gap score",
         "macro/ap": result["macro/ap"],
-        "ap low, films": films.low,
-        "ap high, films": films.high,
+        AP_LOW: found.low,
+        AP_HIGH: found.high,
         "true rate": result["micro/true_rate"],
         "micro/ap": result["micro/ap"],
     }
+    for name, values in baselines(gaps).items():
+        yield {**place, "head": name, "macro/ap": values["macro/ap"]}
 
 
 def crossing(study: Study) -> Iterator[Row]:
@@ -150,7 +175,7 @@ def crossing(study: Study) -> Iterator[Row]:
         head = {"scale": scale, "gain": 2.0 if scale == "none" else 0.4}
         for trained in ENCODERS:
             learn = films["bbc", trained]
-            found = [study.train(learn, "similarity", s, head=head) for s in range(study.seeds)]
+            found = study.trained(learn, "similarity", head=head)
             for tested in ENCODERS:
                 place = {"scale": scale, "train": trained, "test": tested}
                 yield place | judged(found, films["rai", tested])
@@ -158,15 +183,28 @@ def crossing(study: Study) -> Iterator[Row]:
 
 def labels(study: Study) -> Iterator[Row]:
     """Trained on a part of BBC's scenes; one labelled part a seed."""
-    for vectors in ("vgg19", *study.vectors):
+    for kind, vectors in product(study.kinds, ("vgg19", *study.vectors)):
         learn, new = study.films("bbc", vectors), study.films("rai", vectors)
-        for kind in study.kinds:
-            for percent in PERCENTS:
-                more = dict(labels_percent=percent, folds=0)
-                found = [study.train(learn, kind, s, **more) for s in range(study.seeds)]
-                place = {"vectors": vectors, "head": kind, "labels %": percent}
-                row = judged(found, new)
-                yield place | {k: v for k, v in row.items() if "ap" in k and "rate" not in k}
+        for percent in PERCENTS:
+            found = study.trained(learn, kind, labels_percent=percent, folds=0)
+            place = {"vectors": vectors, "head": kind, "labels %": percent}
+            row = judged(found, new)
+            yield place | {k: v for k, v in row.items() if "ap" in k or k == "seeds"}
+
+
+def shipped(study: Study) -> Iterator[Row]:
+    """The head of the package on films that it has not seen, beside what learns nothing."""
+    head = load_head()
+    sets = {f"{v}, {e}": study.films(v, e) for v in ("bbc", "rai") for e in ENCODERS}
+    if study.catalog:
+        sets["cinema, lite"] = open_films("catalog", path=str(study.catalog), encoder="lite")
+    for name, films in sets.items():
+        own = scored(films, lambda film: head_scores(head, film))
+        gain = interval([own], "ap", against=[gap_scored(films)])
+        words = ("ap less gap score", "gain low", "gain high")
+        row = {"films": name, "head": "shipped"} | judged([head], films)
+        yield row | dict(zip(words, gain, strict=True))
+        yield from without_labels({"films": name}, films)
 
 
 def cost(study: Study) -> Iterator[Row]:
@@ -183,33 +221,29 @@ def cost(study: Study) -> Iterator[Row]:
         row = {"head": kind, "weights": head.parameters}
         for name, (vectors, seconds) in cases.items():
             head.scores(vectors[:2], seconds[:2])
-            row[f"seconds, {name}"] = min(_timed(head, vectors, seconds) for _ in range(3))
+            scoring = partial(head.scores, vectors, seconds)
+            row[f"seconds, {name}"] = min(repeat(scoring, number=1, repeat=3))
         yield row
 
 
-def _timed(head: Head, vectors: np.ndarray, seconds: np.ndarray) -> float:
-    began = time.perf_counter()
-    head.scores(vectors, seconds)
-    return time.perf_counter() - began
-
-
-PARTS = {"heads": heads, "crossing": crossing, "labels": labels, "cost": cost}
+PARTS = {f.__name__: f for f in (heads, crossing, labels, cost, shipped)}
 
 
 def write(part: str, rows: list[Row]) -> None:
-    """JSON and CSV of one part, and a picture of the label curve."""
-    write_json(RESULTS / f"{part}.json", rows)
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-
-    def table(path: Path) -> None:
-        with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows({k: _short(v) for k, v in row.items()} for row in rows)
-
-    write_atomically(RESULTS / f"{part}.csv", table)
+    """The tables of one part, and its picture."""
+    write_rows(RESULTS, part, rows, f"Part `{part}` of experiments/boundary_heads.py: see there.")
+    name = RESULTS / f"{part}.svg"
     if part == "labels":
-        write_atomically(RESULTS / "labels.svg", lambda path: path.write_text(curves(rows)))
+        write_atomically(name, lambda path: path.write_text(curves(rows)))
+        return
+    seen = [row for row in rows if AP_LOW in row]
+    words = [", ".join(row[k] for k in NAMES if row.get(k)) for row in seen]
+    lines = [
+        (word, *(row[k] for k in ("macro/ap", AP_LOW, AP_HIGH)))
+        for word, row in zip(words, seen, strict=True)
+    ]
+    if lines:
+        write_intervals(name, "Macro AP, intervals over films", lines)
 
 
 def curves(rows: list[Row]) -> str:
@@ -217,7 +251,7 @@ def curves(rows: list[Row]) -> str:
     lines: dict[str, list[Row]] = {}
     for row in rows:
         lines.setdefault(f"{row['head']}, {row['vectors']}", []).append(row)
-    top = max(row["ap high, films"] for row in rows)
+    top = max(row[AP_HIGH] for row in rows)
     x = lambda percent: 60 + 400 * PERCENTS.index(percent) / (len(PERCENTS) - 1)  # noqa: E731
     y = lambda ap: 280 - 250 * ap / top  # noqa: E731
     text = lambda x, y, words: f'<text x="{x:.0f}" y="{y:.0f}">{words}</text>'  # noqa: E731
@@ -230,12 +264,8 @@ def curves(rows: list[Row]) -> str:
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}"/>')
         parts.append(f'<g fill="{colour}">{text(480, 40 + 18 * number, name)}</g>')
     style = "<style>text { font: 12px sans-serif }</style>"
-    size = 'viewBox="0 0 680 330" width="680" height="330"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{style}{"".join(parts)}</svg>\n'
-
-
-def _short(value: Any) -> Any:
-    return f"{value:.4g}" if isinstance(value, float) else value
+    root = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 680 330" width="680" height="330">'
+    return f"{root}{style}{''.join(parts)}</svg>\n"
 
 
 def main() -> None:
@@ -243,28 +273,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--slow-seeds", type=int, help="of mlp and transformer (--seeds)")
     parser.add_argument("--folds", type=int, default=4, help="for the threshold; 0: 0.5")
     parser.add_argument("--width", type=int, default=128, help="of the transformer")
     parser.add_argument("--kinds", nargs="+", choices=RECIPES, default=list(RECIPES))
     parser.add_argument("--vectors", nargs="*", default=[], metavar="NAME=NPZ")
-    args = parser.parse_args()
+    parser.add_argument("--catalog", type=Path, help="of labelled films, for the part shipped")
+    options = vars(parser.parse_args())
     if not os.environ.get("VUJAX_DATA"):
         raise SystemExit("set VUJAX_DATA to the folder that holds the real data")
-    vectors = {name: Path(path) for name, path in (item.split("=", 1) for item in args.vectors)}
-    study = Study(
-        Path(os.environ["VUJAX_DATA"]),
-        args.seeds,
-        args.folds,
-        args.width,
-        tuple(args.kinds),
-        vectors,
-    )
-    for part in args.parts:
+    parts = options.pop("parts")
+    options["vectors"] = {k: Path(v) for k, v in (x.split("=", 1) for x in options["vectors"])}
+    study = Study(Path(os.environ["VUJAX_DATA"]), **options)
+    for part in parts:
         rows = []
         for row in PARTS[part](study):
             rows.append(row)
-            print(part, " ".join(f"{k} {_short(v)};" for k, v in row.items()), flush=True)
-        write(part, rows)
+            write(part, rows)
+            print(part, " ".join(f"{k} {short(v)};" for k, v in row.items()), flush=True)
 
 
 if __name__ == "__main__":

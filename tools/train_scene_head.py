@@ -1,16 +1,23 @@
 """Trains a scene boundary head on labelled films with vectors, such as the one in the package.
 
+    vujax cinema --out runs/films --films 20
+    vujax ingest runs/films --out runs/cinema --detector adaptive
+    vujax embed runs/cinema --encoder lite
     python tools/train_scene_head.py --out vujax/segment/heads/default \\
-        --films catalog path=cinema-catalog encoder=lite
+        --films catalog path=runs/cinema encoder=lite images=False
 
 `--films` is a kind of `vujax.data.films.open_films` and its options; give it several times for
-several sets. The same films and seed give the same weights. Prints a JSON line: macro AP and F1 on
-the films that it learned from, its threshold (chosen on left-out films) and its size.
+several sets. The same films and seed give the same weights; what they were and this command stand
+beside the weights. Prints a JSON line: macro AP and F1 on the films that it learned from, its
+threshold (chosen on left-out films), its size and its digest.
 """
 
 import argparse
 import ast
 import json
+import shlex
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +25,9 @@ from vujax.data.films import Film, open_films
 from vujax.evals.boundaries import FilmScores, evaluate
 from vujax.segment.head import Head, save_head
 from vujax.segment.train_head import head_scores, train_head
+
+# In full, so that the head stays what it is when the defaults change.
+HEAD = dict(kind="similarity", reach=6, hidden=[16, 16], dropout=0.3, scale="film", gain=0.4)
 
 
 def option(text: str) -> tuple[str, Any]:
@@ -37,8 +47,23 @@ def report(head: Head, films: list[Film]) -> dict[str, float]:
     ]
     result = evaluate(scores, threshold=head.threshold)
     keys = ("macro/ap", "macro/f1", "micro/predicted_rate", "micro/true_rate", "films")
-    sizes = {"threshold": head.threshold, "weights": head.parameters}
-    return {key: round(result[key], 4) for key in keys} | sizes
+    facts = {"threshold": head.threshold, "weights": head.parameters, "digest": head.digest}
+    return {key: round(result[key], 4) for key in keys} | facts
+
+
+def about(films: list[Film], args: argparse.Namespace) -> dict[str, Any]:
+    """What is kept beside the weights of where they come from."""
+    return {
+        "films": args.note,
+        "count": {
+            "films": len(films),
+            "borders": sum(len(film) - 1 for film in films),
+            "scene borders": int(sum(film.starts.sum() for film in films)),
+        },
+        "command": shlex.join(["python", *sys.argv]),
+        "seed": args.seed,
+        "licence": args.licence,
+    }
 
 
 def main() -> None:
@@ -48,13 +73,16 @@ def main() -> None:
     parser.add_argument("--films", nargs="+", action="append", required=True, metavar="WORD")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--note", default="", help="what the films are and how they were made")
+    parser.add_argument("--licence", default="", help="under which the films are")
     args = parser.parse_args()
     films = [
         film
         for kind, *options in args.films
         for film in open_films(kind, **dict(map(option, options)))
     ]
-    head = train_head(films, {"kind": "similarity"}, steps=args.steps, seed=args.seed)
+    head = train_head(films, HEAD, steps=args.steps, seed=args.seed)
+    head = replace(head, config=head.config | {"about": about(films, args)})
     print(json.dumps({"out": str(save_head(args.out, head))} | report(head, films)))
 
 

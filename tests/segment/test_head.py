@@ -1,6 +1,7 @@
 """Heads at work: saved and loaded, films of any length, wrong vectors, training in memory."""
 
 import tracemalloc
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -11,7 +12,8 @@ from tests.data.boundary_films import MemoryFilm
 from vujax import release
 from vujax.data.boundary_rows import BoundaryRows
 from vujax.models.boundary import BoundaryModel, build_head
-from vujax.segment.head import CHUNK, Head, load_head, save_head
+from vujax.segment.head import CHUNK, DEFAULT, HEADS, Head, load_head, save_head
+from vujax.segment.settings import How
 from vujax.segment.train_head import best_threshold, head_scores, train_head
 
 KINDS = {
@@ -56,6 +58,39 @@ def test_saved_and_loaded(kind, tmp_path):
     again = load_head(tmp_path / "mine")
     assert again.threshold == 0.7 and again.parameters == head.parameters > 20
     np.testing.assert_array_equal(again.scores(*film_of(9)), head.scores(*film_of(9)))
+
+
+def test_the_digest_names_weights_and_settings(tmp_path):
+    head = head_of("similarity")
+    save_head(tmp_path, head)
+    assert head.digest == load_head(tmp_path).digest == head_of("similarity").digest
+    assert len(head.digest) == 64 and int(head.digest, 16)
+    moved = jax.tree.map(lambda leaf: leaf + 1e-6, head.variables)
+    others = [
+        replace(head, variables=moved),
+        replace(head, threshold=0.71),
+        replace(head, config=head.config | {"note": "another"}),
+        head_of("mlp"),
+    ]
+    assert len({head.digest, *(other.digest for other in others)}) == 5
+
+
+@pytest.mark.parametrize("width", (1, 3, 700))
+def test_the_head_of_the_package(width):
+    head = load_head()
+    assert 0 < head.threshold < 1
+    assert How().facts(How().load())["head_digest"] == head.digest  # what scenes.json says
+    files = list((HEADS / DEFAULT / release.FOLDER).iterdir())
+    assert {file.name for file in files} == {release.CONFIG, release.WEIGHTS}
+    assert sum(file.stat().st_size for file in files) < 20_000
+    assert {"films", "command", "seed", "licence"} <= set(head.config["about"])
+    for shots in (1, 2, 40):
+        scores = head.scores(*film_of(shots, width))
+        assert scores.shape == (shots - 1,) and ((scores > 0) & (scores < 1)).all()
+    cut = np.repeat([[1.0] + [0.0] * 5, [0.0] * 5 + [1.0]], 20, axis=0)
+    noise = 0.1 * np.random.default_rng(0).normal(size=cut.shape)
+    seconds = np.stack([np.arange(40.0), np.arange(1.0, 41)], axis=1)
+    assert head.scores(cut + noise, seconds).argmax() == 19
 
 
 def test_what_a_training_releases(tmp_path):

@@ -1,4 +1,4 @@
-"""Results as JSON, CSV and a picture."""
+"""Results as JSON, CSV, Markdown and a picture."""
 
 import csv
 import json
@@ -18,7 +18,20 @@ def test_json_has_all_digits_and_csv_four(tmp_path):
         {"name": "raw", "ap": "0.1235", "seed": ""},
         {"name": "a, b", "ap": "1", "seed": "2"},
     ]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["table.csv", "table.json"]
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["table.csv", "table.json", "table.md"]
+
+
+def test_a_table_for_people_says_what_it_is(tmp_path):
+    write_rows(tmp_path / "new", "table", [{"head": "a|b", "ap": 0.123456}, {"n": 3}], "Two seeds.")
+    assert (tmp_path / "new/table.md").read_text().splitlines() == [
+        "Two seeds.",
+        "",
+        "| head | ap | n |",
+        "| --- | --- | --- |",
+        "| a\\|b | 0.1235 |  |",
+        "|  |  | 3 |",
+    ]
 
 
 def circles(path) -> list[float]:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import numpy as np
 from vujax import release
 from vujax.data.local_similarity import local_similarity, unit_rows
 from vujax.models.boundary import BoundaryModel, SimilarityHead, build_boundary
+from vujax.trees import flatten
 
 Tree = Any
 HEADS = Path(__file__).parent / "heads"
@@ -40,6 +43,21 @@ class Head:
     def parameters(self) -> int:
         """How many weights it has."""
         return sum(np.size(leaf) for leaf in jax.tree.leaves(self.variables["params"]))
+
+    @property
+    def saved(self) -> dict[str, Any]:
+        """`config` with the threshold, as `save_head` writes it."""
+        return self.config | {"threshold": self.threshold}
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of its weights and of `saved`, the same before it is saved and when loaded."""
+        found = hashlib.sha256(json.dumps(self.saved, sort_keys=True).encode())
+        for name, leaf in sorted(flatten(self.variables).items()):
+            array = np.asarray(leaf, order="C")
+            found.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
+            found.update(array.tobytes())
+        return found.hexdigest()
 
     def scores(self, vectors: np.ndarray, seconds: np.ndarray) -> np.ndarray:
         """The probability of each border that a scene begins after it.
@@ -142,4 +160,4 @@ def load_head(name_or_path: str | Path = DEFAULT) -> Head:
 
 def save_head(folder: Path, head: Head) -> Path:
     """Writes `folder/release`, from which `load_head(folder)` reads the head."""
-    return release.save(folder, head.config | {"threshold": head.threshold}, head.variables)
+    return release.save(folder, head.saved, head.variables)

@@ -99,7 +99,7 @@ def best_threshold(scores: Sequence[np.ndarray], starts: Sequence[np.ndarray]) -
         hits = (called & np.asarray(start, bool)).sum(axis=1)
         totals += 2 * hits / (called.sum(axis=1) + np.sum(start))
     smooth = np.convolve(totals, np.ones(11) / 11, mode="same")
-    return float(THRESHOLDS[smooth.argmax()])
+    return round(float(THRESHOLDS[smooth.argmax()]), 2)
 
 
 def fit(

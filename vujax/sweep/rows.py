@@ -1,4 +1,4 @@
-"""Results of an experiment that is a script of its own: JSON, CSV, and a picture with intervals."""
+"""Results of an experiment that is a script of its own: tables, and a picture with intervals."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -12,10 +12,20 @@ Row = Mapping[str, Any]
 LEFT, WIDE, STEP = 330, 420, 22  # of the picture, in pixels
 
 
-def write_rows(folder: Path, name: str, rows: Sequence[Row]) -> None:
-    """Writes `folder/name.json` and `.csv`; columns are in the order in which they appear."""
+def write_rows(folder: Path, name: str, rows: Sequence[Row], about: str = "") -> None:
+    """Writes `folder/name.json`, `.csv` and `.md`; columns are in the order in which they appear.
+
+    Args:
+      folder: is made if it is not there.
+      name: of the files.
+      rows: numbers and words; a row that lacks a column has an empty cell there.
+      about: what stands above the table for people.
+    """
     write_json(folder / f"{name}.json", list(rows))
     columns = list(dict.fromkeys(key for row in rows for key in row))
+    text = markdown(columns, rows)
+    above = f"{about.strip()}\n\n" if about else ""
+    write_atomically(folder / f"{name}.md", lambda path: path.write_text(above + text))
 
     def table(path: Path) -> None:
         with path.open("w", newline="") as file:
@@ -24,6 +34,14 @@ def write_rows(folder: Path, name: str, rows: Sequence[Row]) -> None:
             writer.writerows({k: short(v) for k, v in row.items()} for row in rows)
 
     write_atomically(folder / f"{name}.csv", table)
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Row]) -> str:
+    """A table of these columns."""
+    cells = [columns, ["---"] * len(columns)]
+    cells += [[short(row.get(column, "")) for column in columns] for row in rows]
+    lines = [" | ".join(str(cell).replace("|", "\\|") for cell in line) for line in cells]
+    return "".join(f"| {line} |\n" for line in lines)
 
 
 def short(value: Any) -> Any:
