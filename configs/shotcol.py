@@ -162,7 +162,7 @@ def movienet() -> ConfigDict:
     config.model.encoder.dtype = "bfloat16"
     config.model.projection = (2048, 128)
     config.method.update(dict(queue=65536, momentum=0.999, temperature=0.07))
-    config.data.films.main = dict(kind="movienet", path="", split="all")
+    config.data.films.main = dict(kind="prepared", path="", split="all", frames=3, image_size=224)
     config.data.update(dict(block=1, workers=16))
     config.batch_size = 256
     config.total_epochs = 100.0

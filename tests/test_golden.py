@@ -3,6 +3,8 @@
 A change that is meant: `python -m tests.test_golden` writes them anew; the diff is the review.
 """
 
+import importlib
+import inspect
 import json
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from tests.configs import load
 from tests.methods.test_distill import CONTROLS, config_of, host_batch
 from vujax import build
 from vujax.config import plain
+from vujax.data.films import KINDS
 from vujax.mesh import global_batch, make_mesh
 
 FOLDER = Path(__file__).parent / "golden"
@@ -40,6 +43,18 @@ def metrics_of(control: str) -> dict[str, float]:
 @pytest.mark.parametrize(("file", "arg"), EXPERIMENTS)
 def test_configs(file, arg):
     assert plain(load(file, arg)) == json.loads(path_of(f"{file}-{arg}").read_text())
+
+
+@pytest.mark.parametrize(("file", "arg"), EXPERIMENTS)
+def test_options_of_films_are_those_of_their_kind(file, arg):
+    config = load(file, arg)
+    sets = [config.data, *config.evals.values()]
+    named = [one for each in sets for one in each.get("films", {}).values()]
+    assert named or file == "distill"
+    for options in named:
+        module, name = KINDS[options.kind]
+        given = {key: value for key, value in options.items() if key != "kind"}
+        inspect.signature(getattr(importlib.import_module(module), name)).bind(**given)
 
 
 @pytest.mark.parametrize("control", ["clip", "psd"])
