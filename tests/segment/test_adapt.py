@@ -48,6 +48,11 @@ def test_one_program_for_films_of_any_length(adapted, monkeypatch):
     assert vectors.shape == (300, 6) and program.cache_info().currsize == kept
 
 
+def test_few_shots_are_not_learned_by_heart():
+    how = Adaptation(steps=400, passes=50.0, windows=32, block=8)
+    assert [how.steps_for(shots) for shots in (1, 256, 512, 5000)] == [10, 50, 100, 400]
+
+
 def told_apart(vectors: np.ndarray) -> float:
     """How often a pair of one scene is more alike than one of two scenes."""
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -5,6 +5,7 @@ neighbour and far from other shots. What it learns serves the films that it lear
 """
 
 import functools
+import math
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from vujax.models.shot import build_shot
 from vujax.segment.training import program, shapes_of
 
 ENCODED = 4096  # shots at once
+LEAST_STEPS = 10
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Adaptation:
       neighbours: shots on each side among which a positive is sought.
       temperature: of the contrast.
       mask_radius: nearer shots of the same film are no negatives; -1: all are.
-      steps: of training.
+      steps: of training, at most.
+      passes: over all shots, at most: with more, a small network knows few shots by heart.
       windows: of a step.
       block: queries of a window.
       queue: earlier keys that are negatives, a multiple of windows x block.
@@ -50,6 +53,7 @@ class Adaptation:
     temperature: float = 0.1
     mask_radius: int = -1
     steps: int = 400
+    passes: float = 50.0
     windows: int = 32
     block: int = 8
     queue: int = 4096
@@ -59,6 +63,11 @@ class Adaptation:
     dropout: float = 0.2
     hidden: int = 512
     dim: int = 128
+
+    def steps_for(self, shots: int) -> int:
+        """Steps of a training on so many shots."""
+        passes = math.ceil(self.passes * shots / (self.windows * self.block))
+        return min(self.steps, max(passes, LEAST_STEPS))
 
     def model(self) -> ShotContrast:
         """The network: vectors, divided by their length, through one hidden layer."""
@@ -109,11 +118,12 @@ def learn(films: Sequence[np.ndarray], how: Adaptation, *, seed: int = 0) -> Ada
         augment=FrozenDict(dropout=how.dropout),
     )
     batch = shapes(inputs, how.windows, **_cut(how))
-    recipe = dict(steps=how.steps, lr=how.lr, weight_decay=how.weight_decay)
-    init, step = program(method, shapes_of(batch), **recipe, warmup=how.steps // 20)
+    steps = how.steps_for(windows.examples)
+    recipe = dict(steps=steps, lr=how.lr, weight_decay=how.weight_decay)
+    init, step = program(method, shapes_of(batch), **recipe, warmup=steps // 20)
     state, mesh = init(jax.random.key(seed)), make_mesh(jax.devices()[:1])
     with closing(windows.train_batches(batch_size=how.windows, seed=seed)) as batches:
-        for _ in range(how.steps):
+        for _ in range(steps):
             state, _ = step(state, global_batch(mesh, next(batches)))
     return Adapted(how, {"params": jax.device_get(state.params)})
 
