@@ -1,10 +1,10 @@
 """The page shows every film, runs nothing, and stays small."""
 
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from tests.html import Elements
 from tests.ingest.films import Cuts, film
 from vujax import catalog_page
 from vujax.catalog import Catalog, layout
@@ -15,22 +15,6 @@ from vujax.ingest.settings import Settings
 from vujax.ingest.sources import find
 
 HOSTILE = "</title><script>alert(1)</script><img src=x onerror=alert(2)>\" onload='x"
-
-
-class Elements(HTMLParser):
-    """The elements of a page and its text."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict]] = []
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 @pytest.fixture(scope="module")
