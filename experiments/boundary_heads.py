@@ -105,7 +105,7 @@ class Study:
 
 def scored(films: Sequence[Film], score: Any) -> list[FilmScores]:
     """Films with scores of `score(film)`."""
-    return [FilmScores(f.film, score(f), f.starts, f.frames, f.seconds, f.fps) for f in films]
+    return [FilmScores.of(f, score(f)) for f in films]
 
 
 def gap_scored(films: Sequence[Film]) -> list[FilmScores]:

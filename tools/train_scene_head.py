@@ -41,10 +41,7 @@ def option(text: str) -> tuple[str, Any]:
 
 def report(head: Head, films: list[Film]) -> dict[str, float]:
     """What to print."""
-    scores = [
-        FilmScores(f.film, head_scores(head, f), f.starts, f.frames, f.seconds, f.fps)
-        for f in films
-    ]
+    scores = [FilmScores.of(f, head_scores(head, f)) for f in films]
     result = evaluate(scores, threshold=head.threshold)
     keys = ("macro/ap", "macro/f1", "micro/predicted_rate", "micro/true_rate", "films")
     facts = {"threshold": head.threshold, "weights": head.parameters, "digest": head.digest}
