@@ -99,7 +99,7 @@ def table(study: Study, seeds: int) -> Iterator[dict[str, Any]]:
     senses = {sense: study.runs(*how, min(seeds, 3)) for sense, how in SENSES.items()}
     yield from paired_rows(senses, ("pictures", "sound"), column="vectors")
     for name, values in baselines(colours["histogram"][0]).items():
-        yield {"vectors": name, "macro/ap": values["macro/ap"]}
+        yield {"vectors": f"{name} (no pictures)", "macro/ap": values["macro/ap"]}
 
 
 def main() -> None:
