@@ -138,9 +138,7 @@ class Block(nn.Module):
     shard: Shard = identity
 
     @nn.compact
-    def __call__(
-        self, x: jax.Array, mask: jax.Array | None = None
-    ) -> tuple[jax.Array, jax.Array]:
+    def __call__(self, x: jax.Array, mask: jax.Array | None = None) -> tuple[jax.Array, jax.Array]:
         std = (x.shape[-1] * 2 * self.layers) ** -0.5
         attention = Attention(self.heads, std, self.causal, self.dtype, name="attn")
         x = x + attention(layer_norm(self.dtype, "ln_1")(x), mask)
