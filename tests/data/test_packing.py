@@ -28,19 +28,26 @@ def test_every_sequence_once_and_no_row_too_full(seed):
         check(lengths, width, most)
 
 
-def test_as_few_rows_as_best_fit_of_one_after_the_other():
-    rng = np.random.default_rng(0)
-    for most in (3, 16):
-        lengths = np.minimum(rng.geometric(0.2, 500), 64)
-        free: list[list[int]] = []  # of each row: space, places
-        for length in sorted(lengths.tolist(), reverse=True):
-            open_rows = [row for row in free if row[0] >= length and row[1]]
-            row = min(open_rows, key=lambda row: row[0], default=None)
-            if row is None:
-                free.append(row := [64, most])
-            row[0] -= length
-            row[1] -= 1
-        assert len(pack(lengths, width=64, most=most)) == len(free)
+def best_fit(lengths: np.ndarray, width: int, most: int) -> int:
+    """Rows of best-fit decreasing, one sequence after the other."""
+    rows: list[list[int]] = []  # of each: space, places
+    for length in sorted(lengths.tolist(), reverse=True):
+        fitting = [row for row in rows if row[0] >= length and row[1]]
+        row = min(fitting, key=lambda row: row[0], default=None)
+        if row is None:
+            rows.append(row := [width, most])
+        row[0] -= length
+        row[1] -= 1
+    return len(rows)
+
+
+@pytest.mark.parametrize(("most", "share"), [(64, 1.0), (12, 0.9)])
+def test_no_more_rows_than_best_fit_and_fewer_where_places_are_few(most, share):
+    lengths = np.minimum(np.random.default_rng(0).geometric(0.2, 600), 64)
+    lengths[:100] = 1  # as where half of all scenes have a shot or two
+    rows = len(pack(lengths, width=64, most=most))
+    assert rows <= share * best_fit(lengths, 64, most)
+    assert rows >= max(lengths.sum() / 64, 600 / most)
 
 
 def test_little_padding_where_the_lengths_allow_it():

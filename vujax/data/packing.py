@@ -8,13 +8,16 @@ The rows are planned from the lengths alone: so many rows of one sequence of 40 
 many of four of 16. A pass then fills the plan with sequences of those lengths, drawn anew, and
 shuffles the rows. So all passes have the same number of rows, the place of a row is known without
 reading what came before it, and the packing may look at all sequences at once, which leaves far
-less padding than first-fit over a window of a shuffled stream. The plan is made by best-fit
-decreasing over the histogram of lengths, as in Krell et al., "Efficient Sequence Packing without
-Cross-contamination" (2021), arXiv:2107.02027, with a limit on the sequences of a row added.
+less padding than first-fit over a window of a shuffled stream. That lengths alone are planned is
+from Krell et al., "Efficient Sequence Packing without Cross-contamination" (2021),
+arXiv:2107.02027. Ours is another rule than their best fit: from the longest sequence on, each goes
+to the emptiest of the fewest rows for which this works. So rows hold about as many sequences each,
+which a limit on that number, the places of a row, needs.
 
 The price: a sequence of a rare length meets the same lengths in each pass.
 """
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -87,39 +90,37 @@ def pack(lengths: Sequence[int] | np.ndarray, *, width: int, most: int) -> Packi
     if lengths.min() < 1 or lengths.max() > width:
         wrong = lengths.min() if lengths.min() < 1 else lengths.max()
         raise ValueError(f"a sequence of length {wrong} does not fit into rows of width {width}")
-    groups = _best_fit(np.bincount(lengths), width, most)
-    slots = np.zeros((sum(groups.values()), most), np.int64)
+    histogram = np.bincount(lengths)
+    least = max(-(-int(lengths.sum()) // width), -(-len(lengths) // most))
+    more = range(least, len(lengths))  # a row for each sequence always does
+    enough = lambda rows: bool(_plan(histogram, rows, width, most))  # noqa: E731
+    rows = least + bisect.bisect_left(more, True, key=enough)
+    slots = np.zeros((rows, most), np.int64)
     row = 0
-    for pattern, count in groups.items():
+    for pattern, count in _plan(histogram, rows, width, most).items():
         slots[row : row + count, : len(pattern)] = pattern
         row += count
     return Packing(lengths, slots, width)
 
 
-def _best_fit(histogram: np.ndarray, width: int, most: int) -> dict[Pattern, int]:
-    """How many rows there are of each pattern of lengths."""
-    groups: dict[Pattern, int] = {}
+def _plan(histogram: np.ndarray, rows: int, width: int, most: int) -> dict[Pattern, int]:
+    """How many of `rows` rows there are of each pattern of lengths; {} when they are too few."""
+    groups: dict[Pattern, int] = {(): rows}
     for length in range(len(histogram) - 1, 0, -1):
         left = int(histogram[length])
         while left:
-            pattern = _tightest(groups, length, width, most)
-            fits = min((width - sum(pattern)) // length, most - len(pattern))
-            # As many as fit into each row; what is left in the end goes into one more.
-            each = min(fits, left)
-            rows = min(groups.get(pattern, left), left // each)
-            if pattern:
-                groups[pattern] -= rows
-            fuller = pattern + (length,) * each
-            groups[fuller] = groups.get(fuller, 0) + rows
-            left -= rows * each
-    return {pattern: count for pattern, count in groups.items() if count}
+            pattern = min((p for p in groups if len(p) < most), key=_fullness, default=None)
+            if pattern is None or sum(pattern) + length > width:
+                return {}
+            taken = min(groups[pattern], left)
+            left -= taken
+            groups[pattern] -= taken
+            if not groups[pattern]:
+                del groups[pattern]
+            fuller = (*pattern, length)
+            groups[fuller] = groups.get(fuller, 0) + taken
+    return groups
 
 
-def _tightest(groups: dict[Pattern, int], length: int, width: int, most: int) -> Pattern:
-    """The open rows with the least space that is enough; () for new ones."""
-    fitting = [
-        pattern
-        for pattern, count in groups.items()
-        if count and sum(pattern) + length <= width and len(pattern) < most
-    ]
-    return max(fitting, key=sum, default=())
+def _fullness(pattern: Pattern) -> tuple[int, int]:
+    return sum(pattern), len(pattern)
