@@ -10,13 +10,13 @@ def check(lengths: np.ndarray, width: int, most: int) -> None:
     packing = pack(lengths, width=width, most=most)
     for rng in (None, np.random.default_rng(3)):
         rows = packing.order(rng)
-        assert rows.shape == (len(packing), most)
+        assert rows.shape == (packing.rows(), most)
         used = rows[rows >= 0]
         assert sorted(used.tolist()) == list(range(len(lengths)))
         filled = np.where(rows >= 0, lengths[rows], 0).sum(axis=1)
         assert filled.min() >= 1 and filled.max() <= width
         assert ((rows[:, :-1] >= 0) | (rows[:, 1:] < 0)).all()  # full places come first
-    assert packing.padding == pytest.approx(1 - lengths.sum() / (len(packing) * width))
+    assert packing.padding == pytest.approx(1 - lengths.sum() / (packing.rows() * width))
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -45,7 +45,7 @@ def best_fit(lengths: np.ndarray, width: int, most: int) -> int:
 def test_no_more_rows_than_best_fit_and_fewer_where_places_are_few(most, share):
     lengths = np.minimum(np.random.default_rng(0).geometric(0.2, 600), 64)
     lengths[:100] = 1  # as where half of all scenes have a shot or two
-    rows = len(pack(lengths, width=64, most=most))
+    rows = pack(lengths, width=64, most=most).rows()
     assert rows <= share * best_fit(lengths, 64, most)
     assert rows >= max(lengths.sum() / 64, 600 / most)
 
@@ -62,7 +62,7 @@ def test_passes_differ_and_have_as_many_rows():
     one, two = (packing.order(np.random.default_rng(seed)) for seed in (1, 2))
     assert one.shape == two.shape and (one != two).any()
     mates = [{frozenset(row[row >= 0].tolist()) for row in order} for order in (one, two)]
-    assert len(mates[0] & mates[1]) < len(packing) / 4  # not merely the rows are shuffled
+    assert len(mates[0] & mates[1]) < packing.rows() / 4  # not merely the rows are shuffled
     np.testing.assert_array_equal(one, packing.order(np.random.default_rng(1)))
 
 

@@ -34,28 +34,35 @@ class Packing:
     Attributes:
       lengths: int64 `[n]`, of the sequences.
       slots: int64 `[rows most]`, length of each place of each row, 0: none; full places first.
-      width: of a row.
+      widest: the width of a row.
     """
 
     lengths: np.ndarray
     slots: np.ndarray
-    width: int
+    widest: int
 
-    def __len__(self) -> int:
+    def rows(self, batch_size: int = 1) -> int:
         """How many rows a pass has."""
+        del batch_size  # matters to buckets
         return len(self.slots)
+
+    def width(self, rows: np.ndarray) -> int:
+        """Of these rows of a batch."""
+        del rows
+        return self.widest
 
     @property
     def padding(self) -> float:
         """Share of the rows' width that holds no sequence."""
-        return 1 - int(self.lengths.sum()) / (len(self) * self.width)
+        return 1 - int(self.lengths.sum()) / (self.rows() * self.widest)
 
-    def order(self, rng: np.random.Generator | None) -> np.ndarray:
+    def order(self, rng: np.random.Generator | None, batch_size: int = 1) -> np.ndarray:
         """The rows of one pass, int64 `[rows most]`: numbers of sequences, -1 where there is none.
 
         None for `rng` leaves sequences and rows in the order of the plan.
         """
-        n, rows = len(self.lengths), len(self)
+        del batch_size
+        n, rows = len(self.lengths), self.rows()
         drawn = np.arange(n) if rng is None else rng.permutation(n)
         by_length = drawn[np.argsort(self.lengths[drawn], kind="stable")]
         filled = np.full(self.slots.size, -1, np.int64)
@@ -85,11 +92,7 @@ def pack(lengths: Sequence[int] | np.ndarray, *, width: int, most: int) -> Packi
     lengths = np.asarray(lengths, np.int64)
     if width < 1 or most < 1:
         raise ValueError(f"rows of width {width} with at most {most} sequences hold none")
-    if not len(lengths):
-        raise ValueError("there is no sequence to pack")
-    if lengths.min() < 1 or lengths.max() > width:
-        wrong = lengths.min() if lengths.min() < 1 else lengths.max()
-        raise ValueError(f"a sequence of length {wrong} does not fit into rows of width {width}")
+    check_lengths(lengths, width)
     histogram = np.bincount(lengths)
     least = max(-(-int(lengths.sum()) // width), -(-len(lengths) // most))
     more = range(least, len(lengths))  # a row for each sequence always does
@@ -101,6 +104,19 @@ def pack(lengths: Sequence[int] | np.ndarray, *, width: int, most: int) -> Packi
         slots[row : row + count, : len(pattern)] = pattern
         row += count
     return Packing(lengths, slots, width)
+
+
+def check_lengths(lengths: np.ndarray, width: int) -> None:
+    """Raises unless there are sequences, which fit into rows of this width.
+
+    Raises:
+      ValueError: says which length does not.
+    """
+    if not len(lengths):
+        raise ValueError("there is no sequence to pack")
+    if lengths.min() < 1 or lengths.max() > width:
+        wrong = lengths.min() if lengths.min() < 1 else lengths.max()
+        raise ValueError(f"a sequence of length {wrong} does not fit into rows of width {width}")
 
 
 def _plan(histogram: np.ndarray, rows: int, width: int, most: int) -> dict[Pattern, int]:
