@@ -91,6 +91,8 @@ def project_heads(x: jax.Array, heads: int, dtype: DTypeLike, name: str) -> jax.
 class Attention(nn.Module):
     """Multi-head self-attention [b l d] -> [b l d]; softmax in float32.
 
+    `mask`, bool [b 1 l l] or None, says which position (third axis) sees which (last axis).
+
     Query, key and value have a projection each: a fused one must be taken apart by strided copies,
     which made it slower on CPU.
     """
@@ -101,9 +103,9 @@ class Attention(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, mask: jax.Array | None = None) -> jax.Array:
         qkv = [project_heads(x, self.heads, self.dtype, name) for name in ("query", "key", "value")]
-        heads = jax.nn.dot_product_attention(*qkv, is_causal=self.causal)
+        heads = jax.nn.dot_product_attention(*qkv, mask=mask, is_causal=self.causal)
         return Dense(x.shape[-1], self.out_std, self.dtype, name="out")(heads.reshape(x.shape))
 
 
@@ -136,10 +138,10 @@ class Block(nn.Module):
     shard: Shard = identity
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def __call__(self, x: jax.Array, mask: jax.Array | None = None) -> tuple[jax.Array, jax.Array]:
         std = (x.shape[-1] * 2 * self.layers) ** -0.5
         attention = Attention(self.heads, std, self.causal, self.dtype, name="attn")
-        x = x + attention(layer_norm(self.dtype, "ln_1")(x))
+        x = x + attention(layer_norm(self.dtype, "ln_1")(x), mask)
         mlp = MLP(std, self.act, self.dtype, name="mlp")
         x = x + mlp(layer_norm(self.dtype, "ln_2")(x))
         x = self.shard(x)
@@ -148,6 +150,8 @@ class Block(nn.Module):
 
 class Transformer(nn.Module):
     """A stack of blocks, [b l d] -> [b l d] and its intermediates.
+
+    Called with a mask, bool [b 1 l l], position i sees position j only where mask[:, 0, i, j].
 
     Attributes:
       layers: depth.
@@ -177,15 +181,18 @@ class Transformer(nn.Module):
     shard: Shard = identity
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+    def __call__(
+        self, x: jax.Array, mask: jax.Array | None = None
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
         block = rematerialized(Block, self.remat, scan=self.scan)
         options = (self.heads, self.layers, self.causal, self.act, self.dtype, self.shard)
         x = self.shard(x)
         if self.scan:
             axes = dict(variable_axes={"params": 0}, split_rngs={"params": True})
-            x, streams = nn.scan(block, **axes, length=self.layers)(*options, name="blocks")(x)
+            stack = nn.scan(block, **axes, in_axes=nn.broadcast, length=self.layers)
+            x, streams = stack(*options, name="blocks")(x, mask)
             return x, {"blocks": streams}
         out = {}
         for i in range(self.layers):
-            x, out[f"block{i:02d}"] = block(*options, name=f"block{i:02d}")(x)
+            x, out[f"block{i:02d}"] = block(*options, name=f"block{i:02d}")(x, mask)
         return x, out
