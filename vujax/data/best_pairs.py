@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-DECIMALS = 6  # scores that agree in so many are ties: sums in another order differ by less
+STEPS = 10**6  # scores are rounded to 6 decimals: sums in another order differ by less
+HASH_BITS = 44  # the other 20 hold a score's step
+GROUP = 64  # columns whose highest score is taken at once: k such are a bound of the k best
 
 
 def hashes(ids: Sequence[str], seed: int = 0) -> np.ndarray:
@@ -37,7 +39,7 @@ def best(
     """The k highest scores of each row that are above 0, highest first.
 
     Args:
-      scores: float32 `[b n]`.
+      scores: float32 `[b n]` within 0..1.
       k: how many.
       rows: uint64 `[b]`, hashes of what the rows are of.
       columns: uint64 `[n]`, of the columns.
@@ -45,21 +47,33 @@ def best(
     Returns:
       Their columns, int32 `[b k]`, -1 where there are no more; scores, float32 `[b k]`, 0 there.
     """
-    scores = np.round(scores, DECIMALS)
-    width = scores.shape[1]
     index = np.full((len(scores), k), -1, np.int32)
     value = np.zeros((len(scores), k), np.float32)
-    if not width or not k:
-        return index, value
-    least = np.full(len(scores), -np.inf, np.float32)
-    if k < width:
-        least = np.partition(scores, width - k, axis=1)[:, width - k]
-    row, column = np.nonzero((scores >= least[:, None]) & (scores > 0))  # with all that tie
-    found = scores[row, column]
-    order = np.lexsort((column, pair_hash(rows[row], columns[column]), -found, row))
-    row, column, found = row[order], column[order], found[order]
-    place = np.arange(len(row)) - np.searchsorted(row, row)  # of each in its row
-    kept = place < k
-    index[row[kept], place[kept]] = column[kept]
-    value[row[kept], place[kept]] = found[kept]
+    for row, mark in enumerate(rows):
+        near, ranks = _near(scores[row], k, mark, columns)
+        if len(near) > k:
+            chosen = np.argpartition(ranks, len(ranks) - k)[-k:]
+            near, ranks = near[chosen], ranks[chosen]
+        order = np.argsort(ranks)[::-1]
+        index[row, : len(near)] = near[order]
+        value[row, : len(near)] = (ranks[order] >> np.uint64(HASH_BITS)) / STEPS
     return index, value
+
+
+def _near(
+    scores: np.ndarray, k: int, mark: np.uint64, columns: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Columns with the k best among them, and numbers that rank these: score, then hash."""
+    near = np.flatnonzero(scores >= max(_bound(scores, k), 0.501) / STEPS)  # rounds above 0
+    score = np.rint(scores[near].astype(np.float64) * STEPS).astype(np.uint64)
+    hashed = pair_hash(np.full(len(near), mark), columns[near])
+    return near, (score << np.uint64(HASH_BITS)) | (hashed >> np.uint64(64 - HASH_BITS))
+
+
+def _bound(scores: np.ndarray, k: int) -> float:
+    """In steps: no score of the k best, nor one that ties with them, is below it."""
+    groups = len(scores) // GROUP
+    if groups < k:
+        return 0.0
+    highest = scores[: groups * GROUP].reshape(groups, GROUP).max(axis=1)
+    return float(np.partition(highest, groups - k)[groups - k]) * STEPS - 1

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from vujax.data.movie_records import Movies
 
-Rows = slice
+Rows = slice | np.ndarray  # which movies: a range, or int32 numbers
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,14 @@ def genre(movies: Movies, *, measure: str = "jaccard") -> Channel:
     Raises:
       ValueError: another measure.
     """
-    matrix = incidence(movies.genres)
     known = np.array([bool(found) for found in movies.genres], bool)
+    numbers = {found: number for number, found in enumerate(dict.fromkeys(movies.genres))}
+    number = np.array([numbers[found] for found in movies.genres], np.int32)
+    matrix = incidence(numbers)  # movies have few different sets: scores are made of these
     if measure == "idf":
-        frequency = inverse_frequency(matrix, int(known.sum()))
-        scores = products(unit_rows((matrix @ sparse.diags_array(frequency)).tocsr()))
+        having = np.bincount(number, minlength=len(numbers)).astype(np.float32) @ matrix
+        weights = sparse.diags_array(inverse_frequency(having, int(known.sum())))
+        scores = products(unit_rows((matrix @ weights).tocsr()))
     elif measure == "jaccard":
         sizes = np.asarray(matrix.sum(axis=1), np.float32)
         scores = products(matrix, lambda both, i, j: both / (sizes[i] + sizes[j] - both))
@@ -55,7 +58,7 @@ def genre(movies: Movies, *, measure: str = "jaccard") -> Channel:
         raise _unknown("genre", measure, ("jaccard", "idf"))
     return Channel(
         known,
-        scores,
+        lambda rows: np.take(scores(number[rows]), number, axis=1),
         lambda i, j: ", ".join(sorted(movies.genres[i] & movies.genres[j])),
     )
 
@@ -169,13 +172,12 @@ def incidence(sets: Iterable[Iterable[str]]) -> sparse.csr_array:
     return sparse.csr_array((ones, columns, begins), shape=(len(sets), len(words)))
 
 
-def inverse_frequency(matrix: sparse.csr_array, rows: int) -> np.ndarray:
-    """log((1 + rows) / (1 + df)) + 1 of each column, float32; df: rows that have it.
+def inverse_frequency(having: np.ndarray, rows: int) -> np.ndarray:
+    """log((1 + rows) / (1 + having)) + 1, float32: weights of words that so many rows have.
 
     Spärck Jones, "A statistical interpretation of term specificity" (1972), smoothed as if one more
     row had everything.
     """
-    having = np.bincount(matrix.indices, minlength=matrix.shape[1])
     return (np.log((1 + rows) / (1 + having)) + 1).astype(np.float32)
 
 
@@ -204,7 +206,7 @@ def products(
     def scores(rows: Rows) -> np.ndarray:
         found = matrix[rows] @ other
         if adjust is not None:
-            first = np.arange(len(matrix.indptr) - 1)[rows]
+            first = np.arange(matrix.shape[0])[rows]
             i = np.repeat(first, np.diff(found.indptr))
             found.data = adjust(found.data, i, found.indices).astype(np.float32)
         return found.toarray()

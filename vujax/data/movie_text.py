@@ -128,8 +128,8 @@ def tf_idf(
     begins = np.cumsum([0, *map(len, rows)])
     data = entries[:, 1].astype(np.float32)
     matrix = sparse.csr_array((data, entries[:, 0], begins), shape=(len(rows), len(terms)))
-    frequency = inverse_frequency(matrix, documents)
-    return unit_rows((matrix @ sparse.diags_array(frequency)).tocsr()), tuple(terms)
+    weights = inverse_frequency(np.array([having[term] for term in terms]), documents)
+    return unit_rows((matrix @ sparse.diags_array(weights)).tocsr()), tuple(terms)
 
 
 def _in_common(matrix: sparse.csr_array, terms: Sequence[str], i: int, j: int) -> str:

@@ -55,7 +55,7 @@ def neighbours(
 ) -> Neighbours:
     """The k most similar movies of each movie.
 
-    Scores that agree in 6 decimals are ties, and are broken by a hash of the seed and the two ids:
+    Scores are rounded to 6 decimals; those that agree are ties, and are broken by a hash of the seed and the two ids:
     see vujax.data.best_pairs.
 
     Args:
