@@ -69,7 +69,7 @@ def listed_movies(lvu: str | Path, split: str) -> frozenset[str]:
 
 
 def listed_clips(lvu: str | Path, split: str) -> frozenset[str]:
-    """Clips of one split of all nine tasks, whose descriptions must not be read; raises as above."""
+    """Clips of one split of all nine tasks, not to be described by themselves; raises alike."""
     return frozenset(
         row.needed("youtube_id")
         for task in TASKS

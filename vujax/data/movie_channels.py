@@ -159,7 +159,8 @@ def pairs(movies: Movies, *, path: str, symmetric: bool = True) -> Channel:
         matrix = matrix.maximum(matrix.T).tocsr()
     if not matrix.nnz:
         raise ValueError(f"{path}: none of its {len(entries)} pairs is of two movies of the table")
-    return _table(matrix / matrix.data.max(), skipped)
+    matrix.data /= matrix.data.max()
+    return _table(matrix, skipped)
 
 
 def incidence(sets: Iterable[Iterable[str]]) -> sparse.csr_array:

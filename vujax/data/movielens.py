@@ -8,6 +8,7 @@ as latest-small, 20M, 25M, 32M and latest have them; each also as .csv.gz. Movie
 ids, so that they join other tables.
 """
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from vujax.data.table_rows import need_table, read_rows
 
 NO_GENRES = "(no genres listed)"
 RATINGS = (0.5, 5.0)
+ARTICLE = re.compile(r"(.+), (The|An?)( \(\d{4}\))?")
 
 
 def open_movielens(root: str | Path) -> Movies:
@@ -40,7 +42,7 @@ def open_movielens(root: str | Path) -> Movies:
     genres = (row.cells["genres"] for row in kept.values())
     return Movies(
         tuple(linked[number] for number in kept),
-        tuple(row.text("title") for row in kept.values()),
+        tuple(_title(row.text("title")) for row in kept.values()),
         tuple(
             frozenset() if cell == NO_GENRES else genres_of(cell, row.where)
             for cell, row in zip(genres, kept.values(), strict=True)
@@ -49,6 +51,12 @@ def open_movielens(root: str | Path) -> Movies:
         ratings,
         skipped=dict(skipped),
     )
+
+
+def _title(title: str) -> str:
+    """As people write it: 'The Matrix (1999)' of 'Matrix, The (1999)'."""
+    found = ARTICLE.fullmatch(title)
+    return f"{found[2]} {found[1]}{found[3] or ''}" if found else title
 
 
 def _links(root: Path, skipped: Counter) -> dict[str, str]:

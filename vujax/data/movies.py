@@ -55,8 +55,8 @@ def neighbours(
 ) -> Neighbours:
     """The k most similar movies of each movie.
 
-    Scores are rounded to 6 decimals; those that agree are ties, and are broken by a hash of the seed and the two ids:
-    see vujax.data.best_pairs.
+    Scores are rounded to 6 decimals; those that agree are ties, broken by a hash of the seed and
+    the two ids: see vujax.data.best_pairs.
 
     Args:
       movies: any; no id twice.
