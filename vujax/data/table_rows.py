@@ -106,7 +106,7 @@ def read_rows(path: Path, needed: Sequence[str], separator: str = ",") -> Iterat
 
 
 def _csv(path: Path, needed: Sequence[str], separator: str) -> Iterator[Row]:
-    reader = csv.reader(_lines(path), delimiter=separator, strict=True)
+    reader = csv.reader(read_lines(path), delimiter=separator, strict=True)
     header: list[str] | None = None
     try:
         for cells in reader:
@@ -130,7 +130,12 @@ def _csv(path: Path, needed: Sequence[str], separator: str) -> Iterator[Row]:
         raise ValueError(f"{path} is empty: it needs a header line")
 
 
-def _lines(path: Path) -> Iterator[str]:
+def read_lines(path: Path) -> Iterator[str]:
+    """Lines of a text in UTF-8, of a .gz file too, with their ends.
+
+    Raises:
+      ValueError: it is none; names the file and line.
+    """
     number = 0
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
