@@ -43,7 +43,9 @@ def test_a_catalogue_without_metadata_and_one_with_lists(monkeypatch: pytest.Mon
 
 def test_wrong_separators_name_the_film(monkeypatch: pytest.MonkeyPatch) -> None:
     with_films(monkeypatch, {"shots": [1, 1, 1], "genres": ["War", "War; Drama", None]})
-    with pytest.raises(ValueError, match="catalog, g-2: separate genres by |"):
+    with pytest.raises(
+        ValueError, match=r"catalog, g-2: separate genres by \|, not as in .War; Drama"
+    ):
         catalog_movies("catalog")
 
 

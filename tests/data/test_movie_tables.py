@@ -80,7 +80,7 @@ def test_parquet_says_the_same(tmp_path: Path) -> None:
         ("movies", "id,title\na,b\n\\N,c\n", "line 3: there is no id"),
         ("movies", "id,title\na,b,c\n", "line 2: 3 cells under a header of 2"),
         ("movies", 'id,title\na,"b\n', "line 2: no CSV"),
-        ("movies", 'id,title,genres\na,b,"War, Comedy"\n', "line 2: separate genres by |"),
+        ("movies", 'id,title,genres\na,b,"War, Comedy"\n', r"line 2: separate genres by \|, not"),
         ("movies", b"id,title\na,b\nc,\xe9t\xe9\n", "line 3: no UTF-8"),
         ("movies", "id,title\na,b\n".encode("utf-16"), "line 1: no UTF-8"),
         (

@@ -20,7 +20,8 @@ LENS = {
 CONDENSED = {
     "movies.csv": "imdbid,title,year\ntt0000001,A,1995.0\ntt0000002,B,\ntt0000003,C,\n",
     "movie_info.csv": "imdbid,genre,country\ntt0000001,['War'],x\n",
-    "clips.csv": "videoid,imdbid\nx,tt0000001\ny,tt0000001\nz,tt0000001\nb,tt0000002\nc,tt0000003\n",
+    "clips.csv": "videoid,imdbid\nx,tt0000001\ny,tt0000001\nz,tt0000001\nb,tt0000002\n"
+    "c,tt0000003\n",
     "descriptions.csv": "imdbid,videoid,description\ntt0000001,x,One.\ntt0000001,y,Two.\n"
     "tt0000001,z,Three.\ntt0000002,b,Four.\n",
 }
