@@ -1,0 +1,80 @@
+"""Writes what may be trained on of your own copy of Condensed Movies, before LVU is evaluated.
+
+    python tools/prepare_condensed_movies.py OUT --root condensed_movies --lvu lvu_1.0 \
+        --scenes movieclip/train_multi_label_*.txt.gz [--ratings ml-latest]
+
+writes OUT/movies.parquet (id, title, genres, synopsis), OUT/clips.parquet (clip, movie) and, with
+--ratings, OUT/ratings.parquet. No movie of any validation list of LVU, nor a withheld one, is among
+them (`vujax.data.leaks`). --scenes names the clips that are trained or evaluated on: files with a
+clip's id at the begin of each line, alone or before a slash, as MovieCLIP's label files have it.
+Their descriptions are not read, nor those of the clips of LVU's train lists: synopses come from
+other clips. Then `vujax movies similar OUT --channel synopsis TITLE`.
+"""
+
+import argparse
+from pathlib import Path
+
+import pyarrow as pa
+
+from vujax.data.condensed_movies import open_condensed_movies, read_clips
+from vujax.data.leaks import held_out_movies, leak_free_pool, listed_clips
+from vujax.data.movie_records import Movies
+from vujax.data.movie_tables import joined_ratings
+from vujax.data.table_rows import read_lines
+from vujax.data.write_movies import write_movies, write_table
+
+
+def prepared(
+    root: Path, lvu: Path, scenes: list[Path], ratings: Path | None
+) -> tuple[Movies, dict[str, str]]:
+    """The movies, and the movie of each clip; raises as the readers do."""
+    pool = leak_free_pool(root, held_out_movies(lvu))
+    silent = set(listed_clips(lvu, "train")).union(*map(read_scenes, scenes))
+    movies = open_condensed_movies(root, scenes=silent).only(pool.movies)
+    if ratings is not None:
+        movies = joined_ratings(movies, ratings)
+    kept = set(pool.clips)
+    return movies, {clip.clip: clip.movie for clip in read_clips(root) if clip.clip in kept}
+
+
+def read_scenes(path: Path) -> set[str]:
+    """Clips at the begins of a file's lines.
+
+    Raises:
+      FileNotFoundError, ValueError: there is none, or it is no text in UTF-8.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist (--scenes)")
+    return {line.split("/")[0].strip() for line in read_lines(path) if line.strip()}
+
+
+def main() -> None:
+    """Prepares as the command line says."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("out", type=Path, help="folder of the tables")
+    add("--root", type=Path, required=True, help="folder of Condensed Movies's tables")
+    add("--lvu", type=Path, required=True, help="folder of LVU's lists")
+    add("--scenes", type=Path, nargs="+", required=True, help="clips that are not to be described")
+    add("--ratings", type=Path, help="MovieLens's folder, or a table of ratings by IMDb id")
+    args = parser.parse_args()
+    try:
+        movies, clips = prepared(args.root, args.lvu, args.scenes, args.ratings)
+        write_movies(movies, args.out)
+        table = pa.table(dict(clip=list(clips), movie=list(clips.values())))
+        write_table(table, args.out / "clips.parquet")
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    print(f"{args.out}: {len(movies)} movies, {len(clips)} clips")
+    for name, there in (("genres", movies.genres), ("a synopsis", movies.synopses)):
+        print(f"with {name}: {sum(map(bool, there))} movies")
+    if movies.ratings is not None:
+        print(f"with ratings: {len(set(movies.ratings.movie.tolist()))} movies")
+    for reason, count in movies.skipped.items():
+        print(f"left out: {count} {reason}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Writes your own copy of MovieLens as tables of movies by IMDb id.
+
+    python tools/prepare_movielens.py OUT --root ml-latest
+
+writes OUT/movies.parquet (id, title, genres, synopsis) and OUT/ratings.parquet (user, movie,
+rating): Parquet is read several times faster than 30 million lines of CSV, and IMDb ids join other
+tables. Then `vujax movies similar OUT --channel cowatch TITLE`. See `vujax.data.movielens` for what
+is read, and which editions have it. Its terms hold for the copy too.
+"""
+
+import argparse
+from pathlib import Path
+
+from vujax.data.movielens import open_movielens
+from vujax.data.write_movies import write_movies
+
+
+def main() -> None:
+    """Prepares as the command line says."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", type=Path, help="folder of the tables")
+    parser.add_argument("--root", type=Path, required=True, help="folder of MovieLens's tables")
+    args = parser.parse_args()
+    try:
+        movies = open_movielens(args.root)
+        write_movies(movies, args.out)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    print(f"{args.out}: {len(movies)} movies, {len(movies.ratings)} ratings")
+    for reason, count in movies.skipped.items():
+        print(f"left out: {count} {reason}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""Rows of a CSV or Parquet table, each with the place that a message can name.
+
+CSV is UTF-8 with a header line, also as .csv.gz. Empty cells and `\\N`, the null of MySQL's dumps,
+are not known: None.
+"""
+
+import csv
+import gzip
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+PARQUET = (".parquet", ".pq")
+NULLS = ("", r"\N")
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "|", " ": "spaces"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table.
+
+    Attributes:
+      where: file and line, for messages.
+      cells: by column; text of a CSV, any value of a Parquet file, None where it is not known.
+    """
+
+    where: str
+    cells: dict[str, Any]
+
+    def text(self, column: str) -> str:
+        """The cell as text, '' where it is not known or there is no such column."""
+        value = self.cells.get(column)
+        return "" if value is None else str(value).strip()
+
+    def needed(self, column: str) -> str:
+        """The cell as text.
+
+        Raises:
+          ValueError: it is not known.
+        """
+        found = self.text(column)
+        if not found:
+            raise ValueError(f"{self.where}: there is no {column}")
+        return found
+
+    def number(self, column: str, low: float, high: float) -> float | None:
+        """The cell as a number within low..high; None where it is not known.
+
+        Raises:
+          ValueError: it is no such number.
+        """
+        text = self.text(column)
+        if not text:
+            return None
+        try:
+            value = float(text)
+        except ValueError:
+            raise ValueError(f"{self.where}: the {column} {text!r} is no number") from None
+        if not low <= value <= high:
+            raise ValueError(f"{self.where}: the {column} {text} is not within {low:g}..{high:g}")
+        return value
+
+
+def find_table(folder: Path, name: str) -> Path | None:
+    """NAME.parquet, NAME.csv or NAME.csv.gz in a folder, the first that is there."""
+    suffixes = (".parquet", ".csv", ".csv.gz")
+    files = (folder / f"{name}{suffix}" for suffix in suffixes)
+    return next((file for file in files if file.is_file()), None)
+
+
+def need_table(folder: Path, name: str) -> Path:
+    """As `find_table`.
+
+    Raises:
+      FileNotFoundError: there is none.
+    """
+    found = find_table(folder, name)
+    if found is None:
+        raise FileNotFoundError(f"{folder} has no {name}.csv, {name}.csv.gz or {name}.parquet")
+    return found
+
+
+def read_rows(path: Path, needed: Sequence[str], separator: str = ",") -> Iterator[Row]:
+    """The rows of a .parquet file, or of any other as CSV.
+
+    Args:
+      path: of the table.
+      needed: columns that it must have.
+      separator: of a CSV.
+
+    Raises:
+      FileNotFoundError: there is none.
+      ValueError: it cannot be read, or lacks a column; a row has more or fewer cells than the
+        header. Names the file and the line.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist")
+    if path.suffix.lower() in PARQUET:
+        return _parquet(path, needed)
+    return _csv(path, needed, separator)
+
+
+def _csv(path: Path, needed: Sequence[str], separator: str) -> Iterator[Row]:
+    reader = csv.reader(read_lines(path), delimiter=separator, strict=True)
+    header: list[str] | None = None
+    try:
+        for cells in reader:
+            if not cells:  # a blank line is none
+                continue
+            where = f"{path}, line {reader.line_num}"
+            if header is None:
+                header = [name.strip() for name in cells]
+                _check_header(path, header, needed, separator)
+            elif len(cells) != len(header):
+                raise ValueError(
+                    f"{where}: {len(cells)} cells under a header of {len(header)}: put cells that "
+                    f"hold {SEPARATORS.get(separator, separator)} into quotes"
+                )
+            else:
+                known = (None if cell in NULLS else cell for cell in cells)
+                yield Row(where, dict(zip(header, known, strict=True)))
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {reader.line_num}: no CSV ({error})") from None
+    if header is None:
+        raise ValueError(f"{path} is empty: it needs a header line")
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """Lines of a text in UTF-8, of a .gz file too, with their ends.
+
+    Raises:
+      ValueError: it is none; names the file and line.
+    """
+    number = 0
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}, line {number}: no UTF-8 ({error.reason}): convert it") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{path} is no whole gzip file, after line {number} ({error})") from None
+
+
+def _check_header(path: Path, header: list[str], needed: Sequence[str], separator: str) -> None:
+    twice = [name for name in header if header.count(name) > 1]
+    if twice:
+        raise ValueError(f"{path}, line 1: the column {twice[0]!r} is there twice")
+    missing = [name for name in needed if name not in header]
+    if not missing:
+        return
+    others = [mark for mark in SEPARATORS if mark != separator and mark in header[0]]
+    if len(header) == 1 and others:
+        raise ValueError(
+            f"{path}, line 1: cells are separated by {SEPARATORS[others[0]]} where "
+            f"{SEPARATORS.get(separator, separator)} are read"
+        )
+    raise ValueError(f"{path}, line 1: no column {missing[0]!r}: it has {', '.join(header)}")
+
+
+def _parquet(path: Path, needed: Sequence[str]) -> Iterator[Row]:
+    try:
+        table = pq.ParquetFile(path).read()
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ValueError(f"{path} is no whole Parquet file ({error})") from None
+    missing = [name for name in needed if name not in table.column_names]
+    if missing:
+        raise ValueError(
+            f"{path}: no column {missing[0]!r}: it has {', '.join(table.column_names)}"
+        )
+    number = 0
+    for batch in table.to_batches():
+        for cells in batch.to_pylist():
+            number += 1
+            known = {name: None if cell in NULLS else cell for name, cell in cells.items()}
+            yield Row(f"{path}, row {number}", known)
