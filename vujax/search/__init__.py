@@ -1,0 +1,1 @@
+"""Search: text and pictures to frames, shots and scenes of a catalogue."""
