@@ -4,6 +4,7 @@ Every command that takes a model takes such a folder, or a workdir that holds on
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,13 @@ def load(path: Path) -> tuple[dict[str, Any], Tree]:
     return config, unflatten(arrays)
 
 
-def start_from(path: Path, tree: Tree, fresh: tuple[str, ...], part: str = "params") -> Tree:
+def start_from(
+    path: Path,
+    tree: Tree,
+    fresh: tuple[str, ...],
+    part: str = "params",
+    moved: tuple[str, str] | tuple[()] = (),
+) -> Tree:
     """`tree` with the values of a released model, for fine-tuning.
 
     Args:
@@ -70,18 +77,33 @@ def start_from(path: Path, tree: Tree, fresh: tuple[str, ...], part: str = "para
       tree: to fill (shapes are read).
       fresh: names or name prefixes ('text/') that keep their new values, whatever the release has.
       part: of the release, 'params' or 'batch_stats'.
+      moved: (prefix there, prefix here): only what the release has under the first one is taken, as
+        what `tree` has under the second one; all else is fresh.
 
     Raises:
-      ValueError: any other leaf is missing there, left over or of another shape.
+      ValueError: any other leaf is missing there, left over or of another shape, or nothing is left
+        to take.
     """
     _, variables = load(path)
+    there, here = moved or ("", "")
     keep = lambda name: name.startswith(tuple(fresh)) if fresh else False  # noqa: E731
-    saved = {k: v for k, v in flatten(variables.get(part, {})).items() if not keep(k)}
+    found = {k: v for k, v in flatten(variables.get(part, {})).items() if k.startswith(there)}
+    saved = {here + k.removeprefix(there): v for k, v in found.items()}
+    saved = {k: v for k, v in saved.items() if not keep(k)}
     mine = flatten(tree)
-    wanted = {k: v for k, v in mine.items() if not keep(k)}
+    wanted = {k: v for k, v in mine.items() if k.startswith(here) and not keep(k)}
+    if moved and not wanted:
+        raise ValueError(
+            f"init_part: nothing here is named {here}...: it is {', '.join(_tops(mine))}"
+        )
     remedy = "take its config.model, or name a prefix in init_fresh to start those anew"
     compare_shapes(saved, wanted, f"release {path}", remedy)
     return unflatten({name: saved.get(name, leaf) for name, leaf in mine.items()})
+
+
+def _tops(names: Iterable[str]) -> list[str]:
+    """The first two words of names, each once."""
+    return sorted({"/".join(name.split("/")[:2]) for name in names})
 
 
 def to_host(tree: Tree) -> Tree:

@@ -28,6 +28,7 @@ from vujax.watch import Watch, command
 Tree = Any
 # What may differ when a run is taken up again: it does not change the trained numbers.
 FREE = ("eval_only", "evals", "eval_", "log_steps", "checkpoint", "keep_", "data.workers")
+RELEASED = ("model", "method", "inputs", "vectors")  # what the release says of the config
 PACKAGES = ("vujax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
 
@@ -138,7 +139,8 @@ def released(this: Run, state: State) -> State:
     own = {"params": state.params}
     own |= {name: state.extra[name] for name in ("batch_stats",) if name in state.extra}
     path, fresh = Path(this.config.init_from), tuple(this.config.init_fresh)
-    start = {part: release.start_from(path, tree, fresh, part) for part, tree in own.items()}
+    moved = tuple(this.config.get("init_part", ()))
+    start = {n: release.start_from(path, tree, fresh, n, moved) for n, tree in own.items()}
     extra = this.parts.method.begin(state.extra, start)
     average = None if state.average is None else start["params"]
     new = state.replace(params=start["params"], extra=extra, average=average)
@@ -250,6 +252,7 @@ def finish(this: Run, state: State) -> None:
             print(f"  {baseline}: " + ", ".join(f"{k} {v:.4g}" for k, v in beside.items()))
     if not this.config.eval_only:
         config = plain(this.config)
-        kept = {"model": config["model"], "method": config["method"], "step": int(state.step)}
+        kept = {name: config[name] for name in RELEASED if name in config}
+        kept |= {"step": int(state.step)}
         print(f"Model: {release.save(this.workdir, kept, weights)}")
     print(f"Report: {this.workdir / 'report.html'}")

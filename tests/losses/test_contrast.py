@@ -40,6 +40,11 @@ def is_negative(query: Ids, bank: Ids, i: int, j: int, radius: int) -> bool:
     return query.film[i] != bank.film[j] or abs(query.shot[i] - bank.shot[j]) > radius
 
 
+def without(radius: int):
+    """`allowed` with a radius."""
+    return functools.partial(allowed, radius=radius)
+
+
 def negatives(mine: Ids, bank: Ids, radius: int) -> np.ndarray:
     """Bool `[n r]`, one pair after the other."""
     pairs = [[is_negative(mine, bank, i, j, radius) for j in range(R)] for i in range(N)]
@@ -59,7 +64,7 @@ def test_masks_are_those_of_the_loop(radius):
     _, _, mine, bank = case()
     want = negatives(mine, bank.ids, radius)
     assert 0 < np.mean(want) < 1
-    np.testing.assert_array_equal(allowed(mine, bank.ids, radius), want)
+    np.testing.assert_array_equal(allowed(mine, bank.ids, radius=radius), want)
 
 
 @functools.cache
@@ -103,7 +108,7 @@ def on_mesh(mesh, query, key, mine, bank, temperature=0.3, **settings):
 def test_value_and_gradients_on_one_and_eight_devices(radius, mesh1, mesh8):
     value, grads = whole(radius)
     for mesh in (mesh1, mesh8):
-        (loss, _, _), found = on_mesh(mesh, *case(), radius=radius)
+        (loss, _, _), found = on_mesh(mesh, *case(), negatives=without(radius))
         np.testing.assert_allclose(loss, value, rtol=1e-5)
         assert_gradients_close(found, grads, 1e-5)
 
@@ -112,10 +117,8 @@ def test_value_and_gradients_without_a_mesh():
     query, key, mine, bank = case()
 
     def loss(query, key, vectors, temperature):
-        found = contrast(
-            query, key, mine, Bank(vectors, bank.ids), temperature=temperature, radius=2
-        )
-        return found.loss
+        settings = dict(temperature=temperature, negatives=without(2))
+        return contrast(query, key, mine, Bank(vectors, bank.ids), **settings).loss
 
     found = jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2, 3)))(query, key, bank.vectors, 0.3)
     np.testing.assert_allclose(found[0], whole(2)[0], rtol=1e-5)
@@ -124,7 +127,7 @@ def test_value_and_gradients_without_a_mesh():
 
 def test_what_it_says_of_each_query(mesh8):
     query, key, mine, bank = case()
-    negative = np.array(allowed(mine, bank.ids, -1))
+    negative = np.array(allowed(mine, bank.ids))
     hardest = np.where(negative, query @ bank.vectors.T, -np.inf).max(axis=1)
     positive = (query * key).sum(axis=1)
     (_, right, found), _ = on_mesh(mesh8, query, key, mine, bank)
@@ -187,7 +190,7 @@ def test_tiny_temperatures_give_numbers(temperature, mesh8):
     query, key, mine, bank = case()
     (loss, _, _), grads = on_mesh(mesh8, query, key, mine, bank, temperature=temperature)
     chex.assert_tree_all_finite((loss, grads))
-    negative = np.array(allowed(mine, bank.ids, -1))
+    negative = np.array(allowed(mine, bank.ids))
     hardest = np.where(negative, query @ bank.vectors.T, -np.inf).max(axis=1)
     short = np.maximum(hardest - (query * key).sum(axis=1), 0)[mine.film != NO_FILM]
     np.testing.assert_allclose(loss, short.mean() / temperature, rtol=1e-2)

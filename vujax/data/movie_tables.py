@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vujax.data.cinema.movies import movies_of
 from vujax.data.cinema.truth import SetTruth, read_truth
 from vujax.data.movie_records import Movies, Ratings
 from vujax.data.table_rows import Row, find_table, need_table, read_rows
@@ -168,16 +169,7 @@ def cinema_movies(path: Path) -> Movies:
     truth = read_truth(path)
     if not isinstance(truth, SetTruth):
         raise ValueError(f"{path} is the truth of a film: name the folder's {CINEMA}")
-    user, movie = np.nonzero(truth.watched())
-    return Movies(
-        tuple(film.name for film in truth.films),
-        tuple(film.title for film in truth.films),
-        tuple(frozenset(film.genres) for film in truth.films),
-        tuple(film.synopsis for film in truth.films),
-        Ratings(
-            user.astype(np.int32), movie.astype(np.int32), np.full(len(user), np.nan, np.float32)
-        ),
-    )
+    return movies_of(truth)
 
 
 def unique(rows: Iterator[Row], column: str) -> Iterator[tuple[str, Row]]:

@@ -5,7 +5,8 @@ keys of this very batch. Queries travel to the bank, not the bank to the queries
 compares all queries with its own part, and sums of exponentials travel back.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,10 +30,13 @@ class Ids(NamedTuple):
 
 
 class Bank(NamedTuple):
-    """Vectors `[r d]` float32, unit, and where they come from; one device's part of all."""
+    """Vectors `[r d]` float32, unit, and where they come from; one device's part of all.
+
+    `ids` is an `Ids`, or another tree of arrays `[r ...]` that the masks of its caller read.
+    """
 
     vectors: jax.Array
-    ids: Ids
+    ids: Any
 
 
 class Contrast(NamedTuple):
@@ -49,28 +53,38 @@ class Contrast(NamedTuple):
     positive: jax.Array
 
 
+def allowed(query: Ids, bank: Ids, *, radius: int = -1) -> jax.Array:
+    """Which of the bank are negatives of which queries: bool `[n r]`.
+
+    All but empty places, those of the query's own row, and shots of its film that are at most
+    `radius` shots away; -1 excludes no shot of the film.
+    """
+    film, shot, row = (q[:, None] for q in query)
+    same = film == bank.film
+    near = same & (jnp.abs(shot - bank.shot) <= radius)
+    return (bank.film != NO_FILM) & (bank.row != row) & ~near
+
+
 def contrast(
     query: jax.Array,
     key: jax.Array,
-    ids: Ids,
+    ids: Any,
     bank: Bank,
     *,
     temperature: jax.Array | float,
-    radius: int = -1,
+    negatives: Callable[[Any, Any], jax.Array] = allowed,
     axis_name: str | None = None,
 ) -> Contrast:
     """-log(exp(q k / t) / (exp(q k / t) + sum over negatives exp(q b / t))), mean over the rows.
 
-    Negatives of a query are the bank's vectors, without empty places, without those of its own row,
-    and without shots of its film that are at most `radius` shots away.
-
     Args:
       query: unit vectors `[n d]` float32, this device's rows.
       key: unit vectors `[n d]`, the positives.
-      ids: of the queries; rows of NO_FILM count for nothing.
+      ids: of the queries, a tuple of arrays `[n ...]` with a `film`; rows of NO_FILM count for
+        nothing.
       bank: this device's part.
       temperature: above 0.
-      radius: -1 excludes no shot of the film.
+      negatives: `(ids of all queries, bank.ids)` -> bool `[N r]`: which are negatives of which.
       axis_name: mesh axis inside shard_map; None: rows and bank are whole.
 
     Returns:
@@ -84,14 +98,14 @@ def contrast(
             f"contrast: query {query.shape}, key {key.shape} and bank {bank.vectors.shape} must "
             "be [n d], [n d] and [r d]"
         )
-    everyone, theirs = _gather((query, ids), axis_name)
+    everyone, theirs = gather((query, ids), axis_name)
     similarity = jnp.dot(everyone, bank.vectors.T, precision="highest")  # [N r]
-    logits = jnp.where(allowed(theirs, bank.ids, radius), similarity / temperature, -jnp.inf)
+    logits = jnp.where(negatives(theirs, bank.ids), similarity / temperature, -jnp.inf)
     highest = _highest(lax.stop_gradient(logits).max(axis=1, initial=-jnp.inf), axis_name)
     # A query without any negative has the loss 0, and no gradient.
     shift = jnp.where(jnp.isfinite(highest), highest, 0.0)
     total = _mine(jnp.exp(logits - shift[:, None]).sum(axis=1), axis_name)
-    shift, highest = _own((shift, highest), len(query), axis_name)
+    shift, highest = own((shift, highest), len(query), axis_name)
     positive = (query * key).sum(axis=1)
     negative = jnp.log(jnp.maximum(total, jnp.finfo(jnp.float32).tiny)) + shift
     counts = (ids.film != NO_FILM).astype(jnp.float32)
@@ -101,15 +115,8 @@ def contrast(
     return Contrast(share, positive / temperature > highest, positive)
 
 
-def allowed(query: Ids, bank: Ids, radius: int) -> jax.Array:
-    """Which of the bank are negatives of which queries: bool `[n r]`."""
-    film, shot, row = (q[:, None] for q in query)
-    same = film == bank.film
-    near = same & (jnp.abs(shot - bank.shot) <= radius)
-    return (bank.film != NO_FILM) & (bank.row != row) & ~near
-
-
-def _gather(tree, axis_name: str | None):
+def gather(tree, axis_name: str | None):
+    """Rows `[n ...]` of all devices, `[N ...]`, on each of them."""
     if axis_name is None:
         return tree
     return jax.tree.map(lambda x: lax.all_gather(x, axis_name, tiled=True), tree)
@@ -124,8 +131,8 @@ def _mine(x: jax.Array, axis_name: str | None) -> jax.Array:
     return x if axis_name is None else lax.psum_scatter(x, axis_name, tiled=True)
 
 
-def _own(tree, n: int, axis_name: str | None):
-    """This device's rows of arrays that every device has whole."""
+def own(tree, n: int, axis_name: str | None):
+    """This device's n rows of arrays `[N ...]` that every device has whole."""
     if axis_name is None:
         return tree
     start = lax.axis_index(axis_name) * n

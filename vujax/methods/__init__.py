@@ -8,11 +8,13 @@ import flax.linen as nn
 from vujax.methods.base import Method
 from vujax.methods.boundary import Boundary
 from vujax.methods.distill import Distill
+from vujax.methods.movies2scenes import Movies2Scenes
 from vujax.methods.shotcol import ShotCoL
 
 METHODS: dict[str, type] = {
     "boundary": Boundary,
     "distill": Distill,
+    "movies2scenes": Movies2Scenes,
     "shotcol": ShotCoL,
 }
 

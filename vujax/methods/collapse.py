@@ -5,16 +5,22 @@ import jax.numpy as jnp
 from jax import lax
 
 
-def spread(embedding: jax.Array, axis_name: str | None) -> tuple[jax.Array, jax.Array]:
+def spread(
+    embedding: jax.Array, axis_name: str | None, there: jax.Array | None = None
+) -> tuple[jax.Array, jax.Array]:
     """`(effective rank, mean standard deviation * sqrt(d))` of unit vectors `[n d]`.
+
+    With `there` `[n]` bool, of those alone.
 
     The effective rank is the participation ratio of the covariance's eigenvalues,
     (sum l)^2 / sum l^2: d for isotropic vectors, 1 when all lie on one line. The second is 1 for
     isotropic vectors and 0 when all are equal.
     """
-    mean = average(embedding.mean(0), axis_name)
+    weight = jnp.ones(len(embedding)) if there is None else there.astype(jnp.float32)
+    weight = (weight / jnp.maximum(average(weight.mean(), axis_name), 1e-9))[:, None]
+    mean = average((weight * embedding).mean(0), axis_name)
     centred = embedding - mean
-    covariance = average(centred.T @ centred / len(embedding), axis_name)
+    covariance = average((weight * centred).T @ centred / len(embedding), axis_name)
     variance = jnp.diagonal(covariance)
     rank = variance.sum() ** 2 / jnp.maximum((covariance**2).sum(), 1e-20)
     return rank, jnp.sqrt(variance).mean() * jnp.sqrt(embedding.shape[-1])

@@ -7,6 +7,7 @@ of the paper are not known to us: every default here is our choice.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,11 +15,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.sharding import PartitionSpec as P
 
-from vujax.losses.contrast import NO_FILM, Bank, Contrast, Ids, contrast
-from vujax.mesh import AXIS
-from vujax.methods import collapse
+from vujax.losses.contrast import NO_FILM, Bank, Contrast, Ids, allowed, contrast
+from vujax.methods import collapse, queue
 from vujax.methods.augment import Augment
 from vujax.methods.base import Batch, Embeddings, whole, with_statistics
 from vujax.models.shot import INPUTS
@@ -93,20 +92,10 @@ class ShotCoL:
         if self._has_key_encoder:
             extra["key"] = jax.tree.map(jnp.copy, {"params": params} | extra)
         if self.queue:
-            extra["queue"] = self._empty_queue(batch["query"].size, compared.shape[-1])
+            sizes = (self.queue, batch["query"].size, compared.shape[-1])
+            words = "queries of a batch (batch_size x data.block)"
+            extra["queue"] = queue.empty(*sizes, ("film", "shot"), words)
         return params, extra
-
-    def _empty_queue(self, rows: int, dim: int) -> Tree:
-        """Batches of keys `[slots rows dim]`: a device holds its own rows of every batch."""
-        if self.queue % rows:
-            raise ValueError(
-                f"method.queue {self.queue} must be a multiple of the {rows} queries of a batch "
-                "(batch_size x data.block)"
-            )
-        slots = self.queue // rows
-        empty = jnp.full((slots, rows), NO_FILM, jnp.int32)
-        vectors = jnp.zeros((slots, rows, dim), jnp.float32)
-        return {"vectors": vectors, "film": empty, "shot": empty, "next": jnp.zeros((), jnp.int32)}
 
     def begin(self, extra: Tree, variables: Tree) -> Tree:
         """The key encoder starts as the query encoder; the queue stays empty."""
@@ -117,8 +106,7 @@ class ShotCoL:
         """The queue is divided among the devices, the rest is whole everywhere."""
         specs = whole(extra)
         if "queue" in extra:
-            divided = dict.fromkeys(("vectors", "film", "shot"), P(None, AXIS))
-            specs["queue"] = specs["queue"] | divided
+            specs["queue"] = queue.layout(extra["queue"])
         return specs
 
     def embed(
@@ -213,7 +201,8 @@ class ShotCoL:
         if "key_stats" in shared:
             extra["key"] = extra["key"] | {"batch_stats": shared["key_stats"]}
         if self.queue:
-            extra["queue"] = enqueue(extra["queue"], flat)
+            keys = {"vectors": flat["key"], "film": flat["film"], "shot": flat["key_shot"]}
+            extra["queue"] = queue.enqueued(extra["queue"], keys)
         return found.loss, (extra, self._watch(flat, found, progress, axis_name))
 
     def _contrast(self, rows: Tree, extra: Tree, axis_name: str | None) -> Contrast:
@@ -231,7 +220,8 @@ class ShotCoL:
             query, key = jnp.concatenate([query, key]), jnp.concatenate([key, query])
             ids = jax.tree.map(lambda *x: jnp.concatenate(x), ids, theirs)
             bank = Bank(query, ids)
-        settings = dict(temperature=self.temperature, radius=self.mask_radius)
+        negatives = functools.partial(allowed, radius=self.mask_radius)
+        settings = dict(temperature=self.temperature, negatives=negatives)
         return contrast(query, key, ids, bank, **settings, axis_name=axis_name)
 
     def _watch(
@@ -266,20 +256,7 @@ def take(x: jax.Array, place: jax.Array) -> jax.Array:
     return jax.vmap(lambda row, at: row[at])(x, place)
 
 
-def bank_of(queue: Tree) -> Bank:
+def bank_of(earlier: queue.Queue) -> Bank:
     """A device's part of the queue as negatives."""
-    film, shot = queue["film"].reshape(-1), queue["shot"].reshape(-1)
-    vectors = queue["vectors"].reshape(len(film), -1)
-    return Bank(vectors, Ids(film, shot, jnp.full_like(film, -1)))
-
-
-def enqueue(queue: Tree, rows: Tree) -> Tree:
-    """The queue with a batch of keys in the place of the oldest one."""
-    keys, film, shot = (rows[name] for name in ("key", "film", "key_shot"))
-    new = {"vectors": lax.stop_gradient(keys), "film": film, "shot": shot}
-    slots, place = len(queue["film"]), queue["next"]
-    stored = {
-        name: lax.dynamic_update_index_in_dim(queue[name], value, place, 0)
-        for name, value in new.items()
-    }
-    return stored | {"next": (place + 1) % slots}
+    keys = queue.flat(earlier)
+    return Bank(keys["vectors"], Ids(keys["film"], keys["shot"], jnp.full_like(keys["film"], -1)))

@@ -1,4 +1,4 @@
-"""A shot encoder and the head that contrastive learning compares through."""
+"""An encoder of shots or scenes and the head that contrastive learning compares through."""
 
 import jax
 from flax import linen as nn
@@ -23,3 +23,14 @@ class ShotContrast(nn.Module):
         vectors, _ = self.encoder(inputs, train=train, axis_name=axis_name)
         compared = vectors if self.projection is None else self.projection(vectors)
         return vectors, unit(compared)
+
+
+class SceneContrast(ShotContrast):
+    """Rows of scenes -> (vectors [r s d] float32, unit vectors [r s p]); 0 where no scene is.
+
+    Rows are those of `vujax.data.scene_rows`.
+
+    Attributes:
+      encoder: see `vujax.models.scene.SceneViT`; what is kept after the training.
+      projection: [r s d] -> [r s p]; None: the vectors themselves are compared.
+    """

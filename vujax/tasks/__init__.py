@@ -11,7 +11,12 @@ from vujax.tasks.base import Data, Task
 
 __all__ = ["Data", "Task", "task_of"]
 
-TASKS = {"distill": "pairs", "shotcol": "shots", "boundary": "borders"}
+TASKS = {
+    "boundary": "borders",
+    "distill": "pairs",
+    "movies2scenes": "scenes",
+    "shotcol": "shots",
+}
 
 
 def task_of(config: ml_collections.ConfigDict) -> Task:

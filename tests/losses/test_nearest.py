@@ -1,0 +1,119 @@
+"""The most similar permitted vector: a loop over pairs says which it is."""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+from jax.sharding import PartitionSpec as P
+
+from tests.losses.cases import unit
+from vujax.losses.contrast import Bank
+from vujax.losses.nearest import nearest
+from vujax.mesh import AXIS
+
+N, SLOTS, ROWS, D = 16, 3, 24, 5
+R = SLOTS * ROWS
+
+
+class Colour(NamedTuple):
+    film: np.ndarray
+
+
+def permitted(query: Colour, key: Colour):
+    return query.film[:, None] == key.film
+
+
+def case():
+    """`(query, ids, vectors [slots rows d], film [slots rows])`; film 4 has no key, some tie."""
+    rng = np.random.default_rng(0)
+    query = unit(rng.normal(size=(N, D)))
+    vectors = unit(rng.normal(size=(SLOTS, ROWS, D)))
+    film = rng.integers(0, 4, (SLOTS, ROWS)).astype(np.int32)
+    vectors[1:, :6], film[1:, :6] = vectors[0, :6], film[0, :6]  # the same three times
+    vectors[0, 6:12], film[0, 6:12] = vectors[0, :6], film[0, :6]
+    mine = rng.integers(0, 5, N).astype(np.int32)
+    return query, Colour(mine), vectors, film
+
+
+def by_loop():
+    """`(place in the whole bank or -1, cosine)` of each query."""
+    query, ids, vectors, film = case()
+    flat, films = vectors.reshape(R, D), film.reshape(R)
+    found = []
+    for vector, mine in zip(query, ids.film, strict=True):
+        best = (-1, -np.inf)
+        for place in range(R):
+            cosine = np.float32(vector @ flat[place])
+            if films[place] == mine and cosine > best[1] + 1e-6:
+                best = (place, cosine)
+        found.append(best)
+    places, cosines = zip(*found, strict=True)
+    return np.array(places), np.array(cosines)
+
+
+def on_mesh(mesh, tile: int):
+    query, ids, vectors, film = case()
+
+    def share(query, ids, vectors, film):
+        slots, rows, _ = vectors.shape
+        row = lax.axis_index(AXIS) * rows + jnp.arange(rows)
+        position = (jnp.arange(slots)[:, None] * ROWS + row).ravel().astype(jnp.int32)
+        bank = Bank(vectors.reshape(-1, D), Colour(film.ravel()))
+        found = nearest(query, ids, bank, position, permitted=permitted, tile=tile, axis_name=AXIS)
+        return found, found.there
+
+    specs = (P(AXIS), P(AXIS), P(None, AXIS), P(None, AXIS))
+    mapped = jax.shard_map(share, mesh=mesh, in_specs=specs, out_specs=P(AXIS), check_vma=True)
+    return jax.device_get(jax.jit(mapped)(query, ids, vectors, film))
+
+
+@pytest.mark.parametrize("tile", [7, 4096])
+def test_one_and_eight_devices_find_what_the_loop_finds(tile, mesh1, mesh8):
+    _, _, vectors, film = case()
+    places, cosines = by_loop()
+    assert (places < 0).any() and (places >= 0).sum() > 8
+    for mesh in (mesh1, mesh8):
+        found, there = on_mesh(mesh, tile)
+        np.testing.assert_array_equal(there, places >= 0)
+        np.testing.assert_allclose(found.cosine, cosines, rtol=1e-5)
+        want = np.where((places >= 0)[:, None], vectors.reshape(R, D)[places], 0)
+        np.testing.assert_array_equal(found.vector, want)
+        np.testing.assert_array_equal(found.ids.film, np.where(there, film.ravel()[places], 0))
+
+
+@pytest.mark.parametrize("tile", [1, 5, 72])
+def test_the_first_of_equal_ones_whatever_the_tiles(tile):
+    query, ids, vectors, _ = case()
+    same = np.tile(vectors[0, :1], (R, 1))
+    number = Colour(np.arange(R, dtype=np.int32))
+    everything = lambda query, key: jnp.ones((N, len(key.film)), bool)  # noqa: E731
+    find = functools.partial(nearest, permitted=everything, tile=tile)
+    found = jax.jit(find)(query, ids, Bank(same, number), np.arange(R, dtype=np.int32))
+    assert not found.ids.film.any()
+
+
+def test_no_gradient_passes():
+    query, ids, vectors, film = case()
+    bank = Bank(vectors.reshape(R, D), Colour(film.ravel()))
+
+    def total(query, vectors):
+        places = np.arange(R, dtype=np.int32)
+        return nearest(
+            query, ids, Bank(vectors, bank.ids), places, permitted=permitted
+        ).vector.sum()
+
+    grads = jax.grad(total, argnums=(0, 1))(query, bank.vectors)
+    assert not any(np.any(g) for g in grads)
+
+
+def test_shapes_that_do_not_fit():
+    query, ids, vectors, film = case()
+    bank = Bank(vectors.reshape(R, D), Colour(film.ravel()))
+    with pytest.raises(ValueError, match=r"query \(16, 5\), bank \(72, 5\) and position \(71,\)"):
+        nearest(query, ids, bank, np.arange(R - 1), permitted=permitted)
+    with pytest.raises(ValueError, match="a tile of 0 vectors is empty"):
+        nearest(query, ids, bank, np.arange(R), permitted=permitted, tile=0)

@@ -1,0 +1,173 @@
+"""Which movies guide a training: for each movie those among whose scenes positives are searched.
+
+    found = similar_movies(scenes.movies, "union", k=10, channels={...}, tables={...})
+    rows = GuidedRows(scenes, {"feature": (150,)}, found.similar, width=64, most=12)
+
+A guide is one word: a channel of `vujax.data.movie_similarity`, 'union' of several, or a control:
+
+    all            every other movie: the nearest neighbour without any guidance
+    random         k movies, drawn by the seed: as many candidates, and no meaning
+    same           the movie itself: its own other scenes
+    augmentation   no movie: the scene itself in another view
+"""
+
+import importlib
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from vujax.data import scene_rows
+from vujax.data.movie_records import Movies
+from vujax.data.movie_similarity import CHANNELS
+from vujax.data.movies import neighbours
+from vujax.data.options import check_options
+from vujax.data.scene_rows import SceneRows
+from vujax.data.scenes import Scenes
+from vujax.data.stream import Batch
+from vujax.losses.guided import ANY, NONE
+
+CONTROLS = ("all", "random", "same", "augmentation")
+UNION = "union"
+TABLES = {
+    "catalog": ("vujax.catalog.movies", "catalog_movies"),
+    "cinema": ("vujax.data.cinema.movies", "cinema_set_movies"),
+    "condensed_movies": ("vujax.data.condensed_movies", "open_condensed_movies"),
+    "tables": ("vujax.data.movie_tables", "open_movies"),
+}
+"""Where movies' metadata comes from; `ratings`, a path, joins those of another table to any."""
+
+
+class Guide(NamedTuple):
+    """What guides each movie.
+
+    Attributes:
+      similar: int32 `[movies k]`, numbers of movies, best first; NONE where there are no more, ANY
+        for all others.
+      counts: how many movies lack what, by reason; see `vujax.data.movies.Neighbours.fallback`.
+    """
+
+    similar: np.ndarray
+    counts: Mapping[str, int]
+
+
+def open_tables(kind: str, *, ratings: str = "", **options: Any) -> Movies:
+    """The metadata of movies.
+
+    Args:
+      kind: a key of TABLES.
+      ratings: a folder or table of ratings to join; see `vujax.data.movie_tables.joined_ratings`.
+      **options: of the kind's function.
+
+    Raises:
+      ValueError: the kind or an option is unknown, or a table cannot be read.
+      FileNotFoundError: a table is not there.
+    """
+    from vujax.data.movie_tables import joined_ratings
+
+    if kind not in TABLES:
+        raise ValueError(f"tables of kind '{kind}' are unknown: use one of {', '.join(TABLES)}")
+    module, name = TABLES[kind]
+    make = getattr(importlib.import_module(module), name)
+    check_options(f"tables of kind '{kind}'", make, options, ["ratings"])
+    movies = make(**options)
+    return joined_ratings(movies, Path(ratings)) if ratings else movies
+
+
+def similar_movies(
+    ids: Sequence[str],
+    guide: str,
+    *,
+    k: int,
+    channels: Mapping[str, Mapping[str, Any]],
+    tables: Mapping[str, Any],
+    held_out: Collection[str] = (),
+    seed: int = 0,
+) -> Guide:
+    """The movies that guide each of some movies, all of which are among these.
+
+    Args:
+      ids: of the movies that have scenes.
+      guide: see the module.
+      k: movies that guide each; fewer where fewer are similar at all.
+      channels: options of each channel, by name: those of 'union', and of a channel alone.
+      tables: arguments of `open_tables`; controls read none.
+      held_out: movies that must not enter, see `vujax.data.movies.neighbours`.
+      seed: of ties, and of random movies.
+
+    Raises:
+      ValueError: the guide is unknown, `k` is below 1, or the tables have none of these movies.
+      FileNotFoundError: a table is not there.
+    """
+    if guide not in (*CHANNELS, UNION, *CONTROLS):
+        known = ", ".join((*CHANNELS, UNION, *CONTROLS))
+        raise ValueError(f"data.guide '{guide}' is unknown: use one of {known}")
+    if k < 1:
+        raise ValueError(f"data.k is {k}: 1 or more movies guide each")
+    if guide in CONTROLS:
+        return Guide(_control(guide, len(ids), k, seed), {})
+    wanted = channels if guide == UNION else {guide: channels.get(guide, {})}
+    movies = open_tables(**tables).only(ids)
+    if not len(movies):
+        raise ValueError(
+            f"none of the {len(ids)} movies that have scenes, {ids[0]} first, is in data.tables: "
+            "give the tables that have them"
+        )
+    found = neighbours(movies, wanted, k=k, held_out=held_out, seed=seed)
+    places = {movie: place for place, movie in enumerate(ids)}
+    mine = np.array([places[movie] for movie in found.ids], np.int32)
+    similar = np.full((len(ids), k), NONE, np.int32)
+    similar[mine] = np.where(found.index < 0, NONE, mine[found.index])
+    return Guide(similar, {**found.fallback, "not in the tables": len(ids) - len(mine)})
+
+
+def _control(guide: str, movies: int, k: int, seed: int) -> np.ndarray:
+    similar = np.full((movies, k), NONE, np.int32)
+    if guide == "random":
+        for movie, row in enumerate(similar):
+            others = min(k, movies - 1)
+            drawn = np.random.default_rng([seed, movie]).permutation(movies - 1)[:others]
+            row[:others] = drawn + (drawn >= movie)
+    elif guide != "augmentation":
+        similar[:, 0] = ANY if guide == "all" else np.arange(movies)
+    return similar
+
+
+def shapes(
+    inputs: Mapping[str, tuple[int, ...]], rows: int, *, k: int, **sizes: Any
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """As `vujax.data.scene_rows.shapes`, and 'similar' int32 `[rows s k]`."""
+    found = scene_rows.shapes(inputs, rows, **sizes)
+    shape = (*found["movie"].shape, k)
+    return found | {"similar": jax.ShapeDtypeStruct(shape, np.int32)}
+
+
+class GuidedRows(SceneRows):
+    """Rows of scenes that know which movies guide them.
+
+    Attributes:
+      similar: int32 `[movies k]`, see `Guide`.
+    """
+
+    def __init__(
+        self,
+        scenes: Scenes,
+        inputs: Mapping[str, tuple[int, ...]],
+        similar: np.ndarray,
+        **sizes: Any,
+    ) -> None:
+        """As `SceneRows`, with what guides each of the scenes' movies."""
+        self.similar = similar
+        super().__init__(scenes, inputs, **sizes)
+
+    def shapes(self, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
+        """See the function of that name."""
+        return shapes(self._inputs, rows, k=self.similar.shape[1], **self._sizes)
+
+    def load(self, rows: np.ndarray, width: int) -> Batch:
+        """As `SceneRows`, and 'similar' int32 `[r s k]`, NONE where there is no scene."""
+        batch = super().load(rows, width)
+        there = (rows >= 0)[..., None]
+        return batch | {"similar": np.where(there, self.similar[batch["movie"]], NONE)}

@@ -1,0 +1,215 @@
+"""Movies2Scenes: scene representations guided by movie similarity (Chen et al., CVPR 2023).
+
+The positive of a scene is the most similar scene, by the momentum encoder, among the scenes of
+movies that are considered similar to its own; negatives are scenes of other movies. Which movies
+are similar comes with the batch (`vujax.data.guide`), so that every control is a matter of data.
+Key encoder and queue are those of MoCo (He et al. 2020, arXiv:1911.05722). Values of the paper are
+not known to us: every default here is our choice.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from vujax.losses.contrast import NO_FILM, Bank, Contrast, contrast
+from vujax.losses.guided import Keys, Queries, is_negative, may_be_positive
+from vujax.losses.nearest import Nearest, nearest
+from vujax.methods import collapse, queue
+from vujax.methods.augment import Augment
+from vujax.methods.base import Batch, Embeddings, whole, with_statistics
+from vujax.models.shot import INPUTS
+from vujax.optim import ema
+
+Tree = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Movies2Scenes:
+    """Contrast of scenes with those of similar movies.
+
+    A batch has rows of scenes, see `vujax.data.guide.GuidedRows`. A scene whose similar movies have
+    no scene in the queue is its own positive, in another view.
+
+    Attributes:
+      model: see `vujax.models.contrast.SceneContrast`.
+      queue: keys to keep, candidates for positives and negatives alike: a multiple of the scenes
+        that a batch has place for, best one that holds a whole pass. The batch's own keys are in it
+        first.
+      momentum: of the key encoder, per optimizer step.
+      temperature: divides cosines.
+      mask_similar: scenes of similar movies are no negatives. Without effect where all are similar.
+      drop: probability that a view lacks a shot; one of each scene always stays.
+      tile: keys that the search for positives looks at at once.
+      augment: of the shots, see `vujax.methods.augment.Augment`.
+    """
+
+    model: nn.Module
+    queue: int = 65536
+    momentum: float = 0.999
+    temperature: float = 0.1
+    mask_similar: bool = False
+    drop: float = 0.2
+    tile: int = 4096
+    augment: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0 or not 0 <= self.momentum <= 1 or not 0 <= self.drop < 1:
+            raise ValueError(
+                f"method.temperature {self.temperature} must be above 0, method.momentum "
+                f"{self.momentum} from 0 to 1, and method.drop {self.drop} from 0 to below 1"
+            )
+        if self.tile < 1:
+            raise ValueError(f"method.tile {self.tile} must be 1 or more")
+        self._augment  # noqa: B018 (raises for what is wrong)
+
+    @property
+    def _augment(self) -> Augment:
+        return Augment.of(dict(self.augment))
+
+    def init(self, rng: jax.Array, batch: Batch) -> tuple[Tree, Tree]:
+        """See `vujax.methods.base.Method`; `extra` has the key encoder and the queue.
+
+        Raises:
+          ValueError: the queue does not hold whole batches.
+        """
+        (_, compared), extra = self.model.init_with_output(rng, batch)
+        params, extra = extra.pop("params"), dict(extra)
+        extra["key"] = jax.tree.map(jnp.copy, {"params": params} | extra)
+        sizes = (self.queue, batch["scene"].size, compared.shape[-1])
+        words = "scenes that a batch has place for (batch_size x data.most)"
+        extra["queue"] = queue.empty(*sizes, Keys._fields, words)
+        return params, extra
+
+    def begin(self, extra: Tree, variables: Tree) -> Tree:
+        """The key encoder starts as the query encoder; the queue stays empty."""
+        return with_statistics(extra, variables) | {"key": variables}
+
+    def layout(self, extra: Tree) -> Tree:
+        """The queue is divided among the devices, the rest is whole everywhere."""
+        return whole(extra) | {"queue": queue.layout(extra["queue"])}
+
+    def embed(
+        self, params: Tree, extra: Tree, batch: Batch, rng: jax.Array, axis_name: str | None
+    ) -> Embeddings:
+        """Unit vectors `[b s p]` of two views of the scenes, by the query and the key encoder."""
+        keys = jax.vmap(lambda i: jax.random.split(jax.random.fold_in(rng, i)))(batch["index"])
+        query, statistics = self._view(params, extra, batch, keys[:, 0], axis_name)
+        slow = {k: v for k, v in extra["key"].items() if k != "params"}
+        key, slow = self._view(extra["key"]["params"], slow, batch, keys[:, 1], axis_name)
+        shared = {"batch_stats": statistics, "key_stats": slow} if statistics else {}
+        rows = {"query": query, "key": lax.stop_gradient(key)}
+        rows |= {"film": batch["movie"], "scene": batch["scene"], "similar": batch["similar"]}
+        return Embeddings(rows, shared)
+
+    def _view(
+        self,
+        params: Tree,
+        statistics: Tree,
+        batch: Batch,
+        keys: jax.Array,
+        axis_name: str | None,
+    ) -> tuple[jax.Array, Tree]:
+        """`([b s p], new batch statistics)` of a random view of the scenes."""
+        drop, change = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
+        rows = batch | {"segment": dropped(batch["segment"], drop, self.drop)}
+        rows |= self._changed(batch, change)
+        if "batch_stats" not in statistics:
+            return self.model.apply({"params": params}, rows)[1], {}
+        variables = {"params": params, "batch_stats": statistics["batch_stats"]}
+        (_, compared), updated = self.model.apply(
+            variables, rows, train=True, axis_name=axis_name, mutable=["batch_stats"]
+        )
+        return compared, updated["batch_stats"]
+
+    def _changed(self, batch: Batch, keys: jax.Array) -> dict[str, jax.Array]:
+        """The shots' inputs `[b w ...]`, changed at random; keys `[b]`."""
+        inputs = {name: batch[name] for name in INPUTS if name in batch}
+        b, w = batch["segment"].shape
+        flat = jax.tree.map(lambda x: x.reshape(b * w, *x.shape[2:]), inputs)
+        each = jax.vmap(lambda k: jax.random.split(k, w))(keys).ravel()
+        return jax.tree.map(lambda x: x.reshape(b, w, *x.shape[1:]), self._augment(flat, each))
+
+    def objective(
+        self,
+        embeddings: Embeddings,
+        extra: Tree,
+        rng: jax.Array,
+        progress: jax.Array,
+        axis_name: str | None,
+    ) -> tuple[jax.Array, tuple[Tree, dict[str, jax.Array]]]:
+        """This batch's keys join the queue; positives are found there, and all else contrasts."""
+        del rng
+        rows, shared = embeddings
+        flat = {name: x.reshape(-1, *x.shape[2:]) for name, x in rows.items()}
+        extra = dict(extra)
+        if shared:
+            extra["batch_stats"] = shared["batch_stats"]
+            extra["key"] = extra["key"] | {"batch_stats": shared["key_stats"]}
+        keys = {"vectors": flat["key"], "film": flat["film"], "scene": flat["scene"]}
+        extra["queue"] = queue.enqueued(extra["queue"], keys)
+        ids = Queries(flat["film"], flat["scene"], flat["similar"], flat["scene"])
+        bank, place = bank_of(extra["queue"]), queue.positions(extra["queue"], axis_name)
+        chosen = nearest(
+            *(flat["key"], ids, bank, place),
+            **dict(permitted=may_be_positive, tile=self.tile, axis_name=axis_name),
+        )
+        found = self._contrast(flat, ids, bank, chosen, axis_name)
+        return found.loss, (extra, self._watch(flat, found, chosen, progress, axis_name))
+
+    def _contrast(
+        self, rows: Tree, ids: Queries, bank: Bank, chosen: Nearest, axis_name: str | None
+    ) -> Contrast:
+        positive = jnp.where(chosen.there[:, None], chosen.vector, rows["key"])
+        ids = ids._replace(positive=jnp.where(chosen.there, chosen.ids.scene, ids.scene))
+        negatives = functools.partial(is_negative, mask_similar=self.mask_similar)
+        settings = dict(temperature=self.temperature, negatives=negatives, axis_name=axis_name)
+        return contrast(rows["query"], positive, ids, bank, **settings)
+
+    def _watch(
+        self,
+        rows: Tree,
+        found: Contrast,
+        chosen: Nearest,
+        progress: jax.Array,
+        axis_name: str | None,
+    ) -> dict[str, jax.Array]:
+        rows, found = lax.stop_gradient((rows, found))
+        there = rows["film"] != NO_FILM
+        rank, std = collapse.spread(rows["query"], axis_name, there)
+        stats = {"effective_rank": rank, "embedding_std": std}
+        scenes = collapse.average(there.mean(dtype=jnp.float32), axis_name)
+        shares = {"positive": found.positive, "top1": found.right, "guided": chosen.there}
+        for name, value in shares.items():
+            kept = jnp.where(there, value, 0).mean(dtype=jnp.float32)
+            stats[name] = collapse.average(kept, axis_name) / jnp.maximum(scenes, 1e-9)
+        return stats | collapse.alarms(stats, progress)
+
+    def after_update(self, params: Tree, extra: Tree) -> Tree:
+        """Moves the key encoder."""
+        moved = ema(extra["key"]["params"], params, self.momentum)
+        return extra | {"key": extra["key"] | {"params": moved}}
+
+
+def bank_of(earlier: queue.Queue) -> Bank:
+    """A device's part of the queue."""
+    keys = queue.flat(earlier)
+    return Bank(keys["vectors"], Keys(keys["film"], keys["scene"]))
+
+
+def dropped(segment: jax.Array, keys: jax.Array, share: float) -> jax.Array:
+    """Segments of shots `[b w]`, of which each becomes 0, no shot, with probability `share`.
+
+    The luckiest shot of each segment stays. Keys `[b]`.
+    """
+    if not share:
+        return segment
+    luck = jax.vmap(lambda key: jax.random.uniform(key, segment.shape[1:]))(keys)
+    mine = segment[:, :, None] == segment[:, None, :]  # [b w w]
+    luckiest = jnp.where(mine, luck[:, None, :], -1.0).max(axis=2) == luck
+    return jnp.where((luck < share) & ~luckiest, 0, segment)
