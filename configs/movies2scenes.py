@@ -17,8 +17,8 @@ catalogue's shots, its films' own metadata and scenes; `pod` is the size of the 
 random, same, augmentation. Every value is our choice: the paper's are not known to us.
 
 The shot encoder of a ShotCoL run starts a training with
-`--config.init_from=RUN --config.init_part="('encoder/','encoder/shot/encoder/')"`; and
-`--config.optimizer.rules="(('encoder/shot/encoder/.*',None),('.*',1.0))"` leaves it as it is.
+`--config.init_from=RUN --config.init_part="('encoder/','encoder/encoder/')"`; and
+`--config.optimizer.rules="(('encoder/encoder/.*',None),('.*',1.0))"` leaves it as it is.
 """
 
 from ml_collections import ConfigDict
@@ -173,7 +173,8 @@ def pod() -> ConfigDict:
     config.inputs.feature = (2048,)
     config.model.encoder = dict(variant="base", max_shots=128, dtype="bfloat16", scan=True)
     config.model.projection = (2048, 128)
-    config.data.scenes = dict(kind="features", path="", key="feature", max_shots=128)
+    films = dict(path="", key="feature")
+    config.data.scenes = dict(kind="features", films=films, max_shots=128)
     config.data.tables = dict(kind="tables", path="")
     config.data.width, config.data.most, config.data.workers = 128, 12, 16
     config.batch_size = 1024

@@ -16,12 +16,13 @@ from tests.configs import load
 from tests.methods.test_distill import CONTROLS, config_of, host_batch
 from vujax import build
 from vujax.config import plain
-from vujax.data.films import KINDS
+from vujax.data import films, guide, scenes
 from vujax.mesh import global_batch, make_mesh
 
 FOLDER = Path(__file__).parent / "golden"
 ARGUMENTS = {
     "distill": ("cinema", "small", "vit_b32", "vit_l14", "rn50"),
+    "movies2scenes": ("cinema", "movieclip", "catalog", "pod"),
     "shotcol": ("cinema", "sound", "both", "features", "movienet"),
     "boundary": ("cinema", "similarity", "mlp", "transformer"),
 }
@@ -46,14 +47,17 @@ def test_configs(file, arg):
 
 
 @pytest.mark.parametrize(("file", "arg"), EXPERIMENTS)
-def test_options_of_films_are_those_of_their_kind(file, arg):
+def test_options_of_data_are_those_of_their_kind(file, arg):
     config = load(file, arg)
     sets = [config.data, *config.evals.values()]
-    named = [one for each in sets for one in each.get("films", {}).values()]
+    named = [(films.KINDS, one) for each in sets for one in each.get("films", {}).values()]
+    if file == "movies2scenes":
+        named = [(scenes.KINDS, config.data.scenes), (guide.TABLES, config.data.tables)]
     assert named or file == "distill"
-    for options in named:
-        module, name = KINDS[options.kind]
-        given = {key: value for key, value in options.items() if key != "kind"}
+    for kinds, options in named:
+        module, name = kinds[options.kind]
+        common = ("kind", "ratings", *scenes.COMMON)
+        given = {key: value for key, value in options.items() if key not in common}
         inspect.signature(getattr(importlib.import_module(module), name)).bind(**given)
 
 
