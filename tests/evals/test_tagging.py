@@ -55,7 +55,6 @@ def test_validation_chooses_the_penalty_and_the_thresholds(mesh1):
     choice = fit_tags(train, validation, mesh=mesh1)
     best = max(choice.maps.values())
     assert choice.maps[choice.l2] == best > choice.maps[min(choice.maps)]
-    assert choice.l2 == max(l2 for l2, score in choice.maps.items() if score == best)
     scores = choice.probe.scores(validation.features)
     options = dict(known=validation.known, thresholds=choice.probe.thresholds)
     found = score_tags(scores, validation.truth, **options)
@@ -66,6 +65,16 @@ def test_validation_chooses_the_penalty_and_the_thresholds(mesh1):
     assert (found.f1 > 0.5).all()
     half = score_tags(scores, test.truth, thresholds=np.full(4, 0.5)).summary()
     assert found.summary()["f1"] > half["f1"]
+
+
+def test_of_equal_scores_the_likelier_probabilities_count(mesh1):
+    """Any penalty finds the one tagged example of four; the strongest says 1/4 of each."""
+    features = np.array([[3.0, 0], [0, 1], [0, 2], [0, 3]] * 3, np.float32)
+    data = Tagged(features, features[:, :1] > 1, np.ones((12, 1), bool))
+    choice = fit_tags(data, data, mesh=mesh1, grid=(10.0, 1e-3))
+    assert set(choice.maps.values()) == {1.0}
+    assert choice.l2 == 1e-3
+    assert choice.probe.scores(features)[0] > 0.9
 
 
 def test_whole_movies_are_held_out_and_every_tag_stays_usable():

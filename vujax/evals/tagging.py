@@ -81,8 +81,9 @@ def fit_tags(
 ) -> TagChoice:
     """Learns the tags with every penalty of `grid` and keeps the best on `validation`.
 
-    Equal scores go to the stronger penalty. Penalties are tried from the strongest on, each
-    starting from the one before.
+    Of equal scores, which are common where there are few labels, the one of the lower loss counts:
+    a penalty may be so strong that it keeps the order and makes all probabilities alike. Penalties
+    are tried from the strongest on, each starting from the one before.
 
     Args:
       train: examples to learn from.
@@ -102,13 +103,12 @@ def fit_tags(
     best, linear = None, None
     for l2 in sorted(grid, reverse=True):
         linear = fit_logistic(features, train.truth, train.known, l2=l2, mesh=mesh, start=linear)
-        found = score_tags(
-            _probabilities(linear, held), validation.truth, known=validation.known
-        ).summary()
-        maps[l2] = found["map"]
-        if best is None or maps[l2] > maps[best[0]]:
-            best = (l2, linear)
-    l2, linear = best
+        scores = _probabilities(linear, held)
+        maps[l2] = score_tags(scores, validation.truth, known=validation.known).summary()["map"]
+        rank = (maps[l2], -_loss(scores, validation))
+        if best is None or rank > best[0]:
+            best = (rank, l2, linear)
+    _, l2, linear = best
     scores = _probabilities(linear, held)
     thresholds = choose_thresholds(scores, validation.truth, known=validation.known)
     return TagChoice(l2, TagProbe(scale, linear, thresholds), maps)
@@ -146,6 +146,12 @@ def fit_logistic(
 
 def _probabilities(linear: Linear, features: np.ndarray) -> np.ndarray:
     return expit(linear.logits(features).astype(np.float64))
+
+
+def _loss(scores: np.ndarray, part: Tagged) -> float:
+    """Mean cross-entropy of the known pairs, in nats."""
+    right = np.where(part.truth, scores, 1 - scores)[part.known]
+    return float(-np.log(np.maximum(right, np.finfo(np.float64).tiny)).mean())
 
 
 def usable(truth: np.ndarray, known: np.ndarray, least: int = 1) -> np.ndarray:
