@@ -69,6 +69,7 @@ def fit(
     classes: int,
     l2: float,
     mesh: Mesh,
+    weights: np.ndarray | None = None,
     start: Linear | None = None,
     max_steps: int = 1000,
     tolerance: float = 1e-5,
@@ -81,6 +82,8 @@ def fit(
       classes: number of classes.
       l2: penalty per example.
       mesh: examples are divided along 'data'.
+      weights: `[n]`, of the examples in the mean, not negative; None: all count alike. Those of
+        weight 0 are as if they were not there, and other ones need no new compilation.
       start: where to begin (default: zeros); the optimum is the same.
       max_steps: of L-BFGS.
       tolerance: stop when no entry of the gradient is larger, or when float32 shows no progress.
@@ -88,12 +91,13 @@ def fit(
     start = start or Linear(
         np.zeros((features.shape[1], classes), np.float32), np.zeros(classes, np.float32)
     )
+    weights = np.ones(len(labels)) if weights is None else np.asarray(weights, np.float64)
     everywhere = replicated(mesh)
     solution = _solver(mesh, max_steps)(
         jax.tree.map(lambda x: place(np.float32(x), everywhere), start),
         place_rows(np.float32(features), mesh),
         place_rows(np.int32(labels), mesh),
-        place_rows(np.full(len(labels), 1 / len(labels), np.float32), mesh),
+        place_rows(np.float32(weights / weights.sum()), mesh),
         np.float32(l2),
         np.float32(tolerance),
     )
