@@ -74,3 +74,27 @@ def test_pairing_removes_the_examples_difficulty():
     assert bootstrap(ours).low < bootstrap(theirs).high  # apart, they overlap
     with pytest.raises(ValueError, match="one shape"):
         paired_bootstrap(ours, theirs[:2])
+
+
+def test_whole_clusters_are_drawn():
+    rng = np.random.default_rng(0)
+    values, names = rng.random((2, 12)), np.array(list("aaaaabbbccdd"))
+    alone = bootstrap(values, clusters=np.arange(12))
+    assert alone == pytest.approx(bootstrap(values), abs=1e-12)
+    found = bootstrap(values, clusters=names, resamples=300, seed=5)
+    draws = np.random.default_rng(5)  # the same draws, and the mean of what is drawn, plainly
+    means = []
+    for count in (200, 100):
+        seeds = draws.multinomial(2, [0.5, 0.5], size=count)
+        clusters = draws.multinomial(4, [0.25] * 4, size=count)
+        for s, c in zip(seeds, clusters, strict=True):
+            times = np.outer(s, [c["abcd".index(name)] for name in names])
+            means.append((times * values).sum() / times.sum())
+    assert found[1:] == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])))
+    alike = np.repeat(rng.normal(size=40), 10)
+    of, many = bootstrap(alike, clusters=np.arange(400) // 10), bootstrap(alike)
+    assert of.high - of.low > 2.5 * (many.high - many.low)
+    difference = paired_bootstrap(alike + 1, alike, clusters=np.arange(400) // 10)
+    assert difference == pytest.approx((1, 1, 1))
+    with pytest.raises(ValueError, match="3 clusters are given for 12 examples"):
+        bootstrap(values, clusters=np.arange(3))

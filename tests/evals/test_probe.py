@@ -42,6 +42,15 @@ def test_devices_start_and_padding_do_not_matter(mesh1, mesh8):
     assert one.accuracy(features, labels) > 0.5
 
 
+def test_weights_are_repetitions_and_none_is_absence(mesh8):
+    features, labels = clusters()
+    weights = np.arange(len(labels)) % 3
+    options = {"classes": 4, "l2": 0.01, "mesh": mesh8}
+    weighted = fit(features, labels, weights=weights, **options)
+    repeated = fit(np.repeat(features, weights, 0), np.repeat(labels, weights), **options)
+    chex.assert_trees_all_close(centred(weighted.weights), centred(repeated.weights), atol=5e-4)
+
+
 def test_validation_chooses_the_penalty(mesh1):
     train, validation = clusters(), clusters(n=500, seed=1)
     choice = choose(train, validation, classes=4, grid=L2_GRID, mesh=mesh1)

@@ -87,15 +87,28 @@ def _genres(row: Row) -> frozenset[str]:
     return frozenset(found)
 
 
+def read_descriptions(root: str | Path) -> dict[str, tuple[str, str]]:
+    """The movie and the description of each clip that has one, in the order of the table.
+
+    Beware of what is said above: a clip's own description is not for training or evaluation on it.
+
+    Raises:
+      FileNotFoundError: there is no table.
+      ValueError: it cannot be read, or has a clip twice; names the file and line.
+    """
+    needed = ["imdbid", "videoid", "description"]
+    rows = unique(read_rows(need_table(Path(root), "descriptions"), needed), "videoid")
+    found = {clip: (_movie(row), row.text("description")) for clip, row in rows}
+    return {clip: told for clip, told in found.items() if told[1]}
+
+
 def _descriptions(
     root: Path, scenes: frozenset[str], movies: Collection[str]
 ) -> tuple[dict[str, list[str]], dict[str, int]]:
     told: dict[str, list[str]] = {}
     unknown = 0
-    needed = ["imdbid", "videoid", "description"]
-    for clip, row in unique(read_rows(need_table(root, "descriptions"), needed), "videoid"):
-        movie = _movie(row)
+    for clip, (movie, description) in read_descriptions(root).items():
         unknown += movie not in movies
-        if clip not in scenes and row.text("description"):
-            told.setdefault(movie, []).append(row.text("description"))
+        if clip not in scenes:
+            told.setdefault(movie, []).append(description)
     return told, {"descriptions of movies that are not in the table": unknown} if unknown else {}

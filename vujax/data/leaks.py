@@ -2,18 +2,19 @@
 
 LVU (Wu and Krähenbühl, "Towards Long-Form Video Understanding", CVPR 2021) has nine tasks:
 
-    ROOT/<task>/train.csv, val.csv      separated by SPACES, with a column imdb_id
-    ROOT/withheld_movies.txt            an IMDb id a line: movies of the lists that are withheld
+    ROOT/<task>/train.csv, val.csv, test.csv    separated by SPACES, with a column imdb_id
+    ROOT/withheld_movies.txt    an IMDb id a line: movies of the lists that are withheld; needed
+                                unless all nine test lists are there
 
-Genre and year can be read from metadata, so no movie of any validation list, nor a withheld one,
-is in a training set that uses metadata: neither its scenes nor what is known of it. In some tasks
-movies are in train and in validation; they are left out too.
+Genre and year can be read from metadata, so no movie of any validation or test list, nor a withheld
+one, is in a training set that uses metadata: neither its scenes nor what is known of it. In some
+tasks movies are in train and in validation; they are left out too.
 
     held_out = held_out_movies("lvu_1.0")
     pool = leak_free_pool("condensed_movies", held_out)      # 2,201 movies, 20,442 clips
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,21 +50,26 @@ def leak_free_pool(condensed_movies: str | Path, held_out: Collection[str]) -> P
 
 
 def held_out_movies(lvu: str | Path) -> frozenset[str]:
-    """IMDb ids of all movies of LVU's validation lists, and of the withheld ones.
+    """IMDb ids of all movies of LVU's validation and test lists, and of the withheld ones.
 
     Raises:
-      FileNotFoundError: one of the nine lists, or the withheld movies' file, is not there: nothing
-        may be left in for want of a file.
+      FileNotFoundError: one of the nine validation lists is not there; or a test list is not, and
+        the withheld movies' file neither: nothing may be left in for want of a file.
       ValueError: one cannot be read; names the file and line.
     """
-    return listed_movies(lvu, "val") | withheld_movies(Path(lvu) / WITHHELD)
+    found, withheld = listed_movies(lvu, "val"), Path(lvu) / WITHHELD
+    tested = [task for task in TASKS if (Path(lvu) / task / "test.csv").is_file()]
+    found |= listed_movies(lvu, "test", tested)
+    if withheld.is_file() or len(tested) < len(TASKS):
+        found |= withheld_movies(withheld)
+    return found
 
 
-def listed_movies(lvu: str | Path, split: str) -> frozenset[str]:
-    """IMDb ids of the movies of one split, 'train' or 'val', of all nine tasks; raises as above."""
+def listed_movies(lvu: str | Path, split: str, tasks: Iterable[str] = TASKS) -> frozenset[str]:
+    """IMDb ids of the movies of one split, 'train', 'val' or 'test', of tasks; raises as above."""
     return frozenset(
         imdb_id(row.needed("imdb_id"), row.where)
-        for task in TASKS
+        for task in tasks
         for row in read_rows(Path(lvu) / task / f"{split}.csv", ["imdb_id"], " ")
     )
 

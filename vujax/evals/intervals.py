@@ -52,7 +52,12 @@ def student(values: np.ndarray, *, level: float = 0.95) -> Interval:
 
 
 def bootstrap(
-    values: np.ndarray, *, level: float = 0.95, resamples: int = 2000, seed: int = 0
+    values: np.ndarray,
+    *,
+    clusters: np.ndarray | None = None,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
 ) -> Interval:
     """Percentile bootstrap of the mean of per-example values (Efron 1979).
 
@@ -61,27 +66,47 @@ def bootstrap(
         seeds and examples are both drawn with replacement, independently (the pigeonhole bootstrap,
         Owen 2007, arXiv:0712.1111: on the cautious side). With few seeds that still understates
         how seeds vary: print `student` over the seeds' means beside it.
+      clusters: `[examples]`, names or numbers of what examples are of, such as their movies. Whole
+        clusters are then drawn in place of examples: right where the examples of one are alike.
+        None: each example is one.
       level: of confidence.
       resamples: number of bootstrap samples.
       seed: of the resampling; the same seed gives the same interval.
+
+    Raises:
+      ValueError: the clusters are not as many as the examples.
     """
     grid = np.atleast_2d(np.asarray(values, np.float64))
-    seeds, examples = grid.shape
+    sums, sizes = _by_cluster(grid, clusters)
+    seeds, drawn = sums.shape
     rng = np.random.default_rng(seed)
     means = []
     for start in range(0, resamples, CHUNK):
         count = min(CHUNK, resamples - start)
         seed_counts = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=count)
-        example_counts = rng.multinomial(examples, np.full(examples, 1 / examples), size=count)
-        means.append(((seed_counts @ grid) * example_counts).sum(1) / grid.size)
+        cluster_counts = rng.multinomial(drawn, np.full(drawn, 1 / drawn), size=count)
+        totals = ((seed_counts @ sums) * cluster_counts).sum(1)
+        means.append(totals / (seeds * (cluster_counts @ sizes)))
     low, high = np.quantile(np.concatenate(means), [0.5 - level / 2, 0.5 + level / 2])
     return Interval(float(grid.mean()), float(low), float(high))
+
+
+def _by_cluster(grid: np.ndarray, clusters: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Sums [seeds clusters] and sizes [clusters] of values [seeds examples]."""
+    if clusters is None:
+        return grid, np.ones(grid.shape[1])
+    _, cluster = np.unique(clusters, return_inverse=True)
+    if len(cluster) != grid.shape[1]:
+        raise ValueError(f"{len(cluster)} clusters are given for {grid.shape[1]} examples")
+    mine = np.eye(cluster.max() + 1)[cluster]
+    return grid @ mine, mine.sum(0)
 
 
 def paired_bootstrap(
     ours: np.ndarray,
     theirs: np.ndarray,
     *,
+    clusters: np.ndarray | None = None,
     level: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
@@ -98,4 +123,5 @@ def paired_bootstrap(
     ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
     if ours.shape != theirs.shape:
         raise ValueError(f"paired values must have one shape, not {ours.shape} and {theirs.shape}")
-    return bootstrap(ours - theirs, level=level, resamples=resamples, seed=seed)
+    options = dict(clusters=clusters, level=level, resamples=resamples, seed=seed)
+    return bootstrap(ours - theirs, **options)

@@ -72,6 +72,7 @@ def fit(
     classes: int,
     l2: float,
     mesh: Mesh,
+    weights: np.ndarray | None = None,
     start: Linear | None = None,
     max_steps: int = 1000,
     tolerance: float = 1e-5,
@@ -84,16 +85,18 @@ def fit(
       classes: number of classes.
       l2: penalty per example.
       mesh: examples are divided along 'data'.
+      weights: `[n]`, of the examples in the mean, not negative; None: all count alike. Those of
+        weight 0 are as if they were not there, and other ones need no new compilation.
       start: where to begin (default: zeros); the optimum is the same.
       max_steps: of L-BFGS.
       tolerance: stop when no entry of the gradient is larger, or when float32 shows no progress.
     """
-    weights = np.full(len(labels), 1 / len(labels), np.float32)
+    weights = np.ones(len(labels)) if weights is None else np.asarray(weights, np.float64)
     return minimise(
         optax.softmax_cross_entropy_with_integer_labels,
         features,
         np.int32(labels),
-        weights,
+        np.float32(weights / weights.sum()),
         outputs=classes,
         l2=l2,
         mesh=mesh,

@@ -1,0 +1,257 @@
+"""Movies2Scenes on real films without video: every guide, on LVU and on finding similar movies.
+
+    VUJAX_DATA=... python experiments/movie_guides.py --work runs/guides --part tune --jobs 2
+    VUJAX_DATA=... python experiments/movie_guides.py --work runs/guides --part learn --jobs 2
+    VUJAX_DATA=... python experiments/movie_guides.py --work runs/guides --part judge
+
+'learn' trains configs/movies2scenes.py:movieclip on the leak-free pool of Condensed Movies (none
+of a movie of LVU's validation lists, nor withheld): MovieCLIP's labels of shots, guided by
+genres, synopses of OTHER clips, who rated what in MovieLens, their union, and the controls: every
+other movie, 10 random ones, the same movie, no movie (augmentation). Five seeds each; 'untrained'
+are the same networks before the first step, 'labels' the bag of shot labels, no network. A run is
+judged on LVU's validation lists of genre, scene, year and director (probes of `vujax.evals.lvu`,
+penalties chosen within the train list), and on its validation movies, ranked for each other by the
+mean of their clips' vectors: same genres (Jaccard from .5 on), and the 10 most co-watched.
+
+'tune' leaves a fifth of the pool's movies out of training, by a hash, and ranks these for each
+other by genre: settings were chosen there, the same ones for every guide (SETTINGS' last). 'judge'
+writes tables and a picture to experiments/results/movie_guides/: intervals are 95%, over seeds and
+movies; the validation lists chose nothing. Finished runs are kept; `--jobs N` makes N at once.
+"""
+
+import argparse
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from configs.movies2scenes import get_config
+
+GUIDES = (
+    *("union", "genre", "synopsis", "cowatch"),
+    *("all", "random", "same", "augmentation", "untrained", "labels"),
+)
+TASKS = ("genre", "scene", "year", "director")
+SETTINGS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "warm": {"method.temperature": 0.2},
+    "masked": {"method.mask_similar": True},
+    "dropped": {"method.drop": 0.5},
+    "longer": {"total_steps": 2000},
+    "chosen": {},
+}
+TUNED = ("union", "all", "augmentation")
+LONGEST = 32  # shots of a clip
+
+
+def movies_folder() -> Path:
+    """Where Condensed Movies, MovieCLIP, LVU and MovieLens lie."""
+    if not os.environ.get("VUJAX_DATA"):
+        raise ValueError("set VUJAX_DATA to the folder of the real data")
+    return Path(os.environ["VUJAX_DATA"]) / "movies"
+
+
+def clips_of(data: Path) -> dict[str, str]:
+    """MovieCLIP's lists and Condensed Movies' table, as options of scenes."""
+    return dict(
+        path=str(data / "movieclip" / "*_labels.txt*"),
+        clips=str(data / "condensed_movies" / "clips.csv.gz"),
+    )
+
+
+def config_of(guide: str, seed: int, setting: str) -> ConfigDict:
+    """The training of one guide; nothing else differs."""
+    data, config = movies_folder(), get_config("movieclip")
+    config.seed = seed
+    config.data.guide = "all" if guide == "untrained" else guide
+    config.data.scenes.update(clips_of(data))
+    config.data.tables.root = str(data / "condensed_movies")
+    config.data.tables.ratings = str(data / "movielens_latest_small_2018")
+    config.data.held_out.lvu = str(data / "lvu_1.0")
+    config.update_from_flattened_dict(SETTINGS[setting])
+    if guide == "untrained":
+        config.update_from_flattened_dict(
+            {"optimizer.lr": 0.0, "optimizer.warmup_steps": 0, "total_steps": 1}
+        )
+    return config
+
+
+def vectors_of(guide: str, config: ConfigDict, folder: Path, scenes: Any) -> np.ndarray:
+    """Vectors `[n d]` of scenes: of a model that is trained first, or the bag of their labels."""
+    from vujax import release, train
+    from vujax.data.scene_rows import SceneRows
+    from vujax.evals.scene_vectors import scene_vectors
+    from vujax.mesh import make_mesh
+    from vujax.tasks import scenes as task
+
+    if guide == "labels":
+        seen = (scenes.inputs(number)["feature"].mean(axis=0) for number in range(len(scenes.keys)))
+        return np.stack(list(seen))
+    train.run(config, folder)
+    variables, mesh = release.load(folder)[1], make_mesh()
+    model = task.model(config, mesh)
+    rows = SceneRows(scenes, config.inputs.to_dict(), width=LONGEST, most=8)
+    encode = lambda v, batch: model.apply(v, batch)[0]  # noqa: E731
+    return scene_vectors(encode, variables, rows, batch_size=64, mesh=mesh)
+
+
+def learn(guide: str, seed: int, work: Path) -> None:
+    """Trains, judges, and keeps hits by clip and average precisions by movie."""
+    scenes = judged_scenes()
+    config = config_of(guide, seed, "chosen")
+    vectors = vectors_of(guide, config, work / f"{guide}-{seed}", scenes)
+    found = lvu_hits(scenes, vectors) | movie_ranks(scenes, vectors)
+    np.savez(work / f"{guide}-{seed}.npz", **found)
+
+
+def judged_scenes() -> Any:
+    """Sequences of LVU's listed clips, and of all clips of its validation movies."""
+    from vujax.data.leaks import listed_clips, listed_movies
+    from vujax.data.movieclip import open_movieclip
+    from vujax.data.scenes import SomeScenes
+
+    data = movies_folder()
+    lvu = data / "lvu_1.0"
+    found = open_movieclip(**clips_of(data))
+    wanted = listed_clips(lvu, "train") | listed_clips(lvu, "val")
+    movies = listed_movies(lvu, "val")
+    pairs = (key.split("/") for key in found.keys)
+    kept = [n for n, (movie, clip) in enumerate(pairs) if movie in movies or clip in wanted]
+    return SomeScenes(found, np.array(kept), LONGEST, "thin")
+
+
+def lvu_hits(scenes: Any, vectors: np.ndarray) -> dict[str, np.ndarray]:
+    """Of each task: hits `[n]` of its validation clips, and which are covered."""
+    from vujax.evals.lvu import LVU, by_clip, evaluate
+
+    lvu, clips = LVU.open(movies_folder() / "lvu_1.0"), by_clip(scenes.keys, vectors)
+    found = {}
+    for name in TASKS:
+        score = evaluate(lvu[name], clips)
+        found |= {f"{name}/hits": score.hits, f"{name}/covered": score.covered}
+        found |= {f"{name}/constant": score.constant, f"{name}/movies": np.array(score.movies)}
+    return found
+
+
+def movie_ranks(scenes: Any, vectors: np.ndarray) -> dict[str, np.ndarray]:
+    """Of LVU's validation movies, by genre and by who watched them: average precisions `[q]`."""
+    from vujax.data.leaks import listed_movies
+
+    movies = listed_movies(movies_folder() / "lvu_1.0", "val")
+    return ranks(scenes, vectors, movies)
+
+
+def ranks(scenes: Any, vectors: np.ndarray, movies: frozenset[str]) -> dict[str, np.ndarray]:
+    """`retrieve` among these movies; 'chance' is what equal scores get."""
+    from vujax.data.guide import open_tables
+    from vujax.data.movie_similarity import open_similarity
+    from vujax.evals.movie_retrieval import co_watched, movie_vectors, retrieve, same_genre
+
+    data = movies_folder()
+    table = open_tables(
+        "condensed_movies",
+        root=str(data / "condensed_movies"),
+        ratings=str(data / "movielens_latest_small_2018"),
+    ).only(movies)
+    place = table.places()
+    there = np.array([scenes.movies[m] in place for m in scenes.movie.tolist()])
+    names, number = np.unique(
+        [place[scenes.movies[m]] for m in scenes.movie[there].tolist()], return_inverse=True
+    )
+    ids = [table.ids[n] for n in names.tolist()]
+    means = movie_vectors(vectors[there], number)
+    genres = [table.genres[n] for n in names.tolist()]
+    watched = open_similarity(table, {"cowatch": {}})
+    found = {}
+    for name, relevant in (
+        ("same genre", same_genre(genres, "jaccard", 0.5)),
+        ("co-watched", co_watched(watched, ids, 10)),
+    ):
+        ranked = retrieve(means, relevant)
+        found |= {f"{name}/ap": ranked.ap, f"{name}/chance": ranked.by_chance().ap}
+        found |= {f"{name}/recall10": ranked.recall[10]}
+    return found
+
+
+def tune(guide: str, setting: str, work: Path) -> None:
+    """One seed, a fifth of the pool held out; its movies ranked for each other."""
+    from vujax.data.leaks import held_out_movies
+    from vujax.data.scenes import open_scenes
+
+    config = config_of(guide, 0, setting)
+    options = config.data.scenes.to_dict() | {"without": held_out_movies(config.data.held_out.lvu)}
+    pool = open_scenes(**options)
+    out = frozenset(
+        m for m in pool.movies if int(hashlib.sha1(m.encode()).hexdigest(), 16) % 5 == 0
+    )
+    held = work / "held.txt"
+    if not held.exists():
+        held.write_text("\n".join(sorted(out)) + "\n")
+    config.data.held_out.list = str(held)
+    scenes = open_scenes(**options, movies=sorted(out))
+    name = f"tune-{setting}-{guide}"
+    vectors = vectors_of(guide, config, work / name, scenes)
+    np.savez(work / f"{name}.npz", **ranks(scenes, vectors, out))
+
+
+def jobs_of(part: str, seeds: int) -> Iterator[tuple[str, list[str]]]:
+    """(name, arguments) of each run."""
+    if part == "tune":
+        for setting, guide in product(list(SETTINGS)[:-1], TUNED):
+            yield f"tune-{setting}-{guide}", ["--tune-one", guide, setting]
+        return
+    for seed, guide in product(range(seeds), GUIDES):
+        if not (guide == "labels" and seed):
+            yield f"{guide}-{seed}", ["--learn-one", guide, str(seed)]
+
+
+def run_all(part: str, work: Path, seeds: int, jobs: int) -> None:
+    """Each run in a process of its own, `jobs` at once."""
+    work.mkdir(parents=True, exist_ok=True)
+    waiting = [job for job in jobs_of(part, seeds) if not (work / f"{job[0]}.npz").exists()]
+    running: list[tuple[str, subprocess.Popen]] = []
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            name, words = waiting.pop(0)
+            with (work / f"{name}.log").open("w") as log:
+                command = [sys.executable, __file__, "--work", str(work), *words]
+                process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+            running.append((name, process))
+        name, process = running.pop(0)
+        if process.wait():
+            raise RuntimeError(f"{name} failed: see {work / name}.log")
+        print(name, flush=True)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--work", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--part", choices=("tune", "learn", "judge"), default="learn")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=1, help="runs at once")
+    parser.add_argument("--tune-one", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--learn-one", nargs=2, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.tune_one:
+        tune(*args.tune_one, args.work)
+    elif args.learn_one:
+        learn(args.learn_one[0], int(args.learn_one[1]), args.work)
+    elif args.part == "judge":
+        from experiments.movie_guides_tables import write_tables
+
+        write_tables(args.work, args.seeds)
+    else:
+        run_all(args.part, args.work, args.seeds, args.jobs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Checks your own copy of LVU's lists and writes it as one tidy folder.
+
+    python tools/prepare_lvu.py OUT --root lvu_1.0
+
+--root has <task>/train.csv and val.csv of the nine tasks, test.csv where you have it, and
+withheld_movies.txt where a test list is missing (see `vujax.data.lvu` and `vujax.data.leaks`).
+Written are
+
+    OUT/<task>.parquet          split, youtube_id, imdb_id, the label as published, and target
+    OUT/held_out_movies.txt     movies that no training on metadata may see, an IMDb id a line
+    OUT/listed_clips.txt        clips whose own description must not be read, an id a line: for
+                                --scenes of tools/prepare_condensed_movies.py
+    OUT/report.json             counts, clips that are listed twice, movies in several lists
+
+`LVU.open(OUT)` and `python -m vujax.evals.lvu --lvu OUT` read it. A wrong label, a clip with two
+labels in one list, a wrong separator: an error with file and line, and nothing is written.
+"""
+
+import argparse
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from vujax.data.leaks import held_out_movies
+from vujax.data.lvu import COUNTS, LVU, NO_NAME, SPLITS, Task
+from vujax.data.write_movies import write_table
+from vujax.files import write_atomically, write_json
+
+
+def task_table(task: Task) -> pa.Table:
+    """The clips of all lists, each with its label; a class without a name has null."""
+    rows = [(split, one) for split, clips in task.lists.items() for one in clips]
+    clips = [one for _, one in rows]
+    columns: dict[str, pa.Array] = dict(
+        split=pa.array([split for split, _ in rows], pa.string()),
+        youtube_id=pa.array([one.clip for one in clips], pa.string()),
+        imdb_id=pa.array([one.movie for one in clips], pa.string()),
+    )
+    for name, values in _labels(task).items():
+        columns[name] = pa.array(values)
+    columns["target"] = pa.array([float(one.target) for one in clips], pa.float64())
+    return pa.table(columns)
+
+
+def _labels(task: Task) -> dict[str, list[Any]]:
+    clips = task.all()
+    if task.is_number:
+        return {
+            name: [one.counts[place] for one in clips]
+            for place, name in enumerate(COUNTS[task.name])
+        }
+    return dict(
+        class_id=[int(one.target) for one in clips],
+        class_name=[None if one.name == NO_NAME else one.name for one in clips],
+    )
+
+
+def report(lvu: LVU, held_out: Iterable[str]) -> dict[str, Any]:
+    """What there is, and what must be known of it, as plain values."""
+    return dict(
+        tasks={name: _task_report(task) for name, task in lvu.tasks.items()},
+        held_out_movies=len(set(held_out)),
+        listed_clips=len(listed(lvu)),
+    )
+
+
+def _task_report(task: Task) -> dict[str, Any]:
+    found: dict[str, Any] = dict(
+        clips={split: len(clips) for split, clips in task.lists.items()},
+        movies={split: len(task.movies(split)) for split in task.lists},
+        repeated_lines=dict(task.repeated),
+        clips_in_several_lists=_in_several(
+            {one.clip for one in clips} for clips in task.lists.values()
+        ),
+        movies_in_several_lists=_in_several(task.movies(split) for split in task.lists),
+    )
+    if not task.is_number:
+        for split, clips in task.lists.items():
+            counts = Counter(int(one.target) for one in clips)
+            named = {f"{k} {name}": counts[k] for k, name in task.classes.items()}
+            found.setdefault("classes", {})[split] = named
+    return found
+
+
+def _in_several(lists: Iterable[Iterable[str]]) -> int:
+    counts = Counter(one for found in lists for one in set(found))
+    return sum(count > 1 for count in counts.values())
+
+
+def listed(lvu: LVU) -> list[str]:
+    """The clips of all lists of all tasks, in order of their ids."""
+    return sorted({one.clip for task in lvu.tasks.values() for one in task.all()})
+
+
+def main() -> None:
+    """Prepares as the command line says."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", type=Path, help="folder of the tables")
+    parser.add_argument("--root", type=Path, required=True, help="folder of LVU's lists")
+    args = parser.parse_args()
+    try:
+        lvu, held_out = LVU.open(args.root), sorted(held_out_movies(args.root))
+        facts = report(lvu, held_out)
+        for name, task in lvu.tasks.items():
+            write_table(task_table(task), args.out / f"{name}.parquet")
+        for name, ids in (("held_out_movies", held_out), ("listed_clips", listed(lvu))):
+            _write_lines(args.out / f"{name}.txt", ids)
+        write_json(args.out / "report.json", facts)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    _summary(args.out, facts)
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    text = "".join(f"{line}\n" for line in lines)
+    write_atomically(path, lambda p: p.write_text(text, "utf-8"))
+
+
+def _summary(out: Path, facts: dict[str, Any]) -> None:
+    for name, task in facts["tasks"].items():
+        counts = ", ".join(f"{s} {task['clips'][s]}" for s in SPLITS if s in task["clips"])
+        print(f"{name}: {counts} clips", end="")
+        for key, what in (
+            ("clips_in_several_lists", "clips in several lists"),
+            ("movies_in_several_lists", "movies in several lists"),
+        ):
+            print(f"; {task[key]} {what}" if task[key] else "", end="")
+        repeated = sum(task["repeated_lines"].values())
+        print(f"; {repeated} lines repeated and left out" if repeated else "")
+    print(f"{out}: {facts['held_out_movies']} movies to hold out, {facts['listed_clips']} clips")
+
+
+if __name__ == "__main__":
+    main()

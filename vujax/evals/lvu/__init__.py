@@ -1,0 +1,35 @@
+"""LVU from frozen vectors: nine tasks, scored so that nobody is fooled.
+
+    lvu = LVU.open("lvu_1.0")
+    score = evaluate(lvu["director"], vectors)      # {clip: [d] or [windows d]}
+    score.score, score.covered.sum(), len(score.covered), score.baselines
+    interval([score], by="movies")
+    paired([score], [evaluate(lvu["director"], others)])
+
+The list that is reported chooses nothing: penalties are chosen by parts of the train list that
+share no movie, or by the validation list when the test list is reported. Clips without vectors are
+counted, and answered by the constant in the score of all clips. Beside each score stands what the
+constant gets. As a command, which prints a table:
+
+    python -m vujax.evals.lvu --lvu lvu_1.0 --vectors seed0.npz seed1.npz --against other.npz \\
+        --condensed condensed_movies --movieclip movieclip/*_labels.txt*
+
+Classes are scored by accuracy, numbers by mean squared error (`vujax.data.lvu`).
+"""
+
+from vujax.data.lvu import LVU
+from vujax.evals.lvu.compare import against_constant, interval, over_seeds, paired
+from vujax.evals.lvu.score import TaskScore, evaluate
+from vujax.evals.lvu.windows import by_clip, read_vectors
+
+__all__ = [
+    "LVU",
+    "TaskScore",
+    "against_constant",
+    "by_clip",
+    "evaluate",
+    "interval",
+    "over_seeds",
+    "paired",
+    "read_vectors",
+]

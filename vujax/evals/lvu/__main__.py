@@ -1,0 +1,102 @@
+"""The command: scores of the nine tasks as a table, see the package."""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vujax.data.leaks import TASKS
+from vujax.data.lvu import LVU, Task
+from vujax.evals.lvu import table
+from vujax.evals.lvu.baselines import (
+    TEXT_GRID,
+    own_descriptions,
+    shot_labels,
+    synopses,
+    text_vectors,
+)
+from vujax.evals.lvu.score import FOLDS, TaskScore, evaluate
+from vujax.evals.lvu.windows import Vectors, read_vectors
+from vujax.files import write_json
+
+LABELS, SYNOPSIS, LEAK = "bag of shot labels", "synopsis", "LEAK: the clip's own description"
+Row = tuple[str, list[TaskScore]]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints the tables."""
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    if not (args.vectors or args.condensed):
+        parser.error("give --vectors to score, or --condensed for the baselines alone")
+    if args.movieclip and not args.condensed:
+        parser.error("--movieclip needs --condensed: its table says which clips there are")
+    if args.against and not args.vectors:
+        parser.error("--against needs --vectors")
+    try:
+        _report(args)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m vujax.evals.lvu", description="Scores frozen vectors of clips on LVU."
+    )
+    add = parser.add_argument
+    add("--lvu", type=Path, required=True, help="folder of the lists, or of prepare_lvu.py")
+    add("--vectors", type=Path, nargs="+", default=[], help=".npz or .parquet, one for each seed")
+    add("--against", type=Path, nargs="+", default=[], help="others: the paired difference")
+    add("--condensed", type=Path, help="folder of Condensed Movies: baselines of words")
+    add("--movieclip", nargs="+", default=[], help="MovieCLIP's lists: baseline of shot labels")
+    add("--tasks", nargs="+", choices=TASKS, default=TASKS, metavar="TASK", help="default: all")
+    add("--report", default="val", help="the list that is scored: val or test")
+    add("--choose", default=FOLDS, help="what chooses penalties: folds of train, or val")
+    add("--folds", type=int, default=5)
+    add("--seed", type=int, default=0, help="of the folds")
+    add("--json", type=Path, help="also writes all hits here")
+    return parser
+
+
+def _report(args: argparse.Namespace) -> None:
+    tasks = [LVU.open(args.lvu)[name] for name in args.tasks]
+    options = dict(report=args.report, choose=args.choose, folds=args.folds, seed=args.seed)
+    ours, theirs = (list(map(read_vectors, paths)) for paths in (args.vectors, args.against))
+    labels = shot_labels(args.movieclip, args.condensed) if args.movieclip else None
+    rows: list[Row] = []
+    pairs = []
+    for task in tasks:
+        runs = [[evaluate(task, one, **options) for one in seeds] for seeds in (ours, theirs)]
+        rows += [
+            (name, found) for name, found in zip(("ours", "theirs"), runs, strict=True) if found
+        ]
+        pairs += [tuple(runs)] if all(runs) else []
+        rows += _baselines(task, args.condensed, labels, options)
+        print(f"{task.name}: done", flush=True)
+    print(table.table(rows))
+    if pairs:
+        print(f"\nours - theirs, on the clips that both cover\n\n{table.pair_table(pairs)}")
+    firsts = {runs[0].task: runs[0] for _, runs in reversed(rows)}
+    print("\n" + "\n".join(table.notes([firsts[task.name] for task in tasks])))
+    if args.json:
+        write_json(args.json, [table.as_json(name, runs) for name, runs in rows])
+
+
+def _baselines(
+    task: Task, condensed: Path | None, labels: Vectors | None, options: Mapping[str, Any]
+) -> Iterator[Row]:
+    if labels is not None:
+        yield LABELS, [evaluate(task, labels, **options)]
+    if condensed is None:
+        return
+    clips = {one.clip: one.movie for one in task.all()}
+    words = dict(standardize=False, grid=TEXT_GRID, **options)
+    for name, texts in (
+        (SYNOPSIS, synopses(condensed, clips)),
+        (LEAK, own_descriptions(condensed, clips)),
+    ):
+        yield name, [evaluate(task, text_vectors(texts), **words)]
+
+
+if __name__ == "__main__":
+    main()

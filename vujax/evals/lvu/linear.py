@@ -1,0 +1,136 @@
+"""Linear answers from windows: softmax regression for classes, ridge regression for numbers.
+
+A path is an iterator of (penalty, predict), from the strongest penalty on. The penalty is that of
+the least loss on clips that were not fitted.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jax.sharding import Mesh
+
+from vujax.evals.lvu.windows import Windows
+from vujax.evals.probe import Standardizer, fit
+
+Predict = Callable[[np.ndarray], np.ndarray]
+"""`[w d] -> [w k]`: probabilities of k classes, or with k = 1 numbers."""
+Path = Callable[[np.ndarray, np.ndarray, np.ndarray], Iterator[tuple[float, Predict]]]
+"""(features `[w d]`, targets `[w]`, weights `[w]`) -> predictors by penalty."""
+
+GRID = tuple(float(l2) for l2 in np.logspace(-5, 3, 17))
+"""Penalties per clip, for features of about unit length or unit variance; strongest last."""
+
+
+class Choice(NamedTuple):
+    """The penalty that was chosen, and the loss of each on clips that were not fitted."""
+
+    l2: float
+    losses: dict[float, float]
+
+
+def softmax_path(grid: Sequence[float], classes: int, mesh: Mesh) -> Path:
+    """Softmax regression, see `vujax.evals.probe.fit`: each penalty starts from the one before."""
+
+    def path(features, targets, weights):
+        linear = None
+        for l2 in sorted(grid, reverse=True):
+            options = dict(classes=classes, l2=l2, mesh=mesh, weights=weights, start=linear)
+            linear = fit(features, targets, **options)
+            yield l2, lambda x, linear=linear: softmax(linear.logits(x))
+
+    return path
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of the last axis."""
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
+
+
+def ridge_path(grid: Sequence[float]) -> Path:
+    """Ridge regression: minimises `mean (y - x b - a)^2 + l2 |b|^2`, the mean weighted, exactly.
+
+    scikit-learn's Ridge has `alpha = l2 n`. One decomposition, of the smaller of the two matrices
+    of products, serves all penalties.
+    """
+
+    def path(features, targets, weights):
+        there = weights > 0
+        x, y, w = (a[there].astype(np.float64) for a in (features, targets, weights))
+        w = w / w.sum()
+        centre, mean = w @ x, w @ y
+        x, y = np.sqrt(w)[:, None] * (x - centre), np.sqrt(w) * (y - mean)
+        wide = x.shape[0] < x.shape[1]
+        sizes, axes = np.linalg.eigh(x @ x.T if wide else x.T @ x)
+        seen = axes.T @ (y if wide else x.T @ y)
+        for l2 in sorted(grid, reverse=True):
+            slope = axes @ (seen / (sizes + l2))
+            slope = x.T @ slope if wide else slope
+            yield l2, lambda x, slope=slope: ((x - centre) @ slope + mean)[:, None]
+
+    return path
+
+
+def fitted(
+    windows: Windows, targets: np.ndarray, there: np.ndarray, path: Path, standardize: bool
+) -> Iterator[tuple[float, Predict]]:
+    """The path over the clips that are `there`, bool `[clips]`; others have no part in it."""
+    used = there[windows.clip]
+    weights = np.where(used, windows.shares(), 0)
+    if not standardize:
+        yield from path(windows.vectors, targets[windows.clip], weights)
+        return
+    scale = Standardizer.fit(windows.vectors[used])
+    for l2, predict in path(scale(windows.vectors), targets[windows.clip], weights):
+        yield l2, lambda x, predict=predict: predict(scale(x))
+
+
+def choose_penalty(
+    windows: Windows,
+    targets: np.ndarray,
+    parts: Sequence[np.ndarray],
+    path: Path,
+    loss: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    standardize: bool,
+) -> Choice:
+    """The penalty of least mean loss; of equal ones the stronger.
+
+    Args:
+      windows: of clips.
+      targets: `[clips]`.
+      parts: bool `[clips]` each, the clips to fit; the loss is that of all the others.
+      path: see above.
+      loss: (answers `[c k]`, targets `[c]`) -> `[c]`.
+      standardize: whether features get mean 0 and variance 1, over the fitted ones.
+    """
+    totals: dict[float, float] = {}
+    for there in parts:
+        out = np.flatnonzero(~there)
+        for l2, predict in fitted(windows, targets, there, path, standardize):
+            answers = windows.mean(predict(windows.vectors))[out]
+            totals[l2] = totals.get(l2, 0.0) + float(loss(answers, targets[out]).sum())
+    tested = sum(int((~there).sum()) for there in parts)
+    losses = {l2: total / tested for l2, total in totals.items()}
+    return Choice(min(losses, key=lambda l2: (losses[l2], -l2)), losses)
+
+
+def movie_folds(movies: Sequence[str], folds: int, seed: int) -> list[np.ndarray]:
+    """Bool `[clips]` of each fold's fitted clips: no movie is fitted and tested in one fold.
+
+    Movies come in an order of the seed; each goes to the fold that has the fewest clips.
+
+    Raises:
+      ValueError: there are fewer movies than folds, or fewer than 2 folds.
+    """
+    names, movie, counts = np.unique(list(movies), return_inverse=True, return_counts=True)
+    if not 2 <= folds <= len(names):
+        raise ValueError(
+            f"{folds} folds cannot be made of {len(names)} movies: take 2 or more, and have "
+            "vectors of more clips of the train list"
+        )
+    sizes, fold_of = np.zeros(folds, np.int64), np.zeros(len(names), np.int64)
+    for one in np.random.default_rng(seed).permutation(len(names)):
+        fold_of[one] = sizes.argmin()
+        sizes[fold_of[one]] += counts[one]
+    return [fold_of[movie] != fold for fold in range(folds)]

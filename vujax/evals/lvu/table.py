@@ -1,0 +1,129 @@
+"""Scores as a table that people read, and as JSON."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from vujax.evals.intervals import Interval
+from vujax.evals.lvu.compare import against_constant, interval, over_seeds, paired
+from vujax.evals.lvu.score import TaskScore
+
+HEADER = (
+    *("task", "of", "clips", "train clips", "score", "95% by clips", "95% by movies"),
+    *("over seeds", "constant, same clips", "less constant, by movies", "new movies: score"),
+    *("all clips: score", "all clips: constant", "chance"),
+)
+PAIRS = ("task", "clips", "difference", "95% by clips", "95% by movies")
+UNITS = (
+    "Classes: accuracy in percent. like_ratio and view_count: mean squared error, less is better. "
+    "Clips: with vectors / in the list. New movies: those that are not in the train list. All "
+    "clips: those without vectors are answered by the constant, the commonest class or the mean of "
+    "the train list."
+)
+
+
+def table(rows: Sequence[tuple[str, Sequence[TaskScore]]]) -> str:
+    """A Markdown table.
+
+    Args:
+      rows: what each row's vectors are called, and its runs, of one task and several seeds.
+    """
+    return _markdown(HEADER, [_cells(name, runs) for name, runs in rows])
+
+
+def pair_table(rows: Sequence[tuple[Sequence[TaskScore], Sequence[TaskScore]]]) -> str:
+    """A Markdown table of differences, ours less theirs."""
+    found = []
+    for ours, theirs in rows:
+        metric = ours[0].metric
+        by = {which: paired(ours, theirs, by=which) for which in ("clips", "movies")}
+        difference, count = by["clips"]
+        cells = (number(difference.estimate, metric, "+"), *(_bounds(by[k][0], metric) for k in by))
+        found.append((ours[0].task, f"{count}/{len(ours[0].clips)}", *cells))
+    return _markdown(PAIRS, found)
+
+
+def notes(runs: Sequence[TaskScore]) -> list[str]:
+    """What must be known to read the scores, a line each."""
+    found = [UNITS]
+    for run in runs:
+        if run.shared.any():
+            shared = len(set(np.array(run.movies)[run.shared]))
+            found.append(
+                f"{run.task}: {shared} of {len(set(run.movies))} movies are in the train list "
+                "too, with other clips."
+            )
+        if run.left_out:
+            found.append(
+                f"{run.task}: {run.left_out} clips of the train list are in the reported list, and "
+                "were not learned from."
+            )
+    return found
+
+
+def as_json(name: str, runs: Sequence[TaskScore]) -> dict[str, Any]:
+    """All that a row says, with the hits of each clip, as plain values."""
+    first = runs[0]
+    return dict(
+        of=name,
+        task=first.task,
+        metric=first.metric,
+        covered=int(first.covered.sum()),
+        total=len(first.clips),
+        train=list(first.train),
+        baselines=first.baselines,
+        shared=first.shared.tolist(),
+        left_out=first.left_out,
+        clips=list(first.clips),
+        movies=list(first.movies),
+        constant=first.constant.tolist(),
+        runs=[
+            dict(
+                score=run.score,
+                score_of_all=run.score_of_all,
+                l2=run.l2,
+                hits=run.hits.tolist(),
+                covered=run.covered.tolist(),
+            )
+            for run in runs
+        ],
+    )
+
+
+def number(value: float, metric: str, sign: str = "") -> str:
+    """A score as the table has it."""
+    if np.isnan(value):
+        return ""
+    return f"{100 * value:{sign}.1f}" if metric == "top1" else f"{value:{sign}.3f}"
+
+
+def _cells(name: str, runs: Sequence[TaskScore]) -> tuple[str, ...]:
+    first, metric = runs[0], runs[0].metric
+    there = bool(np.all([run.covered for run in runs], axis=0).any())
+    mean = lambda values: number(float(np.mean(values)), metric)  # noqa: E731
+    less = against_constant(runs, by="movies") if there else None
+    return (
+        first.task,
+        name,
+        f"{int(first.covered.sum())}/{len(first.clips)}",
+        f"{first.train[0]}/{first.train[1]}",
+        mean([run.score for run in runs]),
+        *(_bounds(interval(runs, by=by), metric) if there else "" for by in ("clips", "movies")),
+        _bounds(over_seeds(runs), metric) if len(runs) > 1 else "",
+        mean([run.baselines["constant"]["covered"] for run in runs]),
+        f"{number(less.estimate, metric, '+')} {_bounds(less, metric)}" if less else "",
+        mean([run.score_of_new for run in runs]),
+        mean([run.score_of_all for run in runs]),
+        number(first.baselines["constant"]["all"], metric),
+        number(first.chance, metric),
+    )
+
+
+def _bounds(found: Interval, metric: str) -> str:
+    return f"[{number(found.low, metric)}, {number(found.high, metric)}]"
+
+
+def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
