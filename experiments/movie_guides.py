@@ -14,15 +14,15 @@ penalties chosen within the train list), and on its validation movies, ranked fo
 mean of their clips' vectors: same genres (Jaccard from .5 on), and the 10 most co-watched.
 
 'tune' leaves a fifth of the pool's movies out of training, by a hash, and ranks these for each
-other by genre: settings were chosen there, the same ones for every guide (SETTINGS' last). 'judge'
-writes tables and a picture to experiments/results/movie_guides/: intervals are 95%, over seeds and
-movies; the validation lists chose nothing. Finished runs are kept; `--jobs N` makes N at once.
+other by genre: the setting with the best mean over TUNED is what every guide is trained with.
+'judge' writes tables and a picture to experiments/results/movie_guides/: intervals are 95%, over
+seeds and movies; the validation lists chose nothing. Finished runs are kept; `--jobs N` makes N at
+once.
 """
 
 import argparse
 import hashlib
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import product
@@ -46,7 +46,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "masked": {"method.mask_similar": True},
     "dropped": {"method.drop": 0.5},
     "longer": {"total_steps": 2000},
-    "chosen": {},
 }
 TUNED = ("union", "all", "augmentation")
 LONGEST = 32  # shots of a clip
@@ -106,10 +105,24 @@ def vectors_of(guide: str, config: ConfigDict, folder: Path, scenes: Any) -> np.
 def learn(guide: str, seed: int, work: Path) -> None:
     """Trains, judges, and keeps hits by clip and average precisions by movie."""
     scenes = judged_scenes()
-    config = config_of(guide, seed, "chosen")
+    config = config_of(guide, seed, chosen(work))
     vectors = vectors_of(guide, config, work / f"{guide}-{seed}", scenes)
     found = lvu_hits(scenes, vectors) | movie_ranks(scenes, vectors)
     np.savez(work / f"{guide}-{seed}.npz", **found)
+
+
+def chosen(work: Path) -> str:
+    """The setting that ranked the pool's left out movies best, on average over TUNED."""
+    means = {name: np.mean(list(tuned(name, work).values())) for name in SETTINGS}
+    return max(means, key=means.get)
+
+
+def tuned(setting: str, work: Path) -> dict[str, float]:
+    """Mean average precision of a setting by guide."""
+    paths = {guide: work / f"tune-{setting}-{guide}.npz" for guide in TUNED}
+    if missing := next((path for path in paths.values() if not path.exists()), None):
+        raise FileNotFoundError(f"{missing} is not there: run --part tune first")
+    return {guide: float(np.load(path)["same genre/ap"].mean()) for guide, path in paths.items()}
 
 
 def judged_scenes() -> Any:
@@ -205,30 +218,12 @@ def tune(guide: str, setting: str, work: Path) -> None:
 def jobs_of(part: str, seeds: int) -> Iterator[tuple[str, list[str]]]:
     """(name, arguments) of each run."""
     if part == "tune":
-        for setting, guide in product(list(SETTINGS)[:-1], TUNED):
+        for setting, guide in product(SETTINGS, TUNED):
             yield f"tune-{setting}-{guide}", ["--tune-one", guide, setting]
         return
     for seed, guide in product(range(seeds), GUIDES):
         if not (guide == "labels" and seed):
             yield f"{guide}-{seed}", ["--learn-one", guide, str(seed)]
-
-
-def run_all(part: str, work: Path, seeds: int, jobs: int) -> None:
-    """Each run in a process of its own, `jobs` at once."""
-    work.mkdir(parents=True, exist_ok=True)
-    waiting = [job for job in jobs_of(part, seeds) if not (work / f"{job[0]}.npz").exists()]
-    running: list[tuple[str, subprocess.Popen]] = []
-    while waiting or running:
-        while waiting and len(running) < jobs:
-            name, words = waiting.pop(0)
-            with (work / f"{name}.log").open("w") as log:
-                command = [sys.executable, __file__, "--work", str(work), *words]
-                process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-            running.append((name, process))
-        name, process = running.pop(0)
-        if process.wait():
-            raise RuntimeError(f"{name} failed: see {work / name}.log")
-        print(name, flush=True)
 
 
 def main() -> None:
@@ -250,7 +245,12 @@ def main() -> None:
 
         write_tables(args.work, args.seeds)
     else:
-        run_all(args.part, args.work, args.seeds, args.jobs)
+        from vujax.sweep.jobs import run_jobs
+
+        jobs = jobs_of(args.part, args.seeds)
+        left = [(n, w) for n, w in jobs if not (args.work / f"{n}.npz").exists()]
+        words = ["--work", str(args.work)]
+        run_jobs(__file__, [(n, words + w) for n, w in left], args.work, args.jobs)
 
 
 if __name__ == "__main__":

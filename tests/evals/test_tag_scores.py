@@ -140,6 +140,18 @@ def test_intervals_over_movies_are_those_of_repeated_examples():
     assert map_interval(scores, truth, movies, against=scores, **options) == (0, 0, 0)
 
 
+def test_seeds_are_drawn_too():
+    _, truth, known = made()
+    runs = np.stack([made(seed=seed)[0] for seed in range(3)])
+    movies = np.arange(len(truth)) // 3
+    found = map_interval(runs, truth, movies, known=known)
+    whole = [score_tags(run, truth, known=known).summary()["map"] for run in runs]
+    np.testing.assert_allclose(found.estimate, np.mean(whole))
+    same = map_interval(runs[[0, 0, 0]], truth, movies, known=known)
+    np.testing.assert_allclose(same, map_interval(runs[0], truth, movies, known=known))
+    assert map_interval(runs, truth, movies, known=known, against=runs) == (0, 0, 0)
+
+
 def test_each_example_has_a_value_for_the_bootstrap():
     scores, truth, _ = made()
     values = example_ap(scores, truth)

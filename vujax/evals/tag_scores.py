@@ -180,16 +180,17 @@ def map_interval(
     resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """Mean average precision over tags and its bootstrap interval over movies.
+    """Mean average precision over tags and its bootstrap interval over movies and seeds.
 
     Whole movies are drawn with replacement, since the examples of one are alike (the cluster
     bootstrap, Field and Welsh 2007). A tag that a draw lacks is left out of that draw's mean.
 
     Args:
-      scores: `[n t]`.
+      scores: `[n t]`, or `[seeds n t]` of several runs: then seeds are drawn too, independently of
+        the movies (Owen 2007, see `intervals.bootstrap`).
       truth: bool `[n t]`.
       groups: `[n]`, which movie each example is of.
-      against: scores `[n t]` of another system; then it is the interval of the paired difference,
+      against: scores of another system, as many; then it is the interval of the paired difference,
         `scores` less `against`.
       known: bool `[n t]`; None: all is known.
       level: of confidence.
@@ -201,11 +202,27 @@ def map_interval(
     rng = np.random.default_rng(seed)
     draws = rng.multinomial(count, np.full(count, 1 / count), size=resamples)
     draws = np.concatenate([np.ones((1, count), draws.dtype), draws])  # the first: as it is
-    means = _resampled_map(_checked(scores, truth, known), which, draws)
+    means = _each_seed(scores, truth, known, which, draws)
     if against is not None:
-        means = means - _resampled_map(_checked(against, truth, known), which, draws)
+        means = means - _each_seed(against, truth, known, which, draws)
+    seeds = len(means)
+    weights = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) / seeds
+    weights = np.concatenate([np.full((1, seeds), 1 / seeds), weights])
+    means = np.einsum("sd,ds->d", means, weights)
     low, high = np.nanquantile(means[1:], [0.5 - level / 2, 0.5 + level / 2])
     return Interval(float(means[0]), float(low), float(high))
+
+
+def _each_seed(
+    scores: np.ndarray,
+    truth: np.ndarray,
+    known: np.ndarray | None,
+    which: np.ndarray,
+    draws: np.ndarray,
+) -> np.ndarray:
+    """Mean average precisions `[seeds draws]`."""
+    runs = scores[None] if np.ndim(scores) == 2 else scores
+    return np.stack([_resampled_map(_checked(run, truth, known), which, draws) for run in runs])
 
 
 def _resampled_map(
