@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 from vujax.data import guide
 from vujax.data.guide import GuidedRows, similar_movies
 from vujax.data.leaks import held_out_movies, withheld_movies
-from vujax.data.scenes import open_scenes
+from vujax.data.scenes import Scenes, open_scenes
 from vujax.models.contrast import SceneContrast
 from vujax.models.scene import build_scene
 from vujax.models.shot import Projection
@@ -35,10 +35,11 @@ def data(config: ml_collections.ConfigDict) -> GuidedRows:
     settings = config.data.to_dict()
     held_out = held_out_of(settings["held_out"])
     scenes = open_scenes(**settings["scenes"], without=held_out)
-    names = ("guide", "k", "channels", "tables")
+    names = ("guide", "k", "channels")
     found = similar_movies(
         scenes.movies,
         **{name: settings[name] for name in names},
+        tables=tables_of(settings["tables"], scenes),
         held_out=held_out,
         seed=config.seed,
     )
@@ -50,6 +51,17 @@ def data(config: ml_collections.ConfigDict) -> GuidedRows:
     inputs = config.inputs.to_dict()
     sizes = _sizes(config.data)
     return GuidedRows(scenes, inputs, found.similar, workers=settings["workers"], **sizes)
+
+
+def tables_of(settings: Mapping[str, Any], scenes: Scenes) -> dict[str, Any]:
+    """The arguments of `open_tables`.
+
+    No clip that is trained on is described to its movie's neighbours by its own words: of Condensed
+    Movies, synopses are made of the other clips (see `vujax.data.condensed_movies`).
+    """
+    if settings.get("kind") != "condensed_movies":
+        return dict(settings)
+    return dict(settings) | {"scenes": [key.rpartition("/")[2] for key in scenes.keys]}
 
 
 def _sizes(data: Mapping[str, Any]) -> dict[str, Any]:
