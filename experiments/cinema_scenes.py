@@ -47,15 +47,20 @@ def config_of(guide: str, seed: int) -> ConfigDict:
 
 
 def learn(guide: str, seed: int, work: Path) -> None:
-    """Trains, reads tags, and keeps probabilities of the held-out scenes and shots."""
-    from vujax import release, train
+    """Trains."""
+    from vujax import train
+
+    train.run(config_of(guide, seed), work / f"{guide}-{seed}")
+
+
+def read_tags(work: Path, seeds: int) -> None:
+    """Keeps probabilities of the held-out scenes and shots by each run's vectors."""
+    from vujax import release
     from vujax.evals.scene_tags import SceneTags
     from vujax.mesh import make_mesh
     from vujax.tasks import scenes as task
 
-    config, folder, mesh = config_of(guide, seed), work / f"{guide}-{seed}", make_mesh()
-    train.run(config, folder)
-    variables = release.load(folder)[1]
+    config, mesh = config_of("union", 0), make_mesh()
     seen = config.data.scenes.to_dict()
     evaluator = SceneTags(
         task.model(config, mesh),
@@ -67,14 +72,21 @@ def learn(guide: str, seed: int, work: Path) -> None:
         rows=dict(width=32, most=8),
         single_shots=True,
     )
-    scores = evaluator(variables)
-    found = {f"score/{name}": np.float64(value) for name, value in scores.items()}
-    for baseline, values in evaluator.baselines.items():
-        found |= {f"baseline/{baseline}/{name}": np.float64(v) for name, v in values.items()}
-    for name, judged in evaluator.judged.items():
-        for part in ("scores", "truth", "known", "movie"):
-            found[f"{name}/{part}"] = np.asarray(getattr(judged, part))
-    np.savez_compressed(work / f"{guide}-{seed}.npz", **found)
+    for seed, guide in product(range(seeds), GUIDES):
+        path = work / f"{guide}-{seed}.npz"
+        if path.exists():
+            continue
+        evaluator(release.load(work / f"{guide}-{seed}")[1])
+        found = {
+            f"baseline/{baseline}/{name}": np.float64(value)
+            for baseline, values in evaluator.baselines.items()
+            for name, value in values.items()
+        }
+        for name, judged in evaluator.judged.items():
+            for part in ("scores", "truth", "known", "movie"):
+                found[f"{name}/{part}"] = np.asarray(getattr(judged, part))
+        np.savez_compressed(path, **found)
+        print(path.stem, flush=True)
 
 
 def judge(work: Path, seeds: int) -> None:
@@ -127,12 +139,13 @@ def main() -> None:
     if args.one:
         learn(args.one[0], int(args.one[1]), args.work)
     elif args.part == "judge":
+        read_tags(args.work, args.seeds)
         judge(args.work, args.seeds)
     else:
         from vujax.sweep.jobs import run_jobs
 
         names = [(guide, str(seed)) for seed, guide in product(range(args.seeds), GUIDES)]
-        left = [n for n in names if not (args.work / f"{'-'.join(n)}.npz").exists()]
+        left = [n for n in names if not (args.work / "-".join(n) / "release").exists()]
         words = ["--work", str(args.work), "--one"]
         run_jobs(__file__, [("-".join(n), [*words, *n]) for n in left], args.work, args.jobs)
 
