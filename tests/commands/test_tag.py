@@ -1,5 +1,7 @@
 """`vujax tag`: what a person reads, and one sentence for what is wrong."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -73,3 +75,15 @@ def test_a_mistake_is_one_sentence(
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("vujax: error: ") and why in line
     assert not (tmp_path / "tagger").exists()
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from vujax import cli\n"
+        "for words in (['tag'], ['tag', 'train'], ['tag', 'apply']):\n"
+        "    try: cli.main([*words, '--help'])\n"
+        "    except SystemExit: pass\n"
+        "print([m for m in ('jax', 'av', 'pyarrow', 'numpy', 'tqdm') if m in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -41,6 +41,26 @@ class Contrast(nn.Module):
         return vectors, vectors
 
 
+class Seen(nn.Module):
+    """Of pictures: the mean colour of a scene."""
+
+    @nn.compact
+    def __call__(self, rows):
+        colours = rows["image"].mean(axis=(2, 3, 4)) / 255
+        means = segment_means(colours, rows["segment"], rows["scene"].shape[1])
+        return nn.Dense(4)(means), means
+
+
+class Pictured(FilmScenes):
+    """Scenes that are red by day, blue by night."""
+
+    def inputs(self, scene, shots=None):
+        found = super().inputs(scene, shots)
+        image = np.zeros((len(found["time"]), 2, 4, 4, 3), np.uint8)
+        image[..., 0 if "day" in self.labels["time"][scene] else 2] = 200
+        return {"image": image, "time": found["time"]}
+
+
 class Coloured(FilmScenes):
     """Scenes whose features show their tags, with noise."""
 
@@ -73,6 +93,13 @@ def made(first=0, films=6):
     labels = {"event": events, "place": places}
     names = tuple(film_scenes.numbered(found[:, 0]))
     return Coloured(opened, found, names, labels)
+
+
+def pictured(first=0):
+    """Four films of five scenes of two shots."""
+    opened = tuple(numbered(first + n, 10, [2, 4, 6, 8]) for n in range(4))
+    times = [frozenset({"night" if n % 3 else "day"}) for n in range(20)]
+    return Pictured(opened, runs(opened), None, {"time": times})
 
 
 @pytest.fixture
@@ -179,6 +206,19 @@ def test_the_model_is_set_beside_what_is_untrained(sets, mesh1):
         for key in ("map", "micro_map", "f1", "micro_f1", "tags", "examples", "left_out")
     }
     assert evaluator.examples(3) == []
+
+
+def test_pictures_are_set_beside_their_histograms(monkeypatch, mesh1):
+    monkeypatch.setitem(scenes.KINDS, "pictured", (__name__, "pictured"))
+    parts = dict(train=dict(kind="pictured"), validation=dict(kind="pictured", first=10))
+    inputs = {"image": (2, 4, 4, 3)}
+    more = dict(labels=("time",), inputs=inputs)
+    evaluator = evals.make("tags", options(parts, **more), model=Seen(), mesh=mesh1)
+    rows = SceneRows(pictured(), inputs, **ROWS).load(np.array([[0, 1]]), 16)
+    found = evaluator(jax.jit(Seen().init)(jax.random.key(0), rows))
+    assert list(evaluator.baselines) == ["chance", "prior", "histogram"]
+    assert found["time/map"] == evaluator.baselines["histogram"]["time/map"] == 1
+    assert evaluator.baselines["chance"]["time/map"] == pytest.approx(0.5)
 
 
 def test_a_movie_on_both_sides_is_refused(sets, mesh1):

@@ -45,11 +45,12 @@ def test_wholes_and_their_parts(catalog: Catalog) -> None:
         label(Id(b), name="car"),
         label(Id(b, shot=0), name="car", holds=False),
     ]
-    said = resolve(catalog, "shot", labels)
-    assert said.tags == ("car", "kiss")
-    assert [items.film for items in said.films] == [a, b]
-    assert of_film(said, a) == ["++-", "-+-"]
-    assert of_film(said, b) == ["-++", "---"]
+    for rows in (labels, labels[::-1]):
+        said = resolve(catalog, "shot", rows)
+        assert said.tags == ("car", "kiss")
+        assert [items.film for items in said.films] == [a, b]
+        assert of_film(said, a) == ["++-", "-+-"]
+        assert of_film(said, b) == ["-++", "---"]
     frames = resolve(catalog, "frame", labels)
     assert of_film(frames, a) == ["+" * 6 + "-" * 3, "-" * 3 + "+" * 3 + "-" * 3]
     assert of_film(resolve(catalog, "shot", labels, [c]), c) == ["---", "---"]

@@ -83,10 +83,11 @@ def _reviewed(named: Sequence[str] | None) -> tuple[str, ...] | None:
 def report_lines(report: Mapping[str, Any]) -> list[str]:
     """A report as people read it."""
     header = ["tag", "AP", "chance", "F1", "threshold", "held by", "of", "learned from"]
-    numbers = ("ap", "chance", "f1", "threshold")
+    numbers = ("ap", "chance", "f1")
     counts = ("support", "of", "learned_from")
     rows = [
-        [tag, *(f"{row[key]:.3f}" for key in numbers), *(str(row[key]) for key in counts)]
+        [tag, *(f"{row[key]:.3f}" for key in numbers), f"{row['threshold']:.3g}"]
+        + [str(row[key]) for key in counts]
         for tag, row in report["tags"].items()
     ]
     mean = [f"{report[key]:.3f}" for key in ("map", "f1")]

@@ -12,11 +12,10 @@ from vujax.data.scenes import Scenes, SingleShots, open_scenes
 from vujax.evals.base import Example
 from vujax.evals.features import Variables
 from vujax.evals.movie_retrieval import check_held_out
-from vujax.evals.probe import L2_GRID
 from vujax.evals.scene_vectors import scene_vectors
 from vujax.evals.scenes import untrained_shots
 from vujax.evals.tag_scores import example_ap, score_tags, tag_baselines
-from vujax.evals.tagging import Tagged, TagProbe, fit_tags, hold_out, usable
+from vujax.evals.tagging import TAG_GRID, Tagged, TagProbe, fit_tags, hold_out, usable
 
 SHOTS = "shots"
 
@@ -82,7 +81,7 @@ class SceneTags:
         rows: Mapping[str, Any] | None = None,
         single_shots: bool = False,
         share: float = 0.25,
-        grid: Sequence[float] = L2_GRID,
+        grid: Sequence[float] = TAG_GRID,
         batch_size: int = 8,
         seed: int = 0,
     ) -> None:

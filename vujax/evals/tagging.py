@@ -6,8 +6,9 @@
     scores = choice.probe.scores(features)            # probabilities [n t]
 
 All tags are learned at once, by one program: their losses share no parameter, so the sum's minimum
-is that of each. They share one penalty, that of the highest mean average precision on the
-validation part, which also sets the thresholds.
+is that of each. They share one penalty, that of the lowest loss on the validation part, which also
+sets the thresholds. (With few labels average precision hardly depends on the penalty, and its noise
+would choose: often so weak a penalty that all probabilities are 0 or 1.)
 """
 
 from collections.abc import Sequence
@@ -18,8 +19,11 @@ import optax
 from jax.sharding import Mesh
 from scipy.special import expit
 
-from vujax.evals.probe import L2_GRID, Linear, Standardizer, minimise
-from vujax.evals.tag_scores import choose_thresholds, score_tags
+from vujax.evals.probe import Linear, Standardizer, minimise
+from vujax.evals.tag_scores import choose_thresholds
+
+TAG_GRID = tuple(float(l2) for l2 in np.logspace(-5, 2, 15))
+"""Penalties per example; up to stronger ones than the probe's, since tags may have few examples."""
 
 DRAWS = 64  # of movies to hold out; the one that serves most tags is taken
 
@@ -69,27 +73,26 @@ class TagProbe(NamedTuple):
 
 
 class TagChoice(NamedTuple):
-    """The penalty that validation chose, its probe, and the mean AP of each penalty tried."""
+    """The penalty that validation chose, its probe, and the loss of each penalty tried."""
 
     l2: float
     probe: TagProbe
-    maps: dict[float, float]
+    losses: dict[float, float]
 
 
 def fit_tags(
-    train: Tagged, validation: Tagged, *, mesh: Mesh, grid: Sequence[float] = L2_GRID
+    train: Tagged, validation: Tagged, *, mesh: Mesh, grid: Sequence[float] = TAG_GRID
 ) -> TagChoice:
     """Learns the tags with every penalty of `grid` and keeps the best on `validation`.
 
-    Of equal scores, which are common where there are few labels, the one of the lower loss counts:
-    a penalty may be so strong that it keeps the order and makes all probabilities alike. Penalties
-    are tried from the strongest on, each starting from the one before.
+    Of equal losses the stronger penalty counts. Penalties are tried from the strongest on, each
+    starting from the one before.
 
     Args:
       train: examples to learn from.
       validation: examples that choose the penalty and the thresholds.
       mesh: examples are divided along 'data'.
-      grid: penalties per example, see `probe.L2_GRID`.
+      grid: penalties to try.
 
     Raises:
       ValueError: a tag has no positive or no negative example in a part, or a feature is not
@@ -99,19 +102,17 @@ def fit_tags(
         _check(part, name)
     scale = Standardizer.fit(np.asarray(train.features, np.float32))
     features, held = scale(train.features), scale(validation.features)
-    maps: dict[float, float] = {}
+    losses: dict[float, float] = {}
     best, linear = None, None
     for l2 in sorted(grid, reverse=True):
         linear = fit_logistic(features, train.truth, train.known, l2=l2, mesh=mesh, start=linear)
-        scores = _probabilities(linear, held)
-        maps[l2] = score_tags(scores, validation.truth, known=validation.known).summary()["map"]
-        rank = (maps[l2], -_loss(scores, validation))
-        if best is None or rank > best[0]:
-            best = (rank, l2, linear)
-    _, l2, linear = best
+        losses[l2] = mean_loss(_probabilities(linear, held), validation)
+        if best is None or losses[l2] < losses[best[0]]:
+            best = (l2, linear)
+    l2, linear = best
     scores = _probabilities(linear, held)
     thresholds = choose_thresholds(scores, validation.truth, known=validation.known)
-    return TagChoice(l2, TagProbe(scale, linear, thresholds), maps)
+    return TagChoice(l2, TagProbe(scale, linear, thresholds), losses)
 
 
 def fit_logistic(
@@ -148,10 +149,11 @@ def _probabilities(linear: Linear, features: np.ndarray) -> np.ndarray:
     return expit(linear.logits(features).astype(np.float64))
 
 
-def _loss(scores: np.ndarray, part: Tagged) -> float:
-    """Mean cross-entropy of the known pairs, in nats."""
-    right = np.where(part.truth, scores, 1 - scores)[part.known]
-    return float(-np.log(np.maximum(right, np.finfo(np.float64).tiny)).mean())
+def mean_loss(scores: np.ndarray, part: Tagged) -> float:
+    """Mean over the tags of the cross-entropy of probabilities `[n t]`, in nats."""
+    right = np.maximum(np.where(part.truth, scores, 1 - scores), np.finfo(np.float64).tiny)
+    weights = part.known / part.known.sum(0)
+    return float(-(weights * np.log(right)).sum(0).mean())
 
 
 def usable(truth: np.ndarray, known: np.ndarray, least: int = 1) -> np.ndarray:
