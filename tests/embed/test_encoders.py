@@ -12,7 +12,7 @@ import pytest
 from tests.embed import releases
 from vujax import release
 from vujax.catalog.vectors import NAME
-from vujax.embed import encoders, rows, trained
+from vujax.embed import encoders, image_text, rows, trained
 from vujax.embed.encoders import levels_of, name_of, open_encoder, opener
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, releases.SIZE, releases.SIZE, 3), np.uint8)
@@ -138,3 +138,19 @@ def test_a_level_that_cannot_be(tmp_path: Path) -> None:
     encoder = open_encoder(str(tmp_path / "s"), "scene")
     assert rows.trial(encoder, 8).shape == (2, releases.MOST, 12)
     assert encoders.check(str(tmp_path / "s")) is None
+
+
+def test_pictures_become_what_the_model_learned_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how = dict(resize="squash", interpolation="bilinear")
+    releases.image_text(tmp_path / "imported", preprocess=how | dict(size=releases.SIZE))
+    releases.image_text(tmp_path / "ours")
+    seen = []
+    monkeypatch.setattr(image_text, "eval_image", lambda file, **how: seen.append((file, how)))
+    for name in ("imported", "ours"):
+        open_encoder(str(tmp_path / name)).picture(b"file")
+    assert seen == [
+        (b"file", how | dict(size=releases.SIZE)),
+        (b"file", dict(size=releases.SIZE)),
+    ]

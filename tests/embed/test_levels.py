@@ -44,7 +44,8 @@ def divide(root: Path, number: int, spans: list[tuple[int, int]]) -> str:
     shots = Catalog(root).shots(film).to_pylist()
     rows = [
         dict(film=film, scene=k, id=f"{film}/c{k:03d}", first_shot=first, last_shot=last)
-        | dict(begin_pts=shots[first]["begin_pts"], begin_s=shots[first]["begin_s"])
+        | {key: shots[first][key] for key in ("begin_pts", "begin_s")}
+        | {key: shots[last][key] for key in ("end_pts", "end_s")}
         for k, (first, last) in enumerate(spans)
     ]
     scenes.write(root, film, vectors.source(Catalog(root).manifest(film)), rows, {})
