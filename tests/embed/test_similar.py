@@ -1,5 +1,6 @@
 """What is most like a shot or scene: queries, films, what is left out; the command and its page."""
 
+import dataclasses
 import shutil
 from fractions import Fraction
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from tests.embed.stub import Stub, catalogue
 from tests.embed.test_levels import divide, outcomes
-from tests.html import Elements
+from tests.html import Elements, widths
 from vujax import cli
 from vujax.catalog import Catalog, scenes, vectors
 from vujax.catalog_page import similar as page
@@ -210,6 +211,19 @@ def test_no_title_becomes_markup(
     assert "script" not in {tag for tag, _ in elements.tags}
     policy = next(a["content"] for _, a in elements.tags if a.get("http-equiv"))
     assert "default-src 'none'" in policy and "script-src" not in policy
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("piece", ["s0", "c0"])
+def test_a_browser_shows_it_without_scrolling_sideways(
+    root: Path, tmp_path: Path, width: int, piece: str
+) -> None:
+    catalog = Catalog(root)
+    found = similar(catalog, f"{catalog.ids()[0]}/{piece}")
+    found = dataclasses.replace(found, query=dataclasses.replace(found.query, title="Name" * 40))
+    seen, window = widths(page.write_page(catalog, found, tmp_path / "p.html"), width)
+    assert seen <= window
 
 
 def test_a_shot_without_keyframes_is_no_query(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
