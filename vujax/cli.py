@@ -4,6 +4,7 @@ vujax scenes film.mp4 --out out/
 vujax ingest films/ --out catalog/
 vujax catalog show catalog/ --out page.html
 vujax embed catalog/ --encoder lite
+vujax similar catalog/ FILM/s0012
 """
 
 import argparse
