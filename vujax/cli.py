@@ -4,6 +4,7 @@ vujax scenes film.mp4 --out out/
 vujax ingest films/ --out catalog/
 vujax catalog show catalog/ --out page.html
 vujax embed catalog/ --encoder lite
+vujax similar catalog/ FILM/s0012
 """
 
 import argparse
@@ -18,7 +19,8 @@ COMMANDS = {
     "scenes": ("vujax.commands.scenes", "films to scenes, for editors and players"),
     "ingest": ("vujax.commands.ingest", "films to a catalogue of shots and keyframes"),
     "catalog": ("vujax.commands.catalog", "check a catalogue, or show it as a page"),
-    "embed": ("vujax.commands.embed", "vectors of a catalogue's keyframes and shots"),
+    "embed": ("vujax.commands.embed", "vectors of a catalogue's keyframes, shots and scenes"),
+    "similar": ("vujax.commands.similar", "the shots or scenes that are most like one"),
     "movies": ("vujax.commands.movies", "which movies are alike, by their metadata"),
     "tag": ("vujax.commands.tag", "learn tags from labels, and tag a catalogue"),
     "weights": ("vujax.commands.weights", "fetch released weights, or list them"),
