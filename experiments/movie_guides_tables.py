@@ -1,0 +1,109 @@
+"""Tables and the picture of movie_guides.py, from what its runs kept."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from experiments.movie_guides import GUIDES, RESULTS, SETTINGS, TASKS, chosen, tuned
+from vujax.evals.intervals import Interval, bootstrap, paired_bootstrap
+from vujax.sweep.rows import Row, write_intervals, write_rows
+
+CONTROLS = ("untrained", "augmentation", "random", "all")
+RANKED = ("same genre", "co-watched")
+ABOUT = (
+    "LVU's validation lists, accuracy in percent, and validation movies ranked for each other, "
+    "mAP in percent; five seeds (labels: none). 95% over seeds and movies. Covered clips alone; "
+    "'all': clips without MovieCLIP's labels are answered by the constant."
+)
+TUNE_ABOUT = "Pool movies that were left out, ranked by genre: mAP in percent; one seed each."
+Values = tuple[np.ndarray, np.ndarray | None]  # [seeds n], clusters [n]
+
+
+class Results:
+    """What the runs kept."""
+
+    def __init__(self, work: Path, seeds: int) -> None:
+        """Reads all runs."""
+        self.runs = {
+            guide: [np.load(work / f"{guide}-{seed}.npz") for seed in range(seeds)]
+            for guide in GUIDES
+            if guide != "labels"
+        }
+        self.runs["labels"] = [np.load(work / "labels-0.npz")]
+
+    def task(self, guide: str, name: str) -> Values:
+        """Hits of covered clips, in percent, and their movies."""
+        runs = self.runs[guide]
+        there = runs[0][f"{name}/covered"]
+        hits = np.stack([run[f"{name}/hits"][there] for run in runs])
+        return 100 * hits, runs[0][f"{name}/movies"][there]
+
+    def ranked(self, guide: str, name: str) -> Values:
+        """Average precisions by movie, in percent."""
+        return 100 * np.stack([run[f"{name}/ap"] for run in self.runs[guide]]), None
+
+    def values(self, guide: str, name: str) -> Values:
+        """Of a task or of a ranking."""
+        return self.task(guide, name) if name in TASKS else self.ranked(guide, name)
+
+
+def write_tables(work: Path, seeds: int) -> None:
+    """Writes what `movie_guides.py` says."""
+    write_rows(RESULTS, "tune", list(tune_rows(work)), f"{TUNE_ABOUT} Chosen: {chosen(work)}.")
+    found = Results(work, seeds)
+    rows = [row for name in (*TASKS, *RANKED) for row in rows_of(found, name)]
+    write_rows(RESULTS, "table", rows, ABOUT)
+    lines = [
+        (f"{name}: union - {other}", *less(found, "union", other, name))
+        for name in (*RANKED, *TASKS)
+        for other in CONTROLS
+    ]
+    write_intervals(RESULTS / "plot.svg", "guided by the union less controls, points (95%)", lines)
+
+
+def tune_rows(work: Path) -> Iterator[Row]:
+    """A row for each setting."""
+    for setting in SETTINGS:
+        found = {guide: 100 * value for guide, value in tuned(setting, work).items()}
+        yield {"setting": setting} | found | {"mean": float(np.mean(list(found.values())))}
+
+
+def rows_of(found: Results, name: str) -> Iterator[Row]:
+    """A row for each guide, and those of no vectors at all."""
+    for guide in GUIDES:
+        values, movies = found.values(guide, name)
+        row: dict[str, object] = {"judged by": name, "guide": guide}
+        row |= _named("score", bootstrap(values, clusters=movies))
+        row["n"] = values.shape[1]
+        if name in TASKS:
+            runs = found.runs[guide]
+            row["of"] = len(runs[0][f"{name}/hits"])
+            row["all"] = 100 * float(np.mean([run[f"{name}/hits"] for run in runs]))
+        for other in ("labels", *CONTROLS):
+            if guide not in ("labels", other):
+                row |= _named(f"less {other}", less(found, guide, other, name))
+        yield row
+    yield {"judged by": name, "guide": "constant" if name in TASKS else "chance"} | floor(
+        found, name
+    )
+
+
+def less(found: Results, guide: str, other: str, name: str) -> Interval:
+    """The paired difference, clip by clip or movie by movie, seed by seed."""
+    ours, movies = found.values(guide, name)
+    theirs, _ = found.values(other, name)
+    return paired_bootstrap(ours, np.broadcast_to(theirs, ours.shape), clusters=movies)
+
+
+def floor(found: Results, name: str) -> Row:
+    """The commonest class of the train list, or equal scores for all movies."""
+    run = found.runs["labels"][0]
+    if name in RANKED:
+        return {"score": 100 * float(run[f"{name}/chance"].mean())}
+    constant = 100 * run[f"{name}/constant"]
+    return {"score": float(constant[run[f"{name}/covered"]].mean()), "all": float(constant.mean())}
+
+
+def _named(name: str, interval: Interval) -> dict[str, float]:
+    return dict(zip((name, f"{name} low", f"{name} high"), interval, strict=True))
