@@ -2,21 +2,31 @@
 
     python tools/prepare_movienet.py OUT --kind movienet root=scene318 keyframes=240P --side 240
     python tools/prepare_movienet.py OUT --kind bassl root=movienet shot_s=4 --splits pretrain test
+    python tools/prepare_movienet.py OUT --kind movienet root=scene318 --tags annotation
 
 Options of the kind (see `vujax.data.movienet` and `vujax.data.bassl`) follow as name=value, the
 value as JSON or as plain text. Keyframes are kept as JPEG, those with a shorter side longer than
 --side made smaller; features, if there are any, as float32. The same command after an interrupt
 goes on where it stopped. Then open them with `open_films("prepared", path=OUT, split="train")`.
+
+--tags names the folder of MovieNet's annotations (tt0120885.json ...), whose place and action tags
+become labels of scenes: `open_scenes("prepared", path=OUT, by="tags")`. Their format is read as it
+is remembered, see `vujax.data.movienet_tags`; --ends says how their ranges of shots end.
 """
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from tqdm import tqdm
 
 from vujax.data.films import open_films
+from vujax.data.movienet_tags import ENDS, TAGS, tag_table
 from vujax.data.options import name_and_value
 from vujax.data.prepare import prepare
+from vujax.data.write_movies import write_table
 
 KINDS = ("bassl", "movienet")
 SPLITS = ("train", "val", "test")
@@ -34,11 +44,14 @@ def main() -> int:
     parser.add_argument("--side", type=int, help="longest shorter side of a picture, in pixels")
     parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--allow_missing", action="store_true", help="leave bad films out")
+    parser.add_argument("--tags", type=Path, help="folder of MovieNet's annotations")
+    parser.add_argument("--ends", choices=ENDS, default=ENDS[0], help="of their ranges of shots")
     args = parser.parse_intermixed_args()
     options = dict(args.options)
     try:
         splits = {name: open_films(args.kind, split=name, **options) for name in args.splits}
         shots = {film.film: len(film) for films in splits.values() for film in films}
+        tags = args.tags and tag_table(args.tags, shots, args.ends)  # before what takes long
         with tqdm(total=sum(shots.values()), unit=" shots") as bar:
             facts = prepare(
                 splits,
@@ -51,7 +64,21 @@ def main() -> int:
             )
     except (ValueError, FileNotFoundError) as error:
         parser.error(str(error))
+    if tags:
+        _write_tags(args.out, tags[0], facts["films"], len(tags[1]))
     return _summary(args.out, facts, args.allow_missing)
+
+
+def _write_tags(out: Path, table: pa.Table, films: Collection[str], bare: int) -> None:
+    """Writes the tags of the films that are there, and says how many they are."""
+    table = table.filter(pc.is_in(table["film"], pa.array(list(films), pa.string())))
+    write_table(table, out / TAGS)
+    acted = sum(map(bool, table["action"].to_pylist()))
+    print(
+        f"tags: {len(table)} scenes of {len(set(table['film'].to_pylist()))} films, "
+        f"{len(table) - table['place'].null_count} with a place, {acted} with actions; "
+        f"{bare} films have no annotation"
+    )
 
 
 def _summary(out: Path, facts: dict, allowed: bool) -> int:

@@ -30,7 +30,7 @@ from vujax.evals.lvu.baselines import (
     synopses,
     text_vectors,
 )
-from vujax.evals.lvu.linear import GRID, fitted, movie_folds, ridge_path, softmax
+from vujax.evals.lvu.linear import GRID, fitted, ridge_path, softmax
 from vujax.evals.lvu.windows import Windows
 
 CLASS_OF = np.array([0, 1, 4, 0])
@@ -125,19 +125,6 @@ def test_a_train_clip_that_is_reported_is_not_learned_from(lvu: LVU) -> None:
     assert score.left_out == 1 and score.train == (TRAIN - 1, TRAIN - 1)
     assert score.shared.tolist() == [False] * VAL + [True]  # clips 1 and 2 are of its movie
     assert score.score_of_new == score.hits[:-1].mean()
-
-
-def test_no_movie_is_fitted_and_tested_in_one_fold() -> None:
-    movies = [movie(clip) for clip in range(50)] + ["big"] * 20
-    folds = movie_folds(movies, 5, seed=0)
-    assert np.sum([~there for there in folds], axis=0).tolist() == [1] * 70
-    for there in folds:
-        fitted_movies = {m for m, used in zip(movies, there, strict=True) if used}
-        assert not fitted_movies & {m for m, used in zip(movies, there, strict=True) if not used}
-        assert (~there).sum() >= 11
-    assert (np.array(folds) != np.array(movie_folds(movies, 5, seed=1))).any()
-    with pytest.raises(ValueError, match="5 folds cannot be made of 2 movies"):
-        movie_folds(["a", "b"], 5, 0)
 
 
 def test_the_answer_of_a_clip_is_the_mean_of_its_windows(lvu: LVU, mesh1) -> None:

@@ -25,6 +25,7 @@ KINDS = {
     "cinema": ("vujax.data.cinema.scenes", "open_cinema_scenes"),
     "features": ("vujax.data.film_scenes", "open_film_scenes"),
     "movieclip": ("vujax.data.movieclip", "open_movieclip"),
+    "prepared": ("vujax.data.prepared_scenes", "open_prepared_scenes"),
 }
 LONG = ("thin", "cut")
 COMMON = ("movies", "without", "max_shots", "long")

@@ -8,6 +8,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from vujax.data.lvu import Listed, Task
+from vujax.evals.folds import movie_folds
 from vujax.evals.lvu.judge import Judge
 from vujax.evals.lvu.linear import (
     GRID,
@@ -16,7 +17,6 @@ from vujax.evals.lvu.linear import (
     Predict,
     choose_penalty,
     fitted,
-    movie_folds,
     ridge_path,
     softmax_path,
 )

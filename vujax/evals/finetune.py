@@ -1,0 +1,167 @@
+"""Fine-tuning beside the frozen probe: a scene encoder and a linear head learn labels of scenes.
+
+    targets = Targets("class", labels)              # one for each scene, see `vujax.evals.targets`
+    tuned = finetune(model, variables, scenes, inputs, targets, train=train, evaluated=val)
+    tuned.answers                                   # float32 [e c], of the scenes `val`
+
+All weights learn, for a fixed small number of steps. Of the train scenes a part that shares no
+movie with the rest only says which step was the best: early stopping without the evaluated scenes.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh
+
+from vujax.data.scenes import Scenes
+from vujax.evals.folds import movie_folds
+from vujax.evals.labelled_scenes import LabelledScenes
+from vujax.evals.probe import Standardizer
+from vujax.evals.targets import Targets
+from vujax.mesh import make_mesh, replicated
+from vujax.optim import learning_rate, make_optimizer
+
+Apply = Callable[[Any, Any], jax.Array]
+
+
+class FineTuned(NamedTuple):
+    """What came of it.
+
+    Attributes:
+      answers: `[e c]` probabilities of classes, `[e c]` of tags each, or `[e 1]` numbers, of the
+        evaluated scenes, float32.
+      step: after how many steps these weights were had; 0: training made nothing better.
+      losses: by step, of the part that stops.
+      params: 'model' and 'head' of that step.
+    """
+
+    answers: np.ndarray
+    step: int
+    losses: dict[int, float]
+    params: Any
+
+
+def finetune(
+    model: Any,
+    variables: Mapping[str, Any],
+    scenes: Scenes,
+    inputs: Mapping[str, tuple[int, ...]],
+    targets: Targets,
+    *,
+    train: np.ndarray,
+    evaluated: np.ndarray,
+    steps: int = 200,
+    every: int = 20,
+    lr: float = 1e-4,
+    head_lr: float = 1e-3,
+    weight_decay: float = 0.05,
+    warmup_steps: int = 10,
+    batch_size: int = 8,
+    folds: int = 5,
+    feature: str | None = None,
+    seed: int = 0,
+    mesh: Mesh | None = None,
+    **rows: Any,
+) -> FineTuned:
+    """Trains with AdamW (cosine decay) from `variables`, on the devices of one process.
+
+    The head sees vectors with the mean and variance that the first ones of the fitted scenes have,
+    and begins at zero. Statistics of the model's norms stay as they are.
+
+    Args:
+      model: rows (`vujax.data.scene_rows`) -> (vectors `[r s d]`, out), such as
+        `vujax.models.scene.SceneViT`.
+      variables: its own; only 'params' learns.
+      scenes: see `vujax.data.scenes`.
+      inputs: what is read of each shot, see `vujax.data.scene_rows.shapes`.
+      targets: of all scenes.
+      train: numbers of scenes to learn from, int `[t]`.
+      evaluated: numbers of scenes to answer, int `[e]`; they change nothing of the training.
+      steps: how many.
+      every: so many steps between two looks at the part that stops.
+      lr: of the model, at its highest.
+      head_lr: of the head.
+      weight_decay: of kernels.
+      warmup_steps: of the learning rate.
+      batch_size: rows at once.
+      folds: one of so many parts of the train scenes, by movie, stops.
+      feature: of the model's `out`, `[r s d]`, such as 'pooled'; None: the vectors.
+      seed: of the part that stops, and of the order of scenes.
+      mesh: devices; None: one device.
+      **rows: `width`, `most`, `buckets` of `SceneRows`.
+
+    Raises:
+      ValueError: a scene is trained and evaluated on, or there are fewer movies than folds.
+    """
+    if both := set(train.tolist()) & set(evaluated.tolist()):
+        raise ValueError(f"scene {scenes.keys[min(both)]} is trained on and evaluated: choose one")
+    fits = movie_folds([scenes.movies[k] for k in scenes.movie[train]], folds, seed)[0]
+    mesh = mesh or make_mesh(jax.devices()[:1])
+    options = dict(batch_size=batch_size, mesh=mesh) | rows
+    fit, stop, test = (
+        LabelledScenes(scenes, inputs, index, targets, **options)
+        for index in (train[fits], train[~fits], evaluated)
+    )
+    first, apply = _with_head(model, variables, feature, fit, targets.only(train).width, mesh)
+    schedule = dict(total_steps=steps, warmup_steps=warmup_steps, schedule="cosine")
+    optimizer = make_optimizer(
+        first,
+        learning_rate(lr=lr, **schedule),
+        rules=(("head/.*", head_lr / lr), (".*", 1.0)),
+        weight_decay=weight_decay,
+    )
+    step_fn = _train_step(apply, fit.targets, optimizer)
+    params, state, best, losses = first, optimizer.init(first), first, {}
+    losses[0] = _mean_loss(apply, first, fit.targets, stop)
+    for step, batch in enumerate(fit.batches(seed, steps), 1):
+        params, state = step_fn(params, state, batch)
+        if step % every == 0 or step == steps:
+            loss = _mean_loss(apply, params, fit.targets, stop)
+            best = params if loss < min(losses.values()) else best
+            losses[step] = loss
+    answers = fit.targets.answers(test.outputs(apply, best))
+    return FineTuned(answers, min(losses, key=losses.get), losses, best)
+
+
+def _with_head(
+    model: Any, variables: Any, feature: str | None, fit: LabelledScenes, width: int, mesh: Mesh
+) -> tuple[Any, Apply]:
+    """The first weights, and (weights, rows) -> [r s width]."""
+    rest = {name: value for name, value in variables.items() if name != "params"}
+
+    def encode(params: Any, batch: Any) -> jax.Array:
+        vectors, out = model.apply({"params": params, **rest}, batch)
+        return vectors if feature is None else out[feature]
+
+    start = jax.device_put(variables["params"], replicated(mesh))
+    scale = Standardizer.fit(fit.outputs(jax.jit(encode), start))
+
+    def apply(params: Any, batch: Any) -> jax.Array:
+        x = scale(encode(params["model"], batch))
+        return x @ params["head"]["kernel"] + params["head"]["bias"]
+
+    zeros = np.zeros((len(scale.mean), width), np.float32)
+    return {"model": start, "head": {"kernel": zeros, "bias": zeros[0]}}, jax.jit(apply)
+
+
+def _train_step(
+    apply: Apply, targets: Targets, optimizer: optax.GradientTransformation
+) -> Callable[..., tuple[Any, Any]]:
+    def objective(params: Any, batch: Any) -> jax.Array:
+        losses, there = targets.losses(apply(params, batch), batch["target"]), batch["scene"] >= 0
+        return jnp.where(there, losses, 0).sum() / jnp.maximum(there.sum(), 1)
+
+    def step(params: Any, state: Any, batch: Any) -> tuple[Any, Any]:
+        updates, state = optimizer.update(jax.grad(objective)(params, batch), state, params)
+        return optax.apply_updates(params, updates), state
+
+    return jax.jit(step)
+
+
+def _mean_loss(apply: Apply, params: Any, targets: Targets, stop: LabelledScenes) -> float:
+    loss = float(targets.losses(stop.outputs(apply, params), stop.targets.values).mean())
+    return loss if np.isfinite(loss) else np.inf
