@@ -7,6 +7,7 @@ keeps every negative (GradCache, Gao et al. 2021, arXiv:2101.06983) and sharded 
 
 from typing import Any, NamedTuple, Protocol
 
+import flax.linen as nn
 import jax
 from jax.sharding import PartitionSpec
 
@@ -30,6 +31,26 @@ class Embeddings(NamedTuple):
 def with_statistics(extra: Tree, variables: Tree) -> Tree:
     """`extra` with the batch norms' statistics of `variables`, if it has any."""
     return extra | {name: variables[name] for name in ("batch_stats",) if name in extra}
+
+
+def in_training(
+    model: nn.Module,
+    params: Tree,
+    extra: Tree,
+    inputs: Tree,
+    axis_name: str | None,
+    **options: Any,
+) -> tuple[Tree, dict[str, Tree]]:
+    """`(what the model makes of inputs, {'batch_stats': new ones})`; {} where `extra` has none.
+
+    Options are those of `apply`.
+    """
+    options |= dict(train=True, axis_name=axis_name)
+    if "batch_stats" not in extra:
+        return model.apply({"params": params}, inputs, **options), {}
+    variables = {"params": params, "batch_stats": extra["batch_stats"]}
+    outputs, updated = model.apply(variables, inputs, mutable=["batch_stats"], **options)
+    return outputs, dict(updated)
 
 
 def whole(extra: Tree) -> Tree:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from vujax.methods.base import Batch, Embeddings, whole, with_statistics
+from vujax.methods.base import Batch, Embeddings, in_training, whole, with_statistics
 
 Tree = Any
 
@@ -92,17 +92,14 @@ class Boundary:
         self, params: Tree, extra: Tree, batch: Batch, axis_name: str | None
     ) -> tuple[dict[str, jax.Array], dict[str, Tree]]:
         """The head's inputs, and new batch statistics if the encoder learns and has any."""
-        variables = {"params": params} | extra
         if self.encoder == "frozen":
+            variables = {"params": params} | extra
             inputs, _ = self.model.apply(lax.stop_gradient(variables), batch, method="encode")
             return lax.stop_gradient(inputs), {}
-        options = dict(train=True, axis_name=axis_name, method="encode")
-        if "batch_stats" not in extra:
-            return self.model.apply(variables, batch, **options)[0], {}
-        (inputs, _), updated = self.model.apply(
-            variables, batch, mutable=["batch_stats"], **options
+        (inputs, _), updated = in_training(
+            self.model, params, extra, batch, axis_name, method="encode"
         )
-        return inputs, dict(updated)
+        return inputs, updated
 
     def objective(
         self,

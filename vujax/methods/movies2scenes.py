@@ -22,7 +22,7 @@ from vujax.losses.guided import Keys, Queries, is_negative, may_be_positive
 from vujax.losses.nearest import Nearest, nearest
 from vujax.methods import collapse, queue
 from vujax.methods.augment import Augment
-from vujax.methods.base import Batch, Embeddings, whole, with_statistics
+from vujax.methods.base import Batch, Embeddings, in_training, whole, with_statistics
 from vujax.models.shot import INPUTS
 from vujax.optim import ema
 
@@ -100,8 +100,8 @@ class Movies2Scenes:
         """Unit vectors `[b s p]` of two views of the scenes, by the query and the key encoder."""
         keys = jax.vmap(lambda i: jax.random.split(jax.random.fold_in(rng, i)))(batch["index"])
         query, statistics = self._view(params, extra, batch, keys[:, 0], axis_name)
-        slow = {k: v for k, v in extra["key"].items() if k != "params"}
-        key, slow = self._view(extra["key"]["params"], slow, batch, keys[:, 1], axis_name)
+        theirs = extra["key"]
+        key, slow = self._view(theirs["params"], theirs, batch, keys[:, 1], axis_name)
         shared = {"batch_stats": statistics, "key_stats": slow} if statistics else {}
         rows = {"query": query, "key": lax.stop_gradient(key)}
         rows |= {"film": batch["movie"], "scene": batch["scene"], "similar": batch["similar"]}
@@ -119,13 +119,8 @@ class Movies2Scenes:
         drop, change = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
         rows = batch | {"segment": dropped(batch["segment"], drop, self.drop)}
         rows |= self._changed(batch, change)
-        if "batch_stats" not in statistics:
-            return self.model.apply({"params": params}, rows)[1], {}
-        variables = {"params": params, "batch_stats": statistics["batch_stats"]}
-        (_, compared), updated = self.model.apply(
-            variables, rows, train=True, axis_name=axis_name, mutable=["batch_stats"]
-        )
-        return compared, updated["batch_stats"]
+        (_, compared), updated = in_training(self.model, params, statistics, rows, axis_name)
+        return compared, updated.get("batch_stats", {})
 
     def _changed(self, batch: Batch, keys: jax.Array) -> dict[str, jax.Array]:
         """The shots' inputs `[b w ...]`, changed at random; keys `[b]`."""

@@ -19,7 +19,7 @@ from jax import lax
 from vujax.losses.contrast import NO_FILM, Bank, Contrast, Ids, allowed, contrast
 from vujax.methods import collapse, queue
 from vujax.methods.augment import Augment
-from vujax.methods.base import Batch, Embeddings, whole, with_statistics
+from vujax.methods.base import Batch, Embeddings, in_training, whole, with_statistics
 from vujax.models.shot import INPUTS
 from vujax.optim import ema
 
@@ -174,13 +174,8 @@ class ShotCoL:
         shots = jax.tree.map(lambda x: take(x, place), inputs_of(batch))
         shots = jax.tree.map(lambda x: x.reshape(b * block, *x.shape[2:]), shots)
         views = self._augment(shots, jax.vmap(lambda k: jax.random.split(k, block))(keys).ravel())
-        if "batch_stats" not in statistics:
-            return self.model.apply({"params": params}, views)[1].reshape(b, block, -1), {}
-        variables = {"params": params, "batch_stats": statistics["batch_stats"]}
-        (_, compared), updated = self.model.apply(
-            variables, views, train=True, axis_name=axis_name, mutable=["batch_stats"]
-        )
-        return compared.reshape(b, block, -1), updated["batch_stats"]
+        (_, compared), updated = in_training(self.model, params, statistics, views, axis_name)
+        return compared.reshape(b, block, -1), updated.get("batch_stats", {})
 
     def objective(
         self,
