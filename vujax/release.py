@@ -54,12 +54,28 @@ def find(path: Path) -> Path:
 def load(path: Path) -> tuple[dict[str, Any], Tree]:
     """`(config, variables)` of a release folder or a workdir; variables are numpy arrays."""
     folder = find(path)
+    config = read_config(folder)
     try:
-        config = json.loads((folder / CONFIG).read_text())
         arrays = load_file(folder / WEIGHTS)
-    except (json.JSONDecodeError, SafetensorError) as error:
-        raise ValueError(f"{folder} is damaged ({error}): copy the release again") from error
+    except SafetensorError as error:
+        raise _damaged(folder, error) from error
     return config, unflatten(arrays)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The config of a release folder.
+
+    Raises:
+      ValueError: it is damaged.
+    """
+    try:
+        return json.loads((folder / CONFIG).read_text())
+    except json.JSONDecodeError as error:
+        raise _damaged(folder, error) from error
+
+
+def _damaged(folder: Path, error: Exception) -> ValueError:
+    return ValueError(f"{folder} is damaged ({error}): copy the release again")
 
 
 def start_from(path: Path, tree: Tree, fresh: tuple[str, ...], part: str = "params") -> Tree:
