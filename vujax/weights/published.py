@@ -87,7 +87,7 @@ def find(path: Path) -> Published:
     names = {entry.name for entry in path.iterdir()}
     layout, weights = choose(names)
     if layout is None:
-        raise _nothing(path, names)
+        raise nothing(path, names)
     settings = read_json(path / SETTINGS[layout])
     if weights == INDEX:
         return Published(path, layout, settings, _shards(path))
@@ -146,7 +146,8 @@ def _shards(folder: Path) -> tuple[Path, ...]:
     return tuple(folder / file for file in files)
 
 
-def _nothing(path: Path, names: set[str]) -> Exception:
+def nothing(path: Path, names: set[str]) -> Exception:
+    """What to raise for a folder of these files, in which `choose` finds nothing."""
     pickles = sorted(name for name in names if name.endswith(PICKLES))
     safe = sorted(name for name in names if name.endswith(".safetensors"))
     if pickles and not safe:
