@@ -1,0 +1,91 @@
+"""The text tower of an image-text model, trained here or imported, as an encoder of texts."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from vujax import models, release
+from vujax.data.preprocess import open_tokenizer
+from vujax.data.tokens import check_texts
+from vujax.embed.encoders import digest
+from vujax.mesh import by_rows, make_mesh, replicated
+from vujax.trees import flatten
+
+Tree = Any
+BATCH = 64
+SETTINGS = ("model", "preprocess", "inputs", "vectors")
+"""Of a release's config: what the digests of its encoders say, those of pictures too."""
+
+
+class TextEncoder:
+    """Texts as unit vectors, in the space of the same release's pictures.
+
+    Attributes:
+      name: of the folder.
+      digest: equal to that of the release's encoder of pictures.
+      dim: numbers of a vector.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Loads a release; see `open_text_encoder`."""
+        config, variables = release.load(path)
+        self._tokenizer = open_tokenizer(path)
+        self.name, self.digest = name_of(path), digest_of(config, variables)
+        model = models.build(**config["model"])
+        self.dim = model.text.embed_dim
+        self._mesh = make_mesh(jax.local_devices())
+        params = {key: value for key, value in variables["params"].items() if key != "image"}
+        self._variables = jax.device_put({"params": params}, replicated(self._mesh))
+
+        def encode(variables: Tree, tokens: jax.Array) -> jax.Array:
+            return model.apply(variables, tokens, method="encode_text")[0]
+
+        self._encode = jax.jit(encode)
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Texts -> unit vectors float32 `[n dim]`.
+
+        Raises:
+          TypeError: `texts` is one string, or an entry is no string.
+          ImportError: the model's own tokenizer needs the extra [sentences].
+        """
+        check_texts(texts)
+        parts = [self._rows(texts[i : i + BATCH]) for i in range(0, len(texts), BATCH)]
+        return np.concatenate([np.zeros((0, self.dim), np.float32), *parts])
+
+    def _rows(self, texts: Sequence[str]) -> np.ndarray:
+        # Few sizes, so few programs; a single query does not wait for a batch.
+        size = max(1 << (len(texts) - 1).bit_length(), self._mesh.size)
+        size += -size % self._mesh.size
+        tokens = self._tokenizer([*texts, *[""] * (size - len(texts))])
+        placed = jax.device_put(tokens, by_rows(self._mesh))
+        return np.asarray(self._encode(self._variables, placed))[: len(texts)]
+
+
+def open_text_encoder(spec: str | Path) -> TextEncoder:
+    """The encoder of texts of an image-text model, on this process's devices.
+
+    Args:
+      spec: workdir or folder of a release.
+
+    Raises:
+      FileNotFoundError: there is no model.
+      ValueError: it is damaged, or reads no texts.
+    """
+    return TextEncoder(Path(spec))
+
+
+def name_of(path: Path) -> str:
+    """The folder's own name, that of the workdir for a folder 'release', fit for a catalogue."""
+    folder = path.resolve()
+    folder = folder.parent if folder.name == release.FOLDER else folder
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", folder.name).lstrip("-_")[:64] or "encoder"
+
+
+def digest_of(config: Mapping[str, Any], variables: Tree) -> str:
+    """The digest of a release: equal for equal weights, sizes, pictures and inputs."""
+    return digest(flatten(variables), {key: config[key] for key in SETTINGS if config.get(key)})
