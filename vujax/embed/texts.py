@@ -83,7 +83,7 @@ def name_of(path: Path) -> str:
     """The folder's own name, that of the workdir for a folder 'release', fit for a catalogue."""
     folder = path.resolve()
     folder = folder.parent if folder.name == release.FOLDER else folder
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", folder.name).lstrip("-_")[:64] or "encoder"
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", folder.name).lstrip("-_")[:48] or "encoder"
 
 
 def digest_of(config: Mapping[str, Any], variables: Tree) -> str:
