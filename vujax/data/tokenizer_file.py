@@ -41,7 +41,8 @@ class TokenizerFile:
             return np.zeros((0, self.context), np.int32)
         # A lone surrogate is no character of any file, but a text from Python may hold one.
         whole = [text.encode("utf-8", "replace").decode() for text in texts]
-        rows = [encoding.ids for encoding in _open(self.path).encode_batch(whole)]
+        opened = _open(self.path, _version(self.path))
+        rows = [encoding.ids for encoding in opened.encode_batch(whole)]
         if any(len(row) != self.context for row in rows):
             raise ValueError(f"{self.path} does not pad texts to {self.context} tokens.")
         return np.array(rows, np.int32)
@@ -68,5 +69,10 @@ def pieces(path: Path) -> Any:
 
 
 @functools.lru_cache(maxsize=8)
-def _open(path: str) -> Any:
+def _open(path: str, version: int | None) -> Any:
     return pieces(Path(path))
+
+
+def _version(path: str) -> int | None:
+    """Of a file that may have been written anew since it was opened; None: there is none."""
+    return Path(path).stat().st_mtime_ns if Path(path).is_file() else None
