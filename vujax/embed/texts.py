@@ -32,8 +32,8 @@ class TextEncoder:
 
     def __init__(self, path: Path) -> None:
         """Loads a release; see `open_text_encoder`."""
-        config, variables = release.load(path)
         self._tokenizer = open_tokenizer(path)
+        config, variables = release.load(path)
         self.name, self.digest = name_of(path), digest_of(config, variables)
         model = models.build(**config["model"])
         self.dim = model.text.embed_dim

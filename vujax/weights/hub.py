@@ -5,6 +5,7 @@ hub's own variables hold: HF_ENDPOINT, HF_HOME, HF_TOKEN, HF_HUB_OFFLINE.
 """
 
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 from vujax.weights.published import INDEX, choose, nothing
@@ -17,6 +18,19 @@ NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 def is_name(source: str) -> bool:
     """Whether `source` can be a name on the hub, and nothing on this machine."""
     return NAME.fullmatch(source) is not None and not Path(source).exists()
+
+
+def wanted(name: str, names: set[str]) -> list[str]:
+    """Which of a repository's files are needed.
+
+    Raises:
+      ValueError, FileNotFoundError: it has no weights that are read here.
+    """
+    _, weights = choose(names)
+    if weights is None:
+        raise nothing(Path(name), names)
+    patterns = (*TEXTS, SHARDS if weights == INDEX else weights)
+    return sorted(file for file in names if any(fnmatch(file, pattern) for pattern in patterns))
 
 
 def fetch(name: str) -> Path:
@@ -35,12 +49,8 @@ def fetch(name: str) -> Path:
         ) from error
     try:
         info = huggingface_hub.HfApi().model_info(name)
-        names = {file.rfilename for file in info.siblings or ()}
-        _, weights = choose(names)
-        if weights is None:
-            raise nothing(Path(name), names)
-        wanted = [*TEXTS, *((SHARDS,) if weights == INDEX else (weights,))]
-        options = dict(revision=info.sha, allow_patterns=wanted)
+        names = {file.rfilename for file in info.siblings or () if "/" not in file.rfilename}
+        options = dict(revision=info.sha, allow_patterns=wanted(name, names))
         return Path(huggingface_hub.snapshot_download(name, **options))
     except (ValueError, FileNotFoundError):
         raise
