@@ -56,7 +56,7 @@ LOCKED = (("image/.*", None), (".*", 1.0))
 SIGMOID = {"method.loss": "sigmoid", "method.unaligned_end": 0.0}
 
 
-@pytest.mark.parametrize(("name", "loss"), [("siglip", SIGMOID), ("siglip", {}), ("clip", {})])
+@pytest.mark.parametrize(("name", "loss"), [("siglip", SIGMOID), ("clip", {})])
 def test_a_locked_tower_stays_to_the_bit_and_the_other_learns(imported, tmp_path, name, loss):
     given = config(imported / name, **loss)
     given.optimizer.rules = LOCKED
@@ -79,7 +79,7 @@ def test_fine_tuning_hands_the_tokenizer_on(imported, tmp_path):
     expected = open_tokenizer(imported / "siglip")(texts)
     np.testing.assert_array_equal(open_tokenizer(tmp_path / "first")(texts), expected)
     assert expected.max() < 64
-    train.run(config(tmp_path / "first"), tmp_path / "second")
+    train.run(config(tmp_path / "first", total_steps=1), tmp_path / "second")
     assert (tmp_path / "second" / "release" / "tokenizer.json").is_file()
 
 
