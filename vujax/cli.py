@@ -20,7 +20,7 @@ COMMANDS = {
     "catalog": ("vujax.commands.catalog", "check a catalogue, or show it as a page"),
     "embed": ("vujax.commands.embed", "vectors of a catalogue's keyframes and shots"),
     "movies": ("vujax.commands.movies", "which movies are alike, by their metadata"),
-    "weights": ("vujax.commands.weights", "fetch released weights, or list them"),
+    "weights": ("vujax.commands.weights", "fetch, import or list weights"),
     "cinema": ("vujax.data.cinema.command", "make films with known shots, scenes and captions"),
 }
 MISTAKES = (ValueError, OSError, KeyError, ImportError, RuntimeError)

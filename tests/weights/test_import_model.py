@@ -235,10 +235,15 @@ def test_settings_that_make_no_model_are_a_sentence(made, tmp_path):
     folder = tmp_path / "heads"
     shutil.copytree(made[0] / "clip", folder)
     settings = json.loads((folder / "config.json").read_text())
-    settings["vision_config"]["num_attention_heads"] = 5
-    (folder / "config.json").write_text(json.dumps(settings))
-    with pytest.raises(ValueError, match=r"heads: model\.image\.width 32 must be"):
-        import_model(folder, tmp_path / "out")
+    for name, value, message in (
+        ("num_attention_heads", 5, r"heads: model\.image\.width 32 must be"),
+        ("num_hidden_layers", 10**9, "more layers than it has tensors"),
+    ):
+        altered = settings["vision_config"] | {name: value}
+        text = json.dumps(settings | {"vision_config": altered})
+        (folder / "config.json").write_text(text)
+        with pytest.raises(ValueError, match=message):
+            import_model(folder, tmp_path / "out")
 
 
 def test_an_import_that_was_stopped_is_no_release(made, tmp_path, monkeypatch):

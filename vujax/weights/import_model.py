@@ -139,6 +139,8 @@ def _leaves(
       ValueError: the settings make no model, or not one of these tensors.
     """
     try:
+        if max(model[tower].get("layers", 0) for tower in ("image", "text")) > len(files.shapes):
+            raise ValueError("its settings name more layers than it has tensors.")
         module = models.build(**model)
         size, context = module.image_size, module.text.context
         image = jax.ShapeDtypeStruct((1, size, size, 3), jnp.uint8)
