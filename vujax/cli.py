@@ -23,7 +23,7 @@ COMMANDS = {
     "similar": ("vujax.commands.similar", "the shots or scenes that are most like one"),
     "movies": ("vujax.commands.movies", "which movies are alike, by their metadata"),
     "tag": ("vujax.commands.tag", "learn tags from labels, and tag a catalogue"),
-    "weights": ("vujax.commands.weights", "fetch released weights, or list them"),
+    "weights": ("vujax.commands.weights", "fetch, import or list weights"),
     "cinema": ("vujax.data.cinema.command", "make films with known shots, scenes and captions"),
 }
 MISTAKES = (ValueError, OSError, KeyError, ImportError, RuntimeError)

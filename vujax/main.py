@@ -35,9 +35,9 @@ def several_hosts() -> bool:
 
 
 def default_workdir(config: str) -> Path:
-    """`configs/distill.py:vit_b32` -> `runs/distill-vit_b32`."""
+    """`configs/distill.py:vit_b32` -> `runs/distill-vit_b32`; of a folder's name, the last part."""
     file, _, argument = config.partition(":")
-    return Path("runs") / "-".join(filter(None, [Path(file).stem, argument]))
+    return Path("runs") / "-".join(filter(None, [Path(file).stem, Path(argument).name]))
 
 
 def raised_by_us(error: BaseException) -> bool:

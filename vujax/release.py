@@ -20,21 +20,38 @@ from vujax.trees import flatten, unflatten
 
 Tree = Any
 FOLDER, CONFIG, WEIGHTS = "release", "config.json", "weights.safetensors"
+INPUTS = ("preprocess", "tokenizer")  # of a config: see `vujax.data.preprocess`
 
 
-def save(workdir: Path, config: dict[str, Any], variables: Tree) -> Path:
+def save(
+    workdir: Path, config: dict[str, Any], variables: Tree, parent: str | Path | None = None
+) -> Path:
     """Writes `workdir/release`.
 
     Args:
       workdir: of the run.
       config: JSON-ready; `config['model']` builds the module.
       variables: `{'params': ..., maybe 'batch_stats': ...}` of host arrays.
+      parent: release or workdir that it was fine-tuned from, whose way with pictures and texts it
+        keeps; None or '': there is none.
     """
     folder = Path(workdir) / FOLDER
+    if parent:
+        config = _inputs_of(find(Path(parent)), folder) | config
     arrays = {name: np.asarray(leaf, order="C") for name, leaf in flatten(variables).items()}
     write_atomically(folder / WEIGHTS, lambda p: p.write_bytes(to_bytes(arrays)))
     write_json(folder / CONFIG, config)
     return folder
+
+
+def _inputs_of(parent: Path, folder: Path) -> dict[str, Any]:
+    """What a release's config says of its inputs; the tokenizer's file is copied to `folder`."""
+    config = read_config(parent)
+    file = (config.get("tokenizer") or {}).get("file")
+    if file and parent.resolve() != folder.resolve():
+        data = (parent / Path(file).name).read_bytes()
+        write_atomically(folder / Path(file).name, lambda p: p.write_bytes(data))
+    return {name: config[name] for name in INPUTS if name in config}
 
 
 def find(path: Path) -> Path:
@@ -55,12 +72,28 @@ def find(path: Path) -> Path:
 def load(path: Path) -> tuple[dict[str, Any], Tree]:
     """`(config, variables)` of a release folder or a workdir; variables are numpy arrays."""
     folder = find(path)
+    config = read_config(folder)
     try:
-        config = json.loads((folder / CONFIG).read_text())
         arrays = load_file(folder / WEIGHTS)
-    except (json.JSONDecodeError, SafetensorError) as error:
-        raise ValueError(f"{folder} is damaged ({error}): copy the release again") from error
+    except SafetensorError as error:
+        raise _damaged(folder, error) from error
     return config, unflatten(arrays)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The config of a release folder.
+
+    Raises:
+      ValueError: it is damaged.
+    """
+    try:
+        return json.loads((folder / CONFIG).read_text())
+    except json.JSONDecodeError as error:
+        raise _damaged(folder, error) from error
+
+
+def _damaged(folder: Path, error: Exception) -> ValueError:
+    return ValueError(f"{folder} is damaged ({error}): copy the release again")
 
 
 def start_from(

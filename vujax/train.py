@@ -65,8 +65,9 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> None:
     mesh = make_mesh()
     data = task_of(config).data(config)
     parts = build.make_parts(config, mesh, examples=data.examples)
+    parent = config.get("init_from", "")
     evaluators = {
-        name: evals.make(name, settings.to_dict(), model=parts.model, mesh=mesh)
+        name: evals.make(name, settings.to_dict(), model=parts.model, mesh=mesh, parent=parent)
         for name, settings in config.evals.items()
     }
     this = Run(config, Path(workdir), mesh, parts, evaluators, data)
@@ -254,5 +255,6 @@ def finish(this: Run, state: State) -> None:
         config = plain(this.config)
         kept = {name: config[name] for name in RELEASED if name in config}
         kept |= {"step": int(state.step)}
-        print(f"Model: {release.save(this.workdir, kept, weights)}")
+        parent = this.config.get("init_from", "")
+        print(f"Model: {release.save(this.workdir, kept, weights, parent)}")
     print(f"Report: {this.workdir / 'report.html'}")

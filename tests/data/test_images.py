@@ -189,3 +189,21 @@ def test_damaged_files_are_bad_samples(data):
 def test_wrong_augmentation(options, message):
     with pytest.raises(ValueError, match=message):
         Augment.of(options)
+
+
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+def test_evaluation_can_squash_and_interpolate_as_a_model_learned(interpolation):
+    image = Image.fromarray(pixels(1, 50, 91))
+    sampling = Image.Resampling[interpolation.upper()]
+    options = dict(size=32, interpolation=interpolation)
+    squashed = np.asarray(image.resize((32, 32), sampling))
+    centre = np.asarray(image.resize((58, 32), sampling).crop((13, 0, 45, 32)))
+    for given in (saved(image), pixels(1, 50, 91)):
+        np.testing.assert_array_equal(eval_image(given, resize="squash", **options), squashed)
+        np.testing.assert_array_equal(eval_image(given, **options), centre)
+
+
+@pytest.mark.parametrize("wrong", [{"resize": "longest"}, {"interpolation": "nearest"}])
+def test_ways_of_resizing_that_there_are_not(wrong):
+    with pytest.raises(KeyError):
+        eval_image(pixels(1, 50, 91), size=32, **wrong)

@@ -1,3 +1,5 @@
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -5,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.evals.fakes import unit_rows
+from vujax.data.tokens import tokenize
 from vujax.evals.features import extract, extract_texts, padded_size, place_rows, text_batches
 
 WEIGHTS = unit_rows(np.random.default_rng(0), 12, 5)
@@ -87,7 +90,14 @@ def test_texts_in_order(mesh1, mesh8):
 
     texts = [f"{i % 5} more" for i in range(21)]
     found = [
-        extract_texts(first_word, {}, texts, mesh=mesh, batch_size=size, context=16)
+        extract_texts(
+            first_word,
+            {},
+            texts,
+            mesh=mesh,
+            batch_size=size,
+            tokenizer=functools.partial(tokenize, context=16),
+        )
         for mesh, size in ((mesh1, 4), (mesh8, 8), (mesh8, 100))
     ]
     assert found[0].shape == (21, 2)
@@ -102,7 +112,9 @@ def test_text_batches_of_two_hosts_hold_each_text_once(monkeypatch):
     positions = []
     for host in (0, 1):
         monkeypatch.setattr(jax, "process_index", lambda host=host: host)
-        mine = list(text_batches(["a"] * 13, batch_size=8, context=8))
+        mine = list(
+            text_batches(["a"] * 13, batch_size=8, tokenizer=functools.partial(tokenize, context=8))
+        )
         assert [len(b["tokens"]) for b in mine] == [4, 4]
         positions += [b["position"][b["mask"]] for b in mine]
     assert sorted(np.concatenate(positions)) == list(range(13))

@@ -1,7 +1,8 @@
 """From a picture's file to pixels: decode, crop, resize.
 
 Training takes a random part (RandomResizedCrop, Szegedy et al. 2015, arXiv:1409.4842, with CLIP's
-mild scale as default); evaluation resizes the shorter side and cuts the centre, as CLIP does.
+mild scale as default); evaluation resizes the shorter side and cuts the centre, as CLIP does, or
+squeezes the whole picture into the square, as SigLIP does.
 """
 
 import io
@@ -17,6 +18,8 @@ from vujax.data.records import BadSample
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # Pillow's others run programs or are never photos
 ORIENTATION = 0x0112
 BICUBIC = Image.Resampling.BICUBIC
+RESIZES = ("shortest", "squash")
+INTERPOLATIONS = {"bicubic": BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 GREY_16 = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 Box = tuple[float, float, float, float]
 """Left, upper, right, lower, in pixels of the upright picture."""
@@ -73,25 +76,37 @@ def train_image(
     return _guarded(image, lambda opened: _train_image(opened, rng, size, augment))
 
 
-def eval_image(image: bytes | np.ndarray, *, size: int) -> np.ndarray:
-    """The picture as CLIP's evaluation sees it: shorter side to `size`, bicubic, centre square.
+def eval_image(
+    image: bytes | np.ndarray,
+    *,
+    size: int,
+    resize: str = "shortest",
+    interpolation: str = "bicubic",
+) -> np.ndarray:
+    """The picture as an evaluation sees it; the default is CLIP's way.
 
     Args:
       image: an encoded file, or uint8 `[h w 3]`.
       size: of the result.
+      resize: 'shortest', the shorter side to `size`, then the centre square; or 'squash', both
+        sides to `size`.
+      interpolation: a key of INTERPOLATIONS.
 
     Returns:
       uint8 `[size size 3]`.
 
     Raises:
       BadSample: the file cannot be decoded.
+      KeyError: there is no such resize or interpolation.
     """
+    fit = {"shortest": _centre, "squash": _squash}[resize]
+    sampling = INTERPOLATIONS[interpolation]
     if isinstance(image, np.ndarray):
         if image.shape[:2] == (size, size):
             return image
-        return _centre(Image.fromarray(image), size)
+        return fit(Image.fromarray(image), size, sampling)
     # No reduced decoding here: the pixels must be those that published numbers were made with.
-    return _guarded(image, lambda opened: _centre(to_rgb(opened), size))
+    return _guarded(image, lambda opened: fit(to_rgb(opened), size, sampling))
 
 
 def whole_image(image: bytes) -> np.ndarray:
@@ -130,12 +145,18 @@ def _orientation(image: Image.Image) -> int:
     return image.getexif().get(ORIENTATION, 1)
 
 
-def _centre(image: Image.Image, size: int) -> np.ndarray:
+def _squash(image: Image.Image, size: int, sampling: Image.Resampling) -> np.ndarray:
+    if image.size != (size, size):
+        image = image.resize((size, size), sampling)
+    return np.asarray(image)
+
+
+def _centre(image: Image.Image, size: int, sampling: Image.Resampling) -> np.ndarray:
     width, height = image.size
     short = min(width, height)
     if short != size:
         width, height = int(size * width / short), int(size * height / short)
-        image = image.resize((width, height), BICUBIC)
+        image = image.resize((width, height), sampling)
     left, upper = round((width - size) / 2), round((height - size) / 2)
     return np.asarray(image.crop((left, upper, left + size, upper + size)))
 

@@ -7,6 +7,7 @@ whatever the hosts and workers, so a run is taken up at any step, on any number 
 saved iterator.
 """
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from vujax.data.images import Augment, eval_image, train_image
 from vujax.data.mixture import Mixture, fold, open_mixture, order
 from vujax.data.records import BadSample, Record, Source
 from vujax.data.stream import WRAP, Batch, TrainBatches, host_part, iterate
-from vujax.data.tokens import tokenize
+from vujax.data.tokens import Tokenizer, tokenize
 
 DEFAULTS = {"sources": {}, "workers": 0, "max_bad": 0.01, "augment": {}}
 ATTEMPTS = 32  # records to try for one row: with one in ten bad, all fail once in 10^32 rows
@@ -37,6 +38,7 @@ def train_batches(
     image_size: int,
     start_step: int = 0,
     context: int = 77,
+    tokenizer: Tokenizer | None = None,
     host: int = 0,
     hosts: int = 1,
 ) -> TrainBatches:
@@ -51,6 +53,7 @@ def train_batches(
       image_size: height and width of the pictures.
       start_step: first step.
       context: tokens of a caption.
+      tokenizer: of captions, picklable; None: CLIP's, to `context` tokens.
       host: this host's number.
       hosts: how many there are; host h has the h-th part of each batch.
 
@@ -71,7 +74,8 @@ def train_batches(
     load = _LoadPair(mixture, image_size, Augment.of(settings["augment"]))
     stream = order(mixture, seed).map_with_index(_with_position)
     stream = stream.random_map(load, seed=fold(seed, "example"))
-    batches = stream.batch(rows, batch_fn=_Collate(context))[mine]
+    tokenizer = tokenizer or functools.partial(tokenize, context=context)
+    batches = stream.batch(rows, batch_fn=_Collate(tokenizer))[mine]
     bad = BadSamples(settings["max_bad"])
     return TrainBatches(iterate(batches, settings["workers"]), bad, alone=hosts == 1)
 
@@ -82,13 +86,16 @@ def eval_batches(
     batch_size: int,
     image_size: int,
     context: int = 77,
+    tokenizer: Tokenizer | None = None,
+    picture: Mapping[str, str] | None = None,
     host: int = 0,
     hosts: int = 1,
     workers: int = 0,
 ) -> Iterator[Batch]:
     """Every record of `source` once, in order; all hosts get the same number of batches.
 
-    Args: as for `train_batches`.
+    Args: as for `train_batches`, and
+      picture: `resize` and `interpolation` of `images.eval_image`; None: CLIP's.
 
     Returns:
       An iterator, with `close()`, of dicts: image uint8 `[b h w 3]`, tokens int32 `[b context]` of
@@ -101,8 +108,9 @@ def eval_batches(
     """
     part, mine = host_part(batch_size, host, hosts, 0)
     padded = -(-len(source) // batch_size) * batch_size
-    rows = grain.MapDataset.range(padded).map(_LoadEval(source, image_size))
-    parts = rows.batch(part, batch_fn=_Collate(context))
+    rows = grain.MapDataset.range(padded).map(_LoadEval(source, image_size, picture or {}))
+    tokenizer = tokenizer or functools.partial(tokenize, context=context)
+    parts = rows.batch(part, batch_fn=_Collate(tokenizer))
     return iterate(parts[mine] if padded else parts, workers)
 
 
@@ -154,8 +162,8 @@ class _LoadPair:
 class _LoadEval:
     """Position -> one example, or a blank one past the end."""
 
-    def __init__(self, source: Source, image_size: int) -> None:
-        self._source, self._image_size = source, image_size
+    def __init__(self, source: Source, image_size: int, picture: Mapping[str, str]) -> None:
+        self._source, self._image_size, self._picture = source, image_size, dict(picture)
 
     def __call__(self, position: int) -> dict[str, Any]:
         if position >= len(self._source):
@@ -175,7 +183,7 @@ class _LoadEval:
         try:
             record = self._source[position]
             key = f"'{record['key']}'"
-            return record, eval_image(record["image"], size=self._image_size)
+            return record, eval_image(record["image"], size=self._image_size, **self._picture)
         except BadSample as error:
             raise ValueError(
                 f"{key} of the evaluation's source: {error}; an evaluation needs every record, so "
@@ -186,14 +194,14 @@ class _LoadEval:
 class _Collate:
     """Examples -> one batch; captions become tokens here, many in one call."""
 
-    def __init__(self, context: int) -> None:
-        self._context = context
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         columns = {name: [example[name] for example in examples] for name in examples[0]}
         batch: dict[str, Any] = {
             "image": np.stack(columns.pop("image")),
-            "tokens": tokenize(columns.pop("caption"), self._context),
+            "tokens": self._tokenizer(columns.pop("caption")),
         }
         if problems := columns.pop("problems", None):
             batch["bad"] = np.array([len(found) for found in problems], np.int32)

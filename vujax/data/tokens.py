@@ -3,11 +3,14 @@
 import functools
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import ftfy
 import instant_clip_tokenizer
 import numpy as np
+
+Tokenizer = Callable[[Sequence[str]], np.ndarray]
+"""Texts -> tokens int32 `[n context]`."""
 
 CONTEXT = 77
 VOCAB = 49408
@@ -35,11 +38,7 @@ def tokenize(texts: Sequence[str], context: int = CONTEXT) -> np.ndarray:
     Raises:
       TypeError: an entry is no string; the message names its index.
     """
-    if isinstance(texts, str):
-        raise TypeError("tokenize takes a sequence of strings, not one string: give [text].")
-    for index, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise TypeError(f"Text {index} is {type(text).__name__}, not str: {text!r:.80}.")
+    check_texts(texts)
     if context < 2:
         raise ValueError(
             f"A context {context} has no room for the start and end tokens: give 2 or more."
@@ -48,6 +47,15 @@ def tokenize(texts: Sequence[str], context: int = CONTEXT) -> np.ndarray:
         return np.zeros((0, context), np.int32)
     plain = [_without_specials(clean(text)) for text in texts]
     return _tokenizer().tokenize_batch(plain, context_length=context).astype(np.int32)
+
+
+def check_texts(texts: Sequence[str]) -> None:
+    """Raises TypeError unless `texts` is a sequence of strings; one string is none."""
+    if isinstance(texts, str):
+        raise TypeError("tokenize takes a sequence of strings, not one string: give [text].")
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"Text {index} is {type(text).__name__}, not str: {text!r:.80}.")
 
 
 def _without_specials(text: str) -> str:

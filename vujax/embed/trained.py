@@ -1,7 +1,6 @@
 """Models that were trained here, or imported, as encoders: what a release says of itself."""
 
 import importlib
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,12 +29,7 @@ def check(path: Path) -> None:
       FileNotFoundError: it holds no model.
       ValueError: it is damaged, or its method makes no vectors.
     """
-    folder = release.find(path)
-    try:
-        config = json.loads((folder / release.CONFIG).read_text())
-    except ValueError as error:
-        raise ValueError(f"{folder} is damaged ({error}): copy the release again") from None
-    _kind(path, config)
+    _kind(path, release.read_config(release.find(path)))
 
 
 def open_trained(path: Path) -> Any:

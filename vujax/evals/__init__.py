@@ -21,7 +21,14 @@ from vujax.evals.base import Evaluator, Example
 __all__ = ["Evaluator", "Example", "make"]
 
 
-def make(name: str, cfg: ConfigDict | Mapping[str, Any], *, model: Any, mesh: Mesh) -> Evaluator:
+def make(
+    name: str,
+    cfg: ConfigDict | Mapping[str, Any],
+    *,
+    model: Any,
+    mesh: Mesh,
+    parent: str | None = None,
+) -> Evaluator:
     """Builds an evaluator from its config entry; opens no file yet.
 
     Args:
@@ -32,6 +39,8 @@ def make(name: str, cfg: ConfigDict | Mapping[str, Any], *, model: Any, mesh: Me
         captions); the rest are options of `ZeroShot`, `Retrieval` or `Probe`.
       model: a module of `vujax.models`.
       mesh: devices to use, along 'data'.
+      parent: release that the model is or comes from: its evaluations of pictures and texts read
+        these as it says; None or '': as CLIP does. An option `parent` in `cfg` goes before.
 
     Raises:
       ValueError: an unknown kind or option, or a missing one.
@@ -62,6 +71,8 @@ def make(name: str, cfg: ConfigDict | Mapping[str, Any], *, model: Any, mesh: Me
     if kind not in kinds:
         known = [*kinds, *DATASETS, *LAYOUTS]
         raise ValueError(f"evals.{name}.kind is {kind!r}: choose one of {', '.join(known)}")
+    if parent and kind in ("zero_shot", "retrieval", "probe"):
+        options.setdefault("parent", parent)
     _check(name, kinds[kind], options)
     return kinds[kind](model, mesh, **options)
 

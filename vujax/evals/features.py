@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, Sharding
 
-from vujax.data.tokens import tokenize
+from vujax.data.tokens import Tokenizer, tokenize
 from vujax.mesh import by_rows, global_batch, replicated
 
 Variables = Any
@@ -95,17 +95,17 @@ def extract_texts(
     *,
     mesh: Mesh,
     batch_size: int = 256,
-    context: int = 77,
+    tokenizer: Tokenizer = tokenize,
 ) -> np.ndarray:
     """Encodes texts as `extract` does: `[n d]` float32. `encode` reads `tokens` `[b context]`."""
     batches = text_batches(
-        texts, batch_size=padded_size(len(texts), batch_size, mesh), context=context
+        texts, batch_size=padded_size(len(texts), batch_size, mesh), tokenizer=tokenizer
     )
     return extract(encode, variables, batches, mesh=mesh)["embeddings"]
 
 
 def text_batches(
-    texts: Sequence[str], *, batch_size: int, context: int
+    texts: Sequence[str], *, batch_size: int, tokenizer: Tokenizer
 ) -> Iterator[dict[str, np.ndarray]]:
     """This host's rows of batches of `batch_size` texts, the last one padded."""
     rows = batch_size // jax.process_count()
@@ -114,7 +114,7 @@ def text_batches(
         position = start + first + np.arange(rows, dtype=np.int32)
         mask = position < len(texts)
         chosen = [texts[p] if real else "" for p, real in zip(position, mask, strict=True)]
-        yield {"tokens": tokenize(chosen, context), "mask": mask, "position": position}
+        yield {"tokens": tokenizer(chosen), "mask": mask, "position": position}
 
 
 def padded_size(examples: int, batch_size: int, mesh: Mesh) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from vujax.data.pairs import eval_batches
+from vujax.data.preprocess import Preprocess, open_preprocess
 from vujax.data.records import Record, Source
 from vujax.data.sources import open_source
 from vujax.data.split import Subset
@@ -49,6 +50,7 @@ class Reader:
         *,
         batch_size: int = 256,
         workers: int = 0,
+        parent: str | None = None,
     ) -> None:
         """Names what to read; no file is opened yet.
 
@@ -58,10 +60,17 @@ class Reader:
           mesh: devices that batches must divide among.
           batch_size: examples of all hosts together; fewer when the source is smaller.
           workers: processes that decode pictures; 0 decodes in this one.
+          parent: release whose way with pictures and texts the model has; None: CLIP's.
         """
         self._source = source
         self.image_size, self.context = model.image_size, model.text.context
         self.mesh, self.batch_size, self.workers = mesh, batch_size, workers
+        self._parent = parent
+
+    @functools.cached_property
+    def preprocess(self) -> Preprocess:
+        """How pictures and texts become the model's input."""
+        return open_preprocess(self._parent, self.context)
 
     @functools.cached_property
     def source(self) -> Source:
@@ -97,11 +106,14 @@ class Reader:
             self.source,
             batch_size=padded_size(len(self.source), self.batch_size, self.mesh),
             image_size=self.image_size,
-            context=self.context,
+            **self._inputs(),
             host=jax.process_index(),
             hosts=jax.process_count(),
             workers=self.workers,
         )
+
+    def _inputs(self) -> dict[str, Any]:
+        return dict(tokenizer=self.preprocess.tokenizer, picture=self.preprocess.picture)
 
     def embed(self, encode: Encode, variables: Variables) -> dict[str, np.ndarray]:
         """`features.extract` over the whole source: embeddings `[n d]`, label `[n]`."""
@@ -133,7 +145,7 @@ class Reader:
     def pictures(self, indices: Sequence[int]) -> np.ndarray:
         """Decoded pictures `[len(indices) h w 3]` uint8, as the model sees them."""
         some = Subset(self.source, indices)
-        size, context = self.image_size, self.context
-        batches = eval_batches(some, batch_size=len(some), image_size=size, context=context)
+        size = self.image_size
+        batches = eval_batches(some, batch_size=len(some), image_size=size, **self._inputs())
         with contextlib.closing(batches):
             return np.concatenate([batch["image"] for batch in batches])

@@ -212,7 +212,7 @@ class Retrieval:
             self.captions.texts,
             mesh=self.mesh,
             batch_size=self.reader.batch_size,
-            context=self.reader.context,
+            tokenizer=self.reader.preprocess.tokenizer,
         )
         self._last = images, texts
         ranks = directions(images, texts, self.captions, mesh=self.mesh)

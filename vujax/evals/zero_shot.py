@@ -104,7 +104,7 @@ class ZeroShot:
             texts,
             mesh=self.mesh,
             batch_size=self.reader.batch_size,
-            context=self.reader.context,
+            tokenizer=self.reader.preprocess.tokenizer,
         )
         ranks = classify(images, ensemble(prompt_rows, len(names)), labels, mesh=self.mesh)
         self.hits = ranks.hits_at(1)

@@ -7,7 +7,8 @@
     embedding, out = model.apply(variables, image, tokens)
 
 `stack_blocks` and `unstack_blocks` turn the parameters of `scan=True` models into the others' and
-back; `vujax.models.convert` reads the weights of OpenAI's, open_clip's and Hugging Face's CLIP.
+back; `vujax.models.convert` reads the weights of OpenAI's, open_clip's and Hugging Face's CLIP and
+of SigLIP.
 """
 
 from vujax.models.build import build

@@ -1,6 +1,7 @@
 """CLIP: an image and a text tower that meet in one space of unit vectors.
 
 Radford et al., "Learning Transferable Visual Models From Natural Language Supervision" (2021).
+SigLIP (Zhai et al. 2023, arXiv:2303.15343) is one too, with a bias on the logits.
 """
 
 import math
@@ -14,6 +15,7 @@ MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 INITIAL_SCALE = 1 / 0.07
 MAX_SCALE = 100.0
+INITIAL_BIAS = -10.0
 
 Out = dict[str, Any]
 
@@ -33,18 +35,21 @@ def unit(x: jax.Array) -> jax.Array:
     return x * jax.lax.rsqrt(jnp.sum(x * x, axis=-1, keepdims=True) + 1e-12)
 
 
-def clamped_scale(logit_scale: jax.Array) -> jax.Array:
-    """min(exp(logit_scale), 100) whose gradient ignores the clamp.
+def clamped_scale(logit_scale: jax.Array, most: float = MAX_SCALE) -> jax.Array:
+    """min(exp(logit_scale), most) whose gradient ignores the clamp.
 
     A plain minimum has no gradient above the clamp, so that a temperature which once went past it
     could never come back.
     """
-    excess = jnp.maximum(logit_scale - math.log(MAX_SCALE), 0.0)
+    excess = jnp.maximum(logit_scale - math.log(most), 0.0)
     return jnp.exp(logit_scale - jax.lax.stop_gradient(excess))
 
 
 class CLIP(nn.Module):
     """Image tower, text tower, temperature: parameters {'image', 'text', 'logit_scale'}.
+
+    With `bias` there is a fourth, 'logit_bias', which SigLIP adds to the logits. The temperature's
+    multiplier is clamped at `max_scale`; None: it is not (SigLIP).
 
     Images are uint8 [b h w 3], normalised on the device with `mean` and `std` of the RGB channels
     in [0, 1], or floats that are normalised already; tokens are int32 [b context].
@@ -58,10 +63,15 @@ class CLIP(nn.Module):
     image_size: int
     mean: tuple[float, float, float] = MEAN
     std: tuple[float, float, float] = STD
+    bias: bool = False
+    max_scale: float | None = MAX_SCALE
 
     def setup(self) -> None:
         init = nn.initializers.constant(math.log(INITIAL_SCALE))
         self.logit_scale = self.param("logit_scale", init, ())
+        if self.bias:
+            init = nn.initializers.constant(INITIAL_BIAS)
+            self.logit_bias = self.param("logit_bias", init, ())
 
     def __call__(
         self,
@@ -75,12 +85,16 @@ class CLIP(nn.Module):
 
         Returns:
           embedding: 'image' and 'text' unit vectors [b d] float32, 'scale' () = exp(logit_scale)
-            clamped at 100.
+            clamped at `max_scale`, with `bias` also 'bias' (). The logits are scale * image @
+            text.T + bias.
           out: 'image' and 'text', each the tower's intermediates.
         """
         image, image_out = self.encode_image(image, train=train, axis_name=axis_name)
         text, text_out = self.encode_text(tokens)
-        embedding = dict(image=image, text=text, scale=clamped_scale(self.logit_scale))
+        most = math.inf if self.max_scale is None else self.max_scale
+        embedding = dict(image=image, text=text, scale=clamped_scale(self.logit_scale, most))
+        if self.bias:
+            embedding["bias"] = self.logit_bias
         return embedding, dict(image=image_out, text=text_out)
 
     def encode_image(

@@ -2,12 +2,15 @@
 
 Input is a dict of arrays by the original's names, as a safetensors file or a state dict gives it;
 nothing here reads files. A transformer's weights come from `from_openai` (the names of OpenAI's
-release and of open_clip) or `from_hugging_face`; a ResNet's from `from_openai`.
+release and of open_clip), `from_hugging_face` or `from_siglip`; a ResNet's from `from_openai`.
+
+`sources` says from names and shapes alone where each leaf comes from, and `take` makes one leaf, so
+a model need not be held twice.
 """
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -16,6 +19,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from vujax.models.stacking import stack_blocks, unstack_blocks
 
 Tree = dict[str, Any]
+Path = tuple[str, ...]
 Rules = tuple[tuple[str, str], ...]
 
 # Patterns of whole names, and where they go; _PARTS and _leaf then translate the rest of the place.
@@ -37,7 +41,7 @@ _OPENAI: Rules = (
     (r"visual\.attnpool\.c_proj\.(.+)", r"image.attnpool.out.\1"),
     (r"visual\.attnpool\.(.+)", r"image.attnpool.\1"),
 )
-_HUGGING_FACE: Rules = (
+HUGGING_FACE: Rules = (
     (r"text_model\.embeddings\.token_embedding\.weight", r"text.token_embedding"),
     (r"text_model\.embeddings\.position_embedding\.weight", r"text.positions"),
     (r"text_model\.final_layer_norm\.(.+)", r"text.head.ln.\1"),
@@ -50,6 +54,14 @@ _HUGGING_FACE: Rules = (
     (r"vision_model\.post_layernorm\.(.+)", r"image.head.ln.\1"),
     (r"visual_projection\.weight", r"image.head.projection.weight"),
     (r"vision_model\.encoder\.layers\.(.+)", r"image.transformer.block\1"),
+)
+SIGLIP: Rules = (
+    (r"text_model\.head\.(.+)", r"text.head.projection.\1"),
+    (r"vision_model\.embeddings\.patch_embedding\.(.+)", r"image.patch.\1"),
+    (r"vision_model\.post_layernorm\.(.+)", r"image.head.ln_post.\1"),
+    (r"vision_model\.head\.layernorm\.(.+)", r"image.head.ln.\1"),
+    (r"vision_model\.head\.(?:attention\.)?(.+)", r"image.head.\1"),
+    *HUGGING_FACE,
 )
 _PARTS = {
     ".self_attn.": ".attn.",
@@ -65,7 +77,23 @@ _PARTS = {
     ".downsample.1.": ".skip_bn.",
 }
 # Buffers that hold no knowledge.
-_IGNORED = r".+\.position_ids|.+\.num_batches_tracked|input_resolution|context_length|vocab_size"
+IGNORED = r".+\.position_ids|.+\.num_batches_tracked|input_resolution|context_length|vocab_size"
+
+
+class Source(NamedTuple):
+    """Where the numbers of a leaf come from.
+
+    Attributes:
+      tensor: the original's name.
+      third: 0, 1 or 2 of a fused query-key-value tensor [3d ...]; None: all of it.
+      axes: order of its axes here.
+      shape: of the leaf.
+    """
+
+    tensor: str
+    third: int | None
+    axes: tuple[int, ...]
+    shape: tuple[int, ...]
 
 
 def from_openai(tensors: Mapping[str, Any], template: Mapping[str, Any]) -> Tree:
@@ -82,27 +110,24 @@ def from_openai(tensors: Mapping[str, Any], template: Mapping[str, Any]) -> Tree
     Raises:
       ValueError: a tensor is missing, has no place in the model or another shape there.
     """
-    vit = "visual.class_embedding" in tensors
-    stem = (r"visual\.conv1\.weight", "image.patch.weight" if vit else "image.stem.conv1.weight")
-    return fill(_split_qkv(tensors), (stem, *_OPENAI), template)
+    return fill(tensors, openai_rules(tensors), template)
 
 
 def from_hugging_face(tensors: Mapping[str, Any], template: Mapping[str, Any]) -> Tree:
     """Variables from tensors by the names of `transformers.CLIPModel`; see `from_openai`."""
-    return fill(tensors, _HUGGING_FACE, template)
+    return fill(tensors, HUGGING_FACE, template)
 
 
-def _split_qkv(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """Torch's fused 'in_proj_weight' [3d d] and 'in_proj_bias' [3d] become three tensors each."""
-    result = {}
-    for name, tensor in tensors.items():
-        stem, fused, leaf = name.rpartition("in_proj_")
-        if not fused:
-            result[name] = tensor
-            continue
-        for part, third in zip("qkv", np.split(np.asarray(tensor), 3), strict=True):
-            result[f"{stem}{part}_proj.{leaf}"] = third
-    return result
+def from_siglip(tensors: Mapping[str, Any], template: Mapping[str, Any]) -> Tree:
+    """Variables from tensors by the names of `transformers.SiglipModel`; see `from_openai`."""
+    return fill(tensors, SIGLIP, template)
+
+
+def openai_rules(names: Iterable[str]) -> Rules:
+    """The rules for OpenAI's names, which call a ViT's and a ResNet's first layer alike."""
+    vit = "visual.class_embedding" in names
+    stem = (r"visual\.conv1\.weight", "image.patch.weight" if vit else "image.stem.conv1.weight")
+    return (stem, *_OPENAI)
 
 
 def fill(tensors: Mapping[str, Any], rules: Rules, template: Mapping[str, Any]) -> Tree:
@@ -116,26 +141,56 @@ def fill(tensors: Mapping[str, Any], rules: Rules, template: Mapping[str, Any]) 
     Raises:
       ValueError: a tensor has no place, another shape, or is missing.
     """
-    wanted = flatten_dict(jax.eval_shape(unstack_blocks, template))
-    filled = {}
-    for name, tensor in tensors.items():
-        if re.fullmatch(_IGNORED, name):
-            continue
-        path, array = _leaf(_place(name, rules), np.asarray(tensor, np.float32))
-        if path not in wanted:
-            raise ValueError(f"Tensor {name!r} has no place in this model: check its config.")
-        if array.shape != wanted[path].shape:
-            raise ValueError(
-                f"Tensor {name!r} gives {'/'.join(path)} the shape {array.shape}, but this model "
-                f"has {wanted[path].shape} there: check its config."
-            )
-        filled[path] = array
-    missing = ["/".join(path) for path in wanted if path not in filled]
-    if missing:
-        raise ValueError(f"No tensor for {len(missing)} leaves of this model: {missing[0]}, ...")
-    variables = unflatten_dict(filled)
+    found = sources({name: np.shape(x) for name, x in tensors.items()}, rules, template)
+    leaves = {path: take(tensors[source.tensor], source) for path, source in found.items()}
+    variables = unflatten_dict(leaves)
     scanned = jax.tree.structure(variables) != jax.tree.structure(dict(template))
     return stack_blocks(variables) if scanned else variables
+
+
+def sources(
+    shapes: Mapping[str, tuple[int, ...]], rules: Rules, template: Mapping[str, Any]
+) -> dict[Path, Source]:
+    """Where each leaf of an unstacked model comes from, by its path.
+
+    Args:
+      shapes: of the tensors, by the original's names.
+      rules: see `fill`.
+      template: see `fill`.
+
+    Raises:
+      ValueError: a tensor has no place, another shape, or is missing.
+    """
+    wanted = flatten_dict(jax.eval_shape(unstack_blocks, template))
+    found = {}
+    for tensor, shape in shapes.items():
+        if re.fullmatch(IGNORED, tensor):
+            continue
+        for name, third in _thirds(tensor):
+            path, source = _leaf(_place(name, rules), tensor, third, tuple(shape))
+            if path not in wanted:
+                raise ValueError(f"Tensor {tensor!r} has no place in this model: check its config.")
+            found[path] = _fitted(path, source, wanted[path].shape)
+    missing = ["/".join(path) for path in wanted if path not in found]
+    if missing:
+        raise ValueError(f"No tensor for {len(missing)} leaves of this model: {missing[0]}, ...")
+    return found
+
+
+def take(tensor: Any, source: Source) -> np.ndarray:
+    """The leaf that comes from `tensor`, float32, in our layout."""
+    array = np.asarray(tensor)
+    if source.third is not None:
+        array = np.split(array, 3)[source.third]
+    return np.asarray(array, np.float32).transpose(source.axes).reshape(source.shape)
+
+
+def _thirds(tensor: str) -> list[tuple[str, int | None]]:
+    """Torch's fused 'in_proj_weight' [3d d] and 'in_proj_bias' [3d] stand for three tensors."""
+    stem, fused, leaf = tensor.rpartition("in_proj_")
+    if not fused:
+        return [(tensor, None)]
+    return [(f"{stem}{part}_proj.{leaf}", third) for third, part in enumerate("qkv")]
 
 
 def _place(name: str, rules: Rules) -> str:
@@ -150,12 +205,29 @@ def _place(name: str, rules: Rules) -> str:
     return re.sub(r"(block|layer\d_)(\d)\.", r"\g<1>0\2.", name)
 
 
-def _leaf(place: str, array: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+def _leaf(
+    place: str, tensor: str, third: int | None, shape: tuple[int, ...]
+) -> tuple[Path, Source]:
     """Collection, path and layout: torch's matrices are [out in], its kernels [out in h w]."""
     *path, leaf = place.split(".")
+    if third is not None and shape[0] % 3 == 0:
+        shape = (shape[0] // 3, *shape[1:])
+    axes = tuple(range(len(shape)))
     if leaf.startswith("running_"):
-        return ("batch_stats", *path, leaf.removeprefix("running_")), array
+        path, leaf = ["batch_stats", *path], leaf.removeprefix("running_")
+    else:
+        path = ["params", *path]
     if leaf == "weight":
-        leaf = "scale" if array.ndim == 1 else "kernel"
-        array = array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
-    return ("params", *path, leaf), array
+        leaf = "scale" if len(shape) == 1 else "kernel"
+        axes = (2, 3, 1, 0) if len(shape) == 4 else axes[::-1]
+    return (*path, leaf), Source(tensor, third, axes, tuple(shape[axis] for axis in axes))
+
+
+def _fitted(path: Path, source: Source, shape: tuple[int, ...]) -> Source:
+    """The source of a leaf of this shape; a scalar may come as [1]."""
+    if source.shape == shape or (shape == () and source.shape == (1,)):
+        return source._replace(shape=shape)
+    raise ValueError(
+        f"Tensor {source.tensor!r} gives {'/'.join(path)} the shape {source.shape}, but this model "
+        f"has {shape} there: check its config."
+    )

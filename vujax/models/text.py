@@ -5,17 +5,21 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
-from vujax.models.transformer import Head, Shard, Transformer, identity
+from vujax.models.transformer import EPSILON, POOLS, Head, Shard, Transformer, identity
+
+TEXT_POOLS = (*POOLS, "last")
 
 
 class TextTransformer(nn.Module):
     """Tokens int32 [b context] -> (features [b embed_dim] float32, out).
 
-    A text ends at the first occurrence of its largest token, which in CLIP's vocabulary is the end
-    token; what follows it changes nothing. `pool` says what is pooled: 'token', the end token
-    (CLIP), or 'mean', all tokens up to it. `out` holds 'stem' [b l width], the blocks' streams as
-    `Transformer` names them, 'pooled' (after the last layer norm, [b width]) and 'projected' (the
-    features). `act` to `shard` are `Transformer`'s.
+    A text ends at its first token `end`, or without one at the first occurrence of its largest
+    token, which in CLIP's vocabulary is the end token; what follows it changes nothing. `pool` says
+    what is pooled: 'token', the end token (CLIP); 'mean', all tokens up to it; or 'last', the last
+    of the context, padding or not (SigLIP, whose tokens see each other: `causal=False`). `bias` is
+    the projection's. `out` holds 'stem' [b l width], the blocks' streams as `Transformer` names
+    them, 'pooled' (after the last layer norm, [b width]) and 'projected' (the features). The other
+    attributes are `Transformer`'s.
     """
 
     embed_dim: int
@@ -30,18 +34,27 @@ class TextTransformer(nn.Module):
     remat: str = "none"
     scan: bool = False
     shard: Shard = identity
+    hidden: int | None = None
+    epsilon: float = EPSILON
+    causal: bool = True
+    bias: bool = False
+    end: int | None = None
 
     @nn.compact
     def __call__(self, tokens: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         stem = self._stem(tokens)
         options = (self.act, self.dtype, self.remat, self.scan, self.shard)
-        stack = Transformer(self.layers, self.heads, True, *options, name="transformer")
+        options += (self.hidden, self.epsilon)
+        stack = Transformer(self.layers, self.heads, self.causal, *options, name="transformer")
         x, streams = stack(stem)
-        pooled, projected = Head(self.embed_dim, name="head")(self._pool(x, tokens))
+        head = Head(self.embed_dim, self.epsilon, self.bias, name="head")
+        pooled, projected = head(self._pool(x, tokens))
         return projected, dict(stem=stem, **streams, pooled=pooled, projected=projected)
 
     def _pool(self, x: jax.Array, tokens: jax.Array) -> jax.Array:
-        end = jnp.argmax(tokens, axis=1)[:, None]
+        if self.pool == "last":
+            return x[:, -1]
+        end = jnp.argmax(tokens if self.end is None else tokens == self.end, axis=1)[:, None]
         if self.pool == "token":
             return jnp.take_along_axis(x, end[..., None], axis=1)[:, 0]
         inside = jnp.arange(x.shape[1]) <= end

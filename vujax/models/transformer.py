@@ -33,8 +33,14 @@ def _gelu_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[ja
     return gelu(x), t * (cdf + x * density)
 
 
-ACTIVATIONS = {"gelu": gelu, "quick_gelu": quick_gelu}
+def gelu_tanh(x: jax.Array) -> jax.Array:
+    """The tanh approximation of GELU with which SigLIP was trained."""
+    return jax.nn.gelu(x, approximate=True)
 
+
+ACTIVATIONS = {"gelu": gelu, "quick_gelu": quick_gelu, "gelu_tanh": gelu_tanh}
+
+EPSILON = 1e-5  # of CLIP's layer norms
 POOLS = ("token", "mean")  # what stands for all tokens: CLIP's one, or the mean
 
 # What the backward pass finds stored: everything, or what a policy of jax.checkpoint_policies says.
@@ -60,7 +66,7 @@ def rematerialized(block: type[nn.Module], remat: str, *, scan: bool = False) ->
     return nn.remat(block, policy=getattr(jax.checkpoint_policies, policy), prevent_cse=not scan)
 
 
-def layer_norm(dtype: DTypeLike, name: str, epsilon: float = 1e-5) -> nn.LayerNorm:
+def layer_norm(dtype: DTypeLike, name: str, epsilon: float = EPSILON) -> nn.LayerNorm:
     """Layer norm with CLIP's epsilon; statistics in float32 whatever the compute dtype."""
     # The one-pass variance loses digits where a stream's mean is large, as in trained CLIPs.
     return nn.LayerNorm(epsilon=epsilon, dtype=dtype, use_fast_variance=False, name=name)
@@ -73,13 +79,15 @@ class Head(nn.Module):
     """
 
     embed_dim: int
+    epsilon: float = EPSILON
+    bias: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        pooled = layer_norm(jnp.float32, "ln")(x)
+        pooled = layer_norm(jnp.float32, "ln", self.epsilon)(x)
         init = nn.initializers.normal(x.shape[-1] ** -0.5)
-        projection = nn.Dense(self.embed_dim, use_bias=False, kernel_init=init, name="projection")
-        return pooled, projection(pooled)
+        options = dict(use_bias=self.bias, kernel_init=init, name="projection")
+        return pooled, nn.Dense(self.embed_dim, **options)(pooled)
 
 
 def project_heads(x: jax.Array, heads: int, dtype: DTypeLike, name: str) -> jax.Array:
@@ -110,17 +118,18 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Two dense layers [b l d] -> [b l 4d] -> [b l d]."""
+    """Two dense layers [b l d] -> [b l hidden] -> [b l d]; hidden is 4d where it is None."""
 
     out_std: float
     act: str = "gelu"
     dtype: DTypeLike = jnp.float32
+    hidden: int | None = None
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         d = x.shape[-1]
-        hidden = ACTIVATIONS[self.act](Dense(4 * d, (2 * d) ** -0.5, self.dtype, name="fc1")(x))
-        return Dense(d, self.out_std, self.dtype, name="fc2")(hidden)
+        first = Dense(self.hidden or 4 * d, (2 * d) ** -0.5, self.dtype, name="fc1")
+        return Dense(d, self.out_std, self.dtype, name="fc2")(ACTIVATIONS[self.act](first(x)))
 
 
 class Block(nn.Module):
@@ -136,14 +145,16 @@ class Block(nn.Module):
     act: str = "gelu"
     dtype: DTypeLike = jnp.float32
     shard: Shard = identity
+    hidden: int | None = None
+    epsilon: float = EPSILON
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array | None = None) -> tuple[jax.Array, jax.Array]:
         std = (x.shape[-1] * 2 * self.layers) ** -0.5
         attention = Attention(self.heads, std, self.causal, self.dtype, name="attn")
-        x = x + attention(layer_norm(self.dtype, "ln_1")(x), mask)
-        mlp = MLP(std, self.act, self.dtype, name="mlp")
-        x = x + mlp(layer_norm(self.dtype, "ln_2")(x))
+        x = x + attention(layer_norm(self.dtype, "ln_1", self.epsilon)(x), mask)
+        mlp = MLP(std, self.act, self.dtype, self.hidden, name="mlp")
+        x = x + mlp(layer_norm(self.dtype, "ln_2", self.epsilon)(x))
         x = self.shard(x)
         return x, x
 
@@ -165,6 +176,8 @@ class Transformer(nn.Module):
         `vujax.models.stacking` turns one tree of parameters into the other.
       shard: applied to the residual stream before and after every block; a sharding constraint
         under FSDP.
+      hidden: width inside the MLPs; None: 4d.
+      epsilon: of the layer norms.
 
     Returns:
       The residual stream after the last block (no final layer norm), and the streams after each
@@ -179,6 +192,8 @@ class Transformer(nn.Module):
     remat: str = "none"
     scan: bool = False
     shard: Shard = identity
+    hidden: int | None = None
+    epsilon: float = EPSILON
 
     @nn.compact
     def __call__(
@@ -186,6 +201,7 @@ class Transformer(nn.Module):
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         block = rematerialized(Block, self.remat, scan=self.scan)
         options = (self.heads, self.layers, self.causal, self.act, self.dtype, self.shard)
+        options += (self.hidden, self.epsilon)
         x = self.shard(x)
         if self.scan:
             axes = dict(variable_axes={"params": 0}, split_rngs={"params": True})

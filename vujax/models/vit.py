@@ -1,7 +1,8 @@
-"""The vision transformer of CLIP: class token, learned positions, layer norm before the blocks.
+"""The vision transformers of CLIP and SigLIP: learned positions; what differs is an option.
 
 Dosovitskiy et al., "An Image is Worth 16x16 Words" (2021); Radford et al., "Learning Transferable
-Visual Models From Natural Language Supervision" (2021).
+Visual Models From Natural Language Supervision" (2021); Zhai et al., "Sigmoid Loss for Language
+Image Pre-Training" (2023).
 """
 
 import re
@@ -12,8 +13,21 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
-from vujax.models.dense import offset, product
-from vujax.models.transformer import Head, Shard, Transformer, identity, layer_norm
+from vujax.models.dense import Dense, offset, product
+from vujax.models.transformer import (
+    EPSILON,
+    MLP,
+    POOLS,
+    Head,
+    Shard,
+    Transformer,
+    identity,
+    layer_norm,
+    project_heads,
+)
+
+STEMS = ("clip", "plain")
+IMAGE_POOLS = (*POOLS, "attention")
 
 SIZES = {
     "Mu": dict(width=128, layers=4, heads=4),
@@ -52,6 +66,7 @@ class PatchEmbedding(nn.Module):
     width: int
     patch: int
     dtype: DTypeLike = jnp.float32
+    bias: bool = False
 
     @nn.compact
     def __call__(self, image: jax.Array) -> jax.Array:
@@ -61,7 +76,36 @@ class PatchEmbedding(nn.Module):
         kernel = self.param("kernel", init, (p, p, c, self.width))
         patches = image.astype(self.dtype).reshape(b, h // p, p, w // p, p, c)
         patches = patches.transpose(0, 1, 3, 2, 4, 5).reshape(b, -1, p * p * c)
-        return product(patches, kernel.reshape(-1, self.width))
+        x = product(patches, kernel.reshape(-1, self.width))
+        if not self.bias:
+            return x
+        return offset(x, self.param("bias", nn.initializers.zeros, (self.width,)))
+
+
+class AttentionHead(nn.Module):
+    """SigLIP's pooling, [b l d] -> [b d] float32: a learned probe attends to all tokens.
+
+    Layer norm of the tokens, attention of the one probe, then an MLP beside a skip connection.
+    """
+
+    heads: int
+    act: str = "gelu"
+    dtype: DTypeLike = jnp.float32
+    hidden: int | None = None
+    epsilon: float = EPSILON
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        b, _, d = x.shape
+        x = layer_norm(self.dtype, "ln_post", self.epsilon)(x)
+        probe = self.param("probe", nn.initializers.xavier_uniform(), (1, 1, d))
+        query = project_heads(probe, self.heads, self.dtype, "query")
+        query = jnp.broadcast_to(query, (b, *query.shape[1:]))
+        key, value = (project_heads(x, self.heads, self.dtype, name) for name in ("key", "value"))
+        pooled = jax.nn.dot_product_attention(query, key, value).reshape(b, d)
+        pooled = Dense(d, d**-0.5, name="out")(pooled)
+        mlp = MLP(d**-0.5, self.act, hidden=self.hidden, name="mlp")
+        return pooled + mlp(layer_norm(jnp.float32, "ln", self.epsilon)(pooled))
 
 
 class ViT(nn.Module):
@@ -69,9 +113,13 @@ class ViT(nn.Module):
 
     `out` holds 'stem' (the stream that enters the blocks, [b 1+hw/p^2 width], class token first),
     the blocks' streams as `Transformer` names them, 'pooled' (after the last layer norm, [b width])
-    and 'projected' (the features). `pool` says what is pooled: 'token', the class token (CLIP), or
+    and 'projected' (the features). `pool` says what is pooled: 'token', the class token (CLIP);
     'mean', the mean of all tokens, with which small models learn sooner (Beyer et al., "Better
-    plain ViT baselines for ImageNet-1k", 2022). `act` to `shard` are `Transformer`'s.
+    plain ViT baselines for ImageNet-1k", 2022); or 'attention' (SigLIP, see `AttentionHead`), with
+    which nothing is projected and 'pooled' is the features, so `embed_dim` must be `width`. `stem`
+    says what enters: 'clip', a class token and layer norm; or 'plain', patches with a bias and
+    their positions alone (SigLIP), so that there is no class token to pool. The other attributes
+    are `Transformer`'s.
     """
 
     embed_dim: int
@@ -85,6 +133,9 @@ class ViT(nn.Module):
     remat: str = "none"
     scan: bool = False
     shard: Shard = identity
+    hidden: int | None = None
+    epsilon: float = EPSILON
+    stem: str = "clip"
 
     @nn.compact
     def __call__(
@@ -93,17 +144,28 @@ class ViT(nn.Module):
         del train, axis_name  # a ResNet's: nothing here depends on the batch
         stem = self._stem(image)
         options = (self.act, self.dtype, self.remat, self.scan, self.shard)
+        options += (self.hidden, self.epsilon)
         stack = Transformer(self.layers, self.heads, False, *options, name="transformer")
         x, streams = stack(stem)
-        x = x[:, 0] if self.pool == "token" else x.mean(axis=1)
-        pooled, projected = Head(self.embed_dim, name="head")(x)
+        pooled, projected = self._head(x)
         return projected, dict(stem=stem, **streams, pooled=pooled, projected=projected)
 
+    def _head(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        if self.pool == "attention":
+            sizes = (self.heads, self.act, self.dtype, self.hidden, self.epsilon)
+            pooled = AttentionHead(*sizes, name="head")(x)
+            return pooled, pooled
+        x = x[:, 0] if self.pool == "token" else x.mean(axis=1)
+        return Head(self.embed_dim, self.epsilon, name="head")(x)
+
     def _stem(self, image: jax.Array) -> jax.Array:
-        x = PatchEmbedding(self.width, self.patch, self.dtype, name="patch")(image)
+        plain = self.stem == "plain"
+        x = PatchEmbedding(self.width, self.patch, self.dtype, plain, name="patch")(image)
         init = nn.initializers.normal(self.width**-0.5)
+        if plain:
+            return offset(x, self.param("positions", init, x.shape[1:]))
         token = self.param("class_token", init, (self.width,))
         positions = self.param("positions", init, (1 + x.shape[1], self.width))
         x = jnp.pad(x, ((0, 0), (1, 0), (0, 0)))  # the token is added with its position
         x = offset(x, positions.at[0].add(token))
-        return layer_norm(self.dtype, "ln_pre")(x)
+        return layer_norm(self.dtype, "ln_pre", self.epsilon)(x)

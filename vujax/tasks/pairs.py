@@ -10,6 +10,7 @@ from jax.sharding import Mesh
 from vujax import models
 from vujax.data import pairs
 from vujax.data.mixture import open_mixture
+from vujax.data.preprocess import open_preprocess
 from vujax.data.stream import TrainBatches
 from vujax.mesh import by_rows
 from vujax.models.clip import CLIP
@@ -42,14 +43,15 @@ class Pairs:
         self._mixture = open_mixture(config.data.sources)
         self._settings = {**config.data, "sources": self._mixture}
         model = config.model
-        self._sizes = dict(image_size=model.image.image_size, context=model.text.context)
+        way = open_preprocess(config.get("init_from"), model.text.context)
+        self._inputs = dict(image_size=model.image.image_size, tokenizer=way.tokenizer)
 
     @property
     def examples(self) -> int:
         return self._mixture.examples
 
     def train_batches(self, **which: int) -> TrainBatches:
-        return pairs.train_batches(self._settings, **self._sizes, **which)
+        return pairs.train_batches(self._settings, **self._inputs, **which)
 
 
 data = Pairs

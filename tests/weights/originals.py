@@ -1,0 +1,104 @@
+"""Small image-text models of other implementations, with random weights, as they are published."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+VISION = dict(image_size=16, patch_size=8, hidden_size=32, num_attention_heads=4)
+VISION |= dict(num_hidden_layers=2, intermediate_size=80)
+TEXT = dict(hidden_size=32, num_attention_heads=2, num_hidden_layers=2, intermediate_size=96)
+TEXT |= dict(max_position_embeddings=12)
+CLIP_VOCAB = 49408
+WORDS = ("a", "an", "the", "photo", "of", "red", "blue", "boat", "cat", "dog", "night", "lake")
+Model = Any
+
+
+def moved(model: Model) -> Model:
+    """For evaluation, with no parameter or statistic left at a special value."""
+    import torch
+
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if tensor.is_floating_point():
+                noise = 0.05 * torch.randn_like(tensor)
+                tensor += noise.abs() if name.endswith("running_var") else noise
+    return model.eval()
+
+
+def clip(folder: Path, act: str = "quick_gelu", **saving: Any) -> Model:
+    """A `transformers.CLIPModel`, saved without a tokenizer: its vocabulary is CLIP's."""
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+
+    text = TEXT | dict(vocab_size=CLIP_VOCAB, hidden_act=act, eos_token_id=CLIP_VOCAB - 1)
+    vision = VISION | dict(hidden_act=act)
+    model = moved(CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=24)))
+    model.save_pretrained(folder, **saving)
+    side = {"height": 16, "width": 16}
+    CLIPImageProcessor(size={"shortest_edge": 16}, crop_size=side).save_pretrained(folder)
+    return model
+
+
+def siglip(folder: Path, **saving: Any) -> Model:
+    """A `transformers.SiglipModel` with a tokenizer of few words."""
+    from transformers import SiglipConfig, SiglipImageProcessor, SiglipModel
+
+    text = TEXT | dict(vocab_size=64, bos_token_id=0, eos_token_id=1)
+    model = moved(SiglipModel(SiglipConfig(text_config=text, vision_config=VISION)))
+    model.save_pretrained(folder, **saving)
+    SiglipImageProcessor(size={"height": 16, "width": 16}).save_pretrained(folder)
+    words(folder)
+    return model
+
+
+def words(folder: Path) -> None:
+    """tokenizer.json of single words, each text's end marked, and its settings."""
+    import tokenizers
+
+    numbers = {word: i for i, word in enumerate(["<unk>", "</s>", *WORDS])}
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel(numbers, unk_token="<unk>"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    ending = dict(single="$A </s>", special_tokens=[("</s>", 1)])
+    made.post_processor = tokenizers.processors.TemplateProcessing(**ending)
+    made.save(str(folder / "tokenizer.json"))
+    settings = dict(pad_token="</s>", do_lower_case=True, padding_side="right")
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+
+
+def openai(kind: str) -> Model:
+    """CLIP by OpenAI's names: a 'vit' of one head of 64, or a 'resnet'."""
+    from tests.models import original
+
+    if kind == "vit":
+        tower = original.ViT(image_size=16, patch=8, width=64, layers=2, heads=1, embed_dim=24)
+    else:
+        tower = original.ResNet((1, 2, 1, 1), 8, 64, 24)
+    text = dict(width=64, layers=2, heads=1, context=12, vocab=CLIP_VOCAB)
+    return moved(original.CLIP(tower, **text, embed_dim=24))
+
+
+def save(
+    model: Model, path: Path, change: Callable[[np.ndarray], np.ndarray] = lambda x: x
+) -> None:
+    """The model's tensors as a safetensors file."""
+    from safetensors.numpy import save_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {k: np.ascontiguousarray(v.numpy()) for k, v in model.state_dict().items()}
+    save_file({k: change(v) for k, v in tensors.items()}, path)
+
+
+def pixels(size: int = 16, n: int = 5) -> np.ndarray:
+    """Normalised pictures float32 [n size size 3]."""
+    return np.random.default_rng(0).normal(size=(n, size, size, 3)).astype(np.float32)
+
+
+def tokens(vocab: int = CLIP_VOCAB, n: int = 5, context: int = 12) -> np.ndarray:
+    """Tokens int32 [n context], the end token, the largest, at various places."""
+    rng = np.random.default_rng(1)
+    found = rng.integers(2, vocab - 1, (n, context))
+    found[np.arange(n), rng.integers(2, context, n)] = vocab - 1
+    return found.astype(np.int32)

@@ -1,0 +1,75 @@
+"""The text tower of an image-text model, trained here or imported, as an encoder of texts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from vujax import models, release
+from vujax.data.preprocess import open_tokenizer
+from vujax.data.tokens import check_texts
+from vujax.embed.trained import digest_of, name_of
+from vujax.mesh import by_rows, make_mesh, replicated
+
+Tree = Any
+BATCH = 64
+
+
+class TextEncoder:
+    """Texts as unit vectors, in the space of the same release's pictures.
+
+    Attributes:
+      name: of the folder.
+      digest: equal to that of the release's encoder of pictures.
+      dim: numbers of a vector.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Loads a release; see `open_text_encoder`."""
+        self._tokenizer = open_tokenizer(path)
+        config, variables = release.load(path)
+        self.name, self.digest = name_of(path), digest_of(config, variables)
+        model = models.build(**config["model"])
+        self.dim = model.text.embed_dim
+        self._mesh = make_mesh(jax.local_devices())
+        params = {key: value for key, value in variables["params"].items() if key != "image"}
+        self._variables = jax.device_put({"params": params}, replicated(self._mesh))
+
+        def encode(variables: Tree, tokens: jax.Array) -> jax.Array:
+            return model.apply(variables, tokens, method="encode_text")[0]
+
+        self._encode = jax.jit(encode)
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Texts -> unit vectors float32 `[n dim]`.
+
+        Raises:
+          TypeError: `texts` is one string, or an entry is no string.
+          ImportError: the model's own tokenizer needs the extra [sentences].
+        """
+        check_texts(texts)
+        parts = [self._rows(texts[i : i + BATCH]) for i in range(0, len(texts), BATCH)]
+        return np.concatenate([np.zeros((0, self.dim), np.float32), *parts])
+
+    def _rows(self, texts: Sequence[str]) -> np.ndarray:
+        # Few sizes, so few programs; a single query does not wait for a batch.
+        size = max(1 << (len(texts) - 1).bit_length(), self._mesh.size)
+        size += -size % self._mesh.size
+        tokens = self._tokenizer([*texts, *[""] * (size - len(texts))])
+        placed = jax.device_put(tokens, by_rows(self._mesh))
+        return np.asarray(self._encode(self._variables, placed))[: len(texts)]
+
+
+def open_text_encoder(spec: str | Path) -> TextEncoder:
+    """The encoder of texts of an image-text model, on this process's devices.
+
+    Args:
+      spec: workdir or folder of a release.
+
+    Raises:
+      FileNotFoundError: there is no model.
+      ValueError: it is damaged, or reads no texts.
+    """
+    return TextEncoder(Path(spec))
