@@ -19,7 +19,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -31,7 +31,9 @@ from vujax.catalog import Catalog, layout, scenes, vectors
 from vujax.catalog.parts import read_part
 from vujax.catalog.staging import is_alive
 from vujax.catalog.vectors import Shelf
-from vujax.search.space import TextSpace
+
+if TYPE_CHECKING:
+    from vujax.search.space import TextSpace
 
 SCHEMA = 1
 """Version of these files; those of another one are made anew."""
@@ -72,7 +74,7 @@ class Kept(NamedTuple):
 def open_kept(
     catalog: Catalog,
     shelf: Shelf,
-    space: TextSpace,
+    space: "TextSpace",
     dtype: str,
     report: Callable[[int, int], None],
 ) -> Kept:
@@ -107,7 +109,7 @@ def open_kept(
     return _read(folder, space.dim, dtype)
 
 
-def _key(catalog: Catalog, shelf: Shelf, space: TextSpace) -> str:
+def _key(catalog: Catalog, shelf: Shelf, space: "TextSpace") -> str:
     """Changes with whatever the index is made from."""
     facts: list = [SCHEMA, shelf.model.digest, shelf.model.dim, space.digest, space.dim]
     for film in catalog.ids():
@@ -142,7 +144,7 @@ def _write(
     folder: Path,
     catalog: Catalog,
     shelf: Shelf,
-    space: TextSpace,
+    space: "TextSpace",
     dtype: str,
     report: Callable[[int, int], None],
 ) -> None:
@@ -175,7 +177,7 @@ def _write(
     (folder / "index.json").write_text(json.dumps({"rows": len(rows), "missing": missing}))
 
 
-def _check(mapped: np.ndarray, rows: int, shelf: Shelf, space: TextSpace) -> None:
+def _check(mapped: np.ndarray, rows: int, shelf: Shelf, space: "TextSpace") -> None:
     if mapped.shape != (rows, space.dim) or not np.isfinite(mapped).all():
         raise ValueError(
             f"the space {space.name} gave {mapped.shape} for {rows} vectors of "
