@@ -152,11 +152,10 @@ def _write(
     with (folder / "vectors.bin").open("wb") as file:
         for done, film in enumerate(films):
             report(done, len(films))
-            manifest = catalog.manifest(film)
-            if not vectors.has_any(manifest):
+            if not vectors.has_any(catalog.manifest(film)):
                 continue
             try:
-                found = shelf.read(film, vectors.source(manifest))
+                found = catalog.vectors(shelf.level, shelf.model.folder, film)
             except FileNotFoundError:
                 missing.append(film)
                 continue
