@@ -58,14 +58,16 @@ class Faiss:
         if mask is not None and is_narrow(mask):
             return dense(self._vectors, queries, k, np.flatnonzero(mask))
         kept = len(self._vectors) if mask is None else np.count_nonzero(mask)
-        scores, rows = self._graph.search(queries, min(k, kept), params=self._how(k, mask))
+        scores, rows = self._graph.search(queries, min(k, kept), params=self._how(k, kept, mask))
         if (rows < 0).any():
             every = np.arange(len(self._vectors)) if mask is None else np.flatnonzero(mask)
             return dense(self._vectors, queries, k, every)
         return best(scores, rows, k)
 
-    def _how(self, k: int, mask: np.ndarray | None) -> Any:
-        how = self._faiss.SearchParametersHNSW(efSearch=max(self._breadth, 2 * k))
+    def _how(self, k: int, kept: int, mask: np.ndarray | None) -> Any:
+        # Of so many candidates as many pass the filter as without one.
+        breadth = max(self._breadth, 2 * k) * len(self._vectors) // kept
+        how = self._faiss.SearchParametersHNSW(efSearch=breadth)
         if mask is not None:
             self._bits = np.packbits(mask, bitorder="little")  # Faiss keeps no copy
             how.sel = self._faiss.IDSelectorBitmap(self._bits)

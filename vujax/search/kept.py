@@ -162,7 +162,7 @@ def _write(
             mapped = np.asarray(space.images(vectors.matrix(found)), np.float32)
             _check(mapped, len(found), shelf, space)
             mapped.astype(DTYPES[dtype]).tofile(file)
-            tables.append(_rows(catalog, shelf.level, film, found))
+            tables.append(rows_of(catalog, shelf.level, film, found))
         os.fsync(file.fileno())
     report(len(films), len(films))
     rows = pa.concat_tables(tables)
@@ -185,8 +185,15 @@ def _check(mapped: np.ndarray, rows: int, shelf: Shelf, space: "TextSpace") -> N
         )
 
 
-def _rows(catalog: Catalog, level: str, film: str, found: pa.Table) -> pa.Table:
-    """What each vector of a film is."""
+def rows_of(catalog: Catalog, level: str, film: str, found: pa.Table) -> pa.Table:
+    """What each vector of a film is, columns of ROWS.
+
+    Args:
+      catalog: that the film is in.
+      level: of the vectors.
+      film: its id.
+      found: the film's vectors, see `Catalog.vectors`.
+    """
     spans, key = catalog.shots(film), "shot"
     firsts, lasts = spans["shot"], spans["shot"]
     keyframes = found["keyframe"] if level == "frame" else pa.nulls(len(found), pa.int32())

@@ -59,7 +59,8 @@ class Term:
             raise ValueError("a query is empty: write what to look for")
         if not 0 < abs(self.weight) <= MOST_WEIGHT:
             raise ValueError(
-                f"the weight of {self.text!r} must not be 0 nor beyond {MOST_WEIGHT:g}"
+                f"the weight of {self.text!r} is {self.weight:g}: it must not be 0, nor beyond "
+                f"{MOST_WEIGHT:g}"
             )
 
 
