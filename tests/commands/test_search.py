@@ -1,4 +1,4 @@
-"""`vujax search` and `vujax search-recall`: what a person reads, what is written, what is refused."""
+"""`vujax search` and `vujax search-recall`: what a person reads, what is written, and mistakes."""
 
 import csv
 import io

@@ -57,7 +57,7 @@ class Faiss:
         queries = np.ascontiguousarray(queries, np.float32)
         if mask is not None and is_narrow(mask):
             return dense(self._vectors, queries, k, np.flatnonzero(mask))
-        kept = len(self._vectors) if mask is None else np.count_nonzero(mask)
+        kept = len(self._vectors) if mask is None else int(np.count_nonzero(mask))
         scores, rows = self._graph.search(queries, min(k, kept), params=self._how(k, kept, mask))
         if (rows < 0).any():
             every = np.arange(len(self._vectors)) if mask is None else np.flatnonzero(mask)

@@ -55,7 +55,7 @@ class Lance:
 
     def _one(self, query: np.ndarray, k: int, mask: np.ndarray | None) -> Found:
         count = len(self._vectors)
-        kept = count if mask is None else np.count_nonzero(mask)
+        kept = count if mask is None else int(np.count_nonzero(mask))
         asked = min(count, -(-2 * k * count // kept)) if mask is not None else min(k, count)
         while True:
             scores, rows = self._ask(query, asked)
