@@ -19,9 +19,9 @@ COMMANDS = {
     "ingest": ("vujax.commands.ingest", "films to a catalogue of shots and keyframes"),
     "catalog": ("vujax.commands.catalog", "check a catalogue, or show it as a page"),
     "embed": ("vujax.commands.embed", "vectors of a catalogue's keyframes and shots"),
+    "movies": ("vujax.commands.movies", "which movies are alike, by their metadata"),
     "search": ("vujax.commands.search", "frames, shots or scenes that are like a text or picture"),
     "search-recall": ("vujax.commands.search_recall", "what an approximate search would miss"),
-    "movies": ("vujax.commands.movies", "which movies are alike, by their metadata"),
     "weights": ("vujax.commands.weights", "fetch released weights, or list them"),
     "cinema": ("vujax.data.cinema.command", "make films with known shots, scenes and captions"),
 }

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -221,3 +222,15 @@ def test_recall(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "q.txt has no text" in capsys.readouterr().err
     assert cli.main([*words, "--where", "shot > 99"]) == 1
     assert "the filter keeps none of 27 frames" in capsys.readouterr().err
+
+
+def test_the_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from vujax import cli\n"
+        "for words in (['search'], ['search-recall']):\n"
+        "    try: cli.main([*words, '--help'])\n"
+        "    except SystemExit: pass\n"
+        "print([m for m in ('jax', 'av', 'pyarrow', 'numpy', 'tqdm') if m in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
