@@ -99,6 +99,16 @@ def test_frames_of_a_shot_are_folded(frames: Index) -> None:
         assert {other.folded for other in same} == {0}
 
 
+def test_folded_frames_are_counted_whatever_was_asked_for(frames: Index) -> None:
+    searcher = open_searcher("exact", frames)
+    (hit,) = find(frames, searcher, RED, top=1, fold=True)
+    assert hit.folded == 2
+    kept = kept_rows(frames, "keyframe < 2")
+    hits = find(frames, searcher, RED, top=9, kept=kept, fold=True)
+    assert {hit.folded for hit in hits} == {1}
+    assert len(hits) == 9
+
+
 def test_like_what_is_there(shots: Index) -> None:
     film = Catalog(shots.catalog.path).ids()[0]
     vector = combine([term(f"{film}/s0001", "like")], shots)

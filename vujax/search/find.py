@@ -37,7 +37,7 @@ class Hit:
       end_s: of it.
       first_shot: of a scene; otherwise the shot itself.
       last_shot: likewise.
-      folded: worse frames of this shot that are not shown.
+      folded: other frames of this shot that pass the filter and are not shown.
     """
 
     rank: int
@@ -109,27 +109,39 @@ def find(
             break
         asked = min(most, MORE * asked)
     scores = dict(zip(found.rows[0].tolist(), found.scores[0].tolist(), strict=True))
-    return _hits(index, {row: scores[row] for row in chosen}, chosen)
+    folded = {row: _others(index, row, kept) if fold else 0 for row in chosen}
+    return _hits(index, {row: scores[row] for row in chosen}, folded)
 
 
 def _choose(
     index: Index, rows: np.ndarray, top: int, per_film: int | None, fold: bool
-) -> dict[int, int]:
-    """The rows to show, best first, and how many frames of its shot each stands for besides."""
+) -> list[int]:
+    """The rows to show, best first."""
     rows = rows[rows != NOTHING]
     films, shots = (index.rows[name].take(rows).to_pylist() for name in ("film", "shot"))
-    chosen: dict[int, int] = {}
-    by_shot: dict[tuple[str, int], int] = {}
+    chosen: list[int] = []
+    seen: set[tuple[str, int]] = set()
     of_film: Counter[str] = Counter()
     for row, film, shot in zip(rows.tolist(), films, shots, strict=True):
-        best = by_shot.setdefault((film, shot), row) if fold else row
-        if best != row:
-            if best in chosen:
-                chosen[best] += 1
-        elif len(chosen) < top and (per_film is None or of_film[film] < per_film):
-            chosen[row] = 0
+        is_new = not fold or (film, shot) not in seen
+        if is_new and len(chosen) < top and (per_film is None or of_film[film] < per_film):
+            chosen.append(row)
             of_film[film] += 1
+        seen.add((film, shot))
     return chosen
+
+
+def _others(index: Index, row: int, kept: np.ndarray | None) -> int:
+    """Rows of the same shot that may be found; they stand beside each other."""
+    film, shot = (index.rows[name] for name in ("film", "shot"))
+    mine = film[row], shot[row]
+    first = last = row
+    while first > 0 and (film[first - 1], shot[first - 1]) == mine:
+        first -= 1
+    while last + 1 < len(index) and (film[last + 1], shot[last + 1]) == mine:
+        last += 1
+    rows = slice(first, last + 1)
+    return last - first if kept is None else int(np.count_nonzero(kept[rows])) - 1
 
 
 def _hits(index: Index, scores: Mapping[int, float], folded: Mapping[int, int]) -> list[Hit]:

@@ -20,7 +20,7 @@ from vujax.search.index import Index
 
 MOST_PICTURES = 1500  # of 4 KB each
 MOST_IN_STRIP = {"frame": 1, "shot": 3, "scene": 10}
-SIZE = (200, 200)
+SIZE = {"frame": (320, 320), "shot": (200, 200), "scene": (200, 200)}
 
 
 def write_page(path: Path, index: Index, hits: Sequence[Hit], query: str) -> Path:
@@ -53,7 +53,7 @@ def write_page(path: Path, index: Index, hits: Sequence[Hit], query: str) -> Pat
             tag("div", found, class_=f"similar of-{index.level}"),
         ),
     ]
-    page = document(f"{query}: vujax search", body, ["vujax.catalog_page"])
+    page = document(f"{query}: vujax search", body, ["vujax.catalog_page", "vujax.search"])
     return write_atomically(path, lambda p: p.write_text(page, encoding="utf-8"))
 
 
@@ -81,6 +81,7 @@ class _Strips:
     def __init__(self, index: Index, hits: int) -> None:
         self._catalog, self._level = index.catalog, index.level
         self._most = max(1, min(MOST_PICTURES // max(hits, 1), MOST_IN_STRIP[index.level]))
+        self._size = SIZE[index.level]
         self._films: dict[str, _Pictures | None] = {}
         self.problems: list[str] = []
 
@@ -91,7 +92,7 @@ class _Strips:
         count = min(self._most, len(records))
         places = ((np.arange(count) + 0.5) * len(records) / max(count, 1)).astype(int).tolist()
         try:
-            shown = [thumbnail(film.reader[records[i]], SIZE) for i in places]
+            shown = [thumbnail(film.reader[records[i]], self._size) for i in places]
         except (OSError, ValueError, IndexError) as error:  # a damaged picture
             self._gone(hit.film, str(error))
             shown = []
