@@ -121,6 +121,14 @@ def test_a_damaged_one_is_made_anew(root: Path, file: str) -> None:
     assert opened(root).folder == folder
 
 
+def test_one_with_too_many_numbers_is_made_anew(root: Path) -> None:
+    with (opened(root).folder / "vectors.bin").open("ab") as file:
+        file.write(b"\0" * 4)
+    space = Counts()
+    opened(root, space=space)
+    assert space.mapped == 3
+
+
 def test_another_space_has_an_index_of_its_own(root: Path) -> None:
     one, two = opened(root), opened(root, space=Colours(1))
     assert one.folder.parent != two.folder.parent
