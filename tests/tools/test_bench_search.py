@@ -47,4 +47,5 @@ def test_a_side_is_measured(
     assert (found["side"], found["count"], found["k"]) == (side, 300, 5)
     assert found["recall"] > (0.85 if side == "exact-bfloat16" else 0.99)
     assert found["p50_ms"] <= found["p99_ms"]
+    assert found["cpu_ms"] > 0
     assert 0 < found["own_mib"] <= found["peak_mib"]
