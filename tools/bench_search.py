@@ -12,7 +12,7 @@ reading, for graphs building), queries a second when all are given at once, the 
 resident size, which includes what is mapped of files (`peak_mib`), and the part of it that is the
 process's own at the end (`own_mib`). JAX and its like take some 200 MiB of every process.
 
-    exact    vujax.search.exact, JAX
+    exact    vujax.search.exact, JAX; exact-bfloat16, with vectors of 16 bits
     numpy    q @ X.T and argpartition, what a user would write
     flat     faiss.IndexFlatIP, extra [ann]
     faiss    vujax.search.faiss_index, HNSW, extra [ann]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from vujax.files import write_atomically
+from vujax.search.kept import sweep
 from vujax.search.searcher import Found, best, dense, is_narrow
 
 LINKS = 16  # of a vector, twice as many in the lowest layer
@@ -50,6 +51,7 @@ class Faiss:
         if self._graph is None:
             self._graph = self._build(report)
             if path:
+                sweep(path.parent)
                 write_atomically(path, lambda p: self._faiss.write_index(self._graph, os.fspath(p)))
 
     def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Found:

@@ -213,7 +213,15 @@ def _publish(making: Path, folder: Path) -> None:
         making.rename(folder)
     except OSError:  # another process made the same, and was quicker
         return
-    for other in folder.parent.iterdir():
-        process = other.name.split(".")[1] if other.name.startswith(".") else ""
-        if other != folder and not (process.isdecimal() and is_alive(int(process))):
+    sweep(folder.parent)
+    for other in folder.parent.glob("[!.]*"):
+        if other != folder:
             shutil.rmtree(other, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Removes what killed processes left: names that begin with a dot and hold their number."""
+    for left in folder.glob(".*"):
+        numbers = [int(part) for part in left.name.split(".") if part.isdecimal()]
+        if numbers and not any(map(is_alive, numbers)):
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from vujax.search.kept import sweep
 from vujax.search.searcher import Found, best, dense, is_narrow
 
 TABLE = "vectors"
@@ -91,6 +92,7 @@ def _make(database: Any, place: Path, vectors: np.ndarray) -> None:
     """Writes the table and its index; the folder appears whole or not at all."""
     dim = vectors.shape[1]
     schema = pa.schema({"row": pa.int64(), "vector": pa.list_(pa.float32(), dim)})
+    sweep(place.parent)
     making = place.with_name(f".{os.getpid()}.{secrets.token_hex(4)}")
     try:
         rows = pa.RecordBatchReader.from_batches(schema, _batches(vectors, schema))
