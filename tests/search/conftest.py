@@ -1,4 +1,4 @@
-"""A catalogue that tests may change."""
+"""Catalogues that tests may change: one for a module, one for each test."""
 
 import shutil
 from pathlib import Path
@@ -9,10 +9,15 @@ from tests.search.fakes import catalogue
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return catalogue(tmp_path_factory.mktemp("search"))
 
 
+@pytest.fixture(scope="module")
+def made(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(pristine, tmp_path_factory.mktemp("search") / "catalog"))
+
+
 @pytest.fixture
-def root(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made, tmp_path / "catalog"))
+def root(pristine: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(pristine, tmp_path / "catalog"))
