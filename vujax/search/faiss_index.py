@@ -17,7 +17,7 @@ from vujax.search.searcher import Found, best, dense, is_narrow
 
 LINKS = 16  # of a vector, twice as many in the lowest layer
 BUILD_BREADTH = 80  # candidates while a vector is linked
-SEARCH_BREADTH = 128  # candidates while a query is followed, at least
+SEARCH_BREADTH = 256  # candidates while a query is followed, at least
 BLOCK = 4096  # vectors that are linked between two reports
 
 
