@@ -4,8 +4,8 @@
     python experiments/cinema_scenes.py --work runs/cinema-scenes --part judge
 
 configs/movies2scenes.py (cinema) on 60 films of seed 0, 300 steps: positives from films that are
-alike by genre, synopsis and who watched them (union), from all films, from 5 random ones, or the
-scene itself (augmentation), and the same network before its first step; five seeds. A linear probe
+alike by genre, synopsis and who watched them (union), from all films, or from 5 random ones, and
+the same network before its first step; five seeds. A linear probe
 reads genre and events from frozen vectors: it learns on the scenes of the same 60 films, and is
 scored on 40 validation films (numbers 100 to 139, on which nothing was chosen), once on whole
 scenes and once on each of their shots alone, by the same weights. Beside it the same probe on
@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from configs.movies2scenes import get_config
 
 RESULTS = Path(__file__).with_name("results") / "cinema_scenes"
-GUIDES = ("union", "all", "random", "augmentation", "untrained")
+GUIDES = ("union", "all", "random", "untrained")
 LABELS = ("genre", "event")
 FILMS = 60
 HELD_OUT = dict(split="validation", first=100, films=40)
@@ -106,7 +106,7 @@ def judge(work: Path, seeds: int) -> None:
         for guide, own in scores.items():
             row = {"of": "shots alone" if level else "whole scenes", "tags": label, "guide": guide}
             row |= _named("mAP", map_interval(own, truth, movie, known=known))
-            for other in ("all", "random", "augmentation"):
+            for other in ("all", "random", "untrained"):
                 if guide != other:
                     less = map_interval(own, truth, movie, known=known, against=scores[other])
                     row |= _named(f"less {other}", less)
