@@ -27,9 +27,9 @@ def make(name: str, cfg: ConfigDict | Mapping[str, Any], *, model: Any, mesh: Me
     Args:
       name: the entry's name, for error messages.
       cfg: `kind` is 'zero_shot', 'retrieval', 'probe', of a shot encoder 'gap', of a boundary
-        model 'borders' (see `scenes`), or a data set of `datasets.DATASETS` or
-        `layouts.LAYOUTS` (then: zero-shot on it, retrieval for the sets of captions); the rest are
-        options of `ZeroShot`, `Retrieval` or `Probe`.
+        model 'borders' (see `scenes`), of a caption decoder 'captions', or a data set of
+        `datasets.DATASETS` or `layouts.LAYOUTS` (then: zero-shot on it, retrieval for the sets of
+        captions); the rest are options of `ZeroShot`, `Retrieval`, `Probe` and so on.
       model: a module of `vujax.models`.
       mesh: devices to use, along 'data'.
 
@@ -37,6 +37,7 @@ def make(name: str, cfg: ConfigDict | Mapping[str, Any], *, model: Any, mesh: Me
       ValueError: an unknown kind or option, or a missing one.
     """
     # Imported here, so that the modules without a model (robustness, intervals) load at once.
+    from vujax.evals.captioning import Captioning
     from vujax.evals.datasets import DATASETS
     from vujax.evals.layouts import LAYOUTS
     from vujax.evals.probe import Probe
@@ -50,6 +51,7 @@ def make(name: str, cfg: ConfigDict | Mapping[str, Any], *, model: Any, mesh: Me
         "probe": Probe,
         "gap": GapBoundaries,
         "borders": HeadBoundaries,
+        "captions": Captioning,
     }
     options = cfg.to_dict() if isinstance(cfg, ConfigDict) else dict(cfg)
     kind = options.pop("kind", None)

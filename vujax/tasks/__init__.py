@@ -11,7 +11,7 @@ from vujax.tasks.base import Data, Task
 
 __all__ = ["Data", "Task", "task_of"]
 
-TASKS = {"distill": "pairs", "shotcol": "shots", "boundary": "borders"}
+TASKS = {"distill": "pairs", "shotcol": "shots", "boundary": "borders", "caption": "captions"}
 
 
 def task_of(config: ml_collections.ConfigDict) -> Task:
