@@ -19,6 +19,7 @@ COMMANDS = {
     "ingest": ("vujax.commands.ingest", "films to a catalogue of shots and keyframes"),
     "catalog": ("vujax.commands.catalog", "check a catalogue, or show it as a page"),
     "embed": ("vujax.commands.embed", "vectors of a catalogue's keyframes and shots"),
+    "caption": ("vujax.commands.caption", "captions of a catalogue's frames, shots or scenes"),
     "movies": ("vujax.commands.movies", "which movies are alike, by their metadata"),
     "weights": ("vujax.commands.weights", "fetch released weights, or list them"),
     "cinema": ("vujax.data.cinema.command", "make films with known shots, scenes and captions"),

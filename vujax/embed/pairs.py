@@ -25,27 +25,30 @@ PROBES = 16  # records of a source that must still be those of the kept vectors
 MOST_BAD = 0.01
 
 
-def open_pairs(sources: Mapping[str, Mapping[str, Any]], encoder: str, cache: str) -> VectorPairs:
+def open_pairs(
+    sources: Mapping[str, Mapping[str, Any]], encoder: str, cache: str | None = None
+) -> VectorPairs:
     """Pairs of all `sources`.
 
     Args:
       sources: `{name: options}`: kind 'vectors' with `path`, a file of `vujax.data.vector_pairs`;
         or any kind of `vujax.data.sources`, whose pictures `encoder` turns into vectors.
       encoder: what --encoder takes, such as 'lite'.
-      cache: folder where vectors that were made are kept, so that they are made once.
+      cache: folder where vectors that were made are kept, so that they are made once; None: they
+        are not kept.
 
     Raises:
       ValueError: an unknown option, vectors of another encoder, or too many bad pictures.
       FileNotFoundError: a file is not there.
     """
-    maker = _Maker(encoder, Path(cache))
+    maker = _Maker(encoder, None if cache is None else Path(cache))
     return joined([maker.pairs(name, dict(options)) for name, options in sources.items()])
 
 
 class _Maker:
     """Makes pairs of sources; the encoder is opened when the first of them needs it."""
 
-    def __init__(self, encoder: str, cache: Path) -> None:
+    def __init__(self, encoder: str, cache: Path | None) -> None:
         self._spec, self._cache = encoder, cache
         self._opened: Encoder | None = None
 
@@ -69,6 +72,8 @@ class _Maker:
             raise ValueError(f"source {name} needs a kind, such as 'webdataset' or 'vectors'")
         source = open_source(**options)
         encoder = self._opened = self._opened or open_encoder(self._spec)
+        if self._cache is None:
+            return encode_pairs(source, encoder, name)
         said = json.dumps([options, encoder.digest, len(source)], sort_keys=True, default=str)
         file = self._cache / f"{encoder.name}-{hashlib.sha256(said.encode()).hexdigest()}.parquet"
         if file.exists() and _same(found := vector_pairs.read(file), source):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
@@ -81,7 +82,7 @@ class Captioning:
 
     def say(self, variables: Variables, vectors: np.ndarray) -> list[str]:
         """The best caption that is found for each of `vectors` `[n dim]`."""
-        return captions_of(
+        captions, _ = captions_of(
             self._encode,
             variables,
             vectors,
@@ -89,6 +90,7 @@ class Captioning:
             mesh=self._mesh,
             batch_size=self._batch_size,
         )
+        return captions
 
     def _score(self, captions: Sequence[str]) -> dict[str, float]:
         return score(captions, self.pairs.captions) | {"different": float(len(set(captions)))}
@@ -100,11 +102,14 @@ class Captioning:
 
 
 def decoder_of(model: Any, beams: int, power: float) -> Any:
-    """`(variables, batch) -> tokens [b context]`, the best found; make it once, it is compiled."""
+    """`(variables, batch) -> [b context + 1]`: tokens, then score, of the best that are found.
+
+    For `captions_of`; make it once, each one is compiled anew.
+    """
 
     def encode(variables: Variables, batch: Mapping[str, jax.Array]) -> jax.Array:
-        tokens, _ = model.search(variables, batch["vector"], beams=beams, power=power)
-        return tokens[:, 0]
+        tokens, scores = model.search(variables, batch["vector"], beams=beams, power=power)
+        return jnp.concatenate([tokens[:, 0].astype(jnp.float32), scores[:, :1]], axis=1)
 
     return encode
 
@@ -117,8 +122,8 @@ def captions_of(
     vocab: int,
     mesh: Mesh,
     batch_size: int = 128,
-) -> list[str]:
-    """What a decoder says of each vector.
+) -> tuple[list[str], np.ndarray]:
+    """What a decoder says of each vector, and the captions' scores, float32 `[n]`.
 
     Args:
       encode: of `decoder_of`.
@@ -129,12 +134,12 @@ def captions_of(
       batch_size: vectors at once.
     """
     if not len(vectors):
-        return []
+        return [], np.zeros(0, np.float32)
     size = padded_size(len(vectors), batch_size, mesh)
     batches = read_batches(lambda rows: {"vector": vectors[rows]}, len(vectors), size)
-    tokens = extract(encode, variables, batches, mesh=mesh)["embeddings"]
-    short = ShortTokens(vocab)
-    return [short.decode(row) for row in tokens.astype(np.int32)]  # floats hold them exactly
+    found = extract(encode, variables, batches, mesh=mesh)["embeddings"]
+    short, tokens = ShortTokens(vocab), found[:, :-1].astype(np.int32)  # floats hold them exactly
+    return [short.decode(row) for row in tokens], found[:, -1]
 
 
 def said_for_nothing(vectors: np.ndarray, train: VectorPairs, mesh: Mesh) -> dict[str, list[str]]:
