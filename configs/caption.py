@@ -97,8 +97,9 @@ def cinema() -> ConfigDict:
     config = base()
     frames = dict(kind="cinema", split="train", frames=4096, captions_per_image=5, image_size=112)
     config.data.sources = ConfigDict(dict(main=dict(**frames, generic=0.0, swapped=0.0)))
-    config.model.update(dict(width=128, heads=2))
-    config.total_steps = 600
+    config.model.update(dict(vocab=2048, width=128, layers=2, heads=2))
+    config.batch_size = 64
+    config.total_steps = 500
     held_out = dict(frames, split="validation", frames=512)
     config.evals.captions = ConfigDict(
         dict(

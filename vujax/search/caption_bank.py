@@ -6,7 +6,7 @@ stored vectors become there. The score is their cosine.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import numpy as np
@@ -18,7 +18,9 @@ from vujax.evals.ranking import nearest
 from vujax.evals.retrieval import normalise
 from vujax.mesh import make_mesh
 from vujax.search.calibration import Calibration
-from vujax.search.space import TextSpace
+
+if TYPE_CHECKING:
+    from vujax.search.space import TextSpace
 
 DEPTH = 50  # captions of an item that are looked at, where none may be repeated too often
 CHUNK = 1024  # texts at once
@@ -39,7 +41,7 @@ class CaptionBank:
       captions: the different ones, equal but for case, spacing and Unicode form kept once.
     """
 
-    def __init__(self, captions: Sequence[str], space: TextSpace) -> None:
+    def __init__(self, captions: Sequence[str], space: "TextSpace") -> None:
         """Encodes the captions, on all devices of the process.
 
         Raises:
@@ -122,7 +124,7 @@ def _lines(path: Path) -> list[str]:
         raise ValueError(f"{path} is no UTF-8 text ({error}): save it as UTF-8") from None
 
 
-def judged(pairs: VectorPairs, space: TextSpace) -> tuple[np.ndarray, np.ndarray]:
+def judged(pairs: VectorPairs, space: "TextSpace") -> tuple[np.ndarray, np.ndarray]:
     """How often a bank is right on pairs whose captions are known.
 
     The bank is all captions of the pairs. It is right for a picture if the best of them is one of
@@ -143,7 +145,7 @@ def judged(pairs: VectorPairs, space: TextSpace) -> tuple[np.ndarray, np.ndarray
     return best.scores[:, 0], np.array(right, bool)
 
 
-def calibrated(pairs: VectorPairs, space: TextSpace) -> Calibration:
+def calibrated(pairs: VectorPairs, space: "TextSpace") -> Calibration:
     """The chance, by cosine, that the best caption is right in the sense of `judged`.
 
     It holds for banks that are about as large, and films that are about as near to the captions,
