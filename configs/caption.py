@@ -97,9 +97,10 @@ def cinema() -> ConfigDict:
     config = base()
     frames = dict(kind="cinema", split="train", frames=4096, captions_per_image=5, image_size=112)
     config.data.sources = ConfigDict(dict(main=dict(**frames, generic=0.0, swapped=0.0)))
-    config.model.update(dict(vocab=2048, width=128, layers=2, heads=2))
+    config.model.update(dict(vocab=2048, context=24, width=96, layers=2, heads=3))
     config.batch_size = 64
-    config.total_steps = 500
+    config.total_steps = 400
+    config.optimizer.lr = 2e-3
     held_out = dict(frames, split="validation", frames=512)
     config.evals.captions = ConfigDict(
         dict(

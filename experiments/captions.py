@@ -4,7 +4,7 @@
 
 Vectors are EfficientNet-Lite0's (`lite`). Three sets: frames of the cinema, scored on films that
 nothing was learned from, five captions a frame; and openclipart and fashion, one caption a picture,
-scored on the tenth with sha1(file) or sha1(id) mod 10 = 1. Each picture gets: the commonest
+scored on the tenth with sha1(folder/file) or sha1(id) mod 10 = 1. Each picture gets: the commonest
 training caption (the same for all); the first caption of the training picture of the nearest
 vector; the training caption that is nearest in a text space, `lite-conse` unless told, which
 learned nothing from any pairs; what a decoder (configs/caption.py, its cinema sizes for all three
@@ -28,7 +28,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from vujax import release, train
-from vujax.embed.pairs import open_pairs
+from vujax.data import vector_pairs
+from vujax.data.sources import open_source
+from vujax.data.split import PARTS, HoldOut
+from vujax.embed.pairs import encode_pairs, open_encoder, open_pairs
 from vujax.evals.captioning import Captioning, said_for_nothing
 from vujax.evals.captions import cider, score
 from vujax.evals.intervals import bootstrap, paired_bootstrap
@@ -41,21 +44,35 @@ from vujax.search.caption_bank import CaptionBank, judged
 from vujax.sweep.rows import write_intervals, write_rows
 
 RESULTS = Path(__file__).with_name("results") / "captions"
-SETS = {"openclipart": "file", "fashion": "id"}
+SETS = {"openclipart": "{folder}/{file}", "fashion": "{id}"}  # what is hashed of a record's fields
 NAMES = ("cinema", *SETS)
 CONTROL = "nearest picture's caption"
 
 
-def sources(name: str, part: str) -> dict[str, Any]:
-    """Of a set's 'train' or 'validation' pairs."""
+def sources(name: str, part: str, work: Path) -> dict[str, Any]:
+    """Of a set's 'train' or 'validation' pairs; those of real data are split first."""
     if name == "cinema":
         config = runpy.run_path("configs/caption.py")["get_config"]("cinema")
         return (config.data if part == "train" else config.evals.captions).sources.to_dict()
+    files = {one: work / "vectors" / f"{name}-{one}.parquet" for one in PARTS}
+    if not all(file.exists() for file in files.values()):
+        split(name, files)
+    return dict(main=dict(kind="vectors", path=str(files[part])))
+
+
+def split(name: str, files: dict[str, Path]) -> None:
+    """Makes the vectors of real pairs, and writes the files of the parts."""
     if not os.environ.get("VUJAX_DATA"):
         raise ValueError("set VUJAX_DATA to the folder that holds the real data")
-    hold_out = dict(field=SETS[name], modulo=10, remainder=1, part=part)
     path = f"{os.environ['VUJAX_DATA']}/pairs/{name}-train-*.tar"
-    return dict(main=dict(kind="webdataset", path=path, hold_out=hold_out))
+    source, rule = open_source("webdataset", path=path), HoldOut(modulo=10, remainder=1)
+    pairs = encode_pairs(source, open_encoder("lite"), name)
+    fields = {record["key"]: record["fields"] for record in source}
+    held = np.array([rule.holds(SETS[name].format(**fields[key])) for key in pairs.keys])
+    copied = {vector.tobytes() for vector in pairs.vectors[held]}
+    copies = np.array([vector.tobytes() in copied for vector in pairs.vectors])
+    for part, mine in zip(PARTS, (~copies, held), strict=True):  # no picture is in both
+        vector_pairs.write(pairs.take(np.flatnonzero(mine)), files[part])
 
 
 class Study:
@@ -64,8 +81,9 @@ class Study:
     def __init__(self, name: str, work: Path, space: spaces.TextSpace) -> None:
         self.name, self._work, self._space = name, work, space
         self._cache = str(work / "vectors")
-        self.train = open_pairs(sources(name, "train"), "lite", self._cache).captioned()
-        self.seen = open_pairs(sources(name, "validation"), "lite", self._cache).captioned()
+        self._sources = {part: sources(name, part, work) for part in PARTS}
+        opened = [open_pairs(own, "lite", self._cache) for own in self._sources.values()]
+        self.train, self.seen = (pairs.captioned() for pairs in opened)
 
     def said(self, seeds: int) -> dict[str, list[list[str]]]:
         """By system and seed, the caption of each validation picture."""
@@ -86,15 +104,15 @@ class Study:
             train.run(self._config(seed), workdir)
             config, variables = release.load(workdir)
             model = build_caption(**config["model"])
-            held_out = sources(self.name, "validation")
-            evaluator = Captioning(model, make_mesh(), sources=held_out, cache=self._cache)
+            held_out = dict(sources=self._sources["validation"], cache=self._cache)
+            evaluator = Captioning(model, make_mesh(), **held_out)
             evaluator(variables)
             write_json(kept, evaluator.captions)
         return json.loads(kept.read_text())
 
     def _config(self, seed: int) -> ConfigDict:
         config = runpy.run_path("configs/caption.py")["get_config"]("cinema")
-        config.data = ConfigDict(dict(sources=sources(self.name, "train"), cache=self._cache))
+        config.data = ConfigDict(dict(sources=self._sources["train"], cache=self._cache))
         config.seed, config.evals = seed, ConfigDict()
         return config
 
