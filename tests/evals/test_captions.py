@@ -46,6 +46,7 @@ def test_a_perfect_caption_scores_all():
 def test_bleu_punishes_short_captions():
     found = bleu(["a b c d"], [["a b c d e f", "a b c d e f g h i"]])
     assert found == pytest.approx(math.exp(1 - 6 / 4))
+    assert bleu(["a b c d e"], [["a b c d e f", "w x y z"]]) == 1.0  # of two, the shorter counts
 
 
 def test_cider_by_hand():
