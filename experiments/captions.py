@@ -6,9 +6,9 @@ Vectors are EfficientNet-Lite0's (`lite`). Three sets: frames of the cinema, sco
 nothing was learned from, five captions a frame; and openclipart and fashion, one caption a picture,
 scored on the tenth with sha1(folder/file) or sha1(id) mod 10 = 1. Each picture gets: the commonest
 training caption (the same for all); the first caption of the training picture of the nearest
-vector; the training caption that is nearest in a text space, `lite-conse` unless told, which
-learned nothing from any pairs; what a decoder (configs/caption.py, its cinema sizes for all three
-sets) writes. No choice was made on these pictures.
+vector; of the training pictures' first captions the nearest in a text space, `lite-conse` unless
+told, which learned nothing from any pairs; what a decoder (configs/caption.py, its cinema sizes for
+all three sets) writes. No choice was made on these pictures.
 
 Writes under experiments/results/captions/: CIDEr-D with 95% intervals over pictures and seeds, its
 difference from the nearest picture's caption, BLEU-4, ROUGE-L; and how well the bank's calibrated
@@ -88,7 +88,7 @@ class Study:
     def said(self, seeds: int) -> dict[str, list[list[str]]]:
         """By system and seed, the caption of each validation picture."""
         found = said_for_nothing(self.seen.vectors, self.train, make_mesh())
-        bank = CaptionBank([text for own in self.train.captions for text in own], self._space)
+        bank = CaptionBank([own[0] for own in self.train.captions], self._space)
         nearest = bank.best(self.seen.vectors).places[:, 0]
         return {
             "commonest caption": [found["commonest"]],
