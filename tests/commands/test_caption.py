@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.embed.stub import catalogue, run
-from tests.search.fakes import Letters, picture_of
+from tests.search.letters import Letters, picture_of
 from tests.search.test_captioner import released
 from vujax import cli
 from vujax.catalog import Catalog

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.embed.test_pairs import table
-from tests.search.fakes import Letters, picture_of
+from tests.search.letters import Letters, picture_of
 from vujax.data.vector_pairs import VectorPairs, write
 from vujax.search.caption_bank import (
     Best,

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from tests.embed.stub import catalogue, run
-from tests.search.fakes import Letters, picture_of
+from tests.search.letters import Letters, picture_of
 from vujax import release
 from vujax.catalog import Catalog, scenes, vectors
 from vujax.models.caption import build_caption
