@@ -25,6 +25,7 @@ ARGUMENTS = {
     "movies2scenes": ("cinema", "movieclip", "catalog", "pod"),
     "shotcol": ("cinema", "sound", "both", "features", "movienet"),
     "boundary": ("cinema", "similarity", "mlp", "transformer"),
+    "caption": ("cinema", "pairs", "vectors"),
 }
 EXPERIMENTS = [(file, arg) for file, args in ARGUMENTS.items() for arg in args]
 
@@ -53,7 +54,7 @@ def test_options_of_data_are_those_of_their_kind(file, arg):
     named = [(films.KINDS, one) for each in sets for one in each.get("films", {}).values()]
     if file == "movies2scenes":
         named = [(scenes.KINDS, config.data.scenes), (guide.TABLES, config.data.tables)]
-    assert named or file == "distill"
+    assert named or file in ("distill", "caption")
     for kinds, options in named:
         module, name = kinds[options.kind]
         common = ("kind", "ratings", *scenes.COMMON)

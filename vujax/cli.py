@@ -21,6 +21,7 @@ COMMANDS = {
     "catalog": ("vujax.commands.catalog", "check a catalogue, or show it as a page"),
     "embed": ("vujax.commands.embed", "vectors of a catalogue's keyframes, shots and scenes"),
     "similar": ("vujax.commands.similar", "the shots or scenes that are most like one"),
+    "caption": ("vujax.commands.caption", "captions of a catalogue's frames, shots or scenes"),
     "movies": ("vujax.commands.movies", "which movies are alike, by their metadata"),
     "tag": ("vujax.commands.tag", "learn tags from labels, and tag a catalogue"),
     "search": ("vujax.commands.search", "frames, shots or scenes that are like a text or picture"),

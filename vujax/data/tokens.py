@@ -68,3 +68,22 @@ def _without_specials(text: str) -> str:
 def _tokenizer() -> instant_clip_tokenizer.Tokenizer:
     # Once per process, at first use: it cannot be pickled, and takes 40 ms to make.
     return instant_clip_tokenizer.Tokenizer()
+
+
+def pieces(count: int) -> dict[tuple[bytes, bool], int]:
+    """`{(bytes, whether a word ends with it): token}` of the first `count` tokens of VOCAB.
+
+    They are the single bytes, once inside and once at a word's end, then pairs in order of their
+    frequency in CLIP's training texts. Pairs that are no whole characters are left out.
+    """
+    found = {(bytes([byte]), end): i + 256 * end for end in (0, 1) for i, byte in enumerate(_BYTES)}
+    found = {(piece, bool(end)): token for (piece, end), token in found.items() if token < count}
+    for token in range(len(_BYTES) * 2, min(count, START)):
+        text = _tokenizer().decode([token])
+        if "\ufffd" not in text:
+            found[text.removesuffix(" ").encode(), text.endswith(" ")] = token
+    return found
+
+
+_SHOWN = [*range(33, 127), *range(161, 173), *range(174, 256)]
+_BYTES = [*_SHOWN, *sorted(set(range(256)) - set(_SHOWN))]  # in the order of their tokens

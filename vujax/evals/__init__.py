@@ -34,8 +34,8 @@ def make(
     Args:
       name: the entry's name, for error messages.
       cfg: `kind` is 'zero_shot', 'retrieval', 'probe', of a shot encoder 'gap', of a boundary
-        model 'borders' (see `scenes`), of a scene model 'scene_tags' (see there), or a data set of
-        `datasets.DATASETS` or `layouts.LAYOUTS` (then: zero-shot on it, retrieval for the sets of
+        model 'borders' (see `scenes`), of a scene model 'scene_tags' (see there), of a
+        caption decoder 'captions', or a data set of `datasets.DATASETS` or `layouts.LAYOUTS` (then: zero-shot on it, retrieval for the sets of
         captions); the rest are options of `ZeroShot`, `Retrieval` or `Probe`.
       model: a module of `vujax.models`.
       mesh: devices to use, along 'data'.
@@ -46,6 +46,7 @@ def make(
       ValueError: an unknown kind or option, or a missing one.
     """
     # Imported here, so that the modules without a model (robustness, intervals) load at once.
+    from vujax.evals.captioning import Captioning
     from vujax.evals.datasets import DATASETS
     from vujax.evals.layouts import LAYOUTS
     from vujax.evals.probe import Probe
@@ -61,6 +62,7 @@ def make(
         "gap": GapBoundaries,
         "borders": HeadBoundaries,
         "scene_tags": SceneTags,
+        "captions": Captioning,
     }
     options = cfg.to_dict() if isinstance(cfg, ConfigDict) else dict(cfg)
     kind = options.pop("kind", None)

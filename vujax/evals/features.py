@@ -117,6 +117,21 @@ def text_batches(
         yield {"tokens": tokenizer(chosen), "mask": mask, "position": position}
 
 
+def read_batches(
+    read: Callable[[np.ndarray], dict[str, np.ndarray]], count: int, batch_size: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """This host's rows of batches of examples 0 .. count-1, `read(positions)` giving their arrays.
+
+    The last batch is filled up with the last example.
+    """
+    rows = batch_size // jax.process_count()
+    first = rows * jax.process_index()
+    for start in range(0, count, batch_size):
+        position = start + first + np.arange(rows, dtype=np.int32)
+        mask = position < count
+        yield read(np.minimum(position, count - 1)) | {"mask": mask, "position": position}
+
+
 def padded_size(examples: int, batch_size: int, mesh: Mesh) -> int:
     """The batch size to use: no larger than needed, a multiple of the mesh's devices."""
     return -(-min(batch_size, max(examples, 1)) // mesh.size) * mesh.size

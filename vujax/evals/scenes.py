@@ -1,7 +1,7 @@
 """Scene boundaries by a model in training: without labels by its vectors, or by its head."""
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -12,7 +12,7 @@ from vujax.data.boundary_rows import BoundaryRows
 from vujax.data.films import Film, open_sets
 from vujax.evals.base import Example
 from vujax.evals.boundaries import FilmScores, baselines, evaluate
-from vujax.evals.features import Variables, extract, padded_size
+from vujax.evals.features import Variables, extract, padded_size, read_batches
 from vujax.evals.gap import gap_scores
 from vujax.evals.histogram import colour_histogram
 
@@ -72,18 +72,8 @@ class Scenes:
     def _extract(self, encode: Any, variables: Variables, count: int, read: Any) -> np.ndarray:
         """`encode` of examples 0 .. count-1, `read(positions)` giving their arrays."""
         size = padded_size(count, self._batch_size, self._mesh)
-        batches = _batches(read, count, size)
+        batches = read_batches(read, count, size)
         return extract(encode, variables, batches, mesh=self._mesh)["embeddings"]
-
-
-def _batches(read: Any, count: int, size: int) -> Iterator[dict[str, np.ndarray]]:
-    """This host's rows of batches of `size` examples; the last one is filled up."""
-    rows = size // jax.process_count()
-    first = rows * jax.process_index()
-    for start in range(0, count, size):
-        position = start + first + np.arange(rows, dtype=np.int32)
-        mask = position < count
-        yield read(np.minimum(position, count - 1)) | {"mask": mask, "position": position}
 
 
 class GapBoundaries(Scenes):

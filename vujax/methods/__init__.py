@@ -7,12 +7,14 @@ import flax.linen as nn
 
 from vujax.methods.base import Method
 from vujax.methods.boundary import Boundary
+from vujax.methods.caption import Caption
 from vujax.methods.distill import Distill
 from vujax.methods.movies2scenes import Movies2Scenes
 from vujax.methods.shotcol import ShotCoL
 
 METHODS: dict[str, type] = {
     "boundary": Boundary,
+    "caption": Caption,
     "distill": Distill,
     "movies2scenes": Movies2Scenes,
     "shotcol": ShotCoL,

@@ -101,6 +101,9 @@ class Attention(nn.Module):
 
     `mask`, bool [b 1 l l] or None, says which position (third axis) sees which (last axis).
 
+    Given a collection 'cache' (see `vujax.models.caption.empty_cache`), x holds the next positions
+    of sequences whose earlier keys and values the cache has: they are seen too, and x's are added.
+
     Query, key and value have a projection each: a fused one must be taken apart by strided copies,
     which made it slower on CPU.
     """
@@ -113,8 +116,24 @@ class Attention(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array | None = None) -> jax.Array:
         qkv = [project_heads(x, self.heads, self.dtype, name) for name in ("query", "key", "value")]
-        heads = jax.nn.dot_product_attention(*qkv, mask=mask, is_causal=self.causal)
+        if self.has_variable("cache", "key"):
+            heads = self._after_cached(*qkv)
+        else:
+            heads = jax.nn.dot_product_attention(*qkv, mask=mask, is_causal=self.causal)
         return Dense(x.shape[-1], self.out_std, self.dtype, name="out")(heads.reshape(x.shape))
+
+    def _after_cached(self, query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
+        """Attention of l new positions [b l h d], causal, to what came before and to themselves."""
+        first, new = self.get_variable("cache", "length"), query.shape[1]
+        for name, part in (("key", key), ("value", value)):
+            kept = jax.lax.dynamic_update_slice_in_dim(
+                self.get_variable("cache", name), part, first, axis=1
+            )
+            self.put_variable("cache", name, kept)
+        self.put_variable("cache", "length", first + new)
+        keys, values = self.get_variable("cache", "key"), self.get_variable("cache", "value")
+        seen = jnp.arange(keys.shape[1]) <= first + jnp.arange(new)[:, None]
+        return jax.nn.dot_product_attention(query, keys, values, mask=seen[None, None])
 
 
 class MLP(nn.Module):

@@ -13,6 +13,7 @@ __all__ = ["Data", "Task", "task_of"]
 
 TASKS = {
     "boundary": "borders",
+    "caption": "captions",
     "distill": "pairs",
     "movies2scenes": "scenes",
     "shotcol": "shots",

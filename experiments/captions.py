@@ -1,0 +1,192 @@
+"""Captions from frozen vectors: a bank, a decoder, and what needs no learning.
+
+    VUJAX_DATA=... python experiments/captions.py --work runs/captions
+
+Vectors are EfficientNet-Lite0's (`lite`). Three sets: frames of the cinema, scored on films that
+nothing was learned from, five captions a frame; and openclipart and fashion, one caption a picture,
+scored on the tenth with sha1(folder/file) or sha1(id) mod 10 = 1. Each picture gets: the commonest
+training caption (the same for all); the first caption of the training picture of the nearest
+vector; of the training pictures' first captions the nearest in a text space, `lite-conse` unless
+told, which learned nothing from any pairs; what a decoder (configs/caption.py, its cinema sizes for
+all three sets) writes. No choice was made on these pictures.
+
+Writes under experiments/results/captions/: CIDEr-D with 95% intervals over pictures and seeds, its
+difference from the nearest picture's caption, BLEU-4, ROUGE-L; and how well the bank's calibrated
+chances hold on one half of the pictures when they were learned on the other. `--work` keeps vectors
+and finished runs, so that the command goes on where it stopped.
+"""
+
+import argparse
+import json
+import os
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from vujax import release, train
+from vujax.data import vector_pairs
+from vujax.data.sources import open_source
+from vujax.data.split import PARTS, HoldOut
+from vujax.embed.pairs import encode_pairs, open_encoder, open_pairs
+from vujax.evals.captioning import Captioning, said_for_nothing
+from vujax.evals.captions import cider, score
+from vujax.evals.intervals import bootstrap, paired_bootstrap
+from vujax.files import write_json
+from vujax.mesh import make_mesh
+from vujax.models.caption import build_caption
+from vujax.search import space as spaces
+from vujax.search.calibration import Calibration, brier
+from vujax.search.caption_bank import CaptionBank, judged
+from vujax.sweep.rows import write_intervals, write_rows
+
+RESULTS = Path(__file__).with_name("results") / "captions"
+SETS = {"openclipart": "{folder}/{file}", "fashion": "{id}"}  # what is hashed of a record's fields
+NAMES = ("cinema", *SETS)
+CONTROL = "nearest picture's caption"
+
+
+def sources(name: str, part: str, work: Path) -> dict[str, Any]:
+    """Of a set's 'train' or 'validation' pairs; those of real data are split first."""
+    if name == "cinema":
+        config = runpy.run_path("configs/caption.py")["get_config"]("cinema")
+        return (config.data if part == "train" else config.evals.captions).sources.to_dict()
+    files = {one: work / "vectors" / f"{name}-{one}.parquet" for one in PARTS}
+    if not all(file.exists() for file in files.values()):
+        split(name, files)
+    return dict(main=dict(kind="vectors", path=str(files[part])))
+
+
+def split(name: str, files: dict[str, Path]) -> None:
+    """Makes the vectors of real pairs, and writes the files of the parts."""
+    if not os.environ.get("VUJAX_DATA"):
+        raise ValueError("set VUJAX_DATA to the folder that holds the real data")
+    path = f"{os.environ['VUJAX_DATA']}/pairs/{name}-train-*.tar"
+    source, rule = open_source("webdataset", path=path), HoldOut(modulo=10, remainder=1)
+    pairs = encode_pairs(source, open_encoder("lite"), name)
+    fields = {record["key"]: record["fields"] for record in source}
+    held = np.array([rule.holds(SETS[name].format(**fields[key])) for key in pairs.keys])
+    copied = {vector.tobytes() for vector in pairs.vectors[held]}
+    copies = np.array([vector.tobytes() in copied for vector in pairs.vectors])
+    for part, mine in zip(PARTS, (~copies, held), strict=True):  # no picture is in both
+        vector_pairs.write(pairs.take(np.flatnonzero(mine)), files[part])
+
+
+class Study:
+    """One set: its pairs, and runs that are kept."""
+
+    def __init__(self, name: str, work: Path, space: spaces.TextSpace) -> None:
+        self.name, self._work, self._space = name, work, space
+        self._cache = str(work / "vectors")
+        self._sources = {part: sources(name, part, work) for part in PARTS}
+        opened = [open_pairs(own, "lite", self._cache) for own in self._sources.values()]
+        self.train, self.seen = (pairs.captioned() for pairs in opened)
+
+    def said(self, seeds: int) -> dict[str, list[list[str]]]:
+        """By system and seed, the caption of each validation picture."""
+        found = said_for_nothing(self.seen.vectors, self.train, make_mesh())
+        bank = CaptionBank([own[0] for own in self.train.captions], self._space)
+        nearest = bank.best(self.seen.vectors).places[:, 0]
+        return {
+            "commonest caption": [found["commonest"]],
+            CONTROL: [found["neighbour"]],
+            "bank: nearest caption": [[bank.captions[place] for place in nearest]],
+            "decoder": [self._decoded(seed) for seed in range(seeds)],
+        }
+
+    def _decoded(self, seed: int) -> list[str]:
+        workdir = self._work / f"{self.name}-{seed}"
+        kept = workdir / "captions.json"
+        if not kept.exists():
+            train.run(self._config(seed), workdir)
+            config, variables = release.load(workdir)
+            model = build_caption(**config["model"])
+            held_out = dict(sources=self._sources["validation"], cache=self._cache)
+            evaluator = Captioning(model, make_mesh(), **held_out)
+            evaluator(variables)
+            write_json(kept, evaluator.captions)
+        return json.loads(kept.read_text())
+
+    def _config(self, seed: int) -> ConfigDict:
+        config = runpy.run_path("configs/caption.py")["get_config"]("cinema")
+        config.data = ConfigDict(dict(sources=self._sources["train"], cache=self._cache))
+        config.seed, config.evals = seed, ConfigDict()
+        return config
+
+    def rows(self, seeds: int) -> Iterator[dict[str, Any]]:
+        """The table's."""
+        said = self.said(seeds)
+        references = self.seen.captions
+        hits = {k: np.array([cider(run, references) for run in runs]) for k, runs in said.items()}
+        for system, runs in said.items():
+            of_all = [score(run, references) for run in runs]
+            mean = {key: float(np.mean([one[key] for one in of_all])) for key in of_all[0]}
+            own = bootstrap(hits[system])
+            yield {
+                "set": self.name,
+                "captions": system,
+                "seeds": len(runs),
+                "CIDEr-D": own.estimate,
+                "low": own.low,
+                "high": own.high,
+                **self._difference(system, hits),
+                "BLEU-4": mean["BLEU-4"],
+                "ROUGE-L": mean["ROUGE-L"],
+                "different": float(np.mean([len(set(run)) for run in runs])),
+                "pictures": len(self.seen),
+            }
+
+    def _difference(self, system: str, hits: dict[str, np.ndarray]) -> dict[str, float]:
+        if system == CONTROL:
+            return {}
+        other = np.broadcast_to(hits[CONTROL], hits[system].shape)
+        found = paired_bootstrap(hits[system], other)
+        return {"less nearest": found.estimate, "less low": found.low, "less high": found.high}
+
+    def calibration(self) -> dict[str, Any]:
+        """Chances that the best of the validation captions is right, two halves crosswise."""
+        scores, right = judged(self.seen, self._space)
+        half = np.random.default_rng(0).permutation(len(scores)) % 2 == 0
+        chances = np.empty(len(scores))
+        constant = np.empty(len(scores))
+        for mine in (half, ~half):
+            chances[~mine] = Calibration.fit(scores[mine], right[mine])(scores[~mine])
+            constant[~mine] = right[mine].mean()
+        return {
+            "set": self.name,
+            "pictures": len(scores),
+            "right": float(right.mean()),
+            "mean chance": float(chances.mean()),
+            "Brier": brier(chances, right),
+            "Brier of a constant": brier(constant, right),
+            "Brier of the cosine": brier(np.clip(scores, 0, 1), right),
+        }
+
+
+def main() -> None:
+    """Makes the vectors and runs that are missing, then the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--sets", nargs="+", choices=NAMES, default=NAMES)
+    parser.add_argument("--space", default="lite-conse", help="of `vujax.search.space`")
+    args = parser.parse_args()
+    space = spaces.open_space(args.space)
+    rows, chances = [], []
+    for name in args.sets:
+        study = Study(name, args.work, space)
+        rows += study.rows(args.seeds)
+        chances.append(study.calibration())
+    write_rows(RESULTS, "table", rows)
+    write_rows(RESULTS, "calibration", chances)
+    lines = [(f"{r['set']}: {r['captions']}", r["CIDEr-D"], r["low"], r["high"]) for r in rows]
+    write_intervals(RESULTS / "plot.svg", "CIDEr-D (0 to 10) of pictures not learned from", lines)
+    for row in (*rows, *chances):
+        print(json.dumps(row))
+
+
+if __name__ == "__main__":
+    main()

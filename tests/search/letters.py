@@ -1,0 +1,29 @@
+"""A text space that needs no network."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+class Letters:
+    """Texts as counts of letters, pictures as the first 26 of their numbers; unit vectors."""
+
+    name, digest, dim = "letters", "00" * 32, 26
+
+    def texts(self, texts: Sequence[str]) -> np.ndarray:
+        """See `vujax.search.space.TextSpace`."""
+        counts = [[text.lower().count(chr(97 + i)) for i in range(26)] for text in texts]
+        return _unit(np.array(counts, np.float32).reshape(-1, 26))
+
+    def images(self, vectors: np.ndarray) -> np.ndarray:
+        """See `vujax.search.space.TextSpace`."""
+        return _unit(np.resize(vectors.T, (26, len(vectors))).T)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)).astype(np.float32)
+
+
+def picture_of(*texts: str) -> np.ndarray:
+    """Vectors that `Letters` finds nearest to these texts."""
+    return 7 * Letters().texts(texts)

@@ -1,0 +1,96 @@
+"""The caption bank against dense cosines, what is right, and captions that are not repeated."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.embed.test_pairs import table
+from tests.search.letters import Letters, picture_of
+from vujax.data.vector_pairs import VectorPairs, write
+from vujax.search.caption_bank import (
+    Best,
+    CaptionBank,
+    calibrated,
+    distinct,
+    judged,
+    read_bank,
+    source_of,
+    without_repeats,
+)
+
+CAPTIONS = ["A boat", "a  BOAT", "", "two dogs", "zebra"]
+
+
+def test_the_best_are_those_of_greatest_cosine():
+    rng = np.random.default_rng(0)
+    words = ["".join(rng.choice(list("abcdefgh"), 6)) for _ in range(50)]
+    bank = CaptionBank(words, Letters())
+    vectors = rng.random((30, 26)).astype(np.float32)
+    best = bank.best(vectors, 3)
+    cosines = Letters().images(vectors) @ Letters().texts(bank.captions).T
+    np.testing.assert_allclose(best.scores, np.sort(cosines, axis=1)[:, :-4:-1], rtol=1e-5)
+    np.testing.assert_allclose(np.take_along_axis(cosines, best.places, 1), best.scores, rtol=1e-5)
+    assert bank.best(vectors, 99).places.shape == (30, len(bank.captions))
+    assert bank.best(vectors[:0]).scores.shape == (0, 1)
+
+
+def test_equal_captions_are_one():
+    assert CaptionBank(CAPTIONS, Letters()).captions == ["A boat", "two dogs", "zebra"]
+    assert distinct(["ＡＢ ", "ab"]) == ["ＡＢ"]
+    with pytest.raises(ValueError, match="the caption bank is empty"):
+        CaptionBank([" "], Letters())
+
+
+def test_right_is_one_of_the_pictures_own_captions():
+    vectors = picture_of("boat", "dog", "dog", "cat")
+    captions = (("x", "BOAT"), ("dog",), ("god", "dog "), ("zzz",))
+    pairs = VectorPairs(vectors, captions, tuple("abcd"))
+    scores, right = judged(pairs, Letters())
+    assert right.tolist() == [True, True, True, False]
+    np.testing.assert_allclose(scores[:3], 1, rtol=1e-5)
+    assert scores[3] < 0.9
+
+
+def test_calibrated():
+    texts = [f"{a}{b}" for a in "abcdef" for b in "ghijkl"]
+    wrong = [f"{a}xyz" for a in "abcdef"]
+    pairs = VectorPairs(
+        picture_of(*texts, *wrong),
+        tuple((text,) for text in [*texts, *"qqqqqq"]),
+        tuple(map(str, range(42))),
+    )
+    found = calibrated(pairs, Letters())
+    assert found(np.array([1.0]))[0] == 1 and found(np.array([0.2]))[0] == 0 and found.pairs == 42
+
+
+def test_repeats_give_the_caption_to_the_best():
+    best = Best(
+        np.array([[0, 1, 2], [0, 1, 2], [0, 2, 1], [1, 0, 2]]),
+        np.array([[0.8, 0.7, 0.1], [0.9, 0.2, 0.1], [0.5, 0.4, 0.3], [0.6, 0.5, 0.4]]),
+    )
+    assert without_repeats(best, 1).tolist() == [1, 0, -1, 2]
+    assert without_repeats(best, 2).tolist() == [0, 0, 1, 0]
+    assert without_repeats(best, 4).tolist() == [0, 0, 0, 0]
+
+
+def test_banks_of_files(tmp_path: Path):
+    (tmp_path / "lines.txt").write_text("\ufeffa boat\n\n  a dog \n", encoding="utf-8")
+    assert distinct(read_bank(tmp_path / "lines.txt")) == ["a boat", "a dog"]
+    made = table(tmp_path / "in", count=2)
+    assert read_bank(Path(made["path"])) == ["picture 0", "picture 1"]
+    pairs = VectorPairs(np.ones((2, 3), np.float32), (("a", "b"), ()), ("x", "y"))
+    assert read_bank(write(pairs, tmp_path / "v.parquet")) == ["a", "b"]
+
+
+def test_bad_banks(tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match=r"none.txt does not exist"):
+        read_bank(tmp_path / "none.txt")
+    (tmp_path / "blank.txt").write_text("\n \n")
+    with pytest.raises(ValueError, match=r"blank.txt holds no caption"):
+        read_bank(tmp_path / "blank.txt")
+    (tmp_path / "latin.txt").write_bytes("café".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"latin.txt is no UTF-8 text"):
+        read_bank(tmp_path / "latin.txt")
+    with pytest.raises(ValueError, match=r"x.zip is no file of pairs: give one of .parquet, .tar"):
+        source_of(Path("x.zip"))

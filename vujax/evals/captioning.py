@@ -1,0 +1,162 @@
+"""What a caption decoder says of pictures that it has not seen, and what costs nothing to say."""
+
+import functools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from vujax.data.short_tokens import ShortTokens
+from vujax.data.vector_pairs import VectorPairs
+from vujax.embed.pairs import open_pairs
+from vujax.evals.base import Example
+from vujax.evals.captions import cider, score
+from vujax.evals.features import Variables, extract, padded_size, read_batches
+from vujax.evals.ranking import nearest
+from vujax.evals.vectors import unit
+
+
+class Captioning:
+    """Evaluator: `(variables) -> CIDEr, BLEU-4, ROUGE-L`, and the number of different captions.
+
+    Attributes:
+      headline: 'CIDEr'.
+      hits: after a call, CIDEr-D of each picture, for paired intervals.
+      baselines: after a call, with `train`: the commonest training caption, and the first caption
+        of the training picture whose vector is nearest.
+      captions: after a call, what was said of each picture, in order.
+    """
+
+    headline = "CIDEr"
+
+    def __init__(
+        self,
+        model: Any,
+        mesh: Mesh,
+        *,
+        sources: Mapping[str, Mapping[str, Any]],
+        cache: str,
+        train: Mapping[str, Mapping[str, Any]] | None = None,
+        beams: int = 4,
+        power: float = 1.0,
+        batch_size: int = 128,
+    ) -> None:
+        """Names what to read; files are opened at the first call.
+
+        Args:
+          model: a `vujax.models.caption.CaptionDecoder`.
+          mesh: devices to use, along 'data'.
+          sources: of pairs, see `vujax.embed.pairs.open_pairs`; all captions of a picture are its
+            references.
+          cache: folder of vectors that were made.
+          train: sources of the training pairs, for baselines.
+          beams: of the search.
+          power: of a caption's length, see `vujax.models.beam`.
+          batch_size: pictures at once.
+        """
+        self._model, self._mesh, self._sources, self._train = model, mesh, sources, train
+        self._cache, self._batch_size = cache, batch_size
+        self._encode = decoder_of(model, beams, power)
+        self.baselines: dict[str, dict[str, float]] = {}
+        self.hits: np.ndarray | None = None
+        self.captions: list[str] = []
+
+    @functools.cached_property
+    def pairs(self) -> VectorPairs:
+        """The pictures that have captions."""
+        return open_pairs(self._sources, self._model.encoder, self._cache).captioned()
+
+    def __call__(self, variables: Variables) -> dict[str, float]:
+        """Scores the captions of all pictures."""
+        self.captions = self.say(variables, self.pairs.vectors)
+        if self._train and not self.baselines:
+            train = open_pairs(self._train, self._model.encoder, self._cache).captioned()
+            said = said_for_nothing(self.pairs.vectors, train, self._mesh)
+            self.baselines = {name: self._score(captions) for name, captions in said.items()}
+        self.hits = cider(self.captions, self.pairs.captions)
+        return self._score(self.captions)
+
+    def say(self, variables: Variables, vectors: np.ndarray) -> list[str]:
+        """The best caption that is found for each of `vectors` `[n dim]`."""
+        captions, _ = captions_of(
+            self._encode,
+            variables,
+            vectors,
+            vocab=self._model.vocab,
+            mesh=self._mesh,
+            batch_size=self._batch_size,
+        )
+        return captions
+
+    def _score(self, captions: Sequence[str]) -> dict[str, float]:
+        return score(captions, self.pairs.captions) | {"different": float(len(set(captions)))}
+
+    def examples(self, queries: int) -> list[Example]:
+        """None: nothing is retrieved here."""
+        del queries
+        return []
+
+
+def decoder_of(model: Any, beams: int, power: float) -> Any:
+    """`(variables, batch) -> [b context + 1]`: tokens, then score, of the best that are found.
+
+    For `captions_of`; make it once, each one is compiled anew.
+    """
+
+    def encode(variables: Variables, batch: Mapping[str, jax.Array]) -> jax.Array:
+        tokens, scores = model.search(variables, batch["vector"], beams=beams, power=power)
+        return jnp.concatenate([tokens[:, 0].astype(jnp.float32), scores[:, :1]], axis=1)
+
+    return encode
+
+
+def captions_of(
+    encode: Any,
+    variables: Variables,
+    vectors: np.ndarray,
+    *,
+    vocab: int,
+    mesh: Mesh,
+    batch_size: int = 128,
+) -> tuple[list[str], np.ndarray]:
+    """What a decoder says of each vector, and the captions' scores, float32 `[n]`.
+
+    Args:
+      encode: of `decoder_of`.
+      variables: of the model.
+      vectors: float32 `[n dim]`.
+      vocab: of the model.
+      mesh: devices to use, along 'data'.
+      batch_size: vectors at once.
+    """
+    if not len(vectors):
+        return [], np.zeros(0, np.float32)
+    size = padded_size(len(vectors), batch_size, mesh)
+    batches = read_batches(lambda rows: {"vector": vectors[rows]}, len(vectors), size)
+    found = extract(encode, variables, batches, mesh=mesh)["embeddings"]
+    short, tokens = ShortTokens(vocab), found[:, :-1].astype(np.int32)  # floats hold them exactly
+    return [short.decode(row) for row in tokens], found[:, -1]
+
+
+def said_for_nothing(vectors: np.ndarray, train: VectorPairs, mesh: Mesh) -> dict[str, list[str]]:
+    """Captions that nothing was learned for.
+
+    Args:
+      vectors: float32 `[n d]`, of pictures to be captioned.
+      train: the training pairs, all with captions.
+      mesh: devices to use, along 'data'.
+
+    Returns:
+      commonest: for all pictures the training caption that occurs most, of several the first one;
+      neighbour: the first caption of the training picture of the greatest cosine.
+    """
+    counts = Counter(text for own in train.captions for text in own)
+    _, found = nearest(unit(vectors), unit(train.vectors), 1, mesh=mesh)
+    return {
+        "commonest": [counts.most_common(1)[0][0]] * len(vectors),
+        "neighbour": [train.captions[place][0] for place in found[:, 0]],
+    }
