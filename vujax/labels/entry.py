@@ -26,7 +26,7 @@ class Decision:
       query: what was searched for when it was found.
       score: that it had then.
       model: sha256 of the model of that score.
-      made_from: `vujax.catalog.vectors.source` of the film then; shots that are made anew are others.
+      made_from: hash of what its film was then; shots that are made anew are others.
     """
 
     id: str
