@@ -198,6 +198,8 @@ def test_what_is_no_name_of_a_set(name: str, tmp_path: Path) -> None:
 def test_sets_by_name(path: Path, tmp_path: Path) -> None:
     assert sets.names(tmp_path) == []
     LabelLog(path)
+    assert sets.names(tmp_path) == []  # it is made with the first decision
+    LabelLog(path).append([decision(1)], author="ann")
     (path.parent / "no set.jsonl").write_text("")
     assert sets.names(tmp_path) == ["boats"]
     assert sets.existing(tmp_path, "boats") == path

@@ -40,7 +40,7 @@ class LabelLog:
 
         Args:
           path: of its file, see `sets.path`.
-          create: make it when it is not there.
+          create: make it with the first decision when it is not there.
 
         Raises:
           FileNotFoundError: it is not there, and is not to be made.
@@ -49,7 +49,8 @@ class LabelLog:
         self.path, self.repaired = Path(path), 0
         self._create = create
         self._threads = threading.RLock()
-        self._open()
+        self._file = -1
+        self._forget()
         self.refresh()
 
     def __enter__(self) -> Self:
@@ -117,10 +118,9 @@ class LabelLog:
           ValueError: the file is damaged, or of another version.
         """
         with self._threads:
-            if self._file < 0 or self._is_replaced():
-                self.close()
-                self._open()
-            self._read()
+            self._reopen(create=False)
+            if self._file >= 0:
+                self._read()
             return self.sequence
 
     def state(self) -> dict[Key, Entry]:
@@ -140,17 +140,27 @@ class LabelLog:
             changed = self._changes[first:]
             return list(dict.fromkeys(key for _, keys in changed for key in keys))
 
-    def _open(self) -> None:
-        flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        if self._create:
-            self.path.parent.mkdir(exist_ok=True)
-            flags |= os.O_CREAT
+    def _reopen(self, *, create: bool) -> None:
+        """Opens the file at the path unless it is open."""
+        if self._file >= 0 and not self._is_replaced():
+            return
+        self.close()
+        self._forget()
         if self.path.is_symlink():
             raise ValueError(f"{self.path} is a link: put the file itself there")
+        flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        if create:
+            self.path.parent.mkdir(exist_ok=True)
+            flags |= os.O_CREAT
         try:
             self._file = os.open(self.path, flags, 0o666)
         except FileNotFoundError:
-            raise FileNotFoundError(f"{self.path} does not exist: there is no such set") from None
+            if not self._create:
+                raise FileNotFoundError(
+                    f"{self.path} does not exist: there is no such set"
+                ) from None
+
+    def _forget(self) -> None:
         self.sequence, self._line, self._offset = 0, 0, 0
         self._decided: dict[Key, list[Entry]] = {}
         self._groups: dict[int, list[Key]] = {}
@@ -169,7 +179,7 @@ class LabelLog:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         with self._threads:
-            self.refresh()
+            self._reopen(create=self._create)
             fcntl.flock(self._file, fcntl.LOCK_EX)
             try:
                 self._repair()
