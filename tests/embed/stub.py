@@ -9,6 +9,7 @@ import numpy as np
 
 from tests.ingest.films import Cuts, folder_of_films
 from vujax.catalog import layout
+from vujax.embed.encoders import Encoder
 from vujax.embed.run import embed
 from vujax.ingest.film import Ingest, Outcome, Work, for_all
 from vujax.ingest.run import Runner
@@ -16,7 +17,7 @@ from vujax.ingest.settings import Settings
 from vujax.ingest.sources import find
 
 
-class Stub:
+class Stub(Encoder):
     """Means of a picture's channels and their squares: `dim` numbers that tell pictures apart."""
 
     size = 16

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vujax.catalog import layout, vectors
+from vujax.catalog import layout, scenes, vectors
 from vujax.catalog.parts import read_part
 from vujax.catalog.staging import read_manifest
 
@@ -47,11 +47,15 @@ def _file(root: Path, level: str, folder: Path, path: Path) -> Iterator[str]:
     if manifest is None:  # said already
         return
     shelf = vectors.Shelf(root, level, vectors.model_of(folder, path))
-    table = shelf.read(film, vectors.source(manifest))
+    source, divided = vectors.source(manifest), None
+    if level == "scene":
+        divided = scenes.read(root, film, source)
+        source = vectors.source_of_scenes(source, divided)
+    table = shelf.read(film, source)
     shots, keyframes = (
         read_part(layout.part(root, name, film)) for name in ("shots.parquet", "keyframes.parquet")
     )
-    if not table.drop_columns("vector").equals(vectors.rows(level, shots, keyframes)):
+    if not table.drop_columns("vector").equals(vectors.rows(level, shots, keyframes, divided)):
         yield f"{path} has not one row for each {level} of its film, in order: {again}"
     if not np.isfinite(vectors.matrix(table)).all():
         yield f"{path} has numbers that are not finite: {again}"

@@ -105,8 +105,9 @@ def open_catalog(
         sound where these are wanted.
     """
     catalog = Catalog(path)
-    table = catalog.films()
-    rows = {row["film"]: row for row in table.to_pylist() if row["shots"]}
+    known = films is not None and set(films) <= set(catalog.ids())
+    tables = [catalog.films(film) for film in films] if known else [catalog.films()]
+    rows = {row["film"]: row for table in tables for row in table.to_pylist() if row["shots"]}
     options = dict(frames=frames if images else None, image_size=image_size, encoder=encoder)
     options |= dict(audio_s=audio_s, mels=mels)
     return tuple(

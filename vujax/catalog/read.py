@@ -83,27 +83,41 @@ class Catalog:
         return RecordReader(layout.part(self.path, "audio", self._one(film)))
 
     def vectors(self, level: str, encoder: str, film: str | None = None) -> pa.Table:
-        """One row a keyframe, or a shot that has any: columns of `vectors.schema`.
+        """One row a keyframe, or a shot or scene that has any: columns of `vectors.schema`.
 
         `vectors.matrix` gives their numbers as one array.
 
         Args:
-          level: 'frame' or 'shot'.
+          level: 'frame', 'shot' or 'scene'.
           encoder: its name, or name and hash (`lite-1a2b3c4d`) where the catalogue has vectors of
             several models of one name.
-          film: its id; None: all films that have keyframes.
+          film: its id; None: all films that have keyframes, and of scenes all that have scenes.
 
         Raises:
           KeyError: the film is not in the catalogue.
-          FileNotFoundError: a film has no such vectors.
-          ValueError: they are damaged, of several models, or of what the film was before.
+          FileNotFoundError: a film has no such vectors, or there are no scenes.
+          ValueError: they are damaged, of several models, or of what the film or its scenes were
+            before.
         """
         shelf = vectors.find(self.path, level, encoder)
         films = self.ids() if film is None else [self._one(film)]
         manifests = {one: self.manifest(one) for one in films}
         sources = {one: vectors.source(m) for one, m in manifests.items() if vectors.has_any(m)}
+        if level == "scene":
+            sources = self._of_scenes(sources, all_of_them=film is not None)
         tables = [shelf.read(one, source) for one, source in sources.items()]
         return pa.concat_tables([shelf.empty(), *tables])
+
+    def _of_scenes(self, sources: dict[str, str], *, all_of_them: bool) -> dict[str, str]:
+        """What vectors of scenes are made from, for films that have scenes."""
+        found = {
+            one: vectors.source_of_scenes(source, scenes.read(self.path, one, source))
+            for one, source in sources.items()
+            if all_of_them or scenes.path(self.path, one).exists()
+        }
+        if sources and not found:
+            raise FileNotFoundError(f"{self.path} has no scenes: run `vujax scenes {self.path}`")
+        return found
 
     def scenes(self, film: str | None = None) -> pa.Table:
         """One row a scene, of one film or of all that have any: columns of `scenes.COLUMNS`.

@@ -1,8 +1,10 @@
-"""Vectors of keyframes and shots, in `vectors/<level>/<encoder>-<hash8>/<film>.parquet`.
+"""Vectors of keyframes, shots and scenes, in `vectors/<level>/<encoder>-<hash8>/<film>.parquet`.
 
 Each file says which model made it and from what: a file of another model, or of what the film was
-before it was ingested anew, is refused. The numbers are as the encoder gives them, in no way
-normalised here; a shot's vector is the mean of those of its keyframes.
+before it was ingested anew, is refused, and so are vectors of scenes that it no longer has. The
+numbers are as the encoder gives them, in no way normalised here. Where it sees single pictures, a
+shot's vector is the mean of those of its keyframes; where it does not see scenes, a scene's is the
+mean of those of its shots.
 """
 
 import hashlib
@@ -26,8 +28,9 @@ SCHEMA = 1
 """Version of these files."""
 
 FOLDER = "vectors"
-LEVELS = ("frame", "shot")
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}")
+LEVELS = ("frame", "shot", "scene")
+MOST_NAME = 48
+NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{MOST_NAME - 1}}}")
 PLACE = re.compile(rf"(?P<name>{NAME.pattern})-(?P<hash8>[0-9a-f]{{8}})")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 MADE_FROM = ("keyframes", "keyframes.parquet", "shots.parquet")
@@ -62,6 +65,11 @@ class Model:
         return f"{self.name}-{self.digest[:8]}"
 
 
+def joined(*digests: str) -> str:
+    """The digest of models that make vectors together."""
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()
+
+
 def check_name(encoder: str) -> None:
     """Raises unless the name can be a folder's.
 
@@ -70,12 +78,17 @@ def check_name(encoder: str) -> None:
     """
     if not NAME.fullmatch(encoder):
         raise ValueError(
-            f"{encoder!r} is no encoder's name: those have letters, digits, - and _, at most 48"
+            f"{encoder!r} is no encoder's name: those have letters, digits, - and _, at most "
+            f"{MOST_NAME}"
         )
 
 
 def schema(dim: int) -> pa.Schema:
-    """Columns of a file; `keyframe` is null for shots, whose times are those of their begin."""
+    """Columns of a file.
+
+    `keyframe` is null for shots and scenes, whose times are those of their begin; `shot` is a
+    scene's first one.
+    """
     return pa.schema(
         {
             "film": pa.string(),
@@ -89,20 +102,45 @@ def schema(dim: int) -> pa.Schema:
     )
 
 
-def rows(level: str, shots: pa.Table, keyframes: pa.Table) -> pa.Table:
+def rows(
+    level: str, shots: pa.Table, keyframes: pa.Table, scenes: pa.Table | None = None
+) -> pa.Table:
     """What has a vector, in order: all columns but `vector`.
 
     Args:
       level: one of LEVELS.
       shots: of a film.
-      keyframes: of that film; a shot without any has no vector.
+      keyframes: of that film; a shot without any has no vector, nor has a scene of such shots.
+      scenes: of that film, for level 'scene'.
     """
     names = ["film", "id", "shot", "keyframe", "pts", "seconds"]
     if level == "frame":
         return keyframes.select(names)
     kept = shots.filter(pc.is_in(shots["shot"], pc.unique(keyframes["shot"])))
-    columns = [kept["film"], kept["id"], kept["shot"], pa.nulls(len(kept), pa.int32())]
-    return pa.table([*columns, kept["begin_pts"], kept["begin_s"]], names=names)
+    begins = ["film", "id", "shot", "begin_pts", "begin_s"]
+    if level == "scene":
+        there = np.unique(scene_of(scenes, kept["shot"].to_numpy()))
+        kept, begins[2] = scenes.take(there), "first_shot"
+    film, id_, shot, pts, seconds = (kept[name] for name in begins)
+    columns = [film, id_, shot, pa.nulls(len(kept), pa.int32()), pts, seconds]
+    return pa.table(columns, names=names)
+
+
+def scene_of(scenes: pa.Table, shots: np.ndarray) -> np.ndarray:
+    """The row of the scene that each shot lies in, int64 `[n]`.
+
+    Args:
+      scenes: of a film, in order; every shot lies in one.
+      shots: numbers of shots.
+
+    Raises:
+      ValueError: a shot lies in none.
+    """
+    first, last = (scenes[name].to_numpy() for name in ("first_shot", "last_shot"))
+    found = np.searchsorted(first, shots, side="right") - 1
+    if len(shots) and (found.min() < 0 or (last[found] < shots).any()):
+        raise ValueError("its scenes leave shots out: run `vujax scenes` on its film again")
+    return found
 
 
 def has_any(manifest: Mapping[str, Any]) -> bool:
@@ -117,6 +155,13 @@ def source(manifest: Mapping[str, Any]) -> str:
     """
     parts = {name: manifest["files"].get(name) for name in MADE_FROM}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def source_of_scenes(made_from: str, scenes: pa.Table) -> str:
+    """Hash of all that vectors of a film's scenes are made from: `source`, and where they begin."""
+    parts = {name: scenes[name].to_pylist() for name in ("id", "first_shot", "last_shot")}
+    text = json.dumps([made_from, parts], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def matrix(table: pa.Table) -> np.ndarray:
@@ -153,7 +198,8 @@ class Shelf:
 
         Args:
           film: its id.
-          made_from: `source` of its manifest, which was read before anything else of the film.
+          made_from: `source` of its manifest, which was read before anything else of the film; of
+            scenes, `source_of_scenes`.
           rows: see `rows`.
           vectors: float32 `[rows dim]`.
 
@@ -194,7 +240,7 @@ class Shelf:
           FileNotFoundError: there are none.
           ValueError: they are damaged, of another model, or of what the film was before.
         """
-        path, again = self.path(film), f"run `vujax embed` with {self.model.name} again"
+        path, again = self.path(film), f"run {self._command} again"
         table = read_part(path, f"delete it and {again}")
         facts = _metadata(table.schema)
         found = facts.pop("source", None)
@@ -204,11 +250,18 @@ class Shelf:
                 f"it and {again}"
             )
         if found != made_from:
-            raise ValueError(f"{path} is of what the film was before: {again}")
+            what = "the film's scenes were" if self.level == "scene" else "the film was"
+            raise ValueError(f"{path} is of what {what} before: {again}")
         whole = table.schema.equals(schema(self.model.dim)) and not table["vector"].null_count
         if not whole:
             raise ValueError(f"{path} has other columns than vectors have: delete it and {again}")
         return table.replace_schema_metadata()
+
+    @property
+    def _command(self) -> str:
+        """That makes them; scenes are made only when they are asked for."""
+        level = " --level scene" if self.level == "scene" else ""
+        return f"`vujax embed{level}` with {self.model.name}"
 
     def _facts(self) -> dict[str, str]:
         model = self.model
@@ -242,9 +295,10 @@ def find(root: Path, level: str, encoder: str) -> Shelf:
         )
     for folder, path in found.items():
         return Shelf(root, level, model_of(folder, path))
+    scene = " --level scene" if level == "scene" else ""
     raise FileNotFoundError(
         f"{root} has no {level} vectors of {encoder}: make them with `vujax embed {root} "
-        f"--encoder {encoder}`"
+        f"--encoder {encoder}{scene}`"
     )
 
 

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 
 from vujax import weights
-from vujax.embed.encoders import WEIGHTS, digest
-from vujax.mesh import by_rows, make_mesh, replicated
+from vujax.embed.devices import OnDevices
+from vujax.embed.encoders import WEIGHTS, Encoder, digest
 from vujax.models import efficientnet
 
 # `picture` says how a keyframe becomes the network's input: see `vujax.data.images.eval_image`.
@@ -19,17 +19,8 @@ SETTINGS = {
 }
 
 
-@jax.jit
-def features(variables: Any, images: jax.Array) -> jax.Array:
-    """Pictures uint8 `[b h w 3]` -> float32 `[b 1280]`."""
-    return efficientnet.EfficientNetLite0().apply(variables, images)[0]
-
-
-class Lite:
-    """An `Encoder`; its vectors are the means of the last feature map, not normalised.
-
-    All devices of the process share each batch.
-    """
+class Lite(Encoder):
+    """An `Encoder`; its vectors are the means of the last feature map, not normalised."""
 
     name = "lite"
     size = efficientnet.IMAGE_SIZE
@@ -43,15 +34,13 @@ class Lite:
         """
         tensors = weights.load(WEIGHTS["lite"])
         self.digest = digest(tensors, SETTINGS)
-        self._mesh = make_mesh(jax.local_devices())
-        variables = efficientnet.from_released(tensors)
-        self._variables = jax.device_put(variables, replicated(self._mesh))
+        self._network = OnDevices(features, efficientnet.from_released(tensors))
 
     def encode(self, images: np.ndarray) -> jax.Array:
         """Pictures uint8 `[b 224 224 3]` -> float32 `[b 1280]`, still being computed."""
-        count = len(images)
-        if padding := -count % self._mesh.size:
-            images = np.pad(images, ((0, padding), (0, 0), (0, 0), (0, 0)))
-        placed = jax.device_put(images, by_rows(self._mesh))
-        found = features(self._variables, placed)
-        return found[:count] if padding else found
+        return self._network(images)
+
+
+def features(variables: Any, images: jax.Array) -> jax.Array:
+    """Pictures uint8 `[b h w 3]` -> float32 `[b 1280]`."""
+    return efficientnet.EfficientNetLite0().apply(variables, images)[0]

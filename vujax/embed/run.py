@@ -5,8 +5,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 from vujax.catalog import Catalog, layout
-from vujax.catalog.vectors import LEVELS
-from vujax.embed.encoders import Encoder
+from vujax.embed.encoders import AnyEncoder
 from vujax.embed.film import Embed, Work, fail
 from vujax.ingest.film import Outcome
 from vujax.ingest.local import LocalEngine
@@ -19,9 +18,9 @@ ACTOR_DECODERS = 2  # threads of a Ray actor that decode
 
 def embed(
     root: Path,
-    encoder: Callable[[], Encoder],
+    encoder: Callable[[], AnyEncoder],
     *,
-    levels: tuple[str, ...] = LEVELS,
+    levels: tuple[str, ...] | None = None,
     batch: int = 32,
     runner: Runner | None = None,
 ) -> Run:
@@ -33,8 +32,8 @@ def embed(
     Args:
       root: of the catalogue.
       encoder: picklable; called once in each worker.
-      levels: of `vectors.LEVELS`.
-      batch: pictures that the network sees at once.
+      levels: of `vectors.LEVELS`; None: keyframes and shots, see `film.USUAL`.
+      batch: pictures that the network sees at once, or shots.
       runner: 'local' is one process that has this machine's accelerators, with `workers` threads
         that decode; 'ray' has `workers` actors, each with a GPU if the cluster has any.
 

@@ -1,0 +1,45 @@
+"""A network on all devices of a process."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from vujax.mesh import by_rows, make_mesh, replicated
+
+Tree = Any
+
+
+class OnDevices:
+    """A compiled function of rows; all devices of the process share each batch.
+
+    Attributes:
+      devices: how many there are.
+    """
+
+    def __init__(self, function: Callable[[Tree, Tree], jax.Array], variables: Tree) -> None:
+        """Puts the variables onto the devices.
+
+        Args:
+          function: of variables and of arrays `[b ...]` to an array `[b ...]`; may not mix rows.
+          variables: its first argument.
+        """
+        self._mesh, self._function = make_mesh(jax.local_devices()), jax.jit(function)
+        self._variables = jax.device_put(variables, replicated(self._mesh))
+
+    @property
+    def devices(self) -> int:
+        return self._mesh.size
+
+    def dim(self, rows: Tree) -> int:
+        """The last axis of what it makes of such rows; computes nothing."""
+        return jax.eval_shape(self._function, self._variables, rows).shape[-1]
+
+    def __call__(self, rows: Tree) -> jax.Array:
+        """Arrays `[b ...]` of numpy -> `[b ...]`, still being computed."""
+        count = len(jax.tree.leaves(rows)[0])
+        if padding := -count % self._mesh.size:
+            rows = jax.tree.map(lambda x: np.pad(x, [(0, padding)] + [(0, 0)] * (x.ndim - 1)), rows)
+        found = self._function(self._variables, jax.device_put(rows, by_rows(self._mesh)))
+        return found[:count] if padding else found
