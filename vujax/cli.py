@@ -20,6 +20,7 @@ COMMANDS = {
     "catalog": ("vujax.commands.catalog", "check a catalogue, or show it as a page"),
     "embed": ("vujax.commands.embed", "vectors of a catalogue's keyframes and shots"),
     "movies": ("vujax.commands.movies", "which movies are alike, by their metadata"),
+    "curate": ("vujax.commands.curate", "find, review and label shots in the browser"),
     "labels": ("vujax.commands.labels", "label sets of a catalogue: list, set, export, import"),
     "weights": ("vujax.commands.weights", "fetch released weights, or list them"),
     "cinema": ("vujax.data.cinema.command", "make films with known shots, scenes and captions"),

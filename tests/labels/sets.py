@@ -16,24 +16,7 @@ def labelled(folder: Path) -> tuple[Places, LabelLog]:
     """Two films of three shots, and a set with labels of frames, a shot and a scene."""
     root = catalogue(folder)
     catalog = Catalog(root)
-    for film in catalog.ids():
-        shots = catalog.shots(film).to_pylist()
-        spans = [(0, 1), (2, 2)]
-        rows = [
-            dict(
-                film=film,
-                scene=number,
-                id=f"{film}/c{number:03d}",
-                first_shot=first,
-                last_shot=last,
-                begin_pts=shots[first]["begin_pts"],
-                end_pts=shots[last]["end_pts"],
-                begin_s=shots[first]["begin_s"],
-                end_s=shots[last]["end_s"],
-            )
-            for number, (first, last) in enumerate(spans)
-        ]
-        scenes.write(root, film, vectors.source(catalog.manifest(film)), rows, {})
+    add_scenes(catalog)
     places = Places(catalog)
     log = LabelLog(sets.path(root, "boats"))
     one, two = catalog.ids()
@@ -55,6 +38,28 @@ def labelled(folder: Path) -> tuple[Places, LabelLog]:
     ]
     log.append(decisions, author="ann")
     return places, log
+
+
+def add_scenes(catalog: Catalog) -> None:
+    """Two scenes a film: its first two shots, and the third."""
+    for film in catalog.ids():
+        shots = catalog.shots(film).to_pylist()
+        spans = [(0, 1), (2, 2)]
+        rows = [
+            dict(
+                film=film,
+                scene=number,
+                id=f"{film}/c{number:03d}",
+                first_shot=first,
+                last_shot=last,
+                begin_pts=shots[first]["begin_pts"],
+                end_pts=shots[last]["end_pts"],
+                begin_s=shots[first]["begin_s"],
+                end_s=shots[last]["end_s"],
+            )
+            for number, (first, last) in enumerate(spans)
+        ]
+        scenes.write(catalog.path, film, vectors.source(catalog.manifest(film)), rows, {})
 
 
 def _made_from(places: Places, item: str) -> str:

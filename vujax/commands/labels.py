@@ -57,16 +57,6 @@ def run(arguments: argparse.Namespace) -> int:
     return actions[arguments.action](arguments)
 
 
-def author(given: str | None) -> str:
-    """The name that is given, or that of the user."""
-    import getpass
-
-    try:
-        return given or getpass.getuser()
-    except (KeyError, OSError, ImportError):  # a user without a name, as in containers
-        return "unknown"
-
-
 def _list(arguments: argparse.Namespace) -> int:
     from vujax.catalog import Catalog
     from vujax.labels import sets
@@ -93,6 +83,7 @@ def _date(log: object) -> str:
 def _set(arguments: argparse.Namespace) -> int:
     from vujax.catalog import Catalog
     from vujax.labels import sets
+    from vujax.labels.author import author_of
     from vujax.labels.decide import decisions
     from vujax.labels.log import LabelLog
     from vujax.labels.places import Places
@@ -101,7 +92,7 @@ def _set(arguments: argparse.Namespace) -> int:
     value = MARKS[arguments.value]
     made = decisions(places, arguments.ids, arguments.label, value, source="command")
     with LabelLog(sets.path(arguments.catalog, arguments.set)) as log:
-        log.append(made, author=author(arguments.author))
+        log.append(made, author=author_of(arguments.author))
     print(f"{arguments.set}: {len(made)} decision{'s' * (len(made) != 1)}")
     return 0
 
@@ -109,10 +100,11 @@ def _set(arguments: argparse.Namespace) -> int:
 def _undo(arguments: argparse.Namespace) -> int:
     from vujax.catalog import Catalog
     from vujax.labels import sets
+    from vujax.labels.author import author_of
     from vujax.labels.log import LabelLog
 
     path = sets.existing(Catalog(arguments.catalog).path, arguments.set)
-    who = author(arguments.author)
+    who = author_of(arguments.author)
     with LabelLog(path, create=False) as log:
         group = log.last_group(who)
         if group is None:
@@ -147,13 +139,14 @@ def _export(arguments: argparse.Namespace) -> int:
 def _import(arguments: argparse.Namespace) -> int:
     from vujax.catalog import Catalog
     from vujax.labels import sets
+    from vujax.labels.author import author_of
     from vujax.labels.imports import import_file
     from vujax.labels.log import LabelLog
     from vujax.labels.places import Places
 
     places = Places(Catalog(arguments.catalog))
     with LabelLog(sets.path(arguments.catalog, arguments.set)) as log:
-        who = author(arguments.author)
+        who = author_of(arguments.author)
         done = import_file(places, log, arguments.file, author=who, level=arguments.level)
     print(f"{arguments.set}: {done.new} new, {done.known} known already")
     _say(done.notes)
