@@ -22,6 +22,8 @@ COMMANDS = {
     "movies": ("vujax.commands.movies", "which movies are alike, by their metadata"),
     "curate": ("vujax.commands.curate", "find, review and label shots in the browser"),
     "labels": ("vujax.commands.labels", "label sets of a catalogue: list, set, export, import"),
+    "search": ("vujax.commands.search", "frames, shots or scenes that are like a text or picture"),
+    "search-recall": ("vujax.commands.search_recall", "what an approximate search would miss"),
     "weights": ("vujax.commands.weights", "fetch released weights, or list them"),
     "cinema": ("vujax.data.cinema.command", "make films with known shots, scenes and captions"),
 }

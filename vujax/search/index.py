@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,9 @@ import pyarrow.compute as pc
 
 from vujax.catalog import Catalog, Id, vectors
 from vujax.search import kept
-from vujax.search.space import TextSpace
+
+if TYPE_CHECKING:
+    from vujax.search.space import TextSpace
 
 OF_FILM = "film."
 """`film.NAME` is the film's column where the rows have one of that name too."""
@@ -48,7 +50,7 @@ class Index:
     catalog: Catalog
     level: str
     model: vectors.Model
-    space: TextSpace
+    space: "TextSpace"
     vectors: np.ndarray
     rows: pa.Table
     films: pa.Table
@@ -61,7 +63,7 @@ class Index:
         catalog: Catalog | str | Path,
         level: str,
         encoder: str,
-        space: TextSpace,
+        space: "TextSpace",
         dtype: str = "float32",
         report: Callable[[int, int], None] = lambda done, films: None,
     ) -> Self:

@@ -19,7 +19,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -31,7 +31,9 @@ from vujax.catalog import Catalog, layout, scenes, vectors
 from vujax.catalog.parts import read_part
 from vujax.catalog.staging import is_alive
 from vujax.catalog.vectors import Shelf
-from vujax.search.space import TextSpace
+
+if TYPE_CHECKING:
+    from vujax.search.space import TextSpace
 
 SCHEMA = 1
 """Version of these files; those of another one are made anew."""
@@ -72,7 +74,7 @@ class Kept(NamedTuple):
 def open_kept(
     catalog: Catalog,
     shelf: Shelf,
-    space: TextSpace,
+    space: "TextSpace",
     dtype: str,
     report: Callable[[int, int], None],
 ) -> Kept:
@@ -107,7 +109,7 @@ def open_kept(
     return _read(folder, space.dim, dtype)
 
 
-def _key(catalog: Catalog, shelf: Shelf, space: TextSpace) -> str:
+def _key(catalog: Catalog, shelf: Shelf, space: "TextSpace") -> str:
     """Changes with whatever the index is made from."""
     facts: list = [SCHEMA, shelf.model.digest, shelf.model.dim, space.digest, space.dim]
     for film in catalog.ids():
@@ -142,7 +144,7 @@ def _write(
     folder: Path,
     catalog: Catalog,
     shelf: Shelf,
-    space: TextSpace,
+    space: "TextSpace",
     dtype: str,
     report: Callable[[int, int], None],
 ) -> None:
@@ -150,18 +152,17 @@ def _write(
     with (folder / "vectors.bin").open("wb") as file:
         for done, film in enumerate(films):
             report(done, len(films))
-            manifest = catalog.manifest(film)
-            if not vectors.has_any(manifest):
+            if not vectors.has_any(catalog.manifest(film)):
                 continue
             try:
-                found = shelf.read(film, vectors.source(manifest))
+                found = catalog.vectors(shelf.level, shelf.model.folder, film)
             except FileNotFoundError:
                 missing.append(film)
                 continue
             mapped = np.asarray(space.images(vectors.matrix(found)), np.float32)
             _check(mapped, len(found), shelf, space)
             mapped.astype(DTYPES[dtype]).tofile(file)
-            tables.append(_rows(catalog, shelf.level, film, found))
+            tables.append(rows_of(catalog, shelf.level, film, found))
         os.fsync(file.fileno())
     report(len(films), len(films))
     rows = pa.concat_tables(tables)
@@ -175,7 +176,7 @@ def _write(
     (folder / "index.json").write_text(json.dumps({"rows": len(rows), "missing": missing}))
 
 
-def _check(mapped: np.ndarray, rows: int, shelf: Shelf, space: TextSpace) -> None:
+def _check(mapped: np.ndarray, rows: int, shelf: Shelf, space: "TextSpace") -> None:
     if mapped.shape != (rows, space.dim) or not np.isfinite(mapped).all():
         raise ValueError(
             f"the space {space.name} gave {mapped.shape} for {rows} vectors of "
@@ -184,8 +185,15 @@ def _check(mapped: np.ndarray, rows: int, shelf: Shelf, space: TextSpace) -> Non
         )
 
 
-def _rows(catalog: Catalog, level: str, film: str, found: pa.Table) -> pa.Table:
-    """What each vector of a film is."""
+def rows_of(catalog: Catalog, level: str, film: str, found: pa.Table) -> pa.Table:
+    """What each vector of a film is, columns of ROWS.
+
+    Args:
+      catalog: that the film is in.
+      level: of the vectors.
+      film: its id.
+      found: the film's vectors, see `Catalog.vectors`.
+    """
     spans, key = catalog.shots(film), "shot"
     firsts, lasts = spans["shot"], spans["shot"]
     keyframes = found["keyframe"] if level == "frame" else pa.nulls(len(found), pa.int32())

@@ -1,4 +1,4 @@
-"""Queries: texts, pictures and what is in the catalogue already, each with a weight, for or against.
+"""Queries: texts, pictures and what is in the catalogue, each with a weight, for or against.
 
     score(x) = (sum_i w_i cos(x, q_i)) / sum_i |w_i|
 
@@ -14,13 +14,16 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vujax.evals import templates
 from vujax.evals.vectors import unit
 from vujax.search.index import Index
-from vujax.search.space import TextSpace
+
+if TYPE_CHECKING:
+    from vujax.search.space import TextSpace
 
 FRAME = ("{}", "a photo of {}.", "a frame of a film with {}.", "a picture that shows {}.")
 """Wordings for what is written with its own article, or none: 'a boat on a lake'."""
@@ -56,7 +59,8 @@ class Term:
             raise ValueError("a query is empty: write what to look for")
         if not 0 < abs(self.weight) <= MOST_WEIGHT:
             raise ValueError(
-                f"the weight of {self.text!r} must not be 0 nor beyond {MOST_WEIGHT:g}"
+                f"the weight of {self.text!r} is {self.weight:g}: it must not be 0, nor beyond "
+                f"{MOST_WEIGHT:g}"
             )
 
 
@@ -118,7 +122,7 @@ def combine(
     return found.astype(np.float32)
 
 
-def ensemble(space: TextSpace, texts: Sequence[str], wordings: Sequence[str]) -> np.ndarray:
+def ensemble(space: "TextSpace", texts: Sequence[str], wordings: Sequence[str]) -> np.ndarray:
     """Unit vectors of texts, float32 `[n d]`, each the mean over its wordings."""
     written = [wording.replace("{}", text) for text in texts for wording in wordings]
     vectors = np.asarray(space.texts(written), np.float32)

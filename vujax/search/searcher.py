@@ -1,6 +1,6 @@
 """What finds the nearest vectors: one small interface, and each searcher by its name."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -47,8 +47,15 @@ class Searcher(Protocol):
         """
 
 
-def open_searcher(name: str, index: Index) -> Searcher:
+def open_searcher(
+    name: str, index: Index, report: Callable[[int, int], None] = lambda done, all: None
+) -> Searcher:
     """A searcher over an index; what it has to build is kept beside the index's vectors.
+
+    Args:
+      name: one of NAMES.
+      index: to search.
+      report: is told how many vectors a graph has, of how many.
 
     Raises:
       ValueError: there is none of this name.
@@ -61,7 +68,7 @@ def open_searcher(name: str, index: Index) -> Searcher:
     if name == "faiss":
         from vujax.search.faiss_index import Faiss
 
-        return Faiss(index.vectors, index.folder)
+        return Faiss(index.vectors, index.folder, report=report)
     if name == "lance":
         from vujax.search.lance import Lance
 

@@ -16,6 +16,7 @@ a text a part, whatever the case of letters; `=` wants the whole text as it is w
 compared with texts such as '2001-12-31'.
 """
 
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -93,20 +94,19 @@ class Not:
 
 
 @dataclass(frozen=True)
-class Both:
-    """`and` or `or` of two parts, in the logic of three values (Kleene's)."""
+class Chain:
+    """`and` or `or` of parts, in the logic of three values (Kleene's)."""
 
     word: str
-    left: "Filter"
-    right: "Filter"
+    parts: tuple["Filter", ...]
 
     def __call__(self, column: Column) -> pa.Array:
         """Bool `[n]`."""
         how = pc.and_kleene if self.word == "and" else pc.or_kleene
-        return how(self.left(column), self.right(column))
+        return functools.reduce(how, (part(column) for part in self.parts))
 
 
-Filter = Comparison | Null | Not | Both
+Filter = Comparison | Null | Not | Chain
 
 
 def mask(text: str, column: Column) -> np.ndarray:
@@ -180,11 +180,11 @@ class _Reader:
         return self._chain("or", lambda: self._chain("and", lambda: self._one(depth)))
 
     def _chain(self, word: str, part: Callable[[], Filter]) -> Filter:
-        found = part()
+        parts = [part()]
         while self.is_word(word):
             self.next()
-            found = Both(word, found, part())
-        return found
+            parts.append(part())
+        return Chain(word, tuple(parts)) if len(parts) > 1 else parts[0]
 
     def _one(self, depth: int) -> Filter:
         negated = False

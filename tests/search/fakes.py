@@ -1,0 +1,74 @@
+"""A space of colours, in which texts meet the vectors of tests.embed.stub.Stub, and catalogues."""
+
+import hashlib
+import types
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tests.embed.stub import Stub, run
+from tests.ingest.films import Cuts, folder_of_films
+from vujax.catalog import layout
+from vujax.evals.vectors import unit
+from vujax.ingest.film import Ingest, Work, for_all
+from vujax.ingest.settings import Settings
+from vujax.ingest.sources import find
+
+COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1)}
+METADATA = """path,title,year,genres
+film0.mp4,First,1985,Drama|Crime
+film1.mp4,<b>Second</b> & third,1995,Comedy
+film2.mp4,,,
+"""
+
+
+class Colours:
+    """Texts are the sum of the colours they name; pictures their mean colour."""
+
+    name, dim = "colours", 3
+
+    def __init__(self, version: int = 0) -> None:
+        self.digest = hashlib.sha256(f"colours {version}".encode()).hexdigest()
+        self.asked: list[str] = []
+
+    def texts(self, texts: Sequence[str]) -> np.ndarray:
+        """See `TextSpace`; a text without a colour is grey."""
+        self.asked += texts
+        rows = [[v for w, v in COLOURS.items() if w in text] or [(1, 1, 1)] for text in texts]
+        return unit(np.array([np.sum(row, axis=0) for row in rows], np.float32))
+
+    def images(self, vectors: np.ndarray) -> np.ndarray:
+        """See `TextSpace`."""
+        if vectors.shape[1] != 6:
+            raise ValueError(f"vectors of {vectors.shape[1]} numbers are not of this space")
+        return unit(vectors[:, :3])
+
+
+class Sees(Stub):
+    """The stub, which takes files of pictures too."""
+
+    def picture(self, file: bytes) -> np.ndarray:
+        """See `vujax.embed.encoders.Encoder`."""
+        from vujax.data.images import eval_image
+
+        return eval_image(file, size=self.size)
+
+
+def catalogue(folder: Path, films: int = 3) -> Path:
+    """A catalogue of films whose shots are red, green and blue, with metadata and vectors."""
+    (folder / "m.csv").write_text(METADATA)
+    layout.create(folder / "out")
+    work = Work(folder / "out", Settings(), lambda: for_all(Cuts), folder / "m.csv")
+    stage = Ingest(work)
+    for source in find([folder_of_films(folder / "in", films)]).sources:
+        stage(source)
+    assert {outcome.status for outcome in run(folder / "out")} == {"whole"}
+    return folder / "out"
+
+
+def space_module(space: Colours) -> types.ModuleType:
+    """Stands for vujax.search.space."""
+    module = types.ModuleType("vujax.search.space")
+    module.open_space = lambda spec: space
+    return module

@@ -1,0 +1,163 @@
+"""Faiss and LanceDB: as good as exact search on easy vectors, with filters, kept on disk."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from vujax.evals.vectors import unit
+from vujax.search import lance, searcher
+from vujax.search.exact import Exact
+from vujax.search.faiss_index import Faiss
+from vujax.search.lance import Lance
+from vujax.search.recall import Measured, measure, recall
+from vujax.search.searcher import NOTHING, Found
+
+COUNT, DIM = 3000, 24
+EXTRAS = {"faiss": "ann", "lancedb": "lance"}
+
+
+def needs(package: str) -> pytest.MarkDecorator:
+    missing = importlib.util.find_spec(package) is None
+    return pytest.mark.skipif(missing, reason=f"extra [{EXTRAS[package]}] is missing: {package}")
+
+
+SEARCHERS = [pytest.param(Faiss, marks=needs("faiss")), pytest.param(Lance, marks=needs("lancedb"))]
+
+
+@pytest.fixture(scope="module")
+def vectors() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(60, DIM))
+    rows = centres[rng.integers(0, 60, COUNT)] + 0.4 * rng.normal(size=(COUNT, DIM))
+    return unit(rows).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def queries(vectors: np.ndarray) -> np.ndarray:
+    noise = np.random.default_rng(1).normal(size=(20, DIM))
+    return unit(vectors[::150] + 0.1 * noise).astype(np.float32)
+
+
+@pytest.fixture
+def graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Filters are left to the searchers, and LanceDB builds an index."""
+    monkeypatch.setattr(searcher, "DENSE_ROWS", 30)
+    monkeypatch.setattr(searcher, "DENSE_SHARE", 0.0)
+    monkeypatch.setattr(lance, "FLAT_ROWS", 1000)
+
+
+@pytest.mark.usefixtures("graphs")
+@pytest.mark.parametrize("kind", SEARCHERS)
+def test_it_finds_what_exact_search_finds(
+    kind: type, vectors: np.ndarray, queries: np.ndarray, tmp_path: Path, mesh1: jax.sharding.Mesh
+) -> None:
+    made, exact = kind(vectors, tmp_path), Exact(vectors, mesh1)
+    truth = exact.search(queries, 10)
+    found = made.search(queries, 10)
+    assert recall(vectors, queries, found, truth) > 0.97
+    products = np.take_along_axis(queries @ vectors.T, found.rows, axis=1)
+    np.testing.assert_allclose(found.scores, products, atol=1e-5)
+    assert (np.diff(found.scores, axis=1) <= 0).all()
+    for share in (0.4, 0.05):
+        mask = np.random.default_rng(2).random(COUNT) < share
+        found = made.search(queries, 10, mask)
+        assert mask[found.rows].all()
+        assert recall(vectors, queries, found, exact.search(queries, 10, mask)) > 0.95
+    few = np.zeros(COUNT, bool)
+    few[[5, 700, 2999]] = True
+    found = made.search(queries, 10, few)
+    np.testing.assert_array_equal(found.rows, exact.search(queries, 10, few).rows)
+    assert (found.rows[:, 3:] == NOTHING).all()
+    assert (made.search(queries, 10, np.zeros(COUNT, bool)).rows == NOTHING).all()
+
+
+@pytest.mark.usefixtures("graphs")
+@pytest.mark.parametrize("kind", SEARCHERS)
+def test_all_rows_are_found_when_all_are_asked_for(
+    kind: type, vectors: np.ndarray, queries: np.ndarray, tmp_path: Path
+) -> None:
+    found = kind(vectors[:1200], tmp_path).search(queries[:2], 1300)
+    assert sorted(found.rows[0, :1200]) == list(range(1200))
+    assert (found.rows[:, 1200:] == NOTHING).all()
+
+
+@needs("faiss")
+def test_a_graph_is_built_once(vectors: np.ndarray, queries: np.ndarray, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    one = Faiss(vectors, tmp_path, report=lambda *both: told.append(both))
+    assert told == [(COUNT, COUNT)]
+    (path,) = tmp_path.iterdir()
+    two = Faiss(vectors, tmp_path, report=lambda *both: told.append(both))
+    assert len(told) == 1
+    found = one.search(queries, 5)
+    np.testing.assert_array_equal(two.search(queries, 5).rows, found.rows)
+    Faiss(vectors[:100], tmp_path, report=lambda *both: told.append(both))  # of other vectors
+    assert told[1:] == [(100, 100)]
+    os.truncate(path, 1000)
+    three = Faiss(vectors, tmp_path, report=lambda *both: told.append(both))
+    assert told[2:] == [(COUNT, COUNT)]
+    np.testing.assert_array_equal(three.search(queries, 5).rows, found.rows)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    assert Faiss(vectors, None).search(queries, 5).rows.shape == (20, 5)
+
+
+@needs("lancedb")
+def test_a_table_is_written_once(
+    vectors: np.ndarray, queries: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Lance(vectors, tmp_path).search(queries, 5)
+    with monkeypatch.context() as patched:
+        patched.setattr(lance, "_make", None)
+        np.testing.assert_array_equal(Lance(vectors, tmp_path).search(queries, 5).rows, found.rows)
+    Lance(vectors[:100], tmp_path)  # of other vectors
+    assert Lance(vectors[:100], tmp_path).search(queries, 5).rows.max() < 100
+    assert [p.name for p in tmp_path.iterdir()] == ["lance"]
+    with pytest.raises(ValueError, match="can write into"):
+        Lance(vectors, None)
+
+
+@pytest.mark.parametrize(("kind", "package"), [(Faiss, "faiss"), (Lance, "lancedb")])
+def test_a_missing_package_is_named(
+    kind: type, package: str, vectors: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=rf"vujax\[{EXTRAS[package]}\]"):
+        kind(vectors, None)
+
+
+def test_recall() -> None:
+    vectors = np.eye(4, dtype=np.float32)
+    query = np.float32([[4, 3, 2, 2]]) / np.sqrt(np.float32(33))
+    exact = Found(query[:, :3].copy(), np.array([[0, 1, 2]]))
+
+    def found(*rows: int) -> float:
+        return recall(vectors, query, Found(np.zeros((1, 3), np.float32), np.array([rows])), exact)
+
+    assert found(2, 1, 0) == 1
+    assert found(0, 1, 3) == 1  # as near as the third
+    assert found(0, 0, 0) == pytest.approx(1 / 3)
+    assert found(3, NOTHING, NOTHING) == pytest.approx(1 / 3)
+    none = Found(np.full((1, 3), -np.inf, np.float32), np.full((1, 3), NOTHING))
+    assert recall(vectors, query, none, none) == 1
+
+
+def test_a_searcher_is_measured(vectors: np.ndarray, queries: np.ndarray) -> None:
+    class Half:
+        name = "half"
+
+        def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Found:
+            assert len(queries) == 1
+            found = searcher.dense(vectors, queries, k, np.arange(COUNT))
+            found.rows[:, k // 2 :] = NOTHING
+            return found
+
+    truth = searcher.dense(vectors, queries, 10, np.arange(COUNT))
+    found = measure(Half(), vectors, queries, 10, truth)
+    assert isinstance(found, Measured)
+    assert found.recall == pytest.approx(0.5)
+    assert 0 < found.p50_ms <= found.p99_ms

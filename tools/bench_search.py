@@ -1,0 +1,178 @@
+"""Time, recall and memory of search: 1,000,000 vectors of 512 numbers.
+
+    python tools/bench_search.py [--count 1000000] [--dim 512] [--queries 200] [-k 10]
+        [--sides exact numpy flat faiss lance] [--work FOLDER]
+
+Vectors are generated: clusters, whose sizes follow a power law, with noise of few dimensions that
+clusters share, and a little of all dimensions; queries are drawn like them. Prints a JSON line for
+each side, from a process of its own: recall@k against an exact search in float64, p50 and p99
+milliseconds of one query given alone, seconds until the first query can be given (`ready_s`:
+reading, for graphs building), queries a second when all are given at once, and the process's
+largest resident size, which includes what is mapped of the file of vectors.
+
+    exact    vujax.search.exact, JAX
+    numpy    q @ X.T and argpartition, what a user would write
+    flat     faiss.IndexFlatIP, extra [ann]
+    faiss    vujax.search.faiss_index, HNSW, extra [ann]
+    lance    vujax.search.lance, extra [lance]
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from vujax.search.recall import measure
+from vujax.search.searcher import Found, Searcher, best
+
+SIDES = ("exact", "exact-bfloat16", "numpy", "flat", "faiss", "lance")
+CLUSTERS, SHARED, WITHIN, REST = 2000, 32, 0.8, 0.2
+BLOCK = 50_000
+
+
+def generate(folder: Path, count: int, dim: int, queries: int, k: int) -> None:
+    """Writes vectors.bin, queries.npy and what an exact search finds, truth.npz."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(CLUSTERS, dim)) / dim**0.5
+    basis = rng.normal(size=(SHARED, dim)) / dim**0.5
+    sizes = 1 / (10.0 + np.arange(CLUSTERS))
+
+    def draw(n: int) -> np.ndarray:
+        chosen = rng.choice(CLUSTERS, n, p=sizes / sizes.sum())
+        noise = rng.normal(size=(n, SHARED)) * (WITHIN / SHARED**0.5) @ basis
+        rows = centres[chosen] + noise + rng.normal(size=(n, dim)) * (REST / dim**0.5)
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+    asked = draw(queries)
+    found = best(np.zeros((queries, 0)), np.zeros((queries, 0), np.int64), k)
+    with (folder / "vectors.bin").open("wb") as file:
+        for first in range(0, count, BLOCK):
+            rows = draw(min(BLOCK, count - first))
+            rows.tofile(file)
+            scores = asked.astype(np.float64) @ rows.T.astype(np.float64)
+            numbers = np.broadcast_to(first + np.arange(len(rows)), scores.shape)
+            mine = best(scores, numbers, k)
+            pairs = (np.concatenate(pair, axis=1) for pair in zip(found, mine, strict=True))
+            found = best(*pairs, k)
+    np.save(folder / "queries.npy", asked)
+    np.savez(folder / "truth.npz", scores=found.scores, rows=found.rows)
+
+
+class Numpy:
+    """What a user would write."""
+
+    name = "numpy"
+
+    def __init__(self, vectors: np.ndarray) -> None:
+        self._vectors = np.array(vectors)
+
+    def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Found:
+        """See `vujax.search.searcher.Searcher`."""
+        scores = queries @ self._vectors.T
+        rows = np.argpartition(-scores, k, axis=1)[:, :k]
+        return best(np.take_along_axis(scores, rows, axis=1), rows, k)
+
+
+class Flat:
+    """Faiss without a graph."""
+
+    name = "flat"
+
+    def __init__(self, vectors: np.ndarray) -> None:
+        import faiss
+
+        self._index = faiss.IndexFlatIP(vectors.shape[1])
+        for first in range(0, len(vectors), BLOCK):
+            self._index.add(np.array(vectors[first : first + BLOCK]))
+
+    def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Found:
+        """See `vujax.search.searcher.Searcher`."""
+        return Found(*self._index.search(queries, k))
+
+
+def searcher(side: str, vectors: np.ndarray, folder: Path) -> Searcher:
+    """One of SIDES."""
+    if side in ("numpy", "flat"):
+        return {"numpy": Numpy, "flat": Flat}[side](vectors)
+    if side == "faiss":
+        from vujax.search.faiss_index import Faiss
+
+        return Faiss(vectors, folder)
+    if side == "lance":
+        from vujax.search.lance import Lance
+
+        return Lance(vectors, folder)
+    from vujax.search.exact import Exact
+
+    return Exact(vectors if side == "exact" else _bfloat16(vectors))
+
+
+def _bfloat16(vectors: np.ndarray) -> np.ndarray:
+    import jax.numpy as jnp
+
+    parts = [vectors[i : i + BLOCK].astype(jnp.bfloat16) for i in range(0, len(vectors), BLOCK)]
+    return np.concatenate(parts)
+
+
+def run(side: str, folder: Path, dim: int, k: int) -> dict[str, float | int | str]:
+    """Measures one side in this process."""
+    vectors = np.memmap(folder / "vectors.bin", np.float32, "r").reshape(-1, dim)
+    queries = np.load(folder / "queries.npy")
+    with np.load(folder / "truth.npz") as file:
+        truth = Found(file["scores"], file["rows"])
+    begin = time.perf_counter()
+    made = searcher(side, vectors, folder)
+    ready = time.perf_counter() - begin
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    measured = measure(made, vectors, queries, k, truth)
+    made.search(queries, k)  # compiles
+    begin = time.perf_counter()
+    made.search(queries, k)
+    together = len(queries) / (time.perf_counter() - begin)
+    figures = dict(recall=round(measured.recall, 4), p50_ms=round(measured.p50_ms, 2))
+    figures |= dict(p99_ms=round(measured.p99_ms, 2), queries_per_s=round(together, 1))
+    figures |= dict(ready_s=round(ready, 1), ready_mib=round(peak / 1024))
+    figures |= dict(peak_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+    return dict(side=side, count=len(vectors), dim=dim, k=k) | figures | dict(load=_load())
+
+
+def _load() -> list[float]:
+    """Programs that wanted a core, in the mean over 1, 5 and 15 minutes."""
+    return [round(x, 1) for x in os.getloadavg()]
+
+
+def main() -> None:
+    """Measures each side in a process of its own."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--count", type=int, default=1_000_000)
+    parser.add_argument("--dim", type=int, default=512)
+    parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument("-k", type=int, default=10)
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
+    parser.add_argument("--work", type=Path, help="keep what is generated and built here")
+    parser.add_argument("--here", action="store_true", help="in this process")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = args.work or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / "truth.npz").exists():
+            generate(folder, args.count, args.dim, args.queries, args.k)
+        for side in args.sides:
+            if args.here:
+                print(json.dumps(run(side, folder, args.dim, args.k)), flush=True)
+                continue
+            numbers = [f"--dim={args.dim}", f"-k={args.k}", "--work", str(folder), "--here"]
+            command = [sys.executable, __file__, *numbers, "--sides", side]
+            if subprocess.run(command).returncode:
+                print(json.dumps(dict(side=side, failed=True)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
