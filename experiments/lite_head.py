@@ -1,0 +1,379 @@
+"""Text search without an image-text model: ConSE, and a head on EfficientNet-Lite0's features.
+
+    VUJAX_DATA=... python experiments/lite_head.py --work runs/lite_head
+    VUJAX_DATA=... python experiments/lite_head.py --work runs/lite_head --ship FOLDER
+
+The head is an affine map from the frozen features of `vujax embed --encoder lite` into MiniLM's
+space (see vujax.search.train_text_head). It learns by PSD, or by CLIP's loss as the control, on
+drawings and emoji with their titles ('shippable': public domain and Apache-2.0), or on these,
+product photographs and Tiny ImageNet's pictures with their class names ('all': for research only).
+PSD's share and temperature are those of experiments/psd_fashion.py. Steps, decay and dropout were
+chosen in a few trials of CLIP's loss on a part of the training pairs.
+
+Parts by sha1(path) mod 10: remainder 1 is validation, on which the table reports; remainder 2 is
+for choices, and neither trains (remainder 0 of drawings and products was withheld before). ConSE,
+which learns nothing, is chosen on all but validation. A training picture whose features have a
+cosine above .98 with a validation picture's is left out. Captions are titles as they are, in lower
+case. Equal captions are all right. Many drawings share the title of their collection, so that a few
+titles decide the text-to-image figures: 'own titles' leaves out those that 20 or more share.
+
+ConSE's numbers and the share of the head in the mixture are chosen by the mean recall over emoji,
+drawings with own titles and Tiny ImageNet. The last is the check on photographs, as films are: the
+shippable head has not seen any. But EfficientNet has learned on ImageNet's training pictures, of
+which these are small copies, so ConSE looks better on them than on photographs that it never saw.
+Intervals: 95%, over pictures and seeds; differences are paired.
+
+Writes under experiments/results/lite_head/: conse (the grid), shares, table and a picture. `--work`
+keeps features and trained heads, so that the command goes on where it stopped.
+"""
+
+import argparse
+import functools
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vujax import weights
+from vujax.data.images import eval_image
+from vujax.data.records import Record
+from vujax.data.sources import open_source
+from vujax.data.split import HoldOut
+from vujax.embed.class_names import class_names
+from vujax.embed.conse import conse
+from vujax.embed.lite import Lite
+from vujax.embed.sentences import Sentences
+from vujax.embed.text_head import TextHead, load_head, save_head
+from vujax.evals.intervals import bootstrap, paired_bootstrap
+from vujax.evals.ranking import Ranks
+from vujax.evals.retrieval import KS, directions, group
+from vujax.files import write_atomically
+from vujax.mesh import make_mesh
+from vujax.search.lite_space import CLASSIFIER, CONSE
+from vujax.search.train_text_head import Training, learn
+from vujax.sweep.rows import Row, write_intervals, write_rows
+
+RESULTS = Path(__file__).with_name("results") / "lite_head"
+PATHS: dict[str, tuple[str, Callable[[Record], str]]] = {
+    "openclipart": (
+        "pairs/openclipart-train-*.tar",
+        lambda record: "{folder}/{file}".format(**record["fields"]),
+    ),
+    "emoji": ("pairs/emoji-google-*.tar", lambda record: record["key"]),
+    "fashion": ("pairs/fashion-train-*.tar", lambda record: record["fields"]["id"]),
+    "tinyimagenet": ("classes/tinyimagenet/*.tar", lambda record: record["key"]),
+}
+TRAIN = {"shippable": ("openclipart", "emoji"), "all": tuple(PATHS)}
+VALIDATION, CHOICE = (HoldOut(modulo=10, remainder=r) for r in (1, 2))
+SHARED = 20  # drawings with one title: a collection's
+COPY = 0.98  # cosine of features
+OWN = "openclipart, own titles"
+CHOSEN_ON = ("emoji", OWN, "tinyimagenet")
+METHODS = {"CLIP": Training(unaligned_end=0.0), "PSD": Training()}
+SHARES = (0.25, 0.5, 0.75, 0.9)
+TOPS, TEMPERATURES = (1, 5, 10, 30, 100, 1000), (1.0, 2.0, 4.0)
+WORDS = {
+    "name": lambda entry: [entry.name],
+    "photo": lambda entry: [f"a photo of a {entry.name}"],
+    "synonyms": lambda entry: entry.synonyms,
+}
+ABOUT = """Validation (sha1 mod 10 == 1), percent; equal captions are all right; 95% over pictures
+and seeds. 'recall' is the mean of R@1, 5 and 10 both ways. tinyimagenet: 200 names, each once."""
+
+
+class Pairs(NamedTuple):
+    """Pictures with captions.
+
+    Attributes:
+      vectors: float32 `[n 1280]`, features.
+      captions: one of each.
+      texts: float32 `[n 384]`, their vectors.
+      part: `[n]` 1 for validation, 2 for choices, else 0.
+    """
+
+    vectors: np.ndarray
+    captions: list[str]
+    texts: np.ndarray
+    part: np.ndarray
+
+    def only(self, keep: np.ndarray) -> "Pairs":
+        """Some of them, by a mask `[n]`."""
+        captions = [c for c, kept in zip(self.captions, keep, strict=True) if kept]
+        return Pairs(self.vectors[keep], captions, self.texts[keep], self.part[keep])
+
+
+Encode = Callable[[np.ndarray], np.ndarray]
+Hits = dict[str, np.ndarray]  # '<direction>/R@k' and 'recall', each [n]
+
+
+def read(name: str, data: Path, work: Path, sentences: Sentences) -> Pairs:
+    """A data set, its features computed once."""
+    pattern, path = PATHS[name]
+    source = open_source("webdataset", path=str(data / pattern))
+    records = [source[i] for i in range(len(source))]
+    kept = work / "features" / f"{name}.npz"
+    if not kept.exists():
+        vectors = features(records)
+        write_atomically(kept, lambda p: _save(p, vectors=vectors))
+    captions = [record["captions"][0].lower() for record in records]
+    different = sorted(set(captions))
+    rows = dict(zip(different, sentences(different), strict=True))
+    held = [1 if VALIDATION.holds(p) else 2 * CHOICE.holds(p) for p in map(path, records)]
+    texts = np.stack([rows[caption] for caption in captions])
+    with np.load(kept) as arrays:
+        return Pairs(arrays["vectors"], captions, texts, np.array(held))
+
+
+def features(records: Sequence[Record]) -> np.ndarray:
+    """The encoder's vectors `[n 1280]`."""
+    encoder, found = Lite(), []
+    for start in range(0, len(records), 64):
+        part = [eval_image(r["image"], size=encoder.size) for r in records[start : start + 64]]
+        padded = np.stack(part + part[:1] * (64 - len(part)))
+        found.append(np.asarray(encoder.encode(padded))[: len(part)])
+        print(f"{start + len(part)} of {len(records)} pictures", end="\r", flush=True)
+    return np.concatenate(found)
+
+
+def _save(path: Path, **arrays: np.ndarray) -> None:
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+class Study:
+    """The pairs, and heads that are kept."""
+
+    def __init__(self, data: Path, work: Path) -> None:
+        self._work, self.sentences = work, Sentences()
+        self.pairs = {name: read(name, data, work, self.sentences) for name in PATHS}
+        self._held = np.concatenate([p.vectors[p.part == 1] for p in self.pairs.values()])
+
+    @functools.cached_property
+    def train(self) -> dict[str, Pairs]:
+        """What each head learns from."""
+        clean = {name: self._clean(pairs) for name, pairs in self.pairs.items()}
+        return {kind: joined([clean[name] for name in names]) for kind, names in TRAIN.items()}
+
+    def _clean(self, pairs: Pairs) -> Pairs:
+        """The training part, without near copies of validation pictures."""
+        pairs = pairs.only(pairs.part == 0)
+        held, own = _unit(self._held), _unit(pairs.vectors)
+        parts = np.array_split(own, -(-len(own) // 1000))
+        return pairs.only(np.concatenate([(p @ held.T).max(axis=1) for p in parts]) <= COPY)
+
+    def head(self, kind: str, method: str, seed: int) -> TextHead:
+        """A kept head, or a new one."""
+        folder = self._work / "heads" / f"{kind}-{method}-{seed}"
+        if not (folder / "config.json").exists():
+            pairs = self.train[kind]
+            save_head(folder, learn(pairs.vectors, pairs.texts, METHODS[method], seed))
+            print(folder.name, flush=True)
+        return load_head(folder)
+
+    def sets(self, *parts: int) -> dict[str, Pairs]:
+        """What is scored: the data sets, and drawings with titles of their own."""
+        found = {n: pairs.only(np.isin(pairs.part, parts)) for n, pairs in self.pairs.items()}
+        often = Counter(self.pairs["openclipart"].captions)
+        drawings = found["openclipart"]
+        own = np.array([often[caption] < SHARED for caption in drawings.captions])
+        return found | {OWN: drawings.only(own)}
+
+
+def _unit(x: np.ndarray) -> np.ndarray:
+    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
+
+
+def joined(parts: Sequence[Pairs]) -> Pairs:
+    """Several data sets as one."""
+    captions = [caption for pairs in parts for caption in pairs.captions]
+    vectors, texts, part = (np.concatenate([p[i] for p in parts]) for i in (0, 2, 3))
+    return Pairs(vectors, captions, texts, part)
+
+
+def score(name: str, pairs: Pairs, vectors: np.ndarray) -> Hits:
+    """Which queries are answered within the first k, both ways."""
+    captions = group([[caption] for caption in pairs.captions])
+    if name == "tinyimagenet":  # among the names of the classes, not 50 copies of each
+        captions = captions._replace(copies=np.ones_like(captions.copies))
+    texts = pairs.texts[np.unique(captions.rows, return_index=True)[1]]
+    ranks = directions(vectors, texts, captions, mesh=make_mesh())
+    return hits({way: ranks[way] for way in ("text_to_image", "image_to_text")})
+
+
+def hits(ranks: Mapping[str, Ranks]) -> Hits:
+    """Of ranks both ways; 'recall' is a pair's mean."""
+    found = {f"{way}/R@{k}": counts.hits_at(k) for way, counts in ranks.items() for k in KS}
+    return found | {"recall": np.mean(list(found.values()), axis=0)}
+
+
+class Conse:
+    """ConSE over features, with any of its numbers."""
+
+    def __init__(self, sentences: Sentences) -> None:
+        released = weights.load("efficientnet-lite0")
+        self._classifier = [released[name] for name in CLASSIFIER.values()]
+        self.names = {kind: _means(sentences, texts) for kind, texts in WORDS.items()}
+
+    def __call__(self, vectors: np.ndarray, words: str, top: int, temperature: float) -> np.ndarray:
+        weight, bias = self._classifier
+        parts = np.array_split(vectors @ weight.T + bias, -(-len(vectors) // 1000))
+        numbers = dict(top=top, temperature=temperature)
+        return np.concatenate([conse(part, self.names[words], **numbers) for part in parts])
+
+
+def _means(sentences: Sentences, texts: Callable[[Any], Sequence[str]]) -> np.ndarray:
+    """A unit vector for each class: the mean over its texts."""
+    each = [texts(entry) for entry in class_names()]
+    rows = np.split(sentences([t for own in each for t in own]), np.cumsum([*map(len, each)])[:-1])
+    return _unit(np.stack([row.mean(axis=0) for row in rows]))
+
+
+def mean_recall(sets: Mapping[str, Pairs], encode: Encode, chosen: Sequence[str]) -> Row:
+    """Mean recall on each of `chosen`, and the mean of these."""
+    found = {n: float(score(n, sets[n], encode(sets[n].vectors))["recall"].mean()) for n in chosen}
+    return found | {"mean": float(np.mean(list(found.values())))}
+
+
+def conse_grid(study: Study, words: Conse) -> list[Row]:
+    """Every choice of ConSE on all pairs but validation, the best first."""
+    sets, rows = study.sets(0, 2), []
+    for kind, top, temperature in product(WORDS, TOPS, TEMPERATURES):
+        if top > 1 or temperature == 1:
+            numbers = dict(words=kind, top=top, temperature=temperature)
+            encode = functools.partial(words, **numbers)
+            rows.append(numbers | mean_recall(sets, encode, CHOSEN_ON))
+    return sorted(rows, key=lambda row: -row["mean"])
+
+
+def mixture(head: TextHead, words: Encode, share: float) -> Encode:
+    """The direction between a head's vectors and ConSE's; share 1 is the head alone."""
+    return lambda seen: _unit(share * np.asarray(head(seen)) + (1 - share) * words(seen))
+
+
+def shares(study: Study, words: Encode) -> list[Row]:
+    """Each kind and method with each share of the head, on the part for choices; seed 0."""
+    sets, rows = study.sets(2), [{"head": "none", "share": 0.0}]
+    rows[0] |= mean_recall(sets, words, CHOSEN_ON)
+    for kind, method in product(TRAIN, METHODS):
+        head = study.head(kind, method, 0)
+        for share in (*SHARES, 1.0):
+            found = mean_recall(sets, mixture(head, words, share), CHOSEN_ON)
+            rows.append({"head": f"{method}, {kind}", "share": share} | found)
+    return rows
+
+
+def best_share(rows: Sequence[Row], kind: str) -> float:
+    """The share below 1 that is best in the mean over methods."""
+    own = [row for row in rows if row["head"].endswith(kind)]
+    mean = lambda share: np.mean([r["mean"] for r in own if r["share"] == share])  # noqa: E731
+    return max(SHARES, key=mean)
+
+
+def runs(study: Study, words: Encode, chosen: Sequence[Row], seeds: int) -> dict[str, list[Encode]]:
+    """Every row of the table: one encoder a seed."""
+    found: dict[str, list[Encode]] = {"ConSE": [words]}
+    for kind, method in product(TRAIN, METHODS):
+        heads = [study.head(kind, method, seed) for seed in range(seeds)]
+        share = best_share(chosen, kind)
+        found[f"{method}, {kind}"] = [mixture(head, words, 1.0) for head in heads]
+        mixed = [mixture(head, words, share) for head in heads]
+        found[f"{method}, {kind}, {share:g} of it in ConSE"] = mixed
+    return found
+
+
+def table(study: Study, encoders: Mapping[str, Sequence[Encode]]) -> Iterator[Row]:
+    """Recalls, and paired differences from ConSE and of PSD from CLIP."""
+    for name, pairs in study.sets(1).items():
+        yield {"pictures": name, "vectors": "chance"} | percent([by_chance(name, pairs)])
+        found = {
+            vectors: [score(name, pairs, encode(pairs.vectors)) for encode in each]
+            for vectors, each in encoders.items()
+        }
+        for vectors, each in found.items():
+            row = {"pictures": name, "vectors": vectors} | percent(each)
+            row |= _bounds("recall", bootstrap(_recall(each)))
+            if vectors != "ConSE":
+                row |= less("ConSE", each, found["ConSE"] * len(each))
+            if vectors.startswith("PSD"):
+                row |= less("CLIP", each, found[vectors.replace("PSD", "CLIP")])
+            yield row
+
+
+def less(name: str, ours: Sequence[Hits], theirs: Sequence[Hits]) -> Row:
+    """The difference of mean recalls."""
+    interval = paired_bootstrap(_recall(ours), _recall(theirs))
+    return {f"less {name}": 100 * interval.estimate} | _bounds(f"less {name}", interval)
+
+
+def _recall(each: Sequence[Hits]) -> np.ndarray:
+    return np.stack([found["recall"] for found in each])
+
+
+def _bounds(name: str, interval: Any) -> Row:
+    return {f"{name} low": 100 * interval.low, f"{name} high": 100 * interval.high}
+
+
+def percent(each: Sequence[Hits]) -> Row:
+    """Means over pictures and seeds."""
+    return {key: 100 * float(np.mean([found[key] for found in each])) for key in each[0]}
+
+
+def by_chance(name: str, pairs: Pairs) -> Hits:
+    """What equal vectors would get: exactly chance, since ties count as if drawn."""
+    return score(name, pairs, np.zeros_like(pairs.texts))
+
+
+def ship(study: Study, words: Encode, chosen: Sequence[Row], folder: Path, method: str) -> None:
+    """Writes the shippable head of seed 0 with the share that is best."""
+    share = best_share(chosen, "shippable")
+    head = study.head("shippable", method, 0)
+    count = {n: int((study._clean(study.pairs[n]).part == 0).sum()) for n in TRAIN["shippable"]}
+    about = {
+        "command": f"python experiments/lite_head.py --work WORK --ship {folder} --method {method}",
+        "pairs": count,
+        "licence": "Learned on drawings of openclipart (public domain) and Noto emoji (Apache-2.0) "
+        "with their titles alone. The weights are under the licence of the package.",
+        "text": "all-MiniLM-L6-v2 (frozen)",
+        "features": "EfficientNet-Lite0, pooled (frozen)",
+    }
+    save_head(folder, TextHead(head.kernel, head.bias, {"about": about, "share": share}))
+
+
+def main() -> None:
+    """Makes what is missing, then the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--ship", type=Path, metavar="FOLDER", help="write the head there, stop")
+    parser.add_argument("--method", choices=METHODS, default="PSD", help="of the shipped head")
+    args = parser.parse_args()
+    if not os.environ.get("VUJAX_DATA"):
+        raise SystemExit("set VUJAX_DATA to the folder that holds the real data")
+    study = Study(Path(os.environ["VUJAX_DATA"]), args.work)
+    conse_of = Conse(study.sentences)
+    words = functools.partial(conse_of, words="name", **CONSE)
+    chosen = shares(study, words)
+    if args.ship:
+        ship(study, words, chosen, args.ship, args.method)
+        return
+    write_rows(RESULTS, "conse", conse_grid(study, conse_of))
+    write_rows(RESULTS, "shares", chosen)
+    rows = list(table(study, runs(study, words, chosen, args.seeds)))
+    write_rows(RESULTS, "table", rows, about=ABOUT)
+    lines = [
+        (f"{r['pictures']}: {r['vectors']}", r["recall"], r["recall low"], r["recall high"])
+        for r in rows
+        if "recall low" in r
+    ]
+    write_intervals(RESULTS / "plot.svg", "Mean recall on validation, percent", lines)
+    for row in rows:
+        print(json.dumps(row))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Trains a `TextHead`: frozen features and frozen text vectors, by PSD or CLIP's loss.
+
+The texts' side is locked, as in LiT (Zhai et al., CVPR 2022, arXiv:2111.07991): the head has to
+meet vectors that know the language already. The loss is that of `vujax.methods.distill`.
+"""
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from vujax.embed.text_head import TextHead
+from vujax.losses import soft_alignment
+from vujax.methods.distill import partition, unaligned_share
+from vujax.models.clip import clamped_scale, unit
+
+STD, SCALE = 0.01, 1 / 0.07  # of the first kernel, and the first multiplier of cosines (CLIP's)
+LEAST = 0.05  # added to the features' deviations: some are nearly always 0
+
+
+@dataclass(frozen=True)
+class Training:
+    """How to learn.
+
+    Attributes:
+      unaligned_end: share of unaligned rows at the end, from 0 at the start; 0 is CLIP's loss.
+      teacher_temperature: divides the logits of soft targets.
+      steps: of the optimizer, AdamW with cosine decay.
+      batch: pairs of a step.
+      lr: learning rate at the start.
+      decay: weight decay of the kernel.
+      drop: share of the features that a step does not see.
+    """
+
+    unaligned_end: float = 0.4
+    teacher_temperature: float = 0.5
+    steps: int = 300
+    batch: int = 512
+    lr: float = 1e-3
+    decay: float = 1.0
+    drop: float = 0.3
+
+
+def learn(features: np.ndarray, texts: np.ndarray, how: Training, seed: int) -> TextHead:
+    """A head that has learned from pairs.
+
+    Args:
+      features: float32 `[n 1280]`, as the encoder `lite` gives them.
+      texts: float32 `[n 384]`, unit vectors; row i belongs to row i of `features`.
+      how: to learn.
+      seed: of the first weights, the batches and what is dropped.
+
+    Returns:
+      The head, its kernel in float16, alone (share 1).
+
+    Raises:
+      ValueError: the rows do not fit, or there are fewer pairs than a batch holds.
+    """
+    if len(features) != len(texts) or len(features) < how.batch:
+        raise ValueError(
+            f"{len(features)} features and {len(texts)} texts: give as many of both, and at least "
+            f"a batch of {how.batch}"
+        )
+    mean, std = features.mean(axis=0), features.std(axis=0) + LEAST
+    inputs = (features - mean) / std
+    params = _train(inputs, texts, how, seed)
+    kernel = (params["kernel"] / std[:, None]).astype(np.float16)  # of features as they come
+    bias = params["bias"] - mean @ kernel.astype(np.float32)
+    return TextHead(kernel, bias.astype(np.float32), {"share": 1.0})
+
+
+def _train(
+    inputs: np.ndarray, texts: np.ndarray, how: Training, seed: int
+) -> dict[str, np.ndarray]:
+    key, rng = jax.random.key(seed), np.random.default_rng(seed)
+    kernel = STD * jax.random.normal(key, (inputs.shape[1], texts.shape[1]))
+    params: dict[str, Any] = dict(kernel=kernel, bias=jnp.zeros(texts.shape[1]))
+    params["logit_scale"] = jnp.log(jnp.float32(SCALE))
+    optimizer, step = _program(how.steps, how.lr, how.decay, how.drop, how.teacher_temperature)
+    state = optimizer.init(params)
+    for number in range(how.steps):
+        rows = rng.choice(len(inputs), how.batch, replace=False)
+        share = unaligned_share(number / how.steps, 0.0, how.unaligned_end)
+        draw = jax.random.fold_in(key, number)
+        params, state = step(params, state, inputs[rows], texts[rows], draw, share)
+    return {name: np.asarray(leaf) for name, leaf in params.items()}
+
+
+@functools.lru_cache(maxsize=8)  # one program for every seed and share
+def _program(
+    steps: int, lr: float, decay: float, drop: float, teacher_temperature: float
+) -> tuple[optax.GradientTransformation, Any]:
+    """The optimizer, and `(params, state, inputs, texts, rng, share) -> (params, state)`."""
+    decayed = dict(kernel=True, bias=False, logit_scale=False)
+    schedule = optax.cosine_decay_schedule(lr, steps)
+    adam = optax.adamw(schedule, weight_decay=decay, mask=decayed)
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), adam)
+
+    @jax.jit
+    def step(params, state, inputs, texts, rng, share):
+        kept = jax.random.bernoulli(jax.random.fold_in(rng, 0), 1 - drop, inputs.shape)
+        unaligned = partition(jax.random.fold_in(rng, 1), share, len(inputs), None)
+
+        def loss(params):
+            image = unit(inputs * kept / (1 - drop) @ params["kernel"] + params["bias"])
+            scale, soft = clamped_scale(params["logit_scale"]), dict(target="swapped")
+            soft |= dict(teacher_temperature=teacher_temperature)
+            return soft_alignment(image, texts, scale, unaligned, **soft)
+
+        updates, state = optimizer.update(jax.grad(loss)(params), state, params)
+        return optax.apply_updates(params, updates), state
+
+    return optimizer, step
