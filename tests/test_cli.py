@@ -41,7 +41,7 @@ def test_help_and_usage(capsys: pytest.CaptureFixture) -> None:
 def test_starting_imports_nothing_heavy() -> None:
     code = (
         "import sys; from vujax import cli\n"
-        "for words in ([], ['ingest'], ['catalog'], ['embed']):\n"
+        "for words in ([], ['ingest'], ['catalog'], ['embed'], ['similar']):\n"
         "    try: cli.main([*words, '--help'])\n"
         "    except SystemExit: pass\n"
         "print([m for m in ('jax', 'av', 'pyarrow', 'numpy', 'tqdm') if m in sys.modules])\n"

@@ -280,12 +280,10 @@ def find(root: Path, level: str, encoder: str) -> Shelf:
         check_name(encoder)
     if level not in LEVELS:
         raise ValueError(f"there are no vectors of level {level!r}: there are {', '.join(LEVELS)}")
-    parents = {f: PLACE.fullmatch(f.name) for f in (root / FOLDER / level).glob("*")}
     found = {
-        folder: files[0]
-        for folder, match in sorted(parents.items())
-        if match and encoder in (match["name"], folder.name)
-        if (files := sorted(folder.glob("[!.]*.parquet")))
+        folder: file
+        for folder, file in folders(root, level).items()
+        if encoder in (PLACE.fullmatch(folder.name)["name"], folder.name)
     }
     if len(found) > 1:
         names = ", ".join(folder.name for folder in found)
@@ -300,6 +298,13 @@ def find(root: Path, level: str, encoder: str) -> Shelf:
         f"{root} has no {level} vectors of {encoder}: make them with `vujax embed {root} "
         f"--encoder {encoder}{scene}`"
     )
+
+
+def folders(root: Path, level: str) -> dict[Path, Path]:
+    """Each folder of vectors of a level, in order, and the first file in it."""
+    parents = (f for f in (root / FOLDER / level).glob("*") if PLACE.fullmatch(f.name))
+    files = {folder: sorted(folder.glob("[!.]*.parquet")) for folder in sorted(parents)}
+    return {folder: found[0] for folder, found in files.items() if found}
 
 
 def model_of(folder: Path, path: Path) -> Model:

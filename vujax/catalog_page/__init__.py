@@ -5,8 +5,6 @@ mail or an object store, offline, and shows whatever a title holds as text.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,9 @@ from vujax.catalog import Catalog
 from vujax.catalog.words import clock, printable
 from vujax.catalog_page.film import section
 from vujax.files import write_atomically
+from vujax.report_page.document import document
 from vujax.report_page.markup import Markup, join, tag
 
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 MOST_PICTURES = 2400  # of 3 KB each: with more, films show every second shot, or third ...
 MOST_FILMS = 200
 MOST_ERRORS = 500
@@ -45,25 +43,8 @@ def write_page(catalog: Catalog, path: Path, films: Sequence[str] | None = None)
 
 def _page(catalog: Catalog, rows: list[dict[str, Any]]) -> str:
     title = f"{catalog.path.resolve().name}: vujax catalogue"
-    head = [
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("title", title),
-        tag("style", Markup(_style())),
-    ]
-    body = [
-        _header(catalog, rows),
-        tag("main", _errors(rows), _films(catalog, rows)),
-        tag("footer", f"Written by vujax, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
-    ]
-    return "<!doctype html>\n" + tag("html", tag("head", head), tag("body", body), lang="en")
-
-
-def _style() -> str:
-    """The report's style and what the page adds to it; both are ours, so they stand as they are."""
-    report = (resources.files("vujax.report_page") / "style.css").read_text(encoding="utf-8")
-    return report + (resources.files("vujax.catalog_page") / "style.css").read_text("utf-8")
+    body = [_header(catalog, rows), tag("main", _errors(rows), _films(catalog, rows))]
+    return document(title, body, ["vujax.catalog_page"])
 
 
 def _header(catalog: Catalog, rows: list[dict[str, Any]]) -> Markup:

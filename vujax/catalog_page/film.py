@@ -8,6 +8,7 @@ from typing import Any
 from PIL import Image
 
 from vujax.catalog import Catalog, Id, layout
+from vujax.catalog.clock import clock_of
 from vujax.catalog.records import RecordReader
 from vujax.catalog.words import clock, printable, short_clock
 from vujax.report_page.markup import Markup, tag
@@ -65,15 +66,14 @@ def _timeline(shots: list[dict[str, Any]], row: dict[str, Any]) -> Markup:
     def place(seconds: float) -> str:
         return f"{(seconds - begin) / length * SCALE:.2f}"
 
-    base = Fraction(row["time_base_num"], row["time_base_den"])
-    start = Fraction(row["start_num"], row["start_den"])
+    time = clock_of(row)
     dark, slow = [], []
     for shot in shots:
         if shot["shot"] % 2:
             dark.append(f"M{place(shot['begin_s'])} 0V20H{place(shot['end_s'])}V0Z")
         if shot["transition"] not in (None, "cut"):
             span = (shot["transition_begin_pts"], shot["transition_end_pts"])
-            first, last = (place(float(pts * base - start)) for pts in span)
+            first, last = (place(float(time.seconds(pts))) for pts in span)
             slow.append(f"M{first} 20V28H{last}V20Z")
     return tag(
         "svg",
@@ -92,14 +92,19 @@ def _shots(
     catalog: Catalog, row: dict[str, Any], shots: list[dict[str, Any]], every: int
 ) -> list[Markup]:
     film = row["film"]
-    frames: dict[int, list[int]] = {}
-    for keyframe in catalog.keyframes(film).to_pylist():
-        frames.setdefault(keyframe["shot"], []).append(keyframe["record"])
+    frames = records_of(catalog, film)
     reader = catalog.jpegs(film) if frames else None
-    start = Fraction(row["start_num"], row["start_den"])
-    base = Fraction(row["time_base_num"], row["time_base_den"])
-    time = Clock(base, start, Fraction(row["rate_num"], row["rate_den"]))
+    time = clock_of(row)
     return [_shot(shot, frames.get(shot["shot"], []), reader, time) for shot in shots[::every]]
+
+
+def records_of(catalog: Catalog, film: str) -> dict[int, list[int]]:
+    """The records of each shot's keyframes, by its number; a shot without any is left out."""
+    records: dict[int, list[int]] = {}
+    table = catalog.keyframes(film).select(["shot", "record"]).to_pydict()
+    for shot, record in zip(table["shot"], table["record"], strict=True):
+        records.setdefault(shot, []).append(record)
+    return records
 
 
 def _shot(

@@ -1,24 +1,29 @@
-"""`vujax embed CATALOG --encoder lite`: vectors of a catalogue's keyframes and shots.
+"""`vujax embed CATALOG --encoder E [--level scene]`: vectors of keyframes, shots and scenes.
 
 Run again, it passes over the films whose vectors are there.
 """
 
 import argparse
-import functools
 from pathlib import Path
 
 from vujax.commands import runner
 
-LEVELS = ("frame", "shot")
+LEVELS = ("frame", "shot", "scene")
+ENCODER = "lite (EfficientNet-Lite0), or the folder of a trained or imported model"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     add = parser.add_argument
     add("catalog", type=Path, metavar="CATALOG", help="folder of the catalogue")
-    add("--encoder", required=True, metavar="NAME", help="lite (EfficientNet-Lite0)")
-    add("--level", choices=LEVELS, help="keyframes, or shots (both)")
-    add("--batch", type=int, default=32, metavar="N", help="pictures at once (32)")
+    add("--encoder", required=True, metavar="NAME", help=ENCODER)
+    add(
+        "--level",
+        choices=LEVELS,
+        help="keyframes, shots, or the scenes that `vujax scenes` found (keyframes and shots; "
+        "shots alone of an encoder that sees no single pictures)",
+    )
+    add("--batch", type=int, default=32, metavar="N", help="pictures, or shots, at once (32)")
     runner.add_arguments(
         parser,
         "local: threads that decode beside the network (one for each core); ray: actors (one for "
@@ -31,12 +36,12 @@ def run(arguments: argparse.Namespace) -> int:
     from vujax.embed import encoders
     from vujax.embed.run import embed
 
-    encoders.check(arguments.encoder)  # what it needs is fetched once, here, not in each worker
-    make = functools.partial(encoders.released, arguments.encoder)
-    levels = LEVELS if arguments.level is None else (arguments.level,)
+    make = encoders.opener(arguments.encoder)
+    levels = None if arguments.level is None else (arguments.level,)
     who = runner.runner_of(arguments)
     prepared = embed(arguments.catalog, make, levels=levels, batch=arguments.batch, runner=who)
     terminal = runner.follow(prepared, who, "embedded")
     made = sum(outcome.keyframes for outcome in terminal.outcomes if outcome.done)
-    print(f"{'speed':<12} {made / terminal.elapsed_s:.1f} keyframes/s")
+    if arguments.level != "scene":  # which may be means of what is there
+        print(f"{'speed':<12} {made / terminal.elapsed_s:.1f} keyframes/s")
     return runner.finish(terminal, prepared.found, arguments.strict)

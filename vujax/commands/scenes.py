@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vujax.commands import runner
+from vujax.commands.embed import ENCODER
 
 if TYPE_CHECKING:  # the help needs none of it
     from vujax.ingest.film import Outcome
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="default, a file, or none: how little the shots around a border are alike",
     )
-    add("--encoder", default="lite", metavar="NAME", help="of the keyframes: lite")
+    add("--encoder", default="lite", metavar="NAME", help=f"of the keyframes: {ENCODER}")
     add(
         "--shots",
         default="transnetv2",

@@ -6,9 +6,7 @@ text.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from fractions import Fraction
-from importlib import resources
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,8 +14,8 @@ import numpy as np
 
 from vujax.catalog import Catalog
 from vujax.catalog.words import clock, printable, short_clock
-from vujax.catalog_page import POLICY
 from vujax.files import write_atomically
+from vujax.report_page.document import document
 from vujax.report_page.markup import Markup, tag
 from vujax.scene_page import matrix, strips, timeline
 from vujax.segment.scene import Cue, Scenes
@@ -41,13 +39,6 @@ def write_page(
     Raises:
       FileNotFoundError, ValueError: a file of the catalogue is missing or damaged.
     """
-    head = [
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("title", f"{scenes.title}: scenes"),
-        tag("style", Markup(_style())),
-    ]
     body = [
         _header(scenes),
         tag(
@@ -60,16 +51,9 @@ def write_page(
             _files(files),
             _facts(scenes),
         ),
-        tag("footer", f"Written by vujax, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
     ]
-    page = "<!doctype html>\n" + tag("html", tag("head", head), tag("body", body), lang="en")
+    page = document(f"{scenes.title}: scenes", body, ["vujax.scene_page"])
     return write_atomically(path, lambda p: p.write_text(page, encoding="utf-8"))
-
-
-def _style() -> str:
-    """The report's style and what the page adds to it; both are ours, so they stand as they are."""
-    packages = ("vujax.report_page", "vujax.scene_page")
-    return "".join((resources.files(p) / "style.css").read_text("utf-8") for p in packages)
 
 
 def _header(scenes: Scenes) -> Markup:

@@ -8,7 +8,7 @@ import numpy as np
 from vujax.catalog import Catalog
 from vujax.catalog.records import RecordReader
 from vujax.catalog.words import short_clock
-from vujax.catalog_page.film import thumbnail
+from vujax.catalog_page.film import records_of, thumbnail
 from vujax.report_page.markup import Markup, tag
 from vujax.scene_page.timeline import MOST_SCENES, colour
 from vujax.segment.scene import Scene, Scenes
@@ -53,10 +53,7 @@ def _ratio(scenes: Scenes) -> str:
 
 def _middles(catalog: Catalog, film: str) -> dict[int, int]:
     """The record of the keyframe in the middle of each shot."""
-    records: dict[int, list[int]] = {}
-    table = catalog.keyframes(film).select(["shot", "record"]).to_pydict()
-    for shot, record in zip(table["shot"], table["record"], strict=True):
-        records.setdefault(shot, []).append(record)
+    records = records_of(catalog, film)
     return {shot: found[len(found) // 2] for shot, found in records.items()}
 
 

@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vujax.catalog import Catalog, vectors
+from vujax.catalog.clock import clock_of
 from vujax.catalog.words import printable
 from vujax.segment.scene import Scenes, divided
 from vujax.segment.settings import Head, How
-from vujax.video.clock import Clock
 
 
 @dataclass(frozen=True)
@@ -118,8 +117,7 @@ def scenes_of(catalog: Catalog, shots: ShotVectors, division: Division, how: Map
       how: what the result keeps of how the borders were found.
     """
     row = catalog.films(shots.film).to_pylist()[0]
-    clock = Clock(*(Fraction(row[f"{x}_num"], row[f"{x}_den"]) for x in ("time_base", "start")))
-    clock = Clock(clock.time_base, clock.start, Fraction(row["rate_num"], row["rate_den"]))
+    clock = clock_of(row)
     model = shots.model
     made = dict(detector=row["detector"], encoder=model.name, encoder_digest=model.digest)
     return Scenes(

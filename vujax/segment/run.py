@@ -1,6 +1,5 @@
 """From films to the files that say when their scenes begin."""
 
-import functools
 import shutil
 import tempfile
 import time
@@ -15,6 +14,7 @@ import numpy as np
 
 from vujax.catalog import Catalog, layout, vectors
 from vujax.embed import encoders
+from vujax.embed.maker import model_of
 from vujax.files import write_json
 from vujax.ingest.film import Detectors
 from vujax.segment import exports
@@ -36,7 +36,7 @@ class Job:
       paths: films and folders of them, or one catalogue.
       out: folder of the output; None: a catalogue that is thrown away, and no files.
       how: scenes are found.
-      encoder: name of a released one, or a picklable call that makes one.
+      encoder: see `encoders.open_encoder`, or a picklable call that makes one.
       shots: see `stages.detectors`, or a picklable call that makes detectors.
       formats: of `exports.FORMATS`.
       series: the films are episodes of one series.
@@ -45,7 +45,7 @@ class Job:
     paths: Sequence[Path]
     out: Path | None
     how: How = field(default_factory=How)
-    encoder: str | Callable[[], encoders.Encoder] = "lite"
+    encoder: str | Callable[[], encoders.AnyEncoder] = "lite"
     shots: str | Callable[[], Detectors] = "transnetv2"
     formats: tuple[str, ...] = tuple(exports.FORMATS)
     series: bool = False
@@ -74,7 +74,7 @@ def segment(
     paths: str | Path | Sequence[str | Path],
     *,
     out: str | Path | None = None,
-    encoder: str | Callable[[], encoders.Encoder] = "lite",
+    encoder: str | Callable[[], encoders.AnyEncoder] = "lite",
     head: str | Head = "default",
     threshold: float | None = None,
     scenes: int | None = None,
@@ -88,7 +88,7 @@ def segment(
     Args:
       paths: a film, a folder of films, several of these, or a catalogue.
       out: folder for all files that `vujax scenes` writes; None: nothing is kept.
-      encoder: of the keyframes.
+      encoder: of the keyframes, or of shots: 'lite', or the folder of a model.
       head: name or path of what scores borders; 'none': by how little their sides are alike.
       threshold: of the scores, 0 to 1; None: the head's own.
       scenes: how many are wished for in each film.
@@ -225,11 +225,10 @@ def _timed(took: dict[str, float], name: str) -> Iterator[None]:
     took[name] = took.get(name, 0.0) + time.perf_counter() - begun
 
 
-def _encoder(encoder: str | Callable[[], encoders.Encoder]) -> Callable[[], encoders.Encoder]:
+def _encoder(encoder: str | Callable[[], encoders.AnyEncoder]) -> Callable[[], encoders.AnyEncoder]:
     if not isinstance(encoder, str):
         return encoder
-    encoders.check(encoder)  # what it needs is fetched once, here, not in each worker
-    return functools.partial(encoders.released, encoder)
+    return encoders.opener(encoder)
 
 
 def _writable(out: Path, paths: Sequence[Path]) -> None:
@@ -287,7 +286,7 @@ def _embedded(
 ) -> tuple[list[str], str]:
     """The films that have vectors now, and the vectors' name."""
     made = encoder.encoder()
-    model = vectors.Model(made.name, made.digest, made.dim)
+    model = model_of(made, Catalog(root))
     shelf = vectors.Shelf(root, "shot", model)
     films = list(_known(Catalog(root), films, result))
     missing = [film for film, source in films if not shelf.is_current(film, source)]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from vujax.catalog import layout
 from vujax.catalog.staging import sweep
-from vujax.embed.encoders import Encoder
+from vujax.embed.encoders import AnyEncoder
 from vujax.ingest.film import Detectors, Ingest, Outcome, Work
 from vujax.ingest.pool import Progress
 from vujax.ingest.run import cores
@@ -63,7 +63,7 @@ class Making:
       make: makes another one elsewhere; picklable.
     """
 
-    def __init__(self, root: Path, make: Callable[[], Encoder], *, soon: bool) -> None:
+    def __init__(self, root: Path, make: Callable[[], AnyEncoder], *, soon: bool) -> None:
         """Begins.
 
         Args:
@@ -77,7 +77,7 @@ class Making:
         self._stage = with_one.submit(self._try) if soon else None
         with_one.shutdown(wait=False)
 
-    def encoder(self) -> Encoder:
+    def encoder(self) -> AnyEncoder:
         """The encoder, which says which vectors would be its own.
 
         Raises:
