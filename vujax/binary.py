@@ -21,7 +21,7 @@ def average_precision(scores: np.ndarray, right: np.ndarray) -> float:
     if not right.any():
         return float("nan")
     order = np.argsort(-scores, kind="stable")
-    hits, last = np.cumsum(right[order]), _last_of_ties(scores[order])
+    hits, last = np.cumsum(right[order]), last_of_ties(scores[order])
     hits, called = hits[last], last + 1
     return float((np.diff(hits, prepend=0) * hits / called).sum() / hits[-1])
 
@@ -41,14 +41,14 @@ def roc_auc(scores: np.ndarray, right: np.ndarray) -> float:
     if not positives or not negatives:
         return float("nan")
     order = np.argsort(scores, kind="stable")
-    last = _last_of_ties(scores[order])
+    last = last_of_ties(scores[order])
     first = np.concatenate([[0], last[:-1] + 1])
     ranks = np.repeat((first + last) / 2 + 1, last - first + 1)
     above = ranks[right[order]].sum() - positives * (positives + 1) / 2
     return float(above / (positives * negatives))
 
 
-def _last_of_ties(ordered: np.ndarray) -> np.ndarray:
+def last_of_ties(ordered: np.ndarray) -> np.ndarray:
     """The last position of each distinct value of ordered ones."""
     return np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "labels": ("vujax.commands.labels", "label sets of a catalogue: list, set, export, import"),
     "search": ("vujax.commands.search", "frames, shots or scenes that are like a text or picture"),
     "search-recall": ("vujax.commands.search_recall", "what an approximate search would miss"),
+    "tag": ("vujax.commands.tag", "learn tags from labels, and tag a catalogue"),
     "weights": ("vujax.commands.weights", "fetch released weights, or list them"),
     "cinema": ("vujax.data.cinema.command", "make films with known shots, scenes and captions"),
 }

@@ -1,4 +1,4 @@
-"""Evaluations by config: zero-shot, retrieval, linear probe; scene boundaries of films.
+"""Evaluations by config: zero-shot, retrieval, linear probe; films' scene boundaries and tags.
 
     config = dict(kind="imagenet", source=dict(data_dir=...))
     evaluator = make("imagenet", config, model=model, mesh=mesh)
@@ -27,9 +27,9 @@ def make(name: str, cfg: ConfigDict | Mapping[str, Any], *, model: Any, mesh: Me
     Args:
       name: the entry's name, for error messages.
       cfg: `kind` is 'zero_shot', 'retrieval', 'probe', of a shot encoder 'gap', of a boundary
-        model 'borders' (see `scenes`), or a data set of `datasets.DATASETS` or
-        `layouts.LAYOUTS` (then: zero-shot on it, retrieval for the sets of captions); the rest are
-        options of `ZeroShot`, `Retrieval` or `Probe`.
+        model 'borders' (see `scenes`), of a scene model 'scene_tags' (see there), or a data set of
+        `datasets.DATASETS` or `layouts.LAYOUTS` (then: zero-shot on it, retrieval for the sets of
+        captions); the rest are options of `ZeroShot`, `Retrieval` or `Probe`.
       model: a module of `vujax.models`.
       mesh: devices to use, along 'data'.
 
@@ -41,6 +41,7 @@ def make(name: str, cfg: ConfigDict | Mapping[str, Any], *, model: Any, mesh: Me
     from vujax.evals.layouts import LAYOUTS
     from vujax.evals.probe import Probe
     from vujax.evals.retrieval import Retrieval
+    from vujax.evals.scene_tags import SceneTags
     from vujax.evals.scenes import GapBoundaries, HeadBoundaries
     from vujax.evals.zero_shot import ZeroShot
 
@@ -50,6 +51,7 @@ def make(name: str, cfg: ConfigDict | Mapping[str, Any], *, model: Any, mesh: Me
         "probe": Probe,
         "gap": GapBoundaries,
         "borders": HeadBoundaries,
+        "scene_tags": SceneTags,
     }
     options = cfg.to_dict() if isinstance(cfg, ConfigDict) else dict(cfg)
     kind = options.pop("kind", None)

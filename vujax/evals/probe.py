@@ -2,7 +2,8 @@
 
 Softmax regression with an L2 penalty on the weights (not on the bias), solved by L-BFGS to a
 tolerance, as scikit-learn's LogisticRegression does: its C is `1 / (l2 * n)` here. The penalty is
-chosen on a validation part, never on the test part.
+chosen on a validation part, never on the test part. `minimise` takes other losses too: see
+`vujax.evals.tagging`.
 """
 
 import functools
@@ -29,6 +30,8 @@ L2_GRID = tuple(float(l2) for l2 in np.logspace(-6, 1, 15))
 
 STALL, PATIENCE = 1e-7, 3
 """float32 resolves the loss no finer: so many steps that gain less end the search."""
+
+Loss = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 class Linear(NamedTuple):
@@ -85,15 +88,58 @@ def fit(
       max_steps: of L-BFGS.
       tolerance: stop when no entry of the gradient is larger, or when float32 shows no progress.
     """
+    weights = np.full(len(labels), 1 / len(labels), np.float32)
+    return minimise(
+        optax.softmax_cross_entropy_with_integer_labels,
+        features,
+        np.int32(labels),
+        weights,
+        outputs=classes,
+        l2=l2,
+        mesh=mesh,
+        start=start,
+        max_steps=max_steps,
+        tolerance=tolerance,
+    )
+
+
+def minimise(
+    loss: Loss,
+    features: np.ndarray,
+    labels: np.ndarray,
+    weights: np.ndarray,
+    *,
+    outputs: int,
+    l2: float,
+    mesh: Mesh,
+    start: Linear | None = None,
+    max_steps: int = 1000,
+    tolerance: float = 1e-5,
+) -> Linear:
+    """Minimises `sum(weights * loss(logits, labels)) + l2 / 2 * |linear.weights|^2`.
+
+    Args:
+      loss: `(logits [n c], labels [n ...])` -> losses of the shape of `weights`; convex. Keep one
+        function object: each new one is compiled anew.
+      features: `[n d]`.
+      labels: `[n ...]`.
+      weights: `[n]` or `[n c]` float32.
+      outputs: c.
+      l2: penalty.
+      mesh: see `fit`, as for what follows.
+      start: likewise.
+      max_steps: likewise.
+      tolerance: likewise.
+    """
     start = start or Linear(
-        np.zeros((features.shape[1], classes), np.float32), np.zeros(classes, np.float32)
+        np.zeros((features.shape[1], outputs), np.float32), np.zeros(outputs, np.float32)
     )
     everywhere = replicated(mesh)
-    solution = _solver(mesh, max_steps)(
+    solution = _solver(loss, mesh, max_steps)(
         jax.tree.map(lambda x: place(np.float32(x), everywhere), start),
         place_rows(np.float32(features), mesh),
-        place_rows(np.int32(labels), mesh),
-        place_rows(np.full(len(labels), 1 / len(labels), np.float32), mesh),
+        place_rows(labels, mesh),
+        place_rows(np.float32(weights), mesh),
         np.float32(l2),
         np.float32(tolerance),
     )
@@ -113,13 +159,13 @@ def _largest(tree: Any) -> jax.Array:
 
 
 @functools.lru_cache(maxsize=16)
-def _solver(mesh: Mesh, max_steps: int) -> Callable[..., Linear]:
+def _solver(loss: Loss, mesh: Mesh, max_steps: int) -> Callable[..., Linear]:
     optimizer = optax.lbfgs()
 
     def solve(start, features, labels, weights, l2, tolerance):
         def objective(linear):
             logits = jnp.matmul(features, linear.weights, precision=lax.Precision.HIGHEST)
-            losses = optax.softmax_cross_entropy_with_integer_labels(logits + linear.bias, labels)
+            losses = loss(logits + linear.bias, labels)
             return jnp.sum(weights * losses) + 0.5 * l2 * jnp.sum(linear.weights**2)
 
         value_and_grad = optax.value_and_grad_from_state(objective)

@@ -137,14 +137,21 @@ class GapBoundaries(Scenes):
 
 
 def untrained(film: Film) -> dict[str, np.ndarray]:
-    """What a film's shots look like before anything is learned, `[n d]`, by name.
+    """`untrained_shots` of a film."""
+    return untrained_shots(film.inputs(np.arange(len(film))))
 
-    'features' are as they are; 'histogram' counts the colours of all of a shot's keyframes.
+
+def untrained_shots(seen: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What shots look like before anything is learned, `[n d]`, by name.
+
+    Args:
+      seen: any of their inputs. 'feature' `[n ...]` is given as 'features', as they are; of 'image'
+        `[n k h w 3]` 'histogram' counts the colours of all of a shot's keyframes.
     """
-    seen = film.inputs(np.arange(len(film)))
     found = {"features": seen["feature"]} if "feature" in seen else {}
     if "image" in seen:
-        tall = seen["image"].reshape(len(film), -1, *seen["image"].shape[-2:])
+        image = seen["image"]
+        tall = image.reshape(len(image), -1, *image.shape[-2:])
         found["histogram"] = np.asarray(colour_histogram(tall))
     return found
 

@@ -1,0 +1,225 @@
+"""Which movies are found by a movie's vector: mean average precision and recall, beside chance.
+
+    vectors, movies = movie_vectors(scene_vectors, scenes.movie), scenes.movies
+    found = retrieve(vectors, same_genre(genres, "jaccard", 0.5))
+    found.summary()                       # {'map': ..., 'recall@1': ..., 'queries': ...}
+    found.by_chance().summary()
+    paired_bootstrap(ours.ap, theirs.ap)  # query by query
+
+Every item is a query once, and all items of other groups are ranked for it by cosine. A movie is
+its own group; for scenes the group is the movie, so that no scene is found by its neighbours in the
+same film. Items of equal score count as if they were in random order in recall, and as one step in
+average precision (`vujax.binary`). No matrix of all pairs is ever held.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from vujax.binary import average_precision
+from vujax.data.best_pairs import best, hashes
+from vujax.data.movie_similarity import Similarity
+from vujax.evals.vectors import unit
+
+CELLS = 2**22
+"""Scores that are held at once: 32 MiB of float64."""
+
+DECIMALS = 9
+"""Cosines in float64 are rounded to these: what is equal but for rounding is tied."""
+
+KS = (1, 5, 10)
+RULES = ("any", "primary", "jaccard")
+
+Relevant = Callable[[np.ndarray], np.ndarray]
+"""Numbers of items, int `[b]` -> which items are relevant to them, bool `[b n]`."""
+
+
+class Retrieval(NamedTuple):
+    """What was found, for each query that has a relevant item.
+
+    Attributes:
+      queries: int64 `[q]`, numbers of the items that asked.
+      ap: float64 `[q]`, average precision.
+      recall: by k, float64 `[q]`: the expected share of the relevant items among the first k.
+      relevant: int64 `[q]`, how many there are.
+      ranked: int64 `[q]`, how many items were ranked.
+      without: items that have no relevant one, and so are no queries.
+    """
+
+    queries: np.ndarray
+    ap: np.ndarray
+    recall: dict[int, np.ndarray]
+    relevant: np.ndarray
+    ranked: np.ndarray
+    without: int
+
+    def summary(self) -> dict[str, float]:
+        """Means over the queries."""
+        recalls = {f"recall@{k}": float(values.mean()) for k, values in self.recall.items()}
+        counts = {"queries": float(len(self.queries)), "without": float(self.without)}
+        return {"map": float(self.ap.mean())} | recalls | counts
+
+    def by_chance(self) -> "Retrieval":
+        """The same queries when every score is equal."""
+        recall = {k: np.minimum(k / self.ranked, 1.0) for k in self.recall}
+        return self._replace(ap=self.relevant / self.ranked, recall=recall)
+
+
+def movie_vectors(vectors: np.ndarray, movie: np.ndarray) -> np.ndarray:
+    """A vector for each movie: the mean of its scenes' unit vectors, made a unit vector again.
+
+    Args:
+      vectors: `[n d]`, of scenes or shots.
+      movie: int `[n]` in 0 .. m-1, which movie each is of; every movie has one.
+
+    Returns:
+      float64 `[m d]`; 0 where a movie's scenes cancel out.
+
+    Raises:
+      ValueError: a movie has no vector.
+    """
+    counts = np.bincount(movie)
+    if not counts.all():
+        raise ValueError(f"movie {int(counts.argmin())} has no vector: leave it out")
+    total = np.zeros((len(counts), vectors.shape[1]))
+    np.add.at(total, movie, unit(np.asarray(vectors, np.float64)))
+    return unit(total / counts[:, None])
+
+
+def retrieve(
+    vectors: np.ndarray,
+    relevant: Relevant,
+    *,
+    groups: np.ndarray | None = None,
+    ks: Sequence[int] = KS,
+) -> Retrieval:
+    """Ranks the items of all other groups for each item.
+
+    Args:
+      vectors: `[n d]`, compared by cosine.
+      relevant: such as `same_genre` gives; what it says of the query's own group does not matter.
+      groups: `[n]`, such as the movie of each scene; None: each item is its own.
+      ks: of the recalls.
+
+    Raises:
+      ValueError: a vector is not finite, or no item has a relevant one.
+    """
+    units = unit(np.asarray(vectors, np.float64))
+    if not np.isfinite(units).all():
+        row = int(np.flatnonzero(~np.isfinite(units).all(1))[0])
+        raise ValueError(f"the vector of item {row} is not finite: make it again")
+    groups = np.arange(len(units)) if groups is None else np.asarray(groups)
+    rows, step = [], max(1, CELLS // max(len(units), 1))
+    for start in range(0, len(units), step):
+        items = np.arange(start, min(start + step, len(units)))
+        cosines = np.round(units[items] @ units.T, DECIMALS)
+        for item, scores, right in zip(items.tolist(), cosines, relevant(items), strict=True):
+            others = groups != groups[item]
+            if (right & others).any():
+                rows.append((item, *_ranked(scores[others], right[others], ks)))
+    if not rows:
+        raise ValueError(f"none of {len(units)} items has a relevant one: nothing can be found")
+    queries, ap, recalls, right, ranked = zip(*rows, strict=True)
+    recall = dict(zip(ks, np.array(recalls).T, strict=True))
+    counts = (np.array(right), np.array(ranked))
+    return Retrieval(np.array(queries), np.array(ap), recall, *counts, len(units) - len(rows))
+
+
+def _ranked(
+    scores: np.ndarray, right: np.ndarray, ks: Sequence[int]
+) -> tuple[float, list[float], int, int]:
+    """Average precision, recalls, and the counts of right and of all items."""
+    recalls = [_recall(scores, right, k) for k in ks]
+    return average_precision(scores, right), recalls, int(right.sum()), len(right)
+
+
+def _recall(scores: np.ndarray, right: np.ndarray, k: int) -> float:
+    """Expected share of the right items among the first k, ties in random order."""
+    if k >= len(scores):
+        return 1.0
+    level = np.partition(scores, -k)[-k]
+    above, tied = scores > level, scores == level
+    drawn = (k - above.sum()) / tied.sum()
+    return float((right & above).sum() + drawn * (right & tied).sum()) / int(right.sum())
+
+
+def same_genre(
+    genres: Sequence[Sequence[str]], rule: str = "any", threshold: float = 0.5
+) -> Relevant:
+    """Items are relevant to each other when their genres (or other labels) are alike.
+
+    Args:
+      genres: of each item, in their order; an item without any is relevant to none.
+      rule: 'any', they share one; 'primary', the first one of both is the same; 'jaccard', they
+        share at least `threshold` of those that either has.
+      threshold: of 'jaccard'.
+
+    Raises:
+      ValueError: an unknown rule, a threshold that cannot be, or 'primary' of sets.
+    """
+    if rule not in RULES:
+        raise ValueError(f"rule is {rule!r}: use one of {', '.join(RULES)}")
+    if not 0 < threshold <= 1:
+        raise ValueError(f"the threshold must be above 0 and at most 1, not {threshold}")
+    if rule == "primary":
+        if any(isinstance(found, set | frozenset) for found in genres):
+            raise ValueError("sets of genres have no first one: give lists, or another rule")
+        genres = [list(found)[:1] for found in genres]
+    names = {name: column for column, name in enumerate(sorted({g for f in genres for g in f}))}
+    has = np.zeros((len(genres), len(names)), np.float32)
+    for row, found in enumerate(genres):
+        has[row, [names[name] for name in found]] = 1
+    count = has.sum(1)
+
+    def relevant(items: np.ndarray) -> np.ndarray:
+        shared = has[items] @ has.T
+        if rule != "jaccard":
+            return shared > 0
+        either = count[items][:, None] + count - shared
+        return (shared > 0) & (shared >= threshold * either)
+
+    return relevant
+
+
+def co_watched(similarity: Similarity, movies: Sequence[str], top: int = 10) -> Relevant:
+    """A movie's relevant ones are the `top` most similar among these, such as by who watched them.
+
+    Those that score 0 are not among them; ties are broken as in training (`data.best_pairs`).
+
+    Args:
+      similarity: of movies, these among them; see `vujax.data.movie_similarity`.
+      movies: ids of the items, in their order.
+      top: how many.
+
+    Raises:
+      KeyError: the similarity does not know a movie.
+    """
+    places = {movie: place for place, movie in enumerate(similarity.movies.ids)}
+    if missing := next((movie for movie in movies if movie not in places), None):
+        raise KeyError(f"the movie {missing} is not among those of the similarity: leave it out")
+    columns, marks = np.array([places[movie] for movie in movies]), hashes(movies)
+
+    def relevant(items: np.ndarray) -> np.ndarray:
+        found = np.zeros((len(items), len(movies)), bool)
+        for row, item in enumerate(items.tolist()):
+            place = int(columns[item])
+            scores = similarity.scores(slice(place, place + 1))[:, columns]
+            index, _ = best(scores, top, marks[item : item + 1], marks)
+            found[row, index[0][index[0] >= 0]] = True
+        return found
+
+    return relevant
+
+
+def check_held_out(movies: Collection[str], trained: Collection[str]) -> None:
+    """Raises if a movie was trained on: a score on it would say nothing.
+
+    Raises:
+      ValueError: names one.
+    """
+    if both := sorted(set(movies) & set(trained)):
+        raise ValueError(
+            f"{len(both)} of {len(movies)} movies were trained on, such as {both[0]}: score "
+            "movies that the training never saw"
+        )
