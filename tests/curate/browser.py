@@ -53,6 +53,8 @@ class Browser:
 
     def open(self, address: str) -> None:
         """Opens a page of curation and waits until it is ready."""
+        _call("POST", f"{self._root}/url", url="about:blank")
+        self.complaints()  # those of a page whose server is gone
         _call("POST", f"{self._root}/url", url=address)
         self.wait("document.body.dataset.ready === '1'")
 

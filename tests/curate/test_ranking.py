@@ -75,7 +75,7 @@ def test_examples_and_their_mix_with_words(work: Desk) -> None:
 def test_examples_without_a_contrast_are_told_from_the_rest(work: Desk) -> None:
     shots = work.level("shot")
     found = ranking.rank(Ask("shot", "a", like=(shots.ids[4],)), shots, NONE, NONE)
-    assert found.notes[0].startswith("nothing was rejected yet: 8 items")
+    assert found.notes[0].startswith("Nothing was rejected yet: 8 items")
     assert {shots.ids[row].rpartition("/")[2] for row in found.rows[:3]} == {"s0001"}
 
 
@@ -156,22 +156,22 @@ def test_a_fold_shows_the_best_of_each(work: Desk) -> None:
 
 
 def test_precision_of_what_was_reviewed_and_of_a_sample(work: Desk) -> None:
-    ask = Ask("shot", "a", label="red", terms=(Term("red", 1.0),))
+    ask = Ask("shot", "a", terms=(Term("red", 1.0),))
     found = work.search(ask)
     items = ids(work, found)
     for item, value in zip(items[:4], (1, 1, 1, -1), strict=True):
         work.mark(Mark("a", "red", value, (item,), (0.5,), "", "red", False))
     for count in (3, 4, 9):  # the first three are alike
         threshold = found["scores"][count - 1]
-        said = work.estimate(Above(ask, threshold, 1, ()))["reviewed"]
+        said = work.estimate(Above(ask, "red", threshold, 1, ()))["reviewed"]
         reviewed = min(count, 4)
         right = min(count, 3)
         wanted = wilson(right, reviewed)
         assert (said["right"], said["reviewed"]) == (right, reviewed)
         assert (said["estimate"], said["low"], said["high"]) == wanted
-    drawn = work.sample(Above(ask, found["scores"][4], 50, ()))
+    drawn = work.sample(Above(ask, "red", found["scores"][4], 50, ()))
     assert sorted(drawn["rows"]) == sorted(found["rows"][:5])
-    said = work.estimate(Above(ask, 0.0, 1, tuple(drawn["rows"])))["sample"]
+    said = work.estimate(Above(ask, "red", 0.0, 1, tuple(drawn["rows"])))["sample"]
     assert (said["right"], said["reviewed"], said["items"]) == (3, 4, 5)
     nothing = share([0, 0])
     assert (nothing.estimate, nothing.reviewed, nothing.items) == (None, 0, 2)

@@ -11,6 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--encoder", default="lite", metavar="SPEC", help="whose vectors: lite, or a model's folder"
     )
+    add("--space", metavar="SPEC", help="where texts are compared (that of the encoder)")
     add("--tags", type=Path, metavar="FILE", help="what a tagger found (`vujax tag apply`)")
     add("--author", metavar="NAME", help="of the labels (you)")
     add("--port", type=int, default=8765, metavar="N", help="to listen at (8765; 0: any)")
@@ -31,7 +32,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.token is not None and len(arguments.token) < 16:
         raise ValueError("a token has at least 16 characters: leave --token out to get one")
     desk = open_desk(
-        arguments.catalog, arguments.encoder, author=arguments.author, tags=arguments.tags
+        arguments.catalog,
+        arguments.encoder,
+        space=arguments.space,
+        author=arguments.author,
+        tags=arguments.tags,
     )
     if desk.mute:
         print(f"note: {desk.mute}", flush=True)

@@ -18,6 +18,7 @@ from vujax.curate.guard import Guard, Refused
 
 STATIC = {
     "style.css": "text/css",
+    "icon.svg": "image/svg+xml",
     "app.js": "text/javascript",
     "dom.js": "text/javascript",
     "server.js": "text/javascript",

@@ -66,14 +66,11 @@ class Ask:
         """
         keys = tuple(cls.__dataclass_fields__)
         _only(body, keys)
-        label = _text(body, "label", 100)
-        if label:
-            check_label(label)
         flags = {name: _flag(body, name) for name in ("learn", "fold", "tags") if name in body}
         return cls(
             level=_choice(body, "level", LEVELS[:3]),
             set=sets.check_name(body.get("set")),
-            label=label,
+            label=_label(body),
             terms=tuple(_term(one) for one in _list(body, "terms", MOST_TERMS)),
             where=_text(body, "where", 5000),
             status=_choice(body, "status", STATUSES, "all"),
@@ -171,12 +168,14 @@ class Above:
 
     Attributes:
       ask: the ranking.
+      label: whose share is counted; that of the ranking may be another, or none.
       threshold: least score.
       count: how many to draw.
       rows: of a sample that was drawn.
     """
 
     ask: Ask
+    label: str
     threshold: float
     count: int
     rows: tuple[int, ...]
@@ -184,7 +183,7 @@ class Above:
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
         """Reads it; raises ValueError."""
-        _only(body, ("ask", "threshold", "count", "rows"))
+        _only(body, ("ask", "label", "threshold", "count", "rows"))
         ask = body.get("ask")
         if not isinstance(ask, dict):
             raise ValueError("`ask` is an object")
@@ -192,7 +191,8 @@ class Above:
         if type(count) is not int or not 1 <= count <= MOST_SAMPLE:
             raise ValueError(f"`count` is a whole number from 1 to {MOST_SAMPLE}")
         rows = _numbers(body, "rows", MOST_SAMPLE)
-        return cls(Ask.read(ask), _finite(body.get("threshold"), "threshold"), count, rows)
+        threshold = _finite(body.get("threshold"), "threshold")
+        return cls(Ask.read(ask), _label(body), threshold, count, rows)
 
 
 @dataclass(frozen=True)
@@ -306,6 +306,14 @@ def _term(one: Any) -> Term:
     if not 0 < abs(weight) <= MOST_WEIGHT:
         raise ValueError(f"the weight of a term is not 0, and at most {MOST_WEIGHT:g}")
     return Term(text, weight)
+
+
+def _label(body: Mapping[str, Any]) -> str:
+    """A label, or '' for none."""
+    label = body.get("label", "")
+    if label != "":
+        check_label(label)
+    return label
 
 
 def _author(body: Mapping[str, Any]) -> str:

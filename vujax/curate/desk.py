@@ -207,7 +207,8 @@ class Desk:
 
     def estimate(self, above: Above) -> dict[str, Any]:
         """How many are right above a threshold: of what was reviewed, and of a sample."""
-        level, values = self._known(above.ask.level), self._values(above.ask)
+        level = self._known(above.ask.level)
+        values = self._values(above.ask.set, above.label)
 
         def of(rows: Any) -> dict[str, Any]:
             return share(values.get(level.ids[row], 0) for row in rows).facts()
@@ -286,11 +287,10 @@ class Desk:
             )
         return self.level(name)
 
-    def _values(self, ask: Ask) -> Values:
-        if not ask.label:
-            return {}
-        state = self.log(ask.set).state()
-        values = {k[0]: e.decision.value for k, e in state.items() if k[1] == ask.label}
+    def _values(self, name: str, label: str) -> Values:
+        """What is known of a label, by id."""
+        state = self.log(name).state() if label else {}
+        values = {k[0]: e.decision.value for k, e in state.items() if k[1] == label}
         return {item: value for item, value in values.items() if value}
 
     def _rank(self, ask: Ask) -> Ranking:
@@ -303,7 +303,7 @@ class Desk:
             if key in self._rankings:
                 self._rankings.move_to_end(key)
                 return self._rankings[key]
-        values = self._values(ask) if depends else {}
+        values = self._values(ask.set, ask.label) if depends else {}
         found = ranking.rank(ask, self._known(ask.level), values, self.tags.get(ask.label, {}))
         with self._lock:
             self._rankings[key] = found
@@ -360,10 +360,10 @@ HIDDEN = frozenset(
 )
 
 
-def plain(catalog: Catalog, encoder: str, why: str) -> tuple[TextSpace, str]:
-    """A space without texts, for vectors that no text encoder goes with, and why there is none."""
+def plain(catalog: Catalog, encoder: str) -> TextSpace:
+    """A space without texts, for vectors that no text encoder goes with."""
     first = _levels(catalog, encoder)[0]
-    return _Plain(vectors.find(catalog.path, first, encoder).model.dim), why
+    return _Plain(vectors.find(catalog.path, first, encoder).model.dim)
 
 
 class _Plain:

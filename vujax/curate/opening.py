@@ -12,7 +12,12 @@ from vujax.search.space import open_space
 
 
 def open_desk(
-    root: Path, encoder: str, *, author: str | None = None, tags: Path | None = None
+    root: Path,
+    encoder: str,
+    *,
+    space: str | None = None,
+    author: str | None = None,
+    tags: Path | None = None,
 ) -> Desk:
     """Opens a catalogue for curation.
 
@@ -21,6 +26,7 @@ def open_desk(
     Args:
       root: of the catalogue.
       encoder: a name, or a trained model's folder.
+      space: that texts are compared in, see `open_space`; None: that of the encoder.
       author: of the labels; None: the user.
       tags: table of `vujax tag apply`, .parquet or .csv.
 
@@ -31,11 +37,12 @@ def open_desk(
     catalog, name = Catalog(root), encoder_of(encoder)
     found = read_tags(tags) if tags else {}
     try:
-        space, mute = open_space(encoder), ""
-    except (ValueError, OSError, ImportError, NotImplementedError) as error:
-        why = f"texts cannot be searched for: {error}"
-        space, mute = plain(catalog, name, why)
-    return Desk(catalog, name, space, author=author_of(author), tags=found, mute=mute)
+        texts, mute = open_space(space or encoder), ""
+    except (ValueError, OSError, ImportError) as error:
+        if space:
+            raise
+        texts, mute = plain(catalog, name), f"texts cannot be searched for: {error}"
+    return Desk(catalog, name, texts, author=author_of(author), tags=found, mute=mute)
 
 
 def read_tags(path: Path) -> dict[str, dict[str, float]]:

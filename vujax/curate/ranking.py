@@ -128,7 +128,7 @@ def _scores(
     if not len(negative):
         negative = _contrast(level, positive)
         notes.append(
-            f"nothing was rejected yet: {len(negative)} items drawn at random stand for the rest"
+            f"Nothing was rejected yet: {len(negative)} items drawn at random stand for the rest."
         )
     vectors = level.index.vectors
     linear = probe.fit(vectors[positive], vectors[negative], level.centre)
@@ -142,7 +142,7 @@ def _scores(
 def _by_words(ask: Ask, level: Level, notes: list[str]) -> np.ndarray:
     terms = [query.Term("text", term.text, term.weight) for term in ask.terms]
     if query.is_foreign([term.text for term in terms]):
-        notes.append("the encoder of texts learned English: other languages are hardly understood")
+        notes.append("The encoder of texts learned English: other languages are hardly understood.")
     return level.products(query.combine(terms, level.index, query.FRAME))
 
 

@@ -74,7 +74,7 @@ async function search(place = 0) {
     result = found;
     view = "results";
     grid.set(found, place);
-    threshold.set(found.histogram);
+    threshold.set(found.histogram, asked);
     note(found.notes.join(" "));
     tell();
   } catch (error) {
@@ -100,27 +100,23 @@ function tell() {
   say($("count").textContent);
 }
 
-async function mark(label, value) {
+function mark(label, value) {
   if (!label) {
     newLabel();
     return;
   }
   const places = grid.targets();
   if (!places.length) return;
-  const chose = grid.chosen.size > 0;
-  try {
-    const items = await grid.known(places);
-    labels.mark(items, label, value, {
-      scores: places.map((place) => grid.score(place)),
-      query: $("words").value.slice(0, 1000),
-      sampled: view === "sample",
-    });
-  } catch (error) {
-    note(error.message, "error");
-    return;
-  }
-  grid.choose([]);
-  grid.move(chose ? places.at(-1) + 1 : grid.cursor + 1);
+  // All that it depends on is taken now: whoever is quicker than the server must not label twice
+  // what they see once.
+  const items = grid.known(places.map((place) => grid.rows[place]));
+  labels.mark(items, places.length, label, value, {
+    scores: places.map((place) => grid.score(place)),
+    query: $("words").value.slice(0, 1000),
+    sampled: view === "sample",
+  });
+  grid.sticky = false;
+  grid.move(places.at(-1) + 1);
 }
 
 const numbered = (number, value) => {
@@ -184,7 +180,7 @@ async function showColumns() {
 }
 
 async function example(wanted) {
-  const items = await grid.known(grid.targets());
+  const items = await grid.known(grid.targets().map((place) => grid.rows[place]));
   if (!items.length) return;
   query.example(items, wanted);
   await search();
@@ -193,6 +189,7 @@ async function example(wanted) {
 // Ranks by what was labelled: everything that is known of the active label.
 async function learn() {
   query.learn = true;
+  await labels.order;
   await labels.send();
   await search();
 }
@@ -256,7 +253,7 @@ const COMMANDS = [
   { keys: [], shown: ["Shift", "move"], part: "Choose", what: "choose a range", run() {} },
   command("Choose", "v", "begin a range, or end it", () => {
     grid.sticky = !grid.sticky;
-    grid.move(grid.cursor, grid.sticky);
+    if (grid.sticky) grid.move(grid.cursor, true);
   }),
   { keys: ["Ctrl+a"], shown: ["Ctrl", "a"], part: "Choose", what: "choose everything", run: () => grid.choose(grid.rows.keys()) },
   command("Choose", "Escape", "choose nothing; back to the grid", escape),

@@ -20,15 +20,17 @@ function open(title, ...children) {
   const close = el("button", { type: "button", className: "close", "aria-label": "Close" }, "\u00d7");
   close.addEventListener("click", () => dialog.close());
   dialog.replaceChildren(el("div", { className: "head" }, el("h2", { id: "dialog-title" }, title), close), ...children);
+  dialog.className = "";
   if (!dialog.open) dialog.showModal();
   return dialog;
 }
 
 export function help(keys) {
   const parts = Map.groupBy ? Map.groupBy(keys, (key) => key.part) : grouped(keys);
-  open("Keys", el("div", { className: "keys" }, ...[...parts].map(([part, mine]) =>
+  const dialog = open("Keys", el("div", { className: "keys" }, ...[...parts].map(([part, mine]) =>
     el("section", {}, el("h3", {}, part), el("dl", {}, ...mine.flatMap((key) =>
       [el("dt", {}, ...key.shown.map((one) => el("kbd", {}, one))), el("dd", {}, key.what)]))))));
+  dialog.className = "wide";
 }
 
 function grouped(keys) {

@@ -22,15 +22,11 @@ export class Grid {
     this.spare = [];
     this.items = new Map(); // row -> what is known of it
     this.asked = new Set(); // blocks
-    this.clear();
+    this.fetchSoon = quietly(30, () => this.fetch());
+    Object.assign(this, { rows: [], scores: null, more: [], chosen: new Set(), cursor: 0, generation: 0 });
     root.addEventListener("scroll", () => this.later(), { passive: true });
     new ResizeObserver(() => this.resize()).observe(root);
     root.addEventListener("click", (event) => this.clicked(event));
-    this.fetchSoon = quietly(30, () => this.fetch());
-  }
-
-  clear() {
-    this.set({ rows: [], scores: null, more: [] });
   }
 
   // Shows a result: rows with scores (or null) and how many more each stands for.
@@ -38,7 +34,7 @@ export class Grid {
     this.rows = rows;
     this.scores = scores;
     this.more = more;
-    this.generation = (this.generation ?? 0) + 1;
+    this.generation += 1;
     this.asked.clear();
     this.chosen = new Set();
     this.anchor = null;
@@ -227,7 +223,7 @@ export class Grid {
     return this.scores ? this.scores[place] : null;
   }
 
-  // Moves the cursor; with `extend` what lies between the anchor and it is chosen.
+  // Moves the cursor; with `extend` what lies between the anchor and it is chosen, without nothing is.
   move(place, extend = false) {
     if (!this.rows.length) return;
     place = Math.max(0, Math.min(place, this.rows.length - 1));
@@ -236,7 +232,8 @@ export class Grid {
       this.chosen = new Set();
       const [low, high] = [Math.min(this.anchor, place), Math.max(this.anchor, place)];
       for (let one = low; one <= high; one++) this.chosen.add(one);
-    } else if (!this.sticky) {
+    } else {
+      this.chosen = new Set();
       this.anchor = null;
     }
     this.cursor = place;
@@ -257,15 +254,17 @@ export class Grid {
     return this.rows.length ? [this.cursor] : [];
   }
 
-  // Items of places, asking for those that were never seen.
-  async known(places) {
-    const missing = places.map((place) => this.rows[place]).filter((row) => !this.items.has(row));
+  // Items of rows, asking for those that were never seen. Rows are of the level that is shown now,
+  // whatever is shown when the answer comes.
+  async known(rows) {
+    const level = this.hooks.level();
+    const found = new Map(rows.filter((row) => this.items.has(row)).map((row) => [row, this.items.get(row)]));
+    const missing = rows.filter((row) => !found.has(row));
     for (let start = 0; start < missing.length; start += 1000) {
-      const rows = missing.slice(start, start + 1000);
-      const found = await post("/api/items", { level: this.hooks.level(), rows });
-      for (const item of found) this.items.set(item.row, item);
+      const part = missing.slice(start, start + 1000);
+      for (const item of await post("/api/items", { level, rows: part })) found.set(item.row, item);
     }
-    return places.map((place) => this.items.get(this.rows[place]));
+    return rows.map((row) => found.get(row));
   }
 
   page() {
@@ -287,10 +286,11 @@ export class Grid {
     if (!box) return;
     const place = Number(box.id.slice(5));
     if (event.ctrlKey || event.metaKey) {
-      if (!this.chosen.delete(place)) this.chosen.add(place);
+      const chosen = new Set(this.chosen);
+      if (!chosen.delete(place)) chosen.add(place);
       this.move(place);
+      this.choose(chosen);
     } else {
-      if (!event.shiftKey) this.chosen = new Set();
       this.move(place, event.shiftKey);
     }
     this.root.focus();

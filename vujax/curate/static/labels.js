@@ -13,9 +13,11 @@ export class Labels {
     this.hooks = hooks;
     this.pending = []; // not on the server's disk yet
     this.sending = null;
+    this.coming = 0; // labels of items that are being asked for
+    this.order = Promise.resolve(); // in which they were said
     setInterval(() => this.look(), EVERY);
     addEventListener("beforeunload", (event) => {
-      if (this.pending.length) event.preventDefault();
+      if (this.pending.length || this.coming) event.preventDefault();
     });
   }
 
@@ -71,8 +73,25 @@ export class Labels {
     if (value) counts[value > 0 ? 0 : 1] += 1;
   }
 
-  // Says that a label holds (1), does not (-1) or is not known (0) of items.
-  mark(items, label, value, about) {
+  // Says that a label holds (1), does not (-1) or is not known (0) of items, which may be on their
+  // way still: their decisions follow each other as they were made.
+  mark(items, number, label, value, about) {
+    this.coming += number;
+    this.show();
+    items.catch(() => {}); // it is answered for below
+    this.order = this.order.then(async () => {
+      try {
+        this.decide(await items, label, value, about);
+      } catch (error) {
+        note(`Not labelled: ${error.message}`, "error");
+      } finally {
+        this.coming -= number;
+        this.show();
+      }
+    });
+  }
+
+  decide(items, label, value, about) {
     this.add(label, false);
     const before = items.map((item) => this.value(item.id, label));
     for (const item of items) this.put(item.id, label, value);
@@ -80,10 +99,9 @@ export class Labels {
       before,
       body: { set: this.set, label, value, author: this.hooks.author(), ids: items.map((item) => item.id), ...about },
     });
-    this.show();
     this.hooks.changed();
     say(`${many(items.length, "item")}: ${label} ${value > 0 ? "holds" : value < 0 ? "does not hold" : "is not known"}`);
-    return this.send();
+    this.send();
   }
 
   // Sends what is pending, in order; what cannot be sent is kept and sent again.
@@ -120,6 +138,7 @@ export class Labels {
   }
 
   async undo() {
+    await this.order;
     await this.send();
     if (this.pending.length) return;
     try {
@@ -163,7 +182,7 @@ export class Labels {
   }
 
   show() {
-    const waiting = this.pending.reduce((sum, one) => sum + one.body.ids.length, 0);
+    const waiting = this.pending.reduce((sum, one) => sum + one.body.ids.length, this.coming);
     this.saved.textContent = waiting ? `${many(waiting, "label")} not saved yet` : "All saved";
     this.saved.className = waiting ? "waiting" : "";
     const chips = this.names.map((label, number) => this.chip(label, number));

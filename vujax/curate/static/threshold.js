@@ -21,9 +21,12 @@ export class Threshold {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
   }
 
-  // Takes in a new ranking; the threshold stays when it can.
-  set(histogram) {
+  // Takes in a new ranking; the threshold stays where scores mean what they meant before.
+  set(histogram, ask) {
     this.histogram = histogram;
+    const kind = JSON.stringify([ask.level, ask.terms, ask.like, ask.unlike, ask.learn, ask.tags, ask.status === "doubt"]);
+    if (kind !== this.kind || ask.learn) this.value = null;
+    this.kind = kind;
     const off = !histogram || histogram.low === histogram.high;
     $("cut").hidden = off;
     $("sample").disabled = off;
@@ -74,6 +77,7 @@ export class Threshold {
     try {
       const found = await post("/api/estimate", {
         ask: this.hooks.ask(),
+        label: this.hooks.label(),
         threshold: asked,
         rows: this.sampled?.rows ?? [],
       });
