@@ -1,5 +1,6 @@
 """Rankings against plain arithmetic, folds against a loop, estimates against counts."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +187,12 @@ def test_labels_move_the_estimate_and_the_ranking(work: Desk) -> None:
     work.mark(Mark("a", "x", -1, (shots.ids[3],), (None,), "", "", False))
     after = work.search(ask)
     assert before["scores"] != after["scores"]
+    # What is asked of a ranking later is of that one, also when it has to be made again.
+    for _ in range(2):
+        said = work.estimate(Above(replace(ask, at=before["at"]), "x", before["scores"][3], 1, ()))
+        assert said["reviewed"]["items"] == 4
+        assert work.search(replace(ask, at=before["at"])) == before
+        work._rankings.clear()
 
 
 def test_no_texts_for_these_vectors(made: Path) -> None:

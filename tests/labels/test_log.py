@@ -93,6 +93,28 @@ def test_what_changed_since(path: Path) -> None:
     assert other.since(other.sequence) == []
 
 
+def test_as_it_was(path: Path) -> None:
+    log = LabelLog(path)
+    log.append([decision(1), decision(2)], author="ann")
+    group = log.append([decision(1, value=-1)], author="ann")
+    log.undo(group, author="ann")
+    log.append([decision(2, value=-1)], author="ann")
+
+    def was(sequence: int | None) -> list[int]:
+        found = log.state(sequence)
+        return [found[key(s)].decision.value if key(s) in found else 0 for s in (1, 2)]
+
+    assert [was(n) for n in (0, 1, 2, 3, 4, 5, None)] == [
+        [0, 0],
+        [1, 0],
+        [1, 1],
+        [-1, 1],
+        [1, 1],
+        [1, -1],
+        [1, -1],
+    ]
+
+
 @pytest.mark.parametrize("cut", range(1, 60))
 def test_a_torn_last_line_is_repaired(path: Path, cut: int) -> None:
     with LabelLog(path) as log:

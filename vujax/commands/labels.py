@@ -1,4 +1,4 @@
-"""`vujax labels list|set|undo|export|import CATALOG ...`: what the page does with labels."""
+"""`vujax labels list|set|undo|export|import|apply CATALOG ...`: as the page does with labels."""
 
 import argparse
 import sys
@@ -28,9 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     undo = actions.add_parser("undo", help="take the last decisions of somebody back")
     out = actions.add_parser("export", help="write a set for another program")
     back = actions.add_parser("import", help="read .csv, .jsonl or Label Studio's .json into a set")
-    for action in (there, mark, undo, out, back):
+    learned = actions.add_parser("apply", help="learn a label, and score the whole catalogue by it")
+    for action in (there, mark, undo, out, back, learned):
         action.add_argument("catalog", type=Path, metavar="CATALOG", help="folder of the catalogue")
-    for action in (mark, undo, out, back):
+    for action in (mark, undo, out, back, learned):
         action.add_argument("set", metavar="SET", help="name of the label set")
     mark.add_argument("ids", nargs="+", metavar="ID", help="FILM/s0012, FILM/c003, FILM/s0012/1")
     mark.add_argument("--label", required=True, metavar="LABEL")
@@ -47,14 +48,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     back.add_argument(
         "--level", choices=LEVELS, default="shot", help="what rows with times are of (shot)"
     )
+    _add_apply_arguments(learned)
     for action in (mark, undo, back):
         action.add_argument("--author", metavar="NAME", help="who says so (you)")
+
+
+def _add_apply_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--label", required=True, metavar="LABEL")
+    add("--out", required=True, type=Path, metavar="FILE", help=".parquet, .csv or .jsonl")
+    add("--level", choices=LEVELS[:3], default="shot", help="of the items (shot)")
+    add("--encoder", default="lite", metavar="SPEC", help="whose vectors (lite)")
+    add("--space", metavar="SPEC", help="where texts are compared (that of the encoder)")
+    add("--query", nargs="+", default=[], metavar="TEXT", help="look for this too, as on the page")
+    add("--not", nargs="+", default=[], metavar="TEXT", dest="against", help="and not for this")
+    add("--threshold", type=float, default=0.0, metavar="S", help="least score of the chosen (0)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Does it and says what came of it."""
     actions = {"list": _list, "set": _set, "undo": _undo, "export": _export, "import": _import}
-    return actions[arguments.action](arguments)
+    return (actions | {"apply": _apply})[arguments.action](arguments)
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -150,6 +164,18 @@ def _import(arguments: argparse.Namespace) -> int:
         done = import_file(places, log, arguments.file, author=who, level=arguments.level)
     print(f"{arguments.set}: {done.new} new, {done.known} known already")
     _say(done.notes)
+    return 0
+
+
+def _apply(arguments: argparse.Namespace) -> int:
+    from vujax.curate.apply import apply
+    from vujax.curate.opening import open_desk
+
+    given = vars(arguments)
+    desk = open_desk(arguments.catalog, arguments.encoder, space=arguments.space)
+    names = ("label", "out", "level", "query", "against", "threshold")
+    done = apply(desk, arguments.set, **{name: given[name] for name in names})
+    print(f"{arguments.out}: {done.items} {arguments.level}s, {done.chosen} chosen")
     return 0
 
 

@@ -43,6 +43,8 @@ class Ask:
       learn: whether what was labelled are examples too.
       fold: whether of what is nearly the same only the best is shown.
       tags: whether to rank by the tagger's file.
+      at: sequence of the label set whose labels count; None: all. A ranking says which it took, so
+        that what is asked of it later is of the same one.
     """
 
     level: str
@@ -56,6 +58,7 @@ class Ask:
     learn: bool = False
     fold: bool = True
     tags: bool = False
+    at: int | None = None
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Self:
@@ -76,14 +79,11 @@ class Ask:
             status=_choice(body, "status", STATUSES, "all"),
             like=_ids(body, "like", 200),
             unlike=_ids(body, "unlike", 200),
+            at=body.get("at")
+            if body.get("at") is None
+            else _numbers({"at": [body["at"]]}, "at", 1)[0],
             **flags,
         )
-
-    @property
-    def words(self) -> str:
-        """The texts, as the label log has them."""
-        found = (f"{'-' * (t.weight < 0)}{t.text}" for t in self.terms)
-        return "; ".join(found)[:MOST_QUERY]
 
 
 @dataclass(frozen=True)

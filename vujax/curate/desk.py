@@ -5,6 +5,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ class Desk:
         self.levels = _levels(catalog, encoder)
         self._logs: dict[str, LabelLog] = {}
         self._lock = threading.RLock()
-        self._rankings: OrderedDict[tuple, Ranking] = OrderedDict()
+        self._rankings: OrderedDict[Ask, Ranking] = OrderedDict()
 
     @functools.lru_cache(8)  # noqa: B019 (a server has one desk, for as long as it runs)
     def level(self, name: str) -> Level:
@@ -111,7 +112,8 @@ class Desk:
 
     def search(self, ask: Ask) -> dict[str, Any]:
         """Ranks."""
-        level, found = self._known(ask.level), self._rank(ask)
+        ask = replace(ask, at=self.log(ask.set).sequence) if ask.at is None else ask
+        level, found = self._known(ask.level), self.rank(ask)
         places, more = np.arange(len(found.rows)), np.zeros(0, np.int64)
         if ask.fold:
             places, more = ranking.fold(found, level)
@@ -122,6 +124,7 @@ class Desk:
             more=more.tolist(),
             items=len(found.rows),
             of=len(level),
+            at=ask.at,
             histogram=_histogram(scores),
             notes=list(found.notes),
         )
@@ -216,13 +219,13 @@ class Desk:
         if any(row >= len(level) for row in above.rows):
             raise KeyError("the sample is of another catalogue: draw it again")
         return dict(
-            reviewed=of(self._rank(above.ask).above(above.threshold).tolist()),
+            reviewed=of(self.rank(above.ask).above(above.threshold).tolist()),
             sample=of(above.rows) if above.rows else None,
         )
 
     def sample(self, above: Above) -> dict[str, Any]:
         """Items drawn at random from all above a threshold, those that were reviewed too."""
-        found = self._rank(above.ask)
+        found = self.rank(above.ask)
         rows = found.above(above.threshold)
         if not len(rows):
             raise ValueError("nothing lies above the threshold: lower it")
@@ -287,23 +290,24 @@ class Desk:
             )
         return self.level(name)
 
-    def _values(self, name: str, label: str) -> Values:
-        """What is known of a label, by id."""
-        state = self.log(name).state() if label else {}
+    def _values(self, name: str, label: str, at: int | None = None) -> Values:
+        """What is known of a label, or was after a sequence, by id."""
+        state = self.log(name).state(at) if label else {}
         values = {k[0]: e.decision.value for k, e in state.items() if k[1] == label}
         return {item: value for item, value in values.items() if value}
 
-    def _rank(self, ask: Ask) -> Ranking:
-        """The ranking of a request; kept for as long as what it depends on stays as it is."""
+    def rank(self, ask: Ask) -> Ranking:
+        """The ranking of a request, as the labels were then; the last ones are kept."""
         if ask.terms and self.mute:
             raise ValueError(self.mute)
         depends = ask.learn or ask.status != "all"
-        key = (ask, self.log(ask.set).sequence if depends else 0)
+        at = self.log(ask.set).sequence if ask.at is None else ask.at
+        key = replace(ask, at=at if depends else None, fold=False)
         with self._lock:
             if key in self._rankings:
                 self._rankings.move_to_end(key)
                 return self._rankings[key]
-        values = self._values(ask.set, ask.label) if depends else {}
+        values = self._values(ask.set, ask.label, at) if depends else {}
         found = ranking.rank(ask, self._known(ask.level), values, self.tags.get(ask.label, {}))
         with self._lock:
             self._rankings[key] = found

@@ -91,6 +91,6 @@ class Level:
         for start in range(0, last, CHUNK):
             end = min(start + CHUNK, last)
             pair = (vectors[start:end], vectors[start + step : end + step])
-            first, second = (part.astype(np.float32) for part in pair)
+            first, second = (part.astype(np.float32, copy=False) for part in pair)
             parts.append(np.einsum("nd,nd->n", first, second))
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)

@@ -74,10 +74,10 @@ def rank(ask: Ask, level: Level, values: Values, tags: Mapping[str, float]) -> R
     (rows,) = np.nonzero(kept)
     if scores is None:
         return Ranking(rows, None, tuple(notes))
-    return _ordered(rows[np.isfinite(scores[rows])], scores, notes)
+    return order(rows[np.isfinite(scores[rows])], scores, notes)
 
 
-def _ordered(rows: np.ndarray, scores: np.ndarray, notes: Sequence[str] = ()) -> Ranking:
+def order(rows: np.ndarray, scores: np.ndarray, notes: Sequence[str] = ()) -> Ranking:
     """Rows by the scores of all, best first; equal ones by their number."""
     mine = np.round(scores[rows].astype(np.float64), DIGITS)
     order = np.argsort(-mine, kind="stable")
@@ -185,7 +185,7 @@ def _doubts(ask: Ask, level: Level, values: Values, kept: np.ndarray) -> Ranking
     against = logits * np.where(np.arange(len(rows)) < len(holds), -1, 1)
     scores = np.zeros(len(level))
     scores[rows] = against
-    return _ordered(np.sort(rows[(against > 0) & kept[rows]]), scores)
+    return order(np.sort(rows[(against > 0) & kept[rows]]), scores)
 
 
 def _standard(scores: np.ndarray) -> np.ndarray:

@@ -53,6 +53,7 @@ def prepare(
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(2048)  # so that the page can be opened before the server runs
     except OSError as error:
         listener.close()
         raise OSError(

@@ -123,10 +123,25 @@ class LabelLog:
                 self._read()
             return self.sequence
 
-    def state(self) -> dict[Key, Entry]:
-        """The entry that holds for each item and label, those whose value is 0 too."""
+    def state(self, until: int | None = None) -> dict[Key, Entry]:
+        """The entry that holds for each item and label, those whose value is 0 too.
+
+        Args:
+          until: as it was after this sequence; None: now.
+        """
         with self._threads:
-            return {key: entries[-1] for key, entries in self._decided.items() if entries}
+            decided = self._decided if until is None else self._decided_until(until)
+            return {key: entries[-1] for key, entries in decided.items() if entries}
+
+    def _decided_until(self, sequence: int) -> dict[Key, list[Entry]]:
+        known = [entry for entry in self._history if entry.sequence <= sequence]
+        undone = {entry.group for entry in known if isinstance(entry, Undo)}
+        decided: dict[Key, list[Entry]] = {}
+        for entry in known:
+            if isinstance(entry, Entry) and entry.group not in undone:
+                key = (entry.decision.id, entry.decision.label)
+                decided.setdefault(key, []).append(entry)
+        return decided
 
     def value(self, key: Key) -> int:
         """The value that holds: 1, -1, or 0 where nothing is known."""
@@ -162,6 +177,7 @@ class LabelLog:
 
     def _forget(self) -> None:
         self.sequence, self._line, self._offset = 0, 0, 0
+        self._history: list[Entry | Undo] = []
         self._decided: dict[Key, list[Entry]] = {}
         self._groups: dict[int, list[Key]] = {}
         self._authors: dict[int, str] = {}
@@ -269,6 +285,7 @@ class LabelLog:
             self._decided.setdefault(keys[0], []).append(entry)
             self._groups.setdefault(entry.group, []).extend(keys)
             self._authors[entry.group] = entry.author
+        self._history.append(entry)
         self._changes.append((entry.sequence, list(keys)))
         self.sequence = entry.sequence
 

@@ -72,6 +72,7 @@ async function search(place = 0) {
     const found = await post("/api/search", asked);
     if (mine !== asked) return;
     result = found;
+    asked = { ...asked, at: found.at };
     view = "results";
     grid.set(found, place);
     threshold.set(found.histogram, asked);
