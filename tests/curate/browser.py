@@ -63,7 +63,7 @@ class Browser:
         script = code if "return" in code else f"return ({code})"
         return _call("POST", f"{self._root}/execute/sync", script=script, args=list(arguments))
 
-    def wait(self, code: str, seconds: float = 20) -> Any:
+    def wait(self, code: str, seconds: float = 90) -> Any:
         """Waits until an expression is true, and gives its value."""
         until = time.monotonic() + seconds
         while True:

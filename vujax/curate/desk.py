@@ -1,7 +1,6 @@
 """Everything that the page can ask for, without HTTP: a catalogue, its vectors and its labels."""
 
 import functools
-import math
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from vujax.catalog.originals import film_file
 from vujax.catalog.words import printable
 from vujax.curate import ranking
 from vujax.curate.asks import Above, Ask, Mark, Rows, Undo, Write
+from vujax.curate.facts import facts_of
 from vujax.curate.level import Level
 from vujax.curate.pictures import Pictures
 from vujax.curate.precision import share
@@ -68,7 +68,7 @@ class Desk:
         self.tags, self.mute = tags or {}, mute
         self.places, self.pictures = Places(catalog), Pictures(catalog)
         self.films = {row["film"]: row for row in catalog.films().to_pylist()}
-        self.levels = _levels(catalog, encoder)
+        self.levels = levels_of(catalog, encoder)
         self._logs: dict[str, LabelLog] = {}
         self._lock = threading.RLock()
         self._rankings: OrderedDict[Ask, Ranking] = OrderedDict()
@@ -346,48 +346,16 @@ class Desk:
             missing = ""
         except FileNotFoundError as error:
             missing = str(error)
-        facts = {k: v for k, v in row.items() if k not in HIDDEN and v not in (None, "", [])}
         return dict(
             id=film,
             title=self._title(film),
             path=printable(row["path"]),
             missing=missing,
-            facts={k: _plain(v) for k, v in facts.items()},
+            facts=facts_of(row),
         )
 
 
-HIDDEN = frozenset(
-    ("film", "path", "folder", "status", "reason", "detector", "frames", "keyframes", "begin_s")
-    + ("rate_num", "rate_den", "time_base_num", "time_base_den", "start_num", "start_den")
-    + ("format", "rotation", "variable_rate", "interlaced", "hdr", "bits", "damaged", "repaired")
-    + ("title", "codec")
-)
-
-
-def plain(catalog: Catalog, encoder: str) -> TextSpace:
-    """A space without texts, for vectors that no text encoder goes with."""
-    first = _levels(catalog, encoder)[0]
-    return _Plain(vectors.find(catalog.path, first, encoder).model.dim)
-
-
-class _Plain:
-    """Vectors as they are, made unit."""
-
-    name, digest = "plain", "0" * 64
-
-    def __init__(self, dim: int) -> None:
-        self.dim = dim
-
-    def texts(self, texts: object) -> np.ndarray:
-        raise ValueError("these vectors have no texts")
-
-    def images(self, rows: np.ndarray) -> np.ndarray:
-        from vujax.evals.vectors import unit
-
-        return unit(np.asarray(rows, np.float32))
-
-
-def _levels(catalog: Catalog, encoder: str) -> list[str]:
+def levels_of(catalog: Catalog, encoder: str) -> list[str]:
     """Levels that have vectors of an encoder."""
     found, why = [], None
     for name in ("frame", "shot", "scene"):
@@ -399,16 +367,6 @@ def _levels(catalog: Catalog, encoder: str) -> list[str]:
     if not found:
         raise why
     return found
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, bool | int | float | str):
-        return value if not isinstance(value, str) else value[:500]
-    if isinstance(value, list):
-        return [_plain(one) for one in value[:50]]
-    return str(value)[:500]
 
 
 def _histogram(scores: np.ndarray | None) -> dict[str, Any] | None:

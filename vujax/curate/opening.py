@@ -4,7 +4,8 @@ import math
 from pathlib import Path
 
 from vujax.catalog import Catalog
-from vujax.curate.desk import Desk, plain
+from vujax.curate.desk import Desk
+from vujax.curate.no_texts import plain
 from vujax.data.table_rows import read_rows
 from vujax.labels.author import author_of
 from vujax.search.index import encoder_of
