@@ -23,9 +23,11 @@ COMMANDS = {
     "similar": ("vujax.commands.similar", "the shots or scenes that are most like one"),
     "caption": ("vujax.commands.caption", "captions of a catalogue's frames, shots or scenes"),
     "movies": ("vujax.commands.movies", "which movies are alike, by their metadata"),
-    "tag": ("vujax.commands.tag", "learn tags from labels, and tag a catalogue"),
     "search": ("vujax.commands.search", "frames, shots or scenes that are like a text or picture"),
     "search-recall": ("vujax.commands.search_recall", "what an approximate search would miss"),
+    "curate": ("vujax.commands.curate", "find, review and label shots in the browser"),
+    "labels": ("vujax.commands.labels", "label sets of a catalogue: list, set, export, import"),
+    "tag": ("vujax.commands.tag", "learn tags from labels, and tag a catalogue"),
     "weights": ("vujax.commands.weights", "fetch, import or list weights"),
     "cinema": ("vujax.data.cinema.command", "make films with known shots, scenes and captions"),
 }

@@ -34,9 +34,10 @@ def make(
     Args:
       name: the entry's name, for error messages.
       cfg: `kind` is 'zero_shot', 'retrieval', 'probe', of a shot encoder 'gap', of a boundary
-        model 'borders' (see `scenes`), of a scene model 'scene_tags' (see there), of a
-        caption decoder 'captions', or a data set of `datasets.DATASETS` or `layouts.LAYOUTS` (then: zero-shot on it, retrieval for the sets of
-        captions); the rest are options of `ZeroShot`, `Retrieval` or `Probe`.
+        model 'borders' (see `scenes`), of a scene model 'scene_tags' (see there), of a caption
+        decoder 'captions', or a data set of `datasets.DATASETS` or `layouts.LAYOUTS` (then:
+        zero-shot on it, retrieval for the sets of captions); the rest are options of `ZeroShot`,
+        `Retrieval`, `Probe` and so on.
       model: a module of `vujax.models`.
       mesh: devices to use, along 'data'.
       parent: release that the model is or comes from: its evaluations of pictures and texts read

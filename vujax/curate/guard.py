@@ -1,0 +1,192 @@
+"""Who may ask: an ASGI layer around the application that refuses all else before it is looked at.
+
+A page elsewhere can make a browser send requests to a server on this machine, with its cookies
+(CSRF), or under a name of its own that it points at this machine (DNS rebinding). So a request
+must name this server in Host, and whatever says where it comes from must say: from here. Others on
+the network need the token.
+"""
+
+import hmac
+import ipaddress
+import json
+from collections.abc import Iterable
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MOST_BODY = 8 << 20
+"""Bytes of a request: 50,000 ids of 150 characters fit."""
+
+COOKIE = "vujax-curate"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+HEADERS = {
+    # Nothing but the page's own files runs, and nothing leaves it.
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "x-frame-options": "DENY",
+}
+
+
+class Refused(Exception):
+    """A request that is not answered: the status and one sentence."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.reason = status, reason
+
+
+class Guard:
+    """Lets through what may ask."""
+
+    def __init__(self, app: ASGIApp, names: Iterable[str] = (), token: str | None = None) -> None:
+        """Guards an application.
+
+        Args:
+          app: to guard.
+          names: that this server goes by, beside those of the loopback.
+          token: that every request must bring, in a cookie or the query; None: none is needed,
+            since only this machine can ask.
+        """
+        self._app, self._token = app, token
+        self._names = {name.lower() for name in (*LOOPBACK, *names)}
+        self._any_address = token is not None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request, or refuses it."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # no web sockets
+            return
+        send = _with_headers(send)
+        try:
+            headers = Headers(scope=scope)
+            self._check_host(headers)
+            self._check_origin(scope, headers)
+            if self._check_token(scope, headers):
+                await _welcome(self._token, send)
+                return
+            await self._app(scope, _limited(receive, headers), send)
+        except Refused as refused:
+            await _refuse(refused, send)
+
+    def _check_host(self, headers: Headers) -> None:
+        hosts = headers.getlist("host")
+        name = _host_name(hosts[0]) if len(hosts) == 1 else None
+        if name is None or not (name in self._names or (self._any_address and _is_address(name))):
+            raise Refused(403, "this server goes by another name: use the address that it printed")
+
+    def _check_origin(self, scope: Scope, headers: Headers) -> None:
+        """Refuses what a page of another origin sent; programs send no Origin."""
+        origins = headers.getlist("origin")
+        if origins and (len(origins) > 1 or not self._is_own(origins[0], headers["host"], scope)):
+            raise Refused(403, "this page answers to itself alone: the request is from elsewhere")
+        site = headers.get("sec-fetch-site", "none")
+        opened = headers.get("sec-fetch-mode") == "navigate" and scope["path"] == "/"
+        if site not in ("same-origin", "none") and not opened:
+            raise Refused(403, "this page answers to itself alone: the request is from elsewhere")
+
+    def _is_own(self, origin: str, host: str, scope: Scope) -> bool:
+        return origin.lower() == f"{scope.get('scheme', 'http')}://{host.lower()}"
+
+    def _check_token(self, scope: Scope, headers: Headers) -> bool:
+        """Refuses a request without the token; True when it came in the page's address."""
+        if self._token is None:
+            return False
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        given = query.get("token", [""])[0]
+        if scope["path"] == "/" and _same(given, self._token):
+            return True
+        if not _same(_cookie(headers), self._token):
+            raise Refused(401, "the token is missing or wrong: open the address that was printed")
+        return False
+
+
+def _same(given: str, token: str) -> bool:
+    return hmac.compare_digest(given.encode(), token.encode())
+
+
+def _cookie(headers: Headers) -> str:
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return ""
+    return found.value if found else ""
+
+
+def _host_name(host: str) -> str | None:
+    """The name in a Host header, without its port; None for what is no host."""
+    try:
+        parts = urlsplit(f"//{host}")
+        port_is_a_number = parts.port is None or parts.port > 0
+    except ValueError:
+        return None
+    plain = parts.netloc == host and parts.username is None and port_is_a_number
+    return parts.hostname if plain and not any(c.isspace() for c in host) else None
+
+
+def _is_address(name: str) -> bool:
+    """An address cannot be pointed elsewhere, as a name can."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _limited(receive: Receive, headers: Headers) -> Receive:
+    """Refuses bodies that are too long, whatever they say of themselves."""
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > MOST_BODY:
+        raise Refused(413, f"a request has at most {MOST_BODY >> 20} MiB")
+    seen = 0
+
+    async def limited() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > MOST_BODY:
+            raise Refused(413, f"a request has at most {MOST_BODY >> 20} MiB")
+        return message
+
+    return limited
+
+
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers[name] = value
+            headers.setdefault("cache-control", "no-store")
+        await send(message)
+
+    return sending
+
+
+async def _welcome(token: str, send: Send) -> None:
+    """Puts the token into a cookie and its address out of sight."""
+    cookie = f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict"
+    headers = [(b"location", b"/"), (b"set-cookie", cookie.encode()), (b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": 303, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _refuse(refused: Refused, send: Send) -> None:
+    body = json.dumps({"error": refused.reason}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),  # what is left of a long body is not read
+    ]
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,96 @@
+"""All frames, shots or scenes of a catalogue in memory: vectors, ids, what is nearly the same."""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse import csgraph
+
+from vujax.search.index import Index
+
+REACH = 8  # items of a film that are compared with each one
+ALIKE = 0.97
+"""Cosine from which two items of a film, near in time, are shown as one."""
+
+CHUNK = 1 << 14  # rows that are multiplied at once
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """What is ranked.
+
+    Attributes:
+      index: vectors and rows.
+      ids: of the rows.
+    """
+
+    index: Index
+    ids: tuple[str, ...]
+
+    @classmethod
+    def of(cls, index: Index) -> "Level":
+        """The level of an index."""
+        return cls(index, tuple(index.rows["id"].to_pylist()))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @functools.cached_property
+    def numbers(self) -> dict[str, int]:
+        """The row of each id."""
+        return {item: row for row, item in enumerate(self.ids)}
+
+    @functools.cached_property
+    def groups(self) -> np.ndarray:
+        """Which rows are nearly the same: int64 `[n]`, one number for all of a group.
+
+        Rows are linked when they are of one film, at most REACH apart in its order, and their
+        cosine is at least ALIKE; frames of one shot always are. A group is what links connect.
+        """
+        films = self.index.film_numbers.to_numpy()
+        shots = self.index.rows["shot"].to_numpy()
+        frames = self.index.level == "frame"
+        links = [np.zeros((2, 0), np.int64)]
+        for step in range(1, min(REACH, len(self) - 1) + 1):
+            same = films[step:] == films[:-step]
+            near = same & (self._cosines(step) >= ALIKE)
+            if frames:
+                near |= same & (shots[step:] == shots[:-step])
+            (first,) = np.nonzero(near)
+            links.append(np.stack([first, first + step]))
+        pairs = np.concatenate(links, axis=1)
+        shape = (len(self), len(self))
+        graph = sparse.coo_array((np.ones(pairs.shape[1], bool), (pairs[0], pairs[1])), shape)
+        return csgraph.connected_components(graph, directed=False)[1].astype(np.int64)
+
+    @functools.cached_property
+    def centre(self) -> tuple[np.ndarray, float]:
+        """Mean of the vectors, and the root of their mean squared distance from it."""
+        every = max(1, len(self) // 20_000)
+        some = self.index.vectors[::every].astype(np.float32)
+        mean = some.mean(0)
+        spread = float(np.sqrt(((some - mean) ** 2).sum(1).mean()))
+        return mean, spread or 1.0
+
+    def products(self, vector: np.ndarray) -> np.ndarray:
+        """Product of every row with a vector `[d]`: float32 `[n]`.
+
+        The page counts what lies above a threshold, so it wants every score, not the best few.
+        """
+        vectors = self.index.vectors
+        if vectors.dtype == np.float32:
+            return np.asarray(vectors @ np.float32(vector))
+        parts = [vectors[i : i + CHUNK].astype(np.float32) for i in range(0, len(self), CHUNK)]
+        return np.concatenate([part @ np.float32(vector) for part in parts])
+
+    def _cosines(self, step: int) -> np.ndarray:
+        """Product of each row with the one `step` after it."""
+        vectors, last = self.index.vectors, len(self) - step
+        parts = []
+        for start in range(0, last, CHUNK):
+            end = min(start + CHUNK, last)
+            pair = (vectors[start:end], vectors[start + step : end + step])
+            first, second = (part.astype(np.float32, copy=False) for part in pair)
+            parts.append(np.einsum("nd,nd->n", first, second))
+        return np.concatenate(parts) if parts else np.zeros(0, np.float32)

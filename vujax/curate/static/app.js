@@ -1,0 +1,348 @@
+// The page: puts its parts together, and says what each key does.
+
+import { Detail } from "./detail.js";
+import { exporting, help, line } from "./dialogs.js";
+import { $, count, el, many, note, quietly, say } from "./dom.js";
+import { Grid } from "./grid.js";
+import { listen } from "./keys.js";
+import { Labels } from "./labels.js";
+import { Query } from "./query.js";
+import { get, post } from "./server.js";
+import { Threshold } from "./threshold.js";
+
+const LEVELS = { frame: "Frames", shot: "Shots", scene: "Scenes" };
+const NEW = "\u0000new";
+const SAMPLE = 50;
+
+let about, asked, store;
+let view = "results"; // or "sample"
+let result = { rows: [], scores: null, more: [], items: 0, of: 0, notes: [] };
+
+const labels = new Labels($("labels"), $("saved"), {
+  author: () => $("author").value.trim(),
+  changed: () => {
+    grid.draw();
+    detail.refresh();
+    threshold.later();
+    keep();
+  },
+});
+const query = new Query({ search: () => search() });
+const threshold = new Threshold({
+  ask: () => asked,
+  label: () => labels.active,
+  changed: () => grid.draw(),
+});
+const detail = new Detail($("detail"), { marks: (id) => labels.marks(id) });
+const grid = new Grid($("grid"), {
+  level: () => query.level,
+  marks: (id) => labels.marks(id),
+  active: (id) => labels.value(id),
+  below: (place) => view === "results" && threshold.below(grid.score(place)),
+  moved: () => {
+    detail.show(grid.item());
+    keep();
+  },
+  failed: (error) => note(error.message, "error"),
+});
+
+// What is found again after the page is closed: the question, and the place among the answers.
+const keep = quietly(250, () => {
+  if (!store || view !== "results") return;
+  const saved = { ...query.save(), set: labels.set, label: labels.active, names: labels.names, at: grid.cursor };
+  try {
+    localStorage.setItem(store, JSON.stringify(saved));
+  } catch { /* it may be forbidden */ }
+});
+
+function kept() {
+  try {
+    return JSON.parse(localStorage.getItem(store)) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+async function search(place = 0) {
+  asked = query.ask(labels.set, labels.active);
+  query.show(labels.active);
+  document.body.classList.add("busy");
+  const mine = asked;
+  try {
+    const found = await post("/api/search", asked);
+    if (mine !== asked) return;
+    result = found;
+    asked = { ...asked, at: found.at };
+    view = "results";
+    grid.set(found, place);
+    threshold.set(found.histogram, asked);
+    note(found.notes.join(" "));
+    tell();
+  } catch (error) {
+    if (mine === asked) note(error.message, "error");
+  } finally {
+    document.body.classList.remove("busy");
+  }
+}
+
+function tell() {
+  const shown = grid.length;
+  const folded = result.items - result.rows.length;
+  const parts = [many(shown, query.level)];
+  if (view === "sample") parts.push(`drawn at random from ${count(threshold.sampled.items)}; q goes back`);
+  else if (folded) parts.push(`${count(folded)} alike are folded`);
+  if (view === "results" && result.items < result.of) parts.push(`of ${count(result.of)}`);
+  $("count").textContent = parts.join(", ");
+  $("empty").hidden = shown > 0;
+  $("grid").hidden = !shown;
+  $("empty").textContent = asked.status === "open" && !asked.where
+    ? "Everything is reviewed."
+    : "Nothing fits: change the filter, or show all items.";
+  say($("count").textContent);
+}
+
+function mark(label, value) {
+  if (!label) {
+    newLabel();
+    return;
+  }
+  const places = grid.targets();
+  if (!places.length) return;
+  // All that it depends on is taken now: whoever is quicker than the server must not label twice
+  // what they see once.
+  const items = grid.known(places.map((place) => grid.rows[place]));
+  labels.mark(items, places.length, label, value, {
+    scores: places.map((place) => grid.score(place)),
+    query: $("words").value.slice(0, 1000),
+    sampled: view === "sample",
+  });
+  grid.sticky = false;
+  grid.move(places.at(-1) + 1);
+}
+
+const numbered = (number, value) => {
+  const label = labels.names[number];
+  if (label === undefined) {
+    newLabel();
+    return;
+  }
+  labels.activate(label);
+  mark(label, value);
+};
+
+function newLabel() {
+  line("New label", "Name of the label", {}, (label) => {
+    if (!label || /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(label)) throw new Error("A label is one line of text.");
+    labels.add(label);
+    $("grid").focus();
+  });
+}
+
+function newSet() {
+  line("New label set", "Name: letters, digits, - and _", { pattern: "[A-Za-z0-9][A-Za-z0-9_\\-]{0,47}", most: 48 }, async (name) => {
+    await openSet(name);
+    $("grid").focus();
+  });
+}
+
+async function openSet(name, extra = []) {
+  await labels.open(name, extra);
+  if (!about.sets.includes(name)) about.sets.push(name);
+  showSets();
+  keep();
+}
+
+function showSets() {
+  $("set").replaceChildren(
+    ...about.sets.sort().map((name) => el("option", { value: name, selected: name === labels.set }, name)),
+    el("option", { value: NEW }, "New set \u2026"));
+}
+
+function showLevels() {
+  $("levels").replaceChildren(el("legend", { className: "unseen" }, "What is shown"),
+    ...about.levels.map((name) => el("label", {},
+      el("input", { type: "radio", name: "level", value: name, checked: name === query.level }), el("span", {}, LEVELS[name]))));
+}
+
+async function setLevel(name) {
+  if (!about.levels.includes(name) || name === query.level) return;
+  query.level = name;
+  query.forgetExamples();
+  grid.forget();
+  showLevels();
+  showColumns();
+  await search();
+}
+
+async function showColumns() {
+  const { columns } = await get("/api/columns", { level: query.level });
+  $("columns").replaceChildren(...columns.map((name) => el("option", { value: name })));
+  $("where").title = `Columns: ${columns.join(", ")}`;
+}
+
+async function example(wanted) {
+  const items = await grid.known(grid.targets().map((place) => grid.rows[place]));
+  if (!items.length) return;
+  query.example(items, wanted);
+  await search();
+}
+
+// Ranks by what was labelled: everything that is known of the active label.
+async function learn() {
+  query.learn = true;
+  await labels.order;
+  await labels.send();
+  await search();
+}
+
+async function draw() {
+  if (threshold.value === null || view === "sample") return;
+  try {
+    const drawn = await post("/api/sample", { ask: asked, threshold: threshold.value, count: SAMPLE });
+    view = "sample";
+    threshold.sampled = { ...drawn, threshold: threshold.value };
+    grid.set({ rows: drawn.rows, scores: drawn.scores, more: [] });
+    threshold.later();
+    note(`A random sample of what lies at or above ${threshold.value.toFixed(3)}: review all of it (y or n), and the estimate below holds.`);
+    tell();
+  } catch (error) {
+    note(error.message, "error");
+  }
+}
+
+function back() {
+  if (view !== "sample") return;
+  view = "results";
+  grid.set(result);
+  note("");
+  tell();
+}
+
+function toggle(id) {
+  $(id).checked = !$(id).checked;
+  search();
+}
+
+function only(status) {
+  $("status").value = $("status").value === status ? "all" : status;
+  search();
+}
+
+function escape() {
+  grid.choose([]);
+  grid.sticky = false;
+  detail.stop();
+  $("grid").focus();
+}
+
+const step = (by, extend) => grid.move(grid.cursor + by(), extend || grid.sticky);
+const move = (keys, shown, what, by) => [
+  { keys, shown, part: "Move", what, run: () => step(by, false) },
+  { keys: keys.map((key) => (key.length > 1 ? `Shift+${key}` : key.toUpperCase())), shown: [], part: "", what: "", run: () => step(by, true) },
+];
+const command = (part, key, what, run, ...more) => ({ keys: [key, ...more], shown: [key === " " ? "Space" : key, ...more], part, what, run });
+
+const COMMANDS = [
+  ...move(["ArrowLeft", "h"], ["\u2190", "h"], "left", () => -1),
+  ...move(["ArrowRight", "l"], ["\u2192", "l"], "right", () => 1),
+  ...move(["ArrowUp", "k"], ["\u2191", "k"], "up", () => -grid.columns),
+  ...move(["ArrowDown", "j"], ["\u2193", "j"], "down", () => grid.columns),
+  ...move(["PageUp"], ["PageUp"], "a page up", () => -grid.page()),
+  ...move(["PageDown"], ["PageDown"], "a page down", () => grid.page()),
+  ...move(["Home"], ["Home"], "to the first", () => -grid.length),
+  ...move(["End"], ["End"], "to the last", () => grid.length),
+  { keys: [], shown: ["Shift", "move"], part: "Choose", what: "choose a range", run() {} },
+  command("Choose", "v", "begin a range, or end it", () => {
+    grid.sticky = !grid.sticky;
+    if (grid.sticky) grid.move(grid.cursor, true);
+  }),
+  { keys: ["Ctrl+a"], shown: ["Ctrl", "a"], part: "Choose", what: "choose everything", run: () => grid.choose(grid.rows.keys()) },
+  command("Choose", "Escape", "choose nothing; back to the grid", escape),
+  { keys: [], shown: ["1", "\u2026", "9"], part: "Label", what: "this label holds", run() {} },
+  { keys: [], shown: ["Shift", "1 \u2026 9"], part: "Label", what: "this label does not hold", run() {} },
+  ...Array.from({ length: 9 }, (_, number) => [
+    { keys: [`${number + 1}`], shown: [], part: "", what: "", run: () => numbered(number, 1) },
+    { keys: [`Shift+${number + 1}`], shown: [], part: "", what: "", run: () => numbered(number, -1) },
+  ]).flat(),
+  command("Label", "y", "the chosen label holds", () => mark(labels.active, 1), "Enter"),
+  command("Label", "n", "it does not hold", () => mark(labels.active, -1)),
+  command("Label", "0", "it is not known", () => mark(labels.active, 0), "Backspace"),
+  command("Label", "u", "undo", () => labels.undo()),
+  command("Label", ".", "add a label", newLabel),
+  command("Find", "/", "to the query", () => $("words").focus()),
+  command("Find", "f", "to the filter", () => $("where").focus()),
+  command("Find", "m", "more like this", () => example(true)),
+  command("Find", "x", "less like this", () => example(false)),
+  command("Find", "r", "rank by what was labelled", learn),
+  command("Find", "c", "forget examples and labels as a guide", () => {
+    query.forgetExamples();
+    query.learn = false;
+    search();
+  }),
+  command("Find", "o", "only what is not reviewed", () => only("open")),
+  command("Find", "d", "only doubtful labels", () => only("doubt")),
+  command("Find", "z", "fold what is alike, or not", () => toggle("fold")),
+  command("Find", "F", "frames", () => setLevel("frame")),
+  command("Find", "S", "shots", () => setLevel("shot")),
+  command("Find", "C", "scenes", () => setLevel("scene")),
+  command("Look", " ", "play from here, or pause", () => detail.toggle()),
+  command("Look", "i", "hide or show the film around", () => document.body.classList.toggle("narrow")),
+  command("Count", "t", "to the threshold (arrows move it)", () => threshold.slider.focus()),
+  command("Count", "p", "draw a random sample above it", draw),
+  command("Count", "q", "back from the sample", back),
+  command("Write", "e", "export", () => exporting(labels.set, about.formats, labels.names)),
+  command("Write", "w", "to the label sets", () => $("set").focus()),
+  command("Write", "?", "these keys", () => help(COMMANDS.filter((one) => one.shown.length))),
+];
+
+function connect() {
+  $("query").addEventListener("submit", (event) => {
+    event.preventDefault();
+    search();
+    $("grid").focus();
+  });
+  for (const id of ["status", "fold", "tags"]) $(id).addEventListener("change", () => search());
+  $("levels").addEventListener("change", (event) => setLevel(event.target.value));
+  $("set").addEventListener("change", async () => {
+    if ($("set").value !== NEW) await openSet($("set").value);
+    else {
+      $("set").value = labels.set;
+      newSet();
+    }
+  });
+  $("author").addEventListener("change", () => localStorage.setItem("vujax author", $("author").value));
+  $("labels").addEventListener("click", (event) => {
+    const chip = event.target.closest("button");
+    if (chip?.id === "add-label") newLabel();
+    else if (chip) labels.activate(chip.dataset.label);
+  });
+  $("export").addEventListener("click", () => exporting(labels.set, about.formats, labels.names));
+  $("help").addEventListener("click", () => help(COMMANDS.filter((one) => one.shown.length)));
+  $("sample").addEventListener("click", draw);
+  $("dialog").addEventListener("close", () => $("grid").focus());
+  listen(COMMANDS);
+}
+
+async function begin() {
+  about = await get("/api/about");
+  store = `vujax curate ${about.catalog}`;
+  document.title = `${about.catalog} \u2013 vujax curate`;
+  $("name").textContent = about.catalog;
+  $("name").title = `${many(about.films, "film")}, vectors of ${about.encoder}`;
+  $("author").value = localStorage.getItem("vujax author") ?? about.author;
+  $("tags-box").hidden = !about.tags.length;
+  const saved = kept();
+  query.restore(saved, about.levels);
+  labels.active = saved.label ?? "";
+  showLevels();
+  connect();
+  await openSet(saved.set ?? about.sets[0] ?? "labels", saved.names ?? []);
+  for (const label of about.tags) labels.add(label, false);
+  showColumns().catch(() => {});
+  await search(saved.at ?? 0);
+  if (about.mute) note(about.mute);
+  if (saved.words || saved.at) $("grid").focus();
+  document.body.dataset.ready = "1";
+}
+
+begin().catch((error) => note(error.message, "error"));

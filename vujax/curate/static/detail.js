@@ -1,0 +1,135 @@
+// The item under the cursor: its picture, the film around it, and a player that begins there.
+
+import { clock, el, quietly } from "./dom.js";
+import { film, get, picture } from "./server.js";
+
+export class Detail {
+  // hooks: marks(id)
+  constructor(root, hooks) {
+    this.root = root;
+    this.hooks = hooks;
+    this.item = null;
+    this.load = quietly(120, (item) => this.fetch(item));
+  }
+
+  show(item) {
+    if (item?.id === this.item?.id) return;
+    this.item = item;
+    this.known = null;
+    this.stop();
+    this.draw();
+    if (item) this.load(item);
+  }
+
+  async fetch(item) {
+    if (item !== this.item) return;
+    try {
+      const known = await get("/api/item", { id: item.id });
+      if (item !== this.item) return;
+      this.known = known;
+    } catch (error) {
+      this.known = { error: error.message };
+    }
+    if (!this.player) this.draw();
+    if (this.wanted) this.play();
+  }
+
+  draw() {
+    const { item, known } = this;
+    if (!item) {
+      this.root.replaceChildren(el("p", { className: "hint" }, "Nothing is chosen."));
+      return;
+    }
+    this.stage = el("div", { className: "stage" },
+      item.picture ? el("img", { src: picture(item.picture), alt: "" }) : el("p", { className: "hint" }, "No keyframe"));
+    const span = item.end > item.begin ? ` \u2013 ${clock(item.end)} (${(item.end - item.begin).toFixed(1)} s)` : "";
+    this.marks = el("p", { className: "said" });
+    this.root.replaceChildren(
+      this.stage,
+      el("h2", {}, item.title),
+      el("p", { className: "where" }, el("b", {}, clock(item.begin)), span),
+      el("p", { className: "id" }, item.id),
+      this.marks,
+      ...(known ? this.more(known) : []),
+    );
+    this.refresh();
+  }
+
+  refresh() {
+    if (!this.item || !this.marks) return;
+    this.marks.replaceChildren(...this.hooks.marks(this.item.id).map((mark) =>
+      el("b", { className: `mark hue-${mark.number % 9} ${mark.value > 0 ? "holds" : "fails"}` },
+        `${mark.value > 0 ? "\u2713" : "\u2717"} ${mark.label}`)));
+  }
+
+  more(known) {
+    if (known.error) return [el("p", { className: "missing" }, known.error)];
+    const inside = new Set(known.pictures);
+    const strip = known.strip.map((shot) =>
+      el("li", { className: shot.begin < known.end && shot.end > known.begin ? "here" : "" },
+        shot.picture
+          ? el("img", { src: picture(shot.picture), alt: `shot at ${clock(shot.begin)}`, loading: "lazy" })
+          : el("span", { className: "none" }),
+        el("span", {}, clock(shot.begin))));
+    const frames = known.pictures.length > 1 && known.level !== "frame"
+      ? [el("h3", {}, "Keyframes"),
+        el("ol", { className: "strip wide" }, ...[...inside].slice(0, 12).map((id) => el("li", {}, el("img", { src: picture(id), alt: "", loading: "lazy" }))))]
+      : [];
+    const facts = Object.entries(known.film.facts).map(([name, value]) =>
+      [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, Array.isArray(value) ? value.join(", ") : String(value))]);
+    return [
+      known.film.missing
+        ? el("p", { className: "missing" }, `It cannot be played: ${known.film.missing}`)
+        : el("p", { className: "hint" }, el("kbd", {}, "Space"), " plays from here"),
+      ...frames,
+      el("h3", {}, "The film around it"),
+      el("ol", { className: "strip" }, ...strip),
+      el("dl", {}, ...facts.flat()),
+    ];
+  }
+
+  // Plays from where the item begins, or pauses; a shot or scene is played to its end.
+  toggle() {
+    if (this.player) {
+      if (this.player.paused) this.player.play().catch(() => {});
+      else this.player.pause();
+    } else if (this.known) {
+      this.play();
+    } else {
+      this.wanted = true; // once it is known
+    }
+  }
+
+  play() {
+    this.wanted = false;
+    if (!this.item || !this.known?.film || this.known.film.missing) return;
+    const { begin, end } = this.item;
+    const player = el("video", { src: film(this.known.film.id), controls: true, preload: "metadata" });
+    player.addEventListener("loadedmetadata", () => {
+      player.currentTime = begin;
+      player.play().catch(() => {});
+    }, { once: true });
+    player.addEventListener("timeupdate", () => {
+      if (end > begin && !player.paused && player.currentTime >= end && !player.past) {
+        player.past = true; // once: after that it plays on
+        player.pause();
+      }
+    });
+    player.addEventListener("error", () => {
+      this.stop();
+      this.stage.append(el("p", { className: "missing" }, "This browser cannot play the film: its kind of file or its codec is unknown to it."));
+    });
+    this.player = player;
+    this.stage.replaceChildren(player);
+  }
+
+  stop() {
+    this.wanted = false;
+    if (!this.player) return;
+    this.player.pause();
+    this.player.removeAttribute("src");
+    this.player.load();
+    this.player = null;
+    if (this.stage && this.item?.picture) this.stage.replaceChildren(el("img", { src: picture(this.item.picture), alt: "" }));
+  }
+}

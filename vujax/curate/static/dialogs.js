@@ -1,0 +1,104 @@
+// Dialogs: the keys, a new label, a new set, the export.
+
+import { $, el, many } from "./dom.js";
+import { post } from "./server.js";
+
+const ABOUT = {
+  csv: "CSV: video, label, start, end, score",
+  jsonl: "JSON lines, with everything that is known",
+  parquet: "Parquet, with everything that is known",
+  coco: "COCO: a box around each whole picture",
+  webdataset: "WebDataset tars, frames of the films themselves",
+  array_record: "ArrayRecord, for training with vujax",
+  label_studio: "Label Studio tasks and their config",
+  cvat: "CVAT for images 1.1",
+  fiftyone: "FiftyOne folder",
+};
+
+function open(title, ...children) {
+  const dialog = $("dialog");
+  const close = el("button", { type: "button", className: "close", "aria-label": "Close" }, "\u00d7");
+  close.addEventListener("click", () => dialog.close());
+  dialog.replaceChildren(el("div", { className: "head" }, el("h2", { id: "dialog-title" }, title), close), ...children);
+  dialog.className = "";
+  if (!dialog.open) dialog.showModal();
+  return dialog;
+}
+
+export function help(keys) {
+  const parts = Map.groupBy ? Map.groupBy(keys, (key) => key.part) : grouped(keys);
+  const dialog = open("Keys", el("div", { className: "keys" }, ...[...parts].map(([part, mine]) =>
+    el("section", {}, el("h3", {}, part), el("dl", {}, ...mine.flatMap((key) =>
+      [el("dt", {}, ...key.shown.map((one) => el("kbd", {}, one))), el("dd", {}, key.what)]))))));
+  dialog.className = "wide";
+}
+
+function grouped(keys) {
+  const found = new Map();
+  for (const key of keys) found.set(key.part, [...(found.get(key.part) ?? []), key]);
+  return found;
+}
+
+// Asks for one line; calls `done` with it, and shows the sentence of an error that it throws.
+export function line(title, about, { value = "", pattern = null, most = 100 }, done) {
+  const input = el("input", { value, maxLength: most, autocomplete: "off", spellcheck: false, required: true, id: "line" });
+  if (pattern) input.pattern = pattern;
+  const wrong = el("p", { className: "wrong", role: "alert" });
+  const form = el("form", {}, el("label", {}, about, input), wrong,
+    el("div", { className: "buttons" }, el("button", { type: "submit", className: "main" }, "OK ", el("kbd", {}, "Enter"))));
+  const dialog = open(title, form);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    try {
+      await done(input.value.trim());
+      dialog.close();
+    } catch (error) {
+      wrong.textContent = error.message;
+    }
+  });
+  input.focus();
+  input.select();
+}
+
+// Exports a set: a format, the labels, the pictures; says where it went.
+export function exporting(set, formats, labels) {
+  const choice = (format, first) => el("label", { className: "choice" },
+    el("input", { type: "radio", name: "format", value: format, checked: first }), ABOUT[format] ?? format);
+  const kinds = el("fieldset", { className: "choices" }, el("legend", {}, "Format"), ...formats.map((one, place) => choice(one, place === 0)));
+  const which = el("fieldset", { className: "choices" }, el("legend", {}, "Labels"),
+    ...labels.map((label) => el("label", { className: "choice" },
+      el("input", { type: "checkbox", name: "label", value: label, checked: true }), label)));
+  const pictures = el("select", { id: "pictures" },
+    el("option", { value: "" }, "as the format has them"),
+    el("option", { value: "keyframes" }, "keyframes of the catalogue"),
+    el("option", { value: "original" }, "original frames of the films"));
+  const said = el("div", { className: "done", role: "status", id: "exported" });
+  const button = el("button", { type: "submit", className: "main" }, "Export ", el("kbd", {}, "Enter"));
+  const form = el("form", {}, kinds, which, el("label", {}, "Pictures", pictures), said, el("div", { className: "buttons" }, button));
+  open(`Export the set \u201c${set}\u201d`, form);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const chosen = [...form.querySelectorAll("[name=label]:checked")].map((box) => box.value);
+    button.disabled = true;
+    said.className = "done";
+    said.textContent = "Writing \u2026";
+    try {
+      const found = await post("/api/export", {
+        set,
+        format: form.querySelector("[name=format]:checked").value,
+        labels: chosen.length === labels.length ? [] : chosen,
+        pictures: pictures.value,
+      });
+      said.replaceChildren(
+        el("p", {}, `${many(found.labels, "label")} written to `, el("code", {}, found.path)),
+        ...found.notes.map((one) => el("p", { className: "hint" }, one)),
+        ...(found.file ? [el("a", { href: `/export/${encodeURIComponent(found.file)}`, download: found.file }, "Fetch the file")] : []));
+    } catch (error) {
+      said.className = "done wrong";
+      said.textContent = error.message;
+    } finally {
+      button.disabled = false;
+    }
+  });
+  form.querySelector("[name=format]").focus();
+}

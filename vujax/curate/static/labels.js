@@ -1,0 +1,204 @@
+// The labels of a set: what holds, what is on its way to the server, and what others did meanwhile.
+
+import { el, many, note, say } from "./dom.js";
+import { get, post } from "./server.js";
+
+const EVERY = 2000; // milliseconds between looks at what others did
+
+export class Labels {
+  // hooks: changed(), author() -> name
+  constructor(bar, saved, hooks) {
+    this.bar = bar;
+    this.saved = saved;
+    this.hooks = hooks;
+    this.pending = []; // not on the server's disk yet
+    this.sending = null;
+    this.coming = 0; // labels of items that are being asked for
+    this.order = Promise.resolve(); // in which they were said
+    setInterval(() => this.look(), EVERY);
+    addEventListener("beforeunload", (event) => {
+      if (this.pending.length || this.coming) event.preventDefault();
+    });
+  }
+
+  // Opens a set; `extra` are labels that may have no decision yet.
+  async open(name, extra = []) {
+    this.set = name;
+    this.sequence = 0;
+    this.of = new Map(); // id -> Map(label -> value)
+    this.counts = {};
+    this.names = [];
+    await this.look();
+    for (const label of extra) this.add(label, false);
+    this.active = this.names.includes(this.active) ? this.active : (this.names[0] ?? "");
+    this.show();
+  }
+
+  value(id, label = this.active) {
+    return this.of.get(id)?.get(label) ?? 0;
+  }
+
+  marks(id) {
+    const mine = this.of.get(id);
+    if (!mine) return [];
+    return this.names
+      .map((label, number) => ({ label, number, value: mine.get(label) ?? 0 }))
+      .filter((mark) => mark.value);
+  }
+
+  add(label, activate = true) {
+    if (!this.names.includes(label)) this.names.push(label);
+    if (activate) this.activate(label);
+  }
+
+  activate(label) {
+    this.active = label;
+    this.show();
+    this.hooks.changed();
+  }
+
+  reviewed() {
+    const [holds, fails] = this.counts[this.active] ?? [0, 0];
+    return holds + fails;
+  }
+
+  put(id, label, value) {
+    const mine = this.of.get(id) ?? new Map();
+    const old = mine.get(label) ?? 0;
+    if (value) mine.set(label, value);
+    else mine.delete(label);
+    this.of.set(id, mine);
+    const counts = (this.counts[label] ??= [0, 0]);
+    if (old) counts[old > 0 ? 0 : 1] -= 1;
+    if (value) counts[value > 0 ? 0 : 1] += 1;
+  }
+
+  // Says that a label holds (1), does not (-1) or is not known (0) of items, which may be on their
+  // way still: their decisions follow each other as they were made.
+  mark(items, number, label, value, about) {
+    this.coming += number;
+    this.show();
+    items.catch(() => {}); // it is answered for below
+    this.order = this.order.then(async () => {
+      try {
+        this.decide(await items, label, value, about);
+      } catch (error) {
+        note(`Not labelled: ${error.message}`, "error");
+      } finally {
+        this.coming -= number;
+        this.show();
+      }
+    });
+  }
+
+  decide(items, label, value, about) {
+    this.add(label, false);
+    const before = items.map((item) => this.value(item.id, label));
+    for (const item of items) this.put(item.id, label, value);
+    this.pending.push({
+      before,
+      body: { set: this.set, label, value, author: this.hooks.author(), ids: items.map((item) => item.id), ...about },
+    });
+    this.hooks.changed();
+    say(`${many(items.length, "item")}: ${label} ${value > 0 ? "holds" : value < 0 ? "does not hold" : "is not known"}`);
+    this.send();
+  }
+
+  // Sends what is pending, in order; what cannot be sent is kept and sent again.
+  send() {
+    this.sending ??= this.flush().finally(() => {
+      this.sending = null;
+    });
+    return this.sending;
+  }
+
+  async flush() {
+    while (this.pending.length) {
+      const { body, before } = this.pending[0];
+      try {
+        await post("/api/mark", body);
+        this.pending.shift();
+        this.show();
+      } catch (error) {
+        if (error.unreachable || error.status >= 500) {
+          note(`Not saved yet, will be sent again: ${error.message}`, "error");
+          this.show();
+          this.unsaved = true;
+          return;
+        }
+        this.pending.shift();
+        if (body.set === this.set) body.ids.forEach((id, place) => this.put(id, body.label, before[place]));
+        note(error.message, "error");
+        this.show();
+        this.hooks.changed();
+      }
+    }
+    if (this.unsaved) note("");
+    this.unsaved = false;
+  }
+
+  async undo() {
+    await this.order;
+    await this.send();
+    if (this.pending.length) return;
+    try {
+      const { changes } = await post("/api/undo", { set: this.set, author: this.hooks.author() });
+      for (const [id, label, value] of changes) this.put(id, label, value);
+      say(`Undone: ${many(changes.length, "label")}`);
+      note("");
+      this.show();
+      this.hooks.changed();
+    } catch (error) {
+      note(error.message, error.status === 400 ? "info" : "error");
+    }
+  }
+
+  // Takes in what others did, and sends what is left over.
+  async look() {
+    if (!this.set || this.looking) return;
+    this.looking = true;
+    const set = this.set;
+    try {
+      await this.send();
+      if (this.pending.length) return;
+      const found = await get("/api/state", { set, since: this.sequence });
+      if (set !== this.set || this.pending.length) return;
+      if (found.whole && this.sequence) this.of.clear();
+      const fresh = found.sequence !== this.sequence;
+      this.sequence = found.sequence;
+      for (const label of Object.keys(found.labels)) this.add(label, false);
+      for (const [id, label, value] of found.changes) this.put(id, label, value);
+      this.counts = found.labels;
+      if (!this.active) this.active = this.names[0] ?? "";
+      if (fresh) {
+        this.show();
+        this.hooks.changed();
+      }
+    } catch (error) {
+      note(error.message, "error");
+    } finally {
+      this.looking = false;
+    }
+  }
+
+  show() {
+    const waiting = this.pending.reduce((sum, one) => sum + one.body.ids.length, this.coming);
+    this.saved.textContent = waiting ? `${many(waiting, "label")} not saved yet` : "All saved";
+    this.saved.className = waiting ? "waiting" : "";
+    const chips = this.names.map((label, number) => this.chip(label, number));
+    const add = el("button", { type: "button", className: "add", id: "add-label" }, "Add a label ", el("kbd", {}, "."));
+    this.bar.replaceChildren(...chips, add);
+  }
+
+  chip(label, number) {
+    const [holds, fails] = this.counts[label] ?? [0, 0];
+    const active = label === this.active;
+    const chip = el("button", { type: "button", className: `label hue-${number % 9}`, "aria-pressed": String(active) },
+      number < 9 ? el("kbd", {}, String(number + 1)) : "",
+      el("span", { className: "text" }, label),
+      el("span", { className: "counts" }, `\u2713${holds} \u2717${fails}`));
+    chip.title = `${label}: holds of ${holds}, does not hold of ${fails}`;
+    chip.dataset.label = label;
+    return chip;
+  }
+}
