@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ CONTROLS = ("untrained", "augmentation", "random", "all")
 RANKED = ("same genre", "co-watched")
 ABOUT = (
     "LVU's validation lists, accuracy in percent, and validation movies ranked for each other, "
-    "mAP in percent; five seeds (labels: none). 95% over seeds and movies. Covered clips alone; "
+    "mAP in percent. 95% over seeds and movies. Covered clips alone; "
     "'all': clips without MovieCLIP's labels are answered by the constant."
 )
 TUNE_ABOUT = "Pool movies that were left out, ranked by genre: mAP in percent; one seed each."
@@ -24,13 +25,10 @@ class Results:
     """What the runs kept."""
 
     def __init__(self, work: Path, seeds: int) -> None:
-        """Reads all runs."""
-        self.runs = {
-            guide: [np.load(work / f"{guide}-{seed}.npz") for seed in range(seeds)]
-            for guide in GUIDES
-            if guide != "labels"
-        }
-        self.runs["labels"] = [np.load(work / "labels-0.npz")]
+        """Reads the runs of each guide, seed after seed until one is not there."""
+        self.runs = {guide: list(_runs(work, guide, seeds)) for guide in GUIDES}
+        if missing := next((guide for guide, runs in self.runs.items() if not runs), None):
+            raise FileNotFoundError(f"{work} has no run of {missing}: run --part learn first")
 
     def task(self, guide: str, name: str) -> Values:
         """Hits of covered clips, in percent, and their movies."""
@@ -46,6 +44,14 @@ class Results:
     def values(self, guide: str, name: str) -> Values:
         """Of a task or of a ranking."""
         return self.task(guide, name) if name in TASKS else self.ranked(guide, name)
+
+
+def _runs(work: Path, guide: str, seeds: int) -> Iterator[Any]:
+    for seed in range(seeds):
+        path = work / f"{guide}-{seed}.npz"
+        if not path.exists():
+            return
+        yield np.load(path)
 
 
 def write_tables(work: Path, seeds: int) -> None:
@@ -75,7 +81,7 @@ def rows_of(found: Results, name: str) -> Iterator[Row]:
         values, movies = found.values(guide, name)
         row: dict[str, object] = {"judged by": name, "guide": guide}
         row |= _named("score", bootstrap(values, clusters=movies))
-        row["n"] = values.shape[1]
+        row |= {"seeds": len(values), "n": values.shape[1]}
         if name in TASKS:
             runs = found.runs[guide]
             row["of"] = len(runs[0][f"{name}/hits"])
@@ -93,6 +99,9 @@ def less(found: Results, guide: str, other: str, name: str) -> Interval:
     """The paired difference, clip by clip or movie by movie, seed by seed."""
     ours, movies = found.values(guide, name)
     theirs, _ = found.values(other, name)
+    if len(theirs) > 1:  # seed by seed, as many as both have
+        both = min(len(ours), len(theirs))
+        ours, theirs = ours[:both], theirs[:both]
     return paired_bootstrap(ours, np.broadcast_to(theirs, ours.shape), clusters=movies)
 
 
