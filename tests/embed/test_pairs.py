@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.embed.stub import Stub
+from tests.search.fakes import Sees as Stub
 from vujax.data import vector_pairs
 from vujax.data.images import eval_image
 from vujax.data.sources import open_source

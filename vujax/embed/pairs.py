@@ -12,7 +12,6 @@ from absl import logging
 from tqdm import tqdm
 
 from vujax.data import vector_pairs
-from vujax.data.images import eval_image
 from vujax.data.records import BadSample, Source
 from vujax.data.sources import open_source
 from vujax.data.vector_pairs import VectorPairs, joined
@@ -85,7 +84,7 @@ class _Maker:
 
 def open_encoder(spec: str) -> Encoder:
     """The encoder that --encoder names; see `vujax.embed.encoders`."""
-    return encoders.released(spec)
+    return encoders.open_encoder(spec, "frame")
 
 
 def _same(kept: VectorPairs, source: Source) -> bool:
@@ -128,7 +127,7 @@ def encode_pairs(source: Source, encoder: Encoder, name: str = "pictures") -> Ve
 
     def decode(item: tuple[int, Any]) -> np.ndarray:
         try:
-            return eval_image(item[1], size=encoder.size)
+            return encoder.picture(item[1])
         except BadSample as error:
             bad[item[0]] = f"'{read[item[0]][0]}': {error}"
             return blank
