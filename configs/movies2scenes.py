@@ -131,7 +131,7 @@ def cinema() -> ConfigDict:
     config.data.scenes = dict(seen, **films, split="train", films=60)
     config.data.tables = dict(kind="cinema", **films, split="train", films=60)
     config.data.k = 5
-    config.batch_size = 4
+    config.batch_size = 8
     config.method.queue = 1024
     config.method.augment = dict(colour=0.1, grey=0.0)
     config.total_steps = 300
