@@ -3,13 +3,13 @@
     python experiments/cinema_scenes.py --work runs/cinema-scenes --jobs 2
     python experiments/cinema_scenes.py --work runs/cinema-scenes --part judge
 
-configs/movies2scenes.py (cinema) on 60 films of seed 0, 300 steps of 4 rows: positives from films that are
-alike by genre, synopsis and who watched them (union), from all films, or from 5 random ones, and
-the same network before its first step; five seeds. A linear probe
-reads genre and events from frozen vectors: it learns on the scenes of the same 60 films, and is
-scored on 40 validation films (numbers 100 to 139, on which nothing was chosen), once on whole
-scenes and once on each of their shots alone, by the same weights. Beside it the same probe on
-colour histograms, and chance. Figures are macro mAP; intervals are 95%, over seeds and films.
+configs/movies2scenes.py (cinema) on 60 films of seed 0, 300 steps of 4 rows: positives from films
+that are alike by genre, synopsis and who watched them (union), from all films, or from 5 random
+ones, and the same network before its first step; five seeds. A linear probe reads genre and events
+from frozen vectors: it learns on the scenes of the same 60 films, and is scored on 40 validation
+films (numbers 100 to 139, on which nothing was chosen), once on whole scenes and once on each of
+their shots alone, by the same weights. Beside it the same probe on colour histograms, and chance.
+Figures are macro mAP; intervals are 95%, over seeds and films.
 
 Settings, seeds and films were written down before anything was run. Tables and a picture go to
 experiments/results/cinema_scenes/.
