@@ -1,9 +1,9 @@
 """Text spaces of the encoder `lite`: EfficientNet-Lite0's features meet MiniLM's sentences.
 
-ConSE (`lite-conse`) needs no training: the classifier that comes with the features says how probable
-each of ImageNet's 1,000 classes is, and their names' vectors are combined. The head in the package
-(`lite-head`) learned on drawings and emoji with titles, and is poor on photographs. `lite` mixes
-them, by a share that costs photographs little: see experiments/lite_head.py.
+ConSE (`lite-conse`) needs no training: the classifier that comes with the features says how
+probable each of ImageNet's 1,000 classes is, and their names' vectors are combined. The head in the
+package (`lite-head`) learned on drawings and emoji with titles, and is poor on photographs. `lite`
+mixes them, by a share that costs photographs little: see experiments/lite_head.py.
 """
 
 from collections.abc import Callable
