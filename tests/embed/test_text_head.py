@@ -32,6 +32,15 @@ def test_a_saved_head_comes_back(tmp_path: Path) -> None:
         np.testing.assert_array_equal(again.tensors[name], tensor)
 
 
+def test_the_head_in_the_package() -> None:
+    one = load_head()
+    assert one.kernel.dtype == np.float16 and np.isfinite(one.kernel).all()
+    assert 0 < one.config["share"] < 1
+    assert "experiments/lite_head.py" in one.config["about"]["command"]
+    licence = one.config["about"]["licence"]
+    assert "openclipart (public domain) and Noto emoji (Apache-2.0)" in licence
+
+
 def test_files_that_are_no_head_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"lacks config\.json"):
         load_head(tmp_path)

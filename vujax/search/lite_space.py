@@ -1,8 +1,9 @@
 """Text spaces of the encoder `lite`: EfficientNet-Lite0's features meet MiniLM's sentences.
 
-ConSE needs no training: the classifier that comes with the features says how probable each of
-ImageNet's 1,000 classes is, and their names' vectors are combined. The head in the package learned
-on pairs of drawings and emoji with titles (experiments/lite_head.py). `lite` mixes them.
+ConSE (`lite-conse`) needs no training: the classifier that comes with the features says how
+probable each of ImageNet's 1,000 classes is, and their names' vectors are combined. The head in the
+package (`lite-head`) learned on drawings and emoji with titles, and is poor on photographs. `lite`
+mixes them, by a share that costs photographs little: see experiments/lite_head.py.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from vujax.models.efficientnet import FEATURES
 from vujax.search.space import checked
 
 CHUNK = 1024  # vectors mapped at once: memory does not grow with a catalogue
-CONSE = {"top": 30, "temperature": 2.0}  # chosen on training pairs by experiments/lite_head.py
+CONSE = {"top": 10, "temperature": 2.0}  # chosen by experiments/lite_head.py
 CLASSIFIER = {"weight": "_fc.weight", "bias": "_fc.bias"}  # in the released weights
 
 Mapping = Callable[[jax.Array], jax.Array]
