@@ -61,7 +61,7 @@ def test_starting_imports_nothing_heavy() -> None:
         (["ingest", ".", "--out", "OUT", "--detector-option", "x"], "is not NAME=VALUE"),
         (["catalog", "check", "OUT"], "is no catalogue"),
         (["catalog", "show", "OUT"], "is no catalogue"),
-        (["embed", "OUT", "--encoder", "../lite"], "there is no encoder '../lite': there is lite"),
+        (["embed", "OUT", "--encoder", "../nil"], "there is no encoder '../nil': there is lite"),
         (["weights", "get", "nothing"], "nothing"),
         (["weights", "import", "/nowhere"], "/nowhere does not exist: give a folder or a"),
         (["cinema", "--out", "OUT", "--width", "33"], "must be even"),
