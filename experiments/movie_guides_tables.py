@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from experiments.movie_guides import GUIDES, RESULTS, SETTINGS, TASKS, chosen, tuned
+from experiments.movie_guides import GUIDES, SETTINGS, TASKS, chosen, tuned
 from vujax.evals.intervals import Interval, bootstrap, paired_bootstrap
 from vujax.sweep.rows import Row, write_intervals, write_rows
 
+RESULTS = Path(__file__).with_name("results") / "movie_guides"
 CONTROLS = ("untrained", "augmentation", "random", "all")
 RANKED = ("same genre", "co-watched")
 ABOUT = (
