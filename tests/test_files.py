@@ -5,7 +5,7 @@ import json
 import jax.numpy as jnp
 import pytest
 
-from vujax.files import write_atomically, write_json
+from vujax.files import csv_rows, json_lines, write_atomically, write_json
 from vujax.trees import flatten, unflatten
 
 
@@ -26,3 +26,11 @@ def test_flatten_and_back():
     tree = {"a": {"b": jnp.ones(2), "c": {"d": jnp.zeros(())}}}
     assert sorted(flatten(tree)) == ["a/b", "a/c/d"]
     assert unflatten(flatten(tree)) == tree
+
+
+def test_rows_as_csv_and_as_lines_of_json(tmp_path):
+    rows = [{"a": 1, "b": "é, x"}, {"a": None, "b": 'say "no"'}]
+    csv_rows(tmp_path / "a.csv", ["b", "a"], iter(rows))
+    assert (tmp_path / "a.csv").read_bytes().decode() == 'b,a\r\n"é, x",1\r\n"say ""no""",\r\n'
+    json_lines(tmp_path / "a.jsonl", iter(rows))
+    assert [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()] == rows

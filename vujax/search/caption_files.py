@@ -1,15 +1,13 @@
 """Captions as WebVTT, Parquet, CSV or JSON lines."""
 
-import csv
 import html
-import json
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vujax.files import write_atomically
+from vujax.files import csv_rows, json_lines, write_atomically
 from vujax.segment.exports.words import clock_ms, one_line
 
 SUFFIXES = (".vtt", ".parquet", ".csv", ".jsonl")
@@ -78,15 +76,11 @@ def _write_parquet(table: pa.Table, path: Path) -> None:
 
 
 def _write_csv(table: pa.Table, path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, table.column_names)
-        writer.writeheader()
-        writer.writerows(table.to_pylist())
+    csv_rows(path, table.column_names, table.to_pylist())
 
 
 def _write_jsonl(table: pa.Table, path: Path) -> None:
-    lines = (json.dumps(_plain(row), ensure_ascii=False) for row in table.to_pylist())
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    json_lines(path, map(_plain, table.to_pylist()))
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

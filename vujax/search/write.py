@@ -1,15 +1,13 @@
 """Results as files: Parquet, CSV, JSON lines, or a page with their pictures."""
 
-import csv
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vujax.files import write_atomically
+from vujax.files import csv_rows, json_lines, write_atomically
 from vujax.search.find import Hit
 from vujax.search.index import Index
 
@@ -74,12 +72,8 @@ def _parquet(path: Path, rows: list[dict]) -> None:
 
 
 def _csv(path: Path, rows: list[dict]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, COLUMNS.names)
-        table.writeheader()
-        table.writerows(rows)
+    csv_rows(path, COLUMNS.names, rows)
 
 
 def _jsonl(path: Path, rows: list[dict]) -> None:
-    lines = [json.dumps({n: row[n] for n in COLUMNS.names}, ensure_ascii=False) for row in rows]
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    json_lines(path, ({name: row[name] for name in COLUMNS.names} for row in rows))

@@ -1,17 +1,16 @@
 """A tagger applied to all films of a catalogue: one row for each item and tag."""
 
-import csv
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vujax.catalog import Catalog, vectors
-from vujax.files import write_atomically
+from vujax.files import csv_rows, json_lines, write_atomically
 from vujax.tagging.items import has_items, items_of, vectors_of
 from vujax.tagging.tagger import Tagger
 
@@ -147,18 +146,15 @@ def _parquet(path: Path, tables: Iterator[pa.Table]) -> None:
 
 
 def _csv(path: Path, tables: Iterator[pa.Table]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(COLUMNS.names)
-        for table in tables:
-            for row in table.to_pylist():
-                rows.writerow([*row.values()])
+    csv_rows(path, COLUMNS.names, _rows(tables))
 
 
 def _jsonl(path: Path, tables: Iterator[pa.Table]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        for table in tables:
-            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in table.to_pylist())
+    json_lines(path, _rows(tables))
+
+
+def _rows(tables: Iterator[pa.Table]) -> Iterator[dict[str, Any]]:
+    return (row for table in tables for row in table.to_pylist())
 
 
 WRITERS = {".parquet": _parquet, ".csv": _csv, ".jsonl": _jsonl}
