@@ -58,3 +58,8 @@ def test_a_fingerprint_sees_size_head_and_tail(tmp_path: Path) -> None:
     middle = base[: MIB + 5] + b"\1" + base[MIB + 6 :]
     assert of(middle) == of(base)
     assert all(len(p) == 8 for p in prints)
+
+
+def test_an_id_says_of_which_level_it_is():
+    levels = {"f": "film", "f/c003": "scene", "f/s0012": "shot", "f/s0012/1": "frame"}
+    assert {text: Id.parse(text).level for text in levels} == levels

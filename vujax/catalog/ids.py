@@ -49,6 +49,15 @@ class Id:
         numbers = {key: match[key] for key in ("shot", "scene", "keyframe")}
         return cls(match["film"], **{k: None if v is None else int(v) for k, v in numbers.items()})
 
+    @property
+    def level(self) -> str:
+        """'film', 'scene', 'shot' or 'frame'."""
+        if self.scene is not None:
+            return "scene"
+        if self.shot is None:
+            return "film"
+        return "shot" if self.keyframe is None else "frame"
+
     def __str__(self) -> str:
         if self.scene is not None:
             return f"{self.film}/c{self.scene:03d}"

@@ -14,15 +14,6 @@ from vujax.catalog import Catalog, Id, scenes, vectors
 LEVELS = ("frame", "shot", "scene", "film")
 
 
-def level_of(item: Id) -> str:
-    """Which of LEVELS an id is of."""
-    if item.scene is not None:
-        return "scene"
-    if item.shot is None:
-        return "film"
-    return "shot" if item.keyframe is None else "frame"
-
-
 @dataclass(frozen=True)
 class Place:
     """An item of a catalogue.

@@ -108,15 +108,6 @@ def lies_in(catalog: Catalog, items: Items, whole: Id) -> np.ndarray:
     return np.array([key == head or key.startswith(f"{head}/") for key in items.ids], bool)
 
 
-def level_of(of: Id) -> str:
-    """'film', 'scene', 'shot' or 'frame'."""
-    if of.scene is not None:
-        return "scene"
-    if of.shot is None:
-        return "film"
-    return "shot" if of.keyframe is None else "frame"
-
-
 def known_ids(catalog: Catalog, level: str, film: str) -> Sequence[str]:
     """The ids of all that a film has of a level.
 

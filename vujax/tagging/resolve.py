@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from vujax.catalog import Catalog, Id
-from vujax.tagging.items import Items, has_items, items_of, known_ids, level_of, lies_in
+from vujax.tagging.items import Items, has_items, items_of, known_ids, lies_in
 from vujax.tagging.labels import Label, Span
 
 SIZES = ("frame", "shot", "span", "scene", "film")
@@ -180,7 +180,7 @@ class _Film:
             lost[f"the middle of no {level} lies in it"] += not rows.any()
             return rows
         self._check(label.of, label.where)
-        rows, own = lies_in(self._catalog, self._items, label.of), level_of(label.of)
+        rows, own = lies_in(self._catalog, self._items, label.of), label.of.level
         finer = SIZES.index(own) < SIZES.index(level)
         larger = f"it is of a {own}, and tags are of {level}s, which are larger"
         lost[larger if finer else f"no {level} lies in it"] += not rows.any()
@@ -195,7 +195,7 @@ class _Film:
         return self._items.inside(span.start, span.end)
 
     def _check(self, of: Id, where: str) -> None:
-        level = level_of(of)
+        level = of.level
         if level not in self._ids:
             self._ids[level] = set(known_ids(self._catalog, level, of.film))
         if str(of) not in self._ids[level]:
@@ -203,7 +203,7 @@ class _Film:
 
 
 def _size(label: Label) -> str:
-    return "span" if isinstance(label.of, Span) else level_of(label.of)
+    return "span" if isinstance(label.of, Span) else label.of.level
 
 
 def _verb(holds: bool) -> str:
