@@ -6,9 +6,10 @@ Vectors are EfficientNet-Lite0's (`lite`). Three sets: frames of the cinema, sco
 nothing was learned from, five captions a frame; and openclipart and fashion, one caption a picture,
 scored on the tenth with sha1(folder/file) or sha1(id) mod 10 = 1. Each picture gets: the commonest
 training caption (the same for all); the first caption of the training picture of the nearest
-vector; of the training pictures' first captions the nearest in a text space, `lite-conse` unless
-told, which learned nothing from any pairs; what a decoder (configs/caption.py, its cinema sizes for
-all three sets) writes. No choice was made on these pictures.
+vector; of the training pictures' first captions the nearest in a text space, `lite-conse`, which
+learned nothing from any pairs, and `lite`, whose head learned from openclipart's training pictures
+and from emoji; what a decoder (configs/caption.py, its cinema sizes for all three sets) writes. No
+choice was made on these pictures.
 
 Writes under experiments/results/captions/: CIDEr-D with 95% intervals over pictures and seeds, its
 difference from the nearest picture's caption, BLEU-4, ROUGE-L; and how well the bank's calibrated
@@ -78,8 +79,8 @@ def split(name: str, files: dict[str, Path]) -> None:
 class Study:
     """One set: its pairs, and runs that are kept."""
 
-    def __init__(self, name: str, work: Path, space: spaces.TextSpace) -> None:
-        self.name, self._work, self._space = name, work, space
+    def __init__(self, name: str, work: Path, among: dict[str, spaces.TextSpace]) -> None:
+        self.name, self._work, self._spaces = name, work, among
         self._cache = str(work / "vectors")
         self._sources = {part: sources(name, part, work) for part in PARTS}
         opened = [open_pairs(own, "lite", self._cache) for own in self._sources.values()]
@@ -88,14 +89,16 @@ class Study:
     def said(self, seeds: int) -> dict[str, list[list[str]]]:
         """By system and seed, the caption of each validation picture."""
         found = said_for_nothing(self.seen.vectors, self.train, make_mesh())
-        bank = CaptionBank([own[0] for own in self.train.captions], self._space)
-        nearest = bank.best(self.seen.vectors).places[:, 0]
         return {
             "commonest caption": [found["commonest"]],
             CONTROL: [found["neighbour"]],
-            "bank: nearest caption": [[bank.captions[place] for place in nearest]],
+            **{f"bank, {name}": [self._banked(space)] for name, space in self._spaces.items()},
             "decoder": [self._decoded(seed) for seed in range(seeds)],
         }
+
+    def _banked(self, space: spaces.TextSpace) -> list[str]:
+        bank = CaptionBank([own[0] for own in self.train.captions], space)
+        return [bank.captions[place] for place in bank.best(self.seen.vectors).places[:, 0]]
 
     def _decoded(self, seed: int) -> list[str]:
         workdir = self._work / f"{self.name}-{seed}"
@@ -146,9 +149,14 @@ class Study:
         found = paired_bootstrap(hits[system], other)
         return {"less nearest": found.estimate, "less low": found.low, "less high": found.high}
 
-    def calibration(self) -> dict[str, Any]:
+    def calibration(self) -> Iterator[dict[str, Any]]:
+        """Of each space."""
+        for name, space in self._spaces.items():
+            yield {"set": self.name, "space": name, **self._calibrated(space)}
+
+    def _calibrated(self, space: spaces.TextSpace) -> dict[str, Any]:
         """Chances that the best of the validation captions is right, two halves crosswise."""
-        scores, right = judged(self.seen, self._space)
+        scores, right = judged(self.seen, space)
         half = np.random.default_rng(0).permutation(len(scores)) % 2 == 0
         chances = np.empty(len(scores))
         constant = np.empty(len(scores))
@@ -156,7 +164,6 @@ class Study:
             chances[~mine] = Calibration.fit(scores[mine], right[mine])(scores[~mine])
             constant[~mine] = right[mine].mean()
         return {
-            "set": self.name,
             "pictures": len(scores),
             "right": float(right.mean()),
             "mean chance": float(chances.mean()),
@@ -172,14 +179,14 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--sets", nargs="+", choices=NAMES, default=NAMES)
-    parser.add_argument("--space", default="lite-conse", help="of `vujax.search.space`")
+    parser.add_argument("--spaces", nargs="+", default=["lite-conse", "lite"])
     args = parser.parse_args()
-    space = spaces.open_space(args.space)
+    among = {name: spaces.open_space(name) for name in args.spaces}
     rows, chances = [], []
     for name in args.sets:
-        study = Study(name, args.work, space)
+        study = Study(name, args.work, among)
         rows += study.rows(args.seeds)
-        chances.append(study.calibration())
+        chances += study.calibration()
     write_rows(RESULTS, "table", rows)
     write_rows(RESULTS, "calibration", chances)
     lines = [(f"{r['set']}: {r['captions']}", r["CIDEr-D"], r["low"], r["high"]) for r in rows]

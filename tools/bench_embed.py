@@ -16,7 +16,6 @@ a JSON line a run: pictures/s, wall and CPU seconds, peak memory; then the ratio
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -30,6 +29,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from tools.bench_shots import timed
 from vujax.catalog import Catalog
+from vujax.commands import before_jax
+from vujax.cores import cores
 from vujax.data.images import eval_image
 
 BATCH, SIZE = 32, 224
@@ -61,7 +62,7 @@ def pictures(root: Path, folder: Path) -> Run:
     found = files(Catalog(root))
 
     def run() -> tuple[int, int]:
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
+        with ThreadPoolExecutor(cores()) as threads:
             return sum(1 for _ in threads.map(lambda x: eval_image(x, size=SIZE), found)), 0
 
     return run
@@ -92,7 +93,7 @@ def stage(root: Path, folder: Path) -> Run:
     copy = folder / "catalog"
     shutil.copytree(root, copy, ignore=shutil.ignore_patterns("vectors"))
     sources = embed(copy, Lite).sources
-    embedded = Embed(Work(copy, Lite, batch=BATCH, decoders=os.cpu_count()))
+    embedded = Embed(Work(copy, Lite, batch=BATCH, decoders=cores()))
     count = len(files(Catalog(copy)))
 
     def run() -> tuple[int, int]:
@@ -146,7 +147,7 @@ def torch_loop(root: Path, folder: Path) -> Run:
     loader = DataLoader(
         found,
         BATCH,
-        num_workers=os.cpu_count(),
+        num_workers=cores(),
         collate_fn=lambda some: np.stack([eval_image(file, size=SIZE) for file in some]),
     )
 
@@ -179,6 +180,7 @@ def main() -> None:
         found.pop("transitions")
         print(json.dumps(found))
         return
+    before_jax.set_up()  # for the processes, as the command line does
     walls: dict[str, list[float]] = {side: [] for side in args.sides}
     for side in args.sides * args.repeat:
         command = [sys.executable, __file__, str(args.catalog), "--here", "--sides", side]

@@ -15,6 +15,8 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from vujax.commands import before_jax
+
 COMMANDS = {
     "scenes": ("vujax.commands.scenes", "films to scenes, for editors and players"),
     "ingest": ("vujax.commands.ingest", "films to a catalogue of shots and keyframes"),
@@ -45,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     parser, run = _parser(arguments[:1])
     options = parser.parse_args(arguments)
+    before_jax.set_up()
     try:
         return run(options)
     except KeyboardInterrupt:

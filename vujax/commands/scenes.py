@@ -63,9 +63,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the scenes; exit status 1 when no film has any, or, with --strict, one has none."""
-    from vujax.commands.compiled import keep_compiled
-
-    keep_compiled()  # before JAX is imported
     from vujax.segment import exports
     from vujax.segment.run import Job
     from vujax.segment.run import run as segment

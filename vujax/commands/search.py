@@ -63,14 +63,11 @@ def add_index_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints a table, and writes the results if a file is named."""
-    from vujax.commands.compiled import keep_compiled
-
     terms = _terms(arguments)
     if arguments.out:
         from vujax.search.write import check
 
         check(arguments.out)
-    keep_compiled()
     index = open_index(arguments)
     hits, kept = _search(arguments, index, terms)
     for line in _table(hits):

@@ -34,14 +34,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints a line for exact search and one for the other."""
     from tqdm import tqdm
 
-    from vujax.commands.compiled import keep_compiled
     from vujax.search.find import kept_rows
     from vujax.search.recall import measure
     from vujax.search.searcher import open_searcher
 
     if arguments.k < 1 or arguments.count < 1:
         raise ValueError(f"-k and --count must be 1 or more: {arguments.k}, {arguments.count}")
-    keep_compiled()
     index = search.open_index(arguments)
     queries = _queries(arguments, index)
     mask = None if arguments.where is None else kept_rows(index, arguments.where)

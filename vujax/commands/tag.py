@@ -46,9 +46,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Trains, or applies."""
-    from vujax.commands.compiled import keep_compiled
-
-    keep_compiled()  # before JAX is imported
     return _train(arguments) if arguments.action == "train" else _apply(arguments)
 
 

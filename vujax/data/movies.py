@@ -9,7 +9,6 @@ Channels and their options: `genre`, `cowatch`, `lists`, `pairs` (vujax.data.mov
 Xu et al., "Movies2Scenes: Using Movie Metadata to Learn Scene Representation" (CVPR 2023).
 """
 
-import os
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from vujax.cores import cores
 from vujax.data.best_pairs import best, hashes
 from vujax.data.movie_records import Movies as Movies
 from vujax.data.movie_records import Ratings as Ratings
@@ -86,7 +86,7 @@ def _all_rows(similarity: Similarity, marks: np.ndarray, k: int) -> tuple[np.nda
         return best(similarity.scores(rows), k, marks[rows], marks)
 
     begins = range(0, len(marks), BLOCK)
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(cores()) as threads:
         found = list(threads.map(block, begins))
     empty = [np.zeros((0, k), np.int32)], [np.zeros((0, k), np.float32)]
     index, score = zip(*found, strict=True) if found else empty

@@ -5,12 +5,13 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 from vujax.catalog import Catalog, layout
+from vujax.cores import cores
 from vujax.embed.encoders import AnyEncoder
 from vujax.embed.film import Embed, Work, fail
 from vujax.ingest.film import Outcome
 from vujax.ingest.local import LocalEngine
 from vujax.ingest.pool import Engine, Pool, Progress
-from vujax.ingest.run import Run, Runner, cores
+from vujax.ingest.run import Run, Runner
 from vujax.ingest.sources import Found, Source
 
 ACTOR_DECODERS = 2  # threads of a Ray actor that decode

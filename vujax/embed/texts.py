@@ -10,8 +10,9 @@ import numpy as np
 from vujax import models, release
 from vujax.data.preprocess import open_tokenizer
 from vujax.data.tokens import check_texts
+from vujax.embed.devices import mesh_for
 from vujax.embed.trained import digest_of, name_of
-from vujax.mesh import by_rows, make_mesh, replicated
+from vujax.mesh import by_rows, replicated
 
 Tree = Any
 BATCH = 64
@@ -33,8 +34,8 @@ class TextEncoder:
         self.name, self.digest = name_of(path), digest_of(config, variables)
         model = models.build(**config["model"])
         self.dim = model.text.embed_dim
-        self._mesh = make_mesh(jax.local_devices())
         params = {key: value for key, value in variables["params"].items() if key != "image"}
+        self._mesh = mesh_for(params)
         self._variables = jax.device_put({"params": params}, replicated(self._mesh))
 
         def encode(variables: Tree, tokens: jax.Array) -> jax.Array:

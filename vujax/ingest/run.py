@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import os
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from vujax.catalog import layout
 from vujax.catalog.metadata import Metadata
 from vujax.catalog.staging import sweep
+from vujax.cores import cores
 from vujax.ingest.film import Detectors, Ingest, Outcome, Work, fail
 from vujax.ingest.local import LocalEngine
 from vujax.ingest.pool import Engine, Pool, Progress
@@ -125,13 +125,6 @@ def _events(
         yield from Pool(engine, workers, stall_s=runner.stall_s, fail=give_up).run(sources)
     finally:
         sweep(work.root)  # of workers that were killed in this run
-
-
-def cores() -> int:
-    """Those that this process may use, which a container can make fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _engine(work: Work, name: str, workers: int) -> tuple[Engine, int]:

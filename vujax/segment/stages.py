@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from vujax.catalog import layout
 from vujax.catalog.staging import sweep
+from vujax.cores import cores
 from vujax.embed.encoders import AnyEncoder
 from vujax.ingest.film import Detectors, Ingest, Outcome, Work
 from vujax.ingest.pool import Progress
-from vujax.ingest.run import cores
 from vujax.ingest.settings import Settings
 from vujax.ingest.sources import Source, find
 

@@ -17,6 +17,7 @@ from threading import Thread
 
 import av
 
+from vujax.cores import cores
 from vujax.data.cinema.edit import Edit, frame_rate
 from vujax.data.cinema.films import (
     edit_of,
@@ -102,7 +103,7 @@ def write_set(
     if not _is_there(folder / SET, truth):
         (folder / SET).unlink(missing_ok=True)
     make = partial(write_film, folder, settings, series=series)
-    for done, film in enumerate(_each(make, films, workers or os.cpu_count() or 1), 1):
+    for done, film in enumerate(_each(make, films, workers or cores()), 1):
         if progress:
             progress(film, done, films)
     if not _is_there(folder / SET, truth):
