@@ -5,14 +5,14 @@
 Vectors are EfficientNet-Lite0's (`lite`). Three sets: frames of the cinema, scored on films that
 nothing was learned from, five captions a frame; and openclipart and fashion, one caption a picture,
 scored on the tenth with sha1(folder/file) or sha1(id) mod 10 = 1. Each picture gets: the commonest
-training caption (the same for all); the first caption of the training picture of the nearest
-vector; of the training pictures' first captions the nearest in a text space, `lite-conse`, which
-learned nothing from any pairs, and `lite`, whose head learned from openclipart's training pictures
-and from emoji; what a decoder (configs/caption.py, its cinema sizes for all three sets) writes. No
-choice was made on these pictures.
+training caption (the same for all); the first caption of the training picture of the nearest vector
+(`vujax caption --pairs`); of the training pictures' first captions the nearest in a text space
+(`--bank`), `lite-conse`, which learned nothing from any pairs, and `lite`, whose head learned from
+openclipart's training pictures and from emoji; what a decoder (configs/caption.py, its cinema sizes
+for all three sets) writes. No choice was made on these pictures.
 
 Writes under experiments/results/captions/: CIDEr-D with 95% intervals over pictures and seeds, its
-difference from the nearest picture's caption, BLEU-4, ROUGE-L; and how well the bank's calibrated
+difference from the bank of pictures, BLEU-4, ROUGE-L; and how well the banks' calibrated
 chances hold on one half of the pictures when they were learned on the other. `--work` keeps vectors
 and finished runs, so that the command goes on where it stopped.
 """
@@ -41,13 +41,13 @@ from vujax.mesh import make_mesh
 from vujax.models.caption import build_caption
 from vujax.search import space as spaces
 from vujax.search.calibration import Calibration, brier
-from vujax.search.caption_bank import CaptionBank, judged
+from vujax.search.caption_bank import Bank, CaptionBank, PictureBank, bank_of, judged
 from vujax.sweep.rows import write_intervals, write_rows
 
 RESULTS = Path(__file__).with_name("results") / "captions"
 SETS = {"openclipart": "{folder}/{file}", "fashion": "{id}"}  # what is hashed of a record's fields
 NAMES = ("cinema", *SETS)
-CONTROL = "nearest picture's caption"
+CONTROL = "bank of pictures"
 
 
 def sources(name: str, part: str, work: Path) -> dict[str, Any]:
@@ -91,13 +91,19 @@ class Study:
         found = said_for_nothing(self.seen.vectors, self.train, make_mesh())
         return {
             "commonest caption": [found["commonest"]],
-            CONTROL: [found["neighbour"]],
-            **{f"bank, {name}": [self._banked(space)] for name, space in self._spaces.items()},
+            **{name: [self._best(bank)] for name, bank in self._banks().items()},
             "decoder": [self._decoded(seed) for seed in range(seeds)],
         }
 
-    def _banked(self, space: spaces.TextSpace) -> list[str]:
-        bank = CaptionBank([own[0] for own in self.train.captions], space)
+    def _banks(self) -> dict[str, Bank]:
+        firsts = [own[0] for own in self.train.captions]
+        of_texts = {
+            f"bank of texts, {name}": CaptionBank(firsts, space)
+            for name, space in self._spaces.items()
+        }
+        return {CONTROL: PictureBank(self.train)} | of_texts
+
+    def _best(self, bank: Bank) -> list[str]:
         return [bank.captions[place] for place in bank.best(self.seen.vectors).places[:, 0]]
 
     def _decoded(self, seed: int) -> list[str]:
@@ -147,16 +153,18 @@ class Study:
             return {}
         other = np.broadcast_to(hits[CONTROL], hits[system].shape)
         found = paired_bootstrap(hits[system], other)
-        return {"less nearest": found.estimate, "less low": found.low, "less high": found.high}
+        return {"less pictures": found.estimate, "less low": found.low, "less high": found.high}
 
     def calibration(self) -> Iterator[dict[str, Any]]:
-        """Of each space."""
+        """Of each bank; those of texts are tried on the validation captions."""
+        yield {"set": self.name, "captions": CONTROL, **self._tried(PictureBank(self.train))}
         for name, space in self._spaces.items():
-            yield {"set": self.name, "space": name, **self._calibrated(space)}
+            bank = bank_of(self.seen, space)
+            yield {"set": self.name, "captions": f"bank of texts, {name}", **self._tried(bank)}
 
-    def _calibrated(self, space: spaces.TextSpace) -> dict[str, Any]:
-        """Chances that the best of the validation captions is right, two halves crosswise."""
-        scores, right = judged(self.seen, space)
+    def _tried(self, bank: Bank) -> dict[str, Any]:
+        """Chances that the best caption is right, two halves crosswise."""
+        scores, right = judged(bank, self.seen)
         half = np.random.default_rng(0).permutation(len(scores)) % 2 == 0
         chances = np.empty(len(scores))
         constant = np.empty(len(scores))

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -13,6 +14,7 @@ from tests.search.letters import Letters, picture_of
 from tests.search.test_captioner import released
 from vujax import cli
 from vujax.catalog import Catalog
+from vujax.catalog.vectors import matrix
 from vujax.data.vector_pairs import VectorPairs, write
 from vujax.search.calibration import Calibration
 
@@ -74,6 +76,45 @@ def test_chances_are_learned_and_kept(root, tmp_path):
     again = words(root, tmp_path, "d.parquet", *bank, "--calibrate", str(kept))
     assert cli.main(again) == 0
     assert pq.read_table(tmp_path / "d.parquet").equals(first)
+
+
+def test_captions_of_the_nearest_pictures(root, tmp_path, capsys):
+    seen = matrix(Catalog(root).vectors("shot", "stub"))
+    rng = np.random.default_rng(0)
+    pictures = np.repeat(seen, 5, axis=0) + rng.normal(0, 0.1, (5 * len(seen), seen.shape[1]))
+    told = tuple((f"picture {i % 25}", "another") for i in range(len(pictures)))
+    keys = tuple(map(str, range(len(pictures))))
+    write(VectorPairs(np.float32(pictures), told, keys), tmp_path / "pairs.parquet")
+    pairs = ["--pairs", str(tmp_path / "pairs.parquet")]
+    assert cli.main(words(root, tmp_path, "c.parquet", *pairs)) == 0
+    table = pq.read_table(tmp_path / "c.parquet")
+    norms = np.linalg.norm(seen, axis=1)[:, None] * np.linalg.norm(pictures, axis=1)
+    cosines = seen @ pictures.T / norms
+    assert table["caption"].to_pylist() == [told[i][0] for i in cosines.argmax(axis=1)]
+    np.testing.assert_allclose(table["score"], cosines.max(axis=1), atol=1e-6)
+    assert set(table["by"].to_pylist()) == {"pairs.parquet"}
+    # Pairs on which the nearest is always right.
+    learn = ["--calibrate", str(tmp_path / "pairs.parquet"), "--repeats", "1"]
+    assert cli.main(words(root, tmp_path, "d.parquet", *pairs, *learn)) == 0
+    table = pq.read_table(tmp_path / "d.parquet")
+    assert set(table["chance"].to_pylist()) == {1.0}
+    for film in Catalog(root).ids():
+        own = table.filter(pc.field("film") == film)["caption"].to_pylist()
+        assert len(set(own)) == len(own)
+
+
+def test_pairs_of_another_encoder_are_refused(root, tmp_path, capsys):
+    seen = matrix(Catalog(root).vectors("shot", "stub"))
+    told, keys = (("a",),) * len(seen), tuple(map(str, range(len(seen))))
+    pairs = ["--pairs", str(tmp_path / "pairs.parquet")]
+    for found, why in (
+        (VectorPairs(seen[:, :3], told, keys), "vectors of 3 numbers"),
+        (VectorPairs(seen, told, keys, "other"), "has vectors of other, not of stub"),
+        (VectorPairs(seen, told, keys, "stub", "00" * 32), "vectors of another stub"),
+    ):
+        write(found, tmp_path / "pairs.parquet")
+        assert cli.main(words(root, tmp_path, "e.parquet", *pairs)) == 1
+        assert why in capsys.readouterr().err
 
 
 def test_captions_of_a_decoder(root, tmp_path):

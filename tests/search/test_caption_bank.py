@@ -11,6 +11,8 @@ from vujax.data.vector_pairs import VectorPairs, write
 from vujax.search.caption_bank import (
     Best,
     CaptionBank,
+    PictureBank,
+    bank_of,
     calibrated,
     distinct,
     judged,
@@ -42,11 +44,42 @@ def test_equal_captions_are_one():
         CaptionBank([" "], Letters())
 
 
+def test_the_nearest_picture_says_its_first_caption():
+    rng = np.random.default_rng(0)
+    pictures, vectors = rng.normal(size=(40, 6)), rng.normal(size=(30, 6))
+    said = [f"of {i % 20}" for i in range(40)]  # two pictures of each caption
+    captions = [(text, "another") for text in said]
+    captions[3] = (" ",)  # nothing is said of this one, however near it is
+    pairs = VectorPairs(np.float32(pictures), tuple(captions), tuple(map(str, range(40))))
+    bank = PictureBank(pairs)
+    assert sorted(bank.captions) == sorted(set(said))
+    best = bank.best(np.float32(9 * vectors), 5)
+    norms = np.linalg.norm(vectors, axis=1)[:, None] * np.linalg.norm(pictures, axis=1)
+    cosines = vectors @ pictures.T / norms
+    cosines[:, 3] = -np.inf
+    order = np.argsort(-cosines, axis=1)[:, :5]
+    assert [[bank.captions[i] for i in row] for row in best.places] == [
+        [said[i] for i in row] for row in order
+    ]
+    np.testing.assert_allclose(best.scores, np.take_along_axis(cosines, order, 1), atol=1e-6)
+    assert bank.best(np.float32(vectors[:0])).scores.shape == (0, 1)
+    assert bank.best(np.float32(vectors), 99).places.shape == (30, 39)
+
+
+def test_bad_banks_of_pictures():
+    pairs = VectorPairs(np.ones((2, 3), np.float32), ((), (" ",)), ("x", "y"))
+    with pytest.raises(ValueError, match="no picture of the pairs has a caption"):
+        PictureBank(pairs)
+    pairs = VectorPairs(np.ones((1, 3), np.float32), (("a",),), ("x",))
+    with pytest.raises(ValueError, match="vectors of 3 numbers, the catalogue of 4"):
+        PictureBank(pairs).best(np.ones((1, 4), np.float32))
+
+
 def test_right_is_one_of_the_pictures_own_captions():
     vectors = picture_of("boat", "dog", "dog", "cat")
     captions = (("x", "BOAT"), ("dog",), ("god", "dog "), ("zzz",))
     pairs = VectorPairs(vectors, captions, tuple("abcd"))
-    scores, right = judged(pairs, Letters())
+    scores, right = judged(bank_of(pairs, Letters()), pairs)
     assert right.tolist() == [True, True, True, False]
     np.testing.assert_allclose(scores[:3], 1, rtol=1e-5)
     assert scores[3] < 0.9
@@ -60,7 +93,7 @@ def test_calibrated():
         tuple((text,) for text in [*texts, *"qqqqqq"]),
         tuple(map(str, range(42))),
     )
-    found = calibrated(pairs, Letters())
+    found = calibrated(bank_of(pairs, Letters()), pairs)
     assert found(np.array([1.0]))[0] == 1 and found(np.array([0.2]))[0] == 0 and found.pairs == 42
 
 

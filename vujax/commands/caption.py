@@ -1,18 +1,22 @@
 """`vujax caption CATALOG --bank captions.txt --out captions.vtt`: a sentence for each shot.
 
-From the best of a bank of captions, or written by a decoder that configs/caption.py trained.
+The best of a bank of captions, the caption of the nearest of captioned pictures, or what a decoder
+writes that configs/caption.py trained.
 """
 
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the help needs none of it
     import pyarrow as pa
 
+    from vujax.data.vector_pairs import VectorPairs
     from vujax.search.calibration import Calibration
+    from vujax.search.caption_bank import Bank
     from vujax.search.captioner import Speaker
 
 LEVELS = ("frame", "shot", "scene")
@@ -38,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="captions to choose from: a line each, or pairs (.tar, .csv, .tsv, .parquet)",
     )
+    which.add_argument(
+        "--pairs",
+        type=Path,
+        metavar="FILE",
+        help="captioned pictures (.tar, .csv, .tsv, .parquet), of which the nearest is asked",
+    )
     which.add_argument("--decoder", type=Path, metavar="FOLDER", help="workdir of a caption run")
     add = parser.add_argument_group("which captions are kept").add_argument
     add("--least", type=float, metavar="S", help="score, or chance if calibrated, of a caption")
@@ -49,8 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--calibrate",
         type=Path,
         metavar="FILE",
-        help="pairs (.tar, .csv, .tsv, .parquet) from which the bank learns when it is right; or "
-        "the .json of such a calibration",
+        help="other pairs (.tar, .csv, .tsv, .parquet) from which is learned how often the best "
+        "caption is right; or the .json of such a calibration",
     )
     add("--calibration-out", type=Path, metavar="FILE", help="where to keep what was learned")
     add("--strict", action="store_true", help="exit with 1 when a film has no captions")
@@ -90,7 +100,9 @@ def _check(arguments: argparse.Namespace) -> None:
             raise ValueError(f"--{name} must be 1 or more, not {value}")
     of_bank = [n for n in ("repeats", "calibrate", "calibration_out") if getattr(arguments, n)]
     if arguments.decoder is not None and of_bank:
-        raise ValueError(f"--{of_bank[0].replace('_', '-')} goes with --bank, not with --decoder")
+        raise ValueError(
+            f"--{of_bank[0].replace('_', '-')} goes with --bank or --pairs, not with --decoder"
+        )
     if arguments.calibration_out and not arguments.calibrate:
         raise ValueError("--calibration-out goes with --calibrate: name pairs to learn from")
 
@@ -101,30 +113,62 @@ def _speaker(arguments: argparse.Namespace) -> "Speaker":
     least = {} if arguments.least is None else {"least": arguments.least}
     if arguments.decoder is not None:
         return open_decoder(arguments.decoder, beams=arguments.beams, **least)
-    from vujax.search.caption_bank import CaptionBank, read_bank
+    bank, calibration = _bank(arguments)
+    by = (arguments.bank or arguments.pairs).name
+    return BankSpeaker(bank, calibration, repeats=arguments.repeats, by=by, **least)
+
+
+def _bank(arguments: argparse.Namespace) -> "tuple[Bank, Calibration | None]":
+    """What is chosen from, and how often its choice is right."""
+    from vujax.search.caption_bank import CaptionBank, PictureBank, bank_of, read_bank
+
+    if arguments.pairs:
+        bank = PictureBank(_pairs(arguments.pairs, arguments))
+        return bank, _calibration(arguments, lambda pairs: bank)
     from vujax.search.space import open_space
 
     captions = read_bank(arguments.bank)  # before the networks: it may not be there
     space = open_space(arguments.encoder)
-    calibration = _calibration(arguments, space)
-    options = dict(calibration=calibration, repeats=arguments.repeats, by=arguments.bank.name)
-    return BankSpeaker(CaptionBank(captions, space), **options, **least)
+    calibration = _calibration(arguments, lambda pairs: bank_of(pairs, space))
+    return CaptionBank(captions, space), calibration
 
 
-def _calibration(arguments: argparse.Namespace, space: object) -> "Calibration | None":
-    """Read from a .json, or learned from pairs."""
+def _calibration(
+    arguments: argparse.Namespace, judged: "Callable[[VectorPairs], Bank]"
+) -> "Calibration | None":
+    """Read from a .json, or learned from pairs; `judged` says which bank is tried on these."""
     if arguments.calibrate is None:
         return None
-    from vujax.embed.pairs import open_pairs
     from vujax.search.calibration import Calibration
-    from vujax.search.caption_bank import calibrated, source_of
+    from vujax.search.caption_bank import calibrated
 
     if arguments.calibrate.suffix == ".json":
         return Calibration.read(arguments.calibrate)
-    sources = {"pairs": source_of(arguments.calibrate)}
-    found = calibrated(open_pairs(sources, arguments.encoder), space)
+    pairs = _pairs(arguments.calibrate, arguments)
+    found = calibrated(judged(pairs), pairs)
     if arguments.calibration_out:
         print(f"calibration  {found.write(arguments.calibration_out)} ({found.pairs} pairs)")
+    return found
+
+
+def _pairs(path: Path, arguments: argparse.Namespace) -> "VectorPairs":
+    """Pairs whose vectors are of the encoder that the catalogue's are of.
+
+    Raises:
+      FileNotFoundError, ValueError: there are none, or either has vectors of another.
+    """
+    from vujax.catalog import vectors
+    from vujax.embed.pairs import open_pairs
+    from vujax.search.caption_bank import source_of
+    from vujax.search.captioner import catalog_name
+
+    name = catalog_name(arguments.encoder)
+    model = vectors.find(arguments.catalog, arguments.level, name).model
+    found = open_pairs({"pairs": source_of(path)}, arguments.encoder)
+    if found.digest not in ("", model.digest):
+        raise ValueError(
+            f"{path} has vectors of another {name} than {arguments.catalog}: make either anew"
+        )
     return found
 
 

@@ -1,12 +1,13 @@
 """Captions that are there already: the best of a bank for each picture, shot or scene.
 
-A bank is compared in a text space (`vujax.search.space`): its captions' vectors with what the
-stored vectors become there. The score is their cosine.
+A bank of captions is compared in a text space (`vujax.search.space`): its captions' vectors with
+what the stored vectors become there. A bank of pairs is compared by its pictures, in the encoder's
+own space. The score is the cosine.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import jax
 import numpy as np
@@ -16,6 +17,7 @@ from vujax.data.sources import open_source
 from vujax.data.vector_pairs import VectorPairs
 from vujax.evals.ranking import nearest
 from vujax.evals.retrieval import normalise
+from vujax.evals.vectors import unit
 from vujax.mesh import make_mesh
 from vujax.search.calibration import Calibration
 
@@ -34,12 +36,21 @@ class Best(NamedTuple):
     scores: np.ndarray
 
 
-class CaptionBank:
-    """Captions with their vectors.
+class Bank(Protocol):
+    """Captions to choose from.
 
     Attributes:
       captions: the different ones, equal but for case, spacing and Unicode form kept once.
     """
+
+    captions: list[str]
+
+    def best(self, vectors: np.ndarray, k: int = 1) -> Best:
+        """The captions of greatest score for what an encoder stored, float32 `[n d]`."""
+
+
+class CaptionBank:
+    """A `Bank` of captions alone."""
 
     def __init__(self, captions: Sequence[str], space: "TextSpace") -> None:
         """Encodes the captions, on all devices of the process.
@@ -67,6 +78,42 @@ class CaptionBank:
             return Best(np.zeros((0, 1), np.int64), np.zeros((0, 1), np.float32))
         scores, places = nearest(self._space.images(vectors), self._vectors, k, mesh=self._mesh)
         return Best(places, scores)
+
+
+class PictureBank:
+    """A `Bank` of pairs: what is said of an item is the first caption of the picture nearest it."""
+
+    def __init__(self, pairs: VectorPairs) -> None:
+        """Takes the pictures that have a caption.
+
+        Raises:
+          ValueError: there is none.
+        """
+        pairs = pairs.captioned()
+        firsts = [own[0] for own in pairs.captions]
+        self.captions = distinct(firsts)
+        if not self.captions:
+            raise ValueError("no picture of the pairs has a caption: give pairs with captions")
+        place = {normalise(text): i for i, text in enumerate(self.captions)}
+        self._said = np.array([place[normalise(text)] for text in firsts])
+        self._vectors, self._mesh = unit(pairs.vectors), make_mesh(jax.local_devices())
+
+    def best(self, vectors: np.ndarray, k: int = 1) -> Best:
+        """The captions of the `k` nearest pictures, among which one caption may come repeatedly.
+
+        Raises:
+          ValueError: the pairs' vectors have another width.
+        """
+        width = self._vectors.shape[1]
+        if vectors.shape[1] != width:
+            raise ValueError(
+                f"the pairs have vectors of {width} numbers, the catalogue of {vectors.shape[1]}: "
+                "give pairs of the same encoder"
+            )
+        if not len(vectors):
+            return Best(np.zeros((0, 1), np.int64), np.zeros((0, 1), np.float32))
+        scores, pictures = nearest(unit(vectors), self._vectors, k, mesh=self._mesh)
+        return Best(self._said[pictures], scores)
 
 
 def distinct(captions: Sequence[str]) -> list[str]:
@@ -124,18 +171,17 @@ def _lines(path: Path) -> list[str]:
         raise ValueError(f"{path} is no UTF-8 text ({error}): save it as UTF-8") from None
 
 
-def judged(pairs: VectorPairs, space: "TextSpace") -> tuple[np.ndarray, np.ndarray]:
+def judged(bank: Bank, pairs: VectorPairs) -> tuple[np.ndarray, np.ndarray]:
     """How often a bank is right on pairs whose captions are known.
 
-    The bank is all captions of the pairs. It is right for a picture if the best of them is one of
-    the picture's own, or equal to it but for case, spacing and Unicode form.
+    It is right for a picture if the best caption is one of the picture's own, or equal to it but
+    for case, spacing and Unicode form.
 
     Returns:
-      The best captions' cosines, float32 `[n]`, and whether they are right, bool `[n]`; pictures
+      The best captions' scores, float32 `[n]`, and whether they are right, bool `[n]`; pictures
       without a caption are left out.
     """
     pairs = pairs.captioned()
-    bank = CaptionBank([text for own in pairs.captions for text in own], space)
     best = bank.best(pairs.vectors)
     said = [normalise(bank.captions[place]) for place in best.places[:, 0]]
     right = [
@@ -145,16 +191,21 @@ def judged(pairs: VectorPairs, space: "TextSpace") -> tuple[np.ndarray, np.ndarr
     return best.scores[:, 0], np.array(right, bool)
 
 
-def calibrated(pairs: VectorPairs, space: "TextSpace") -> Calibration:
-    """The chance, by cosine, that the best caption is right in the sense of `judged`.
+def bank_of(pairs: VectorPairs, space: "TextSpace") -> CaptionBank:
+    """A bank of all captions of pairs: one that can be right on them, for `calibrated`."""
+    return CaptionBank([text for own in pairs.captions for text in own], space)
+
+
+def calibrated(bank: Bank, pairs: VectorPairs) -> Calibration:
+    """The chance, by score, that the best caption is right in the sense of `judged`.
 
     It holds for banks that are about as large, and films that are about as near to the captions,
-    as these pairs are.
+    as these are; a bank of pictures must not hold those of the pairs.
 
     Raises:
       ValueError: there are too few pairs.
     """
-    return Calibration.fit(*judged(pairs, space))
+    return Calibration.fit(*judged(bank, pairs))
 
 
 def without_repeats(best: Best, repeats: int) -> np.ndarray:

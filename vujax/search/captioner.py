@@ -19,7 +19,7 @@ from vujax.evals.captioning import captions_of, decoder_of
 from vujax.mesh import make_mesh
 from vujax.models.caption import build_caption
 from vujax.search.calibration import Calibration
-from vujax.search.caption_bank import DEPTH, Best, CaptionBank, without_repeats
+from vujax.search.caption_bank import DEPTH, Bank, Best, without_repeats
 
 LEVELS = ("frame", "shot", "scene")
 COLUMNS = pa.schema(
@@ -64,13 +64,13 @@ class BankSpeaker:
     """The best of a bank.
 
     Attributes:
-      bank: of captions.
+      bank: of captions, or of pairs.
       calibration: from cosines to chances, or None.
       least: smallest chance, or cosine without a calibration, of a caption.
       repeats: how often a film may have one caption; None: as often as it is the best.
     """
 
-    bank: CaptionBank
+    bank: Bank
     calibration: Calibration | None = None
     least: float = -1.0
     repeats: int | None = None
