@@ -15,9 +15,9 @@ from vujax.files import write_atomically
 from vujax.search.kept import sweep
 from vujax.search.searcher import Found, best, dense, is_narrow
 
-LINKS = 16  # of a vector, twice as many in the lowest layer
+LINKS = 24  # of a vector, twice as many in the lowest layer
 BUILD_BREADTH = 80  # candidates while a vector is linked
-SEARCH_BREADTH = 256  # candidates while a query is followed, at least
+SEARCH_BREADTH = 512  # candidates while a query is followed, at least
 BLOCK = 4096  # vectors that are linked between two reports
 
 
