@@ -93,11 +93,15 @@ def test_captions_of_the_nearest_pictures(root, tmp_path, capsys):
     assert table["caption"].to_pylist() == [told[i][0] for i in cosines.argmax(axis=1)]
     np.testing.assert_allclose(table["score"], cosines.max(axis=1), atol=1e-6)
     assert set(table["by"].to_pylist()) == {"pairs.parquet"}
-    # Pairs on which the nearest is always right.
-    learn = ["--calibrate", str(tmp_path / "pairs.parquet"), "--repeats", "1"]
+    # Other pictures, on which the nearest is always right.
+    write(VectorPairs(np.float32(pictures + 1e-3), told, keys), tmp_path / "others.parquet")
+    learn = ["--calibrate", str(tmp_path / "others.parquet"), "--repeats", "1"]
     assert cli.main(words(root, tmp_path, "d.parquet", *pairs, *learn)) == 0
     table = pq.read_table(tmp_path / "d.parquet")
     assert set(table["chance"].to_pylist()) == {1.0}
+    learn = ["--calibrate", str(tmp_path / "pairs.parquet")]
+    assert cli.main(words(root, tmp_path, "e.parquet", *pairs, *learn)) == 1
+    assert "other pairs than --pairs" in capsys.readouterr().err
     for film in Catalog(root).ids():
         own = table.filter(pc.field("film") == film)["caption"].to_pylist()
         assert len(set(own)) == len(own)

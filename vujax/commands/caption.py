@@ -103,8 +103,17 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ValueError(
             f"--{of_bank[0].replace('_', '-')} goes with --bank or --pairs, not with --decoder"
         )
+    if arguments.pairs and arguments.calibrate and _same(arguments.pairs, arguments.calibrate):
+        raise ValueError(
+            f"of the pictures in {arguments.pairs} the nearest is always right: give --calibrate "
+            "other pairs than --pairs"
+        )
     if arguments.calibration_out and not arguments.calibrate:
         raise ValueError("--calibration-out goes with --calibrate: name pairs to learn from")
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)
 
 
 def _speaker(arguments: argparse.Namespace) -> "Speaker":
