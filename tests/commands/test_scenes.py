@@ -12,7 +12,7 @@ from tests.ingest.films import film
 from tests.segment.results import result
 from vujax import cli
 from vujax.commands import scenes
-from vujax.commands.compiled import VARIABLE
+from vujax.commands.before_jax import VARIABLE
 from vujax.embed import encoders
 from vujax.segment import exports
 
