@@ -10,7 +10,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --constraint $(CONSTRAINTS)
 EXTRAS = $(if $(filter 3.11,$(VERSION)),test$(comma)aot$(comma)parity,test$(comma)aot)
 comma := ,
 PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile
-UNMARKED := not (multiprocess or tpu_aot or real_data or browser or parity)
+UNMARKED := not (long or multiprocess or tpu_aot or real_data or browser or parity)
 
 .PHONY: demo test quick lint
 

@@ -69,6 +69,7 @@ def test_resume_is_exact_to_the_last_bit_with_the_queue(films, unbroken, tmp_pat
     chex.assert_trees_all_equal(new, old)
 
 
+@pytest.mark.long
 def test_eight_devices_go_on_with_one(films, unbroken, tmp_path):
     config = small(films)
     several = run(config, tmp_path / "several", 8)
@@ -89,6 +90,7 @@ def test_held_out_movies_have_no_part_in_it(films, tmp_path):
         assert task.data(config).scenes.movies == there
 
 
+@pytest.mark.long
 def test_a_shot_encoder_of_shotcol_starts_it_and_stays(films, tmp_path):
     shots = run(tiny(films, total_steps=1), tmp_path / "shots", 1)
     config = small(films, total_steps=2, init_from=str(shots))

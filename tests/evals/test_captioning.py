@@ -38,6 +38,7 @@ def sources(path: Path, seed: int) -> dict:
     return dict(main=dict(kind="vectors", path=str(path)))
 
 
+@pytest.mark.long
 def test_a_training_learns_to_say_what_is_seen(tmp_path):
     config = load("caption", "vectors")
     config.model.update(dict(dim=DIM, vocab=1200, context=10, width=32, layers=1, heads=2))

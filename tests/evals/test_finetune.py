@@ -38,7 +38,8 @@ def case():
     model = build_scene(variant="tiny", width=16, layers=1, heads=2, dim=8, max_shots=6)
     rows = SceneRows(scenes, INPUTS, **ROWS)
     batch = next(iter(rows.eval_batches(batch_size=8)))
-    variables = model.init(jax.random.key(1), {k: v for k, v in batch.items() if k != "index"})
+    inputs = {name: value for name, value in batch.items() if name != "index"}
+    variables = jax.jit(model.init)(jax.random.key(1), inputs)
     train, evaluated = np.arange(40), np.arange(40, 60)
     return model, variables, scenes, labels, train, evaluated, rows
 
@@ -52,9 +53,10 @@ def run(case, targets: Targets, **options):
 def frozen(case) -> np.ndarray:
     model, variables, scenes, _, _, _, rows = case
     found = np.zeros((len(scenes.keys), 8), np.float32)
+    encode = jax.jit(lambda batch: model.apply(variables, batch)[0])
     for batch in rows.eval_batches(batch_size=8):
         there = batch["scene"] >= 0
-        found[batch["scene"][there]] = np.asarray(model.apply(variables, batch)[0])[there]
+        found[batch["scene"][there]] = np.asarray(encode(batch))[there]
     return found
 
 
@@ -63,6 +65,7 @@ def tuned(case):
     return run(case, Targets("class", case[3]))
 
 
+@pytest.mark.long
 def test_it_beats_the_frozen_probe(case, tuned, mesh1) -> None:
     labels, train, evaluated = case[3:6]
     x = frozen(case)
@@ -76,6 +79,7 @@ def test_it_beats_the_frozen_probe(case, tuned, mesh1) -> None:
     assert tuned.losses[0] == pytest.approx(np.log(2), abs=1e-5)  # the head begins at zero
 
 
+@pytest.mark.long
 def test_evaluated_scenes_change_nothing(case, tuned) -> None:
     labels = case[3].copy()
     labels[case[5]] = 1 - labels[case[5]]
@@ -84,12 +88,14 @@ def test_evaluated_scenes_change_nothing(case, tuned) -> None:
     assert other.losses == tuned.losses
 
 
+@pytest.mark.long
 def test_devices_do_not_matter(case, mesh8) -> None:
     targets, short = Targets("class", case[3]), dict(steps=3, every=1, warmup_steps=0)
     one, eight = run(case, targets, **short), run(case, targets, mesh=mesh8, **short)
     np.testing.assert_allclose(list(one.losses.values()), list(eight.losses.values()), atol=1e-4)
 
 
+@pytest.mark.long
 def test_tags_and_numbers(case) -> None:
     labels, evaluated = case[3], case[5]
     tags = np.stack([labels == 1, labels == 0, np.zeros_like(labels, bool)], axis=1)
@@ -103,6 +109,7 @@ def test_tags_and_numbers(case) -> None:
     assert error < 0.4 * numbers[evaluated].var()
 
 
+@pytest.mark.long
 def test_the_part_that_stops_shares_no_movie_and_noise_is_not_learned(case) -> None:
     noise = np.random.default_rng(3).integers(0, 2, 60)
     found = run(case, Targets("class", noise), folds=2)
