@@ -12,8 +12,9 @@ from types import ModuleType
 import pytest
 
 from vujax import weights
+from vujax.cache import cache_folder
 from vujax.weights import Release
-from vujax.weights.fetch import cache_folder, download, verify
+from vujax.weights.fetch import download, verify
 
 EFFICIENTNET_CODE = Release(
     package="efficientnet-lite-pytorch",

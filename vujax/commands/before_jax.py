@@ -11,6 +11,7 @@ import os
 import platform
 from pathlib import Path
 
+from vujax.cache import cache_folder
 from vujax.cores import cores
 
 VARIABLE = "JAX_COMPILATION_CACHE_DIR"
@@ -40,8 +41,6 @@ def keep_compiled() -> None:
     A folder that is set already stays; without one that can be written to, nothing is kept. What
     is compiled for a CPU may not run on another, so each kind of CPU has its own.
     """
-    from vujax.weights import cache_folder
-
     if VARIABLE in os.environ:
         return
     folder = cache_folder() / "compiled" / _cpu()

@@ -6,7 +6,6 @@ its tensors are written once as a safetensors file, and the wheel is dropped.
 """
 
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import load_file
 from safetensors.numpy import save as to_bytes
 
+from vujax.cache import cache_folder
 from vujax.files import write_atomically
 from vujax.weights.torch_pickle import read_tensors
 
@@ -83,16 +83,6 @@ RELEASES = {
         },
     ),
 }
-
-
-def cache_folder() -> Path:
-    """Where fetched weights are kept: $VUJAX_CACHE, or the platform's folder for such files."""
-    if chosen := os.environ.get("VUJAX_CACHE"):
-        return Path(chosen)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "vujax"
-    variable = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"
-    return Path(os.environ.get(variable) or Path.home() / ".cache") / "vujax"
 
 
 def load(name: str) -> Tensors:

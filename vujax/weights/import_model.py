@@ -18,12 +18,12 @@ import numpy as np
 from tqdm import tqdm
 
 from vujax import models
+from vujax.cache import cache_folder
 from vujax.files import write_atomically, write_json
 from vujax.models import convert
 from vujax.models.clip import MAX_SCALE
 from vujax.release import CONFIG, FOLDER, WEIGHTS, read_config
 from vujax.weights import hub, hugging_face, open_clip, tensor_files
-from vujax.weights.fetch import cache_folder
 from vujax.weights.pictures import pictures
 from vujax.weights.published import Published, find
 from vujax.weights.tensor_files import TensorFiles
