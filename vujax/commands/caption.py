@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     caption_files.check(arguments.out)
     catalog = Catalog(arguments.catalog)
     name = catalog_name(arguments.encoder)
-    speaker = _speaker(arguments)
+    speaker = _speaker(arguments, name)
     tables, reasons = {}, {}
     for film, found in captions_by_film(catalog, arguments.level, name, speaker):
         (reasons if isinstance(found, str) else tables)[film] = found
@@ -116,34 +116,34 @@ def _same(one: Path, other: Path) -> bool:
     return one.exists() and other.exists() and one.samefile(other)
 
 
-def _speaker(arguments: argparse.Namespace) -> "Speaker":
+def _speaker(arguments: argparse.Namespace, name: str) -> "Speaker":
     from vujax.search.captioner import BankSpeaker, open_decoder
 
     least = {} if arguments.least is None else {"least": arguments.least}
     if arguments.decoder is not None:
         return open_decoder(arguments.decoder, beams=arguments.beams, **least)
-    bank, calibration = _bank(arguments)
+    bank, calibration = _bank(arguments, name)
     by = (arguments.bank or arguments.pairs).name
     return BankSpeaker(bank, calibration, repeats=arguments.repeats, by=by, **least)
 
 
-def _bank(arguments: argparse.Namespace) -> "tuple[Bank, Calibration | None]":
+def _bank(arguments: argparse.Namespace, name: str) -> "tuple[Bank, Calibration | None]":
     """What is chosen from, and how often its choice is right."""
     from vujax.search.caption_bank import CaptionBank, PictureBank, bank_of, read_bank
 
     if arguments.pairs:
-        bank = PictureBank(_pairs(arguments.pairs, arguments))
-        return bank, _calibration(arguments, lambda pairs: bank)
+        bank = PictureBank(_pairs(arguments.pairs, arguments, name))
+        return bank, _calibration(arguments, name, lambda pairs: bank)
     from vujax.search.space import open_space
 
     captions = read_bank(arguments.bank)  # before the networks: it may not be there
     space = open_space(arguments.encoder)
-    calibration = _calibration(arguments, lambda pairs: bank_of(pairs, space))
+    calibration = _calibration(arguments, name, lambda pairs: bank_of(pairs, space))
     return CaptionBank(captions, space), calibration
 
 
 def _calibration(
-    arguments: argparse.Namespace, judged: "Callable[[VectorPairs], Bank]"
+    arguments: argparse.Namespace, name: str, judged: "Callable[[VectorPairs], Bank]"
 ) -> "Calibration | None":
     """Read from a .json, or learned from pairs; `judged` says which bank is tried on these."""
     if arguments.calibrate is None:
@@ -153,15 +153,15 @@ def _calibration(
 
     if arguments.calibrate.suffix == ".json":
         return Calibration.read(arguments.calibrate)
-    pairs = _pairs(arguments.calibrate, arguments)
+    pairs = _pairs(arguments.calibrate, arguments, name)
     found = calibrated(judged(pairs), pairs)
     if arguments.calibration_out:
         print(f"calibration  {found.write(arguments.calibration_out)} ({found.pairs} pairs)")
     return found
 
 
-def _pairs(path: Path, arguments: argparse.Namespace) -> "VectorPairs":
-    """Pairs whose vectors are of the encoder that the catalogue's are of.
+def _pairs(path: Path, arguments: argparse.Namespace, name: str) -> "VectorPairs":
+    """Pairs whose vectors are of the encoder that the catalogue's are of, which has this name.
 
     Raises:
       FileNotFoundError, ValueError: there are none, or either has vectors of another.
@@ -169,9 +169,7 @@ def _pairs(path: Path, arguments: argparse.Namespace) -> "VectorPairs":
     from vujax.catalog import vectors
     from vujax.embed.pairs import open_pairs
     from vujax.search.caption_bank import source_of
-    from vujax.search.captioner import catalog_name
 
-    name = catalog_name(arguments.encoder)
     model = vectors.find(arguments.catalog, arguments.level, name).model
     found = open_pairs({"pairs": source_of(path)}, arguments.encoder)
     if found.digest not in ("", model.digest):
