@@ -38,9 +38,8 @@ def main() -> None:
     about = dict(items=arguments.items, dim=arguments.dim)
 
     def show(what: str, call: Callable[[], Any], **more: object) -> None:
-        took = [_milliseconds(call) for _ in range(arguments.repeat)]
-        times = dict(median_ms=round(statistics.median(took), 1), most_ms=round(max(took), 1))
-        print(json.dumps(dict(request=what) | about | more | times), flush=True)
+        took = [milliseconds(call) for _ in range(arguments.repeat)]
+        print(json.dumps(dict(request=what) | about | more | times(took)), flush=True)
 
     query = unit(np.random.default_rng(1).normal(size=arguments.dim)).astype(np.float32)
     show("first fold of a level", lambda: fresh(level).groups)
@@ -94,7 +93,13 @@ def examples(level: Level, count: int) -> dict[str, int]:
     }
 
 
-def _milliseconds(call: Callable[[], Any]) -> float:
+def times(took: list[float]) -> dict[str, float]:
+    """The median and the slowest."""
+    return dict(median_ms=round(statistics.median(took), 1), most_ms=round(max(took), 1))
+
+
+def milliseconds(call: Callable[[], Any]) -> float:
+    """How long a call takes."""
     begin = time.perf_counter()
     call()
     return 1000 * (time.perf_counter() - begin)

@@ -15,7 +15,6 @@ import argparse
 import json
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests.curate.browser import Browser, chromium
 from tests.curate.large import large
 from tests.curate.serving import desk, running
+from tools.bench_curate import milliseconds, times
 
 SHOTS = 1000  # of a film
 FRAMES = 300  # of a scroll
-IDLE = "!document.body.classList.contains('busy')"
 SEEN = (
     "document.querySelectorAll('.cell').length > 10 && "
     "!document.querySelector('.cell.coming') && "
@@ -68,10 +67,10 @@ def measure(browser: Browser, address: str, items: int, repeat: int) -> None:
         took = []
         for _ in range(repeat):
             before()
-            took.append(_milliseconds(call))
-        print(json.dumps(dict(wait=what, items=items) | _times(took)), flush=True)
+            took.append(milliseconds(call))
+        print(json.dumps(dict(wait=what, items=items) | times(took)), flush=True)
 
-    _milliseconds(lambda: browser.open(address))  # the server opens its index
+    milliseconds(lambda: browser.open(address))  # the server opens its index
     show("page", lambda: browser.open(address))
     browser.run("document.getElementById('fold').checked = false")
     words = iter(("red", "blue", "green") * repeat)
@@ -84,11 +83,7 @@ def measure(browser: Browser, address: str, items: int, repeat: int) -> None:
 
 
 def _search(browser: Browser, word: str) -> None:
-    browser.press("Escape", "/")
-    browser.run("document.activeElement.select()")
-    browser.type(word)
-    browser.press("Enter")
-    browser.wait(IDLE)
+    browser.search(word)
     browser.wait(SEEN)
 
 
@@ -101,7 +96,7 @@ def _jump(browser: Browser, key: str, item: int) -> None:
 def _scroll(browser: Browser, step: int) -> dict[str, float]:
     browser.run(SCROLL, FRAMES, step)
     browser.wait(f"window.ticks.length > {FRAMES}")
-    missing = _milliseconds(lambda: browser.wait(SEEN))
+    missing = milliseconds(lambda: browser.wait(SEEN))
     between = np.diff(browser.run("window.ticks"))
     rate = 1000 / float(between.mean())
     figures = dict(p50_ms=np.median(between), p99_ms=np.quantile(between, 0.99))
@@ -114,16 +109,6 @@ def _held(browser: Browser) -> dict[str, float]:
     bytes_held = browser.run("performance.memory.usedJSHeapSize")
     cells = browser.run("document.querySelectorAll('.cell').length")
     return dict(cells=cells, heap_mib=round(bytes_held / 2**20, 1))
-
-
-def _times(took: list[float]) -> dict[str, float]:
-    return dict(median_ms=round(float(np.median(took)), 1), most_ms=round(max(took), 1))
-
-
-def _milliseconds(call: Callable[[], Any]) -> float:
-    begin = time.perf_counter()
-    call()
-    return 1000 * (time.perf_counter() - begin)
 
 
 if __name__ == "__main__":

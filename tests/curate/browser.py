@@ -88,6 +88,14 @@ class Browser:
         """Types a text where the focus is."""
         self.press(*text)
 
+    def search(self, words: str) -> None:
+        """Asks the page for words, by the keyboard, and waits for the answer."""
+        self.press("Escape", "/")
+        self.run("document.activeElement.select()")
+        self.type(words)
+        self.press("Enter")
+        self.wait("!document.body.classList.contains('busy')")
+
     def text(self, selector: str) -> str:
         """The text of an element."""
         return self.run("return document.querySelector(arguments[0]).textContent", selector)

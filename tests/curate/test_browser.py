@@ -66,11 +66,7 @@ def add_label(browser: Browser, label: str) -> None:
 
 
 def search(browser: Browser, words: str) -> None:
-    browser.press("Escape", "/")
-    browser.run("document.activeElement.select()")
-    browser.type(words)
-    browser.press("Enter")
-    browser.wait("!document.body.classList.contains('busy')")
+    browser.search(words)
     browser.wait("document.querySelector('.cell.cursor:not(.coming)') !== null")
 
 
