@@ -1,5 +1,5 @@
-# make demo | test | quick | lint. Each starts from nothing: it makes a virtual environment and
-# installs what it needs; a second call is quick. Another Python: make test PYTHON=python3.12
+# make demo | test | quick | lint | docs. Each starts from nothing: it makes a virtual environment
+# and installs what it needs; a second call is quick. Another Python: make test PYTHON=python3.12
 PYTHON ?= python3
 VENV := $(if $(filter python3,$(notdir $(PYTHON))),.venv,.venv-$(notdir $(PYTHON)))
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -12,7 +12,7 @@ comma := ,
 PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile
 UNMARKED := not (long or multiprocess or tpu_aot or real_data or browser or parity)
 
-.PHONY: demo test quick lint
+.PHONY: demo test quick lint docs
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/python -m vujax.main --config=configs/distill.py
@@ -27,6 +27,9 @@ lint: $(VENV)/.installed-test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -36,4 +39,8 @@ $(VENV)/.installed: $(VENV)/bin/python setup.cfg pyproject.toml $(CONSTRAINTS)
 
 $(VENV)/.installed-test: $(VENV)/bin/python setup.cfg pyproject.toml $(CONSTRAINTS)
 	$(PIP) --editable '.[$(EXTRAS)]'
+	touch $@
+
+$(VENV)/.installed-docs: $(VENV)/bin/python setup.cfg pyproject.toml $(CONSTRAINTS)
+	$(PIP) --editable '.[docs]'
 	touch $@
