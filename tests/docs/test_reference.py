@@ -23,6 +23,11 @@ def test_check_names_a_stale_page(
     assert not list(tmp_path.iterdir())
 
 
+def test_public_names_have_a_directive_where_they_are_defined() -> None:
+    text = generator["python_page"]("vujax.losses", ("vujax.losses",))
+    assert "\n::: vujax.losses.soft_alignment.soft_alignment\n" in text
+
+
 def test_every_command_and_its_options_are_listed() -> None:
     from vujax import cli
 

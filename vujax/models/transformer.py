@@ -183,6 +183,9 @@ class Transformer(nn.Module):
 
     Called with a mask, bool [b 1 l l], position i sees position j only where mask[:, 0, i, j].
 
+    A call gives the residual stream after the last block (no final layer norm), and the streams
+    after each block: 'block00', ... [b l d], or 'blocks' [layers b l d] with scan.
+
     Attributes:
       layers: depth.
       heads: attention heads; d must be a multiple.
@@ -197,10 +200,6 @@ class Transformer(nn.Module):
         under FSDP.
       hidden: width inside the MLPs; None: 4d.
       epsilon: of the layer norms.
-
-    Returns:
-      The residual stream after the last block (no final layer norm), and the streams after each
-      block: 'block00', ... [b l d], or 'blocks' [layers b l d] with scan.
     """
 
     layers: int
