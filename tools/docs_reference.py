@@ -204,8 +204,8 @@ def cli_page() -> str:
     from vujax import cli
 
     lines = ["# Command line", "", NOTICE, ""]
-    lines += ["`vujax COMMAND --help` prints the same. Exit status: 0; 1 for an error, printed as"]
-    lines += ["one sentence on standard error; 2 for invalid arguments; 130 after Ctrl-C."]
+    lines += ["Each command prints the same with `--help`. Exit status: 0; 1 for an error, printed"]
+    lines += ["as one sentence on standard error; 2 for invalid arguments; 130 after Ctrl-C."]
     lines += ["", "| command | purpose |", "|---|---|"]
     lines += [
         f"| [`vujax {name}`](#vujax-{name}) | {_cell(text)} |"
@@ -224,7 +224,7 @@ def cli_page() -> str:
 def _command(parser: argparse.ArgumentParser, level: int) -> list[str]:
     """Return the section of a parser and of its subcommands."""
     lines = ["", f"{'#' * level} {parser.prog}", ""]
-    if parser.description:
+    if parser.description and not parser.description.startswith("`"):  # a usage line
         lines += [" ".join(parser.description.split()), ""]
     actions = [a for a in parser._actions if a.help != argparse.SUPPRESS]
     lines += ["```text", _usage(parser.prog, actions), "```"]
@@ -318,7 +318,7 @@ def _main_flags() -> list[str]:
 def _tools() -> list[str]:
     """Return the table of tools/, from their docstrings."""
     lines = ["", "## Tools", "", "Programs of the repository, not of the package."]
-    lines += ["`python tools/NAME.py --help` prints their options.", "", "| tool | |", "|---|---|"]
+    lines += ["Each prints its options with `--help`.", "", "| tool | |", "|---|---|"]
     for path in sorted((ROOT / "tools").glob("*.py")):
         about = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
         lines.append(f"| `tools/{path.name}` | {_cell(about.partition(chr(10))[0])} |")
@@ -328,8 +328,15 @@ def _tools() -> list[str]:
 def config_page() -> str:
     """Return the page of all config keys, from the recorded configs."""
     lines = ["# Config keys", "", NOTICE, ""]
-    lines += ["`python -m vujax.main --config=configs/FILE.py:ARGUMENT --config.KEY=VALUE`. The"]
-    lines += ["first argument of a file is its default. A duration has one of the endings"]
+    lines += [
+        "```text",
+        "python -m vujax.main --config=configs/FILE.py:ARGUMENT --config.KEY=VALUE",
+    ]
+    lines += [
+        "```",
+        "",
+        "The first argument of a file is its default. A duration has one of the endings",
+    ]
     lines += ["`_steps`, `_epochs`, `_examples`, `_percent`. Keys of a model, a data set or an"]
     lines += ["evaluation are the options of its class: see the [Python reference](python.md)."]
     for file, found in _golden().items():
