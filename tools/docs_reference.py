@@ -122,6 +122,19 @@ NAMESPACES: dict[str, tuple[str, ...]] = {
 }
 """Modules of each page of the Python reference, in order."""
 
+CONFIG_INTRODUCTION = """\
+```text
+python -m vujax.main --config=configs/FILE.py:ARGUMENT --config.KEY=VALUE
+```
+
+The first argument of a file is its default. A duration has one of the endings `_steps`, `_epochs`,
+`_examples`, `_percent`. Keys of a model, a data set or an evaluation are the options of its class:
+see the [Python reference](python.md).
+"""
+CLI_INTRODUCTION = """\
+Each command prints the same with `--help`. Exit status: 0; 1 for an error, printed as one sentence
+on standard error; 2 for invalid arguments; 130 after Ctrl-C.
+"""
 MISSING = "–"
 TEXTS = {
     "seed": "of everything random",
@@ -204,8 +217,7 @@ def cli_page() -> str:
     from vujax import cli
 
     lines = ["# Command line", "", NOTICE, ""]
-    lines += ["Each command prints the same with `--help`. Exit status: 0; 1 for an error, printed"]
-    lines += ["as one sentence on standard error; 2 for invalid arguments; 130 after Ctrl-C."]
+    lines += CLI_INTRODUCTION.splitlines()
     lines += ["", "| command | purpose |", "|---|---|"]
     lines += [
         f"| [`vujax {name}`](#vujax-{name}) | {_cell(text)} |"
@@ -328,17 +340,7 @@ def _tools() -> list[str]:
 def config_page() -> str:
     """Return the page of all config keys, from the recorded configs."""
     lines = ["# Config keys", "", NOTICE, ""]
-    lines += [
-        "```text",
-        "python -m vujax.main --config=configs/FILE.py:ARGUMENT --config.KEY=VALUE",
-    ]
-    lines += [
-        "```",
-        "",
-        "The first argument of a file is its default. A duration has one of the endings",
-    ]
-    lines += ["`_steps`, `_epochs`, `_examples`, `_percent`. Keys of a model, a data set or an"]
-    lines += ["evaluation are the options of its class: see the [Python reference](python.md)."]
+    lines += CONFIG_INTRODUCTION.splitlines()
     for file, found in _golden().items():
         lines += _config(file, found)
     return "\n".join(lines) + "\n"
