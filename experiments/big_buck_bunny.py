@@ -33,7 +33,7 @@ from vujax.segment.head import Head, load_head
 from vujax.segment.run import Job, run
 from vujax.segment.settings import How
 from vujax.segment.train_head import train_head
-from vujax.sweep.rows import Row, short, write_rows
+from vujax.sweep.rows import TableRow, short, write_rows
 
 RESULTS = Path(__file__).with_name("results") / "big_buck_bunny"
 NEAR_S = 2.0
@@ -69,12 +69,12 @@ class Found(NamedTuple):
     scores: np.ndarray | None = None
 
 
-def row(name: str, film: Film, runs: Sequence[Found]) -> Row:
+def row(name: str, film: Film, runs: Sequence[Found]) -> TableRow:
     """Means over runs."""
     pairs = np.array([within_seconds(run.times, film.true_s, NEAR_S) for run in runs])
     f1 = 2 * pairs.prod(axis=1) / np.maximum(pairs.sum(axis=1), 1e-9)
     aps = [average_precision(r.scores, film.starts) for r in runs if r.scores is not None]
-    result: Row = {
+    result: TableRow = {
         "scenes by": name,
         "borders": float(np.mean([len(run.times) for run in runs])),
         "precision": pairs[:, 0].mean(),
@@ -88,7 +88,7 @@ def row(name: str, film: Film, runs: Sequence[Found]) -> Row:
     return {**result, "recall from": pairs[:, 1].min(), "recall to": pairs[:, 1].max()}
 
 
-def without_pictures(film: Film) -> Iterator[Row]:
+def without_pictures(film: Film) -> Iterator[TableRow]:
     """As many borders as there are true ones: by chance, evenly in time, between long shots."""
     count, last = len(film.true_s), len(film.seconds) - 1
     rng = np.random.default_rng(0)
@@ -111,7 +111,7 @@ def divided(film: Film, vectors: np.ndarray, how: How, head: Head | None) -> Fou
     return Found(film.seconds[1 + division.borders, 0], division.scores)
 
 
-def by_pictures(film: Film, seeds: int, heads: dict[str, Sequence[Head | None]]) -> Iterator[Row]:
+def by_pictures(film: Film, seeds: int, heads: dict[str, Sequence[Head | None]]) -> Iterator[TableRow]:
     """Each head (or none) on the encoder's vectors and on adapted ones; and a wished number."""
     for name, ones in heads.items():
         yield row(name, film, [divided(film, film.vectors, How(), head) for head in ones])
@@ -139,7 +139,7 @@ def real_heads(data: Path, seeds: int) -> list[Head]:
     return [train_head(films, {"kind": "similarity"}, seed=seed) for seed in range(seeds)]
 
 
-def read(data: Path, work: Path) -> tuple[Row, Film]:
+def read(data: Path, work: Path) -> tuple[TableRow, Film]:
     """The product's own run, and what it is made of."""
     job = Job([data / "bbb" / "bbb_160x120_4fps.mp4"], work, formats=("json",))
     result = run(job)

@@ -44,7 +44,7 @@ from vujax.evals.intervals import student
 from vujax.files import write_atomically
 from vujax.segment.head import Head, load_head
 from vujax.segment.train_head import head_scores, train_head
-from vujax.sweep.rows import Row, short, write_intervals, write_rows
+from vujax.sweep.rows import TableRow, short, write_intervals, write_rows
 
 RESULTS = Path(__file__).with_name("results") / "boundary_heads"
 PERCENTS = (1, 5, 10, 25, 50, 100)
@@ -113,7 +113,7 @@ def gap_scored(films: Sequence[Film]) -> list[FilmScores]:
     return scored(films, lambda f: gap_scores(f.inputs(np.arange(len(f)))["feature"]))
 
 
-def judged(heads: Sequence[Head], films: Sequence[Film]) -> Row:
+def judged(heads: Sequence[Head], films: Sequence[Film]) -> TableRow:
     """Means over seeds and films, with intervals of the AP."""
     runs = [scored(films, lambda film, head=head: head_scores(head, film)) for head in heads]
     results = [evaluate(r, threshold=h.threshold) for r, h in zip(runs, heads, strict=True)]
@@ -136,7 +136,7 @@ def judged(heads: Sequence[Head], films: Sequence[Film]) -> Row:
     return row | {"ap low, seeds": over_seeds.low, "ap high, seeds": over_seeds.high}
 
 
-def heads(study: Study) -> Iterator[Row]:
+def heads(study: Study) -> Iterator[TableRow]:
     """Trained on one data set, tested on the other."""
     for train, test in (("bbc", "rai"), ("rai", "bbc")):
         learn, new = study.films(train, "vgg19"), study.films(test, "vgg19")
@@ -147,7 +147,7 @@ def heads(study: Study) -> Iterator[Row]:
         yield from without_labels({"train": "", "test": test}, new)
 
 
-def without_labels(place: Row, films: Sequence[Film]) -> Iterator[Row]:
+def without_labels(place: TableRow, films: Sequence[Film]) -> Iterator[TableRow]:
     """The gap score, which has no threshold, and the baselines that see no picture."""
     gaps = gap_scored(films)
     found, result = interval([gaps], "ap"), evaluate(gaps)
@@ -164,7 +164,7 @@ def without_labels(place: Row, films: Sequence[Film]) -> Iterator[Row]:
         yield {**place, "head": name, "macro/ap": values["macro/ap"]}
 
 
-def crossing(study: Study) -> Iterator[Row]:
+def crossing(study: Study) -> Iterator[TableRow]:
     """The similarity head from one encoder to another, on a film's scale and on none."""
     films = {(v, e): study.films(v, e) for v in ("bbc", "rai") for e in ENCODERS}
     # rai_06 has no colour histograms: it is left out of both, so that rows can be compared.
@@ -181,7 +181,7 @@ def crossing(study: Study) -> Iterator[Row]:
                 yield place | judged(found, films["rai", tested])
 
 
-def labels(study: Study) -> Iterator[Row]:
+def labels(study: Study) -> Iterator[TableRow]:
     """Trained on a part of BBC's scenes; one labelled part a seed."""
     for kind, vectors in product(study.kinds, ("vgg19", *study.vectors)):
         learn, new = study.films("bbc", vectors), study.films("rai", vectors)
@@ -192,7 +192,7 @@ def labels(study: Study) -> Iterator[Row]:
             yield place | {k: v for k, v in row.items() if "ap" in k or k == "seeds"}
 
 
-def shipped(study: Study) -> Iterator[Row]:
+def shipped(study: Study) -> Iterator[TableRow]:
     """The head of the package on films that it has not seen, beside what learns nothing."""
     head = load_head()
     sets = {f"{v}, {e}": study.films(v, e) for v in ("bbc", "rai") for e in ENCODERS}
@@ -207,7 +207,7 @@ def shipped(study: Study) -> Iterator[Row]:
         yield from without_labels({"films": name}, films)
 
 
-def cost(study: Study) -> Iterator[Row]:
+def cost(study: Study) -> Iterator[TableRow]:
     """Weights and seconds of scoring, compiled already; the best of three."""
     (film, *_), rng = study.films("bbc", "vgg19"), np.random.default_rng(0)
     ends = np.cumsum(rng.random(20_000) + 0.5)
@@ -229,7 +229,7 @@ def cost(study: Study) -> Iterator[Row]:
 PARTS = {f.__name__: f for f in (heads, crossing, labels, cost, shipped)}
 
 
-def write(part: str, rows: list[Row]) -> None:
+def write(part: str, rows: list[TableRow]) -> None:
     """The tables of one part, and its picture."""
     write_rows(RESULTS, part, rows, f"Part `{part}` of experiments/boundary_heads.py: see there.")
     name = RESULTS / f"{part}.svg"
@@ -246,9 +246,9 @@ def write(part: str, rows: list[Row]) -> None:
         write_intervals(name, "Macro AP, intervals over films", lines)
 
 
-def curves(rows: list[Row]) -> str:
+def curves(rows: list[TableRow]) -> str:
     """Macro AP against the share of labelled scenes, a line for each head and vectors, as SVG."""
-    lines: dict[str, list[Row]] = {}
+    lines: dict[str, list[TableRow]] = {}
     for row in rows:
         lines.setdefault(f"{row['head']}, {row['vectors']}", []).append(row)
     top = max(row[AP_HIGH] for row in rows)

@@ -59,7 +59,7 @@ from vujax.files import write_atomically
 from vujax.mesh import make_mesh
 from vujax.search.lite_space import CLASSIFIER, CONSE
 from vujax.search.train_text_head import Training, learn
-from vujax.sweep.rows import Row, write_intervals, write_rows
+from vujax.sweep.rows import TableRow, write_intervals, write_rows
 
 RESULTS = Path(__file__).with_name("results") / "lite_head"
 PATHS: dict[str, tuple[str, Callable[[Record], str]]] = {
@@ -248,13 +248,13 @@ def _means(sentences: Sentences, texts: Callable[[Any], Sequence[str]]) -> np.nd
     return _unit(np.stack([row.mean(axis=0) for row in rows]))
 
 
-def mean_recall(sets: Mapping[str, Pairs], encode: Encode, chosen: Sequence[str]) -> Row:
+def mean_recall(sets: Mapping[str, Pairs], encode: Encode, chosen: Sequence[str]) -> TableRow:
     """Mean recall on each of `chosen`, and the mean of these."""
     found = {n: float(score(n, sets[n], encode(sets[n].vectors))["recall"].mean()) for n in chosen}
     return found | {"mean": float(np.mean(list(found.values())))}
 
 
-def conse_grid(study: Study, words: Conse) -> list[Row]:
+def conse_grid(study: Study, words: Conse) -> list[TableRow]:
     """Every choice of ConSE, the best first; photographs of the part for choices only, for time."""
     sets, rows = study.sets(0, 2), []
     sets["tinyimagenet"] = study.sets(2)["tinyimagenet"]
@@ -271,7 +271,7 @@ def mixture(head: TextHead, words: Encode, share: float) -> Encode:
     return lambda seen: _unit(share * np.asarray(head(seen)) + (1 - share) * words(seen))
 
 
-def shares(study: Study, words: Encode, kinds: Sequence[str]) -> list[Row]:
+def shares(study: Study, words: Encode, kinds: Sequence[str]) -> list[TableRow]:
     """ConSE, then each kind and method with each share, on the part for choices; seed 0."""
     sets, rows = study.sets(2), [{"head": "none", "share": 0.0}]
     rows[0] |= mean_recall(sets, words, CHOSEN_ON)
@@ -283,14 +283,14 @@ def shares(study: Study, words: Encode, kinds: Sequence[str]) -> list[Row]:
     return rows
 
 
-def best_share(rows: Sequence[Row], kind: str) -> float:
+def best_share(rows: Sequence[TableRow], kind: str) -> float:
     """The greatest share that costs photographs no more than COST, whatever the method."""
     least = rows[0]["tinyimagenet"] - COST
     bad = [r["share"] for r in rows if r["head"].endswith(kind) and r["tinyimagenet"] < least]
     return max(share for share in SHARES if share not in bad)
 
 
-def runs(study: Study, words: Encode, chosen: Sequence[Row], seeds: int) -> dict[str, list[Encode]]:
+def runs(study: Study, words: Encode, chosen: Sequence[TableRow], seeds: int) -> dict[str, list[Encode]]:
     """Every row of the table: one encoder a seed."""
     found: dict[str, list[Encode]] = {"ConSE": [words]}
     for kind, method in product(TRAIN, METHODS):
@@ -302,7 +302,7 @@ def runs(study: Study, words: Encode, chosen: Sequence[Row], seeds: int) -> dict
     return found
 
 
-def table(study: Study, encoders: Mapping[str, Sequence[Encode]]) -> Iterator[Row]:
+def table(study: Study, encoders: Mapping[str, Sequence[Encode]]) -> Iterator[TableRow]:
     """Recalls, and paired differences from ConSE and of PSD from CLIP."""
     for name, pairs in study.sets(1).items():
         yield {"pictures": name, "vectors": "chance"} | percent([by_chance(name, pairs)])
@@ -320,7 +320,7 @@ def table(study: Study, encoders: Mapping[str, Sequence[Encode]]) -> Iterator[Ro
             yield row
 
 
-def less(name: str, ours: Sequence[Hits], theirs: Sequence[Hits]) -> Row:
+def less(name: str, ours: Sequence[Hits], theirs: Sequence[Hits]) -> TableRow:
     """The difference of mean recalls."""
     interval = paired_bootstrap(_recall(ours), _recall(theirs))
     return {f"less {name}": 100 * interval.estimate} | _bounds(f"less {name}", interval)
@@ -330,11 +330,11 @@ def _recall(each: Sequence[Hits]) -> np.ndarray:
     return np.stack([found["recall"] for found in each])
 
 
-def _bounds(name: str, interval: Any) -> Row:
+def _bounds(name: str, interval: Any) -> TableRow:
     return {f"{name} low": 100 * interval.low, f"{name} high": 100 * interval.high}
 
 
-def percent(each: Sequence[Hits]) -> Row:
+def percent(each: Sequence[Hits]) -> TableRow:
     """Means over pictures and seeds."""
     return {key: 100 * float(np.mean([found[key] for found in each])) for key in each[0]}
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.movie_guides import GUIDES, SETTINGS, TASKS, chosen, tuned
 from vujax.evals.intervals import Interval, bootstrap, paired_bootstrap
-from vujax.sweep.rows import Row, write_intervals, write_rows
+from vujax.sweep.rows import TableRow, write_intervals, write_rows
 
 RESULTS = Path(__file__).with_name("results") / "movie_guides"
 CONTROLS = ("untrained", "augmentation", "random", "all")
@@ -69,14 +69,14 @@ def write_tables(work: Path, seeds: int) -> None:
     write_intervals(RESULTS / "plot.svg", "guided by the union less controls, points (95%)", lines)
 
 
-def tune_rows(work: Path) -> Iterator[Row]:
+def tune_rows(work: Path) -> Iterator[TableRow]:
     """A row for each setting."""
     for setting in SETTINGS:
         found = {guide: 100 * value for guide, value in tuned(setting, work).items()}
         yield {"setting": setting} | found | {"mean": float(np.mean(list(found.values())))}
 
 
-def rows_of(found: Results, name: str) -> Iterator[Row]:
+def rows_of(found: Results, name: str) -> Iterator[TableRow]:
     """A row for each guide, and those of no vectors at all."""
     for guide in GUIDES:
         values, movies = found.values(guide, name)
@@ -106,7 +106,7 @@ def less(found: Results, guide: str, other: str, name: str) -> Interval:
     return paired_bootstrap(ours, np.broadcast_to(theirs, ours.shape), clusters=movies)
 
 
-def floor(found: Results, name: str) -> Row:
+def floor(found: Results, name: str) -> TableRow:
     """The commonest class of the train list, or equal scores for all movies."""
     run = found.runs["labels"][0]
     if name in RANKED:

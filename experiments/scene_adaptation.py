@@ -36,7 +36,7 @@ from vujax.evals.gap import gap_scores
 from vujax.files import write_atomically, write_json
 from vujax.segment.adapt import Adaptation, learn
 from vujax.sweep.paired import Runs, paired_rows
-from vujax.sweep.rows import Row, write_intervals, write_rows
+from vujax.sweep.rows import TableRow, write_intervals, write_rows
 
 RESULTS = Path(__file__).with_name("results") / "scene_adaptation"
 SETS = ("bbc", "rai")
@@ -95,7 +95,7 @@ class Study:
         return scores
 
 
-def alone(films: Sequence[Film]) -> Iterator[Row]:
+def alone(films: Sequence[Film]) -> Iterator[TableRow]:
     """Macro AP of films, and of pieces of them, each adapted to itself alone; one seed."""
     for shots in (None, PIECE):
         cuts = [cut for film in films for cut in pieces(film, shots)]
@@ -115,7 +115,7 @@ def pieces(film: Film, shots: int | None) -> Iterator[tuple[np.ndarray, FilmScor
         yield vectors(film)[first:][:size], labels
 
 
-def _mean(cuts: Sequence[tuple[np.ndarray, FilmScores]], encode: Encode) -> Row:
+def _mean(cuts: Sequence[tuple[np.ndarray, FilmScores]], encode: Encode) -> TableRow:
     scored = [labels._replace(scores=gap_scores(encode(seen))) for seen, labels in cuts]
     return {"films": len(cuts), "macro/ap": evaluate(scored)["macro/ap"]}
 
@@ -140,7 +140,7 @@ def left_out(candidates: list[Runs]) -> tuple[Runs, int]:
     return runs, int(each.sum(axis=1).argmax())
 
 
-def table(study: Study, found: dict[Adaptation, Runs]) -> Iterator[Row]:
+def table(study: Study, found: dict[Adaptation, Runs]) -> Iterator[TableRow]:
     """Rows of both data sets, and which differences are real."""
     honest, best = {"raw": study.raw("bbc")}, {}
     for mode in MODES:
@@ -160,7 +160,7 @@ def table(study: Study, found: dict[Adaptation, Runs]) -> Iterator[Row]:
 
 def rows(
     films: str, kind: str, runs: dict[str, Runs], best: dict[str, Adaptation]
-) -> Iterator[Row]:
+) -> Iterator[TableRow]:
     """Macro AP of each mode, and its differences from those before it."""
     for row in paired_rows(runs, ("raw", *MODES), column="vectors"):
         mode = row["vectors"]
@@ -206,7 +206,7 @@ def main() -> None:
         print(json.dumps(row))
 
 
-def _grid_row(how: Adaptation, runs: Runs) -> Row:
+def _grid_row(how: Adaptation, runs: Runs) -> TableRow:
     (row,) = paired_rows({how.mode: runs}, (), column="mode")
     return row | dict(neighbours=how.neighbours, temperature=how.temperature)
 

@@ -23,7 +23,7 @@ def adapted(name: str, options: dict) -> object:
 
 @pytest.fixture
 def cuts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detectors, "named", adapted)
+    monkeypatch.setattr(detectors, "one_for_all", adapted)
 
 
 def test_help_and_usage(capsys: pytest.CaptureFixture) -> None:

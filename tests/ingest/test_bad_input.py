@@ -162,7 +162,7 @@ def altered_films(folder: Path, spare: Path) -> None:
 def test_200_altered_films(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr(detectors, "named", late_cuts)
+    monkeypatch.setattr(detectors, "one_for_all", late_cuts)
     altered_films(tmp_path / "in", tmp_path / "spare")
     root = tmp_path / "out"
     words = ["ingest", str(tmp_path / "in"), "--audio=8000", "--detector=adaptive", "--workers=2"]

@@ -135,7 +135,7 @@ def test_a_pixel_is_the_mean_of_its_cosines() -> None:
 def test_the_picture_is_bright_where_shots_are_alike() -> None:
     scenes = result(shots=(5,) * 6, borders=(2,))
     vectors = np.repeat(np.eye(2, dtype=np.float32), 3, axis=0)
-    found = Elements(matrix.section(scenes, vectors))
+    found = Elements(matrix.similarity_section(scenes, vectors))
     data = base64.b64decode(found.of("img")[0]["src"].partition(",")[2])
     picture = np.asarray(Image.open(io.BytesIO(data)).convert("L")).astype(int)
     assert picture[:3, :3].min() > picture[:3, 3:].max() + 100

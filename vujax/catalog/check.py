@@ -36,8 +36,8 @@ def problems(root: Path, *, pictures: bool = True) -> Iterator[str]:
         except (OSError, ValueError) as error:
             yield f"{film}: {error}"
     yield from orphans(root, set(films))
-    yield from check_vectors.problems(root, set(films))
-    yield from check_scenes.problems(root, set(films))
+    yield from check_vectors.embedding_problems(root, set(films))
+    yield from check_scenes.scene_problems(root, set(films))
 
 
 def orphans(root: Path, films: set[str]) -> Iterator[str]:

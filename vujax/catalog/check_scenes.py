@@ -8,7 +8,7 @@ from vujax.catalog.parts import read_part
 from vujax.catalog.staging import read_manifest
 
 
-def problems(root: Path, films: set[str]) -> Iterator[str]:
+def scene_problems(root: Path, films: set[str]) -> Iterator[str]:
     """What is wrong, one sentence each.
 
     Args:
@@ -22,12 +22,12 @@ def problems(root: Path, films: set[str]) -> Iterator[str]:
             yield f"{path} belongs to no film of the catalogue: delete it"
         elif manifest := read_manifest(root, path.stem):  # else said already
             try:
-                yield from _film(root, path.stem, vectors.source(manifest))
+                yield from _film_scene_problems(root, path.stem, vectors.source(manifest))
             except (OSError, ValueError) as error:
                 yield f"{path.stem}: {error}"
 
 
-def _film(root: Path, film: str, made_from: str) -> Iterator[str]:
+def _film_scene_problems(root: Path, film: str, made_from: str) -> Iterator[str]:
     """Its scenes must have each of its shots once, in order."""
     rows = scenes.read(root, film, made_from).to_pylist()
     shots = len(read_part(layout.part(root, "shots.parquet", film)))

@@ -10,7 +10,7 @@ from vujax.catalog.parts import read_part
 from vujax.catalog.staging import read_manifest
 
 
-def problems(root: Path, films: set[str]) -> Iterator[str]:
+def embedding_problems(root: Path, films: set[str]) -> Iterator[str]:
     """What is wrong, one sentence each.
 
     Args:

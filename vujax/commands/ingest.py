@@ -107,7 +107,7 @@ def _detectors(arguments: argparse.Namespace) -> Any:
             from vujax import weights
 
             weights.fetch("transnetv2")
-        return functools.partial(detectors.named, arguments.detector, options)
+        return functools.partial(detectors.one_for_all, arguments.detector, options)
     if not arguments.shots.exists():
         raise FileNotFoundError(f"{arguments.shots} does not exist (--shots)")
     return functools.partial(detectors.known, arguments.shots.resolve(), options)

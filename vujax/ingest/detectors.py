@@ -14,7 +14,7 @@ from vujax.video.shots import ShotDetector
 LISTS = (".txt", ".edl", ".csv", ".tsv")
 
 
-def named(name: str, options: Mapping[str, Any]) -> Detectors:
+def one_for_all(name: str, options: Mapping[str, Any]) -> Detectors:
     """One detector for all films, by its name.
 
     Raises:

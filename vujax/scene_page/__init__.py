@@ -44,9 +44,9 @@ def write_page(
         tag(
             "main",
             _warnings(scenes),
-            timeline.section(scenes),
+            timeline.timeline_section(scenes),
             strips.section(catalog, scenes, _player(files)),
-            matrix.section(scenes, seen),
+            matrix.similarity_section(scenes, seen),
             _cues(scenes.cues),
             _files(files),
             _facts(scenes),

@@ -23,7 +23,7 @@ RAMP = (
 )
 
 
-def section(scenes: Scenes, seen: np.ndarray) -> Markup | None:
+def similarity_section(scenes: Scenes, seen: np.ndarray) -> Markup | None:
     """The picture; None for a film of one shot.
 
     Args:

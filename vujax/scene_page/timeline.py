@@ -19,7 +19,7 @@ STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 WIDTH, HEIGHT = 1000, 100  # units of the curve
 
 
-def section(scenes: Scenes) -> Markup:
+def timeline_section(scenes: Scenes) -> Markup:
     """The timeline."""
     return tag(
         "section",

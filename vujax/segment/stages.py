@@ -160,7 +160,7 @@ def detectors(shots: str) -> Callable[[], Detectors]:
             from vujax import weights
 
             weights.fetch(shots)
-        return functools.partial(detectors.named, shots, {})
+        return functools.partial(detectors.one_for_all, shots, {})
     path = Path(shots)
     if not path.exists():
         raise FileNotFoundError(

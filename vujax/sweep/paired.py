@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from vujax.evals.boundaries import FilmScores, interval
-from vujax.sweep.rows import Row
+from vujax.sweep.rows import TableRow
 
 Runs = Sequence[Sequence[FilmScores]]  # [seeds][films]
 
 
 def paired_rows(
     runs: Mapping[str, Runs], controls: Sequence[str], *, metric: str = "ap", column: str = "run"
-) -> list[Row]:
+) -> list[TableRow]:
     """A row for each run: its macro figure, and its difference from the controls.
 
     A control is compared with those that stand before it, any other run with all. Differences are

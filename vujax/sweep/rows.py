@@ -8,11 +8,11 @@ from typing import Any
 
 from vujax.files import write_atomically, write_json
 
-Row = Mapping[str, Any]
+TableRow = Mapping[str, Any]
 LEFT, WIDE, STEP = 330, 420, 22  # of the picture, in pixels
 
 
-def write_rows(folder: Path, name: str, rows: Sequence[Row], about: str = "") -> None:
+def write_rows(folder: Path, name: str, rows: Sequence[TableRow], about: str = "") -> None:
     """Writes `folder/name.json`, `.csv` and `.md`; columns are in the order in which they appear.
 
     Args:
@@ -23,7 +23,7 @@ def write_rows(folder: Path, name: str, rows: Sequence[Row], about: str = "") ->
     """
     write_json(folder / f"{name}.json", list(rows))
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    text = markdown(columns, rows)
+    text = rows_to_markdown(columns, rows)
     above = f"{about.strip()}\n\n" if about else ""
     write_atomically(folder / f"{name}.md", lambda path: path.write_text(above + text))
 
@@ -36,7 +36,7 @@ def write_rows(folder: Path, name: str, rows: Sequence[Row], about: str = "") ->
     write_atomically(folder / f"{name}.csv", table)
 
 
-def markdown(columns: Sequence[str], rows: Sequence[Row]) -> str:
+def rows_to_markdown(columns: Sequence[str], rows: Sequence[TableRow]) -> str:
     """A table of these columns."""
     cells = [columns, ["---"] * len(columns)]
     cells += [[short(row.get(column, "")) for column in columns] for row in rows]

@@ -122,7 +122,7 @@ def zero_shot(known: Frames, asked: Frames, label: str, k: int = 32) -> dict[str
     return {"chance": round(1 / len(classes), 4), "histogram": round(float(hits.mean()), 4)}
 
 
-def main() -> None:
+def measure_frames() -> None:
     parser = argparse.ArgumentParser(description="How hard the cinema is; prints JSON lines.")
     parser.add_argument("--train", type=int, default=5000, help="training frames to look among")
     parser.add_argument("--held-out", type=int, default=1024, help="validation frames")
@@ -141,7 +141,3 @@ def _words(text: str) -> list[str]:
 
 def _unit(x: np.ndarray) -> np.ndarray:
     return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
-
-
-if __name__ == "__main__":
-    main()

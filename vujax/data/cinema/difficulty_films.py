@@ -167,7 +167,7 @@ def scene_scores(edits: Sequence[Edit], reach: int = 1) -> dict[str, float | str
     }
 
 
-def main() -> None:
+def measure_films() -> None:
     parser = argparse.ArgumentParser(description="How hard the films are; prints JSON lines.")
     parser.add_argument("--films", type=int, default=12, help="of each split, for shots")
     parser.add_argument("--minutes", type=float, default=1.0, help="of each of them")
@@ -182,7 +182,3 @@ def main() -> None:
     known, asked = (Films.of(s, args.films, args.minutes, args.seed) for s in splits)
     for row in shot_scores(known, asked):
         print(json.dumps(row))
-
-
-if __name__ == "__main__":
-    main()

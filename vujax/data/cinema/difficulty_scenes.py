@@ -66,14 +66,10 @@ def table(films: Iterable[CinemaFilm]) -> dict[str, float]:
     return {what: round(float(np.mean([row[what] for row in rows])), 3) for what in rows[0]}
 
 
-def main() -> None:
+def measure_scenes() -> None:
     parser = argparse.ArgumentParser(description="What colours and sounds tell; prints JSON.")
     parser.add_argument("--films", type=int, default=40, help="of the validation split")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     films = open_cinema(seed=args.seed, split="validation", films=args.films, keep=False)
     print(json.dumps({"macro AP of scene borders": table(films), "films": args.films}))
-
-
-if __name__ == "__main__":
-    main()

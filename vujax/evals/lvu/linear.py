@@ -15,7 +15,7 @@ from vujax.evals.probe import Standardizer, fit
 
 Predict = Callable[[np.ndarray], np.ndarray]
 """`[w d] -> [w k]`: probabilities of k classes, or with k = 1 numbers."""
-Path = Callable[[np.ndarray, np.ndarray, np.ndarray], Iterator[tuple[float, Predict]]]
+PenaltyPath = Callable[[np.ndarray, np.ndarray, np.ndarray], Iterator[tuple[float, Predict]]]
 """(features `[w d]`, targets `[w]`, weights `[w]`) -> predictors by penalty."""
 
 GRID = tuple(float(l2) for l2 in np.logspace(-5, 3, 17))
@@ -29,7 +29,7 @@ class Choice(NamedTuple):
     losses: dict[float, float]
 
 
-def softmax_path(grid: Sequence[float], classes: int, mesh: Mesh) -> Path:
+def softmax_path(grid: Sequence[float], classes: int, mesh: Mesh) -> PenaltyPath:
     """Softmax regression, see `vujax.evals.probe.fit`: each penalty starts from the one before."""
 
     def path(features, targets, weights):
@@ -48,7 +48,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(-1, keepdims=True)
 
 
-def ridge_path(grid: Sequence[float]) -> Path:
+def ridge_path(grid: Sequence[float]) -> PenaltyPath:
     """Ridge regression: minimises `mean (y - x b - a)^2 + l2 |b|^2`, the mean weighted, exactly.
 
     scikit-learn's Ridge has `alpha = l2 n`. One decomposition, of the smaller of the two matrices
@@ -73,7 +73,7 @@ def ridge_path(grid: Sequence[float]) -> Path:
 
 
 def fitted(
-    windows: Windows, targets: np.ndarray, there: np.ndarray, path: Path, standardize: bool
+    windows: Windows, targets: np.ndarray, there: np.ndarray, path: PenaltyPath, standardize: bool
 ) -> Iterator[tuple[float, Predict]]:
     """The path over the clips that are `there`, bool `[clips]`; others have no part in it."""
     used = there[windows.clip]
@@ -90,7 +90,7 @@ def choose_penalty(
     windows: Windows,
     targets: np.ndarray,
     parts: Sequence[np.ndarray],
-    path: Path,
+    path: PenaltyPath,
     loss: Callable[[np.ndarray, np.ndarray], np.ndarray],
     standardize: bool,
 ) -> Choice:

@@ -13,7 +13,7 @@ from vujax.evals.lvu.judge import Judge
 from vujax.evals.lvu.linear import (
     GRID,
     Choice,
-    Path,
+    PenaltyPath,
     Predict,
     choose_penalty,
     fitted,
@@ -159,7 +159,7 @@ def _with_vectors(clips: Sequence[Listed], vectors: Vectors) -> list[Listed]:
     return [one for one in clips if one.clip in vectors]
 
 
-def _path(judge: Judge, grid: Sequence[float], mesh: Mesh | None) -> Path:
+def _path(judge: Judge, grid: Sequence[float], mesh: Mesh | None) -> PenaltyPath:
     if not len(judge.classes):
         return ridge_path(grid)
     return softmax_path(grid, len(judge.classes), mesh or make_mesh(jax.devices()[:1]))

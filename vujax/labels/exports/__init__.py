@@ -29,6 +29,17 @@ FORMATS = {
     "cvat": "",
     "fiftyone": "",
 }
+WRITERS = {
+    "csv": "vujax.labels.exports.csv:write_csv",
+    "jsonl": "vujax.labels.exports.jsonl:write_jsonl",
+    "parquet": "vujax.labels.exports.parquet:write_parquet",
+    "coco": "vujax.labels.exports.coco:write",
+    "webdataset": "vujax.labels.exports.webdataset:write_webdataset",
+    "array_record": "vujax.labels.exports.array_record:write_array_record",
+    "label_studio": "vujax.labels.exports.label_studio:write",
+    "cvat": "vujax.labels.exports.cvat:write",
+    "fiftyone": "vujax.labels.exports.fiftyone:write",
+}
 # Which pictures a format takes unless told otherwise, see `vujax.labels.pictures`.
 PICTURES = dict.fromkeys(
     ("coco", "array_record", "label_studio", "cvat", "fiftyone"), "keyframes"
@@ -95,7 +106,8 @@ def export(
     what = Export(
         places.catalog, log.path.stem, rows, pictures or PICTURES.get(format, "keyframes")
     )
-    notes += importlib.import_module(f"{__name__}.{format}").write(what, out)
+    module, name = WRITERS[format].split(":")
+    notes += getattr(importlib.import_module(module), name)(what, out)
     return Exported(out, len(rows), tuple(notes))
 
 

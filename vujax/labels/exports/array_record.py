@@ -8,13 +8,13 @@ from vujax.labels.exports.images import skipped
 from vujax.labels.exports.records import LabelSource
 
 
-def write(export: Export, out: Path) -> list[str]:
+def write_array_record(export: Export, out: Path) -> list[str]:
     """Writes the folder."""
     source = LabelSource(export)
     origin = dict(kind="vujax labels", set=export.name, pictures=export.pictures)
-    write_folder(out, lambda folder: _fill(source, folder, origin))
+    write_folder(out, lambda folder: _fill_array_record(source, folder, origin))
     return skipped(export, len(source))
 
 
-def _fill(source: LabelSource, folder: Path, origin: dict[str, str]) -> None:
+def _fill_array_record(source: LabelSource, folder: Path, origin: dict[str, str]) -> None:
     convert(source, folder, origin=origin, max_bad=0.0)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from vujax.labels.exports import Export, write_text
 
-COLUMNS = ("video", "label", "start", "end", "score", "value", "id")
+CSV_COLUMNS = ("video", "label", "start", "end", "score", "value", "id")
 
 
-def write(export: Export, out: Path) -> list[str]:
+def write_csv(export: Export, out: Path) -> list[str]:
     """Writes the file (RFC 4180, UTF-8); seconds with six digits, `value` 1 or -1."""
     file = io.StringIO(newline="")
     table = csv.writer(file)
-    table.writerow(COLUMNS)
+    table.writerow(CSV_COLUMNS)
     for row in export.rows:
         cells = row.cells()
         span = [f"{cells[name]:.6f}" for name in ("begin_s", "end_s")]

@@ -19,7 +19,7 @@ NUMBERS = {
 SCHEMA = pa.schema([(name, NUMBERS.get(name, pa.string())) for name in COLUMNS])
 
 
-def write(export: Export, out: Path) -> list[str]:
+def write_parquet(export: Export, out: Path) -> list[str]:
     """Writes the file."""
     table = pa.Table.from_pylist([row.cells() for row in export.rows], schema=SCHEMA)
     write_atomically(out, lambda path: pq.write_table(table, path, compression="zstd"))

@@ -17,14 +17,14 @@ from vujax.labels.exports.records import LabelSource
 SHARD = 1000  # samples
 
 
-def write(export: Export, out: Path) -> list[str]:
+def write_webdataset(export: Export, out: Path) -> list[str]:
     """Writes the folder."""
     source = LabelSource(export)
-    write_folder(out, lambda folder: _fill(source, folder))
+    write_folder(out, lambda folder: _fill_shards(source, folder))
     return skipped(export, len(source))
 
 
-def _fill(source: LabelSource, folder: Path) -> None:
+def _fill_shards(source: LabelSource, folder: Path) -> None:
     for first in range(0, len(source), SHARD):
         path = folder / f"{first // SHARD:05d}.tar"
         with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:

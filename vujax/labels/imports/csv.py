@@ -10,7 +10,7 @@ from vujax.data.table_rows import read_rows
 from vujax.labels.imports import Given, given
 
 
-def read(path: Path) -> Iterator[Given]:
+def read_csv(path: Path) -> Iterator[Given]:
     """What the file says.
 
     Raises:

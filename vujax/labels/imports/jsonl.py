@@ -8,7 +8,7 @@ from vujax.data.table_rows import read_lines
 from vujax.labels.imports import Given, given
 
 
-def read(path: Path) -> Iterator[Given]:
+def read_jsonl(path: Path) -> Iterator[Given]:
     """What the file says.
 
     Raises:

@@ -11,7 +11,7 @@ from vujax.labels.imports import Given
 VALUES = dict(zip(CHOICES, (1, -1), strict=True))
 
 
-def read(path: Path) -> Iterator[Given]:
+def read_label_studio(path: Path) -> Iterator[Given]:
     """What the file says: of each task, its last annotation that was not cancelled.
 
     Raises:
