@@ -7,7 +7,7 @@
 The first learns from frames of the procedural cinema, minutes on 2 cores, most of them spent on
 their vectors, which are kept in data.cache. `pairs` reads the WebDataset shards that
 `data.sources.main.path` names (set `data.sources.main.kind` for other formats); `vectors` a Parquet
-file of vectors and captions (`vujax.data.vector_pairs`). What they release is what
+file of vectors and captions (`vujax.data.captions`). What they release is what
 `vujax caption --decoder` takes. Sizes and rates are our choices.
 """
 

@@ -147,7 +147,7 @@ def rn50() -> ConfigDict:
 
 def release(path: str) -> ConfigDict:
     """A released image-text model, to fine-tune: LiT (Zhai et al. 2022) with a locked tower."""
-    from vujax.release import find, read_config
+    from vujax.models.release import find, read_config
 
     config = base("B/32", 224, 512, 12, 512)
     config.model = ConfigDict(read_config(find(path))["model"])

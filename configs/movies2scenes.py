@@ -85,7 +85,7 @@ def data() -> ConfigDict:
             guide="union",
             k=10,
             channels=dict(genre=dict(), synopsis=dict(), cowatch=dict()),
-            tables=dict(),  # a kind of vujax.data.guide.TABLES and its options
+            tables=dict(),  # a kind of vujax.data.movies.guide.TABLES and its options
             held_out=dict(lvu="", list=""),
             width=32,  # shots of a row
             most=8,  # scenes of a row

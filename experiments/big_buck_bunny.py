@@ -22,18 +22,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vujax.binary import average_precision
 from vujax.catalog import Catalog
+from vujax.data.datasets.scene_ranges import snap
 from vujax.data.films import open_films
-from vujax.data.scene_ranges import snap
-from vujax.evals.boundaries import duration_scores, within_seconds
-from vujax.segment.adapt import adapt
-from vujax.segment.film import divide, shot_vectors
-from vujax.segment.head import Head, load_head
-from vujax.segment.run import Job, run
-from vujax.segment.settings import How
-from vujax.segment.train_head import train_head
-from vujax.sweep.rows import TableRow, short, write_rows
+from vujax.evals.metrics.boundaries import duration_scores, within_seconds
+from vujax.evals.metrics.classification import average_precision
+from vujax.scenes.adapt import adapt
+from vujax.scenes.detect import Job, run
+from vujax.scenes.film import divide, shot_vectors
+from vujax.scenes.head import Head, load_head
+from vujax.scenes.train_head import train_head
+from vujax.scenes.types import How
+from vujax.training.sweep.tables import TableRow, short, write_rows
 
 RESULTS = Path(__file__).with_name("results") / "big_buck_bunny"
 NEAR_S = 2.0
@@ -111,7 +111,9 @@ def divided(film: Film, vectors: np.ndarray, how: How, head: Head | None) -> Fou
     return Found(film.seconds[1 + division.borders, 0], division.scores)
 
 
-def by_pictures(film: Film, seeds: int, heads: dict[str, Sequence[Head | None]]) -> Iterator[TableRow]:
+def by_pictures(
+    film: Film, seeds: int, heads: dict[str, Sequence[Head | None]]
+) -> Iterator[TableRow]:
     """Each head (or none) on the encoder's vectors and on adapted ones; and a wished number."""
     for name, ones in heads.items():
         yield row(name, film, [divided(film, film.vectors, How(), head) for head in ones])

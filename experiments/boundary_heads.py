@@ -38,13 +38,13 @@ from typing import Any
 import numpy as np
 
 from vujax.data.films import Film, open_films
-from vujax.evals.boundaries import FilmScores, baselines, evaluate, interval
-from vujax.evals.gap import gap_scores
-from vujax.evals.intervals import student
-from vujax.files import write_atomically
-from vujax.segment.head import Head, load_head
-from vujax.segment.train_head import head_scores, train_head
-from vujax.sweep.rows import TableRow, short, write_intervals, write_rows
+from vujax.data.shot_similarity import gap_scores
+from vujax.evals.metrics.bootstrap import student
+from vujax.evals.metrics.boundaries import FilmScores, baselines, evaluate, interval
+from vujax.scenes.head import Head, load_head
+from vujax.scenes.train_head import head_scores, train_head
+from vujax.training.sweep.tables import TableRow, short, write_intervals, write_rows
+from vujax.utils.io import write_atomically
 
 RESULTS = Path(__file__).with_name("results") / "boundary_heads"
 PERCENTS = (1, 5, 10, 25, 50, 100)

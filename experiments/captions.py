@@ -28,21 +28,22 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from vujax import release, train
-from vujax.data import vector_pairs
+from vujax.data import captions
 from vujax.data.sources import open_source
-from vujax.data.split import PARTS, HoldOut
-from vujax.embed.pairs import encode_pairs, open_encoder, open_pairs
+from vujax.data.sources.split import PARTS, HoldOut
+from vujax.encoders.pairs import encode_pairs, open_encoder, open_pairs
 from vujax.evals.captioning import Captioning, said_for_nothing
-from vujax.evals.captions import cider, score
-from vujax.evals.intervals import bootstrap, paired_bootstrap
-from vujax.files import write_json
-from vujax.mesh import make_mesh
+from vujax.evals.metrics.bootstrap import bootstrap, paired_bootstrap
+from vujax.evals.metrics.captions import cider, score
+from vujax.models import release
 from vujax.models.caption import build_caption
-from vujax.search import space as spaces
-from vujax.search.calibration import Calibration, brier
-from vujax.search.caption_bank import Bank, CaptionBank, PictureBank, bank_of, judged
-from vujax.sweep.rows import write_intervals, write_rows
+from vujax.search import text_space as spaces
+from vujax.search.captions.bank import Bank, CaptionBank, PictureBank, bank_of, judged
+from vujax.search.captions.calibration import Calibration, brier
+from vujax.training import loop
+from vujax.training.sweep.tables import write_intervals, write_rows
+from vujax.utils.io import write_json
+from vujax.utils.mesh import make_mesh
 
 RESULTS = Path(__file__).with_name("results") / "captions"
 SETS = {"openclipart": "{folder}/{file}", "fashion": "{id}"}  # what is hashed of a record's fields
@@ -73,7 +74,7 @@ def split(name: str, files: dict[str, Path]) -> None:
     copied = {vector.tobytes() for vector in pairs.vectors[held]}
     copies = np.array([vector.tobytes() in copied for vector in pairs.vectors])
     for part, mine in zip(PARTS, (~copies, held), strict=True):  # no picture is in both
-        vector_pairs.write(pairs.take(np.flatnonzero(mine)), files[part])
+        captions.write(pairs.take(np.flatnonzero(mine)), files[part])
 
 
 class Study:
@@ -110,7 +111,7 @@ class Study:
         workdir = self._work / f"{self.name}-{seed}"
         kept = workdir / "captions.json"
         if not kept.exists():
-            train.run(self._config(seed), workdir)
+            loop.run(self._config(seed), workdir)
             config, variables = release.load(workdir)
             model = build_caption(**config["model"])
             held_out = dict(sources=self._sources["validation"], cache=self._cache)

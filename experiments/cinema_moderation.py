@@ -23,9 +23,9 @@ import pyarrow.parquet as pq
 
 from vujax.catalog import Catalog
 from vujax.cli import main as vujax
-from vujax.data.cinema.truth import FilmTruth, read_truth
-from vujax.evals.tag_scores import map_interval, score_tags
-from vujax.sweep.rows import write_rows
+from vujax.data.synthetic.ground_truth import FilmTruth, read_truth
+from vujax.evals.metrics.multilabel import map_interval, score_tags
+from vujax.training.sweep.tables import write_rows
 
 RESULTS = Path(__file__).with_name("results") / "cinema_moderation"
 FILMS, HELD_OUT, SEED, MINUTES = 24, 6, 7, 1

@@ -49,17 +49,17 @@ def config_of(guide: str, seed: int) -> ConfigDict:
 
 def learn(guide: str, seed: int, work: Path) -> None:
     """Trains."""
-    from vujax import train
+    from vujax.training import loop
 
-    train.run(config_of(guide, seed), work / f"{guide}-{seed}")
+    loop.run(config_of(guide, seed), work / f"{guide}-{seed}")
 
 
 def read_tags(work: Path, seeds: int) -> None:
     """Keeps probabilities of the held-out scenes and shots by each run's vectors."""
-    from vujax import release
     from vujax.evals.scene_tags import SceneTags
-    from vujax.mesh import make_mesh
-    from vujax.tasks import scenes as task
+    from vujax.methods import movies2scenes as task
+    from vujax.models import release
+    from vujax.utils.mesh import make_mesh
 
     config, mesh = config_of("union", 0), make_mesh()
     seen = config.data.scenes.to_dict()
@@ -92,8 +92,8 @@ def read_tags(work: Path, seeds: int) -> None:
 
 def judge(work: Path, seeds: int) -> None:
     """Tables and a picture."""
-    from vujax.evals.tag_scores import map_interval
-    from vujax.sweep.rows import write_intervals, write_rows
+    from vujax.evals.metrics.multilabel import map_interval
+    from vujax.training.sweep.tables import write_intervals, write_rows
 
     paths = {g: [work / f"{g}-{s}.npz" for s in range(seeds)] for g in GUIDES}
     seeds = min(sum(path.exists() for path in found) for found in paths.values())
@@ -145,7 +145,7 @@ def main() -> None:
         read_tags(args.work, args.seeds)
         judge(args.work, args.seeds)
     else:
-        from vujax.sweep.jobs import run_jobs
+        from vujax.training.sweep.plan import run_jobs
 
         names = [(guide, str(seed)) for seed, guide in product(range(args.seeds), GUIDES)]
         left = [n for n in names if not (args.work / "-".join(n) / "release").exists()]

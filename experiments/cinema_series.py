@@ -3,7 +3,7 @@
     python experiments/cinema_series.py --work runs/cinema_series
 
 The whole road: `vujax cinema --series 4`, `vujax ingest --detector adaptive`, `vujax embed
---encoder lite`, then `vujax.segment.series.repeats` on the vectors of the shots found. The borders
+--encoder lite`, then `vujax.scenes.series.repeats` on the vectors of the shots found. The borders
 of scenes are the true ones, moved to the nearest border of shots found, so that what is scored is
 the finding of repeats.
 
@@ -33,10 +33,10 @@ from pathlib import Path
 import numpy as np
 
 from vujax.catalog import Catalog
-from vujax.catalog.vectors import matrix
-from vujax.data.cinema.truth import EpisodeTruth, read_truth
-from vujax.files import write_json
-from vujax.segment.series import EpisodeShots, SeriesFound, Stretch, repeats
+from vujax.catalog.embeddings import matrix
+from vujax.data.synthetic.ground_truth import EpisodeTruth, read_truth
+from vujax.scenes.series import EpisodeShots, SeriesFound, Stretch, repeats
+from vujax.utils.io import write_json
 
 RESULTS = Path(__file__).parent / "results" / "cinema_series"
 ROLES = ("recap", "opening", "closing")

@@ -21,16 +21,16 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from vujax import release, train
 from vujax.data.films import Film, open_films
-from vujax.evals.boundaries import FilmScores, baselines
-from vujax.evals.gap import gap_scores
-from vujax.evals.scenes import GapBoundaries, untrained
-from vujax.files import write_json
-from vujax.mesh import make_mesh
-from vujax.sweep.paired import Runs, paired_rows
-from vujax.sweep.rows import write_intervals, write_rows
-from vujax.tasks import shots
+from vujax.data.shot_similarity import gap_scores
+from vujax.evals.metrics.boundaries import FilmScores, baselines
+from vujax.evals.scene_boundaries import GapBoundaries, untrained
+from vujax.methods import shotcol
+from vujax.models import release
+from vujax.training import loop
+from vujax.training.sweep.tables import Runs, paired_rows, write_intervals, write_rows
+from vujax.utils.io import write_json
+from vujax.utils.mesh import make_mesh
 
 RESULTS = Path(__file__).with_name("results") / "cinema_shotcol"
 HELD_OUT = dict(kind="cinema", seed=1000, split="validation", films=20)
@@ -67,9 +67,9 @@ class Study:
         workdir = self._work / "-".join([name, config.method.mode, str(seed)])
         kept, films = workdir / "held_out.json", held_out(config)
         if not kept.exists():
-            train.run(config, workdir)
+            loop.run(config, workdir)
             mesh, (_, variables) = make_mesh(), release.load(workdir)
-            model = shots.model(config, mesh)
+            model = shotcol.model(config, mesh)
             score = GapBoundaries(model, mesh, films={"main": films}, batch_size=64)
             score(variables)
             write_json(kept, [film.scores.tolist() for film in score.scores])

@@ -42,24 +42,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vujax import weights
 from vujax.data.images import eval_image
 from vujax.data.records import Record
 from vujax.data.sources import open_source
-from vujax.data.split import HoldOut
-from vujax.embed.class_names import class_names
-from vujax.embed.conse import conse
-from vujax.embed.lite import Lite
-from vujax.embed.sentences import Sentences
-from vujax.embed.text_head import TextHead, load_head, save_head
-from vujax.evals.intervals import bootstrap, paired_bootstrap
-from vujax.evals.ranking import Ranks
+from vujax.data.sources.split import HoldOut
+from vujax.encoders.lite import Lite, class_names, conse
+from vujax.encoders.sentences import Sentences
+from vujax.encoders.text_head import TextHead, load_head, save_head
+from vujax.evals.metrics.bootstrap import bootstrap, paired_bootstrap
+from vujax.evals.metrics.ranking import Ranks
 from vujax.evals.retrieval import KS, directions, group
-from vujax.files import write_atomically
-from vujax.mesh import make_mesh
-from vujax.search.lite_space import CLASSIFIER, CONSE
+from vujax.models import pretrained
+from vujax.search.text_space import CLASSIFIER, CONSE
 from vujax.search.train_text_head import Training, learn
-from vujax.sweep.rows import TableRow, write_intervals, write_rows
+from vujax.training.sweep.tables import TableRow, write_intervals, write_rows
+from vujax.utils.io import write_atomically
+from vujax.utils.mesh import make_mesh
 
 RESULTS = Path(__file__).with_name("results") / "lite_head"
 PATHS: dict[str, tuple[str, Callable[[Record], str]]] = {
@@ -230,7 +228,7 @@ class Conse:
     """ConSE over features, with any of its numbers."""
 
     def __init__(self, sentences: Sentences) -> None:
-        released = weights.load("efficientnet-lite0")
+        released = pretrained.load("efficientnet-lite0")
         self._classifier = [released[name] for name in CLASSIFIER.values()]
         self.names = {kind: _means(sentences, texts) for kind, texts in WORDS.items()}
 
@@ -290,7 +288,9 @@ def best_share(rows: Sequence[TableRow], kind: str) -> float:
     return max(share for share in SHARES if share not in bad)
 
 
-def runs(study: Study, words: Encode, chosen: Sequence[TableRow], seeds: int) -> dict[str, list[Encode]]:
+def runs(
+    study: Study, words: Encode, chosen: Sequence[TableRow], seeds: int
+) -> dict[str, list[Encode]]:
     """Every row of the table: one encoder a seed."""
     found: dict[str, list[Encode]] = {"ConSE": [words]}
     for kind, method in product(TRAIN, METHODS):

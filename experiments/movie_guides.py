@@ -85,16 +85,17 @@ def config_of(guide: str, seed: int, setting: str) -> ConfigDict:
 
 def vectors_of(guide: str, config: ConfigDict, folder: Path, scenes: Any) -> np.ndarray:
     """Vectors `[n d]` of scenes: of a model that is trained first, or the bag of their labels."""
-    from vujax import release, train
-    from vujax.data.scene_rows import SceneRows
-    from vujax.evals.scene_vectors import scene_vectors
-    from vujax.mesh import make_mesh
-    from vujax.tasks import scenes as task
+    from vujax.data.scene_batches import SceneRows
+    from vujax.evals.scene_tags import scene_vectors
+    from vujax.methods import movies2scenes as task
+    from vujax.models import release
+    from vujax.training import loop
+    from vujax.utils.mesh import make_mesh
 
     if guide == "labels":
         seen = (scenes.inputs(number)["feature"].mean(axis=0) for number in range(len(scenes.keys)))
         return np.stack(list(seen))
-    train.run(config, folder)
+    loop.run(config, folder)
     variables, mesh = release.load(folder)[1], make_mesh()
     model = task.model(config, mesh)
     rows = SceneRows(scenes, config.inputs.to_dict(), width=LONGEST, most=8)
@@ -127,8 +128,8 @@ def tuned(setting: str, work: Path) -> dict[str, float]:
 
 def judged_scenes() -> Any:
     """Sequences of LVU's listed clips, and of all clips of its validation movies."""
-    from vujax.data.leaks import listed_clips, listed_movies
-    from vujax.data.movieclip import open_movieclip
+    from vujax.data.datasets.movieclip import open_movieclip
+    from vujax.data.movies.holdout import listed_clips, listed_movies
     from vujax.data.scenes import SomeScenes
 
     data = movies_folder()
@@ -156,7 +157,7 @@ def lvu_hits(scenes: Any, vectors: np.ndarray) -> dict[str, np.ndarray]:
 
 def movie_ranks(scenes: Any, vectors: np.ndarray) -> dict[str, np.ndarray]:
     """Of LVU's validation movies, by genre and by who watched them: average precisions `[q]`."""
-    from vujax.data.leaks import listed_movies
+    from vujax.data.movies.holdout import listed_movies
 
     movies = listed_movies(movies_folder() / "lvu_1.0", "val")
     return ranks(scenes, vectors, movies)
@@ -164,8 +165,8 @@ def movie_ranks(scenes: Any, vectors: np.ndarray) -> dict[str, np.ndarray]:
 
 def ranks(scenes: Any, vectors: np.ndarray, movies: frozenset[str]) -> dict[str, np.ndarray]:
     """`retrieve` among these movies; 'chance' is what equal scores get."""
-    from vujax.data.guide import open_tables
-    from vujax.data.movie_similarity import open_similarity
+    from vujax.data.movies.guide import open_tables
+    from vujax.data.movies.similarity import open_similarity
     from vujax.evals.movie_retrieval import co_watched, movie_vectors, retrieve, same_genre
 
     data = movies_folder()
@@ -196,7 +197,7 @@ def ranks(scenes: Any, vectors: np.ndarray, movies: frozenset[str]) -> dict[str,
 
 def tune(guide: str, setting: str, work: Path) -> None:
     """One seed, a fifth of the pool held out; its movies ranked for each other."""
-    from vujax.data.leaks import held_out_movies
+    from vujax.data.movies.holdout import held_out_movies
     from vujax.data.scenes import open_scenes
 
     config = config_of(guide, 0, setting)
@@ -245,7 +246,7 @@ def main() -> None:
 
         write_tables(args.work, args.seeds)
     else:
-        from vujax.sweep.jobs import run_jobs
+        from vujax.training.sweep.plan import run_jobs
 
         jobs = jobs_of(args.part, args.seeds)
         left = [(n, w) for n, w in jobs if not (args.work / f"{n}.npz").exists()]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from experiments.movie_guides import GUIDES, SETTINGS, TASKS, chosen, tuned
-from vujax.evals.intervals import Interval, bootstrap, paired_bootstrap
-from vujax.sweep.rows import TableRow, write_intervals, write_rows
+from vujax.evals.metrics.bootstrap import Interval, bootstrap, paired_bootstrap
+from vujax.training.sweep.tables import TableRow, write_intervals, write_rows
 
 RESULTS = Path(__file__).with_name("results") / "movie_guides"
 CONTROLS = ("untrained", "augmentation", "random", "all")

@@ -1,6 +1,6 @@
 """Where PSD's soft targets come from, on the cinema, with true and with swapped captions.
 
-    python -m vujax.sweep --sweep experiments/psd_ablation.py --workdir runs/psd_ablation
+    python -m vujax.training.sweep --sweep experiments/psd_ablation.py --workdir runs/psd_ablation
 
 Target mode x share of swapped captions {0, 40%} x 3 seeds on the cinema's config, each run with
 fewer steps and frames. CONTROL is CLIP: no row is ever unaligned. Every value is our choice; the
@@ -11,7 +11,7 @@ import runpy
 
 from ml_collections import ConfigDict
 
-from vujax.sweep import chain, over, product
+from vujax.training.sweep import chain, over, product
 
 METRICS = (
     "retrieval/text_to_image/R@5",

@@ -1,6 +1,7 @@
 """PSD, CLIP and three controls on real product photographs, with true and with shuffled captions.
 
-    VUJAX_DATA=... python -m vujax.sweep --sweep experiments/psd_fashion.py --workdir runs/fashion
+    VUJAX_DATA=... python -m vujax.training.sweep --sweep experiments/psd_fashion.py --workdir
+    runs/fashion
 
 About 8,300 photographs with product names (26% of the names repeat), a small ViT from scratch, the
 same budget for every method, three seeds. One tenth of the products, chosen by sha1(id), is for
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from vujax.sweep import chain, over, product
+from vujax.training.sweep import chain, over, product
 
 CLIP = {"method.unaligned_end": 0.0}
 METHODS = [

@@ -1,6 +1,6 @@
 """How many rows PSD unaligns, and how sharp its teacher is, on the cinema.
 
-    python -m vujax.sweep --sweep experiments/psd_schedule.py --workdir runs/psd_schedule
+    python -m vujax.training.sweep --sweep experiments/psd_schedule.py --workdir runs/psd_schedule
 
 Final share of unaligned rows x teacher's temperature, with 40% of the captions swapped, 3 seeds;
 budget, metrics and control as in psd_ablation.py. Not part of what the README reports.
@@ -9,7 +9,7 @@ budget, metrics and control as in psd_ablation.py. Not part of what the README r
 import runpy
 from pathlib import Path
 
-from vujax.sweep import over, product
+from vujax.training.sweep import over, product
 
 ablation = runpy.run_path(str(Path(__file__).with_name("psd_ablation.py")))
 get_config, METRICS, CONTROL = (ablation[k] for k in ("get_config", "METRICS", "CONTROL"))

@@ -1,6 +1,7 @@
 """What transfers from small real pairs: zero-shot and linear probe on pictures of other kinds.
 
-    VUJAX_DATA=... python -m vujax.sweep --sweep experiments/psd_transfer.py --workdir runs/transfer
+    VUJAX_DATA=... python -m vujax.training.sweep --sweep experiments/psd_transfer.py --workdir
+    runs/transfer
 
 CLIP and PSD from scratch with the same budget, on a mixture of product photographs, drawings and
 emoji (14,000 pairs); zero-shot and linear probe on CIFAR-10, Tiny ImageNet and the products' types.
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from vujax.sweep import chain, over, product
+from vujax.training.sweep import chain, over, product
 
 fashion = runpy.run_path(str(Path(__file__).with_name("psd_fashion.py")))
 real, tars, products = (fashion[name] for name in ("real", "tars", "products"))

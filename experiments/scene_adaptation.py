@@ -31,12 +31,11 @@ from pathlib import Path
 import numpy as np
 
 from vujax.data.films import Film, open_films
-from vujax.evals.boundaries import FilmScores, baselines, evaluate
-from vujax.evals.gap import gap_scores
-from vujax.files import write_atomically, write_json
-from vujax.segment.adapt import Adaptation, learn
-from vujax.sweep.paired import Runs, paired_rows
-from vujax.sweep.rows import TableRow, write_intervals, write_rows
+from vujax.data.shot_similarity import gap_scores
+from vujax.evals.metrics.boundaries import FilmScores, baselines, evaluate
+from vujax.scenes.adapt import Adaptation, learn
+from vujax.training.sweep.tables import Runs, TableRow, paired_rows, write_intervals, write_rows
+from vujax.utils.io import write_atomically, write_json
 
 RESULTS = Path(__file__).with_name("results") / "scene_adaptation"
 SETS = ("bbc", "rai")

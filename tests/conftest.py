@@ -23,7 +23,7 @@ import jax
 import pytest
 from absl import flags
 
-from vujax.mesh import make_mesh
+from vujax.utils.mesh import make_mesh
 
 flags.FLAGS.mark_as_parsed()  # grain's worker processes read absl flags
 

@@ -14,10 +14,11 @@ import pytest
 
 from tests.configs import load
 from tests.methods.test_distill import CONTROLS, config_of, host_batch
-from vujax import build
-from vujax.config import plain
-from vujax.data import films, guide, scenes
-from vujax.mesh import global_batch, make_mesh
+from vujax.data import films, scenes
+from vujax.data.movies import guide
+from vujax.training import setup
+from vujax.training.config import plain
+from vujax.utils.mesh import global_batch, make_mesh
 
 FOLDER = Path(__file__).parent / "golden"
 ARGUMENTS = {
@@ -37,8 +38,8 @@ def path_of(name: str) -> Path:
 def metrics_of(control: str) -> dict[str, float]:
     """The metrics of the first step of a tiny model on one device."""
     mesh = make_mesh(jax.devices()[:1])
-    parts = build.make_parts(config_of(CONTROLS[control]), mesh)
-    _, metrics = parts.step(build.new_state(parts, seed=0), global_batch(mesh, host_batch()))
+    parts = setup.make_parts(config_of(CONTROLS[control]), mesh)
+    _, metrics = parts.step(setup.new_state(parts, seed=0), global_batch(mesh, host_batch()))
     return {name: float(value) for name, value in sorted(metrics.items())}
 
 
@@ -77,10 +78,10 @@ def test_every_experiment_builds_without_data(mesh8):
         with config.unlocked():
             config.total_epochs = None
             config.total_steps = 10_000
-        parts = build.make_parts(config, mesh8)
+        parts = setup.make_parts(config, mesh8)
         assert parts.total_steps == 10_000
         if file != "distill":  # shard_map checks what varies over the devices when it traces
-            traced = parts.step.trace(parts.state, build.abstract_batch(config, mesh8))
+            traced = parts.step.trace(parts.state, setup.abstract_batch(config, mesh8))
             assert {"loss", "grad_norm"} < set(traced.out_info[1])
 
 

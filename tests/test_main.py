@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from tests.configs import ROOT
-from vujax import metrics
 from vujax.main import default_workdir, several_hosts
+from vujax.training import logging
 
 TINY = [
     "--config=configs/distill.py",
@@ -65,7 +65,7 @@ def cluster(workdir: Path, *arguments: str) -> list[subprocess.Popen]:
 
 
 def losses(workdir: Path) -> list[float]:
-    return [line["loss"] for line in metrics.read(workdir)]
+    return [line["loss"] for line in logging.read(workdir)]
 
 
 def test_default_workdir():

@@ -8,7 +8,7 @@ import optax
 import pytest
 
 from vujax import optim
-from vujax.trees import flatten
+from vujax.utils.trees import flatten
 
 
 def params():

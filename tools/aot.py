@@ -26,9 +26,9 @@ from jax.experimental import topologies
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 from ml_collections import config_flags
 
-from vujax import build
-from vujax.hlo import Collective, Program, Tensor
-from vujax.mesh import make_mesh
+from vujax.training import setup
+from vujax.training.hlo import Collective, Program, Tensor
+from vujax.utils.mesh import make_mesh
 
 # Read by libtpu when it is loaded: no metadata server, no other hosts, no lock on a device.
 LIBTPU = {
@@ -113,8 +113,8 @@ def report(config: ml_collections.ConfigDict, topology: str, forbid: int | None)
     """
     devices = described_devices(topology)
     mesh = make_mesh(devices)
-    parts = build.make_parts(config, mesh, examples=EXAMPLES)
-    traced = parts.step.trace(parts.state, build.abstract_batch(config, mesh))
+    parts = setup.make_parts(config, mesh, examples=EXAMPLES)
+    traced = parts.step.trace(parts.state, setup.abstract_batch(config, mesh))
     params = jax.tree.leaves(parts.state.params)
     chips = len({tuple(device.coords) for device in devices})
     hbm = HBM_GIB[topology.partition(":")[0]] * 2**30 * chips // len(devices)

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from vujax.curate import ranking
-from vujax.curate.asks import Ask
-from vujax.curate.level import Level
-from vujax.curate.precision import share
-from vujax.evals.vectors import unit
+from vujax.annotate.app import ranking
+from vujax.annotate.app.items import Level
+from vujax.annotate.app.precision import share
+from vujax.annotate.app.requests import Ask
+from vujax.evals.metrics.ranking import unit
 
 SHOTS = 1000  # of a film
 

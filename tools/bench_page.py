@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from tests.curate.browser import Browser, chromium
-from tests.curate.large import large
-from tests.curate.serving import desk, running
+from tests.annotate.app.browser import Browser, chromium
+from tests.annotate.app.large import large
+from tests.annotate.app.serving import desk, running
 from tools.bench_curate import milliseconds, times
 
 SHOTS = 1000  # of a film

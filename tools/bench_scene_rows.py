@@ -22,11 +22,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vujax.data.film_scenes import FilmScenes
 from vujax.data.films import Shots
-from vujax.data.scene_rows import SceneRows
-from vujax.data.scenes import Scenes, choose_scenes, open_scenes
-from vujax.models.scene import SceneViT, build_scene
+from vujax.data.scene_batches import SceneRows
+from vujax.data.scenes import FilmScenes, Scenes, choose_scenes, open_scenes
+from vujax.models.scene_encoder import SceneViT, build_scene
 
 WIDTH = 150  # of a shot's feature
 MEAN = 5.7

@@ -12,11 +12,11 @@ reading, for graphs building), queries a second when all are given at once, the 
 resident size, which includes what is mapped of files (`peak_mib`), and the part of it that is the
 process's own at the end (`own_mib`). JAX and its like take some 200 MiB of every process.
 
-    exact    vujax.search.exact, JAX; exact-bfloat16, with vectors of 16 bits
+    exact    vujax.search.backends.exact, JAX; exact-bfloat16, with vectors of 16 bits
     numpy    q @ X.T and argpartition, what a user would write
     flat     faiss.IndexFlatIP, extra [ann]
-    faiss    vujax.search.faiss_index, HNSW, extra [ann]
-    lance    vujax.search.lance, extra [lance]
+    faiss    vujax.search.backends.faiss, HNSW, extra [ann]
+    lance    vujax.search.backends.lance, extra [lance]
 """
 
 import argparse
@@ -30,8 +30,8 @@ from pathlib import Path
 
 import numpy as np
 
+from vujax.search.backends.base import Found, Searcher, best
 from vujax.search.recall import measure
-from vujax.search.searcher import Found, Searcher, best
 
 SIDES = ("exact", "exact-bfloat16", "numpy", "flat", "faiss", "lance")
 CLUSTERS, SHARED, WITHIN, REST = 2000, 32, 0.8, 0.2
@@ -76,7 +76,7 @@ class Numpy:
         self._vectors = np.array(vectors)
 
     def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Found:
-        """See `vujax.search.searcher.Searcher`."""
+        """See `vujax.search.backends.base.Searcher`."""
         scores = queries @ self._vectors.T
         rows = np.argpartition(-scores, k, axis=1)[:, :k]
         return best(np.take_along_axis(scores, rows, axis=1), rows, k)
@@ -95,7 +95,7 @@ class Flat:
             self._index.add(np.array(vectors[first : first + BLOCK]))
 
     def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Found:
-        """See `vujax.search.searcher.Searcher`."""
+        """See `vujax.search.backends.base.Searcher`."""
         return Found(*self._index.search(queries, k))
 
 
@@ -104,14 +104,14 @@ def searcher(side: str, vectors: np.ndarray, folder: Path) -> Searcher:
     if side in ("numpy", "flat"):
         return {"numpy": Numpy, "flat": Flat}[side](vectors)
     if side == "faiss":
-        from vujax.search.faiss_index import Faiss
+        from vujax.search.backends.faiss import Faiss
 
         return Faiss(vectors, folder)
     if side == "lance":
-        from vujax.search.lance import Lance
+        from vujax.search.backends.lance import Lance
 
         return Lance(vectors, folder)
-    from vujax.search.exact import Exact
+    from vujax.search.backends.exact import Exact
 
     return Exact(vectors if side == "exact" else _bfloat16(vectors))
 

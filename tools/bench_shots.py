@@ -41,11 +41,11 @@ import av
 import numpy as np
 
 from vujax.catalog import Catalog
-from vujax.files import write_atomically
+from vujax.models.pretrained import RELEASES
+from vujax.models.pretrained.download import download, verify
+from vujax.utils.io import write_atomically
 from vujax.video.decode import Chunk, FrameReader
-from vujax.video.detectors import shot_detector
-from vujax.weights import RELEASES
-from vujax.weights.fetch import download, verify
+from vujax.video.shots import shot_detector
 
 RATE = 30
 Run = Callable[[], tuple[int, int]]

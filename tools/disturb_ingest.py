@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vujax.catalog import Catalog
-from vujax.catalog.check import problems
+from vujax.catalog.validate import problems
 
 SOONEST_S = 3.0  # before that a run has not begun to read
 SPAWNED, ACTOR = "spawn_main", "ray::_Actor"  # in the command lines of processes that read films

@@ -5,9 +5,9 @@
 
 writes OUT/movies.parquet (id, title, genres, synopsis), OUT/clips.parquet (clip, movie) and, with
 --ratings, OUT/ratings.parquet. No movie of any validation list of LVU, nor a withheld one, is among
-them (`vujax.data.leaks`). --scenes names the clips that are trained or evaluated on: files with a
-clip's id at the begin of each line, alone or before a slash, as MovieCLIP's label files have it.
-Their descriptions are not read, nor those of the clips of LVU's train lists: synopses come from
+them (`vujax.data.movies.holdout`). --scenes names the clips that are trained or evaluated on: files
+with a clip's id at the begin of each line, alone or before a slash, as MovieCLIP's label files have
+it. Their descriptions are not read, nor those of the clips of LVU's train lists: synopses come from
 other clips. Then `vujax movies similar OUT --channel synopsis TITLE`.
 """
 
@@ -16,12 +16,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from vujax.data.condensed_movies import open_condensed_movies, read_clips
-from vujax.data.leaks import held_out_movies, leak_free_pool, listed_clips
-from vujax.data.movie_records import Movies
-from vujax.data.movie_tables import joined_ratings
-from vujax.data.table_rows import read_lines
-from vujax.data.write_movies import write_movies, write_table
+from vujax.data.datasets.condensed_movies import open_condensed_movies, read_clips
+from vujax.data.movies.holdout import held_out_movies, leak_free_pool, listed_clips
+from vujax.data.movies.records import Movies
+from vujax.data.movies.tables import joined_ratings, write_movies, write_table
+from vujax.data.tables import read_lines
 
 
 def prepared(

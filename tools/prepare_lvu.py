@@ -3,8 +3,8 @@
     python tools/prepare_lvu.py OUT --root lvu_1.0
 
 --root has <task>/train.csv and val.csv of the nine tasks, test.csv where you have it, and
-withheld_movies.txt where a test list is missing (see `vujax.data.lvu` and `vujax.data.leaks`).
-Written are
+withheld_movies.txt where a test list is missing (see `vujax.data.datasets.lvu` and
+`vujax.data.movies.holdout`). Written are
 
     OUT/<task>.parquet          split, youtube_id, imdb_id, the label as published, and target
     OUT/held_out_movies.txt     movies that no training on metadata may see, an IMDb id a line
@@ -24,10 +24,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from vujax.data.leaks import held_out_movies
-from vujax.data.lvu import COUNTS, LVU, NO_NAME, SPLITS, Task
-from vujax.data.write_movies import write_table
-from vujax.files import write_atomically, write_json
+from vujax.data.datasets.lvu import COUNTS, LVU, NO_NAME, SPLITS, Task
+from vujax.data.movies.holdout import held_out_movies
+from vujax.data.movies.tables import write_table
+from vujax.utils.io import write_atomically, write_json
 
 
 def task_table(task: Task) -> pa.Table:

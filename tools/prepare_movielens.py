@@ -4,15 +4,15 @@
 
 writes OUT/movies.parquet (id, title, genres, synopsis) and OUT/ratings.parquet (user, movie,
 rating): Parquet is read several times faster than 30 million lines of CSV, and IMDb ids join other
-tables. Then `vujax movies similar OUT --channel cowatch TITLE`. See `vujax.data.movielens` for what
-is read, and which editions have it. Its terms hold for the copy too.
+tables. Then `vujax movies similar OUT --channel cowatch TITLE`. See `vujax.data.datasets.movielens`
+for what is read, and which editions have it. Its terms hold for the copy too.
 """
 
 import argparse
 from pathlib import Path
 
-from vujax.data.movielens import open_movielens
-from vujax.data.write_movies import write_movies
+from vujax.data.datasets.movielens import open_movielens
+from vujax.data.movies.tables import write_movies
 
 
 def main() -> None:

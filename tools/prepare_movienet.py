@@ -4,14 +4,15 @@
     python tools/prepare_movienet.py OUT --kind bassl root=movienet shot_s=4 --splits pretrain test
     python tools/prepare_movienet.py OUT --kind movienet root=scene318 --tags annotation
 
-Options of the kind (see `vujax.data.movienet` and `vujax.data.bassl`) follow as name=value, the
-value as JSON or as plain text. Keyframes are kept as JPEG, those with a shorter side longer than
---side made smaller; features, if there are any, as float32. The same command after an interrupt
-goes on where it stopped. Then open them with `open_films("prepared", path=OUT, split="train")`.
+Options of the kind (see `vujax.data.datasets.movienet` and `vujax.data.datasets.bassl`) follow as
+name=value, the value as JSON or as plain text. Keyframes are kept as JPEG, those with a shorter
+side longer than --side made smaller; features, if there are any, as float32. The same command after
+an interrupt goes on where it stopped. Then open them with `open_films("prepared", path=OUT,
+split="train")`.
 
 --tags names the folder of MovieNet's annotations (tt0120885.json ...), whose place and action tags
 become labels of scenes: `open_scenes("prepared", path=OUT, by="tags")`. Their format is read as it
-is remembered, see `vujax.data.movienet_tags`; --ends says how their ranges of shots end.
+is remembered, see `vujax.data.datasets.movienet`; --ends says how their ranges of shots end.
 """
 
 import argparse
@@ -22,11 +23,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
+from vujax.data.datasets.movienet import ENDS, TAGS, tag_table
+from vujax.data.datasets.prepare import prepare
 from vujax.data.films import open_films
-from vujax.data.movienet_tags import ENDS, TAGS, tag_table
-from vujax.data.options import name_and_value
-from vujax.data.prepare import prepare
-from vujax.data.write_movies import write_table
+from vujax.data.movies.tables import write_table
+from vujax.utils.validation import name_and_value
 
 KINDS = ("bassl", "movienet")
 SPLITS = ("train", "val", "test")

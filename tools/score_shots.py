@@ -23,10 +23,10 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from vujax.evals.shots import Extent, extents, scores, tally
+from vujax.evals.metrics.shots import Extent, extents, scores, tally
 from vujax.video.decode import FrameReader
-from vujax.video.detectors import shot_detector
-from vujax.video.shots import ShotDetector, Transition
+from vujax.video.shots import shot_detector
+from vujax.video.shots.base import ShotDetector, Transition
 
 DETECTORS = {
     "transnetv2-exact": ("transnetv2", dict(exact=True)),
@@ -52,7 +52,7 @@ def bbb(name: str, start_s: float) -> Case:
 
 def cinema(folder: Path) -> Iterator[Case]:
     """The films of `vujax cinema` in a folder, and their truth."""
-    from vujax.data.cinema.truth import read_truth
+    from vujax.data.synthetic.ground_truth import read_truth
 
     for path in sorted(folder.glob("*.truth.json")):
         truth = read_truth(path)

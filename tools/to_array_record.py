@@ -13,9 +13,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from vujax.data.convert import convert
-from vujax.data.options import name_and_value
 from vujax.data.sources import KINDS, open_source
+from vujax.data.sources.array_record import convert
+from vujax.utils.validation import name_and_value
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
     vujax cinema --out runs/films --films 20
     vujax ingest runs/films --out runs/cinema --detector adaptive
     vujax embed runs/cinema --encoder lite
-    python tools/train_scene_head.py --out vujax/segment/heads/default \\
+    python tools/train_scene_head.py --out vujax/scenes/heads/default \\
         --films catalog path=runs/cinema encoder=lite images=False
 
 `--films` is a kind of `vujax.data.films.open_films` and its options; give it several times for
@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from vujax.data.films import Film, open_films
-from vujax.evals.boundaries import FilmScores, evaluate
-from vujax.segment.head import Head, save_head
-from vujax.segment.train_head import head_scores, train_head
+from vujax.evals.metrics.boundaries import FilmScores, evaluate
+from vujax.scenes.head import Head, save_head
+from vujax.scenes.train_head import head_scores, train_head
 
 # In full, so that the head stays what it is when the defaults change.
 HEAD = dict(kind="similarity", reach=6, hidden=[16, 16], dropout=0.3, scale="film", gain=0.4)

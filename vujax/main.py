@@ -9,7 +9,7 @@ import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from vujax import train
+from vujax.training import loop
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Config file, FILE.py or FILE.py:ARGUMENT.", lock_config=True
@@ -58,7 +58,7 @@ def main(argv: list[str]) -> None:
         logging.set_verbosity(logging.WARNING)  # orbax tells of every file
     workdir = WORKDIR.value or default_workdir(flags.FLAGS["config"].config_filename)
     try:
-        train.run(CONFIG.value, Path(workdir))
+        loop.run(CONFIG.value, Path(workdir))
     except (ValueError, OSError, FloatingPointError) as error:
         if not raised_by_us(error):
             raise

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from vujax.trees import flatten, leaf_name
+from vujax.utils.trees import flatten, leaf_name
 
 Tree = Any
 Rules = Sequence[tuple[str, float | None]]

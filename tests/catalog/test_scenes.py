@@ -5,16 +5,16 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.embed.stub import catalogue
-from vujax.catalog import Catalog, check, scenes, vectors
-from vujax.catalog.staging import remove
+from tests.encoders.stub import catalogue
+from vujax.catalog import Catalog, embeddings, scenes, validate
+from vujax.catalog.writer import remove
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     found = catalogue(tmp_path, 1)
     (film,) = Catalog(found).ids()
-    source = vectors.source(Catalog(found).manifest(film))
+    source = embeddings.source(Catalog(found).manifest(film))
     rows = [
         dict(film=film, scene=k, id=f"{film}/c00{k}", first_shot=first, last_shot=last)
         for k, (first, last) in enumerate([(0, 1), (2, 2)])
@@ -24,7 +24,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def problems(root: Path) -> list[str]:
-    return list(check.problems(root))
+    return list(validate.problems(root))
 
 
 def test_written_and_read(root: Path) -> None:
@@ -60,7 +60,7 @@ def test_scenes_go_with_their_film(root: Path) -> None:
 
 def test_damage_is_found(root: Path) -> None:
     (film,) = Catalog(root).ids()
-    source = vectors.source(Catalog(root).manifest(film))
+    source = embeddings.source(Catalog(root).manifest(film))
     scenes.write(root, film, source, [dict(film=film, first_shot=0, last_shot=1)], {})
     assert "leave shots out" in problems(root)[0]
     scenes.path(root, film).write_bytes(b"PAR1 nonsense")

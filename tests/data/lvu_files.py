@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vujax.data.leaks import TASKS, WITHHELD
+from vujax.data.movies.holdout import TASKS, WITHHELD
 
 CLASSES = {0: "nm1", 1: "nm2", 4: "nm3"}  # numbers have gaps, as in the originals
 TRAIN, VAL = 60, 24

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vujax.data.movie_records import Movies, Ratings
+from vujax.data.movies.records import Movies, Ratings
 
 GENRES = ("Action", "Comedy", "Drama", "Horror", "War")
 WORDS = ("heist", "ship", "wedding", "ghost", "river", "letter", "city", "dog", "queen", "train")

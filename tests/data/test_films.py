@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vujax.data.film_features import FeatureFilm, open_features
+from vujax.data.datasets.features import FeatureFilm, open_features
 from vujax.data.films import Shots, choose, frame_seconds, open_films
 from vujax.data.sources import open_source
 

@@ -3,8 +3,8 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-from samples import encoded, pixels
 
+from tests.data.samples import encoded, pixels
 from vujax.data.images import Augment, eval_image, random_box, train_image
 from vujax.data.records import BadSample
 

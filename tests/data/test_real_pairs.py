@@ -7,8 +7,8 @@ import chex
 import numpy as np
 import pytest
 
+from vujax.data.image_text import eval_batches, train_batches
 from vujax.data.images import eval_image
-from vujax.data.pairs import eval_batches, train_batches
 from vujax.data.sources import open_source
 
 pytestmark = pytest.mark.real_data

@@ -8,10 +8,16 @@ import numpy as np
 import pytest
 
 from tests.data.boundary_films import MemoryFilm, numbered
-from vujax.data.cinema.films import film_truth
-from vujax.data.cinema.truth import Settings
-from vujax.data.film_scenes import FilmScenes, runs
-from vujax.data.scenes import SingleShots, check_scenes, choose_scenes, open_scenes
+from vujax.data.scenes import (
+    FilmScenes,
+    SingleShots,
+    check_scenes,
+    choose_scenes,
+    open_scenes,
+    runs,
+)
+from vujax.data.synthetic.films import film_truth
+from vujax.data.synthetic.ground_truth import Settings
 
 FILMS = (numbered(0, 7, [2, 3]), numbered(1, 1, []), numbered(2, 4, []))
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from vujax.data.tokens import tokenize
+from vujax.models.tokenizers.clip import tokenize
 
 SIZE = 8
 STEP = 36  # grey levels between classes

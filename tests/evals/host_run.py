@@ -9,15 +9,15 @@ import numpy as np
 
 from tests.evals.fakes import SIZE, Memory
 from vujax.evals import make
-from vujax.mesh import make_mesh
-from vujax.models import build
+from vujax.models import clip
+from vujax.utils.mesh import make_mesh
 
 NAMES = ("cat", "dog", "cow")
 
 
 def scores(mesh: jax.sharding.Mesh) -> dict[str, dict[str, float]]:
     """A random small CLIP on a random source of 21 pictures, with every kind of evaluation."""
-    model = build(
+    model = clip(
         image={"kind": "vit", "variant": "Ti/4", "image_size": SIZE, "layers": 1},
         text={"width": 64, "layers": 1, "heads": 1, "context": 16},
         embed_dim=8,

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from tests.configs import load
-from vujax import release, train
-from vujax.data.vector_pairs import VectorPairs, write
+from vujax.data.captions import VectorPairs, write
 from vujax.evals import make
 from vujax.evals.captioning import captions_of, decoder_of, said_for_nothing
-from vujax.evals.captions import score
+from vujax.evals.metrics.captions import score
+from vujax.models import release
 from vujax.models.caption import build_caption
+from vujax.training import loop
 
 DIM = 12
 THINGS = ("boat", "dog", "cat", "tree", "house", "man")
@@ -48,14 +49,14 @@ def test_a_training_learns_to_say_what_is_seen(tmp_path):
     held_out = sources(tmp_path / "validation.parquet", 1)
     options = dict(sources=held_out, cache=str(tmp_path), train=config.data.sources.to_dict())
     config.evals.captions = dict(kind="captions", **options)
-    train.run(config, tmp_path / "run")
+    loop.run(config, tmp_path / "run")
     found = json.loads((tmp_path / "run" / "evaluations" / "captions-80.json").read_text())
     assert found["metrics"]["CIDEr"] > 5 > 3 * found["baselines"]["commonest"]["CIDEr"]
     assert found["metrics"]["different"] > 6 and found["baselines"]["commonest"]["different"] == 1
     assert found["baselines"]["neighbour"]["CIDEr"] > 5
     kept, variables = release.load(tmp_path / "run")
     model = build_caption(**kept["model"])
-    mesh = train.make_mesh(jax.devices()[:1])
+    mesh = loop.make_mesh(jax.devices()[:1])
     seen = pictures(1)
     said, scores = captions_of(
         decoder_of(model, 4, 1.0), variables, seen.vectors, vocab=1200, mesh=mesh

@@ -16,7 +16,7 @@ from PIL import Image
 from tests.evals.fakes import SIZE, STEP, Oracle, knowing
 from vujax.evals import make
 from vujax.evals.datasets import DATASETS, open_dataset
-from vujax.evals.templates import TEMPLATES, prompts
+from vujax.evals.zero_shot import TEMPLATES, prompts
 
 PART_OF_IMAGENET = ("imagenet_r", "imagenet_a")  # 200 of the 1,000 classes have pictures
 PER_CLASS = ("pets", "flowers102", "caltech101")  # scored by the mean over classes

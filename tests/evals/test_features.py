@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests.evals.fakes import unit_rows
-from vujax.data.tokens import tokenize
 from vujax.evals.features import extract, extract_texts, padded_size, place_rows, text_batches
+from vujax.models.tokenizers.clip import tokenize
 
 WEIGHTS = unit_rows(np.random.default_rng(0), 12, 5)
 

@@ -5,12 +5,11 @@ import numpy as np
 import pytest
 
 from tests.data.boundary_films import MemoryFilm
-from vujax.data.film_scenes import FilmScenes, runs
-from vujax.data.scene_rows import SceneRows
-from vujax.evals.finetune import finetune
-from vujax.evals.probe import Standardizer, fit
-from vujax.evals.targets import KINDS, Targets
-from vujax.models.scene import build_scene
+from vujax.data.scene_batches import SceneRows
+from vujax.data.scenes import FilmScenes, runs
+from vujax.evals.finetune import KINDS, Targets, finetune
+from vujax.evals.linear_probe import Standardizer, fit
+from vujax.models.scene_encoder import build_scene
 
 INPUTS = {"feature": (6,)}
 ROWS = dict(width=12, most=4)

@@ -10,8 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.data.lvu_files import TRAIN, VAL, movie, write_lvu
-from vujax.data.lvu import Task
-from vujax.evals.intervals import bootstrap
+from vujax.data.datasets.lvu import Task
 from vujax.evals.lvu import (
     LVU,
     against_constant,
@@ -30,8 +29,8 @@ from vujax.evals.lvu.baselines import (
     synopses,
     text_vectors,
 )
-from vujax.evals.lvu.linear import GRID, fitted, ridge_path, softmax
-from vujax.evals.lvu.windows import Windows
+from vujax.evals.lvu.probe import GRID, Windows, fitted, ridge_path, softmax
+from vujax.evals.metrics.bootstrap import bootstrap
 
 CLASS_OF = np.array([0, 1, 4, 0])
 SMALL = (1e-3, 1e-1, 10.0)
@@ -130,7 +129,7 @@ def test_a_train_clip_that_is_reported_is_not_learned_from(lvu: LVU) -> None:
 def test_the_answer_of_a_clip_is_the_mean_of_its_windows(lvu: LVU, mesh1) -> None:
     task, vectors = lvu["director"], telling(TRAIN + VAL, noise=1, windows=3)
     score = evaluate(task, vectors, grid=[0.1], standardize=False)
-    from vujax.evals.probe import fit
+    from vujax.evals.linear_probe import fit
 
     x = np.concatenate([vectors[f"c{k}"] for k in range(TRAIN)])
     y = np.repeat([{0: 0, 1: 1, 4: 2}[CLASS_OF[k % 4]] for k in range(TRAIN)], 3)

@@ -6,7 +6,7 @@ from ml_collections import ConfigDict
 
 from tests.evals.fakes import Memory, Oracle, knowing
 from vujax.evals import make
-from vujax.evals.probe import Probe
+from vujax.evals.linear_probe import Probe
 from vujax.evals.retrieval import Retrieval
 from vujax.evals.zero_shot import ZeroShot
 
@@ -71,7 +71,7 @@ def test_importing_starts_no_backend_and_robustness_needs_no_reader():
     code = """
 import sys, vujax.evals, vujax.evals.robustness
 assert "grain" not in sys.modules and "vujax.evals.reader" not in sys.modules
-import vujax.evals.zero_shot, vujax.evals.retrieval, vujax.evals.probe
+import vujax.evals.zero_shot, vujax.evals.retrieval, vujax.evals.linear_probe
 from jax._src import xla_bridge
 assert not xla_bridge._backends
 assert "tensorflow_datasets" not in sys.modules

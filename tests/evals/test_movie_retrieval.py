@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.data.movie_cases import made
-from vujax.data.movie_similarity import open_similarity
+from vujax.data.movies.similarity import open_similarity
 from vujax.evals import movie_retrieval
-from vujax.evals.intervals import paired_bootstrap
+from vujax.evals.metrics.bootstrap import paired_bootstrap
 from vujax.evals.movie_retrieval import (
     check_held_out,
     co_watched,

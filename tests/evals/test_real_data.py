@@ -9,12 +9,12 @@ from flax import linen as nn
 
 from tests.evals.fakes import FakeText
 from vujax.evals import make
-from vujax.evals.encoders import image_encoder
-from vujax.evals.histogram import colour_histogram
-from vujax.evals.intervals import wilson
-from vujax.evals.probe import Standardizer, fit
+from vujax.evals.features import image_encoder
+from vujax.evals.histogram_baseline import colour_histogram
+from vujax.evals.linear_probe import Standardizer, fit
+from vujax.evals.metrics.bootstrap import wilson
 from vujax.evals.reader import Reader
-from vujax.models import build
+from vujax.models import clip
 
 pytestmark = pytest.mark.real_data
 
@@ -43,7 +43,7 @@ def cifar10(data_root, split):
 @functools.cache
 def random_clip():
     """An untrained ViT for 32 px, without the seconds that compiling `init` takes."""
-    model = build(
+    model = clip(
         image={"kind": "vit", "variant": "Ti/8", "image_size": 32, "layers": 1},
         text={"width": 64, "layers": 1, "heads": 1, "context": 16},
         embed_dim=32,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.evals.fakes import SIZE, STEP, Memory, Oracle, knowing, unit_rows
-from vujax.evals.ranking import TIE
+from vujax.evals.metrics.ranking import TIE
 from vujax.evals.retrieval import Retrieval, ceiling, directions, group, normalise, recalls
 
 CAPTIONS = [

@@ -7,14 +7,13 @@ from flax import linen as nn
 
 from tests.data.boundary_films import numbered
 from vujax import evals
-from vujax.data import film_scenes, scenes
-from vujax.data.film_scenes import FilmScenes, runs
-from vujax.data.scene_rows import SceneRows
-from vujax.data.scenes import SingleShots
-from vujax.evals.scene_vectors import scene_vectors
-from vujax.evals.tag_scores import score_tags
-from vujax.evals.tagging import Tagged, fit_tags, hold_out
-from vujax.models.scene import build_scene, segment_means
+from vujax.data import scenes
+from vujax.data.scene_batches import SceneRows
+from vujax.data.scenes import FilmScenes, SingleShots, runs
+from vujax.evals.metrics.multilabel import score_tags
+from vujax.evals.multilabel_probe import Tagged, fit_tags, hold_out
+from vujax.evals.scene_tags import scene_vectors
+from vujax.models.scene_encoder import build_scene, segment_means
 
 INPUTS = {"feature": (4,)}
 ROWS = dict(width=16, most=4)
@@ -91,7 +90,7 @@ def made(first=0, films=6):
         for n in range(len(found))
     ]
     labels = {"event": events, "place": places}
-    names = tuple(film_scenes.numbered(found[:, 0]))
+    names = tuple(scenes.numbered(found[:, 0]))
     return Coloured(opened, found, names, labels)
 
 

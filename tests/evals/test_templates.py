@@ -1,6 +1,6 @@
 import pytest
 
-from vujax.evals.templates import TEMPLATES, prompts, templates
+from vujax.evals.zero_shot import TEMPLATES, prompts, templates
 
 
 def test_every_set_holds_the_name_once():

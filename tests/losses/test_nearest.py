@@ -11,9 +11,8 @@ from jax import lax
 from jax.sharding import PartitionSpec as P
 
 from tests.losses.cases import unit
-from vujax.losses.contrast import Bank
-from vujax.losses.nearest import nearest
-from vujax.mesh import AXIS
+from vujax.losses.memory_bank import Bank, nearest
+from vujax.utils.mesh import AXIS
 
 N, SLOTS, ROWS, D = 16, 3, 24, 5
 R = SLOTS * ROWS

@@ -9,11 +9,11 @@ import pytest
 from flax import linen as nn
 
 from tests.toy import assert_gradients_close, recording_sgd
-from vujax.mesh import global_batch
 from vujax.methods.base import Method
 from vujax.methods.boundary import Boundary, balanced_cross_entropy, called
 from vujax.models.boundary import BoundaryModel, build_head
-from vujax.step import init_state, make_train_step, shardings_of
+from vujax.training.step import init_state, make_train_step, shardings_of
+from vujax.utils.mesh import global_batch
 
 ROWS = 32
 SMALL = dict(before=2, after=2, hidden=8)

@@ -8,9 +8,9 @@ import pytest
 
 from tests.methods.test_boundary import program
 from tests.toy import assert_gradients_close
-from vujax.mesh import global_batch
 from vujax.methods.caption import Caption, counted, cross_entropy
 from vujax.models.caption import build_caption
+from vujax.utils.mesh import global_batch
 
 ROWS, SMALL = 32, dict(dim=6, vocab=11, context=7, prefix=2, width=8, layers=1, heads=2)
 

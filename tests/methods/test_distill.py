@@ -12,9 +12,10 @@ from ml_collections import ConfigDict
 
 from tests.configs import tiny
 from tests.toy import assert_gradients_close, recording_sgd
-from vujax import build, methods
-from vujax.mesh import AXIS, global_batch
-from vujax.methods import collapse, distill
+from vujax import methods
+from vujax.methods import diagnostics, distill
+from vujax.training import setup
+from vujax.utils.mesh import AXIS, global_batch
 
 ROWS = 32
 CONTROLS = {
@@ -48,9 +49,9 @@ def host_batch(size: int = 16):
 
 def step_once(config, mesh, monkeypatch):
     """`(gradients, metrics, extra)` of the first step on `mesh`."""
-    monkeypatch.setattr(build.optim, "make_optimizer", lambda *_, **__: recording_sgd())
-    parts = build.make_parts(config, mesh)
-    state = build.new_state(parts, seed=0)
+    monkeypatch.setattr(setup.optim, "make_optimizer", lambda *_, **__: recording_sgd())
+    parts = setup.make_parts(config, mesh)
+    state = setup.new_state(parts, seed=0)
     after, metrics = jax.device_get(
         parts.step(state, global_batch(mesh, host_batch(config.model.image.image_size)))
     )
@@ -152,12 +153,12 @@ def test_share_is_half_a_cosine():
 
 def test_spread_of_known_vectors():
     line = jnp.tile(jnp.array([[1.0, 0.0, 0.0, 0.0], [-1.0, 0.0, 0.0, 0.0]]), (8, 1))
-    rank, _ = collapse.spread(line, None)
+    rank, _ = diagnostics.spread(line, None)
     np.testing.assert_allclose(rank, 1.0, rtol=1e-5)
     axes = jnp.concatenate([jnp.eye(4), -jnp.eye(4)])
-    rank, std = collapse.spread(axes, None)
+    rank, std = diagnostics.spread(axes, None)
     np.testing.assert_allclose([rank, std], [4.0, 1.0], rtol=1e-5)
-    _, std = collapse.spread(jnp.ones((8, 4)) / 2, None)
+    _, std = diagnostics.spread(jnp.ones((8, 4)) / 2, None)
     assert std == 0
 
 
@@ -188,8 +189,8 @@ def test_ema_teacher_follows_once_per_step(mesh1, monkeypatch):
     config = config_of(CONTROLS["ema_teacher"], micro_batches=2)
     config.method.teacher_decay = 0.75
     grads, _, extra = step_once(config, mesh1, monkeypatch)
-    parts = build.make_parts(config, mesh1)
-    start = jax.device_get(build.new_state(parts, seed=0)).params
+    parts = setup.make_parts(config, mesh1)
+    start = jax.device_get(setup.new_state(parts, seed=0)).params
     want = jax.tree.map(lambda p, g: p - 0.25 * g, start, grads)
     chex.assert_trees_all_close(extra["teacher"], want, rtol=1e-4, atol=1e-6)
 

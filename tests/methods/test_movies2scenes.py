@@ -12,16 +12,15 @@ from tests.data.boundary_films import MemoryFilm
 from tests.losses.cases import unit
 from tests.methods.test_boundary import program
 from tests.toy import assert_gradients_close, recording_sgd
-from vujax.data.film_scenes import FilmScenes
-from vujax.data.guide import GuidedRows, similar_movies
-from vujax.losses.contrast import NO_FILM
-from vujax.losses.guided import ANY, NONE
-from vujax.mesh import global_batch, make_mesh
+from vujax.data.movies.guide import ANY, NONE, GuidedRows, similar_movies
+from vujax.data.scenes import FilmScenes
+from vujax.losses.memory_bank import NO_FILM
 from vujax.methods.movies2scenes import Movies2Scenes, dropped
-from vujax.models.contrast import SceneContrast
-from vujax.models.scene import build_scene
-from vujax.models.shot import Projection
-from vujax.step import init_state
+from vujax.models.projection import SceneContrast
+from vujax.models.scene_encoder import build_scene
+from vujax.models.shot_encoder import Projection
+from vujax.training.step import init_state
+from vujax.utils.mesh import global_batch, make_mesh
 
 FILMS, SHOTS, WIDTH, MOST, ROWS, DIM = 6, 40, 12, 4, 8, 6
 PLAIN = dict(crop=1.0, flip=0.0, colour=0.0, grey=0.0, dropout=0.0, gain=0.0, mask=0.0)

@@ -13,14 +13,14 @@ from tests.data.boundary_films import MemoryFilm
 from tests.losses.cases import unit
 from tests.methods.test_boundary import Encoder, program
 from tests.toy import assert_gradients_close, recording_sgd
-from vujax.data.windows import ShotWindows
-from vujax.losses.contrast import NO_FILM
-from vujax.mesh import global_batch, make_mesh
+from vujax.data.shot_windows import ShotWindows
+from vujax.losses.memory_bank import NO_FILM
 from vujax.methods.base import Embeddings
 from vujax.methods.shotcol import ShotCoL
-from vujax.models.contrast import ShotContrast
-from vujax.models.shot import Projection, build_shot
-from vujax.step import State, init_state
+from vujax.models.projection import ShotContrast
+from vujax.models.shot_encoder import Projection, build_shot
+from vujax.training.step import State, init_state
+from vujax.utils.mesh import global_batch, make_mesh
 
 WINDOWS, BLOCK, NEIGHBOURS, DIM = 16, 2, 2, 6
 QUERIES = WINDOWS * BLOCK

@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vujax.models.beam import beam_search
-from vujax.models.caption import build_caption, empty_cache
+from vujax.models.caption import beam_search, build_caption, empty_cache
 
 END, VOCAB, LENGTH, ROWS = 0, 3, 4, 5
 # Log-odds of the next token after up to LENGTH - 1 tokens, for each row: no two are alike.

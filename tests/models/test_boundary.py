@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from vujax.data.local_similarity import local_similarity
+from vujax.data.shot_similarity import local_similarity
 from vujax.models import boundary
 
 SMALL = {
@@ -98,7 +98,7 @@ def test_the_similarity_head_is_small():
 
 
 class Encoder(nn.Module):
-    """Stands in for `vujax.models.shot`: a dense layer on 'feature'."""
+    """Stands in for `vujax.models.shot_encoder`: a dense layer on 'feature'."""
 
     @nn.compact
     def __call__(self, inputs, *, train=False, axis_name=None):

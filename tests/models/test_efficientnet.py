@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.models.pretrained import wheels
 from tests.models.small import variables
-from tests.weights import wheels
 from vujax.models import efficientnet
 from vujax.models.efficientnet import MEAN, STD, EfficientNetLite0
 

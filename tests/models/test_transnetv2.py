@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.models.pretrained import wheels
 from tests.models.small import variables
-from tests.weights import wheels
 from vujax.models import transnetv2
-from vujax.models.colour import colour_counts
+from vujax.models.color import colour_counts
+from vujax.models.pretrained import RELEASES
 from vujax.models.transnetv2 import TransNetV2
-from vujax.weights import RELEASES
 
 
 def video(frames: int, seed: int = 0) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""A space of colours, in which texts meet the vectors of tests.embed.stub.Stub, and catalogues."""
+"""A space of colours, in which texts meet the vectors of tests.encoders.stub.Stub, and
+catalogues.
+"""
 
 import hashlib
 import types
@@ -7,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.embed.stub import Stub, run
-from tests.ingest.films import Cuts, folder_of_films
-from vujax.catalog import layout
-from vujax.evals.vectors import unit
-from vujax.ingest.film import Ingest, Work, for_all
-from vujax.ingest.settings import Settings
-from vujax.ingest.sources import find
+from tests.encoders.stub import Stub, run
+from tests.pipeline.ingest.films import Cuts, folder_of_films
+from vujax.catalog import schema
+from vujax.evals.metrics.ranking import unit
+from vujax.pipeline.ingest.film import Ingest, Work, for_all
+from vujax.pipeline.ingest.settings import Settings
+from vujax.pipeline.ingest.sources import find
 
 COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1)}
 METADATA = """path,title,year,genres
@@ -49,7 +51,7 @@ class Sees(Stub):
     """The stub, which takes files of pictures too."""
 
     def picture(self, file: bytes) -> np.ndarray:
-        """See `vujax.embed.encoders.Encoder`."""
+        """See `vujax.encoders.base.Encoder`."""
         from vujax.data.images import eval_image
 
         return eval_image(file, size=self.size)
@@ -58,7 +60,7 @@ class Sees(Stub):
 def catalogue(folder: Path, films: int = 3) -> Path:
     """A catalogue of films whose shots are red, green and blue, with metadata and vectors."""
     (folder / "m.csv").write_text(METADATA)
-    layout.create(folder / "out")
+    schema.create(folder / "out")
     work = Work(folder / "out", Settings(), lambda: for_all(Cuts), folder / "m.csv")
     stage = Ingest(work)
     for source in find([folder_of_films(folder / "in", films)]).sources:
@@ -68,7 +70,7 @@ def catalogue(folder: Path, films: int = 3) -> Path:
 
 
 def space_module(space: Colours) -> types.ModuleType:
-    """Stands for vujax.search.space."""
-    module = types.ModuleType("vujax.search.space")
+    """Stands for vujax.search.text_space."""
+    module = types.ModuleType("vujax.search.text_space")
     module.open_space = lambda spec: space
     return module

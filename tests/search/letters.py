@@ -11,12 +11,12 @@ class Letters:
     name, digest, dim = "letters", "00" * 32, 26
 
     def texts(self, texts: Sequence[str]) -> np.ndarray:
-        """See `vujax.search.space.TextSpace`."""
+        """See `vujax.search.text_space.TextSpace`."""
         counts = [[text.lower().count(chr(97 + i)) for i in range(26)] for text in texts]
         return _unit(np.array(counts, np.float32).reshape(-1, 26))
 
     def images(self, vectors: np.ndarray) -> np.ndarray:
-        """See `vujax.search.space.TextSpace`."""
+        """See `vujax.search.text_space.TextSpace`."""
         return _unit(np.resize(vectors.T, (26, len(vectors))).T)
 
 

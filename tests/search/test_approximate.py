@@ -9,13 +9,13 @@ import jax
 import numpy as np
 import pytest
 
-from vujax.evals.vectors import unit
-from vujax.search import lance, searcher
-from vujax.search.exact import Exact
-from vujax.search.faiss_index import Faiss
-from vujax.search.lance import Lance
+from vujax.evals.metrics.ranking import unit
+from vujax.search.backends import base, lance
+from vujax.search.backends.base import NOTHING, Found
+from vujax.search.backends.exact import Exact
+from vujax.search.backends.faiss import Faiss
+from vujax.search.backends.lance import Lance
 from vujax.search.recall import Measured, measure, recall
-from vujax.search.searcher import NOTHING, Found
 
 COUNT, DIM = 3000, 24
 EXTRAS = {"faiss": "ann", "lancedb": "lance"}
@@ -46,8 +46,8 @@ def queries(vectors: np.ndarray) -> np.ndarray:
 @pytest.fixture
 def graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Filters are left to the searchers, and LanceDB builds an index."""
-    monkeypatch.setattr(searcher, "DENSE_ROWS", 30)
-    monkeypatch.setattr(searcher, "DENSE_SHARE", 0.0)
+    monkeypatch.setattr(base, "DENSE_ROWS", 30)
+    monkeypatch.setattr(base, "DENSE_SHARE", 0.0)
     monkeypatch.setattr(lance, "FLAT_ROWS", 1000)
 
 
@@ -154,11 +154,11 @@ def test_a_searcher_is_measured(vectors: np.ndarray, queries: np.ndarray) -> Non
 
         def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Found:
             assert len(queries) == 1
-            found = searcher.dense(vectors, queries, k, np.arange(COUNT))
+            found = base.dense(vectors, queries, k, np.arange(COUNT))
             found.rows[:, k // 2 :] = NOTHING
             return found
 
-    truth = searcher.dense(vectors, queries, 10, np.arange(COUNT))
+    truth = base.dense(vectors, queries, 10, np.arange(COUNT))
     found = measure(Half(), vectors, queries, 10, truth)
     assert isinstance(found, Measured)
     assert found.recall == pytest.approx(0.5)

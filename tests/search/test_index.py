@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.catalog.test_vectors import rewrite
-from tests.embed.stub import Stub, run
+from tests.catalog.test_embeddings import rewrite
+from tests.encoders.stub import Stub, run
 from tests.search.fakes import Colours
-from vujax.catalog import Catalog, scenes, vectors
-from vujax.search import kept
+from vujax.catalog import Catalog, embeddings, scenes
+from vujax.search import index_store
 from vujax.search.index import Index, encoder_of
 
 NO_PROCESS = 1 << 22  # one more than Linux counts to
@@ -40,14 +40,14 @@ def test_rows_are_the_catalogues(root: Path, level: str) -> None:
     table = catalog.vectors(level, "stub")
     assert index.rows["id"].to_pylist() == table["id"].to_pylist()
     assert index.rows["keyframe"].to_pylist() == table["keyframe"].to_pylist()
-    np.testing.assert_array_equal(index.vectors, Colours().images(vectors.matrix(table)))
+    np.testing.assert_array_equal(index.vectors, Colours().images(embeddings.matrix(table)))
     shots = {(row["film"], row["shot"]): row for row in catalog.shots().to_pylist()}
     for row in index.rows.to_pylist():
         shot = shots[row["film"], row["shot"]]
         assert (row["begin_s"], row["end_s"]) == (shot["begin_s"], shot["end_s"])
         assert row["duration"] == pytest.approx(shot["end_s"] - shot["begin_s"])
         assert row["begin_s"] <= row["seconds"] < row["end_s"]
-    assert index.model == vectors.find(root, level, "stub").model
+    assert index.model == embeddings.find(root, level, "stub").model
     assert (len(index), index.missing) == (len(table), ())
 
 
@@ -60,11 +60,11 @@ def test_scenes_have_the_spans_of_their_shots(root: Path) -> None:
         | dict(begin_pts=a, end_pts=b, begin_s=begins[a], end_s=begins[b + 1])
         for i, (a, b) in enumerate([(0, 1), (2, 2)])
     ]
-    scenes.write(root, film, vectors.source(catalog.manifest(film)), rows, {})
+    scenes.write(root, film, embeddings.source(catalog.manifest(film)), rows, {})
     found = pa.Table.from_pylist(
         [dict(film=film, id=row["id"], pts=7, seconds=row["begin_s"]) for row in reversed(rows)]
     )
-    made = kept.rows_of(catalog, "scene", film, found).to_pylist()
+    made = index_store.rows_of(catalog, "scene", film, found).to_pylist()
     assert [(row["id"][-4:], row["shot"], row["last_shot"]) for row in made] == [
         ("c001", 2, 2),
         ("c000", 0, 1),
@@ -162,7 +162,7 @@ def test_two_models_of_one_name(root: Path) -> None:
     run(root, Other)
     with pytest.raises(ValueError, match="shot vectors of 2 models named stub"):
         opened(root)
-    name = vectors.Model("stub", Other().digest, 6).folder
+    name = embeddings.Model("stub", Other().digest, 6).folder
     assert len(Index.open(root, "shot", name, Colours())) == 9
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.search.fakes import Colours
 from vujax.catalog import Catalog
-from vujax.evals.vectors import unit
+from vujax.evals.metrics.ranking import unit
 from vujax.search.index import Index
 from vujax.search.query import FRAME, Term, combine, is_foreign, term, wordings
 

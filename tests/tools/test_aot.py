@@ -15,7 +15,7 @@ from jax import lax
 from jax.sharding import PartitionSpec as P
 
 from tools import aot
-from vujax.hlo import Collective, Tensor
+from vujax.training.hlo import Collective, Tensor
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -8,8 +8,8 @@ import pytest
 
 from tests.data.lvu_files import TRAIN, VAL, write_lvu
 from tests.tools.test_prepare_movies import tool
-from vujax.data.leaks import TASKS, WITHHELD, held_out_movies
-from vujax.data.lvu import LVU
+from vujax.data.datasets.lvu import LVU
+from vujax.data.movies.holdout import TASKS, WITHHELD, held_out_movies
 
 
 def test_prepared_lists_are_those_that_were_read(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from vujax.data.leaks import TASKS, WITHHELD
-from vujax.data.movie_tables import open_movies
+from vujax.data.movies.holdout import TASKS, WITHHELD
+from vujax.data.movies.tables import open_movies
 
 TOOLS = Path(__file__).parents[2] / "tools"
 LENS = {

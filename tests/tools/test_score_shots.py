@@ -8,8 +8,8 @@ import pytest
 
 from tests.video import clips
 from tools import bench_shots, score_shots
-from vujax.evals.shots import Extent
-from vujax.video.detectors import shot_detector
+from vujax.evals.metrics.shots import Extent
+from vujax.video.shots import shot_detector
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from vujax.video import log_mel
-from vujax.video.log_mel import LogMel, to_hz, to_mel
+from vujax.video import audio
+from vujax.video.audio import LogMel, to_hz, to_mel
 
 SETTINGS = [
     LogMel(),
@@ -62,7 +62,7 @@ def test_known_mels():
     hz = np.array([0.0, 100.0, 1000.0, 6400.0])
     np.testing.assert_allclose(to_mel(hz, "slaney"), [0, 1.5, 15, 42])
     np.testing.assert_allclose(to_mel(np.array([700.0]), "htk"), 2595 * np.log10(2))
-    for scale in log_mel.SCALES:
+    for scale in audio.SCALES:
         np.testing.assert_allclose(to_hz(to_mel(hz, scale), scale), hz, atol=1e-9)
 
 
@@ -82,7 +82,7 @@ def test_frames_stand_at_their_samples_and_blocks_change_nothing(monkeypatch):
     click = np.zeros(4000)
     click[10 * settings.hop] = 1.0
     assert settings(click).sum(axis=1).argmax() == 10
-    monkeypatch.setattr(log_mel, "BLOCK", 7)
+    monkeypatch.setattr(audio, "BLOCK", 7)
     np.testing.assert_allclose(settings(sound), whole, atol=1e-5)
 
 

@@ -15,7 +15,7 @@
     audio/<film>.array_record             FLAC files
     manifests/<film>.json                 settings, counts and sha256 of all these; written last
     scenes.parquet/<film>.parquet         one row a scene: see `vujax.catalog.scenes`
-    vectors/<level>/<encoder>-<hash8>/<film>.parquet    see `vujax.catalog.vectors`
+    vectors/<level>/<encoder>-<hash8>/<film>.parquet    see `vujax.catalog.embeddings`
     .staging/                             films that are being made; nobody reads it
 
 A film is in the catalogue when its manifest is: each of its parts is made elsewhere and renamed
@@ -23,6 +23,6 @@ into place, the manifest last.
 """
 
 from vujax.catalog.ids import Id
-from vujax.catalog.read import Catalog
+from vujax.catalog.reader import Catalog
 
 __all__ = ["Catalog", "Id"]

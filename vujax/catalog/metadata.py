@@ -12,7 +12,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vujax.catalog.layout import FILMS
+from vujax.catalog.schema import FILMS
 
 KEYS = ("film", "path")
 PARQUET = (".parquet", ".pq")

@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vujax.catalog.parts import read_part
-from vujax.catalog.vectors import PREFIX
-from vujax.files import write_atomically
+from vujax.catalog.embeddings import PREFIX
+from vujax.catalog.parquet import read_part
+from vujax.utils.io import write_atomically
 
 SCHEMA = 1
 """Version of these files."""

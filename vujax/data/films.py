@@ -6,6 +6,8 @@
 
 A film holds little: times and labels. Pictures, sound and large features are read for the shots
 that are asked for.
+
+What is read of films' shots: pictures, sound, features, of the shapes that the config names.
 """
 
 import importlib
@@ -14,20 +16,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
+import jax
 import numpy as np
 
-from vujax.data.options import check_options
+from vujax.utils.validation import check_options
 
 KINDS = {
-    "bassl": ("vujax.data.bassl", "open_bassl"),
-    "catalog": ("vujax.catalog.films", "open_catalog"),
-    "cinema": ("vujax.data.cinema.shots", "open_cinema"),
-    "features": ("vujax.data.film_features", "open_features"),
-    "movienet": ("vujax.data.movienet", "open_movienet"),
-    "prepared": ("vujax.data.prepared", "open_prepared"),
-    "ranges": ("vujax.data.scene_ranges", "open_ranges"),
+    "bassl": ("vujax.data.datasets.bassl", "open_bassl"),
+    "catalog": ("vujax.data.datasets.catalog", "open_catalog"),
+    "cinema": ("vujax.data.synthetic.dataset_shots", "open_cinema"),
+    "features": ("vujax.data.datasets.features", "open_features"),
+    "movienet": ("vujax.data.datasets.movienet", "open_movienet"),
+    "prepared": ("vujax.data.datasets.prepared", "open_prepared"),
+    "ranges": ("vujax.data.datasets.scene_ranges", "open_ranges"),
 }
+
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
 """What a film's id must be where it becomes part of a path."""
 
 
@@ -206,3 +211,40 @@ class Shots:
             )
         if not np.isin(starts, (0, 1)).all():
             raise ValueError(f"{self.film} has labels other than 0 and 1")
+
+
+def input_arrays(
+    inputs: Mapping[str, tuple[int, ...]], rows: int, width: int
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """The arrays `[rows width ...]` of a batch with `width` shots a row.
+
+    Args:
+      inputs: shape of one shot's 'image' `[k h w 3]`, 'audio' `[t mels]` or 'feature' `[f]`.
+      rows: of the batch.
+      width: shots of a row.
+    """
+    dtypes = {name: np.uint8 if name == "image" else np.float32 for name in inputs}
+    return {
+        name: jax.ShapeDtypeStruct((rows, width, *shape), dtypes[name])
+        for name, shape in inputs.items()
+    }
+
+
+def check_inputs(film: Film, inputs: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises unless a film's shots have what the config says.
+
+    Raises:
+      ValueError: something is missing or has another shape.
+    """
+    seen = film.inputs(np.zeros(1, np.int64))
+    for name, shape in inputs.items():
+        if name not in seen:
+            raise ValueError(
+                f"film '{film.film}' has no {name} of its shots, only {sorted(seen)}: change "
+                "config.inputs or data.films"
+            )
+        if seen[name].shape[1:] != tuple(shape):
+            raise ValueError(
+                f"film '{film.film}' has a {name} of shape {seen[name].shape[1:]} for each shot, "
+                f"and config.inputs says {tuple(shape)}"
+            )

@@ -48,12 +48,12 @@ def make(
     """
     # Imported here, so that the modules without a model (robustness, intervals) load at once.
     from vujax.evals.captioning import Captioning
+    from vujax.evals.dataset_layouts import LAYOUTS
     from vujax.evals.datasets import DATASETS
-    from vujax.evals.layouts import LAYOUTS
-    from vujax.evals.probe import Probe
+    from vujax.evals.linear_probe import Probe
     from vujax.evals.retrieval import Retrieval
+    from vujax.evals.scene_boundaries import GapBoundaries, HeadBoundaries
     from vujax.evals.scene_tags import SceneTags
-    from vujax.evals.scenes import GapBoundaries, HeadBoundaries
     from vujax.evals.zero_shot import ZeroShot
 
     kinds = {

@@ -10,14 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from vujax.data.short_tokens import ShortTokens
-from vujax.data.vector_pairs import VectorPairs
-from vujax.embed.pairs import open_pairs
+from vujax.data.captions import VectorPairs
+from vujax.encoders.pairs import open_pairs
 from vujax.evals.base import Example
-from vujax.evals.captions import cider, score
 from vujax.evals.features import Variables, extract, padded_size, read_batches
-from vujax.evals.ranking import nearest
-from vujax.evals.vectors import unit
+from vujax.evals.metrics.captions import cider, score
+from vujax.evals.metrics.ranking import nearest, unit
+from vujax.models.tokenizers.words import ShortTokens
 
 
 class Captioning:
@@ -50,12 +49,13 @@ class Captioning:
         Args:
           model: a `vujax.models.caption.CaptionDecoder`.
           mesh: devices to use, along 'data'.
-          sources: of pairs, see `vujax.embed.pairs.open_pairs`; all captions of a picture are its
+          sources: of pairs, see `vujax.encoders.pairs.open_pairs`; all captions of a picture are
+            its
             references.
           cache: folder of vectors that were made.
           train: sources of the training pairs, for baselines.
           beams: of the search.
-          power: of a caption's length, see `vujax.models.beam`.
+          power: of a caption's length, see `vujax.models.caption`.
           batch_size: pictures at once.
         """
         self._model, self._mesh, self._sources, self._train = model, mesh, sources, train

@@ -12,7 +12,7 @@ from typing import Any
 
 from vujax.data.records import Record, Source
 from vujax.data.sources import open_source
-from vujax.evals import names
+from vujax.evals import class_names
 
 Naming = Callable[[Sequence[str] | None], tuple[str, ...]]
 
@@ -34,43 +34,60 @@ class Dataset:
     builder: str
     split: str
     classes: int
-    naming: Naming = names.spaced
+    naming: Naming = class_names.spaced
     headline: str = "top1"
     templates: str = "photo"
     present: int | None = None
 
 
 DATASETS: dict[str, Dataset] = {
-    "imagenet": Dataset("imagenet2012", "validation", 1000, names.imagenet),
-    "imagenet_v2": Dataset("imagenet_v2/matched-frequency", "test", 1000, names.imagenet),
+    "imagenet": Dataset("imagenet2012", "validation", 1000, class_names.imagenet),
+    "imagenet_v2": Dataset("imagenet_v2/matched-frequency", "test", 1000, class_names.imagenet),
     "imagenet_r": Dataset(
-        "imagenet_r", "test", 1000, names.imagenet, templates="rendition", present=200
+        "imagenet_r", "test", 1000, class_names.imagenet, templates="rendition", present=200
     ),
-    "imagenet_a": Dataset("imagenet_a", "test", 1000, names.imagenet, present=200),
-    "imagenet_sketch": Dataset("imagenet_sketch", "test", 1000, names.imagenet, templates="sketch"),
-    "cifar10": Dataset("cifar10", "test", 10, names.known(names.CIFAR10)),
-    "cifar100": Dataset("cifar100", "test", 100, names.known(names.CIFAR100)),
+    "imagenet_a": Dataset("imagenet_a", "test", 1000, class_names.imagenet, present=200),
+    "imagenet_sketch": Dataset(
+        "imagenet_sketch", "test", 1000, class_names.imagenet, templates="sketch"
+    ),
+    "cifar10": Dataset("cifar10", "test", 10, class_names.known(class_names.CIFAR10)),
+    "cifar100": Dataset("cifar100", "test", 100, class_names.known(class_names.CIFAR100)),
     "food101": Dataset("food101", "validation", 101, templates="food"),
-    "pets": Dataset("oxford_iiit_pet", "test", 37, names.renamed(names.PETS), "mean_class", "pet"),
+    "pets": Dataset(
+        "oxford_iiit_pet", "test", 37, class_names.renamed(class_names.PETS), "mean_class", "pet"
+    ),
     "flowers102": Dataset(
-        "oxford_flowers102", "test", 102, names.renamed(names.FLOWERS), "mean_class", "flower"
+        "oxford_flowers102",
+        "test",
+        102,
+        class_names.renamed(class_names.FLOWERS),
+        "mean_class",
+        "flower",
     ),
     "dtd": Dataset("dtd", "test", 47, templates="texture"),
-    "sun397": Dataset("sun397", "test", 397, names.scene_path, templates="place"),
-    "places365": Dataset("places365_small", "validation", 365, names.scene_path, templates="place"),
-    "caltech101": Dataset("caltech101", "test", 102, names.renamed(names.CALTECH101), "mean_class"),
+    "sun397": Dataset("sun397", "test", 397, class_names.scene_path, templates="place"),
+    "places365": Dataset(
+        "places365_small", "validation", 365, class_names.scene_path, templates="place"
+    ),
+    "caltech101": Dataset(
+        "caltech101", "test", 102, class_names.renamed(class_names.CALTECH101), "mean_class"
+    ),
     "cars": Dataset("cars196", "test", 196, templates="car"),
-    "stl10": Dataset("stl10", "test", 10, names.known(names.STL10)),
+    "stl10": Dataset("stl10", "test", 10, class_names.known(class_names.STL10)),
     "eurosat": Dataset(
-        "eurosat/rgb", "train", 10, names.renamed(names.EUROSAT), templates="satellite"
+        "eurosat/rgb", "train", 10, class_names.renamed(class_names.EUROSAT), templates="satellite"
     ),
     "resisc45": Dataset("resisc45", "train", 45, templates="satellite"),
-    "mnist": Dataset("mnist", "test", 10, names.known(names.DIGITS), templates="digit"),
-    "svhn": Dataset("svhn_cropped", "test", 10, names.known(names.DIGITS), templates="digit"),
-    "fashion_mnist": Dataset(
-        "fashion_mnist", "test", 10, names.renamed(names.FASHION), templates="garment"
+    "mnist": Dataset("mnist", "test", 10, class_names.known(class_names.DIGITS), templates="digit"),
+    "svhn": Dataset(
+        "svhn_cropped", "test", 10, class_names.known(class_names.DIGITS), templates="digit"
     ),
-    "pcam": Dataset("patch_camelyon", "test", 2, names.known(names.PCAM), templates="tissue"),
+    "fashion_mnist": Dataset(
+        "fashion_mnist", "test", 10, class_names.renamed(class_names.FASHION), templates="garment"
+    ),
+    "pcam": Dataset(
+        "patch_camelyon", "test", 2, class_names.known(class_names.PCAM), templates="tissue"
+    ),
 }
 
 

@@ -2,6 +2,8 @@
 
 One jitted function encodes a batch whose rows are divided among the devices and gives its result to
 all of them, so one device, eight devices and several hosts run the same lines.
+
+A model's two towers as functions of a batch, one function object per model.
 """
 
 import functools
@@ -12,11 +14,13 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, Sharding
 
-from vujax.data.tokens import Tokenizer, tokenize
-from vujax.mesh import by_rows, global_batch, replicated
+from vujax.models.tokenizers.clip import Tokenizer, tokenize
+from vujax.utils.mesh import by_rows, global_batch, replicated
 
 Variables = Any
+
 Encode = Callable[[Variables, Mapping[str, jax.Array]], jax.Array]
+
 """`(variables, batch) -> [b d]`. Keep one function object: each new one is compiled anew."""
 
 BOOKKEEPING = ("mask", "position", "label")
@@ -148,3 +152,36 @@ def place_rows(value: np.ndarray, mesh: Mesh, *, fill: float = 0) -> jax.Array:
     value = np.asarray(value)
     padding = np.full((-len(value) % mesh.size, *value.shape[1:]), fill, value.dtype)
     return place(np.concatenate([value, padding]), by_rows(mesh))
+
+
+@functools.lru_cache(maxsize=16)
+def image_encoder(model: Any, feature: str | None = None) -> Encode:
+    """`(variables, {'image': [b h w 3]}) -> [b d]`.
+
+    Cached, so that several evaluations of one model share a compiled function.
+
+    Args:
+      model: a linen module with `encode_image(image) -> (embedding, out)`.
+      feature: None for the embedding, or the name of an array `[b ...]` in `out`; what follows its
+        first axis is flattened.
+    """
+
+    def encode(variables, batch):
+        embedding, out = model.apply(variables, batch["image"], method="encode_image")
+        if feature is None:
+            return embedding
+        if feature not in out:
+            raise ValueError(f"the model has no feature '{feature}': choose one of {sorted(out)}")
+        return out[feature].reshape(len(embedding), -1)
+
+    return encode
+
+
+@functools.lru_cache(maxsize=16)
+def text_encoder(model: Any) -> Encode:
+    """`(variables, {'tokens': [b context]}) -> [b d]`, cached like `image_encoder`."""
+
+    def encode(variables, batch):
+        return model.apply(variables, batch["tokens"], method="encode_text")[0]
+
+    return encode

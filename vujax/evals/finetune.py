@@ -1,14 +1,21 @@
 """Fine-tuning beside the frozen probe: a scene encoder and a linear head learn labels of scenes.
 
-    targets = Targets("class", labels)              # one for each scene, see `vujax.evals.targets`
+    targets = Targets("class", labels)              # one for each scene, see `vujax.evals.finetune`
     tuned = finetune(model, variables, scenes, inputs, targets, train=train, evaluated=val)
     tuned.answers                                   # float32 [e c], of the scenes `val`
 
 All weights learn, for a fixed small number of steps. Of the train scenes a part that shares no
 movie with the rest only says which step was the best: early stopping without the evaluated scenes.
+
+Labels of scenes that a linear head learns: a class, tags, or a number.
+
+Some scenes of a set in rows, with what is to be said of them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import jax
@@ -17,13 +24,124 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from vujax.data.scenes import Scenes
-from vujax.evals.folds import movie_folds
-from vujax.evals.labelled_scenes import LabelledScenes
-from vujax.evals.probe import Standardizer
-from vujax.evals.targets import Targets
-from vujax.mesh import make_mesh, replicated
+from vujax.data.scene_batches import SceneRows
+from vujax.data.scenes import Scenes, SomeScenes
+from vujax.evals.linear_probe import Standardizer
+from vujax.evals.multilabel_probe import movie_folds
 from vujax.optim import learning_rate, make_optimizer
+from vujax.utils.mesh import global_batch, make_mesh, replicated
+
+KINDS = ("class", "tags", "number")
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """What is to be said of each scene.
+
+    Attributes:
+      kind: 'class', one of several; 'tags', any of several; 'number'.
+      values: int `[n]` from 0; bool `[n c]`; float `[n]`.
+
+    Raises:
+      ValueError: the kind is unknown, or the values have another shape.
+    """
+
+    kind: str
+    values: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"targets of kind {self.kind!r}: use one of {', '.join(KINDS)}")
+        if self.values.ndim != 1 + (self.kind == "tags"):
+            raise ValueError(f"targets of kind '{self.kind}' are of shape {self.values.shape}")
+
+    def only(self, index: np.ndarray) -> "Targets":
+        """Those of some scenes."""
+        return Targets(self.kind, self.values[index])
+
+    @property
+    def width(self) -> int:
+        """Outputs that a head needs: one for each class or tag, or one."""
+        if self.kind == "class":
+            return 1 + int(self.values.max())
+        return self.values.shape[1] if self.kind == "tags" else 1
+
+    @cached_property
+    def unit(self) -> tuple[float, float]:
+        """Mean and deviation of numbers, which are learned as if these were 0 and 1."""
+        return float(self.values.mean()), float(self.values.std()) or 1.0
+
+    def losses(self, outputs: jax.Array, values: jax.Array) -> jax.Array:
+        """Cross-entropy, its mean over the tags, or squared error in `unit`: `[... k] -> [...]`."""
+        if self.kind == "class":
+            return optax.softmax_cross_entropy_with_integer_labels(outputs, values)
+        if self.kind == "tags":
+            return optax.sigmoid_binary_cross_entropy(outputs, values).mean(-1)
+        mean, deviation = self.unit
+        return (outputs[..., 0] - (values - mean) / deviation) ** 2
+
+    def answers(self, outputs: np.ndarray) -> np.ndarray:
+        """Probabilities of classes, of each tag, or numbers: `[n k]`, of outputs `[n k]`."""
+        if self.kind == "number":
+            return outputs * self.unit[1] + self.unit[0]
+        return np.asarray((jax.nn.softmax if self.kind == "class" else jax.nn.sigmoid)(outputs))
+
+
+class LabelledScenes:
+    """Batches of some scenes, on the devices of one process.
+
+    Attributes:
+      targets: of these scenes, in their order.
+    """
+
+    def __init__(
+        self,
+        scenes: Scenes,
+        inputs: Mapping[str, tuple[int, ...]],
+        index: np.ndarray,
+        targets: Targets,
+        *,
+        batch_size: int,
+        mesh: Mesh,
+        **rows: Any,
+    ) -> None:
+        """Plans the rows.
+
+        Args:
+          scenes: all of a set.
+          inputs: see `vujax.data.scene_batches.shapes`.
+          index: which of them these are, int `[n]`.
+          targets: of all scenes.
+          batch_size: rows at once.
+          mesh: devices.
+          **rows: options of `SceneRows`.
+
+        Raises:
+          ValueError: see `SceneRows`.
+        """
+        some = SomeScenes(scenes, index, int(scenes.lengths.max()), "thin")
+        self._rows = SceneRows(some, inputs, **rows)
+        self.targets = targets.only(index)
+        self._batch_size, self._mesh = batch_size, mesh
+
+    def batches(self, seed: int, steps: int) -> Iterator[dict[str, jax.Array]]:
+        """So many batches of rows with 'target' `[r s ...]`; of no scene it does not matter."""
+        batches = self._rows.train_batches(batch_size=self._batch_size, seed=seed)
+        with closing(batches):
+            for _, batch in zip(range(steps), batches, strict=False):
+                target = self.targets.values[batch["scene"]]
+                yield global_batch(self._mesh, {**batch, "target": target})
+
+    def outputs(self, apply: Callable[..., jax.Array], params: Any) -> np.ndarray:
+        """`apply(params, batch)` `[r s k]` of each scene, `[n k]` in their order."""
+        found: dict[int, np.ndarray] = {}
+        with closing(self._rows.eval_batches(batch_size=self._batch_size)) as batches:
+            for batch in batches:
+                values = np.asarray(apply(params, global_batch(self._mesh, batch)))
+                there = batch["scene"] >= 0
+                found.update(zip(batch["scene"][there].tolist(), values[there], strict=True))
+        return np.stack([found[scene] for scene in range(len(found))])
+
 
 Apply = Callable[[Any, Any], jax.Array]
 
@@ -73,11 +191,11 @@ def finetune(
     and begins at zero. Statistics of the model's norms stay as they are.
 
     Args:
-      model: rows (`vujax.data.scene_rows`) -> (vectors `[r s d]`, out), such as
-        `vujax.models.scene.SceneViT`.
+      model: rows (`vujax.data.scene_batches`) -> (vectors `[r s d]`, out), such as
+        `vujax.models.scene_encoder.SceneViT`.
       variables: its own; only 'params' learns.
       scenes: see `vujax.data.scenes`.
-      inputs: what is read of each shot, see `vujax.data.scene_rows.shapes`.
+      inputs: what is read of each shot, see `vujax.data.scene_batches.shapes`.
       targets: of all scenes.
       train: numbers of scenes to learn from, int `[t]`.
       evaluated: numbers of scenes to answer, int `[e]`; they change nothing of the training.

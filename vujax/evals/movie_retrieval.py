@@ -9,7 +9,7 @@
 Every item is a query once, and all items of other groups are ranked for it by cosine. A movie is
 its own group; for scenes the group is the movie, so that no scene is found by its neighbours in the
 same film. Items of equal score count as if they were in random order in recall, and as one step in
-average precision (`vujax.binary`). No matrix of all pairs is ever held.
+average precision (`vujax.evals.metrics.classification`). No matrix of all pairs is ever held.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -17,10 +17,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vujax.binary import average_precision
-from vujax.data.best_pairs import best, hashes
-from vujax.data.movie_similarity import Similarity
-from vujax.evals.vectors import unit
+from vujax.data.movies.similarity import Similarity, best, hashes
+from vujax.evals.metrics.classification import average_precision
+from vujax.evals.metrics.ranking import unit
 
 CELLS = 2**22
 """Scores that are held at once: 32 MiB of float64."""
@@ -188,7 +187,7 @@ def co_watched(similarity: Similarity, movies: Sequence[str], top: int = 10) -> 
     Those that score 0 are not among them; ties are broken as in training (`data.best_pairs`).
 
     Args:
-      similarity: of movies, these among them; see `vujax.data.movie_similarity`.
+      similarity: of movies, these among them; see `vujax.data.movies.similarity`.
       movies: ids of the items, in their order.
       top: how many.
 

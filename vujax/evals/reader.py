@@ -9,14 +9,14 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from vujax.data.pairs import eval_batches
-from vujax.data.preprocess import Preprocess, open_preprocess
+from vujax.data.image_text import eval_batches
 from vujax.data.records import Record, Source
 from vujax.data.sources import open_source
-from vujax.data.split import Subset
+from vujax.data.sources.split import Subset
+from vujax.evals.dataset_layouts import LAYOUTS
 from vujax.evals.datasets import DATASETS, Dataset, open_dataset
 from vujax.evals.features import Encode, Variables, extract, padded_size
-from vujax.evals.layouts import LAYOUTS
+from vujax.models.tokenizers.huggingface import Preprocess, open_preprocess
 
 KEPT_BYTES = 2**27
 """Smaller sources stay decoded between the calls of an evaluator during training."""

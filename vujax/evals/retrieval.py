@@ -18,10 +18,9 @@ import numpy as np
 from jax.sharding import Mesh
 
 from vujax.evals.base import Example
-from vujax.evals.encoders import image_encoder, text_encoder
-from vujax.evals.features import Variables, extract_texts
-from vujax.evals.histogram import ColourNeighbours
-from vujax.evals.ranking import NO_KEY, Ranks, Relation, rank
+from vujax.evals.features import Variables, extract_texts, image_encoder, text_encoder
+from vujax.evals.histogram_baseline import ColourNeighbours
+from vujax.evals.metrics.ranking import NO_KEY, Ranks, Relation, rank
 from vujax.evals.reader import Reader
 
 KS = (1, 5, 10)

@@ -1,21 +1,24 @@
-"""Tags of scenes by a model in training: what a linear probe reads from its frozen vectors."""
+"""Tags of scenes by a model in training: what a linear probe reads from its frozen vectors.
+
+Vectors of all scenes of a set by a model of scenes, in the set's order.
+"""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from vujax.data.scene_rows import SceneRows
+from vujax.data.scene_batches import SceneRows
 from vujax.data.scenes import Scenes, SingleShots, open_scenes
 from vujax.evals.base import Example
-from vujax.evals.features import Variables
+from vujax.evals.features import Variables, extract, padded_size
+from vujax.evals.metrics.multilabel import example_ap, score_tags, tag_baselines
 from vujax.evals.movie_retrieval import check_held_out
-from vujax.evals.scene_vectors import scene_vectors
-from vujax.evals.scenes import untrained_shots
-from vujax.evals.tag_scores import example_ap, score_tags, tag_baselines
-from vujax.evals.tagging import TAG_GRID, Tagged, TagProbe, fit_tags, hold_out, usable
+from vujax.evals.multilabel_probe import TAG_GRID, Tagged, TagProbe, fit_tags, hold_out, usable
+from vujax.evals.scene_boundaries import untrained_shots
 
 SHOTS = "shots"
 
@@ -88,13 +91,13 @@ class SceneTags:
         """Names what to read; scenes are opened at the first call.
 
         Args:
-          model: a `vujax.models.contrast.SceneContrast`: rows -> (vectors [r s d], ...), of which
+          model: a `vujax.models.projection.SceneContrast`: rows -> (vectors [r s d], ...), of which
             the first is judged.
           mesh: devices to use, along 'data'.
           train: scenes to learn the tags from, `dict(kind=..., **options)`, see
             `vujax.data.scenes.open_scenes`.
           validation: scenes to score, of other movies.
-          inputs: what the model sees of a shot, see `vujax.data.scene_rows.shapes`.
+          inputs: what the model sees of a shot, see `vujax.data.scene_batches.shapes`.
           labels: kinds of label, such as 'genre', 'event', 'place'.
           rows: options of `SceneRows`: width, most, buckets, workers.
           single_shots: whether each shot is also judged alone, by its scene's labels.
@@ -251,3 +254,44 @@ def _raw(scenes: Scenes, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
         for name, values in untrained_shots(seen).items():
             rows.setdefault(name, []).append(values.reshape(-1, values.shape[-1]).mean(0))
     return {name: np.stack(values).astype(np.float32) for name, values in rows.items()}
+
+
+EncodeRows = Callable[[Variables, Mapping[str, jax.Array]], jax.Array]
+
+"""`(variables, rows [r w ...]) -> [r s d]`. Keep one function object: each new one is compiled
+anew."""
+
+
+def scene_vectors(
+    encode: EncodeRows, variables: Variables, rows: SceneRows, *, batch_size: int, mesh: Mesh
+) -> np.ndarray:
+    """Encodes every scene once.
+
+    Args:
+      encode: what to compute of a batch of `vujax.data.scene_batches`.
+      variables: its first argument.
+      rows: the scenes.
+      batch_size: rows at once, of all hosts together.
+      mesh: devices to use, along 'data'.
+
+    Returns:
+      float32 `[n d]`, in the order of `rows.scenes`, equal on all hosts.
+    """
+    size = padded_size(rows.examples, batch_size, mesh)
+    found = extract(encode, variables, _batches(rows, size), mesh=mesh)
+    scene = found["label"].reshape(-1)
+    vectors = found["embeddings"].reshape(len(scene), -1)
+    there = np.flatnonzero(scene >= 0)
+    return vectors[there[np.argsort(scene[there], kind="stable")]]
+
+
+def _batches(rows: SceneRows, size: int) -> Iterator[dict[str, Any]]:
+    """This host's rows, named as `extract` wants them: every row counts, the empty ones too."""
+    hosts, host = jax.process_count(), jax.process_index()
+    batches = rows.eval_batches(batch_size=size, host=host, hosts=hosts)
+    try:
+        for batch in batches:
+            mask = np.ones(len(batch["index"]), bool)
+            yield batch | {"mask": mask, "position": batch["index"], "label": batch["scene"]}
+    finally:
+        batches.close()

@@ -2,6 +2,11 @@
 
 Radford et al. 2021 (arXiv:2103.00020), section 3.1: a class is the mean of its prompts' unit
 vectors, normalised again, and an image belongs to the class of largest dot product.
+
+Prompt templates: `{}` is the class's name. A class is the mean of its prompts' unit vectors.
+
+The wordings are short lists written for this package; scores depend on them, so an evaluation names
+the set it used (`templates='photo'`), and a config may give its own list instead.
 """
 
 from collections.abc import Sequence
@@ -10,16 +15,13 @@ from typing import Any
 import numpy as np
 from jax.sharding import Mesh
 
-from vujax.evals.accuracy import label_baselines, mean_class
 from vujax.evals.base import Example
 from vujax.evals.datasets import DATASETS
-from vujax.evals.encoders import image_encoder, text_encoder
-from vujax.evals.features import Variables, extract_texts
-from vujax.evals.histogram import ColourNeighbours
-from vujax.evals.ranking import Ranks, Relation, rank
+from vujax.evals.features import Variables, extract_texts, image_encoder, text_encoder
+from vujax.evals.histogram_baseline import ColourNeighbours
+from vujax.evals.linear_probe import label_baselines, mean_class
+from vujax.evals.metrics.ranking import Ranks, Relation, rank, unit
 from vujax.evals.reader import Reader
-from vujax.evals.templates import prompts
-from vujax.evals.vectors import unit
 
 
 def ensemble(rows: np.ndarray, classes: int) -> np.ndarray:
@@ -153,3 +155,80 @@ class ZeroShot:
             ranks = classify(colour.images(self.reader), classes, labels, mesh=self.mesh)
             rows["histogram"] = accuracies(ranks, labels)
         return rows
+
+
+NAME = ("{}",)
+
+PHOTO = (
+    "a photo of a {}.",
+    "a close-up photo of a {}.",
+    "a blurry photo of a {}.",
+    "a small {} in a photo.",
+    "a large {} in a photo.",
+    "a photo of many {}.",
+    "a {} in its usual surroundings.",
+)
+
+TEMPLATES: dict[str, tuple[str, ...]] = {
+    "name": NAME,
+    "photo": PHOTO,
+    # Pictures that are not photographs: ImageNet-R's renditions, ImageNet-Sketch's drawings.
+    "rendition": (
+        *PHOTO,
+        "a drawing of a {}.",
+        "a painting of a {}.",
+        "a cartoon of a {}.",
+        "a sculpture of a {}.",
+        "a toy {}.",
+        "a {} as embroidery.",
+        "graffiti of a {}.",
+    ),
+    "sketch": (
+        "a sketch of a {}.",
+        "a black and white drawing of a {}.",
+        "a pencil drawing of a {}.",
+        "the outline of a {}.",
+        "a drawing of a {}.",
+    ),
+    "food": ("a photo of {}, a kind of food.", "a plate of {}.", "{} served as a meal."),
+    "pet": ("a photo of a {}, a kind of pet.", "a {} at home.", "a portrait of a {}."),
+    "flower": ("a photo of a {}, a kind of flower.", "a {} in bloom.", "the petals of a {}."),
+    "texture": ("a {} texture.", "a {} surface.", "a {} pattern.", "something that is {}."),
+    "place": ("a photo of a {}, a kind of place.", "the view of a {}.", "inside or around a {}."),
+    "car": (
+        "a photo of a {}, a kind of car.",
+        "a {} parked on a street.",
+        "the {} seen from ahead.",
+    ),
+    "satellite": ("a satellite photo of {}.", "an aerial view of {}.", "{} seen from above."),
+    "digit": ('the number "{}".', 'a photo of the number "{}".', 'the digit "{}" in a picture.'),
+    "garment": ("a photo of a {}, a piece of clothing.", "a {} on a plain background."),
+    "tissue": ("a microscope image of {}.", "a stained slide of {}.", "histology: {}."),
+}
+
+
+def templates(chosen: str | Sequence[str]) -> tuple[str, ...]:
+    """The templates of a set's name, or a list of templates as it is.
+
+    Raises:
+      ValueError: an unknown name, an empty list, or a template without exactly one `{}`.
+    """
+    if isinstance(chosen, str):
+        if chosen not in TEMPLATES:
+            raise ValueError(f"no templates named '{chosen}': choose one of {sorted(TEMPLATES)}")
+        return TEMPLATES[chosen]
+    if not chosen:
+        raise ValueError("templates is empty: give at least one, such as 'a photo of a {}.'")
+    for template in chosen:
+        if template.count("{}") != 1:
+            raise ValueError(f"template '{template}' must contain {{}} once, for the class's name")
+    return tuple(chosen)
+
+
+def prompts(names: Sequence[str], chosen: str | Sequence[str]) -> list[str]:
+    """Every name in every template: `[n * t]`, one name's prompts next to each other.
+
+    Underscores in a name become spaces, so a folder's names can be used as they are.
+    """
+    wordings = templates(chosen)
+    return [w.replace("{}", name.replace("_", " ")) for name in names for w in wordings]

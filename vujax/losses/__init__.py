@@ -4,8 +4,8 @@
 """
 
 from vujax.losses.alignment_stats import alignment_stats
-from vujax.losses.contrast import Bank, Ids, contrast
 from vujax.losses.cyclip import cyclip
+from vujax.losses.memory_bank import Bank, Ids, contrast
 from vujax.losses.sigmoid import sigmoid
 from vujax.losses.soft_alignment import info_nce, soft_alignment
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from vujax.losses import tiles
+from vujax.losses import _tiling
 
 
 def alignment_stats(
@@ -12,7 +12,7 @@ def alignment_stats(
     text: jax.Array,
     scale: jax.Array | float,
     *,
-    teacher: tiles.Pair | None = None,
+    teacher: _tiling.Pair | None = None,
     teacher_temperature: jax.Array | float = 1.0,
     rows: int = 128,
     axis_name: str | None = None,
@@ -40,13 +40,13 @@ def alignment_stats(
     Raises:
       ValueError: arrays whose shapes do not fit.
     """
-    tiles.check_rows("alignment_stats", image, text, *(teacher or ()))
+    _tiling.check_rows("alignment_stats", image, text, *(teacher or ()))
     sides, scale = lax.stop_gradient((teacher or (image, text), scale / teacher_temperature))
     if axis_name is not None:
         sides = lax.all_gather(sides, axis_name, tiled=True)
     entropies, own = [], []
     for mine, other in (sides, sides[::-1]):
-        logits = scale * tiles.product(mine[:rows], other, (1, 1), "highest")
+        logits = scale * _tiling.product(mine[:rows], other, (1, 1), "highest")
         log_target = jax.nn.log_softmax(logits, axis=1)
         entropies.append(-(jnp.exp(log_target) * log_target).sum(axis=1).mean())
         own.append(jnp.exp(jnp.diagonal(log_target)).mean())

@@ -3,7 +3,7 @@
 import jax
 from jax import lax
 
-from vujax.losses import tiles
+from vujax.losses import _tiling
 
 
 def cyclip(
@@ -42,12 +42,12 @@ def cyclip(
     Raises:
       ValueError: arrays whose shapes do not fit.
     """
-    tiles.check_rows("cyclip", image, text)
-    image, text = (x.astype(tiles.wide(x)) for x in (image, text))
+    _tiling.check_rows("cyclip", image, text)
+    image, text = (x.astype(_tiling.wide(x)) for x in (image, text))
     centre, difference = (image + text) / 2, image - text
 
     def gram(a: jax.Array, b: jax.Array) -> jax.Array:
-        product = tiles.product(a, b, (0, 0), precision)
+        product = _tiling.product(a, b, (0, 0), precision)
         return product if axis_name is None else lax.psum(product, axis_name)
 
     mixed = gram(centre, difference)

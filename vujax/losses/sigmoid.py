@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import jax
 
-from vujax.losses import tiles
-from vujax.losses.tiles import Pair
+from vujax.losses import _tiling
+from vujax.losses._tiling import Pair
 
 
 def sigmoid(
@@ -42,9 +42,9 @@ def sigmoid(
     Raises:
       ValueError: arrays whose shapes do not fit.
     """
-    tiles.check_rows("sigmoid", image, text)
-    cut = tiles.layout(*image.shape, axis_name, tile)
-    scale, bias = (tiles.varying(cut, x, tiles.wide(image)) for x in (scale, bias))
+    _tiling.check_rows("sigmoid", image, text)
+    cut = _tiling.layout(*image.shape, axis_name, tile)
+    scale, bias = (_tiling.varying(cut, x, _tiling.wide(image)) for x in (scale, bias))
     return _share(cut, precision, (image, text), scale, bias) / (cut.n * cut.devices)
 
 
@@ -65,14 +65,14 @@ class Sums(NamedTuple):
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _share(
-    cut: tiles.Layout, precision: str, embeddings: Pair, scale: jax.Array, bias: jax.Array
+    cut: _tiling.Layout, precision: str, embeddings: Pair, scale: jax.Array, bias: jax.Array
 ) -> jax.Array:
     """The sum over this device's images and all texts."""
     return _pass(cut, precision, embeddings, scale, bias, differentiate=False).loss.sum()
 
 
 def _fwd(
-    cut: tiles.Layout, precision: str, embeddings: Pair, scale: jax.Array, bias: jax.Array
+    cut: _tiling.Layout, precision: str, embeddings: Pair, scale: jax.Array, bias: jax.Array
 ) -> tuple[jax.Array, tuple]:
     sums = _pass(cut, precision, embeddings, scale, bias, differentiate=True)
     image, text = (
@@ -82,7 +82,7 @@ def _fwd(
     return sums.loss.sum(), (image, text, by_scale, sums.by_bias.sum())
 
 
-def _bwd(cut: tiles.Layout, precision: str, residuals: tuple, cotangent: jax.Array) -> tuple:
+def _bwd(cut: _tiling.Layout, precision: str, residuals: tuple, cotangent: jax.Array) -> tuple:
     image, text, by_scale, by_bias = jax.tree.map(
         lambda x: (cotangent * x).astype(x.dtype), residuals
     )
@@ -93,7 +93,7 @@ _share.defvjp(_fwd, _bwd)
 
 
 def _pass(
-    cut: tiles.Layout,
+    cut: _tiling.Layout,
     precision: str,
     embeddings: Pair,
     scale: jax.Array,
@@ -105,7 +105,7 @@ def _pass(
         here: Pair, there: Pair, hidden: jax.Array | None, mine: Sums, other: Sums | None
     ) -> tuple[Sums, Sums | None]:
         logits = tuple(
-            tiles.hide(scale * tiles.product(a, b, (1, 1), precision) + bias, hidden)
+            _tiling.hide(scale * _tiling.product(a, b, (1, 1), precision) + bias, hidden)
             for a, b in zip(here, there[::-1], strict=True)
         )
         mine = _add(mine, logits, there, 1, precision)
@@ -113,14 +113,14 @@ def _pass(
             other = _add(other, logits[::-1], here, 0, precision)
         return mine, other
 
-    rows = tiles.pad(cut, embeddings)
-    start = tiles.pad(cut, _own_pairs(embeddings, scale, bias, differentiate))
-    sums = tiles.sweep(cut, visit, start, rows, tiles.gather(cut, rows))
+    rows = _tiling.pad(cut, embeddings)
+    start = _tiling.pad(cut, _own_pairs(embeddings, scale, bias, differentiate))
+    sums = _tiling.sweep(cut, visit, start, rows, _tiling.gather(cut, rows))
     return jax.tree.map(lambda x: x[: cut.n], sums)
 
 
 def _own_pairs(embeddings: Pair, scale: jax.Array, bias: jax.Array, differentiate: bool) -> Sums:
-    image, text = (x.astype(tiles.wide(x)) for x in embeddings)
+    image, text = (x.astype(_tiling.wide(x)) for x in embeddings)
     logit = scale * (image * text).sum(axis=1) + bias
     slope = -jax.nn.sigmoid(-logit)
     gradients = (slope[:, None] * text, slope[:, None] * image)
@@ -136,7 +136,7 @@ def _add(sums: Sums, logits: Pair, others: Pair, axis: int, precision: str) -> S
         return Sums(loss, None, None)
     slopes = tuple(jax.nn.sigmoid(x) for x in logits)
     gradients = tuple(
-        g + tiles.product(s.astype(x.dtype), x, (axis, 0), precision)
+        g + _tiling.product(s.astype(x.dtype), x, (axis, 0), precision)
         for g, s, x in zip(sums.gradients, slopes, others[::-1], strict=True)
     )
     return Sums(loss, sums.by_bias + slopes[0].sum(axis), gradients)

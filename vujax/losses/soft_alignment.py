@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from vujax.losses import tiles
-from vujax.losses.rows import Settings, Soft, row_losses
-from vujax.losses.tiles import Pair
+from vujax.losses import _tiling
+from vujax.losses._soft_alignment_tiled import Settings, Soft, row_losses
+from vujax.losses._tiling import Pair
 
 TARGETS = ("swapped", "plain")
 
@@ -58,7 +58,7 @@ def soft_alignment(
       axis_name: None: the arrays are the whole batch. A mesh axis: they are one device's rows in
         shard_map, and the value is this device's share: psum over the axis gives the global loss,
         and the gradient by `image` and `text` is that of the global loss.
-      tile: most rows in a tile; None chooses by N and d (see `vujax.losses.tiles.layout`).
+      tile: most rows in a tile; None chooses by N and d (see `vujax.losses._tiling.layout`).
       precision: of the products of embeddings. Lower than 'highest' lets a TPU round float32
         embeddings to bfloat16, even before they are gathered.
 
@@ -70,7 +70,7 @@ def soft_alignment(
     """
     if target not in TARGETS:
         raise ValueError(f"soft_alignment: target '{target}' is unknown: use one of {TARGETS}")
-    tiles.check_rows("soft_alignment", image, text, *(teacher or ()))
+    _tiling.check_rows("soft_alignment", image, text, *(teacher or ()))
     if unaligned.shape != image.shape[:1]:
         raise ValueError(
             f"soft_alignment: unaligned has shape {unaligned.shape}: give {image.shape[:1]}, "
@@ -82,7 +82,7 @@ def soft_alignment(
         teacher=teacher,
         temperature=None if is_one else jnp.asarray(teacher_temperature, jnp.float32),
     )
-    cut = tiles.layout(*image.shape, axis_name, tile)
+    cut = _tiling.layout(*image.shape, axis_name, tile)
     settings = Settings(cut, target == "swapped", precision)
     return _share(settings, (image, text), scale, lax.stop_gradient(soft), label_smoothing)
 
@@ -117,8 +117,8 @@ def info_nce(
     Raises:
       ValueError: arrays whose shapes do not fit.
     """
-    tiles.check_rows("info_nce", query, key)
-    cut = tiles.layout(*query.shape, axis_name, tile)
+    _tiling.check_rows("info_nce", query, key)
+    cut = _tiling.layout(*query.shape, axis_name, tile)
     return _share(Settings(cut, False, precision), (query, key), scale, None, label_smoothing)
 
 
@@ -131,7 +131,7 @@ def _share(
 ) -> jax.Array:
     """This device's part of the mean over the 2N rows."""
     cut = settings.cut
-    scale = tiles.varying(cut, scale, tiles.wide(embeddings[0]))
+    scale = _tiling.varying(cut, scale, _tiling.wide(embeddings[0]))
     total = sum(rows.sum() for rows in row_losses(settings, embeddings, scale, soft))
     if label_smoothing:
         hard = 1.0 if soft is None else 1.0 - soft.weight
@@ -139,11 +139,11 @@ def _share(
     return total / (2 * cut.n * cut.devices)
 
 
-def _behind(cut: tiles.Layout, embeddings: Pair, scale: jax.Array) -> jax.Array:
+def _behind(cut: _tiling.Layout, embeddings: Pair, scale: jax.Array) -> jax.Array:
     """`[n]`: S_ii less the mean logit of image row i, plus the same for text row i.
 
     Label smoothing adds so much to a row's cross-entropy; means of embeddings are all it needs.
     """
-    image, text = (x.astype(tiles.wide(x)) for x in embeddings)
-    from_text, from_image = text - tiles.mean(cut, text), image - tiles.mean(cut, image)
+    image, text = (x.astype(_tiling.wide(x)) for x in embeddings)
+    from_text, from_image = text - _tiling.mean(cut, text), image - _tiling.mean(cut, image)
     return scale * (image * from_text + text * from_image).sum(axis=1)

@@ -3,15 +3,21 @@
 `embed` works example by example; `objective` sees the whole batch and is the only place where
 devices talk. That split is what lets one train step serve plain data parallelism, accumulation that
 keeps every negative (GradCache, Gao et al. 2021, arXiv:2101.06983) and sharded parameters.
+
+What the train loop asks of a task.
 """
 
 from typing import Any, NamedTuple, Protocol
 
 import flax.linen as nn
 import jax
-from jax.sharding import PartitionSpec
+import ml_collections
+from jax.sharding import Mesh, PartitionSpec
+
+from vujax.data.pipeline import TrainBatches
 
 Tree = Any
+
 Batch = dict[str, jax.Array]
 
 
@@ -59,7 +65,8 @@ def whole(extra: Tree) -> Tree:
 
 
 class Method(Protocol):
-    """The functions that `vujax.train` composes into a step; an object of settings, without state.
+    """The functions that `vujax.training.loop` composes into a step; an object of settings, without
+    state.
 
     With `axis_name`, `embed` and `objective` run in shard_map and see one device's rows; with None
     they see the whole batch. `progress` in [0, 1] is the part of the training that is done.
@@ -103,3 +110,36 @@ class Method(Protocol):
 
     def after_update(self, params: Tree, extra: Tree) -> Tree:
         """The new `extra`, once per optimizer step, never per micro-batch."""
+
+
+class Data(Protocol):
+    """Opened training data.
+
+    Attributes:
+      examples: what an epoch is.
+    """
+
+    examples: int
+
+    def train_batches(
+        self, *, batch_size: int, seed: int, start_step: int, host: int, hosts: int
+    ) -> TrainBatches:
+        """This host's rows of the batches of steps `start_step`, `start_step + 1`, ...
+
+        The batch of a step is a pure function of (seed, step), whatever the hosts.
+        """
+
+
+class Task(Protocol):
+    """A module of three functions."""
+
+    def model(self, config: ml_collections.ConfigDict, mesh: Mesh) -> nn.Module:
+        """What `config.model` describes."""
+
+    def shapes(
+        self, config: ml_collections.ConfigDict, rows: int
+    ) -> dict[str, jax.ShapeDtypeStruct]:
+        """The arrays of a batch of `rows` examples; reads no data."""
+
+    def data(self, config: ml_collections.ConfigDict) -> Data:
+        """Opens the training data that `config.data` describes."""

@@ -2,6 +2,8 @@
 
 Borders of scenes are rare (one in ten), so the cross-entropy is averaged over positives and over
 negatives separately and each mean has half the weight, as in BaSSL (Mun et al. 2022).
+
+Borders between shots with their labels, for a boundary head and maybe a shot encoder.
 """
 
 import dataclasses
@@ -10,10 +12,42 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import ml_collections
 import optax
 from jax import lax
+from jax.sharding import Mesh
 
+from vujax.data import boundary_windows
+from vujax.data.boundary_windows import BoundaryRows
+from vujax.data.films import check_inputs, open_sets
 from vujax.methods.base import Batch, Embeddings, in_training, whole, with_statistics
+from vujax.models.boundary import BoundaryModel, build_boundary, build_head
+
+
+def model(config: ml_collections.ConfigDict, mesh: Mesh) -> BoundaryModel:
+    """The encoder, if there is one, and the head."""
+    del mesh
+    return build_boundary(**config.model.to_dict())
+
+
+def shapes(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """See `vujax.data.boundary_windows.shapes`."""
+    return boundary_windows.shapes(config.inputs.to_dict(), rows, **window(config))
+
+
+def data(config: ml_collections.ConfigDict) -> BoundaryRows:
+    """The labelled films of `config.data.films`."""
+    settings = config.data.to_dict()
+    films = open_sets(settings.pop("films"))
+    for film in films:
+        check_inputs(film, config.inputs.to_dict())
+    return BoundaryRows(films, **window(config), seed=config.seed, **settings)
+
+
+def window(config: ml_collections.ConfigDict) -> dict[str, object]:
+    """Which shots around a border the head sees, as arguments of `BoundaryRows`."""
+    return build_head(**config.model.head.to_dict()).window
+
 
 Tree = Any
 

@@ -2,6 +2,8 @@
 
 Nothing is contrasted, so devices talk only to count the tokens: the loss is the mean over all
 tokens of the whole batch, however long the captions of one device are.
+
+Vectors of pictures with captions, for a caption decoder.
 """
 
 import dataclasses
@@ -10,10 +12,41 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import ml_collections
 from jax import lax
+from jax.sharding import Mesh
 
+from vujax.data import captions
+from vujax.data.captions import CaptionRows
+from vujax.encoders.pairs import open_pairs
 from vujax.methods.base import Batch, Embeddings, whole
-from vujax.models.caption import END
+from vujax.models.caption import END, CaptionDecoder, build_caption
+
+
+def model(config: ml_collections.ConfigDict, mesh: Mesh) -> CaptionDecoder:
+    """The decoder."""
+    del mesh
+    return build_caption(**config.model.to_dict())
+
+
+def shapes(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """See `vujax.data.captions.shapes`."""
+    return captions.shapes(config.model.dim, config.model.context, rows)
+
+
+def data(config: ml_collections.ConfigDict) -> CaptionRows:
+    """The pairs of `config.data.sources`, their vectors by `config.model.encoder`.
+
+    Raises:
+      ValueError: the vectors have another number of numbers than the model reads.
+    """
+    pairs = open_pairs(config.data.sources.to_dict(), config.model.encoder, config.data.cache)
+    if pairs.dim != config.model.dim:
+        raise ValueError(
+            f"the vectors have {pairs.dim} numbers, not model.dim={config.model.dim}: set that"
+        )
+    return CaptionRows(pairs, vocab=config.model.vocab, context=config.model.context)
+
 
 Tree = Any
 

@@ -4,22 +4,74 @@ Each step a random subset of the batch is "unaligned": its rows learn from soft 
 model itself computes, the rest from the pairing. The subset grows during the training. With no
 unaligned rows the loss is CLIP's. The shares, the swap of targets between image and text, and every
 default here are our choices: the paper's values are not known to us.
+
+Image-text pairs, for a model of two towers.
 """
 
 import dataclasses
+import functools
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import ml_collections
 from jax import lax
+from jax.sharding import Mesh
 
-from vujax import losses
-from vujax.methods import collapse
+from vujax import losses, models
+from vujax.data import image_text
+from vujax.data.pipeline import TrainBatches, open_mixture
+from vujax.methods import diagnostics
 from vujax.methods.base import Batch, Embeddings, whole, with_statistics
+from vujax.models.clip import CLIP
+from vujax.models.tokenizers.huggingface import open_preprocess
 from vujax.optim import ema
+from vujax.utils.mesh import by_rows
+
+
+def model(config: ml_collections.ConfigDict, mesh: Mesh) -> CLIP:
+    """The towers; under FSDP their activations are told to stay divided by rows."""
+    settings = config.model.to_dict()
+    if not config.fsdp:
+        return models.build(**settings)
+    shard = functools.partial(jax.lax.with_sharding_constraint, shardings=by_rows(mesh))
+    return models.build(**settings, shard=shard)
+
+
+def shapes(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """Pictures, captions as tokens, positions in the stream, and samples that were replaced."""
+    size, context = config.model.image.image_size, config.model.text.context
+    return {
+        "image": jax.ShapeDtypeStruct((rows, size, size, 3), jnp.uint8),
+        "tokens": jax.ShapeDtypeStruct((rows, context), jnp.int32),
+        "index": jax.ShapeDtypeStruct((rows,), jnp.int32),
+        "bad": jax.ShapeDtypeStruct((rows,), jnp.int32),
+    }
+
+
+class Pairs:
+    """The sources of `config.data`, opened; see `vujax.methods.base.Data`."""
+
+    def __init__(self, config: ml_collections.ConfigDict) -> None:
+        self._mixture = open_mixture(config.data.sources)
+        self._settings = {**config.data, "sources": self._mixture}
+        model = config.model
+        way = open_preprocess(config.get("init_from"), model.text.context)
+        self._inputs = dict(image_size=model.image.image_size, tokenizer=way.tokenizer)
+
+    @property
+    def examples(self) -> int:
+        return self._mixture.examples
+
+    def train_batches(self, **which: int) -> TrainBatches:
+        return image_text.train_batches(self._settings, **self._inputs, **which)
+
+
+data = Pairs
 
 Tree = Any
+
 SAMPLE = 128  # rows whose soft targets are watched
 
 
@@ -48,7 +100,7 @@ def partition(rng: jax.Array, share: jax.Array, n: int, axis_name: str | None) -
 def alarms(stats: dict[str, jax.Array], n: int, progress: jax.Array) -> dict[str, jax.Array]:
     """1 where a number tells of collapse, else 0; the loop warns when one rises."""
     uniform = {"alarm/uniform_targets": stats["target_entropy"] > 0.98 * jnp.log(n)}
-    return collapse.alarms(stats, progress) | collapse.late(uniform, progress)
+    return diagnostics.alarms(stats, progress) | diagnostics.late(uniform, progress)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +108,7 @@ class Distill:
     """Progressive self-distillation of an image-text model, and its controls.
 
     Attributes:
-      model: gives unit vectors and the temperature's multiplier (see `vujax.models.build`).
+      model: gives unit vectors and the temperature's multiplier (see `vujax.models.clip`).
       loss: 'softmax' (CLIP and PSD) or 'sigmoid' (SigLIP; takes no soft targets).
       target: 'swapped' (image i takes text i's row) or 'plain'.
       teacher: 'self', or 'ema' for an average of past parameters.
@@ -213,9 +265,9 @@ class Distill:
             rows=SAMPLE,
             axis_name=axis_name,
         )
-        rank, std = collapse.spread(image, axis_name)
+        rank, std = diagnostics.spread(image, axis_name)
         stats |= {
-            "scale": collapse.average(scale, axis_name),
+            "scale": diagnostics.average(scale, axis_name),
             "effective_rank": rank,
             "embedding_std": std,
         }

@@ -2,9 +2,11 @@
 
 The positive of a scene is the most similar scene, by the momentum encoder, among the scenes of
 movies that are considered similar to its own; negatives are scenes of other movies. Which movies
-are similar comes with the batch (`vujax.data.guide`), so that every control is a matter of data.
-Key encoder and queue are those of MoCo (He et al. 2020, arXiv:1911.05722). Values of the paper are
-not known to us: every default here is our choice.
+are similar comes with the batch (`vujax.data.movies.guide`), so that every control is a matter of
+data. Key encoder and queue are those of MoCo (He et al. 2020, arXiv:1911.05722). Values of the
+paper are not known to us: every default here is our choice.
+
+Scenes of movies, in rows of shots, for a multi-shot encoder that movie similarity guides.
 """
 
 import dataclasses
@@ -15,16 +17,97 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import ml_collections
+from absl import logging
 from jax import lax
+from jax.sharding import Mesh
 
-from vujax.losses.contrast import NO_FILM, Bank, Contrast, contrast
-from vujax.losses.guided import Keys, Queries, is_negative, may_be_positive
-from vujax.losses.nearest import Nearest, nearest
-from vujax.methods import collapse, queue
+from vujax.data.movies import guide
+from vujax.data.movies.guide import (
+    GuidedRows,
+    Keys,
+    Queries,
+    is_negative,
+    may_be_positive,
+    similar_movies,
+)
+from vujax.data.movies.holdout import held_out_movies, withheld_movies
+from vujax.data.scenes import Scenes, open_scenes
+from vujax.losses.memory_bank import NO_FILM, Bank, Contrast, Nearest, contrast, nearest
+from vujax.methods import diagnostics, momentum_queue
 from vujax.methods.augment import Augment
 from vujax.methods.base import Batch, Embeddings, in_training, whole, with_statistics
-from vujax.models.shot import INPUTS
+from vujax.models.projection import SceneContrast
+from vujax.models.scene_encoder import build_scene
+from vujax.models.shot_encoder import INPUTS, Projection
 from vujax.optim import ema
+
+
+def model(config: ml_collections.ConfigDict, mesh: Mesh) -> SceneContrast:
+    """The encoder, and the projection through which it learns."""
+    del mesh
+    projection = tuple(config.model.get("projection", ()))
+    head = Projection(projection) if projection else None
+    return SceneContrast(build_scene(**config.model.encoder.to_dict()), head)
+
+
+def shapes(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """See `vujax.data.movies.guide.shapes`."""
+    return guide.shapes(config.inputs.to_dict(), rows, k=config.data.k, **_sizes(config.data))
+
+
+def data(config: ml_collections.ConfigDict) -> GuidedRows:
+    """The scenes of `config.data.scenes` but for held out movies, and what guides them."""
+    settings = config.data.to_dict()
+    held_out = held_out_of(settings["held_out"])
+    scenes = open_scenes(**settings["scenes"], without=held_out)
+    names = ("guide", "k", "channels")
+    found = similar_movies(
+        scenes.movies,
+        **{name: settings[name] for name in names},
+        tables=tables_of(settings["tables"], scenes),
+        held_out=held_out,
+        seed=config.seed,
+    )
+    reasons = ", ".join(f"{count} {reason}" for reason, count in found.counts.items() if count)
+    logging.info(
+        "%d scenes of %d movies, guided by %s; movies without what guides them: %s",
+        *(len(scenes.keys), len(scenes.movies), settings["guide"], reasons or "none"),
+    )
+    inputs = config.inputs.to_dict()
+    sizes = _sizes(config.data)
+    return GuidedRows(scenes, inputs, found.similar, workers=settings["workers"], **sizes)
+
+
+def tables_of(settings: Mapping[str, Any], scenes: Scenes) -> dict[str, Any]:
+    """The arguments of `open_tables`.
+
+    No clip that is trained on is described to its movie's neighbours by its own words: of Condensed
+    Movies, synopses are made of the other clips (see `vujax.data.datasets.condensed_movies`).
+    """
+    if settings.get("kind") != "condensed_movies":
+        return dict(settings)
+    return dict(settings) | {"scenes": [key.rpartition("/")[2] for key in scenes.keys]}
+
+
+def _sizes(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {"width": data["width"], "most": data["most"], "buckets": data["buckets"] or None}
+
+
+def held_out_of(settings: Mapping[str, str]) -> frozenset[str]:
+    """Movies that must not enter.
+
+    Args:
+      settings: 'lvu': folder of LVU's lists, see `vujax.data.movies.holdout`, or ''; 'list': a file
+        with an
+        IMDb id a line, or ''.
+
+    Raises:
+      FileNotFoundError, ValueError: see there.
+    """
+    lvu = held_out_movies(settings["lvu"]) if settings["lvu"] else frozenset()
+    return lvu | (withheld_movies(settings["list"]) if settings["list"] else frozenset())
+
 
 Tree = Any
 
@@ -33,11 +116,11 @@ Tree = Any
 class Movies2Scenes:
     """Contrast of scenes with those of similar movies.
 
-    A batch has rows of scenes, see `vujax.data.guide.GuidedRows`. A scene whose similar movies have
-    no scene in the queue is its own positive, in another view.
+    A batch has rows of scenes, see `vujax.data.movies.guide.GuidedRows`. A scene whose similar
+    movies have no scene in the queue is its own positive, in another view.
 
     Attributes:
-      model: see `vujax.models.contrast.SceneContrast`.
+      model: see `vujax.models.projection.SceneContrast`.
       queue: keys to keep, candidates for positives and negatives alike: a multiple of the scenes
         that a batch has place for, best one that holds a whole pass. The batch's own keys are in it
         first.
@@ -83,7 +166,7 @@ class Movies2Scenes:
         extra["key"] = jax.tree.map(jnp.copy, {"params": params} | extra)
         sizes = (self.queue, batch["scene"].size, compared.shape[-1])
         words = "scenes that a batch has place for (batch_size x data.most)"
-        extra["queue"] = queue.empty(*sizes, Keys._fields, words)
+        extra["queue"] = momentum_queue.empty(*sizes, Keys._fields, words)
         return params, extra
 
     def begin(self, extra: Tree, variables: Tree) -> Tree:
@@ -92,7 +175,7 @@ class Movies2Scenes:
 
     def layout(self, extra: Tree) -> Tree:
         """The queue is divided among the devices, the rest is whole everywhere."""
-        return whole(extra) | {"queue": queue.layout(extra["queue"])}
+        return whole(extra) | {"queue": momentum_queue.layout(extra["queue"])}
 
     def embed(
         self, params: Tree, extra: Tree, batch: Batch, rng: jax.Array, axis_name: str | None
@@ -147,9 +230,9 @@ class Movies2Scenes:
             extra["batch_stats"] = shared["batch_stats"]
             extra["key"] = extra["key"] | {"batch_stats": shared["key_stats"]}
         keys = {"vectors": flat["key"], "film": flat["film"], "scene": flat["scene"]}
-        extra["queue"] = queue.enqueued(extra["queue"], keys)
+        extra["queue"] = momentum_queue.enqueued(extra["queue"], keys)
         ids = Queries(flat["film"], flat["scene"], flat["similar"], flat["scene"])
-        bank, place = bank_of(extra["queue"]), queue.positions(extra["queue"], axis_name)
+        bank, place = bank_of(extra["queue"]), momentum_queue.positions(extra["queue"], axis_name)
         chosen = nearest(
             *(flat["key"], ids, bank, place),
             **dict(permitted=may_be_positive, tile=self.tile, axis_name=axis_name),
@@ -176,14 +259,14 @@ class Movies2Scenes:
     ) -> dict[str, jax.Array]:
         rows, found = lax.stop_gradient((rows, found))
         there = rows["film"] != NO_FILM
-        rank, std = collapse.spread(rows["query"], axis_name, there)
+        rank, std = diagnostics.spread(rows["query"], axis_name, there)
         stats = {"effective_rank": rank, "embedding_std": std}
-        scenes = collapse.average(there.mean(dtype=jnp.float32), axis_name)
+        scenes = diagnostics.average(there.mean(dtype=jnp.float32), axis_name)
         shares = {"positive": found.positive, "top1": found.right, "guided": chosen.there}
         for name, value in shares.items():
             kept = jnp.where(there, value, 0).mean(dtype=jnp.float32)
-            stats[name] = collapse.average(kept, axis_name) / jnp.maximum(scenes, 1e-9)
-        return stats | collapse.alarms(stats, progress)
+            stats[name] = diagnostics.average(kept, axis_name) / jnp.maximum(scenes, 1e-9)
+        return stats | diagnostics.alarms(stats, progress)
 
     def after_update(self, params: Tree, extra: Tree) -> Tree:
         """Moves the key encoder."""
@@ -191,9 +274,9 @@ class Movies2Scenes:
         return extra | {"key": extra["key"] | {"params": moved}}
 
 
-def bank_of(earlier: queue.Queue) -> Bank:
+def bank_of(earlier: momentum_queue.Queue) -> Bank:
     """A device's part of the queue."""
-    keys = queue.flat(earlier)
+    keys = momentum_queue.flat(earlier)
     return Bank(keys["vectors"], Keys(keys["film"], keys["scene"]))
 
 

@@ -4,6 +4,8 @@ Nearby shots of a film share cast and story, so the positive of a shot is the mo
 its neighbours, found with the query encoder; negatives are other shots. The key encoder, a momentum
 average, and the queue of earlier keys are those of MoCo (He et al. 2020, arXiv:1911.05722). Values
 of the paper are not known to us: every default here is our choice.
+
+Windows of films' shots, for a shot encoder and its projection.
 """
 
 import dataclasses
@@ -14,16 +16,44 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import ml_collections
 from jax import lax
+from jax.sharding import Mesh
 
-from vujax.losses.contrast import NO_FILM, Bank, Contrast, Ids, allowed, contrast
-from vujax.methods import collapse, queue
+from vujax.data import shot_windows
+from vujax.data.films import open_sets
+from vujax.data.shot_windows import ShotWindows
+from vujax.losses.memory_bank import NO_FILM, Bank, Contrast, Ids, allowed, contrast
+from vujax.methods import diagnostics, momentum_queue
 from vujax.methods.augment import Augment
 from vujax.methods.base import Batch, Embeddings, in_training, whole, with_statistics
-from vujax.models.shot import INPUTS
+from vujax.models.projection import ShotContrast
+from vujax.models.shot_encoder import INPUTS, Projection, build_shot
 from vujax.optim import ema
 
+
+def model(config: ml_collections.ConfigDict, mesh: Mesh) -> ShotContrast:
+    """The encoder, and the projection through which it learns."""
+    del mesh
+    projection = tuple(config.model.get("projection", ()))
+    head = Projection(projection) if projection else None
+    return ShotContrast(build_shot(**config.model.encoder.to_dict()), head)
+
+
+def shapes(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """See `vujax.data.shot_windows.shapes`."""
+    cut = dict(neighbours=config.data.neighbours, block=config.data.block)
+    return shot_windows.shapes(config.inputs.to_dict(), rows, **cut)
+
+
+def data(config: ml_collections.ConfigDict) -> ShotWindows:
+    """The films of `config.data.films`, cut into windows."""
+    settings = config.data.to_dict()
+    return ShotWindows(open_sets(settings.pop("films")), config.inputs.to_dict(), **settings)
+
+
 Tree = Any
+
 MODES = ("nearest", "random", "instance", "simclr")
 
 
@@ -32,10 +62,10 @@ class ShotCoL:
     """Contrast of shots with their neighbours.
 
     A batch has windows of shots, of which `block` in a row are queries; see
-    `vujax.data.windows.ShotWindows`.
+    `vujax.data.shot_windows.ShotWindows`.
 
     Attributes:
-      model: see `vujax.models.contrast.ShotContrast`.
+      model: see `vujax.models.projection.ShotContrast`.
       mode: how the positive is chosen: 'nearest' (ShotCoL: the most similar neighbour), 'random'
         (any neighbour), 'instance' (the shot itself, in another view), or 'simclr', BaSSL's variant
         of ShotCoL: the most similar neighbour, both views by the same network and learning,
@@ -94,7 +124,7 @@ class ShotCoL:
         if self.queue:
             sizes = (self.queue, batch["query"].size, compared.shape[-1])
             words = "queries of a batch (batch_size x data.block)"
-            extra["queue"] = queue.empty(*sizes, ("film", "shot"), words)
+            extra["queue"] = momentum_queue.empty(*sizes, ("film", "shot"), words)
         return params, extra
 
     def begin(self, extra: Tree, variables: Tree) -> Tree:
@@ -106,7 +136,7 @@ class ShotCoL:
         """The queue is divided among the devices, the rest is whole everywhere."""
         specs = whole(extra)
         if "queue" in extra:
-            specs["queue"] = queue.layout(extra["queue"])
+            specs["queue"] = momentum_queue.layout(extra["queue"])
         return specs
 
     def embed(
@@ -197,7 +227,7 @@ class ShotCoL:
             extra["key"] = extra["key"] | {"batch_stats": shared["key_stats"]}
         if self.queue:
             keys = {"vectors": flat["key"], "film": flat["film"], "shot": flat["key_shot"]}
-            extra["queue"] = queue.enqueued(extra["queue"], keys)
+            extra["queue"] = momentum_queue.enqueued(extra["queue"], keys)
         return found.loss, (extra, self._watch(flat, found, progress, axis_name))
 
     def _contrast(self, rows: Tree, extra: Tree, axis_name: str | None) -> Contrast:
@@ -223,15 +253,15 @@ class ShotCoL:
         self, rows: Tree, found: Contrast, progress: jax.Array, axis_name: str | None
     ) -> dict[str, jax.Array]:
         rows, found = lax.stop_gradient((rows, found))
-        rank, std = collapse.spread(rows["query"], axis_name)
+        rank, std = diagnostics.spread(rows["query"], axis_name)
         stats = {"effective_rank": rank, "embedding_std": std}
         means = {
             "positive": found.positive.mean(),
             "top1": found.right.astype(jnp.float32).mean(),
             "shots_to_positive": jnp.abs(rows["key_shot"] - rows["shot"]).mean(dtype=jnp.float32),
         }
-        stats |= {name: collapse.average(x, axis_name) for name, x in means.items()}
-        return stats | collapse.alarms(stats, progress)
+        stats |= {name: diagnostics.average(x, axis_name) for name, x in means.items()}
+        return stats | diagnostics.alarms(stats, progress)
 
     def after_update(self, params: Tree, extra: Tree) -> Tree:
         """Moves the key encoder."""
@@ -251,7 +281,7 @@ def take(x: jax.Array, place: jax.Array) -> jax.Array:
     return jax.vmap(lambda row, at: row[at])(x, place)
 
 
-def bank_of(earlier: queue.Queue) -> Bank:
+def bank_of(earlier: momentum_queue.Queue) -> Bank:
     """A device's part of the queue as negatives."""
-    keys = queue.flat(earlier)
+    keys = momentum_queue.flat(earlier)
     return Bank(keys["vectors"], Ids(keys["film"], keys["shot"], jnp.full_like(keys["film"], -1)))

@@ -11,12 +11,10 @@ back; `vujax.models.convert` reads the weights of OpenAI's, open_clip's and Hugg
 of SigLIP.
 """
 
-from vujax.models.build import build
-from vujax.models.clip import CLIP
-from vujax.models.resnet import ResNet
-from vujax.models.stacking import stack_blocks, unstack_blocks
+from vujax.models.clip import CLIP, build
+from vujax.models.clip_resnet import ResNet
 from vujax.models.text import TextTransformer
-from vujax.models.transformer import Transformer
+from vujax.models.transformer import Transformer, stack_blocks, unstack_blocks
 from vujax.models.vit import ViT
 
 __all__ = [

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
-from vujax.models.convolution import KAIMING, Layers
+from vujax.models.resnet import KAIMING, Layers
 from vujax.models.transformer import Shard, identity
 
 SIZES = {"small": (16, 32, 64), "large": (64, 128, 256, 512)}  # channels after each pair

@@ -1,7 +1,7 @@
 """Heads that judge a border between two shots: does a scene begin here?
 
 Three kinds. 'mlp' and 'transformer' read the vectors of the shots around a border and know one
-encoder; 'similarity' reads only how alike those shots are (`vujax.data.local_similarity`), in some
+encoder; 'similarity' reads only how alike those shots are (`vujax.data.shot_similarity`), in some
 hundred weights, and knows none.
 """
 
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from vujax.models.shot import build_shot
+from vujax.models.shot_encoder import build_shot
 from vujax.models.transformer import gelu, layer_norm
 
 INPUTS = ("feature", "image", "audio")  # what a shot encoder may read
@@ -46,7 +46,7 @@ class MLPHead(nn.Module):
 
     @property
     def window(self) -> dict[str, int]:
-        """What the head sees, as options of `vujax.data.boundary_rows.BoundaryRows`."""
+        """What the head sees, as options of `vujax.data.boundary_windows.BoundaryRows`."""
         return {"before": self.before, "after": self.after}
 
     @nn.compact
@@ -89,7 +89,7 @@ class TransformerHead(nn.Module):
 
     @property
     def window(self) -> dict[str, int]:
-        """What the head sees, as options of `vujax.data.boundary_rows.BoundaryRows`."""
+        """What the head sees, as options of `vujax.data.boundary_windows.BoundaryRows`."""
         return {"before": self.before, "after": self.after}
 
     @nn.compact
@@ -155,7 +155,7 @@ class SimilarityHead(nn.Module):
       reach: shots on each side of the border.
       hidden: widths.
       dropout: share of the input dropped in training.
-      scale: how a film's cosines are put on one scale, see `vujax.data.local_similarity.rescale`.
+      scale: how a film's cosines are put on one scale, see `vujax.data.shot_similarity.rescale`.
       gain: what the input is multiplied by; small inputs are learned slowly, so that the head stays
         smooth. This and the other defaults were chosen by leaving out BBC films.
     """
@@ -168,7 +168,7 @@ class SimilarityHead(nn.Module):
 
     @property
     def window(self) -> dict[str, Any]:
-        """What the head sees, as options of `vujax.data.boundary_rows.BoundaryRows`."""
+        """What the head sees, as options of `vujax.data.boundary_windows.BoundaryRows`."""
         return {"similarity": self.reach, "scale": self.scale}
 
     @nn.compact
@@ -209,7 +209,7 @@ class BoundaryModel(nn.Module):
     """A head, and the shot encoder under it if the shots are not vectors already.
 
     Attributes:
-      encoder: see `vujax.models.shot`, or None: the batch holds vectors, named 'feature'.
+      encoder: see `vujax.models.shot_encoder`, or None: the batch holds vectors, named 'feature'.
       head: one of HEADS.
     """
 
@@ -218,7 +218,7 @@ class BoundaryModel(nn.Module):
 
     @property
     def window(self) -> dict[str, Any]:
-        """What a border's row holds, as options of `vujax.data.boundary_rows.BoundaryRows`."""
+        """What a border's row holds, as options of `vujax.data.boundary_windows.BoundaryRows`."""
         return self.head.window
 
     def __call__(
@@ -291,7 +291,8 @@ def build_boundary(
 
     Args:
       head: arguments of `build_head`.
-      encoder: arguments of `vujax.models.shot.build_shot`; None or empty: the shots' vectors come
+      encoder: arguments of `vujax.models.shot_encoder.build_shot`; None or empty: the shots'
+        vectors come
         from the data.
       **unknown: anything else, an error.
 

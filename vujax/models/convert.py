@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from vujax.models.stacking import stack_blocks, unstack_blocks
+from vujax.models.transformer import stack_blocks, unstack_blocks
 
 Tree = dict[str, Any]
 Path = tuple[str, ...]

@@ -7,14 +7,13 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vujax.models import clip, efficientnet, residual
-from vujax.models.check import check_choice, check_divides, check_heads, check_known
+from vujax.models import clip, efficientnet, resnet
 from vujax.models.clip import normalize
-from vujax.models.convolution import NORMS
 from vujax.models.efficientnet import EfficientNetLite0
-from vujax.models.residual import ResidualNet, residual_sizes
+from vujax.models.resnet import NORMS, ResidualNet, residual_sizes
 from vujax.models.transformer import ACTIVATIONS, POOLS, layer_norm
 from vujax.models.vit import ViT, vit_sizes
+from vujax.utils.validation import check_choice, check_divides, check_heads, check_known
 
 Tree = dict[str, Any]
 Out = dict[str, jax.Array]
@@ -29,7 +28,7 @@ ENCODER_OPTIONS = {
 }
 # Means and deviations of the RGB channels with which others trained such encoders.
 COLOURS = {
-    "resnet": (residual.MEAN, residual.STD),
+    "resnet": (resnet.MEAN, resnet.STD),
     "vit": (clip.MEAN, clip.STD),
     "lite": (efficientnet.MEAN, efficientnet.STD),
 }
@@ -69,8 +68,8 @@ class KeyframeEncoder(nn.Module):
     image_size: int
     frames: int = 3
     pool: str = "mean"
-    mean: tuple[float, ...] = residual.MEAN
-    std: tuple[float, ...] = residual.STD
+    mean: tuple[float, ...] = resnet.MEAN
+    std: tuple[float, ...] = resnet.STD
 
     @nn.compact
     def __call__(
@@ -108,7 +107,7 @@ def with_image_encoder(variables: Tree, weights: Tree) -> Tree:
     """A shot encoder's variables with the image encoder's replaced by `weights`.
 
     Args:
-      variables: of a `vujax.models.shot.ShotEncoder` with keyframes.
+      variables: of a `vujax.models.shot_encoder.ShotEncoder` with keyframes.
       weights: of its image encoder alone, as `efficientnet.from_released` or
         `residual.from_torchvision` gives them.
 
@@ -134,7 +133,10 @@ def _shapes(tree: Any) -> Any:
 def build_keyframes(
     options: Mapping[str, Any], where: str, common: Mapping[str, Any]
 ) -> KeyframeEncoder:
-    """From plain values; see `vujax.models.shot.build_shot`, whose `common` are dtype to shard."""
+    """Build from plain values.
+
+    See `vujax.models.shot_encoder.build_shot`, whose `common` are dtype to shard.
+    """
     options = dict(options)
     kind, pool = options.pop("encoder", "resnet"), options.pop("pool", "mean")
     check_choice(f"{where}.encoder", kind, ENCODERS)

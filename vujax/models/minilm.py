@@ -16,8 +16,7 @@ from flax import linen as nn
 
 from vujax.models import convert
 from vujax.models.clip import unit
-from vujax.models.dense import Dense
-from vujax.models.transformer import MLP, layer_norm, project_heads
+from vujax.models.transformer import MLP, Dense, layer_norm, project_heads
 
 VOCAB, POSITIONS, WIDTH, LAYERS, HEADS = 30522, 512, 384, 6, 12
 CONTEXT = 256  # tokens that the released encoder reads of a text

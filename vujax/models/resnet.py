@@ -1,32 +1,185 @@
-"""CLIP's ResNets: three-convolution stem, average pooling at every stride, attention pooling.
+"""Residual networks: 7x7 stem, max pooling, strides in the blocks' 3x3 convolutions, mean pooling.
 
-Radford et al., "Learning Transferable Visual Models From Natural Language Supervision" (2021),
-section 2.4.
+He et al., "Deep Residual Learning for Image Recognition" (2015), arXiv:1512.03385, with the place
+of the stride that torchvision calls ResNet v1.5. CLIP's variation is `vujax.models.clip_resnet`.
+
+Convolutions and the norms between them, shared by the residual networks and the audio network.
+
+As in `vujax.models.transformer`, a kernel's gradient is summed in float32 whatever the compute
+dtype.
 """
 
 import functools
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax import lax
 from jax.typing import DTypeLike
 
-from vujax.models.convolution import Layers
-from vujax.models.dense import Dense, offset
-from vujax.models.transformer import Shard, identity, project_heads, rematerialized
+from vujax.models import convert
+from vujax.models.transformer import Shard, identity, rematerialized
+
+# How activations are normalised in training. 'sync': by the whole batch's statistics, averaged over
+# the mesh. 'batch': each device by those of its own rows; a query and its key on one device then
+# share a fingerprint that tells them from the negatives (He et al., "Momentum Contrast for
+# Unsupervised Visual Representation Learning", 2020, section 3.3). 'group': each example by itself.
+NORMS = ("sync", "batch", "group")
+
+GROUP = 16  # channels of a group at most: Wu and He, "Group Normalization" (2018), section 4.1
+
+TORCH = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")  # torch's default
+
+KAIMING = nn.initializers.variance_scaling(2.0, "fan_out", "normal")  # He et al. (2015)
+
+_LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+
+def _convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
+    strides, around = (stride, stride), ((padding, padding),) * 2
+    kernel = kernel.astype(x.dtype)
+    return lax.conv_general_dilated(x, kernel, strides, around, dimension_numbers=_LAYOUT)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
+    """Images x [b h w c] by kernel [k l c d], zeros around x: [b h' w' d] in x's dtype.
+
+    The kernel's gradient is in the kernel's dtype, and summed in it.
+    """
+    return _convolve(x, kernel, stride, padding)
+
+
+def _forward(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> tuple[jax.Array, Any]:
+    return _convolve(x, kernel, stride, padding), (x, kernel)
+
+
+def _backward(
+    stride: int, padding: int, saved: tuple[jax.Array, jax.Array], g: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    x, kernel = saved
+    _, pull_back = jax.vjp(lambda x: _convolve(x, kernel, stride, padding), x)
+    # The kernel's gradient is a convolution of x by g too, in which batch and channels trade roles.
+    after = [
+        size + (out - 1) * stride - length - padding
+        for size, out, length in zip(kernel.shape[:2], g.shape[1:3], x.shape[1:3], strict=True)
+    ]
+    by_kernel = lax.conv_general_dilated(
+        x,
+        g,
+        window_strides=(1, 1),
+        padding=[(padding, end) for end in after],
+        rhs_dilation=(stride, stride),
+        dimension_numbers=("CHWN", "IHWO", "HWNC"),
+        preferred_element_type=kernel.dtype,
+    )
+    return pull_back(g)[0], by_kernel
+
+
+convolve.defvjp(_forward, _backward)
+
+
+class Convolution(nn.Module):
+    """[b h w c] -> [b h/stride w/stride width]: no bias, padded by half the kernel on all sides."""
+
+    width: int
+    size: int
+    stride: int = 1
+    dtype: DTypeLike = jnp.float32
+    kernel_init: nn.initializers.Initializer = TORCH
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (self.size, self.size, x.shape[-1], self.width)
+        kernel = self.param("kernel", self.kernel_init, shape)
+        return convolve(x.astype(self.dtype), kernel, self.stride, self.size // 2)
+
+
+class BatchNorm(nn.BatchNorm):
+    """A batch norm whose updated running statistics may be made equal on all devices.
+
+    Attributes:
+      shared_over: mesh axis over which these are averaged when `axis_name` is None, so that each
+        device normalises by its own rows and the state stays replicated.
+    """
+
+    shared_over: str | None = None
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        y = super().__call__(x)
+        updated = not (self.use_running_average or self.is_initializing())
+        if updated and self.shared_over is not None:
+            for name in ("mean", "var"):
+                statistic = self.get_variable("batch_stats", name)
+                self.put_variable("batch_stats", name, lax.pmean(statistic, self.shared_over))
+        return y
+
+
+def group_norm(x: jax.Array, **options: Any) -> jax.Array:
+    """Group norm inside a compact method: groups of 16 channels, or of what divides them all."""
+    return nn.GroupNorm(None, math.gcd(GROUP, x.shape[-1]), **options)(x)
+
+
+class Layers(nn.Module):
+    """What such networks are made of: convolutions and norms.
+
+    Attributes:
+      dtype: of the computation; parameters and statistics stay float32.
+      train: use (and update) the batch's own statistics.
+      axis_name: mesh axis over which these are averaged inside shard_map.
+      norm: one of NORMS. Without `axis_name` 'batch' is 'sync'.
+      kernel_init: of the convolutions.
+    """
+
+    dtype: DTypeLike = jnp.float32
+    train: bool = False
+    axis_name: str | None = None
+    norm: str = "sync"
+    kernel_init: nn.initializers.Initializer = TORCH
+
+    def conv(self, width: int, size: int, name: str, stride: int = 1) -> Convolution:
+        """A square convolution."""
+        return Convolution(width, size, stride, self.dtype, self.kernel_init, name=name)
+
+    def normalize(self, name: str, scale: float = 1.0) -> Callable[[jax.Array], jax.Array]:
+        """A norm over the last axis's channels; torch's momentum 0.1 is flax's 0.9."""
+        scale_init = nn.initializers.constant(scale)
+        common = dict(epsilon=1e-5, dtype=self.dtype, scale_init=scale_init, name=name)
+        if self.norm == "group":
+            return functools.partial(group_norm, **common)
+        sync = self.norm == "sync"
+        return BatchNorm(
+            use_running_average=not self.train,
+            momentum=0.9,
+            axis_name=self.axis_name if sync else None,
+            shared_over=None if sync else self.axis_name,
+            **common,
+        )
+
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, with which others train
 
 VARIANTS = {
-    "RN50": dict(width=64, blocks=(3, 4, 6, 3), image_size=224),
-    "RN101": dict(width=64, blocks=(3, 4, 23, 3), image_size=224),
-    "RN50x4": dict(width=80, blocks=(4, 6, 10, 6), image_size=288),
-    "RN50x16": dict(width=96, blocks=(6, 8, 18, 8), image_size=384),
-    "RN50x64": dict(width=128, blocks=(3, 15, 36, 10), image_size=448),
+    "Mu": dict(width=16, blocks=(1, 1, 1, 1), bottleneck=False),
+    "RN18": dict(width=64, blocks=(2, 2, 2, 2), bottleneck=False),
+    "RN34": dict(width=64, blocks=(3, 4, 6, 3), bottleneck=False),
+    "RN50": dict(width=64, blocks=(3, 4, 6, 3), bottleneck=True),
+    "RN101": dict(width=64, blocks=(3, 4, 23, 3), bottleneck=True),
 }
 
+_RULES: convert.Rules = (
+    (r"layer(\d)\.(.+)", r"layer\1_\2"),
+    (r"((?:conv|bn)1\..+)", r"stem.\1"),
+)
 
-def resnet_sizes(variant: str) -> dict[str, Any]:
+
+def residual_sizes(variant: str) -> dict[str, Any]:
     """The sizes that a name such as 'RN50' stands for.
+
+    'Mu' is our own, for small experiments on CPUs; the others are the paper's.
 
     Raises:
       ValueError: there is no such variant.
@@ -36,112 +189,107 @@ def resnet_sizes(variant: str) -> dict[str, Any]:
     return VARIANTS[variant]
 
 
-def average_pool(x: jax.Array, size: int) -> jax.Array:
-    """[b h w c] -> [b h/size w/size c], disjoint windows."""
-    return nn.avg_pool(x, (size, size), strides=(size, size)) if size > 1 else x
-
-
-class Stem(Layers):
-    """Three 3x3 convolutions and average pooling: [b h w 3] -> [b h/4 w/4 width]."""
-
-    width: int = 64
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        half = self.width // 2
-        x = nn.relu(self.normalize("bn1")(self.conv(half, 3, "conv1", stride=2)(x)))
-        x = nn.relu(self.normalize("bn2")(self.conv(half, 3, "conv2")(x)))
-        x = nn.relu(self.normalize("bn3")(self.conv(self.width, 3, "conv3")(x)))
-        return average_pool(x, 2)
-
-
-class Bottleneck(Layers):
-    """A residual block, [b h w c] -> [b h/stride w/stride 4*width], its stride an average pool."""
+class Block(Layers):
+    """A residual block: [b h w c] -> [b h/stride w/stride width], or 4*width with a bottleneck."""
 
     width: int = 64
     stride: int = 1
+    bottleneck: bool = True
     shard: Shard = identity
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        skip = x
-        x = nn.relu(self.normalize("bn1")(self.conv(self.width, 1, "conv1")(x)))
-        x = nn.relu(self.normalize("bn2")(self.conv(self.width, 3, "conv2")(x)))
-        x = self.conv(4 * self.width, 1, "conv3")(average_pool(x, self.stride))
-        x = self.normalize("bn3", scale=0.0)(x)  # the block starts as its skip connection alone
-        if skip.shape != x.shape:
-            skip = self.conv(4 * self.width, 1, "skip_conv")(average_pool(skip, self.stride))
+        y, skip = self._branch(x), x
+        if skip.shape != y.shape:
+            skip = self.conv(y.shape[-1], 1, "skip_conv", self.stride)(skip)
             skip = self.normalize("skip_bn")(skip)
-        return self.shard(nn.relu(x + skip))
+        return self.shard(nn.relu(y + skip))
+
+    def _branch(self, x: jax.Array) -> jax.Array:
+        width, stride = self.width, self.stride
+        wide = ((width, 1, 1), (width, 3, stride), (4 * width, 1, 1))
+        layers = wide if self.bottleneck else ((width, 3, stride), (width, 3, 1))
+        for i, (channels, size, step) in enumerate(layers, start=1):
+            last = i == len(layers)
+            x = self.conv(channels, size, f"conv{i}", step)(x)
+            # The block starts as its skip connection alone (Goyal et al., arXiv:1706.02677).
+            x = self.normalize(f"bn{i}", scale=0.0 if last else 1.0)(x)
+            x = x if last else nn.relu(x)
+        return x
 
 
-class AttentionPool(nn.Module):
-    """The grid's mean attends to itself and the grid: [b h w c] -> ([b c], [b embed_dim]).
+class Stem(Layers):
+    """A 7x7 convolution and max pooling: [b h w c] -> [b h/4 w/4 width]."""
 
-    The first result is the attention's before its output projection, the second after; float32.
-    """
-
-    embed_dim: int
-    heads: int
-    dtype: DTypeLike = jnp.float32
+    width: int = 64
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        b, h, w, c = x.shape
-        x = x.reshape(b, h * w, c)
-        x = jnp.concatenate([x.mean(axis=1, keepdims=True), x], axis=1)
-        init = nn.initializers.normal(c**-0.5)
-        x = offset(x, self.param("positions", init, (1 + h * w, c)))
-
-        query = project_heads(x[:, :1], self.heads, self.dtype, "query")
-        key = project_heads(x, self.heads, self.dtype, "key")
-        value = project_heads(x, self.heads, self.dtype, "value")
-        pooled = jax.nn.dot_product_attention(query, key, value)
-        pooled = pooled.reshape(b, c).astype(jnp.float32)
-        return pooled, Dense(self.embed_dim, c**-0.5, name="out")(pooled)
+    def __call__(self, x: jax.Array) -> jax.Array:
+        x = nn.relu(self.normalize("bn1")(self.conv(self.width, 7, "conv1", stride=2)(x)))
+        return nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
 
 
-class ResNet(nn.Module):
-    """Image [b h w 3] float -> (features [b embed_dim] float32, out).
+class ResidualNet(nn.Module):
+    """Image [b h w c] float, any c and size -> (features [b dim] float32, out).
 
-    With train=True batch norm uses the batch's own statistics, averaged over `axis_name` inside
-    shard_map, and updates the running ones (collection 'batch_stats', which the caller makes
-    mutable); otherwise it uses the running ones.
+    With train=True norms use the batch's own statistics as `norm` says, and update the running ones
+    (collection 'batch_stats', which the caller makes mutable); otherwise the running ones.
 
-    `out` holds 'stem', 'layer1' ... 'layer4' (the stages' maps [b h w c]), 'pooled' (attention
-    before its output projection, [b 32*width]) and 'projected' (the features).
+    `out` holds 'stem', 'layer1' ... 'layer4' (the stages' maps [b h w c]) and 'features', the mean
+    of the last map.
 
     Attributes:
-      embed_dim: dimension of the features.
       width: channels of the stem.
-      blocks: bottlenecks of each of the four stages.
-      dtype: of the computation; parameters and batch statistics stay float32.
-      remat: a key of `transformer.REMAT`, applied to every bottleneck.
-      shard: applied to every bottleneck's output; a sharding constraint under FSDP.
+      blocks: of each of the four stages.
+      bottleneck: whether blocks narrow, filter and widen by 4, or filter twice.
+      norm: one of `convolution.NORMS`.
+      dtype: of the computation; parameters, statistics and features stay float32.
+      remat: a key of `transformer.REMAT`, applied to every block.
+      shard: applied to every block's output; a sharding constraint under FSDP.
     """
 
-    embed_dim: int
     width: int = 64
     blocks: tuple[int, int, int, int] = (3, 4, 6, 3)
+    bottleneck: bool = True
+    norm: str = "sync"
     dtype: DTypeLike = jnp.float32
     remat: str = "none"
     shard: Shard = identity
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the features."""
+        return 8 * self.width * (4 if self.bottleneck else 1)
 
     @nn.compact
     def __call__(
         self, image: jax.Array, *, train: bool = False, axis_name: str | None = None
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        common = dict(dtype=self.dtype, train=train, axis_name=axis_name)
-        block = functools.partial(rematerialized(Bottleneck, self.remat), shard=self.shard)
-        x = Stem(**common, width=self.width, name="stem")(image.astype(self.dtype))
+        layers = dict(dtype=self.dtype, train=train, axis_name=axis_name, norm=self.norm)
+        layers |= dict(kernel_init=KAIMING)
+        common = layers | dict(bottleneck=self.bottleneck, shard=self.shard)
+        block = functools.partial(rematerialized(Block, self.remat), **common)
+        x = Stem(**layers, width=self.width, name="stem")(image.astype(self.dtype))
         out = {"stem": x}
         for stage, depth in enumerate(self.blocks, start=1):
-            width = self.width * 2 ** (stage - 1)
             for i in range(depth):
                 stride = 2 if i == 0 and stage > 1 else 1
-                name = f"layer{stage}_{i:02d}"
-                x = block(**common, width=width, stride=stride, name=name)(x)
+                width = self.width * 2 ** (stage - 1)
+                x = block(width=width, stride=stride, name=f"layer{stage}_{i:02d}")(x)
             out[f"layer{stage}"] = x
-        pool = AttentionPool(self.embed_dim, self.width // 2, self.dtype, name="attnpool")
-        pooled, projected = pool(x)
-        return projected, out | dict(pooled=pooled, projected=projected)
+        features = x.mean(axis=(1, 2), dtype=jnp.float32)
+        return features, out | dict(features=features)
+
+
+def from_torchvision(tensors: Mapping[str, Any], template: Mapping[str, Any]) -> dict[str, Any]:
+    """Variables from tensors by torchvision's names; its classifier 'fc' is left out.
+
+    Args:
+      tensors: arrays by name, of any float dtype.
+      template: variables of a `ResidualNet`, or their shapes alone.
+
+    Raises:
+      ValueError: a tensor is missing, has no place in the model or another shape there.
+    """
+    body = {name: tensor for name, tensor in tensors.items() if not name.startswith("fc.")}
+    return convert.fill(body, _RULES, template)

@@ -1,14 +1,24 @@
-"""The transformer that both towers share: pre-layer-norm blocks over a residual stream [b l d]."""
+"""The transformer that both towers share: pre-layer-norm blocks over a residual stream [b l d].
+
+Dense layers that compute in bfloat16 and sum their parameters' gradients in float32.
+
+A gradient that is rounded to bfloat16 before the devices' shares are added loses digits that no
+later float32 can bring back. Flax's own layers cast the parameter first, so its gradient takes the
+compute dtype; here the cast is inside the product, whose gradient is float32 from the start.
+
+Two layouts of a transformer's parameters: a subtree per block, or one stacked for scan.
+"""
 
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax import lax
 from jax.typing import DTypeLike
-
-from vujax.models.dense import Dense
 
 Shard = Callable[[jax.Array], jax.Array]
 
@@ -41,6 +51,7 @@ def gelu_tanh(x: jax.Array) -> jax.Array:
 ACTIVATIONS = {"gelu": gelu, "quick_gelu": quick_gelu, "gelu_tanh": gelu_tanh}
 
 EPSILON = 1e-5  # of CLIP's layer norms
+
 POOLS = ("token", "mean")  # what stands for all tokens: CLIP's one, or the mean
 
 # What the backward pass finds stored: everything, or what a policy of jax.checkpoint_policies says.
@@ -195,7 +206,7 @@ class Transformer(nn.Module):
       remat: a key of REMAT.
       scan: one compiled block looped over stacked parameters ('blocks', leading axis [layers]) in
         place of `layers` compiled blocks ('block00', 'block01', ...): quicker to compile.
-        `vujax.models.stacking` turns one tree of parameters into the other.
+        `vujax.models.transformer` turns one tree of parameters into the other.
       shard: applied to the residual stream before and after every block; a sharding constraint
         under FSDP.
       hidden: width inside the MLPs; None: 4d.
@@ -230,3 +241,81 @@ class Transformer(nn.Module):
         for i in range(self.layers):
             x, out[f"block{i:02d}"] = block(*options, name=f"block{i:02d}")(x, mask)
         return x, out
+
+
+@jax.custom_vjp
+def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """x[... d] times kernel [d e] in x's dtype; the kernel's gradient is in the kernel's."""
+    return x @ kernel.astype(x.dtype)
+
+
+def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return product(x, kernel), (x, kernel)
+
+
+def _backward(saved: tuple[jax.Array, jax.Array], g: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, kernel = saved
+    rows = tuple(range(x.ndim - 1))
+    by_kernel = lax.dot_general(x, g, ((rows, rows), ((), ())), preferred_element_type=kernel.dtype)
+    return g @ kernel.astype(g.dtype).T, by_kernel
+
+
+product.defvjp(_forward, _backward)
+
+
+def offset(x: jax.Array, by: jax.Array) -> jax.Array:
+    """The sum x + by in x's dtype, added in `by`'s; so is the gradient of `by`."""
+    return (x.astype(by.dtype) + by).astype(x.dtype)
+
+
+class Dense(nn.Module):
+    """x [... d] -> [... width] in `dtype`; float32 parameters: a normal kernel of `std`, bias 0."""
+
+    width: int
+    std: float
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        init = nn.initializers.normal(self.std)
+        kernel = self.param("kernel", init, (x.shape[-1], self.width))
+        bias = self.param("bias", nn.initializers.zeros, (self.width,))
+        return offset(product(x.astype(self.dtype), kernel), bias)
+
+
+Tree = dict[str, Any]
+
+_BLOCK = re.compile(r"block\d+")
+
+
+def stack_blocks(tree: Mapping[str, Any]) -> Tree:
+    """Replaces 'block00', 'block01', ... by one 'blocks' subtree of leaves [layers ...].
+
+    They are found anywhere in nested dicts of arrays: parameters, or anything of the same names.
+    A tree that is stacked already comes back unchanged. Inverse: `unstack_blocks`.
+    """
+    names = sorted(
+        (name for name in tree if _BLOCK.fullmatch(name)), key=lambda name: int(name[5:])
+    )
+    rest = {
+        name: stack_blocks(value) if isinstance(value, Mapping) else value
+        for name, value in tree.items()
+        if name not in names
+    }
+    if not names:
+        return rest
+    blocks = [tree[name] for name in names]
+    return rest | {"blocks": jax.tree.map(lambda *leaves: jnp.stack(leaves), *blocks)}
+
+
+def unstack_blocks(tree: Mapping[str, Any]) -> Tree:
+    """Replaces every 'blocks' subtree by 'block00', 'block01', ...; inverse of `stack_blocks`."""
+    result: Tree = {}
+    for name, value in tree.items():
+        if name == "blocks":
+            layers = jax.tree.leaves(value)[0].shape[0]
+            for i in range(layers):
+                result[f"block{i:02d}"] = jax.tree.map(lambda leaf, i=i: leaf[i], value)
+        else:
+            result[name] = unstack_blocks(value) if isinstance(value, Mapping) else value
+    return result

@@ -15,7 +15,7 @@ from flax import linen as nn
 
 from vujax.models import convert
 from vujax.models.clip import unit
-from vujax.models.colour import colour_counts
+from vujax.models.color import colour_counts
 
 HEIGHT, WIDTH = 27, 48
 WINDOW = 100  # frames that the released network sees at once ...

@@ -13,16 +13,18 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
-from vujax.models.dense import Dense, offset, product
 from vujax.models.transformer import (
     EPSILON,
     MLP,
     POOLS,
+    Dense,
     Head,
     Shard,
     Transformer,
     identity,
     layer_norm,
+    offset,
+    product,
     project_heads,
 )
 

@@ -5,8 +5,8 @@
     index.rows         # what each is: film, id, times
     index.column("year")   # a column of the rows, or of their films' metadata
 
-The first opening maps the catalogue's vectors and keeps the result, see `vujax.search.kept`; later
-ones read that, until the catalogue changes.
+The first opening maps the catalogue's vectors and keeps the result, see `vujax.search.index_store`;
+later ones read that, until the catalogue changes.
 """
 
 import functools
@@ -20,11 +20,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vujax.catalog import Catalog, Id, vectors
-from vujax.search import kept
+from vujax.catalog import Catalog, Id, embeddings
+from vujax.search import index_store
 
 if TYPE_CHECKING:
-    from vujax.search.space import TextSpace
+    from vujax.search.text_space import TextSpace
 
 OF_FILM = "film."
 """`film.NAME` is the film's column where the rows have one of that name too."""
@@ -49,7 +49,7 @@ class Index:
 
     catalog: Catalog
     level: str
-    model: vectors.Model
+    model: embeddings.Model
     space: "TextSpace"
     vectors: np.ndarray
     rows: pa.Table
@@ -71,7 +71,7 @@ class Index:
 
         Args:
           catalog: or its folder.
-          level: of `vujax.catalog.vectors.LEVELS`.
+          level: of `vujax.catalog.embeddings.LEVELS`.
           encoder: whose vectors, its name, or name and hash, see `Catalog.vectors`.
           space: that texts are compared in; it must be that encoder's.
           dtype: in which vectors are kept: float32, or float16 or bfloat16 for half the memory.
@@ -83,8 +83,8 @@ class Index:
             does not fit them.
         """
         catalog = catalog if isinstance(catalog, Catalog) else Catalog(catalog)
-        shelf = vectors.find(catalog.path, level, encoder)
-        found = kept.open_kept(catalog, shelf, space, dtype, report)
+        shelf = embeddings.find(catalog.path, level, encoder)
+        found = index_store.open_kept(catalog, shelf, space, dtype, report)
         facts = (found.vectors, found.rows, found.films, found.missing, found.folder)
         return cls(catalog, level, shelf.model, space, *facts)
 
@@ -167,9 +167,9 @@ def encoder_of(spec: str) -> str:
     Raises:
       ValueError, OSError: the folder holds no encoder.
     """
-    if re.fullmatch(vectors.NAME, spec) or re.fullmatch(vectors.PLACE, spec):
+    if re.fullmatch(embeddings.NAME, spec) or re.fullmatch(embeddings.PLACE, spec):
         return spec
-    from vujax.embed.encoders import open_encoder  # brings JAX, and loads the weights
+    from vujax.encoders.base import open_encoder  # brings JAX, and loads the weights
 
     encoder = open_encoder(spec)
-    return vectors.Model(encoder.name, encoder.digest, encoder.dim).folder
+    return embeddings.Model(encoder.name, encoder.digest, encoder.dim).folder

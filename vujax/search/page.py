@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from vujax.catalog import Catalog
+from vujax.catalog.page import thumbnail
 from vujax.catalog.records import RecordReader
-from vujax.catalog.words import short_clock
-from vujax.catalog_page.film import thumbnail
-from vujax.files import write_atomically
-from vujax.report_page.document import document
-from vujax.report_page.markup import Markup, tag
-from vujax.search.find import Hit
+from vujax.search import Hit
 from vujax.search.index import Index
+from vujax.utils.formatting import short_clock
+from vujax.utils.html.document import Markup, document, tag
+from vujax.utils.io import write_atomically
 
 MOST_PICTURES = 1500  # of 4 KB each
 MOST_IN_STRIP = {"frame": 1, "shot": 3, "scene": 10}
@@ -53,7 +52,7 @@ def write_page(path: Path, index: Index, hits: Sequence[Hit], query: str) -> Pat
             tag("div", found, class_=f"similar of-{index.level}"),
         ),
     ]
-    page = document(f"{query}: vujax search", body, ["vujax.catalog_page", "vujax.search"])
+    page = document(f"{query}: vujax search", body, ["vujax.catalog", "vujax.search"])
     return write_atomically(path, lambda p: p.write_text(page, encoding="utf-8"))
 
 

@@ -7,6 +7,8 @@ the product of x with one vector, sum_i w_i q_i / sum_i |w_i|, and one search se
 terms. It lies between -1 and 1; for a single term it is the cosine.
 
 A text stands in several wordings (templates); its q is the mean of their unit vectors, made unit.
+
+A picture as a query.
 """
 
 import re
@@ -18,23 +20,30 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vujax.evals import templates
-from vujax.evals.vectors import unit
+from vujax.catalog.embeddings import Model
+from vujax.encoders.base import Encoder
+from vujax.evals import zero_shot
+from vujax.evals.metrics.ranking import unit
 from vujax.search.index import Index
 
-if TYPE_CHECKING:
-    from vujax.search.space import TextSpace
+if TYPE_CHECKING:  # imported for annotations only
+    from vujax.search.text_space import TextSpace
 
 FRAME = ("{}", "a photo of {}.", "a frame of a film with {}.", "a picture that shows {}.")
+
 """Wordings for what is written with its own article, or none: 'a boat on a lake'."""
 
 KINDS = ("text", "image", "like")
+
 # A weight after a colon. What stands before that may not end with a digit: 'at 10:30' has none.
 WEIGHTED = re.compile(r"(?P<text>.*\D):\s*(?P<weight>[+-]?(?:\d+(?:\.\d*)?|\.\d+))", re.DOTALL)
+
 WEIGHTED_NAME = re.compile(r"(?P<text>.+):(?P<weight>[+-]?(?:\d+(?:\.\d*)?|\.\d+))", re.DOTALL)
+
 MOST_WEIGHT = 1e6
 
 Encode = Callable[[Path], np.ndarray]
+
 """A picture's file to a unit vector `[d]` of the space."""
 
 
@@ -85,7 +94,7 @@ def term(words: str, kind: str = "text", *, against: bool = False) -> Term:
 def combine(
     terms: Sequence[Term],
     index: Index,
-    wordings: Sequence[str] = templates.NAME,
+    wordings: Sequence[str] = zero_shot.NAME,
     encode: Encode | None = None,
 ) -> np.ndarray:
     """The one vector to search for, float32 `[d]`, see above.
@@ -130,7 +139,7 @@ def ensemble(space: "TextSpace", texts: Sequence[str], wordings: Sequence[str]) 
 
 
 def wordings(chosen: Sequence[str]) -> tuple[str, ...]:
-    """Templates: 'frame' (FRAME), a name of `vujax.evals.templates`, or templates themselves.
+    """Templates: 'frame' (FRAME), a name of `vujax.evals.zero_shot`, or templates themselves.
 
     Raises:
       ValueError: there is no such name, or a template has not one `{}`.
@@ -138,7 +147,7 @@ def wordings(chosen: Sequence[str]) -> tuple[str, ...]:
     if list(chosen) == ["frame"]:
         return FRAME
     names = len(chosen) == 1 and "{}" not in chosen[0]
-    return templates.templates(chosen[0] if names else tuple(chosen))
+    return zero_shot.templates(chosen[0] if names else tuple(chosen))
 
 
 def is_foreign(texts: Sequence[str]) -> bool:
@@ -146,3 +155,31 @@ def is_foreign(texts: Sequence[str]) -> bool:
     letters = [c for c in "".join(texts) if c.isalpha()]
     latin = sum(unicodedata.name(c, "").startswith(("LATIN", "FULLWIDTH LATIN")) for c in letters)
     return 2 * latin < len(letters)
+
+
+def picture_vector(path: Path, encoder: Encoder, index: Index) -> np.ndarray:
+    """A picture's unit vector in the index's space, float32 `[d]`.
+
+    Args:
+      path: of the picture.
+      encoder: that made the index's vectors.
+      index: to be searched.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: it is no picture, or the encoder is not the one that made the index's vectors.
+    """
+    made = Model(encoder.name, encoder.digest, encoder.dim)
+    if made != index.model:
+        raise ValueError(
+            f"the catalogue's vectors are of {index.model.folder}, and this encoder is "
+            f"{made.folder}: run `vujax embed` with it first"
+        )
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist")
+    try:
+        pixels = encoder.picture(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path} is no picture that can be read ({error})") from None
+    vector = np.asarray(encoder.encode(pixels[None]), np.float32)
+    return index.space.images(vector)[0]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vujax.search.searcher import NOTHING, Found, Searcher
+from vujax.search.backends.base import NOTHING, Found, Searcher
 
 TIE = 1e-6
 """Rounding of a float32 product of unit vectors: rows as near as the last exact one are right."""

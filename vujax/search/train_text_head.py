@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vujax.embed.text_head import TextHead
+from vujax.encoders.text_head import TextHead
 from vujax.losses import soft_alignment
 from vujax.methods.distill import partition, unaligned_share
 from vujax.models.clip import clamped_scale, unit

@@ -17,8 +17,8 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from vujax.video.clock import Steady
 from vujax.video.probe import Film, FilmError, Part, Picture, named, only, open_film, probe
+from vujax.video.timecode import Steady
 
 SMALL = (27, 48)
 """Height and width that TransNetV2 sees (Soucek and Lokoc 2020, arXiv:2008.04838)."""

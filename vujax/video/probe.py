@@ -17,7 +17,7 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition, Stream
 from av.video.frame import VideoFrame
 
-from vujax.video.clock import MOST_GAP_S, Clock
+from vujax.video.timecode import MOST_GAP_S, Clock
 
 # Formats that hold their own data. Never playlists, whose entries may name any file or host.
 FORMATS = (

@@ -18,7 +18,6 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
 
-from vujax.video.clock import Steady
 from vujax.video.decode import (
     SIDE,
     Ended,
@@ -30,6 +29,7 @@ from vujax.video.decode import (
     still_size,
 )
 from vujax.video.probe import Picture, only, open_film
+from vujax.video.timecode import Steady
 
 # Searched by time, which may miss the very first packets; what libav calls their index is the
 # packets that it came upon, not keyframes.

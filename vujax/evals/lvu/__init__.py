@@ -14,13 +14,13 @@ constant gets. As a command, which prints a table:
     python -m vujax.evals.lvu --lvu lvu_1.0 --vectors seed0.npz seed1.npz --against other.npz \\
         --condensed condensed_movies --movieclip movieclip/*_labels.txt*
 
-Classes are scored by accuracy, numbers by mean squared error (`vujax.data.lvu`).
+Classes are scored by accuracy, numbers by mean squared error (`vujax.data.datasets.lvu`).
 """
 
-from vujax.data.lvu import LVU
+from vujax.data.datasets.lvu import LVU
 from vujax.evals.lvu.compare import against_constant, interval, over_seeds, paired
+from vujax.evals.lvu.probe import by_clip, read_vectors
 from vujax.evals.lvu.score import TaskScore, evaluate
-from vujax.evals.lvu.windows import by_clip, read_vectors
 
 __all__ = [
     "LVU",

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vujax.data.leaks import TASKS
-from vujax.data.lvu import LVU, Task
+from vujax.data.datasets.lvu import LVU, Task
+from vujax.data.movies.holdout import TASKS
 from vujax.evals.lvu import table
 from vujax.evals.lvu.baselines import (
     TEXT_GRID,
@@ -15,9 +15,9 @@ from vujax.evals.lvu.baselines import (
     synopses,
     text_vectors,
 )
+from vujax.evals.lvu.probe import Vectors, read_vectors
 from vujax.evals.lvu.score import FOLDS, TaskScore, evaluate
-from vujax.evals.lvu.windows import Vectors, read_vectors
-from vujax.files import write_json
+from vujax.utils.io import write_json
 
 LABELS, SYNOPSIS, LEAK = "bag of shot labels", "synopsis", "LEAK: the clip's own description"
 Row = tuple[str, list[TaskScore]]

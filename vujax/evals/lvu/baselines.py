@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from vujax.data.condensed_movies import read_descriptions
-from vujax.data.movie_text import tf_idf
-from vujax.data.movieclip import open_movieclip
-from vujax.data.table_rows import need_table
-from vujax.evals.lvu.windows import by_clip
+from vujax.data.datasets.condensed_movies import read_descriptions
+from vujax.data.datasets.movieclip import open_movieclip
+from vujax.data.movies.synopsis import tf_idf
+from vujax.data.tables import need_table
+from vujax.evals.lvu.probe import by_clip
 
 MAX_DF, MIN_DF = 0.5, 2
 JITTER = 1e-9
@@ -43,7 +43,7 @@ def synopses(condensed_movies: str | Path, clips: Mapping[str, str]) -> dict[str
 def own_descriptions(condensed_movies: str | Path, clips: Collection[str]) -> dict[str, str]:
     """Each clip's own description. A LEAK: labels of three tasks were mined from these.
 
-    Only to show how large the leak is; see `vujax.data.condensed_movies`.
+    Only to show how large the leak is; see `vujax.data.datasets.condensed_movies`.
     """
     told = read_descriptions(condensed_movies)
     return {clip: told[clip][1] for clip in clips if clip in told}

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from vujax.evals.intervals import Interval, bootstrap, paired_bootstrap, student
 from vujax.evals.lvu.score import TaskScore
+from vujax.evals.metrics.bootstrap import Interval, bootstrap, paired_bootstrap, student
 
 BY = ("clips", "movies")
 

@@ -7,21 +7,22 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from vujax.data.lvu import Listed, Task
-from vujax.evals.folds import movie_folds
-from vujax.evals.lvu.judge import Judge
-from vujax.evals.lvu.linear import (
+from vujax.data.datasets.lvu import Listed, Task
+from vujax.evals.lvu.probe import (
     GRID,
     Choice,
+    Judge,
     PenaltyPath,
     Predict,
+    Vectors,
+    Windows,
     choose_penalty,
     fitted,
     ridge_path,
     softmax_path,
 )
-from vujax.evals.lvu.windows import Vectors, Windows
-from vujax.mesh import make_mesh
+from vujax.evals.multilabel_probe import movie_folds
+from vujax.utils.mesh import make_mesh
 
 FOLDS = "folds"
 
@@ -115,7 +116,7 @@ def evaluate(
     answer is the mean over its windows: of probabilities, or of numbers.
 
     Args:
-      task: see `vujax.data.lvu`.
+      task: see `vujax.data.datasets.lvu`.
       vectors: of clips, frozen; those of other clips do not matter.
       report: the list that is scored, 'val' or 'test'. It chooses nothing.
       choose: what chooses the penalty: 'folds', parts of the train list that share no movie, or

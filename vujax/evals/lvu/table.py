@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from vujax.evals.intervals import Interval
 from vujax.evals.lvu.compare import against_constant, interval, over_seeds, paired
 from vujax.evals.lvu.score import TaskScore
+from vujax.evals.metrics.bootstrap import Interval
 
 HEADER = (
     *("task", "of", "clips", "train clips", "score", "95% by clips", "95% by movies"),

@@ -1,0 +1,138 @@
+"""Catalogues of any size, written without any film: tiny pictures, vectors of their colours."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+
+from vujax.catalog import embeddings, schema
+from vujax.catalog.parquet import write_part
+from vujax.catalog.records import RecordWriter
+from vujax.catalog.writer import Staging, read_manifest
+
+LENGTH_S = 2.0  # of a shot
+TICKS = 1000  # of a second
+HUES = 24
+
+
+def large(
+    root: Path, films: int, shots: int, *, title: str = "Film {}", extra: int = 0, seed: int = 0
+) -> Path:
+    """A catalogue whose shots are of HUES colours, with the six numbers that `Stub` makes of them.
+
+    Args:
+      root: of the catalogue.
+      films: in it.
+      shots: of each film, each with one keyframe.
+      title: of a film, {} is its number.
+      extra: numbers of a vector that are noise, beside the six.
+      seed: of the colours.
+    """
+    schema.create(root)
+    rng = np.random.default_rng(seed)
+    digest = hashlib.sha256(f"stub 0 {6 + extra}".encode()).hexdigest()
+    shelf = embeddings.Shelf(root, "shot", embeddings.Model("stub", digest, 6 + extra))
+    colours = _colours()
+    for number in range(films):
+        film = f"film-{number:04d}-{number:08x}"
+        hues = rng.integers(HUES, size=shots)
+        _film(root, film, title.format(number), hues, colours)
+        rows = _shots(film, shots)
+        pixels = colours[hues] / 255.0
+        noise = rng.normal(0, 0.3, (shots, extra)) + 0.02 * rng.normal(size=(shots, 1))
+        found = np.concatenate([pixels, pixels**2, noise], axis=1).astype(np.float32)
+        found[:, :6] += rng.normal(0, 0.08, (shots, 6)).astype(np.float32)  # nothing is alike
+        table = pa.table(
+            {
+                "film": [film] * shots,
+                "id": [row["id"] for row in rows],
+                "shot": pa.array(range(shots), pa.int32()),
+                "keyframe": pa.nulls(shots, pa.int32()),
+                "pts": [row["begin_pts"] for row in rows],
+                "seconds": [row["begin_s"] for row in rows],
+            }
+        )
+        shelf.write(film, embeddings.source(read_manifest(root, film)), table, found)
+    return root
+
+
+def _colours() -> np.ndarray:
+    """uint8 `[HUES 3]`."""
+    strip = Image.new("HSV", (HUES, 1))
+    for hue in range(HUES):
+        strip.putpixel((hue, 0), (hue * 256 // HUES, 220, 210))
+    return np.asarray(strip.convert("RGB"))[0]
+
+
+def _shots(film: str, count: int) -> list[dict]:
+    return [
+        dict(
+            film=film,
+            shot=shot,
+            id=f"{film}/s{shot:04d}",
+            first_frame=48 * shot,
+            last_frame=48 * shot + 47,
+            begin_pts=round(LENGTH_S * TICKS) * shot,
+            end_pts=round(LENGTH_S * TICKS) * (shot + 1),
+            time_base_num=1,
+            time_base_den=TICKS,
+            begin_s=LENGTH_S * shot,
+            end_s=LENGTH_S * (shot + 1),
+        )
+        for shot in range(count)
+    ]
+
+
+def _film(root: Path, film: str, title: str, hues: np.ndarray, colours: np.ndarray) -> None:
+    shots = _shots(film, len(hues))
+    with Staging(root, film) as staging:
+        with RecordWriter(staging.path("keyframes")) as writer:
+            for colour in colours:  # shots of one colour share a picture
+                writer.write(_jpeg(colour))
+        keyframes = [
+            dict(
+                film=film,
+                shot=shot,
+                keyframe=0,
+                id=f"{film}/s{shot:04d}/0",
+                position=0.5,
+                pts=shots[shot]["begin_pts"] + TICKS,
+                seconds=shots[shot]["begin_s"] + 1.0,
+                record=int(hue),
+                width=64,
+                height=36,
+            )
+            for shot, hue in enumerate(hues)
+        ]
+        write_part(staging.path("keyframes.parquet"), keyframes, schema.KEYFRAMES)
+        write_part(staging.path("shots.parquet"), shots, schema.SHOTS)
+        row = dict(
+            film=film,
+            path=f"{film}.mp4",
+            folder="/nowhere",
+            status="whole",
+            shots=len(shots),
+            keyframes=len(shots),
+            begin_s=0.0,
+            end_s=LENGTH_S * len(shots),
+            time_base_num=1,
+            time_base_den=TICKS,
+            title=title,
+            year=1980 + int(film[-2:], 16) % 40,
+        )
+        columns = schema.FILMS.append(pa.field("title", pa.string()))
+        columns = columns.append(pa.field("year", pa.int64()))
+        write_part(staging.path("films.parquet"), [row], columns)
+        counts = dict(shots=len(shots), keyframes=len(shots), frames=48 * len(shots))
+        staging.commit(dict(film=film, status="whole", counts=counts))
+
+
+def _jpeg(colour: np.ndarray) -> bytes:
+    pixels = np.full((36, 64, 3), colour, np.uint8)
+    pixels[26:30, 6:58] = np.minimum(colour + np.uint8(30), 255)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=80)
+    return buffer.getvalue()

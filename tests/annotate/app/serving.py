@@ -1,0 +1,122 @@
+"""A server in this process, requests as any program could send them, and catalogues to curate."""
+
+import contextlib
+import hashlib
+import http.client
+import json
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from tests.annotate.labels.sets import add_scenes
+from tests.encoders.stub import Stub, catalogue
+from vujax.annotate.app.server import prepare
+from vujax.annotate.app.session import Desk
+from vujax.catalog import Catalog
+from vujax.pipeline.embed import Embed, Work, embed
+
+COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1)}
+
+
+class Colours:
+    """A text space for the stub's vectors: knows three colours."""
+
+    name, dim = "colours", 6
+    digest = hashlib.sha256(b"colours").hexdigest()
+
+    def texts(self, texts: Sequence[str]) -> np.ndarray:
+        """The colours that a text names, all of them when it names none."""
+        found = [
+            np.sum([rgb for name, rgb in COLOURS.items() if name in text] or [(1, 1, 1)], axis=0)
+            for text in texts
+        ]
+        return _unit(np.concatenate([found, found], axis=1).astype(np.float32))
+
+    def images(self, vectors: np.ndarray) -> np.ndarray:
+        """Unit vectors."""
+        return _unit(np.asarray(vectors, np.float32))
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def embedded(folder: Path, films: int = 3) -> Path:
+    """A catalogue with vectors of keyframes and shots, and with scenes."""
+    root = catalogue(folder, films)
+    stage = Embed(Work(root, Stub, batch=4))
+    for source in embed(root, Stub).sources:
+        stage(source)
+    add_scenes(Catalog(root))
+    return root
+
+
+def desk(root: Path, **options: Any) -> Desk:
+    """A desk over an embedded catalogue."""
+    return Desk(Catalog(root), "stub", Colours(), author="ann", **options)
+
+
+@dataclass
+class Client:
+    """Asks a server."""
+
+    host: str
+    port: int
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, **headers: str | None
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body; a header that is None is not sent."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
+        try:
+            given = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.putrequest(method, path, skip_host="host" in given)
+            if body is not None and "content-length" not in given:
+                connection.putheader("content-length", str(len(body)))
+            for name, value in given.items():
+                if value is not None:
+                    connection.putheader(name, value)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.endheaders(body)
+            answer = connection.getresponse()
+            found = {name.lower(): value for name, value in answer.getheaders()}
+            return answer.status, found, answer.read()
+        finally:
+            connection.close()
+
+    def get(self, path: str, **headers: str | None) -> Any:
+        """The JSON of an answer that must be good."""
+        status, _, body = self.request("GET", path, **headers)
+        assert status == 200, body
+        return json.loads(body)
+
+    def post(self, path: str, expected: int = 200, /, **body: Any) -> Any:
+        """The JSON of the answer to an object."""
+        data = json.dumps(body).encode()
+        found, _, answer = self.request("POST", path, data, content_type="application/json")
+        assert found == expected, answer
+        return json.loads(answer)
+
+
+@contextlib.contextmanager
+def running(of: Desk, **where: Any) -> Iterator[Client]:
+    """A server for as long as the block lasts."""
+    prepared = prepare(of, **{"port": 0} | where)
+    sockets = [prepared.listener]
+    thread = threading.Thread(target=prepared.server.run, kwargs={"sockets": sockets}, daemon=True)
+    thread.start()
+    until = time.monotonic() + 20
+    while not prepared.server.started and time.monotonic() < until:
+        time.sleep(0.01)
+    try:
+        yield Client("127.0.0.1", urlsplit(prepared.address).port)
+    finally:
+        prepared.server.should_exit = True
+        thread.join(20)
+        prepared.listener.close()

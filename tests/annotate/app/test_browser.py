@@ -1,0 +1,330 @@
+"""The page in Chromium, by the keyboard alone: what people do with it, and what may go wrong."""
+
+import csv
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.annotate.app.browser import Browser, chromium
+from tests.annotate.app.large import large
+from tests.annotate.app.serving import desk, embedded, running
+from tests.annotate.labels.sets import HOSTILE
+from vujax.annotate import labels
+from vujax.annotate.labels.entry import Decision
+from vujax.annotate.labels.log import LabelLog
+from vujax.catalog.validate import problems
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not shutil.which("chromedriver"), reason="no chromedriver on this machine"),
+]
+
+SAVED = "document.getElementById('saved').textContent === 'All saved'"
+CLOSED = "!document.querySelector('dialog[open]')"
+
+
+@pytest.fixture(scope="module")
+def start() -> Iterator[Callable[[], Browser]]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser(start: Callable[[], Browser]) -> Browser:
+    return start()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return large(tmp_path_factory.mktemp("browser") / "colours", films=8, shots=100)
+
+
+@pytest.fixture
+def root(made: Path) -> Path:
+    for name in ("labels", "exports"):
+        shutil.rmtree(made / name, ignore_errors=True)
+    return made
+
+
+def values(root: Path, name: str = "labels") -> dict:
+    found = LabelLog(labels.path(root, name)).state()
+    return {key: entry.decision.value for key, entry in found.items() if entry.decision.value}
+
+
+def add_label(browser: Browser, label: str) -> None:
+    browser.press("Escape", ".")
+    browser.wait("document.querySelector('dialog[open] #line') === document.activeElement")
+    browser.type(label)
+    browser.press("Enter")
+    browser.wait(CLOSED)
+
+
+def search(browser: Browser, words: str) -> None:
+    browser.search(words)
+    browser.wait("document.querySelector('.cell.cursor:not(.coming)') !== null")
+
+
+def cursor(browser: Browser) -> str:
+    return browser.wait(
+        "document.querySelector('.cell.cursor:not(.coming)')?.title.split('\\n')[1]"
+    )
+
+
+def test_the_catalogue_of_these_tests_is_one(made: Path) -> None:
+    assert list(problems(made)) == []
+
+
+def test_from_a_query_to_200_labels_and_an_export(
+    root: Path, browser: Browser, tmp_path: Path
+) -> None:
+    with running(desk(root)) as client:
+        browser.open(f"http://127.0.0.1:{client.port}/")
+        search(browser, "red; -blue")
+        best = client.post(
+            "/api/search",
+            level="shot",
+            set="labels",
+            terms=[dict(text="red", weight=1), dict(text="blue", weight=-1)],
+        )
+        (item,) = client.post("/api/items", level="shot", rows=best["rows"][:1])
+        assert cursor(browser) == item["id"]
+        add_label(browser, "red")
+        browser.press(*("y" * 60))
+        assert browser.run("document.querySelector('.cursor').id") == "cell-60"
+        browser.press(*["Shift+ArrowRight"] * 19, "y")  # a range of 20
+        browser.press("v", "ArrowDown", "ArrowDown", "v", "n")
+        browser.press("u")
+        browser.wait("document.querySelector('.label').textContent.includes('\\u271380 \\u27170')")
+        browser.wait(SAVED)
+        # Quicker than the server tells what it is that is labelled: no item is passed over.
+        browser.press(*("n" * 120), "1", "Shift+1", "0")
+        browser.wait(SAVED)
+        browser.press("u", "u")
+        counts = "document.querySelector('.label .counts').textContent"
+        browser.wait(f"{counts} === '\\u271381 \\u2717120'")
+        browser.wait("document.getElementById('estimate').textContent.includes('Reviewed: ')")
+        done = browser.wait(counts)
+        holds, fails = (int(part[1:]) for part in done.split())
+        assert (holds, fails) == (81, 120)
+        browser.screenshot(tmp_path / "labelled.png")
+        browser.press("e")
+        browser.wait("!!document.querySelector('dialog[open] form')")
+        browser.press("Enter")
+        said = browser.wait(
+            "document.getElementById('exported').querySelector('code')?.textContent"
+        )
+        browser.press("Escape")
+        browser.wait(CLOSED)
+        assert browser.complaints() == []
+    found = values(root)
+    assert len(found) == holds + fails
+    with Path(said).open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["id"], row["label"]): int(row["value"]) for row in rows} == found
+    entries = LabelLog(labels.path(root, "labels")).state().values()
+    assert {entry.decision.query for entry in entries} == {"red; -blue"}
+    assert all(entry.decision.score is not None for entry in entries)
+
+
+def test_learning_sampling_and_doubts(root: Path, browser: Browser, tmp_path: Path) -> None:
+    with running(desk(root)) as client:
+        browser.open(f"http://127.0.0.1:{client.port}/")
+        search(browser, "green")
+        add_label(browser, "green")
+        browser.press(*("y" * 8), "End", *("n" * 6))
+        browser.wait(SAVED)
+        browser.press("r")
+        browser.wait("document.querySelector('.term.learned') !== null")
+        browser.wait("document.getElementById('estimate').textContent.includes('right')")
+        browser.press("Home", "m")
+        browser.wait("document.querySelector('.term.example') !== null")
+        browser.press("t", "ArrowRight", "ArrowRight", "Escape", "p")
+        browser.wait("document.getElementById('count').textContent.includes('drawn at random')")
+        browser.wait("document.querySelector('.cell.cursor:not(.coming)') !== null")
+        browser.press("y", "y", "n")
+        browser.wait(SAVED)
+        browser.wait("document.getElementById('estimate').textContent.includes('Random sample')")
+        browser.wait(
+            "/still to review|to the end/.test(document.getElementById('estimate').textContent)"
+        )
+        browser.screenshot(tmp_path / "sample.png")
+        sources = {
+            e.decision.source for e in LabelLog(labels.path(root, "labels")).state().values()
+        }
+        assert sources == {"page", "sample"}
+        browser.press("q", "c", "o")
+        browser.wait("document.getElementById('status').value === 'open'")
+        browser.wait("!document.body.classList.contains('busy')")
+        assert browser.complaints() == []
+
+
+def test_work_is_taken_up_where_it_stopped(root: Path, browser: Browser) -> None:
+    with running(desk(root)) as client:
+        address = f"http://127.0.0.1:{client.port}/"
+        browser.open(address)
+        search(browser, "blue")
+        add_label(browser, "blue")
+        browser.press("y", "n", "y", "ArrowDown")
+        browser.wait(SAVED)
+        place = cursor(browser)
+        time.sleep(0.4)  # the place is kept when it has been quiet for a while
+        browser.open(address)
+        assert cursor(browser) == place
+        assert browser.run("document.getElementById('words').value") == "blue"
+        assert "✓2 ✗1" in browser.text(".label[aria-pressed=true]")
+
+
+def test_50_000_results(tmp_path: Path, browser: Browser) -> None:
+    root = large(tmp_path / "many", films=50, shots=1000)
+    with running(desk(root)) as client:
+        browser.open(f"http://127.0.0.1:{client.port}/")
+        browser.run("document.getElementById('fold').checked = false")
+        search(browser, "red")
+        browser.wait("document.getElementById('count').textContent.startsWith('50,000 shots')")
+        for key in ("End", "Home", "PageDown", "PageDown"):
+            browser.press(key)
+            cursor(browser)
+            assert browser.run("document.querySelectorAll('.cell').length") < 150
+        browser.press("End")
+        browser.wait("!!document.getElementById('cell-49999')?.querySelector('img').naturalWidth")
+        assert browser.run("document.querySelector('.cursor').id") == "cell-49999"
+        # A person who drags the bar: in the end what is seen is there.
+        browser.run(
+            "const g = document.getElementById('grid');"
+            "for (let i = 0; i <= 40; i++) setTimeout(() => { g.scrollTop = 25000 * i; }, 16 * i);"
+            "return 1"
+        )
+        browser.wait("document.getElementById('grid').scrollTop > 900000")
+        browser.wait(
+            "document.querySelectorAll('.cell').length > 10 && "
+            "document.querySelectorAll('.cell.coming').length === 0"
+        )
+        browser.screenshot(tmp_path / "many.png")
+        assert browser.complaints() == []
+
+
+def test_two_browsers_on_one_catalogue(
+    root: Path, browser: Browser, start: Callable[[], Browser]
+) -> None:
+    other = start()
+    with running(desk(root)) as first, running(desk(root)) as second:  # two servers as well
+        browser.open(f"http://127.0.0.1:{first.port}/")
+        other.open(f"http://127.0.0.1:{second.port}/")
+        for one in (browser, other):
+            search(one, "red")
+        bar = "document.getElementById('labels').textContent"
+        other.run("document.getElementById('author').value = 'ben'")
+        add_label(browser, "red")
+        add_label(other, "warm")
+        browser.press(*("y" * 15))
+        other.press(*("n" * 5))
+        browser.press(*("n" * 15))
+        other.press(*("y" * 25))
+        for one in (browser, other):
+            one.wait(SAVED)
+            one.wait("document.querySelectorAll('.label').length === 2")  # the other's too
+            one.wait(f"{bar}.includes('\\u271315 \\u271715')")
+            one.wait(f"{bar}.includes('\\u271325 \\u27175')")
+        found = values(root)
+        assert len(found) == 60
+        browser.press("u")  # takes back ann's last, not ben's
+        browser.wait(f"{bar}.includes('\\u271315 \\u271714')")
+        other.wait(f"{bar}.includes('\\u271315 \\u271714')")
+        assert len(values(root)) == 59
+        assert browser.complaints() == other.complaints() == []
+
+
+HOSTILE_TITLE = f'<img src=x onerror="window.hacked=1">{HOSTILE} {{}}'
+
+
+def test_markup_in_titles_and_labels_is_text(tmp_path: Path, browser: Browser) -> None:
+    root = large(tmp_path / "hostile", films=1, shots=40, title=HOSTILE_TITLE)
+    ids = [f"film-0000-00000000/s{shot:04d}" for shot in range(3)]
+    with LabelLog(labels.path(root, "labels")) as log:
+        log.append([Decision(item, HOSTILE, 1) for item in ids], author="<script>")
+    with running(desk(root)) as client:
+        browser.open(f"http://127.0.0.1:{client.port}/")
+        title = HOSTILE_TITLE.format(0)
+        search(browser, "<script>window.hacked=1</script>; -<b>red</b>")
+        browser.wait(f"document.querySelector('#detail h2')?.textContent === {title!r}")
+        assert browser.text(".label .text") == HOSTILE
+        add_label(browser, '"><svg onload="window.hacked=1">')
+        browser.press("y", "e")
+        browser.wait("!!document.querySelector('dialog[open] form')")
+        browser.press("Enter")
+        browser.wait("!!document.getElementById('exported').querySelector('code')")
+        browser.screenshot(tmp_path / "hostile.png")
+        browser.press("Escape")
+        browser.wait(CLOSED)
+        browser.press("f")
+        browser.type("<img src=x onerror=window.hacked=1>")
+        browser.press("Enter")
+        browser.wait("!document.getElementById('note').hidden")
+        assert "<img" in browser.text("#note")
+        assert browser.run("window.hacked === undefined")
+        assert browser.run("document.querySelectorAll('script').length") == 1
+        assert browser.run("document.querySelectorAll('main b script, main svg').length") == 0
+        assert [c for c in browser.complaints() if "400" not in c] == []
+
+
+def test_the_player_begins_where_the_shot_does(tmp_path: Path, browser: Browser) -> None:
+    root = embedded(tmp_path, 1)
+    with running(desk(root)) as client:
+        browser.open(f"http://127.0.0.1:{client.port}/")
+        browser.press("Escape", "ArrowRight", "ArrowRight")
+        browser.wait("document.querySelector('#detail .strip .here') !== null")
+        begin = desk(root).catalog.shots()["begin_s"][2].as_py()
+        browser.press("Space")
+        browser.wait("document.querySelector('video')?.readyState >= 2")
+        at = browser.wait("document.querySelector('video').currentTime")
+        assert at >= begin - 0.05
+        browser.press("Escape")
+        browser.wait("document.querySelector('video') === null")
+        next((tmp_path / "in").iterdir()).unlink()
+        browser.press("ArrowLeft")
+        missing = browser.wait("document.querySelector('.missing')?.textContent")
+        assert "cannot be played" in missing
+
+
+SERVER = """
+import sys
+from pathlib import Path
+from tests.annotate.app.serving import desk
+from vujax.annotate.app.server import serve
+serve(desk(Path(sys.argv[1])), port=int(sys.argv[2]), ready=lambda text: print(text, flush=True))
+"""
+
+
+def test_kill_9_of_the_server_loses_nothing(root: Path, browser: Browser) -> None:
+    def server(port: int) -> tuple[subprocess.Popen, str]:
+        words = [sys.executable, "-c", SERVER, str(root), str(port)]
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        return process, process.stdout.readline().strip()
+
+    process, address = server(0)
+    try:
+        browser.open(address)
+        search(browser, "red")
+        add_label(browser, "red")
+        browser.press(*("y" * 30))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        browser.press(*("n" * 5))
+        browser.wait("document.getElementById('note').textContent.startsWith('Not saved yet')")
+        assert "not saved yet" in browser.text("#saved")
+        process, _ = server(int(address.rpartition(":")[2].strip("/")))
+        browser.wait(SAVED)
+        browser.wait("document.getElementById('note').hidden")
+        found = values(root)
+        assert len(found) == 35
+        assert sum(value > 0 for value in found.values()) == 30
+        browser.complaints()
+    finally:
+        process.kill()
+        process.wait()

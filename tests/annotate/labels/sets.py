@@ -1,0 +1,67 @@
+"""A catalogue with scenes and a label set, for tests."""
+
+from pathlib import Path
+
+from tests.encoders.stub import catalogue
+from vujax.annotate import labels
+from vujax.annotate.labels.entry import Decision
+from vujax.annotate.labels.items import Places
+from vujax.annotate.labels.log import LabelLog
+from vujax.catalog import Catalog, embeddings, scenes
+
+HOSTILE = "<b>&\"'; </script><script>alert(1)</script> é 船"
+
+
+def labelled(folder: Path) -> tuple[Places, LabelLog]:
+    """Two films of three shots, and a set with labels of frames, a shot and a scene."""
+    root = catalogue(folder)
+    catalog = Catalog(root)
+    add_scenes(catalog)
+    places = Places(catalog)
+    log = LabelLog(labels.path(root, "boats"))
+    one, two = catalog.ids()
+    given = [
+        (f"{one}/s0000/1", "boat", 1, 0.5),
+        (f"{one}/s0001/0", "boat", -1, 0.25),
+        (f"{one}/s0001/0", HOSTILE, 1, None),
+        (f"{two}/s0002/1", "boat", 1, None),
+        (f"{two}/s0002/1", HOSTILE, 1, 0.125),
+        (f"{two}/s0001", "boat", 1, None),
+        (f"{two}/c001", "lake", -1, None),
+        (f"{two}/s0000", "boat", 0, None),
+    ]
+    decisions = [
+        Decision(
+            item, label, value, query="a boat", score=score, made_from=_made_from(places, item)
+        )
+        for item, label, value, score in given
+    ]
+    log.append(decisions, author="ann")
+    return places, log
+
+
+def add_scenes(catalog: Catalog) -> None:
+    """Two scenes a film: its first two shots, and the third."""
+    for film in catalog.ids():
+        shots = catalog.shots(film).to_pylist()
+        spans = [(0, 1), (2, 2)]
+        rows = [
+            dict(
+                film=film,
+                scene=number,
+                id=f"{film}/c{number:03d}",
+                first_shot=first,
+                last_shot=last,
+                begin_pts=shots[first]["begin_pts"],
+                end_pts=shots[last]["end_pts"],
+                begin_s=shots[first]["begin_s"],
+                end_s=shots[last]["end_s"],
+            )
+            for number, (first, last) in enumerate(spans)
+        ]
+        scenes.write(catalog.path, film, embeddings.source(catalog.manifest(film)), rows, {})
+
+
+def _made_from(places: Places, item: str) -> str:
+    place = places.find(item)
+    return places.film(place.film).made_from(place)

@@ -1,0 +1,38 @@
+"""A catalogue of films of coloured shots, with vectors, and labels that tell the colours."""
+
+from pathlib import Path
+
+from tests.encoders.stub import Stub, catalogue
+from vujax.catalog import Catalog
+from vujax.pipeline.embed import Embed, Work, embed
+
+NAMES = ("red", "green", "blue")  # the shots of each film, in order
+
+
+def made(folder: Path, films: int = 5) -> Path:
+    """Films of three shots each, with vectors of keyframes and shots."""
+    root = catalogue(folder, films)
+    embed_all(root)
+    return root
+
+
+def embed_all(root: Path, encoder: type | None = None) -> None:
+    """Vectors by the stub, in this process."""
+    make = encoder or Stub
+    stage = Embed(Work(root, make, batch=4))
+    assert all(stage(source).done for source in embed(root, make).sources)
+
+
+def rows(root: Path, films: slice = slice(None), end: str = "") -> list[str]:
+    """`id,label` of each shot."""
+    return [
+        f"{film}/s{shot:04d},{name}{end}"
+        for film in Catalog(root).ids()[films]
+        for shot, name in enumerate(NAMES)
+    ]
+
+
+def table(path: Path, lines: list[str], header: str = "id,label") -> Path:
+    """A file of labels."""
+    path.write_text("\n".join([header, *lines]) + "\n")
+    return path

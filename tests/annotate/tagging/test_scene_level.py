@@ -1,0 +1,52 @@
+"""Tags of scenes, from labels to rows; a film without scenes is passed over and counted."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from jax.sharding import Mesh
+
+from tests.annotate.tagging.made import made, table
+from tests.encoders.stub import Stub
+from vujax.annotate.tagging.labels import read_labels
+from vujax.annotate.tagging.resolve import resolve
+from vujax.annotate.tagging.tagger import apply
+from vujax.annotate.tagging.train import train
+from vujax.catalog import Catalog, embeddings, scenes
+from vujax.pipeline.embed import Embed, Work, embed
+
+pytestmark = pytest.mark.skipif("scene" not in embeddings.LEVELS, reason="no vectors of scenes yet")
+
+
+def with_scenes(catalog: Catalog, film: str) -> None:
+    """A scene of the first two shots, and one of the third."""
+    shots, rows = catalog.shots(film), []
+    for number, (first, last) in enumerate([(0, 1), (2, 2)]):
+        times = dict(begin_s=shots["begin_s"][first].as_py(), end_s=shots["end_s"][last].as_py())
+        row = dict(film=film, scene=number, id=f"{film}/c00{number}", first_shot=first)
+        rows.append(row | times | dict(last_shot=last))
+    scenes.write(catalog.path, film, embeddings.source(catalog.manifest(film)), rows, {})
+
+
+def test_scenes_are_tagged(tmp_path: Path, mesh1: Mesh) -> None:
+    catalog = Catalog(made(tmp_path, 4))
+    films = catalog.ids()[:3]
+    for film in films:
+        with_scenes(catalog, film)
+    levels = ("scene",)
+    stage = Embed(Work(catalog.path, Stub, levels=levels, batch=4))
+    for source in embed(catalog.path, Stub, levels=levels).sources:
+        stage(source)
+    lines = [f"{film}/c000,warm" for film in films] + [f"{films[0]}/s0000,warm"]
+    said = resolve(catalog, "scene", read_labels(table(tmp_path / "labels.csv", lines)))
+    assert said.notes == (
+        "left out 1 row: it is of a shot, and tags are of scenes, which are larger",
+    )
+    tagger, report = train(catalog, said, encoder="stub", mesh=mesh1)
+    assert report["map"] == 1
+    out = tmp_path / "tags.csv"
+    done = apply(tagger, catalog, out)
+    assert (done.films, done.without, done.items, done.chosen) == (3, 1, 6, {"warm": 3})
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert [row["id"].rpartition("/")[2] for row in rows] == ["c000", "c001"] * 3
+    assert float(rows[0]["end_s"]) == catalog.shots(films[0])["end_s"][1].as_py()

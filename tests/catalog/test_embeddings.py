@@ -1,0 +1,202 @@
+"""Files of vectors: what they say of themselves, what is refused, what the check finds."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.encoders.stub import Stub, catalogue
+from vujax.catalog import Catalog, embeddings, schema
+from vujax.catalog.embeddings import Model, Shelf
+from vujax.catalog.validate import problems
+from vujax.pipeline.embed import Embed, Work, embed
+
+NO_PROCESS = 1 << 22  # one more than Linux counts to
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = catalogue(tmp_path_factory.mktemp("vectors"))
+    stage = Embed(Work(root, Stub, batch=4))
+    assert [stage(source).status for source in embed(root, Stub).sources] == ["whole"] * 2
+    return root
+
+
+@pytest.fixture
+def root(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "catalog"))
+
+
+def file(root: Path, level: str = "frame") -> Path:
+    return min((root / "vectors" / level).glob("stub-*/*.parquet"))
+
+
+def rewrite(path: Path, change: Callable[[pa.Table], pa.Table], **facts: str) -> None:
+    table = pq.ParquetFile(path).read()
+    metadata = table.schema.metadata | {f"vujax.{k}".encode(): v for k, v in facts.items()}
+    pq.write_table(change(table).replace_schema_metadata(metadata), path)
+
+
+def with_number(table: pa.Table, number: float) -> pa.Table:
+    numbers = embeddings.matrix(table).copy()
+    numbers[1, 2] = number
+    column = pa.FixedSizeListArray.from_arrays(pa.array(numbers.reshape(-1)), 6)
+    return table.set_column(table.schema.get_field_index("vector"), "vector", column)
+
+
+def test_a_file_says_what_made_it_and_of_what(root: Path) -> None:
+    path = file(root)
+    (film, _) = schema.films(root)
+    stub = Stub()
+    metadata = {k.decode(): v.decode() for k, v in pq.read_schema(path).metadata.items()}
+    assert {k: v for k, v in metadata.items() if k.startswith("vujax.")} == {
+        "vujax.schema": "1",
+        "vujax.level": "frame",
+        "vujax.encoder": "stub",
+        "vujax.digest": stub.digest,
+        "vujax.dim": "6",
+        "vujax.source": embeddings.source(Catalog(root).manifest(film)),
+    }
+    assert path.parent.name == f"stub-{stub.digest[:8]}"
+    assert pq.read_schema(path).field("vector").type == pa.list_(pa.float32(), 6)
+
+
+def test_reading_by_name_by_hash_and_by_film(root: Path) -> None:
+    catalog, film = Catalog(root), schema.films(root)[1]
+    everything = catalog.vectors("frame", "stub")
+    assert len(everything) == 18
+    assert catalog.vectors("frame", file(root).parent.name).equals(everything)
+    assert catalog.vectors("frame", "stub", film)["film"].unique().to_pylist() == [film]
+    assert embeddings.matrix(everything).shape == (18, 6)
+    assert embeddings.matrix(everything.slice(0, 0)).shape == (0, 6)
+
+
+@pytest.mark.parametrize("name", ["../../etc", "stub/..", "/etc", ".", "", "a\n", "x" * 49])
+def test_a_name_never_leaves_the_folder(root: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="is no encoder's name"):
+        Catalog(root).vectors("frame", name)
+    with pytest.raises(ValueError, match="is no encoder's name"):
+        Model(name, "0" * 64, 6)
+
+
+def test_what_is_not_there(root: Path) -> None:
+    catalog = Catalog(root)
+    with pytest.raises(FileNotFoundError, match="no frame vectors of other: make them with `vujax"):
+        catalog.vectors("frame", "other")
+    with pytest.raises(ValueError, match=r"no vectors of level '\.\./frame'"):
+        catalog.vectors("../frame", "stub")
+    with pytest.raises(KeyError, match="no film other"):
+        catalog.vectors("frame", "stub", "other")
+    with pytest.raises(ValueError, match="sha256"):
+        Model("stub", "../" + "0" * 61, 6)
+
+
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        (dict(digest="f" * 64), "of the model stub-ffffffff|another model"),
+        (dict(dim="7"), "another model or version|other columns"),
+        (dict(schema="2"), "another model or version"),
+        (dict(level="shot"), "another model or version"),
+        (dict(source="0" * 64), "what the film was before"),
+        (dict(encoder="../x"), "no encoder's name|another model"),
+    ],
+)
+@pytest.mark.parametrize("which", [0, 1])  # the first one is also where the model is found
+def test_files_that_do_not_belong_together(
+    root: Path, facts: dict[str, str], why: str, which: int
+) -> None:
+    path = sorted(file(root).parent.iterdir())[which]
+    rewrite(path, lambda table: table, **facts)
+    with pytest.raises(ValueError, match=why):
+        Catalog(root).vectors("frame", "stub")
+    assert any(str(path) in problem for problem in problems(root))
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda table: table.slice(1), "not one row for each frame"),
+        (lambda table: table.take(list(range(8, -1, -1))), "not one row for each frame"),
+        (lambda table: with_number(table, np.nan), "not finite"),
+        (lambda table: with_number(table, np.inf), "not finite"),
+        (lambda table: table.drop_columns("pts"), "other columns"),
+        (
+            lambda table: table.set_column(
+                6, "vector", pa.nulls(len(table), pa.list_(pa.float32(), 6))
+            ),
+            "other columns",
+        ),
+    ],
+)
+def test_the_check_finds_wrong_rows(
+    root: Path, change: Callable[[pa.Table], pa.Table], why: str
+) -> None:
+    rewrite(file(root), change)
+    (problem,) = problems(root)
+    assert why in problem
+    assert str(file(root)) in problem
+
+
+def test_the_check_reads_shots_too(root: Path) -> None:
+    rewrite(file(root, "shot"), lambda table: table.slice(1))
+    assert ["not one row for each shot" in problem for problem in problems(root)] == [True]
+
+
+def test_a_damaged_file(root: Path) -> None:
+    path = file(root)
+    path.write_bytes(path.read_bytes()[:-20])
+    assert ["is damaged" in problem for problem in problems(root)] == [True]
+    with pytest.raises(ValueError, match=r"is damaged.*vujax embed"):
+        Catalog(root).vectors("frame", "stub")
+
+
+def test_the_check_names_what_belongs_to_nothing(root: Path) -> None:
+    folder = file(root).parent
+    for name in ("other.parquet", ".x.parquet.1.tmp", "notes.txt"):
+        (folder / name).write_bytes(b"x")
+    (root / "vectors" / "frame" / "no-hash").mkdir()
+    (root / "vectors" / "reel").mkdir()
+    found = list(problems(root))
+    assert len(found) == 5
+    assert sum("belongs to no film" in problem for problem in found) == 2
+    assert sum("a run that was killed" in problem for problem in found) == 1
+
+
+def test_killed_in_mid_write_nothing_half_written_is_left(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, film = file(root), schema.films(root)[0]
+    shelf = Shelf(root, "frame", Model("stub", Stub().digest, 6))
+    source = embeddings.source(Catalog(root).manifest(film))
+    table = shelf.read(film, source)
+    before, numbers = path.read_bytes(), embeddings.matrix(table)
+    left, other = (path.with_name(f".{path.name}.{n}.tmp") for n in (NO_PROCESS, os.getppid()))
+    left.write_bytes(b"half")
+    other.write_bytes(b"half")
+
+    def half(table: pa.Table, where: Path, **options: object) -> None:
+        where.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pq, "write_table", half)
+    with pytest.raises(KeyboardInterrupt):
+        shelf.write(film, source, table.drop_columns("vector"), numbers)
+    assert path.read_bytes() == before
+    assert not left.exists()
+    other.unlink()  # of a process that may still write it
+    assert list(problems(root)) == []
+
+
+def test_new_metadata_makes_no_vectors_stale(root: Path) -> None:
+    (film, _) = schema.films(root)
+    manifest = Catalog(root).manifest(film)
+    same = manifest | {"metadata": "other", "folder": "moved"}
+    assert embeddings.source(same) == embeddings.source(manifest)
+    files = manifest["files"] | {"keyframes": {"bytes": 1, "sha256": "0"}}
+    assert embeddings.source(manifest | {"files": files}) != embeddings.source(manifest)

@@ -1,0 +1,88 @@
+"""The page shows every film, runs nothing, and stays small."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.html import Elements
+from tests.pipeline.ingest.films import Cuts, film
+from vujax.catalog import Catalog, schema
+from vujax.catalog import page as catalog_page
+from vujax.catalog.page import write_page
+from vujax.pipeline.ingest.film import Ingest, Work, for_all
+from vujax.pipeline.ingest.settings import Settings
+from vujax.pipeline.ingest.sources import find
+from vujax.utils.formatting import clock, short_clock
+
+HOSTILE = "</title><script>alert(1)</script><img src=x onerror=alert(2)>\" onload='x"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("page")
+    film(folder / "in" / '<b>bold</b> & "q".mp4', (20, 30, 40))
+    film(folder / "in" / "second.mp4", (20, 30))
+    (folder / "in" / "<i>bad\n.mp4").write_text("no film")
+    quoted = HOSTILE.replace('"', '""')
+    (folder / "m.csv").write_text(f'path,title,synopsis\nsecond.mp4,"{quoted}","{quoted}"\n')
+    schema.create(folder / "out")
+    work = Work(folder / "out", Settings(), lambda: for_all(Cuts), folder / "m.csv")
+    ingest = Ingest(work)
+    for source in find([folder / "in"]).sources:
+        ingest(source)
+    return folder / "out"
+
+
+def test_every_shot_of_every_film_is_shown(root: Path, tmp_path: Path) -> None:
+    page = write_page(Catalog(root), tmp_path / "p.html").read_text("utf-8")
+    found = Elements(page)
+    pictures = [a["src"] for tag, a in found.tags if tag == "img"]
+    assert len(pictures) == 5
+    assert all(src.startswith("data:image/jpeg;base64,") for src in pictures)
+    tips = [a["title"] for tag, a in found.tags if tag == "li"]
+    assert sum("frames 20 to 49" in tip for tip in tips) == 2
+    assert "begins with a cut, score 0.75" in tips[1]
+    assert "00:00:00:20" in tips[1]
+    assert "cannot be read as a film" in found.text
+
+
+def test_no_text_becomes_markup(root: Path, tmp_path: Path) -> None:
+    page = write_page(Catalog(root), tmp_path / "p.html").read_text("utf-8")
+    found = Elements(page)
+    tags = {tag for tag, _ in found.tags}
+    assert not tags & {"script", "b>", "link", "iframe"}
+    assert all(not key.startswith("on") for _, attributes in found.tags for key in attributes)
+    assert all(a["src"].startswith("data:") for tag, a in found.tags if tag == "img")
+    assert found.text.count(HOSTILE) == 3  # the heading, and both columns
+    assert "'<i>bad\\n.mp4'" in found.text
+    policy = next(a["content"] for _, a in found.tags if a.get("http-equiv"))
+    assert "default-src 'none'" in policy
+    assert "script-src" not in policy
+
+
+def test_one_film_alone(root: Path, tmp_path: Path) -> None:
+    (film,) = (film for film in Catalog(root).ids() if film.startswith("second"))
+    page = write_page(Catalog(root), tmp_path / "p.html", [film]).read_text("utf-8")
+    assert page.count("<img") == 2
+    with pytest.raises(KeyError, match="no film other"):
+        write_page(Catalog(root), tmp_path / "q.html", ["other"])
+    assert not (tmp_path / "q.html").exists()
+
+
+def test_many_shots_are_thinned(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog_page, "MOST_PICTURES", 3)
+    page = write_page(Catalog(root), tmp_path / "p.html").read_text("utf-8")
+    assert page.count("<img") == 3
+    assert "One shot in 2 is shown" in page
+
+
+def test_clocks() -> None:
+    assert clock(3725.4) == "1:02:05"
+    assert [short_clock(t) for t in (0, 59.96, 3661.25, -0.5)] == [
+        "0:00.0",
+        "1:00.0",
+        "1:01:01.2",
+        "-0:00.5",
+    ]

@@ -1,0 +1,134 @@
+"""The check finds each kind of damage, and names it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.pipeline.ingest.films import Cuts, film
+from vujax.catalog import Catalog, schema
+from vujax.catalog.parquet import read_part
+from vujax.catalog.records import RecordWriter
+from vujax.catalog.validate import problems
+from vujax.catalog.writer import describe
+from vujax.pipeline.ingest.film import Ingest, Work, for_all
+from vujax.pipeline.ingest.settings import Settings
+from vujax.pipeline.ingest.sources import find
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("catalog")
+    film(folder / "in" / "a.mp4", (30, 40, 30))
+    schema.create(folder / "out")
+    ingest = Ingest(Work(folder / "out", Settings(), lambda: for_all(Cuts)))
+    for source in find([folder / "in"]).sources:
+        ingest(source)
+    return folder / "out"
+
+
+@pytest.fixture
+def root(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "catalog"))
+
+
+def part(root: Path, name: str) -> Path:
+    return schema.part(root, name, schema.films(root)[0])
+
+
+def sign(root: Path, name: str) -> None:
+    """Makes the manifest agree with an altered part, so that only its content is wrong."""
+    path = schema.manifest(root, schema.films(root)[0])
+    facts = json.loads(path.read_text())
+    facts["files"][name] = describe(part(root, name))
+    path.write_text(json.dumps(facts))
+
+
+def alter(root: Path, name: str, change: Callable[[list[dict]], object]) -> None:
+    table = read_part(part(root, name))
+    rows = table.to_pylist()
+    change(rows)
+    pq.write_table(type(table).from_pylist(rows, schema=table.schema), part(root, name))
+    sign(root, name)
+
+
+def test_a_whole_catalogue_has_no_problem(root: Path) -> None:
+    assert list(problems(root)) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["films.parquet", "shots.parquet", "keyframes.parquet", "keyframes"]
+)
+def test_a_file_that_is_missing_or_altered(root: Path, name: str) -> None:
+    path = part(root, name)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert [str(path) in p and "altered" in p for p in problems(root)] == [True]
+    path.unlink()
+    assert [str(path) in p and "missing" in p for p in problems(root)] == [True]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("shots.parquet", lambda rows: rows.pop(), "2 shots, not 3"),
+        ("shots.parquet", lambda rows: rows.reverse(), "not in order"),
+        ("shots.parquet", lambda rows: rows[1].update(id=rows[0]["id"]), "have one id"),
+        ("shots.parquet", lambda rows: rows[1].update(first_frame=31), "leave gaps or overlap"),
+        ("shots.parquet", lambda rows: rows[2].update(last_frame=98), "leave gaps or overlap"),
+        ("shots.parquet", lambda rows: rows[0].update(end_pts=7), "leave gaps or overlap"),
+        ("shots.parquet", lambda rows: rows[0].update(film="other"), "rows of another film"),
+        ("keyframes.parquet", lambda rows: rows.pop(), "8 keyframes, not 9"),
+        ("keyframes.parquet", lambda rows: rows.reverse(), "not in order"),
+        ("keyframes.parquet", lambda rows: rows[0].update(pts=10**9), "outside its shot"),
+        ("keyframes.parquet", lambda rows: rows[0].update(record=99), "have no picture"),
+        ("keyframes.parquet", lambda rows: rows[0].update(width=3), "another size"),
+    ],
+)
+def test_rows_that_contradict_each_other(
+    root: Path, name: str, change: Callable[[list[dict]], object], words: str
+) -> None:
+    alter(root, name, change)
+    assert any(words in problem for problem in problems(root))
+
+
+def test_a_keyframe_that_is_no_picture(root: Path) -> None:
+    film = schema.films(root)[0]
+    count = len(Catalog(root).jpegs(film))
+    with RecordWriter(part(root, "keyframes")) as writer:
+        for _ in range(count):
+            writer.write(b"no picture")
+    sign(root, "keyframes")
+    assert any("cannot be decoded" in problem for problem in problems(root))
+    assert list(problems(root, pictures=False)) == []
+
+
+def test_files_of_no_film_are_named(root: Path) -> None:
+    schema.manifest(root, schema.films(root)[0]).unlink()
+    (root / schema.STAGING / "a~host~1").mkdir(parents=True)
+    found = list(problems(root))
+    assert sum("belongs to no film" in problem for problem in found) == 4
+    assert sum("being made" in problem for problem in found) == 1
+
+
+def test_a_damaged_manifest(root: Path) -> None:
+    schema.manifest(root, schema.films(root)[0]).write_text("{")
+    assert ["manifest is damaged" in problem for problem in problems(root)] == [True]
+
+
+def test_a_reader_says_what_is_missing(root: Path) -> None:
+    catalog = Catalog(root)
+    (film,) = catalog.ids()
+    with pytest.raises(KeyError, match="no film other"):
+        catalog.shots("other")
+    with pytest.raises(ValueError, match="is no id"):
+        catalog.shots("../../etc")
+    with pytest.raises(KeyError, match="no keyframe"):
+        catalog.jpeg(f"{film}/s0099/0")
+    part(root, "keyframes").write_bytes(b"short")
+    with pytest.raises(ValueError, match="is damaged"):
+        catalog.jpeg(f"{film}/s0000/0")

@@ -1,0 +1,101 @@
+import io
+import tarfile
+
+import pytest
+
+from vujax.data.sources.webdataset import TarError, members
+
+NAMES = {
+    "plain.txt": b"hello",
+    "a/folder/empty.txt": b"",
+    "block.bin": bytes(range(256)) * 2,
+    "x" * 150 + ".jpg": b"long name" * 100,
+    "deep/" * 60 + "file.png": b"long path",
+    "ünïcode-图.json": b"{}",
+}
+
+
+def archive(kind: int, names: dict[str, bytes] = NAMES) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=kind) as tar:
+        for name, data in names.items():
+            folder = tarfile.TarInfo("some-folder")
+            folder.type = tarfile.DIRTYPE
+            tar.addfile(folder)
+            link = tarfile.TarInfo("link")
+            link.type, link.linkname, link.size = tarfile.SYMTYPE, "elsewhere", 0
+            tar.addfile(link)
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return file.getvalue()
+
+
+def read(data: bytes, **options) -> list:
+    return list(members(lambda offset, n: data[offset : offset + n], len(data), **options))
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_finds_what_tarfile_wrote(kind):
+    data = archive(kind)
+    found = {m.name: data[m.data : m.data + m.size] for m in read(data)}
+    assert found == NAMES
+
+
+def test_ustar_prefix_holds_the_front_of_a_long_path():
+    name = "folder/" * 20 + "file.txt"
+    data = archive(tarfile.USTAR_FORMAT, {name: b"x"})
+    assert [m.name for m in read(data)] == [name]
+
+
+def test_the_span_of_a_member_can_be_read_alone():
+    data = archive(tarfile.GNU_FORMAT)
+    for member in read(data):
+        span = data[member.start : member.end]
+        (alone,) = read(span, whole=False)
+        assert alone.name == member.name
+        assert span[alone.data : alone.data + alone.size] == NAMES[member.name]
+
+
+def test_joined_archives_are_read_to_the_end():
+    first, second = (archive(tarfile.GNU_FORMAT, {name: b"1"}) for name in ("a.txt", "b.txt"))
+    assert [m.name for m in read(first + second)] == ["a.txt", "b.txt"]
+
+
+def test_every_cut_is_noticed_and_loses_only_the_end():
+    data = archive(tarfile.PAX_FORMAT)
+    whole = read(data)
+    last = whole[-1].end
+    for size in range(0, last + 1, 256):
+        seen = []
+        with pytest.raises(TarError, match="truncated"):
+            for member in members(
+                lambda offset, n, s=size: data[offset : min(offset + n, s)], size
+            ):
+                seen.append(member)
+        assert seen == [m for m in whole if m.data + m.size <= size]
+
+
+def test_base_256_sizes():
+    data = bytearray(archive(tarfile.GNU_FORMAT, {"a.txt": b"abc"}))
+    header = read(bytes(data))[0].data - 512
+    data[header + 124 : header + 136] = b"\x80" + (3).to_bytes(11, "big")
+    data[header + 148 : header + 156] = b" " * 8
+    total = sum(data[header : header + 512])
+    data[header + 148 : header + 156] = b"%06o\0 " % total
+    (member,) = read(bytes(data))
+    assert (member.name, member.size) == ("a.txt", 3)
+
+
+@pytest.mark.parametrize("place", [0, 124, 150, 300])
+def test_a_damaged_header_names_its_place(place):
+    data = bytearray(archive(tarfile.GNU_FORMAT))
+    second = read(bytes(data))[1].start
+    data[second + place] ^= 0x15
+    with pytest.raises(TarError, match=f"at byte {second}: this is not a tar header"):
+        read(bytes(data))
+
+
+def test_other_files_are_not_taken_for_archives():
+    with pytest.raises(TarError, match="at byte 0: this is not a tar header"):
+        read(b"\x1f\x8b" + bytes(2000))

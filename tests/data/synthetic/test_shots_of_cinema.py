@@ -1,0 +1,111 @@
+import pickle
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from vujax.data.synthetic.dataset_shots import RATE, CinemaFilm, open_cinema
+from vujax.data.synthetic.films import film_truth
+from vujax.data.synthetic.ground_truth import Settings
+from vujax.data.synthetic.screen import Screen
+from vujax.data.synthetic.sound import Soundtrack
+from vujax.evals.synthetic_difficulty import gaps, table
+
+SIZE = (36, 64)
+
+
+@pytest.fixture(scope="module")
+def film() -> CinemaFilm:
+    (film,) = open_cinema(films=1, first=2, minutes=1.0, image_size=SIZE, fps="24000/1001")
+    return film
+
+
+def test_shots_and_scenes_are_those_of_the_truth(film: CinemaFilm):
+    truth = film_truth(Settings(0, "train", 1.0, Fraction(24000, 1001), *SIZE, 48000, 1), 2)
+    assert len(film) == len(truth.shots) and film.fps == pytest.approx(24000 / 1001)
+    assert film.frames.dtype == np.int64 and film.starts.dtype == bool
+    assert film.frames.tolist() == [[shot.first, shot.last] for shot in truth.shots]
+    assert film.starts.tolist() == truth.scene_starts
+    assert film.starts[1] and film.starts[-3] and not film.starts[-2:].any()  # the cards
+    assert film.seconds.dtype == np.float64 and (film.seconds[1:, 0] == film.seconds[:-1, 1]).all()
+    assert film.seconds[-1, 1] == pytest.approx(float(truth.duration_s))
+
+
+def test_keyframes_are_frames_at_quarters_of_the_shot(film: CinemaFilm):
+    shots = np.array([4, 1, 4])
+    image = film.inputs(shots)["image"]
+    assert image.shape == (3, 3, *SIZE, 3) and image.dtype == np.uint8
+    screen = Screen(film.edit, *SIZE)
+    for row, shot in zip(image, shots, strict=True):
+        first, last = film.frames[shot]
+        for picture, share in zip(row, (0.25, 0.5, 0.75), strict=True):
+            at = int(first + int(share * (last + 1 - first)))
+            np.testing.assert_array_equal(picture, screen.frame(at))
+    assert film.inputs(np.zeros(0, np.int64))["image"].shape == (0, 3, *SIZE, 3)
+
+
+def test_what_was_drawn_is_kept_and_not_carried(film: CinemaFilm, monkeypatch):
+    whole = film.inputs(np.arange(len(film)))["image"]
+    copied = pickle.loads(pickle.dumps(film))
+    assert copied.film == film.film and len(pickle.dumps(film)) < 1000
+    loose = open_cinema(
+        films=1, first=2, minutes=1.0, image_size=SIZE, fps="24000/1001", keep=False
+    )
+    for other in (copied, loose[0]):
+        np.testing.assert_array_equal(other.inputs(np.array([3, 0]))["image"], whole[[3, 0]])
+    monkeypatch.setattr(Screen, "frame", lambda *_: pytest.fail("drawn again"))
+    np.testing.assert_array_equal(film.inputs(np.array([2]))["image"], whole[2:3])
+    with pytest.raises(BaseException, match="drawn again"):
+        loose[0].inputs(np.array([3]))
+
+
+def test_sound_of_shots_is_the_soundtrack(film: CinemaFilm):
+    heard = [film.sound(shot) for shot in range(len(film))]
+    whole = Soundtrack(film.edit, RATE).block(0, 1 << 40)[0]
+    np.testing.assert_array_equal(np.concatenate(heard), whole[: sum(map(len, heard))])
+    assert heard[0].dtype == np.float32 and abs(sum(map(len, heard)) - len(whole)) <= 1
+
+
+def test_films_differ_and_are_named():
+    films = open_cinema(films=3, first=5, minutes=0.5, split="validation", seed=7)
+    assert [film.film for film in films] == [f"cinema-7-validation-000{n}" for n in (5, 6, 7)]
+    assert len({film.edit.film.palette for film in films}) == 3
+    assert films[0].inputs(np.array([0]))["image"].shape == (1, 3, 48, 48, 3)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (dict(split="test"), "split='test' is none of train, validation"),
+        (dict(films=0), "films=0 is not within"),
+        (dict(frames=0), "frames=0 is not within"),
+        (dict(minutes=float("nan")), "minutes=nan is not within"),
+        (dict(image_size=(48, 48, 3)), "is not one or two numbers"),
+        (dict(image_size=4), "is not one or two numbers"),
+        (dict(fps="24/0"), "fps='24/0' is no rate"),
+        (dict(fps=0), "fps=0 is not within"),
+    ],
+)
+def test_wrong_options_say_so(options: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        open_cinema(**options)
+
+
+def test_shots_that_are_not_there(film: CinemaFilm):
+    with pytest.raises(IndexError, match="has shots 0"):
+        film.inputs(np.array([0, -1]))
+    with pytest.raises(IndexError, match=f"not {len(film)}"):
+        film.sound(len(film))
+
+
+def test_gaps_by_hand():
+    away = np.array([[0, 2, 5, 9], [2, 0, 3, 7], [5, 3, 0, 4], [9, 7, 4, 0]])
+    assert gaps(away, 1).tolist() == [2, 3, 4] and gaps(away, 2).tolist() == [2, 3, 4]
+    away[0, 2] = away[2, 0] = 1  # what comes back closes the gap before and after it
+    assert gaps(away, 2).tolist() == [1, 1, 4]
+
+
+def test_colours_and_sounds_tell_of_scenes_and_more_together():
+    found = table(open_cinema(split="validation", films=4, minutes=2.0, image_size=32))
+    assert 2 * found["chance"] < min(found["colours"], found["sounds"])
+    assert max(found["colours"], found["sounds"]) < found["both"] < 0.9

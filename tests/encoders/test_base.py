@@ -1,0 +1,157 @@
+"""Encoders by name and by folder: what they give, what they are called, what is refused."""
+
+import functools
+import json
+import pickle
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from tests.encoders import releases
+from vujax import encoders
+from vujax.catalog.embeddings import NAME
+from vujax.encoders import base, image_text, shots
+from vujax.encoders.base import levels_of, name_of, open_encoder, opener
+from vujax.models import release
+
+PICTURES = np.random.default_rng(0).integers(0, 256, (3, releases.SIZE, releases.SIZE, 3), np.uint8)
+
+
+def config_of(folder: Path) -> dict:
+    return json.loads((folder / "release" / "config.json").read_text())
+
+
+def write_config(folder: Path, config: object) -> None:
+    (folder / "release" / "config.json").write_text(json.dumps(config))
+
+
+def test_an_image_text_model_by_workdir_and_release(tmp_path: Path) -> None:
+    model, variables = releases.image_text(tmp_path / "mine")
+    encode = functools.partial(model.apply, method="encode_image")
+    plain, _ = jax.jit(encode)(variables, PICTURES)
+    for path in (tmp_path / "mine", tmp_path / "mine" / "release"):
+        encoder = open_encoder(str(path), "frame")
+        assert (encoder.name, encoder.size, encoder.dim) == ("mine", releases.SIZE, 8)
+        np.testing.assert_allclose(encoder.encode(PICTURES), plain, atol=1e-5)
+    assert levels_of(encoder) == ("frame", "shot", "scene")
+
+
+def test_shots_are_seen_as_the_model_sees_them(tmp_path: Path) -> None:
+    model, variables = releases.shotcol(tmp_path / "shots")
+    encoder = open_encoder(str(tmp_path / "shots"))
+    shot = np.stack([PICTURES, PICTURES[::-1]])  # [2 k h w 3]
+    plain, compared = jax.jit(model.apply)(variables, {"image": shot})
+    empty = dict(segment=np.ones((2, 1), np.int32), place=np.zeros((2, 1), np.int32))
+    empty |= dict(time=np.zeros((2, 1), np.float32), scene=np.zeros((2, 1), np.int32))
+    found = np.asarray(encoder.encode({"image": shot[:, None]} | empty))
+    np.testing.assert_allclose(found[:, 0], plain, rtol=1e-4, atol=1e-5)
+    assert found.shape[-1] == encoder.dim != compared.shape[-1]  # not what is only for training
+    assert levels_of(encoder) == ("shot", "scene") and encoder.max_shots == 1
+
+
+def test_names_are_a_catalogues(tmp_path: Path) -> None:
+    for folder, name in (
+        ("a b (1)", "a-b-1-"),
+        ("_x", "x"),
+        ("é", "encoder"),
+        ("x" * 60, "x" * 48),
+    ):
+        (tmp_path / folder / "release").mkdir(parents=True)
+        assert name_of(str(tmp_path / folder)) == name
+        assert name_of(str(tmp_path / folder / "release")) == name
+        assert NAME.fullmatch(name)
+    assert name_of("lite") == "lite" and name_of("mine-1a2b3c4d") == "mine-1a2b3c4d"
+
+
+def test_a_digest_is_of_weights_sizes_and_pictures(tmp_path: Path) -> None:
+    digests = []
+    for number, (seed, more) in enumerate(
+        [
+            (0, {}),
+            (0, dict(step=7, imported="x")),  # changes no vector
+            (1, {}),
+            (0, dict(preprocess=dict(resize="squash", size=32, interpolation="bilinear"))),
+        ]
+    ):
+        releases.image_text(tmp_path / f"m{number}", seed, **more)
+        digests.append(open_encoder(str(tmp_path / f"m{number}")).digest)
+        assert digests[-1] == encoders.digest_of(*release.load(tmp_path / f"m{number}"))
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
+
+
+def test_an_opener_goes_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    releases.image_text(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    make = pickle.loads(pickle.dumps(opener("mine")))
+    monkeypatch.chdir("/")
+    assert make().name == "mine"
+
+
+def test_what_is_no_encoder(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="there is no encoder 'no-such': there is lite, or name"):
+        opener("no-such")
+    with pytest.raises(FileNotFoundError, match="is no model"):
+        opener(str(tmp_path))
+    releases.image_text(tmp_path / "m")
+    whole = config_of(tmp_path / "m")
+    for config, why in (
+        (whole | dict(method=dict(name="boundary")), "is of the method 'boundary', and vectors"),
+        ({"model": {}}, "names no method"),
+        ([], "names no method"),
+    ):
+        write_config(tmp_path / "m", config)
+        with pytest.raises(ValueError, match=why):
+            opener(str(tmp_path / "m"))
+    write_config(tmp_path / "m", dict(method=dict(name="distill")))
+    with pytest.raises(ValueError, match="is no model that this vujax knows"):
+        open_encoder(str(tmp_path / "m"))
+    (tmp_path / "m" / "release" / "config.json").write_text("{")
+    with pytest.raises(ValueError, match="is damaged"):
+        opener(str(tmp_path / "m"))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "vectors", "why"),
+    [
+        (None, None, "does not say in its config.json what it sees"),
+        (dict(audio=[50, 32]), None, "takes audio of shots, and vectors are made of image or"),
+        (dict(feature=[3, 8]), "lite", "features of single keyframes"),
+        (dict(feature=[8]), None, r"whose vectors of shots it takes \(vectors\)"),
+    ],
+)
+def test_what_a_model_of_shots_must_say(
+    tmp_path: Path, inputs: dict | None, vectors: str | None, why: str
+) -> None:
+    releases.shotcol(tmp_path / "s", inputs=inputs, vectors=vectors)
+    with pytest.raises(ValueError, match=why):
+        open_encoder(str(tmp_path / "s"))
+
+
+def test_a_level_that_cannot_be(tmp_path: Path) -> None:
+    releases.scene_model(tmp_path / "s")
+    with pytest.raises(ValueError, match="no vectors of level 'frame': take shot or scene"):
+        open_encoder(str(tmp_path / "s"), "frame")
+    with pytest.raises(ValueError, match="no vectors of level 'reel'"):
+        open_encoder(str(tmp_path / "s"), "reel")
+    encoder = open_encoder(str(tmp_path / "s"), "scene")
+    assert shots.trial(encoder, 8).shape == (2, releases.MOST, 12)
+    assert base.check(str(tmp_path / "s")) is None
+
+
+def test_pictures_become_what_the_model_learned_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how = dict(resize="squash", interpolation="bilinear")
+    releases.image_text(tmp_path / "imported", preprocess=how | dict(size=releases.SIZE))
+    releases.image_text(tmp_path / "ours")
+    seen = []
+    monkeypatch.setattr(image_text, "eval_image", lambda file, **how: seen.append((file, how)))
+    for name in ("imported", "ours"):
+        open_encoder(str(tmp_path / name)).picture(b"file")
+    assert seen == [
+        (b"file", how | dict(size=releases.SIZE)),
+        (b"file", dict(size=releases.SIZE)),
+    ]

@@ -1,0 +1,51 @@
+"""The table of ImageNet's classes: whole, and in the order of the released classifier."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from tests.models.pretrained import wheels
+from vujax.data.images import eval_image
+from vujax.data.sources import open_source
+from vujax.encoders.lite import TABLE, class_names
+from vujax.models import efficientnet
+
+A_CLASS = 3  # pictures
+
+
+def test_the_table_is_whole() -> None:
+    classes = class_names()
+    assert len(classes) == efficientnet.CLASSES
+    wnids = [entry.wnid for entry in classes]
+    # The labels of ILSVRC 2012 follow the order of the ids.
+    assert wnids == sorted(set(wnids)) and all(w[0] == "n" and w[1:].isdigit() for w in wnids)
+    assert all(name.strip() == name != "" for e in classes for name in (e.name, *e.synonyms))
+    known = {0: "tench", 207: "golden retriever", 388: "giant panda", 999: "toilet paper"}
+    assert {label: classes[label].name.lower() for label in known} == known
+    licence = TABLE.with_name("LICENSE").read_text()
+    assert "MIT License" in licence and "WordNet 3.0 Copyright" in licence
+
+
+@pytest.mark.real_data
+@pytest.mark.parity
+def test_the_order_is_the_classifiers(data_root: Path) -> None:
+    """Pictures of 200 classes: the predicted label's id is the picture's, far above 1 in 1,000."""
+    source = open_source("webdataset", path=str(data_root / "classes/tinyimagenet/*.tar"))
+    pictures = defaultdict(list)
+    for record in (source[i] for i in range(0, len(source), 4)):
+        if len(own := pictures[record["fields"]["wnid"]]) < A_CLASS:
+            own.append(eval_image(record["image"], size=efficientnet.IMAGE_SIZE))
+    truth = [wnid for wnid, own in pictures.items() for _ in own]
+    images = [image for own in pictures.values() for image in own]
+    variables = efficientnet.from_released(wheels.load("efficientnet-lite0"))
+    apply = jax.jit(lambda x: efficientnet.EfficientNetLite0().apply(variables, x)[1]["logits"])
+    batches = np.array_split(np.stack(images[: len(images) // 50 * 50]), len(images) // 50)
+    labels = np.concatenate([np.argmax(apply(batch), axis=1) for batch in batches])
+    wnids = [class_names()[label].wnid for label in labels]
+    right = np.mean([a == b for a, b in zip(wnids, truth, strict=False)])
+    shifted = np.mean([class_names()[(k + 1) % 1000].wnid == t for k, t in zip(labels, truth)])  # noqa: B905
+    print(f"{right:.1%} of {len(labels)} pictures are named rightly; shifted by one {shifted:.1%}")
+    assert len(pictures) == 200 and right > 0.2 > 10 * shifted

@@ -1,0 +1,92 @@
+"""Scenes through an encoder of shots: each as if it were alone, in order, long ones thinned."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from tests.encoders import releases
+from vujax.data.scene_batches import SceneRows
+from vujax.data.scenes import SingleShots, choose_scenes
+from vujax.data.shot_frames import evenly
+from vujax.encoders.base import open_encoder
+from vujax.encoders.shots import encode_scenes
+
+LENGTHS = (1, 3, 2, 4, 7, 1, 4, 9)
+
+
+@dataclass(frozen=True, eq=False)
+class Random:
+    """Scenes of random features; see `vujax.data.scenes.Scenes`."""
+
+    lengths: np.ndarray
+    width: int = 6
+    movies: tuple[str, ...] = ("film",)
+    labels: dict = field(default_factory=dict)
+    bare: tuple[str, ...] = ()
+
+    @property
+    def movie(self) -> np.ndarray:
+        return np.zeros(len(self.lengths), np.int32)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(f"film/c{i:03d}" for i in range(len(self.lengths)))
+
+    def inputs(self, scene: int, shots: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng(scene)
+        feature = rng.normal(size=(self.lengths[scene], self.width)).astype(np.float32)
+        time = np.cumsum(rng.uniform(1, 9, self.lengths[scene])).astype(np.float32)
+        chosen = np.arange(self.lengths[scene]) if shots is None else shots
+        return {"feature": feature[chosen], "time": (time - time[0])[chosen]}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("releases")
+
+
+@pytest.mark.parametrize("batch", [1, 16])
+def test_each_scene_is_seen_alone(folder: Path, batch: int) -> None:
+    model, variables = releases.scene_model(folder / "scenes", feature=6)
+    encoder, scenes = open_encoder(str(folder / "scenes")), Random(np.array(LENGTHS))
+    apply, told = jax.jit(model.apply), []
+    found = encode_scenes(encoder, scenes, batch, told.append)
+    assert told[-1] == len(LENGTHS) and told == sorted(told)
+    for scene, length in enumerate(LENGTHS):
+        kept = min(length, releases.MOST)
+        seen = scenes.inputs(scene, np.array(evenly(length, kept)))
+        row = {name: value[None] for name, value in seen.items()}
+        row |= dict(segment=np.ones((1, kept), np.int32), place=np.arange(kept)[None])
+        plain, _ = apply(variables, row | dict(scene=np.zeros((1, 1), np.int32)))
+        np.testing.assert_allclose(found[scene], plain[0, 0], rtol=1e-4, atol=1e-5)
+    assert len(np.unique(found.round(4), axis=0)) == len(LENGTHS)
+
+
+def test_shots_are_scenes_of_one(folder: Path) -> None:
+    releases.scene_model(folder / "scenes", feature=6)
+    encoder, scenes = open_encoder(str(folder / "scenes")), Random(np.array(LENGTHS))
+    found = encode_scenes(encoder, SingleShots(scenes))
+    whole = encode_scenes(encoder, scenes)
+    assert len(found) == sum(LENGTHS)
+    np.testing.assert_allclose(found[0], whole[0], rtol=1e-4, atol=1e-5)  # it has one shot
+    assert not np.allclose(found[1], whole[1], atol=1e-3)
+
+
+def test_a_feature_of_another_width_is_refused(folder: Path) -> None:
+    releases.scene_model(folder / "scenes", feature=6)
+    encoder = open_encoder(str(folder / "scenes"))
+    with pytest.raises(ValueError, match="has a feature of shape"):
+        encode_scenes(encoder, Random(np.array([2]), width=5))
+
+
+def test_rows_hold_their_scenes_in_front() -> None:
+    """`encode` gives vectors by place in the row, so that places must be what `scene` says."""
+    scenes = choose_scenes(Random(np.array(LENGTHS)), max_shots=releases.MOST)
+    given = SceneRows(scenes, {"feature": (6,)}, width=releases.MOST, most=releases.MOST)
+    for batch in given.eval_batches(batch_size=2):
+        for row, segment in zip(batch["scene"], batch["segment"], strict=True):
+            there = int((row >= 0).sum())
+            assert (row[:there] >= 0).all() and segment.max() == there

@@ -1,0 +1,283 @@
+"""Boundary metrics against plain loops, by hand at the edges, and on BBC and RAI."""
+
+import math
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vujax.data.films import frame_seconds, open_films
+from vujax.evals.metrics import boundaries
+from vujax.evals.metrics.boundaries import (
+    FilmScores,
+    baselines,
+    duration_scores,
+    evaluate,
+    film_table,
+    interval,
+    mean_iou,
+    per_film,
+    random_scores,
+    recall_near,
+    within_seconds,
+)
+
+
+def film(rng: np.random.Generator, name: str = "film", n: int | None = None) -> FilmScores:
+    """A film of random shots, some gaps between them, at 30 frames a second."""
+    n = n or int(rng.integers(2, 40))
+    length, gap = rng.integers(2, 90, n), rng.integers(0, 4, n)
+    first = np.cumsum(length + gap) - length
+    frames = np.stack([first, first + length - 1], axis=1)
+    starts = rng.random(n - 1) < 0.3
+    scores = np.clip(0.4 * starts + rng.random(n - 1) * 0.7, 0, 1)
+    return FilmScores(name, scores, starts, frames, frame_seconds(frames, 30.0), 30.0)
+
+
+def hand(scores: list[float], starts: list[int], name: str = "film") -> FilmScores:
+    """A film of shots of 24 frames, a second each."""
+    frames = np.array([[24 * i, 24 * i + 23] for i in range(len(scores) + 1)])
+    seconds = frame_seconds(frames, 24.0)
+    return FilmScores(name, np.array(scores), np.array(starts, bool), frames, seconds, 24.0)
+
+
+def plain_runs(borders: np.ndarray, keep_last: bool) -> list[list[int]]:
+    runs, run = [], []
+    for shot in range(len(borders) + 1):
+        run.append(shot)
+        if shot < len(borders) and borders[shot]:
+            runs.append(run)
+            run = []
+    return [*runs, run] if keep_last else runs
+
+
+def plain_iou(f: FilmScores, called: np.ndarray, compatible: bool) -> float:
+    """By sets of moments: tenths of a frame where time is continuous, steps between frames else."""
+    if compatible:
+        moments = [set(range(a, b)) for a, b in f.frames]
+        inside = [set(range(a, f.frames[k + 1, 0])) for k, (a, _) in enumerate(f.frames[:-1])]
+    else:
+        moments = [set(range(a, b + 1)) for a, b in f.frames]
+        inside = [set(range(a, f.frames[k + 1, 0])) for k, (a, _) in enumerate(f.frames[:-1])]
+
+    def scene(run: list[int]) -> set[int]:
+        return set().union(*(inside[k] for k in run[:-1]), moments[run[-1]])
+
+    true, found = (
+        [scene(run) for run in plain_runs(b, not compatible)] for b in (f.starts, called)
+    )
+    if not true:
+        return math.nan
+    if not found:
+        return 0.0
+    best = [max(len(a & b) / max(1, len(a | b)) for b in found) for a in true]
+    back = [max(len(a & b) / max(1, len(a | b)) for a in true) for b in found]
+    return (np.mean(best) + np.mean(back)) / 2
+
+
+def plain_recall(f: FilmScores, called: np.ndarray, compatible: bool) -> float:
+    hits, total = 0, 0
+    for i in range(len(f.starts)):
+        if f.starts[i]:
+            total += 1
+            for j in range(max(0, i - 5), min(len(called), i + 6)):
+                apart = abs(int(f.frames[i, 1]) - int(f.frames[j, 1])) / (24 if compatible else 30)
+                if called[j] and apart < 3:
+                    hits += 1
+                    break
+    return hits / total if total else math.nan
+
+
+@pytest.mark.parametrize("rows", [1, 3, 256])
+@pytest.mark.parametrize("mode", ["corrected", "compatible"])
+def test_miou_and_recall_equal_plain_loops(
+    mode: str, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boundaries, "ROWS", rows)
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        f = film(rng)
+        called = f.scores > 0.6
+        compatible = mode == "compatible"
+        for ours, plain in ((mean_iou, plain_iou), (recall_near, plain_recall)):
+            expected = pytest.approx(plain(f, called, compatible), abs=1e-9, nan_ok=True)
+            assert ours(f, called, mode) == expected
+
+
+def test_the_two_modes_by_hand() -> None:
+    f = hand([0.1, 0.9, 0.1, 0.1], [0, 1, 0, 0])
+    assert per_film(f)["miou"] == 1 == per_film(f, mode="compatible")["compatible/miou"]
+    late = hand([0.1, 0.1, 0.9, 0.1], [0, 1, 0, 0])
+    # Scenes of 2 and 3 shots, found as 3 and 2: 2/3 both, each way.
+    assert per_film(late)["miou"] == pytest.approx(2 / 3)
+    # The first scenes alone: frames 0-47 and 0-71, as 47 / 71.
+    compatible = per_film(late, mode="compatible")
+    assert compatible["compatible/miou"] == pytest.approx(47 / 71)
+    assert "miou" not in compatible and "recall@3s" not in compatible
+    assert per_film(late)["recall@3s"] == 1 and per_film(late)["recall"] == 0
+
+
+def test_near_is_less_than_three_seconds_and_at_most_five_shots() -> None:
+    true, called = [1] + 6 * [0], np.zeros(7, bool)
+    for shot, seconds, near in ((2, 1.0, 1), (3, 1.0, 0), (5, 0.5, 1), (6, 0.4, 0)):
+        f = hand([0.0] * 7, true)
+        f = f._replace(seconds=f.seconds * seconds)
+        called[:] = np.arange(7) == shot
+        assert recall_near(f, called, "corrected") == near, (shot, seconds)
+    # 3 shots of 0.8 s are 72 frames: 3 s at the fixed rate of 24, 2.4 s at the film's own 30.
+    f = hand([0.0] * 7, true)._replace(fps=30.0)
+    f = f._replace(seconds=frame_seconds(f.frames, 30.0))
+    called[:] = np.arange(7) == 3
+    assert [recall_near(f, called, m) for m in ("corrected", "compatible")] == [1, 0]
+
+
+def test_micro_pools_and_macro_averages() -> None:
+    films = [hand([0.9, 0.1, 0.2], [1, 0, 0], "a"), hand([0.8, 0.7, 0.95], [0, 1, 0], "b")]
+    found = evaluate(films)
+    assert found["macro/ap"] == pytest.approx((1 + 1 / 3) / 2)
+    assert found["micro/ap"] == pytest.approx((1 / 2 + 2 / 4) / 2)
+    assert found["macro/f1"] == pytest.approx((1 + 2 / 4) / 2)
+    assert found["micro/f1"] == pytest.approx(2 * 2 / (4 + 2))
+    assert found["micro/true_rate"] == pytest.approx(2 / 6)
+    assert found["micro/predicted_rate"] == pytest.approx(4 / 6)
+    assert found["films"] == 2 and found["macro/films_without_positives"] == 0
+    both = found | evaluate(films, mode="compatible")
+    assert {"macro/miou", "macro/compatible/miou", "macro/compatible/recall@3s"} <= set(both)
+
+
+def test_a_film_without_a_true_boundary() -> None:
+    good, none = hand([0.9, 0.1], [1, 0], "good"), hand([0.9, 0.1], [0, 0], "none")
+    row = film_table([good, none])["none"]
+    for metric in ("ap", "auc", "f1", "precision", "recall", "recall@3s"):
+        assert math.isnan(row[metric]), metric
+    assert row["miou"] == pytest.approx((2 / 3 + (2 / 3 + 1 / 3) / 2) / 2)
+    found = evaluate([good, none])
+    assert found["macro/films_without_positives"] == 1
+    assert found["macro/ap"] == found["macro/f1"] == found["macro/precision"] == 1
+    assert found["micro/ap"] == 0.5
+    assert math.isnan(evaluate([none])["macro/ap"]) and math.isnan(evaluate([none])["micro/f1"])
+    with pytest.raises(ValueError, match="no film has ap"):
+        interval([[none]], "ap")
+
+
+def test_no_prediction() -> None:
+    f = hand([0.1, 0.1, 0.1], [0, 1, 0])
+    row = per_film(f) | per_film(f, mode="compatible")
+    assert row["f1"] == row["precision"] == row["recall"] == row["recall@3s"] == 0
+    assert row["compatible/miou"] == 0
+    assert row["miou"] == 0.5  # one scene of 4 shots, and two of 2
+
+
+def test_a_film_of_one_shot() -> None:
+    one = hand([], [])
+    assert per_film(one)["miou"] == 1 and math.isnan(per_film(one)["ap"])
+    assert math.isnan(per_film(one, mode="compatible")["compatible/miou"])
+    assert evaluate([one])["macro/films_without_positives"] == 1
+
+
+def test_twenty_thousand_shots_take_bounded_memory() -> None:
+    rng = np.random.default_rng(0)
+    f = film(rng, n=20_000)
+    every = f._replace(scores=np.ones(19_999), starts=np.ones(19_999, bool))
+    tracemalloc.start()
+    try:
+        found = [per_film(f), per_film(every), per_film(every, mode="compatible")]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found[1]["miou"] == found[1]["recall@3s"] == found[2]["compatible/recall@3s"] == 1
+    assert 0 < found[0]["miou"] < 1
+    assert peak < 64 << 20
+
+
+def test_bad_input() -> None:
+    f = hand([0.1, 0.2], [0, 1])
+    with pytest.raises(ValueError, match="the score of film after shot 1 is NaN"):
+        evaluate([f._replace(scores=np.array([0, np.nan]))])
+    with pytest.raises(
+        ValueError, match=r"film has \[3\] labels for 3 shots: it needs one for each"
+    ):
+        evaluate([f._replace(starts=np.zeros(3, bool))])
+    with pytest.raises(ValueError, match=r"film has \[1\] scores for 3 shots"):
+        evaluate([f._replace(scores=np.zeros(1))])
+    with pytest.raises(ValueError, match="film has no frame numbers: the compatible mode"):
+        evaluate([f._replace(frames=None)], mode="compatible")
+    with pytest.raises(ValueError, match="mode 'other' is unknown"):
+        per_film(f, mode="other")
+    with pytest.raises(ValueError, match="a film is scored twice"):
+        evaluate([f, f])
+    with pytest.raises(ValueError, match="no film to score"):
+        evaluate([])
+    with pytest.raises(ValueError, match="different films, such as b"):
+        interval([[f]], "ap", against=[[f._replace(film="b")]])
+    assert evaluate([f._replace(frames=None)])["macro/miou"] > 0
+
+
+def test_intervals_over_films() -> None:
+    rng = np.random.default_rng(1)
+    ours = [film(rng, f"f{k}", 30) for k in range(12)]
+    theirs = [f._replace(scores=rng.random(29)) for f in ours]
+    found = interval([ours], "ap", resamples=500)
+    assert found.estimate == pytest.approx(evaluate(ours)["macro/ap"])
+    assert found.low < found.estimate < found.high
+    apart = interval([ours] * 2, "ap", against=[theirs[::-1]] * 2, resamples=500)
+    difference = evaluate(ours)["macro/ap"] - evaluate(theirs)["macro/ap"]
+    assert apart.estimate == pytest.approx(difference) and apart.low > 0
+    itself = interval([ours], "ap", against=[ours[::-1]], resamples=50)
+    assert itself.low == itself.estimate == itself.high == 0  # film by film, in whatever order
+    none = ours[0]._replace(film="none", starts=np.zeros(29, bool))
+    assert interval([[*ours, none]], "ap", resamples=500) == found
+
+
+def test_baselines_see_no_picture() -> None:
+    seconds = np.array([[0, 2], [2, 3], [4, 9]], float)
+    assert duration_scores(seconds).tolist() == [3, 6]
+    assert duration_scores(seconds, "before").tolist() == [2, 1]
+    assert duration_scores(seconds, "after").tolist() == [1, 5]
+    with pytest.raises(ValueError, match="durations of kind 'x'"):
+        duration_scores(seconds, "x")
+    assert (random_scores("a", 3) == random_scores("a", 3)).all()
+    assert (random_scores("a", 3) != random_scores("b", 3)).any()
+    found = baselines(
+        [
+            hand([0.0] * 4, [0, 1, 0, 0])._replace(
+                seconds=np.array([[0, 1], [1, 2], [2, 9], [9, 10], [10, 11]], float)
+            )
+        ]
+    )
+    assert found["duration after"] == dict.fromkeys(found["random"], 1.0)
+    assert set(found) == {"random", "duration before", "duration after", "duration sum"}
+
+
+def test_boundaries_within_seconds() -> None:
+    assert within_seconds([10.0, 50.0], [12.0, 80.0, 90.0], 2.0) == (0.5, pytest.approx(1 / 3))
+    assert within_seconds([9.0, 10.0, 11.0], [10.0], 2.0) == (pytest.approx(1 / 3), 1.0)
+    assert within_seconds([10.0, 12.0], [8.5, 10.5], 2.0) == (1.0, 1.0)
+    assert within_seconds([], [1.0], 2.0) == (1.0, 0.0) and within_seconds([], [], 2.0) == (1, 1)
+
+
+def gap_scores(vectors: np.ndarray, reach: int = 4) -> np.ndarray:
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosines = unit @ unit.T
+    return np.array(
+        [1 - cosines[max(0, i - reach) : i, i : i + reach].max() for i in range(1, len(vectors))]
+    )
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("pattern, gap, chance", [("bbc_*", 0.338, 0.127), ("rai_*", 0.426, 0.200)])
+def test_raw_features_and_chance(data_root: Path, pattern: str, gap: float, chance: float) -> None:
+    films = open_films("features", path=str(data_root / "boundaries"), pattern=pattern)
+    runs = [
+        FilmScores(f.film, gap_scores(f.vectors.astype(np.float32)), f.starts, f.frames, f.seconds)
+        for f in films
+    ]
+    assert evaluate(runs)["macro/ap"] == pytest.approx(gap, abs=1e-3)
+    at_random = [
+        evaluate([r._replace(scores=random_scores(r.film, len(r.starts), s)) for r in runs])
+        for s in range(20)
+    ]
+    assert np.mean([r["macro/ap"] for r in at_random]) == pytest.approx(chance, abs=5e-3)
+    beside = baselines(runs)
+    assert beside["random"]["macro/ap"] < beside["duration sum"]["macro/ap"] < gap

@@ -1,0 +1,107 @@
+"""How pictures become a model's input: settings of both layouts, equal to transformers' pixels."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vujax.data.images import eval_image
+from vujax.models.clip import MEAN, STD
+from vujax.models.pretrained.huggingface import Published, find
+from vujax.models.pretrained.preprocessing import CLIP, HALF, SIGLIP, Pictures, pictures
+
+SQUARE = {"height": 32, "width": 32}
+
+
+def published(folder, processor=None, kind="clip", name="preprocessor_config.json"):
+    import json
+
+    if processor is not None:
+        (folder / name).write_text(json.dumps(processor))
+    return Published(folder, "transformers", {"model_type": kind}, ())
+
+
+@pytest.mark.parametrize(
+    ("processor", "expected"),
+    [
+        ({}, CLIP),
+        ({"size": 32, "crop_size": 32}, CLIP),
+        ({"size": {"shortest_edge": 32}, "crop_size": SQUARE, "resample": 3}, CLIP),
+        ({"size": SQUARE, "crop_size": SQUARE, "resample": 2}, CLIP._replace(resize="squash")),
+        ({"size": SQUARE, "do_center_crop": False}, CLIP._replace(resize="squash")),
+        (
+            {"image_mean": [0.5] * 3, "image_std": [0.5] * 3},
+            CLIP._replace(mean=HALF, std=HALF),
+        ),
+    ],
+)
+def test_settings_of_transformers(tmp_path, processor, expected):
+    if processor.get("resample") == 2:
+        expected = expected._replace(interpolation="bilinear")
+    assert pictures(published(tmp_path, processor), 32) == (expected, True)
+
+
+def test_a_processor_within_another_file_and_none(tmp_path):
+    assert pictures(published(tmp_path), 32) == (CLIP, False)
+    assert pictures(published(tmp_path, kind="siglip"), 32) == (SIGLIP, False)
+    nested = {"image_processor": {"size": SQUARE, "resample": 2}}
+    found = pictures(published(tmp_path, nested, "siglip", "processor_config.json"), 32)
+    assert found == (SIGLIP._replace(interpolation="bilinear"), True)
+
+
+@pytest.mark.parametrize(
+    ("processor", "message"),
+    [
+        ({"size": {"shortest_edge": 36}, "crop_size": SQUARE}, "makes pictures of 36 pixels"),
+        ({"size": {"shortest_edge": 32}, "crop_size": 28}, "makes pictures of 28 pixels"),
+        ({"size": {"height": 32, "width": 16}}, "is no square"),
+        ({"size": {"longest_edge": 32}}, "is no square"),
+        ({"size": {"shortest_edge": 32}, "do_center_crop": False}, "not square"),
+        ({"do_normalize": False}, "do_normalize false"),
+        ({"rescale_factor": 1 / 127.5}, "rescale_factor"),
+        ({"resample": 1}, "method 1"),
+        ({"image_mean": [0.5]}, "three numbers"),
+    ],
+)
+def test_ways_that_are_not_known(tmp_path, processor, message):
+    with pytest.raises(ValueError, match=message):
+        pictures(published(tmp_path, processor), 32)
+
+
+def test_settings_of_open_clip(tmp_path):
+    def found(preprocess, **vision):
+        settings = {"model_cfg": {"vision_cfg": vision}, "preprocess_cfg": preprocess}
+        return pictures(Published(tmp_path, "open_clip", settings, ()), 32)
+
+    assert found({}) == (Pictures("shortest", "bicubic", MEAN, STD), True)
+    assert found(None)[1] is False
+    assert found(None, image_mean=[0.5] * 3)[0].mean == HALF
+    given = {"mean": HALF, "std": HALF, "interpolation": "bilinear", "resize_mode": "squash"}
+    assert found(given | {"size": [32, 32]})[0] == Pictures("squash", "bilinear", HALF, HALF)
+    for wrong in ({"resize_mode": "longest"}, {"interpolation": "random"}, {"size": 64}):
+        with pytest.raises(ValueError, match=r"preprocess_cfg (resizes|makes)"):
+            found(wrong)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("kind", ["clip", "siglip"])
+@pytest.mark.parametrize("resample", [2, 3])
+def test_pixels_equal_those_of_transformers(tmp_path, kind, resample):
+    from transformers import CLIPImageProcessorPil, SiglipImageProcessorPil
+
+    made = dict(clip=CLIPImageProcessorPil, siglip=SiglipImageProcessorPil)[kind]
+    size = {"shortest_edge": 32} if kind == "clip" else SQUARE
+    crop = dict(crop_size=SQUARE) if kind == "clip" else {}
+    processor = made(size=size, resample=resample, **crop)
+    processor.save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(f'{{"model_type": "{kind}"}}')
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    way, stated = pictures(find(tmp_path), 32)
+    assert stated
+    rng = np.random.default_rng(0)
+    for height, width in ((48, 96), (90, 60), (32, 32), (20, 40)):
+        image = Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
+        expected = processor(image, return_tensors="np")["pixel_values"][0].transpose(1, 2, 0)
+        options = dict(resize=way.resize, interpolation=way.interpolation)
+        found = eval_image(np.asarray(image), size=32, **options)
+        found = (found / 255 - np.asarray(way.mean)) / np.asarray(way.std)
+        np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -1,0 +1,156 @@
+"""The copy with chapters has the film's packets, and chapters at the frames where scenes begin."""
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.pipeline.ingest.films import colours, film, film_with_sound
+from tests.scenes.results import result
+from tests.video.clips import (
+    add_picture,
+    add_sound,
+    joined,
+    make,
+    tone,
+    write_pictures,
+    write_sound,
+)
+from vujax.scenes.exports.chapters import suffix_of, write
+from vujax.scenes.types import Scenes
+from vujax.video.probe import probe
+
+LENGTHS = (30, 12, 50)
+
+
+def scenes_of(path: Path) -> Scenes:
+    """Scenes of a film of LENGTHS at 24 frames a second, which begin with each of its shots."""
+    clock = probe(path).picture.clock
+    made = result(shots=LENGTHS, borders=(0, 1), rate=Fraction(24), start=clock.start)
+    return replace(made, path=str(path))
+
+
+def packets(path: Path) -> list[tuple]:
+    """Every packet of every stream: its time in seconds since the first picture, and its bytes."""
+    with av.open(str(path)) as file:
+        kept = [s for s in file.streams if s.type in ("video", "audio", "subtitle")]
+        found = [
+            (p.stream.index, p.pts * p.time_base, bytes(p)) for p in file.demux(kept) if p.size
+        ]
+    begin = min(time for index, time, _ in found if index == 0)
+    return sorted((i, round(1000 * (time - begin)), data) for i, time, data in found)
+
+
+def chapters(path: Path) -> list[float]:
+    """Their begins in seconds since the first picture."""
+    with av.open(str(path)) as file:
+        first = float(probe(path).picture.start_s)
+        return [float(one["start"] * one["time_base"]) - first for one in file.chapters()]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mov"])
+def test_packets_stay_and_chapters_begin_with_scenes(name: str, tmp_path: Path) -> None:
+    source = film(tmp_path / name, LENGTHS)
+    copy = tmp_path / f"copy{suffix_of(str(source))}"
+    assert write(scenes_of(source), copy) == []
+    assert packets(copy) == packets(source)
+    assert chapters(copy) == pytest.approx([0, 30 / 24, 42 / 24], abs=2e-3)
+    with av.open(str(copy)) as file:
+        assert [one["metadata"]["title"] for one in file.chapters()][1] == "Scene 2"
+
+
+def test_chapters_that_were_there_are_replaced(tmp_path: Path) -> None:
+    source = film_with_sound(tmp_path / "a.mov", LENGTHS, 2.0)
+    scenes = scenes_of(source)
+    for suffix in ("mov", "mkv", "mp4"):
+        first, second = tmp_path / f"one.{suffix}", tmp_path / f"two.{suffix}"
+        write(scenes, first)
+        write(replace(scenes, path=str(first), scenes=scenes.scenes[:2]), second)
+        assert len(chapters(first)) == 3
+        assert chapters(second) == pytest.approx([0, 30 / 24], abs=2e-3)
+        assert [row[0] for row in packets(second)] == [row[0] for row in packets(source)]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_a_picture_stays_as_it_is_shown(name: str, tmp_path: Path) -> None:
+    options = dict(rotation=90, sample_aspect=Fraction(4, 3), transfer=16)
+    source = make(tmp_path / name, images=colours(LENGTHS), **options)
+    copy = tmp_path / f"copy{source.suffix}"
+    assert write(scenes_of(source), copy) == []
+    before, after = (probe(path).picture for path in (source, copy))
+    assert (before.rotation, before.shown, before.hdr) == (90, (64, 128), True)
+    assert (after.rotation, after.shown, after.hdr) == (90, (64, 128), True)
+    assert (after.clock.rate, after.start_s) == (before.clock.rate, before.start_s)
+
+
+def test_a_transport_stream_becomes_matroska(tmp_path: Path) -> None:
+    source = tmp_path / "a.ts"
+    make(source, images=colours(LENGTHS))
+    copy = tmp_path / f"copy{suffix_of(str(source))}"
+    assert copy.suffix == ".mkv"
+    write(scenes_of(source), copy)
+    assert chapters(copy) == pytest.approx([0, 30 / 24, 42 / 24], abs=2e-3)
+    assert len(packets(copy)) == sum(LENGTHS)
+
+
+def test_sound_and_words_about_streams_are_kept(tmp_path: Path) -> None:
+    source = tmp_path / "a.mkv"
+    with av.open(str(source), "w") as container:
+        video = add_picture(container)
+        audio = add_sound(container, 16000, "flac")
+        audio.metadata["language"] = "fin"
+        container.metadata["title"] = "A film"
+        container.add_attachment("a.txt", "text/plain", b"hello")
+        write_pictures(container, video, colours(LENGTHS))
+        write_sound(container, audio, tone(2, 16000), 16000)
+        container.mux(audio.encode(None))
+    copy = tmp_path / "copy.mkv"
+    assert write(scenes_of(source), copy) == []
+    assert packets(copy) == packets(source)
+    with av.open(str(copy)) as file:
+        assert file.metadata["title"] == "A film"
+        assert file.streams.audio[0].metadata["language"] == "fin"
+        assert [stream.type for stream in file.streams].count("attachment") == 1
+
+
+def test_a_stream_that_the_container_cannot_take_is_named(tmp_path: Path) -> None:
+    source = tmp_path / "a.mkv"
+    with av.open(str(source), "w") as container:
+        video = add_picture(container, codec="libvpx")
+        audio = add_sound(container, 16000, "flac")
+        write_pictures(container, video, colours(LENGTHS))
+        write_sound(container, audio, tone(2, 16000), 16000)
+        container.mux(audio.encode(None))
+    copy = tmp_path / "copy.mp4"
+    (note,) = write(scenes_of(source), copy)
+    assert "Stream 0 (video, vp8)" in note
+    with av.open(str(copy)) as file:
+        assert [stream.codec_context.name for stream in file.streams.audio] == ["flac"]
+        assert len(file.streams.video) == 0
+
+
+def test_timestamps_that_go_back_cost_packets_and_not_the_copy(tmp_path: Path) -> None:
+    part = make(tmp_path / "part.ts", images=colours(LENGTHS))
+    source, copy = joined(tmp_path / "a.ts", [part, part]), tmp_path / "copy.mkv"
+    (note,) = write(scenes_of(source), copy)
+    assert note.startswith("Damaged packets that are not in the copy with chapters: ")
+    assert len(packets(copy)) >= len(packets(part)) == sum(LENGTHS)
+
+
+def test_the_film_itself_is_never_replaced(tmp_path: Path) -> None:
+    source = film(tmp_path / "scenes.mp4", LENGTHS)
+    before = source.read_bytes()
+    with pytest.raises(ValueError, match="would replace the film"):
+        write(scenes_of(source), source)
+    assert source.read_bytes() == before
+
+
+def test_a_film_that_is_gone_leaves_nothing(tmp_path: Path) -> None:
+    source = film(tmp_path / "a.mp4", LENGTHS)
+    scenes = scenes_of(source)
+    source.unlink()
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        write(scenes, tmp_path / "copy.mp4")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,160 @@
+"""Captions of a catalogue: each item's span, who speaks, and films that have none."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.encoders.stub import catalogue, run
+from tests.search.letters import Letters, picture_of
+from vujax.catalog import Catalog, embeddings, scenes
+from vujax.models import release
+from vujax.models.caption import build_caption
+from vujax.search.captions import (
+    COLUMNS,
+    BankSpeaker,
+    captions_by_film,
+    catalog_name,
+    open_decoder,
+    spans_of,
+)
+from vujax.search.captions.bank import CaptionBank
+from vujax.search.captions.calibration import Calibration
+
+SMALL = dict(encoder="stub", dim=6, vocab=600, context=6, width=8, layers=1, heads=2)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    """A catalogue of two films with vectors of keyframes and shots."""
+    folder = catalogue(tmp_path_factory.mktemp("captions"))
+    run(folder)
+    return folder
+
+
+def speaker(**options) -> BankSpeaker:
+    return BankSpeaker(CaptionBank(["boat", "dog", "zebra"], Letters()), **options)
+
+
+def test_the_best_of_the_bank():
+    said = speaker().say(picture_of("boat", "zebr", "boats"))
+    assert said.captions == ["boat", "zebra", "boat"] and np.isnan(said.chances).all()
+    np.testing.assert_allclose(said.scores, [1, 2 / 5**0.5, 2 / 5**0.5], rtol=1e-5)
+
+
+def test_captions_that_are_not_good_enough():
+    vectors = picture_of("boat", "xxxxb")
+    assert speaker(least=0.5).say(vectors).captions == ["boat", None]
+    curve = Calibration((0.0, 1.0), (0.2, 0.6), 100)
+    said = speaker(least=0.5, calibration=curve).say(vectors)
+    assert said.captions == ["boat", None]
+    np.testing.assert_allclose(said.chances, 0.2 + 0.4 * said.scores, rtol=1e-6)
+    assert speaker(least=0.7, calibration=curve).say(vectors).captions == [None, None]
+
+
+def test_captions_that_may_not_be_repeated():
+    said = speaker(repeats=1).say(picture_of("boats", "boat", "boa", "bo"))
+    assert said.captions[1] == "boat" and said.captions.count(None) == 1
+    assert {text for text in said.captions if text} == {"boat", "dog", "zebra"}
+
+
+@pytest.mark.parametrize("level", ["frame", "shot"])
+def test_every_film_has_a_table(root, level):
+    catalog = Catalog(root)
+    found = dict(captions_by_film(catalog, level, "stub", speaker(by="mine.txt")))
+    assert list(found) == catalog.ids()
+    for film, table in found.items():
+        own = catalog.vectors(level, "stub", film)
+        assert table.schema == COLUMNS and table["id"].to_pylist() == own["id"].to_pylist()
+        assert set(table["by"].to_pylist()) == {"mine.txt"} and table["chance"].null_count
+        begins, ends = (table[name].to_numpy() for name in ("begin_s", "end_s"))
+        assert (begins <= ends).all() and (ends[:-1] <= begins[1:] + 1e-9).all()
+        np.testing.assert_array_equal(begins, own["seconds"].to_numpy())
+        if level == "shot":
+            np.testing.assert_array_equal(ends, catalog.shots(film)["end_s"].to_numpy())
+            np.testing.assert_array_equal(ends[:-1], begins[1:])
+        said = speaker().say(embeddings.matrix(own))
+        assert table["caption"].to_pylist() == said.captions
+
+
+def test_a_frame_ends_with_its_shot(root):
+    catalog = Catalog(root)
+    film = catalog.ids()[0]
+    own = catalog.vectors("frame", "stub", film)
+    spans = spans_of(catalog, "frame", film, own)
+    ends = dict(zip(own["shot"].to_pylist(), spans["end_s"], strict=True))
+    shots = catalog.shots(film)
+    assert ends == dict(zip(shots["shot"].to_pylist(), shots["end_s"].to_pylist(), strict=True))
+
+
+def test_scenes_last_as_the_catalogue_says(root):
+    catalog = Catalog(root)
+    film = catalog.ids()[0]
+    row = dict(film=film, first_shot=0, last_shot=1, begin_pts=0, end_pts=9, encoder="", head="")
+    rows = [
+        row | dict(scene=i, id=f"{film}/c00{i}", begin_s=2.0 * i, end_s=2.0 * i + 2)
+        for i in range(2)
+    ]
+    scenes.write(root, film, embeddings.source(catalog.manifest(film)), rows, {})
+    own = pa.table({"id": [rows[1]["id"]], "seconds": [2.0]})
+    assert spans_of(catalog, "scene", film, own) == dict(
+        id=[rows[1]["id"]], begin_s=[2.0], end_s=[4.0]
+    )
+
+
+def test_a_film_without_vectors_has_a_reason(root, tmp_path):
+    folder = catalogue(tmp_path)
+    run(folder)
+    catalog = Catalog(folder)
+    gone = catalog.ids()[0]
+    next((folder / "vectors" / "shot").rglob(f"{gone}.parquet")).unlink()
+    found = dict(captions_by_film(catalog, "shot", "stub", speaker()))
+    assert "does not exist: delete it and run `vujax embed`" in found[gone]
+    assert [isinstance(table, str) for table in found.values()] == [True, False]
+
+
+def released(folder: Path, **changes) -> Path:
+    """A decoder that learned nothing, its weights large enough to say different things."""
+    model = build_caption(**SMALL)
+    params = model.init(jax.random.key(0), np.zeros((1, 6)), np.zeros((1, 6), int))["params"]
+    config = dict(model=SMALL, method=dict(name="caption")) | changes
+    release.save(folder, config, {"params": jax.tree.map(lambda p: 5 * p, params)})
+    return folder
+
+
+def test_a_decoder_says_what_it_finds_most_likely(root, tmp_path):
+    decoder = open_decoder(released(tmp_path / "mine"), beams=3)
+    assert decoder.by == "mine" == open_decoder(tmp_path / "mine" / "release").by
+    vectors = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
+    said = decoder.say(vectors)
+    _, scores = decoder.model.search(decoder.variables, vectors, beams=3)
+    np.testing.assert_allclose(said.scores, np.exp(scores[:, 0]), rtol=1e-4)
+    assert len(said.captions) == 5 and any(said.captions) and np.isnan(said.chances).all()
+    least = float(np.median(said.scores))
+    fewer = open_decoder(tmp_path / "mine", beams=3, least=least).say(vectors)
+    assert [text is None for text in fewer.captions] == [
+        text is None or score < least
+        for text, score in zip(said.captions, said.scores.tolist(), strict=True)
+    ]
+    found = dict(captions_by_film(Catalog(root), "shot", "stub", decoder))
+    assert all(isinstance(table, pa.Table) for table in found.values())
+
+
+def test_decoders_that_cannot_be(tmp_path):
+    with pytest.raises(FileNotFoundError, match="is no model"):
+        open_decoder(tmp_path)
+    other = released(tmp_path / "other", method=dict(name="distill"))
+    with pytest.raises(ValueError, match="holds no caption decoder but a model of distill"):
+        open_decoder(other)
+    with pytest.raises(
+        ValueError, match=r"reads vectors of 6 numbers, .* have 7: use --encoder stub"
+    ):
+        open_decoder(released(tmp_path / "mine")).say(np.zeros((2, 7), np.float32))
+
+
+def test_names_of_encoders(tmp_path, monkeypatch):
+    monkeypatch.setattr("vujax.search.captions.open_encoder", lambda spec: Letters())
+    assert catalog_name("lite") == "lite" and catalog_name("lite-12345678") == "lite-12345678"
+    assert catalog_name(str(tmp_path)) == "letters"

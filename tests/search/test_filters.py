@@ -1,0 +1,179 @@
+"""Filters against plain Python, and what is no filter."""
+
+import datetime
+import operator
+import random
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from vujax.search import filters
+
+COLUMNS = {
+    "year": pa.array([1985, None, 2001, 1990, 1990, -3]),
+    "score": pa.array([0.5, 7.0, None, -1.5, 1e3, 0.0]),
+    "title": pa.array(["Heat", "it's", None, "the heat", "", "HEAT 2"]),
+    "text_year": pa.array(["1985", " 2001 ", None, "unknown", "1e3", "-4.5"]),
+    "genres": pa.array([["Drama"], ["Crime", "drama"], None, [], ["Melodrama"], [None, "Comedy"]]),
+    "codes": pa.array([[1, 2], [3], None, [], [2], [5]]),
+    "sound": pa.array([True, False, None, True, True, False]),
+    "day": pa.array([datetime.date(2001, 2, 3), None, *[datetime.date(1999, 1, 1)] * 4]),
+    "nothing": pa.nulls(6),
+    "kind": pa.array(["a", "b", "a", None, "b", "a"]).dictionary_encode(),
+    "two words": pa.array([1, 2, 3, 4, 5, 6]),
+}
+
+
+def column(name: str) -> pa.ChunkedArray:
+    if name not in COLUMNS:
+        raise KeyError(f"there is no column {name}: there are {', '.join(COLUMNS)}")
+    values = COLUMNS[name]
+    return pa.chunked_array([values[:2], values[2:]])
+
+
+def rows(text: str) -> list[int]:
+    return np.flatnonzero(filters.mask(text, column)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("year>1990", [2]),
+        ("year >= 1990 AND year <> 2001", [3, 4]),
+        ("not year = 1990", [0, 2, 5]),
+        ("year is null", [1]),
+        ("year is not null and not (year > 0)", [5]),
+        ("score > -2 and score < .75", [0, 3, 5]),
+        ("score = 1e3", [4]),
+        ("year = 1990.0", [3, 4]),
+        ("title = 'Heat'", [0]),
+        ("title contains 'heat'", [0, 3, 5]),
+        ("title = 'it''s'", [1]),
+        ('title == "it\'s"', [1]),
+        ("title != ''", [0, 1, 3, 5]),
+        ("text_year > 1990", [1]),
+        ("text_year < 1500", [4, 5]),
+        ("genres contains 'Drama'", [0, 1]),
+        ("not genres contains 'drama'", [3, 4, 5]),
+        ("genres is null", [2]),
+        ("codes contains 2", [0, 4]),
+        ("sound = true", [0, 3, 4]),
+        ("sound != TRUE", [1, 5]),
+        ("day > '2000-01-01'", [0]),
+        ("nothing = 3 or nothing contains 'x'", []),
+        ("nothing is null", [0, 1, 2, 3, 4, 5]),
+        ("kind = 'a'", [0, 2, 5]),
+        ("`two words` > 4", [4, 5]),
+        ("year > 0 or year is null and title contains 'x'", [0, 2, 3, 4]),
+        ("(year > 0 or year is null) and title contains 's'", [1]),
+        ("not not year = 1985", [0]),
+    ],
+)
+def test_what_filters_keep(text: str, expected: list[int]) -> None:
+    assert rows(text) == expected
+
+
+SIGNS = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def three(word: str, left: bool | None, right: bool | None) -> bool | None:
+    """Kleene's and, or."""
+    decides = word == "or"
+    if decides in (left, right):
+        return decides
+    return None if None in (left, right) else not decides
+
+
+def made_up(rng: random.Random, depth: int) -> tuple[str, Any]:
+    """A filter, and a function of a row that says what it should give: True, False or None."""
+    kind = rng.choice(["test"] * 3 + ["null"] + (["not", "both", "both"] if depth else []))
+    if kind == "not":
+        text, f = made_up(rng, depth - 1)
+        return f"not ({text})", lambda row: None if f(row) is None else not f(row)
+    if kind == "both":
+        word = rng.choice(["and", "or"])
+        (a, f), (b, g) = made_up(rng, depth - 1), made_up(rng, depth - 1)
+        return f"({a}) {word} ({b})", lambda row: three(word, f(row), g(row))
+    name = rng.choice(["year", "score", "title", "genres"])
+    if kind == "null":
+        return f"{name} is null", lambda row: row[name] is None
+    if name == "genres":
+        value = rng.choice(["Drama", "crime", "none"])
+        return (
+            f"genres contains '{value}'",
+            lambda row: (
+                None
+                if row["genres"] is None
+                else value.lower() in [g.lower() for g in row["genres"] if g is not None]
+            ),
+        )
+    sign = rng.choice(list(SIGNS))
+    value = rng.choice(COLUMNS[name].drop_null().to_pylist())
+    written = repr(value) if name != "title" else "'" + value.replace("'", "''") + "'"
+    return (
+        f"{name} {sign} {written}",
+        lambda row: None if row[name] is None else SIGNS[sign](row[name], value),
+    )
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_random_filters_are_what_python_says(seed: int) -> None:
+    text, expected = made_up(random.Random(seed), 4)
+    table = pa.table({name: COLUMNS[name] for name in ("year", "score", "title", "genres")})
+    assert filters.mask(text, column).tolist() == [
+        expected(row) is True for row in table.to_pylist()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "its end at character 1 where the name of a column"),
+        ("year", "its end at character 5 where a comparison"),
+        ("year >", "where a number, a text in quotes"),
+        ("year > title", "'title' at character 8 where a number"),
+        ("year > 1990 and", "its end at character 16 where the name of a column"),
+        ("year > 1990 genre", "'genre' at character 13 where 'and', 'or'"),
+        ("(year > 1990", "its end at character 13 where '\\)'"),
+        ("year > 1990)", "'\\)' at character 12"),
+        ("year ~ 3", "'~ 3' at character 6"),
+        ("year > 1990; drop", "'; drop' at character 12"),
+        ("title = 'open", '"\'open" at character 9'),
+        ("and = 3", "'and' at character 1 where the name of a column"),
+        ("year is 3", "'3' at character 9 where 'null'"),
+        ("year > 19x", "character 8"),
+        ("__import__('os').system('x') = 1", "'\\(' at character 11"),
+        ("(" * 60 + "year > 1" + ")" * 60, "no more than 50 parentheses"),
+        ("year > 1 or " * 1000 + "year > 1", "at most 10000 characters"),
+        ("title > 3", "column title holds texts that are no numbers"),
+        ("genres = 'Drama'", "column genres holds lists: use genres contains 'Drama'"),
+        ("year = 'x'", "column year holds int64, which cannot be compared with 'x'"),
+        ("year contains 3", "column year holds int64, which cannot be"),
+        ("sound = 1", "column sound holds bool"),
+        ("year = true", "cannot be compared with true"),
+        ("day > 'soon'", "holds date32.day., which cannot be compared with 'soon'"),
+        ("codes contains 'x'", "column codes holds int64"),
+    ],
+)
+def test_what_is_no_filter(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        filters.mask(text, column)
+
+
+def test_a_column_that_is_not_there() -> None:
+    with pytest.raises(KeyError, match="no column yaer: there are year, score"):
+        filters.mask("yaer > 3", column)
+
+
+def test_many_parts_in_a_row() -> None:
+    text = " or ".join(["year=1"] * 900 + ["year=2001"])
+    assert rows(text) == [2]

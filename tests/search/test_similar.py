@@ -1,0 +1,235 @@
+"""What is most like a shot or scene: queries, films, what is left out; the command and its page."""
+
+import dataclasses
+import shutil
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.encoders.stub import Stub, catalogue
+from tests.encoders.test_levels import divide, outcomes
+from tests.html import Elements, widths
+from vujax import cli
+from vujax.catalog import Catalog, embeddings, scenes
+from vujax.search import similar_page as page
+from vujax.search.similar import locate, seconds_of, similar
+
+HOSTILE = "</title><script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three films of three shots of 20 to 30 frames, 24 a second; two of them with scenes."""
+    root = catalogue(tmp_path_factory.mktemp("similar"), 3)
+    divide(root, 0, [(0, 1), (2, 2)])
+    divide(root, 1, [(0, 0), (1, 2)])
+    outcomes(root, Stub, "shot")
+    outcomes(root, Stub, "scene")
+    return root
+
+
+@pytest.fixture
+def root(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "catalog"))
+
+
+def test_all_cosines_sorted(root: Path) -> None:
+    catalog = Catalog(root)
+    table = catalog.vectors("shot", "stub")
+    rows = embeddings.matrix(table).astype(np.float64)
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    ids = table["id"].to_pylist()
+    found = similar(catalog, ids[4], top=100, per_film=100)
+    cosines = unit @ unit[4]
+    order = [i for i in np.argsort(-cosines, kind="stable").tolist() if i != 4]
+    assert sorted(one.id for one in found.found) == sorted(ids[:4] + ids[5:])
+    np.testing.assert_allclose([one.cosine for one in found.found], cosines[order], atol=1e-6)
+    assert (found.query.id, found.compared, found.films) == (ids[4], 8, 3)
+    shot = next(row for row in catalog.shots().to_pylist() if row["id"] == found.found[0].id)
+    assert (found.found[0].begin_s, found.found[0].end_s) == (shot["begin_s"], shot["end_s"])
+    assert found.query.timecodes[0] == "00:00:00:21"  # film1 has 21 frames before it
+    assert found.left_out == ()
+
+
+def test_no_film_takes_all_and_the_own_one_may_be_left_out(root: Path) -> None:
+    catalog, film = Catalog(root), Catalog(root).ids()[0]
+    found = similar(catalog, f"{film}/s0", per_film=1)
+    assert sorted(one.film for one in found.found) == catalog.ids()
+    others = similar(catalog, f"{film}/s0", other_films=True)
+    assert (others.compared, others.films) == (6, 2)
+    assert film not in {one.film for one in others.found}
+    assert len(similar(catalog, f"{film}/s0", top=2).found) == 2
+
+
+def test_scenes_and_films_without(root: Path) -> None:
+    catalog = Catalog(root)
+    one, two, three = catalog.ids()
+    found = similar(catalog, f"{one}/c001")
+    assert sorted(piece.id for piece in found.found) == [
+        f"{one}/c000",
+        f"{two}/c000",
+        f"{two}/c001",
+    ]
+    assert {piece.id: piece.shots for piece in found.found}[f"{two}/c001"] == (1, 2)
+    ((film, reason),) = found.left_out
+    assert film == three and "run `vujax scenes`" in reason
+    divide(root, 1, [(0, 1), (2, 2)])
+    assert [film for film, _ in similar(catalog, f"{one}/c001").left_out] == [two, three]
+    with pytest.raises(ValueError, match="of what the film's scenes were before: run `vujax embed"):
+        similar(catalog, f"{two}/c001")
+    with pytest.raises(FileNotFoundError, match="run `vujax scenes`"):
+        similar(catalog, f"{three}/c000")
+
+
+def test_where_a_query_is(root: Path) -> None:
+    catalog = Catalog(root)
+    film = catalog.ids()[0]  # cuts at frames 20 and 50, over after 64
+    at = lambda time, level=None: str(locate(catalog, f"{film}@{time}", level))  # noqa: E731
+    assert at("0:00") == at("00:00:00:19") == f"{film}/s0000"
+    assert at("00:00.84") == at("00:00:00:20") == f"{film}/s0001"
+    assert at("00:00:02.6") == f"{film}/s0002"
+    assert at("00:00:02.6", "scene") == f"{film}/c001"
+    assert at("0:01", "scene") == f"{film}/c000"
+    assert str(locate(catalog, f"{film}/s1")) == f"{film}/s0001"
+    with pytest.raises(ValueError, match=f"{film} is over after 0:00:03, before 0:03"):
+        at("0:03")
+
+
+@pytest.mark.parametrize(
+    ("time", "seconds"),
+    [
+        ("1:02", 62),
+        ("90:00", None),
+        ("1:30:00", 5400),
+        ("0:00:59.5", 59.5),
+        ("00:00:01:12", 1.5),
+        ("00:00:01:24", None),
+        ("12", None),
+        ("1:60", None),
+        ("-1:00", None),
+        ("", None),
+        ("1:00:00:00:00", None),
+    ],
+)
+def test_times(time: str, seconds: float | None) -> None:
+    if seconds is None:
+        with pytest.raises(ValueError, match=r"no time: write MM:SS|there is no frame"):
+            seconds_of(time, Fraction(24))
+    else:
+        assert seconds_of(time, Fraction(24)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ("FILM/s0009", "has no shot .*/s0009: the film has 3"),
+        ("FILM/c009", "has no scene .*/c009: the film has 2"),
+        ("other/s0000", "has no film other"),
+        ("../x/s0", "is no id"),
+        ("../x@0:01", "is no id"),
+        ("FILM", "is no shot or scene: write FILM/s0012"),
+        ("FILM/s0000/1", "is no shot or scene"),
+        ("FILM@noon", "'noon' is no time"),
+    ],
+)
+def test_no_such_query(root: Path, query: str, why: str) -> None:
+    film = Catalog(root).ids()[0]
+    with pytest.raises((KeyError, ValueError), match=why):
+        similar(Catalog(root), query.replace("FILM", film))
+
+
+def test_whose_vectors(root: Path) -> None:
+    catalog, film = Catalog(root), Catalog(root).ids()[0]
+    with pytest.raises(FileNotFoundError, match="no shot vectors of other: make them with `vujax"):
+        similar(catalog, f"{film}/s0", encoder="other")
+    outcomes(root, lambda: Stub(name="second"), "shot")
+    with pytest.raises(ValueError, match=r"of second-\w{8}, stub-\w{8}: name one \(--encoder\)"):
+        similar(catalog, f"{film}/s0")
+    assert similar(catalog, f"{film}/s0", encoder="second").encoder.startswith("second-")
+    name = similar(catalog, f"{film}/s0", encoder="stub").encoder
+    assert similar(catalog, f"{film}/s0", encoder=name).encoder == name
+    shutil.rmtree(root / "vectors" / "shot")
+    with pytest.raises(FileNotFoundError, match=r"no shot vectors: make them with .*lite"):
+        similar(catalog, f"{film}/s0")
+    with pytest.raises(ValueError, match="is a shot, not a scene"):
+        similar(catalog, f"{film}/s0", level="scene")
+
+
+def test_the_command_and_its_page(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    film, out = Catalog(root).ids()[0], tmp_path / "page.html"
+    words = ["similar", str(root), f"{film}@0:01", "--out", str(out)]
+    assert cli.main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["cosine", "begin", "end", "shot", "film"]
+    assert lines[1].split() == ["00:00:00:20", "00:00:02:02", f"{film}/s0001", "film0.mp4"]
+    assert len(lines) == 2 + 8 + 2
+    assert lines[-2:] == [
+        f"compared with 8 shots of 3 films, by {similar(Catalog(root), f'{film}/s1').encoder}",
+        str(out),
+    ]
+    found = Elements(out.read_text("utf-8"))
+    pictures = [a["src"] for tag, a in found.tags if tag == "img"]
+    assert len(pictures) == 9 * 3 and all(s.startswith("data:image/jpeg;") for s in pictures)
+    assert all(f"{one}/s0000" in found.text for one in Catalog(root).ids())
+    assert cli.main([*words, "--level", "scene", "--top", "1"]) == 0
+    captured = capsys.readouterr()
+    assert f"{film}/c000" in captured.out.splitlines()[1]
+    assert "left out: film2-" in captured.err
+    found = Elements(out.read_text("utf-8"))
+    assert sum(tag == "img" for tag, _ in found.tags) == 2 + len(found.of("article")[1:])
+    assert "Films left out have no such vectors now" in found.text
+
+
+def test_a_long_list_has_fewer_pictures(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "MOST_PICTURES", 9)
+    catalog = Catalog(root)
+    found = similar(catalog, f"{catalog.ids()[0]}/s0")
+    text = page.write_page(catalog, found, tmp_path / "p.html").read_text("utf-8")
+    assert text.count("<img") == 9
+
+
+def test_no_title_becomes_markup(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Catalog.films
+
+    def titled(self: Catalog, film: str | None = None) -> object:
+        table = plain(self, film)
+        return table.append_column("title", [[HOSTILE] * len(table)])
+
+    monkeypatch.setattr(Catalog, "films", titled)
+    catalog = Catalog(root)
+    found = similar(catalog, f"{catalog.ids()[0]}/s0")
+    elements = Elements(page.write_page(catalog, found, tmp_path / "p.html").read_text("utf-8"))
+    assert elements.text.count(HOSTILE) == 2 + 1 + 8  # title, heading, query and results
+    assert "script" not in {tag for tag, _ in elements.tags}
+    policy = next(a["content"] for _, a in elements.tags if a.get("http-equiv"))
+    assert "default-src 'none'" in policy and "script-src" not in policy
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("piece", ["s0", "c0"])
+def test_a_browser_shows_it_without_scrolling_sideways(
+    root: Path, tmp_path: Path, width: int, piece: str
+) -> None:
+    catalog = Catalog(root)
+    found = similar(catalog, f"{catalog.ids()[0]}/{piece}")
+    found = dataclasses.replace(found, query=dataclasses.replace(found.query, title="Name" * 40))
+    seen, window = widths(page.write_page(catalog, found, tmp_path / "p.html"), width)
+    assert seen <= window
+
+
+def test_a_shot_without_keyframes_is_no_query(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog = Catalog(root)
+    film, plain = catalog.ids()[0], Catalog.vectors
+    monkeypatch.setattr(Catalog, "vectors", lambda *given: plain(*given).slice(1))
+    with pytest.raises(ValueError, match="s0000 has no keyframe, and so no vector"):
+        similar(catalog, f"{film}/s0")
+    assert scenes.path(root, film).exists()

@@ -1,0 +1,68 @@
+"""Checkpoints: what is kept, what comes back, what is refused."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+
+from tests.toy import Toy
+from vujax.training.checkpoint import Checkpoints, abstract
+from vujax.training.step import State, shardings_of
+from vujax.utils.mesh import make_mesh, replicated
+
+
+def state(step=0, width=8):
+    params = {"a": {"kernel": jnp.arange(16.0 * width).reshape(16, width)}, "s": jnp.ones(())}
+    optimizer = optax.partition(
+        {"learn": optax.adam(1e-3), "frozen": optax.set_to_zero()},
+        {"a": {"kernel": "learn"}, "s": "frozen"},
+    )
+    return State(jnp.asarray(step, jnp.int32), params, optimizer.init(params), {}, None)
+
+
+@pytest.fixture
+def saved(tmp_path, mesh8):
+    checkpoints = Checkpoints(tmp_path, keep_last=2, keep_every=100)
+    for step in (1, 100, 150, 160, 170):
+        checkpoints.save(step, jax.device_put(state(step), replicated(mesh8)))
+    checkpoints.close()
+    return tmp_path
+
+
+def test_keeps_the_last_and_the_round_steps(saved):
+    assert sorted(int(p.name) for p in saved.iterdir()) == [100, 160, 170]
+
+
+def test_restores_on_another_device_count(saved):
+    mesh4 = make_mesh(jax.devices()[:4])
+    like = abstract(state(), shardings_of(Toy(), state(), mesh4, fsdp=True))
+    back = Checkpoints(saved).restore(like)
+    chex.assert_trees_all_equal(jax.device_get(back), jax.device_get(state(170)))
+    assert back.params["a"]["kernel"].sharding.num_devices == 4
+    assert jax.tree.structure(back) == jax.tree.structure(state())
+
+
+def test_restores_a_named_step(saved, mesh1):
+    assert Checkpoints(saved).restore(abstract(state(), replicated(mesh1)), 100).step == 100
+
+
+def test_other_shapes_are_one_sentence(saved, mesh1):
+    with pytest.raises(ValueError, match=r"'params/a/kernel' of shape \(16, 8\), .* \(16, 9\)"):
+        Checkpoints(saved).restore(abstract(state(width=9), replicated(mesh1)))
+
+
+def test_other_names_are_one_sentence(saved, mesh1):
+    more = state().replace(extra={"queue": jnp.ones(3)})
+    with pytest.raises(ValueError, match="has no 'extra/queue'"):
+        Checkpoints(saved).restore(abstract(more, replicated(mesh1)))
+    fewer = state().replace(params={"a": state().params["a"]})
+    with pytest.raises(ValueError, match="holds 'params/s', which this config does not have"):
+        Checkpoints(saved).restore(abstract(fewer, replicated(mesh1)))
+
+
+def test_nothing_to_restore(tmp_path, mesh1):
+    checkpoints = Checkpoints(tmp_path)
+    assert checkpoints.latest() is None
+    with pytest.raises(FileNotFoundError, match="no checkpoint in"):
+        checkpoints.restore(abstract(state(), replicated(mesh1)))

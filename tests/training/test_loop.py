@@ -1,0 +1,164 @@
+"""The loop: exact resume, other device counts, interrupts, bad numbers, fine-tuning."""
+
+import json
+
+import chex
+import jax
+import numpy as np
+import pytest
+
+from tests.configs import tiny
+from vujax.models import release
+from vujax.training import logging, loop, setup
+from vujax.training.preemption import Interrupt
+from vujax.utils.mesh import make_mesh
+
+STEPS = 6
+
+
+@pytest.fixture(autouse=True)
+def one_device(monkeypatch):
+    use(monkeypatch, 1)
+
+
+def use(monkeypatch, devices):
+    mesh = make_mesh(jax.devices()[:devices])
+    monkeypatch.setattr(loop, "make_mesh", lambda: mesh)
+
+
+def config(**overrides):
+    given = tiny(**{"total_steps": STEPS, "log_steps": 1, "checkpoint_steps": 3, **overrides})
+    with given.unlocked():
+        given.evals = {}
+    return given
+
+
+def losses(workdir):
+    return [line["loss"] for line in logging.read(workdir)]
+
+
+def stop_after(monkeypatch, step):
+    monkeypatch.setattr(Interrupt, "asked", lambda self, now: now == step)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("unbroken")
+    with pytest.MonkeyPatch.context() as patch:
+        use(patch, 1)
+        loop.run(config(), workdir)
+    return workdir
+
+
+def test_a_run_leaves_everything_behind(unbroken):
+    assert len(losses(unbroken)) == STEPS
+    assert losses(unbroken)[-1] < losses(unbroken)[0]
+    facts = json.loads((unbroken / "run.json").read_text())
+    assert facts["seed"] == 0 and "jax" in facts["versions"]
+    saved, variables = release.load(unbroken)
+    assert saved["step"] == STEPS
+    assert saved["model"]["embed_dim"] == 16 and "image" in variables["params"]
+    assert (unbroken / "report.html").exists()
+
+
+@pytest.mark.parametrize("step", [3, 4])
+def test_resume_is_exact_to_the_last_bit(unbroken, tmp_path, monkeypatch, capsys, step):
+    with monkeypatch.context() as patch:
+        stop_after(patch, step)
+        loop.run(config(), tmp_path)
+    assert len(losses(tmp_path)) == step
+    assert not (tmp_path / "release").exists()
+    assert f"saved step {step}. To go on: python -m vujax.main" in capsys.readouterr().out
+    loop.run(config(), tmp_path)
+    assert losses(tmp_path) == losses(unbroken)
+    chex.assert_trees_all_equal(release.load(tmp_path)[1], release.load(unbroken)[1])
+
+
+def test_a_checkpoint_of_eight_devices_goes_on_with_four(unbroken, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        use(patch, 8)
+        stop_after(patch, 3)
+        loop.run(config(), tmp_path)
+    use(monkeypatch, 4)
+    loop.run(config(), tmp_path)
+    np.testing.assert_allclose(losses(tmp_path), losses(unbroken), rtol=2e-4)
+
+
+def test_the_step_is_compiled_once(tmp_path, monkeypatch):
+    real, traced = setup.make_train_step, []
+
+    def counted(method, *args, **kwargs):
+        embed = chex.assert_max_traces(type(method).embed, n=1)
+        traced.append(embed)
+        monkeypatch.setattr(type(method), "embed", embed)
+        return real(method, *args, **kwargs)
+
+    chex.clear_trace_counter()
+    monkeypatch.setattr(setup, "make_train_step", counted)
+    loop.run(config(), tmp_path)
+    assert len(traced) == 1
+
+
+def test_a_finished_run_is_not_trained_again(unbroken, monkeypatch):
+    before = (unbroken / "metrics.jsonl").read_text()
+    monkeypatch.setattr(loop, "batches", None)  # asking for data would fail
+    loop.run(config(), unbroken)
+    assert (unbroken / "metrics.jsonl").read_text() == before
+
+
+def with_retrieval(**overrides):
+    given = config(**overrides)
+    with given.unlocked():
+        source = dict(kind="cinema", split="validation", frames=40, image_size=16)
+        given.evals = dict(retrieval=dict(kind="retrieval", source=source, batch_size=16))
+    return given
+
+
+def test_evaluation_alone(unbroken, tmp_path, capsys):
+    loop.run(with_retrieval(eval_only=True, init_from=str(unbroken)), tmp_path)
+    found = json.loads((tmp_path / "evaluations" / "retrieval-0.json").read_text())
+    assert found["metrics"]["images"] == 40 and found["baselines"]["chance"]
+    assert "retrieval: " in capsys.readouterr().out
+    assert "retrieval" in (tmp_path / "report.html").read_text()
+    assert not (tmp_path / "release").exists()
+
+
+def test_nothing_to_evaluate(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no checkpoint to evaluate"):
+        loop.run(config(eval_only=True), tmp_path)
+
+
+def test_another_config_is_refused(unbroken):
+    words = rf"another config \(optimizer.lr: {config().optimizer.lr} -> 0.5\)"
+    with pytest.raises(ValueError, match=words):
+        loop.run(config(**{"optimizer.lr": 0.5}), unbroken)
+
+
+def test_batch_that_does_not_divide(tmp_path, monkeypatch):
+    use(monkeypatch, 8)
+    with pytest.raises(ValueError, match="batch_size 36 does not divide among 8 devices"):
+        loop.run(config(batch_size=36), tmp_path)
+
+
+def test_a_loss_that_is_not_finite_stops_and_saves_nothing(tmp_path, monkeypatch):
+    with pytest.raises(FloatingPointError, match="last good checkpoint is the newest in"):
+        loop.run(config(**{"optimizer.lr": 1e30, "optimizer.clip_norm": 0.0}), tmp_path)
+    steps = [int(path.name) for path in (tmp_path / "checkpoints").iterdir()]
+    assert max(steps, default=0) < len(losses(tmp_path)) + 1
+
+
+def test_fine_tuning_starts_from_a_release(unbroken, tmp_path):
+    given = config(init_from=str(unbroken), total_steps=1, **{"optimizer.lr": 1e-9})
+    loop.run(given, tmp_path)
+    chex.assert_trees_all_close(
+        release.load(tmp_path)[1], release.load(unbroken)[1], rtol=1e-5, atol=1e-7
+    )
+
+
+def test_frozen_towers_stay_to_the_bit(unbroken, tmp_path):
+    given = config(init_from=str(unbroken), total_steps=2)
+    given.optimizer.rules = (("image/.*", None), ("text/.*", 0.1), (".*", 1.0))
+    loop.run(given, tmp_path)
+    new, old = release.load(tmp_path)[1]["params"], release.load(unbroken)[1]["params"]
+    chex.assert_trees_all_equal(new["image"], old["image"])
+    assert not np.array_equal(new["text"]["token_embedding"], old["text"]["token_embedding"])

@@ -1,0 +1,109 @@
+from fractions import Fraction
+
+import pytest
+
+from vujax.video.timecode import Clock, Steady, parse_timecode, timecode, timecode_rate
+
+NTSC_30, NTSC_60 = Fraction(30000, 1001), Fraction(60000, 1001)
+BROADCAST = Clock(Fraction(1, 90000), start=Fraction(7, 5), rate=NTSC_30)
+
+
+def test_seconds_are_exact_and_count_from_the_start():
+    assert BROADCAST.seconds(126000) == 0
+    assert BROADCAST.seconds(126000 + 3003) == Fraction(3003, 90000)
+    assert BROADCAST.seconds(0) == Fraction(-7, 5)
+
+
+def test_pts_is_the_nearest_tick():
+    for pts in (0, 126000, 126001, 10**12):
+        assert BROADCAST.pts(BROADCAST.seconds(pts)) == pts
+    assert Clock(Fraction(1, 10)).pts(0.26) == 3
+
+
+def test_frames_do_not_drift_in_ten_hours():
+    for frame in (0, 1, 2, 17981, 17982, 1078919):
+        pts = BROADCAST.pts(Fraction(frame) / NTSC_30)  # rounded to a tick
+        assert BROADCAST.frame(pts) == frame
+
+
+def test_frame_ticks():
+    assert BROADCAST.frame_ticks == 3003
+    assert Clock(Fraction(1, 10), rate=Fraction(60)).frame_ticks == 1
+
+
+@pytest.mark.parametrize(
+    "frame, text",
+    [
+        (0, "00:00:00;00"),
+        (1799, "00:00:59;29"),
+        (1800, "00:01:00;02"),  # numbers 00 and 01 are left out
+        (17981, "00:09:59;29"),
+        (17982, "00:10:00;00"),  # but not in each tenth minute
+        (17982 + 1800, "00:11:00;02"),
+        (107892, "01:00:00;00"),
+    ],
+)
+def test_drop_frame_known_values(frame, text):
+    assert timecode(frame, NTSC_30, drop_frame=True) == text
+    assert parse_timecode(text, NTSC_30) == frame
+
+
+def test_drop_frame_at_60_leaves_out_four():
+    assert timecode(3600, NTSC_60, drop_frame=True) == "00:01:00;04"
+    assert timecode(215784, NTSC_60, drop_frame=True) == "01:00:00;00"
+
+
+@pytest.mark.parametrize("rate", [NTSC_30, NTSC_60])
+def test_drop_frame_numbers_every_frame_once_and_stays_near_the_clock(rate):
+    for frame in range(0, 110000, 7):
+        text = timecode(frame, rate, drop_frame=True)
+        assert parse_timecode(text, rate) == frame
+        hours, minutes, seconds = (int(part) for part in text[:8].split(":"))
+        shown = 3600 * hours + 60 * minutes + seconds + Fraction(int(text[9:]), round(rate))
+        assert abs(shown - frame / rate) < Fraction(1, 10)
+
+
+def test_non_drop_timecode():
+    film = Fraction(24000, 1001)
+    assert timecode(86399, film) == "00:59:59:23"
+    assert timecode(25 * 86400, Fraction(25)) == "00:00:00:00"
+    assert parse_timecode("00:59:59:23", film) == 86399
+
+
+def test_clock_writes_drop_frame_where_it_is_defined():
+    pts = BROADCAST.pts(3600)
+    assert BROADCAST.timecode(pts) == "01:00:00;00"
+    assert BROADCAST.timecode(pts, drop_frame=False) == "00:59:56:12"
+    assert Clock(Fraction(1, 25)).timecode(25 * 60 + 3) == "00:01:00:03"
+
+
+def test_variable_rates_take_the_nearest_that_timecode_has():
+    assert timecode_rate(Fraction(17300, 1000)) == 17
+    assert timecode_rate(Fraction(23976, 1000)) == Fraction(24000, 1001)
+    odd = Clock(Fraction(1, 1000), rate=Fraction(17300, 1000))
+    assert odd.timecode(3600_000) == "01:00:00:00"  # no drift
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1:2:3:4", "00:00:00:30", "00:01:00;01", "24:00:00:00", "00:60:00:00"]
+)
+def test_timecodes_that_do_not_exist(text):
+    with pytest.raises(ValueError, match=r"timecode|no frame"):
+        parse_timecode(text, NTSC_30)
+
+
+def test_drop_frame_is_refused_where_it_is_not_defined():
+    with pytest.raises(ValueError, match="24"):
+        timecode(0, Fraction(24), drop_frame=True)
+
+
+def test_steady_keeps_good_times_and_mends_bad_ones():
+    steady = Steady(Clock(Fraction(1, 1000), rate=Fraction(25)))
+    given = [0, 40, None, 120, 119, 120, 5000, 5000 + 601_000, 5100]
+    want = [0, 40, 80, 120, 160, 200, 5000, 5040, 5100]
+    assert [steady(pts) for pts in given] == want
+    assert steady.repaired == 4
+
+
+def test_steady_begins_at_the_films_start():
+    assert Steady(BROADCAST)(None) == 126000

@@ -1,0 +1,1 @@
+"""Labels that people give to films, tags learned from them, and the curation app."""

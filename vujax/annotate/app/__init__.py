@@ -1,0 +1,101 @@
+"""The curation page: from a query to reviewed labels, in a browser, over one catalogue.
+
+guard      who may ask: Host, Origin, token, sizes
+asks       what a request may say
+pictures   keyframes by their ids, quickly
+level      the frames, shots or scenes of the catalogue, in memory
+probe      what is like the examples: logistic regression on frozen vectors
+ranking    scores of a request: zero-shot, learned, or both
+precision  how many of those above a threshold are right
+desk       everything that the page can ask for, without HTTP
+app        the same with HTTP
+serve      the server
+static/    the page: HTML, CSS and JavaScript as they are, nothing is built
+
+A desk for a catalogue on disk: its vectors, the texts that go with them, a tagger's file.
+
+A space for vectors that no encoder of texts goes with: all but words can be searched for.
+"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from vujax.annotate.app.session import Desk, levels_of
+from vujax.annotate.labels import author_of
+from vujax.catalog import Catalog, embeddings
+from vujax.data.tables import read_rows
+from vujax.evals.metrics.ranking import unit
+from vujax.search.index import encoder_of
+from vujax.search.text_space import TextSpace, open_space
+
+
+def open_desk(
+    root: Path,
+    encoder: str,
+    *,
+    space: str | None = None,
+    author: str | None = None,
+    tags: Path | None = None,
+) -> Desk:
+    """Opens a catalogue for curation.
+
+    Where no text encoder can be had, all else works: examples, labels, filters.
+
+    Args:
+      root: of the catalogue.
+      encoder: a name, or a trained model's folder.
+      space: that texts are compared in, see `open_space`; None: that of the encoder.
+      author: of the labels; None: the user.
+      tags: table of `vujax tag apply`, .parquet or .csv.
+
+    Raises:
+      FileNotFoundError: there is no catalogue, or no vectors of the encoder.
+      ValueError: a file is damaged.
+    """
+    catalog, name = Catalog(root), encoder_of(encoder)
+    found = read_tags(tags) if tags else {}
+    try:
+        texts, mute = open_space(space or encoder), ""
+    except (ValueError, OSError, ImportError) as error:
+        if space:
+            raise
+        texts, mute = plain(catalog, name), f"texts cannot be searched for: {error}"
+    return Desk(catalog, name, texts, author=author_of(author), tags=found, mute=mute)
+
+
+def read_tags(path: Path) -> dict[str, dict[str, float]]:
+    """Scores of a tagger by label and id.
+
+    Args:
+      path: of a table with the columns id, label and score.
+
+    Raises:
+      FileNotFoundError, ValueError: it cannot be read; names the row.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for row in read_rows(path, ["id", "label", "score"]):
+        score = row.number("score", -math.inf, math.inf)
+        if score is not None:
+            found.setdefault(row.needed("label"), {})[row.needed("id")] = score
+    return found
+
+
+def plain(catalog: Catalog, encoder: str) -> TextSpace:
+    """The space of an encoder's vectors as they are, made unit."""
+    first = levels_of(catalog, encoder)[0]
+    return _Plain(embeddings.find(catalog.path, first, encoder).model.dim)
+
+
+class _Plain:
+    name, digest = "plain", "0" * 64
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def texts(self, texts: object) -> np.ndarray:
+        raise ValueError("these vectors have no texts")
+
+    def images(self, rows: np.ndarray) -> np.ndarray:
+        return unit(np.asarray(rows, np.float32))

@@ -1,0 +1,83 @@
+"""What was labelled, applied to the whole catalogue: the ranking of the page as a table.
+
+The table has the columns of `vujax tag apply`, so it goes the same ways, back to the page as well.
+The score is that of `ranking` by labels, or by words and labels; what reaches the threshold, which
+the page's slider shows, is chosen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from vujax.annotate import labels
+from vujax.annotate.app.requests import Ask, Term
+from vujax.annotate.app.session import Desk
+from vujax.annotate.tagging.tagger import COLUMNS, writer
+from vujax.search.query import term
+from vujax.utils.io import write_atomically
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What came of it: items, and how many of them were chosen."""
+
+    items: int
+    chosen: int
+
+
+def apply(
+    desk: Desk,
+    name: str,
+    label: str,
+    out: Path,
+    *,
+    level: str = "shot",
+    query: Sequence[str] = (),
+    against: Sequence[str] = (),
+    threshold: float = 0.0,
+) -> Applied:
+    """Scores every item of a catalogue.
+
+    Args:
+      desk: of the catalogue.
+      name: of the label set.
+      label: that is learned.
+      out: .parquet, .csv or .jsonl.
+      level: of the items.
+      query: texts to look for as well, with weights as in `vujax search`.
+      against: texts that are not wanted.
+      threshold: score from which an item is chosen; 0 is as likely as not, for labels alone.
+
+    Raises:
+      FileNotFoundError: there is no such set.
+      ValueError: there is nothing to learn from, or another suffix.
+    """
+    write = writer(out)
+    labels.existing(desk.catalog.path, name)
+    words = [term(text) for text in query] + [term(text, against=True) for text in against]
+    terms = tuple(Term(one.text, one.weight) for one in words)
+    ask = Ask(level, name, label=label, terms=terms, learn=True, fold=False)
+    table = _table(desk, ask, threshold)
+    write_atomically(out, lambda path: write(path, iter([table])))
+    return Applied(len(table), int(np.count_nonzero(table["chosen"].to_numpy())))
+
+
+def _table(desk: Desk, ask: Ask, threshold: float) -> pa.Table:
+    found = desk.rank(ask)
+    rows = desk.level(ask.level).index.rows.take(found.rows)
+    frames = ask.level == "frame"
+    count = len(rows)
+    columns = [
+        rows["film"],
+        rows["id"],
+        pa.array([ask.level] * count, pa.string()),
+        pa.array([ask.label] * count, pa.string()),
+        pa.array(found.scores, pa.float64()),
+        pa.array(found.scores >= threshold, pa.bool_()),
+        rows["seconds"] if frames else rows["begin_s"],
+        rows["seconds"] if frames else rows["end_s"],
+    ]
+    return pa.table(columns, names=COLUMNS.names).cast(COLUMNS)

@@ -1,0 +1,240 @@
+"""The desk with HTTP: what is asked for by which address, and what is said when that fails.
+
+The server of the curation page.
+"""
+
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from vujax.annotate.app import requests
+from vujax.annotate.app.security import LOOPBACK, Guard, Refused
+from vujax.annotate.app.session import Desk
+
+STATIC = {
+    "style.css": "text/css",
+    "icon.svg": "image/svg+xml",
+    "app.js": "text/javascript",
+    "dom.js": "text/javascript",
+    "server.js": "text/javascript",
+    "grid.js": "text/javascript",
+    "detail.js": "text/javascript",
+    "labels.js": "text/javascript",
+    "query.js": "text/javascript",
+    "threshold.js": "text/javascript",
+    "dialogs.js": "text/javascript",
+    "keys.js": "text/javascript",
+}
+
+"""All files of the page but its HTML; nothing else is ever read."""
+
+# What browsers play, by suffix; others are offered all the same.
+VIDEO = {".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/mp4", ".webm": "video/webm"}
+
+WRONG = (ValueError, KeyError, FileNotFoundError)
+
+
+def application(desk: Desk, *, names: tuple[str, ...] = (), token: str | None = None) -> ASGIApp:
+    """The whole application.
+
+    Args:
+      desk: that it serves.
+      names: of this server, see `Guard`.
+      token: that every request must bring; None: none.
+    """
+    routes = [
+        Route("/", _page),
+        Route("/static/{name}", _static),
+        _get("/api/about", lambda request: desk.about()),
+        _get("/api/columns", lambda request: desk.columns(_query(request, "level"))),
+        _get("/api/item", lambda request: desk.item(_query(request, "id"))),
+        _get("/api/state", lambda request: desk.state(*_state(request))),
+        _post("/api/search", lambda body: desk.search(requests.Ask.read(body))),
+        _post("/api/items", lambda body: desk.items(requests.Rows.read(body))),
+        _post("/api/mark", lambda body: desk.mark(requests.Mark.read(body))),
+        _post("/api/undo", lambda body: desk.undo(requests.Undo.read(body))),
+        _post("/api/estimate", lambda body: desk.estimate(requests.Above.read(body))),
+        _post("/api/sample", lambda body: desk.sample(requests.Above.read(body))),
+        _post("/api/export", lambda body: desk.write(requests.Write.read(body))),
+        Route("/picture/{film}/{shot:int}/{keyframe:int}", _picture(desk)),
+        Route("/film/{film}", _film(desk)),
+        Route("/export/{name}", _export(desk)),
+    ]
+    handlers = {Refused: _refused, **dict.fromkeys(WRONG, _wrong), OSError: _failed}
+    return Guard(Starlette(routes=routes, exception_handlers=handlers), names, token)
+
+
+async def _page(request: Request) -> Response:
+    return Response(_file("index.html"), media_type="text/html")
+
+
+async def _static(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in STATIC:
+        raise Refused(404, "there is no such file")
+    return Response(_file(name), media_type=STATIC[name])
+
+
+def _file(name: str) -> bytes:
+    return (resources.files("vujax.annotate.app") / "static" / name).read_bytes()
+
+
+def _get(path: str, answer: Callable[[Request], Any]) -> Route:
+    async def get(request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(answer, request))
+
+    return Route(path, get)
+
+
+def _post(path: str, answer: Callable[[dict[str, Any]], Any]) -> Route:
+    """An answer to a body of JSON; other kinds, such as a form can send, are refused."""
+
+    async def post(request: Request) -> Response:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise Refused(415, "a request is an object in JSON (application/json)")
+        data = await request.body()
+        return JSONResponse(await run_in_threadpool(lambda: answer(requests.parse(data))))
+
+    return Route(path, post, methods=["POST"])
+
+
+def _query(request: Request, name: str) -> str:
+    value = request.query_params.get(name, "")
+    if not 0 < len(value) < 400:
+        raise ValueError(f"the request lacks `{name}`")
+    return value
+
+
+def _state(request: Request) -> tuple[str, int]:
+    since = request.query_params.get("since", "0")
+    if not since.isascii() or not since.isdecimal() or len(since) > 15:
+        raise ValueError("`since` is a whole number from 0")
+    return _query(request, "set"), int(since)
+
+
+def _picture(desk: Desk) -> Callable[[Request], Awaitable[Response]]:
+    async def picture(request: Request) -> Response:
+        wanted = (request.path_params[name] for name in ("film", "shot", "keyframe"))
+        data = await run_in_threadpool(desk.pictures.jpeg, *wanted)
+        kept = {"cache-control": "private, max-age=3600"}
+        return Response(data, media_type="image/jpeg", headers=kept)
+
+    return picture
+
+
+def _film(desk: Desk) -> Callable[[Request], Awaitable[Response]]:
+    async def film(request: Request) -> Response:
+        path: Path = await run_in_threadpool(desk.film_path, request.path_params["film"])
+        kind = VIDEO.get(path.suffix.lower(), "application/octet-stream")
+        return FileResponse(path, media_type=kind)  # answers ranges
+
+    return film
+
+
+def _export(desk: Desk) -> Callable[[Request], Awaitable[Response]]:
+    async def exported(request: Request) -> Response:
+        path = await run_in_threadpool(desk.exported, request.path_params["name"])
+        return FileResponse(path, media_type="application/octet-stream", filename=path.name)
+
+    return exported
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": error.reason}, error.status)
+
+
+async def _wrong(request: Request, error: Exception) -> Response:
+    status = 400 if isinstance(error, ValueError) else 404
+    reason = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
+    return JSONResponse({"error": str(reason)}, status)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """A disk that is full, say: nothing was written, and the page must know."""
+    return JSONResponse({"error": str(error)}, 500)
+
+
+ANYWHERE = ("", "0.0.0.0", "::")
+
+
+class Prepared(NamedTuple):
+    """A server that has its port.
+
+    Attributes:
+      server: runs with `server.run(sockets=[listener])`.
+      listener: its socket.
+      address: to open.
+    """
+
+    server: uvicorn.Server
+    listener: socket.socket
+    address: str
+
+
+def prepare(
+    desk: Desk,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    names: Sequence[str] = (),
+    token: str | None = None,
+) -> Prepared:
+    """Takes the port.
+
+    Args:
+      desk: to serve.
+      host: address to listen at. Beyond the loopback every request needs a token.
+      port: to listen at; 0: any that is free.
+      names: by which browsers may call this server, beside its host name.
+      token: that requests need; None: a new one where one is needed.
+
+    Raises:
+      OSError: the port is taken, or the address is none of this machine.
+    """
+    token = token or (None if host in LOOPBACK else secrets.token_urlsafe(24))
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(2048)  # so that the page can be opened before the server runs
+    except OSError as error:
+        listener.close()
+        raise OSError(
+            f"{host or 'this machine'}, port {port}, cannot be had ({error.strerror}): name "
+            "another --port"
+        ) from None
+    named = socket.gethostname() if host in ANYWHERE else host
+    app = application(desk, names=(*names, named), token=token)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+    config.timeout_graceful_shutdown = 5
+    shown = f"[{named}]" if ":" in named else named
+    address = f"http://{shown}:{listener.getsockname()[1]}/"
+    return Prepared(
+        uvicorn.Server(config), listener, address + (f"?token={token}" if token else "")
+    )
+
+
+def serve(desk: Desk, ready: Callable[[str], None] = print, **where: object) -> None:
+    """Serves until it is stopped.
+
+    Args:
+      desk: to serve.
+      ready: is told the address to open.
+      **where: see `prepare`, which says what is raised too.
+    """
+    prepared = prepare(desk, **where)
+    ready(prepared.address)
+    with prepared.listener:
+        prepared.server.run(sockets=[prepared.listener])

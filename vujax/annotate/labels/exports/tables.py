@@ -1,0 +1,59 @@
+"""CSV: `video,label,start,end,score`, and with them whether the label holds, and the item's id.
+
+JSON lines: one object a label, with everything that is known (`rows.COLUMNS`).
+
+Parquet: one row a label, with everything that is known (`rows.COLUMNS`).
+"""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vujax.annotate.labels.exports.base import Export, write_text
+from vujax.annotate.labels.rows import COLUMNS
+from vujax.utils.io import write_atomically
+
+CSV_COLUMNS = ("video", "label", "start", "end", "score", "value", "id")
+
+
+def write_csv(export: Export, out: Path) -> list[str]:
+    """Writes the file (RFC 4180, UTF-8); seconds with six digits, `value` 1 or -1."""
+    file = io.StringIO(newline="")
+    table = csv.writer(file)
+    table.writerow(CSV_COLUMNS)
+    for row in export.rows:
+        cells = row.cells()
+        span = [f"{cells[name]:.6f}" for name in ("begin_s", "end_s")]
+        score = "" if cells["score"] is None else f"{cells['score']:.6f}"
+        table.writerow([cells["video"], row.label, *span, score, cells["value"], cells["id"]])
+    write_text(out, file.getvalue())
+    return []
+
+
+def write_jsonl(export: Export, out: Path) -> list[str]:
+    """Writes the file."""
+    lines = (json.dumps(row.cells(), ensure_ascii=False) + "\n" for row in export.rows)
+    write_text(out, "".join(lines))
+    return []
+
+
+NUMBERS = {
+    "value": pa.int8(),
+    "begin_s": pa.float64(),
+    "end_s": pa.float64(),
+    "pts": pa.int64(),
+    "score": pa.float64(),
+}
+
+SCHEMA = pa.schema([(name, NUMBERS.get(name, pa.string())) for name in COLUMNS])
+
+
+def write_parquet(export: Export, out: Path) -> list[str]:
+    """Writes the file."""
+    table = pa.Table.from_pylist([row.cells() for row in export.rows], schema=SCHEMA)
+    write_atomically(out, lambda path: pq.write_table(table, path, compression="zstd"))
+    return []

@@ -1,0 +1,247 @@
+"""The page of a catalogue: each film's shots with their times, on one page that needs nothing else.
+
+No script runs on it and its content security policy lets nothing in, so it opens from a file, a
+mail or an object store, offline, and shows whatever a title holds as text.
+
+One film on the page: its facts, the rhythm of its cuts, and its shots.
+"""
+
+import base64
+import io
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from vujax.catalog import Catalog, Id, schema
+from vujax.catalog.records import RecordReader
+from vujax.catalog.schema import clock_of
+from vujax.utils.formatting import clock, printable, short_clock
+from vujax.utils.html.document import Markup, document, join, tag
+from vujax.utils.io import write_atomically
+from vujax.video.timecode import Clock
+
+MOST_PICTURES = 2400  # of 3 KB each: with more, films show every second shot, or third ...
+
+MOST_FILMS = 200
+
+MOST_ERRORS = 500
+
+OPEN_FILMS = 5  # with more films than this they are folded
+
+
+def write_page(catalog: Catalog, path: Path, films: Sequence[str] | None = None) -> Path:
+    """Writes the page of a catalogue.
+
+    Args:
+      catalog: to show.
+      path: of the page; it appears whole or not at all.
+      films: ids of those to show; None: all, or the first 200 of them.
+
+    Raises:
+      KeyError: a film is not in the catalogue.
+      FileNotFoundError, ValueError: a file of the catalogue is missing or damaged.
+    """
+    if films is None:
+        rows = catalog.films().to_pylist()
+    else:
+        rows = [row for film in films for row in catalog.films(film).to_pylist()]
+    page = _page(catalog, rows)
+    return write_atomically(path, lambda p: p.write_text(page, encoding="utf-8"))
+
+
+def _page(catalog: Catalog, rows: list[dict[str, Any]]) -> str:
+    title = f"{catalog.path.resolve().name}: vujax catalogue"
+    body = [_header(catalog, rows), tag("main", _errors(rows), _films(catalog, rows))]
+    return document(title, body, ["vujax.catalog"])
+
+
+def _header(catalog: Catalog, rows: list[dict[str, Any]]) -> Markup:
+    bad = sum(row["status"] == "error" for row in rows)
+    partial = sum(row["status"] == "partial" for row in rows)
+    seconds = sum((row["end_s"] or 0) - (row["begin_s"] or 0) for row in rows)
+    tiles = {
+        "Films": f"{len(rows):,}",
+        "Film time": clock(seconds),
+        "Shots": f"{sum(row['shots'] or 0 for row in rows):,}",
+        "Keyframes": f"{sum(row['keyframes'] or 0 for row in rows):,}",
+        "In part": f"{partial:,}",
+        "Errors": f"{bad:,}",
+    }
+    pairs = [tag("div", tag("dt", name), tag("dd", value)) for name, value in tiles.items()]
+    return tag("header", tag("h1", catalog.path.resolve().name), tag("dl", pairs, class_="tiles"))
+
+
+def _errors(rows: list[dict[str, Any]]) -> Markup | None:
+    bad = [row for row in rows if row["status"] == "error"]
+    if not bad:
+        return None
+    lines = [
+        tag("tr", tag("th", printable(row["path"]), scope="row"), tag("td", row["reason"]))
+        for row in bad[:MOST_ERRORS]
+    ]
+    more = f"{len(bad) - MOST_ERRORS} more are not listed." if len(bad) > MOST_ERRORS else None
+    head = tag("thead", tag("tr", tag("th", "File", scope="col"), tag("th", "Why", scope="col")))
+    caption = tag("caption", "Files that could not be read")
+    table = tag("table", caption, head, tag("tbody", lines))
+    return tag(
+        "section",
+        tag("h2", "Files that could not be read"),
+        tag("div", table, class_="card scroll errors"),
+        tag("p", more, class_="note") if more else None,
+    )
+
+
+def _films(catalog: Catalog, rows: list[dict[str, Any]]) -> Markup:
+    good = [row for row in rows if row["status"] != "error"]
+    shown = good[:MOST_FILMS]
+    every = max(1, -(-sum(row["shots"] for row in shown) // MOST_PICTURES))
+    notes = []
+    if len(shown) < len(good):
+        notes.append(f"The first {len(shown)} of {len(good)} films; --film names others.")
+    if every > 1:
+        notes.append(f"One shot in {every} is shown; --film with one film shows more of it.")
+    folded = len(shown) > OPEN_FILMS
+    sections = [section(catalog, row, every, folded=folded) for row in shown]
+    return join([tag("p", note, class_="note") for note in notes] + sections)
+
+
+THUMB = (128, 128)
+
+QUALITY = 55
+
+SCALE = 1000  # units of the timeline's width
+
+SHOWN_FACTS = ("film", "path", "folder", "detector")
+
+MOST_TEXT = 2000  # characters of a metadata value
+
+
+def section(catalog: Catalog, row: dict[str, Any], every: int, *, folded: bool) -> Markup:
+    """A film that has shots.
+
+    Args:
+      catalog: that it is in.
+      row: of the film.
+      every: show one shot in so many.
+      folded: show no more than its name until it is opened.
+    """
+    shots = catalog.shots(row["film"]).to_pylist()
+    name = str(row.get("title") or printable(row["path"]))
+    length = f"{clock(row['end_s'] - row['begin_s'])}, {len(shots):,} shot{'s' * (len(shots) != 1)}"
+    inside = [
+        tag("p", row["reason"], class_="warning", role="status") if row["reason"] else None,
+        _facts(row),
+        _timeline(shots, row),
+        tag("ol", _shots(catalog, row, shots, every), class_="shots"),
+    ]
+    summary = tag("summary", tag("h2", name), tag("span", length, class_="note"))
+    return tag("details", summary, inside, class_="film", open=not folded, id=row["film"])
+
+
+def _facts(row: dict[str, Any]) -> Markup:
+    facts = {name: printable(str(row[name])) for name in SHOWN_FACTS}
+    rate = Fraction(row["rate_num"], row["rate_den"])
+    special = [name for name in ("variable_rate", "interlaced", "hdr") if row[name]]
+    facts["picture"] = ", ".join(
+        [f"{row['width']}x{row['height']}", f"{float(rate):.6g} frames/s", row["codec"]]
+        + [name.replace("_", " ") for name in special]
+    )
+    facts["sound"] = "yes" if row["sound"] else "none"
+    for name, value in row.items():
+        if name not in schema.FILMS.names and value not in (None, "", []):
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            facts[name] = text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]} ..."
+    return tag("dl", [[tag("dt", k), tag("dd", str(v))] for k, v in facts.items()], class_="facts")
+
+
+def _timeline(shots: list[dict[str, Any]], row: dict[str, Any]) -> Markup:
+    """A bar in which each shot is a block, light and dark in turn, and slow transitions a mark."""
+    begin, length = row["begin_s"], max(row["end_s"] - row["begin_s"], 1e-9)
+
+    def place(seconds: float) -> str:
+        return f"{(seconds - begin) / length * SCALE:.2f}"
+
+    time = clock_of(row)
+    dark, slow = [], []
+    for shot in shots:
+        if shot["shot"] % 2:
+            dark.append(f"M{place(shot['begin_s'])} 0V20H{place(shot['end_s'])}V0Z")
+        if shot["transition"] not in (None, "cut"):
+            span = (shot["transition_begin_pts"], shot["transition_end_pts"])
+            first, last = (place(float(time.seconds(pts))) for pts in span)
+            slow.append(f"M{first} 20V28H{last}V20Z")
+    return tag(
+        "svg",
+        tag("path", d=f"M0 0V20H{SCALE}V0Z", class_="even"),
+        tag("path", d="".join(dark), class_="odd"),
+        tag("path", d="".join(slow), class_="slow"),
+        class_="timeline",
+        viewBox=f"0 0 {SCALE} 28",
+        preserveAspectRatio="none",
+        role="img",
+        aria_label=f"{len(shots)} shots along the film",
+    )
+
+
+def _shots(
+    catalog: Catalog, row: dict[str, Any], shots: list[dict[str, Any]], every: int
+) -> list[Markup]:
+    film = row["film"]
+    frames = records_of(catalog, film)
+    reader = catalog.jpegs(film) if frames else None
+    time = clock_of(row)
+    return [_shot(shot, frames.get(shot["shot"], []), reader, time) for shot in shots[::every]]
+
+
+def records_of(catalog: Catalog, film: str) -> dict[int, list[int]]:
+    """The records of each shot's keyframes, by its number; a shot without any is left out."""
+    records: dict[int, list[int]] = {}
+    table = catalog.keyframes(film).select(["shot", "record"]).to_pydict()
+    for shot, record in zip(table["shot"], table["record"], strict=True):
+        records.setdefault(shot, []).append(record)
+    return records
+
+
+def _shot(
+    shot: dict[str, Any], records: list[int], reader: RecordReader | None, time: Clock
+) -> Markup:
+    begin, end = shot["begin_s"], shot["end_s"]
+    tip = (
+        f"{shot['id']}\nfrom {time.timecode(shot['begin_pts'])} ({begin:.3f} s) "
+        f"to {time.timecode(shot['end_pts'])} ({end:.3f} s)\n"
+        f"frames {shot['first_frame']} to {shot['last_frame']}"
+    )
+    kind = shot["transition"]
+    if kind:
+        tip += f"\nbegins with a {kind}, score {shot['transition_score']:.2f}"
+    picture = tag("span", class_="none")
+    if records:
+        middle = records[len(records) // 2]
+        picture = tag(
+            "img", src=thumbnail(reader[middle]), alt=f"shot {shot['shot']}", loading="lazy"
+        )
+    name = str(Id(shot["film"], shot["shot"])).rpartition("/")[2]
+    return tag(
+        "li",
+        picture,
+        tag("b", short_clock(begin)),
+        tag("span", f"{end - begin:.1f} s", class_="length"),
+        tag("span", name, class_="name"),
+        tag("i", kind) if kind not in (None, "cut") else None,
+        title=tip,
+        class_=None if kind in (None, "cut") else "slow",
+    )
+
+
+def thumbnail(data: bytes, size: tuple[int, int] = THUMB) -> str:
+    """A keyframe's JPEG, at most of a size, as a data URI."""
+    with Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:
+        picture.draft("RGB", size)
+        small = picture.convert("RGB")
+    small.thumbnail(size)
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=QUALITY, optimize=True)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

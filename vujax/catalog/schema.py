@@ -1,0 +1,180 @@
+"""Where a catalogue keeps what, and the columns of its tables.
+
+How a film of a catalogue counts time.
+"""
+
+import json
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from vujax.utils.io import write_json
+from vujax.video.timecode import Clock
+
+SCHEMA = 1
+
+"""Version of the layout; a catalogue of another one is not read."""
+
+ABOUT = "catalog.json"
+
+STAGING = ".staging"
+
+MANIFESTS = "manifests"
+
+# In the order in which they are renamed into place, the manifest after them.
+PARTS = {
+    "keyframes": ".array_record",
+    "keyframes.parquet": ".parquet",
+    "audio": ".array_record",
+    "audio.parquet": ".parquet",
+    "shots.parquet": ".parquet",
+    "films.parquet": ".parquet",
+}
+
+# What later commands make of a film's shots: it goes when the shots are made anew.
+DERIVED = ("scenes.parquet/{}.parquet", "vectors/*/*/{}.parquet")
+
+FILMS = pa.schema(
+    {
+        "film": pa.string(),
+        "path": pa.string(),  # in the folder
+        "folder": pa.string(),  # where that was when the film was read
+        "status": pa.string(),  # whole | partial | error
+        "reason": pa.string(),
+        "detector": pa.string(),
+        "frames": pa.int64(),
+        "shots": pa.int32(),
+        "keyframes": pa.int32(),
+        "begin_s": pa.float64(),  # of its first frame
+        "end_s": pa.float64(),  # of its last frame, with the time for which that is shown
+        "width": pa.int32(),  # as shown
+        "height": pa.int32(),
+        "rate_num": pa.int64(),  # average frames per second
+        "rate_den": pa.int64(),
+        "time_base_num": pa.int64(),  # seconds of one tick of PTS
+        "time_base_den": pa.int64(),
+        "start_num": pa.int64(),  # timestamp of film time 0, in seconds
+        "start_den": pa.int64(),
+        "format": pa.string(),
+        "codec": pa.string(),
+        "rotation": pa.int32(),
+        "variable_rate": pa.bool_(),
+        "interlaced": pa.bool_(),
+        "hdr": pa.bool_(),
+        "bits": pa.int32(),
+        "sound": pa.bool_(),
+        "damaged": pa.int64(),  # packets and frames
+        "repaired": pa.int64(),  # timestamps
+    }
+)
+
+SHOTS = pa.schema(
+    {
+        "film": pa.string(),
+        "shot": pa.int32(),
+        "id": pa.string(),
+        "first_frame": pa.int64(),
+        "last_frame": pa.int64(),
+        "begin_pts": pa.int64(),
+        "end_pts": pa.int64(),  # where the next shot begins
+        "time_base_num": pa.int64(),
+        "time_base_den": pa.int64(),
+        "begin_s": pa.float64(),  # since the film's start
+        "end_s": pa.float64(),
+        # The transition that it begins with; null for the first one.
+        "transition": pa.string(),
+        "transition_score": pa.float32(),
+        "transition_last_frame": pa.int64(),  # of the old shot alone
+        "transition_first_frame": pa.int64(),  # of the new shot alone
+        "transition_begin_pts": pa.int64(),  # of these two frames
+        "transition_end_pts": pa.int64(),
+    }
+)
+
+KEYFRAMES = pa.schema(
+    {
+        "film": pa.string(),
+        "shot": pa.int32(),
+        "keyframe": pa.int32(),
+        "id": pa.string(),
+        "position": pa.float64(),  # in the shot, as wished for
+        "pts": pa.int64(),
+        "seconds": pa.float64(),
+        "record": pa.int64(),  # in keyframes/<film>.array_record
+        "width": pa.int32(),
+        "height": pa.int32(),
+    }
+)
+
+AUDIO = pa.schema(
+    {
+        "film": pa.string(),
+        "shot": pa.int32(),
+        "piece": pa.int32(),
+        "first_sample": pa.int64(),  # since the film's start
+        "samples": pa.int64(),
+        "rate": pa.int32(),
+        "record": pa.int64(),  # in audio/<film>.array_record
+    }
+)
+
+
+def part(root: Path, name: str, film: str) -> Path:
+    """The file of a film's part, a key of PARTS."""
+    return root / name / f"{film}{PARTS[name]}"
+
+
+def manifest(root: Path, film: str) -> Path:
+    """The file of a film's manifest."""
+    return root / MANIFESTS / f"{film}.json"
+
+
+def films(root: Path) -> list[str]:
+    """The films that are in the catalogue, in order."""
+    return sorted(path.stem for path in (root / MANIFESTS).glob("[!.]*.json"))
+
+
+def create(root: Path) -> None:
+    """Makes an empty catalogue, or finds that one is there.
+
+    Raises:
+      ValueError: the folder holds something else, or a catalogue of another version.
+    """
+    if not (root / ABOUT).exists():
+        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise ValueError(f"{root} is no catalogue and not empty: name a new folder")
+        write_json(root / ABOUT, {"kind": "vujax catalogue", "schema": SCHEMA})
+    check(root)
+
+
+def check(root: Path) -> None:
+    """Raises unless `root` is a catalogue of this version.
+
+    Raises:
+      FileNotFoundError: there is none.
+      ValueError: it is of another version, or damaged.
+    """
+    try:
+        about = json.loads((root / ABOUT).read_text("utf-8"))
+        found = about["schema"]
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(
+            f"{root} is no catalogue: make one with `vujax ingest FOLDER --out {root}`"
+        ) from None
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(
+            f'{root / ABOUT} is damaged: write {{"schema": {SCHEMA}}} into it'
+        ) from None
+    if found != SCHEMA:
+        raise ValueError(
+            f"{root} is a catalogue of version {found}, and this vujax reads {SCHEMA}: ingest anew"
+        )
+
+
+def clock_of(row: Mapping[str, Any]) -> Clock:
+    """The clock of a film, from its row of `layout.FILMS`."""
+    names = ("time_base", "start", "rate")
+    return Clock(*(Fraction(row[f"{name}_num"], row[f"{name}_den"]) for name in names))

@@ -1,0 +1,131 @@
+"""A film's parts on their way into the catalogue: made aside, then renamed, the manifest last."""
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from vujax.catalog import schema
+from vujax.utils.io import write_json
+
+SEPARATOR = "~"  # in no film id
+
+
+class Staging:
+    """A folder for one film's parts; `commit` puts them into the catalogue.
+
+    It is named after the film, the machine and the process, so that what a killed process left can
+    be told from what is being made.
+    """
+
+    def __init__(self, root: Path, film: str) -> None:
+        self._root, self._film = root, film
+        owner = SEPARATOR.join((film, socket.gethostname(), str(os.getpid())))
+        self.folder = root / schema.STAGING / owner
+
+    def __enter__(self) -> Self:
+        sweep(self._root, self._film)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def path(self, part: str) -> Path:
+        """Where to make a part, a key of `layout.PARTS`."""
+        return self.folder / part
+
+    def commit(self, manifest: Mapping[str, Any], keep: Mapping[str, Any] | None = None) -> None:
+        """Puts the film into the catalogue in place of what is there.
+
+        Killed in the midst of it, the film has no manifest, so it is not in the catalogue and the
+        next run makes it again.
+
+        Args:
+          manifest: of the film; `files` is added here.
+          keep: the old manifest, when the parts that were not made again stay as they are.
+        """
+        made = {
+            name: describe(self.path(name)) for name in schema.PARTS if self.path(name).exists()
+        }
+        kept = dict(keep["files"]) if keep else {}
+        schema.manifest(self._root, self._film).unlink(missing_ok=True)
+        if not keep:
+            remove_derived(self._root, self._film)
+        for name in schema.PARTS:
+            target = schema.part(self._root, name, self._film)
+            if name in made:
+                target.parent.mkdir(exist_ok=True)
+                self.path(name).replace(target)
+            elif name not in kept:
+                target.unlink(missing_ok=True)
+        path = schema.manifest(self._root, self._film)
+        # Made in the staging folder too, so that a kill leaves nothing among the manifests.
+        ready = write_json(self.folder / path.name, {**manifest, "files": kept | made})
+        path.parent.mkdir(exist_ok=True)
+        ready.replace(path)
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Size and sha256 of a file, which is safely on the disk after this."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+        return {
+            "bytes": path.stat().st_size,
+            "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
+        }
+
+
+def read_manifest(root: Path, film: str) -> dict[str, Any] | None:
+    """A film's manifest; None when the film is not in the catalogue, or its manifest is damaged."""
+    try:
+        found = json.loads(schema.manifest(root, film).read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("files"), dict) else None
+
+
+def remove(root: Path, film: str) -> None:
+    """Takes a film out of the catalogue."""
+    schema.manifest(root, film).unlink(missing_ok=True)
+    for name in reversed(schema.PARTS):
+        schema.part(root, name, film).unlink(missing_ok=True)
+    remove_derived(root, film)
+
+
+def remove_derived(root: Path, film: str) -> None:
+    """Removes what later commands made of a film's shots."""
+    for pattern in schema.DERIVED:
+        for path in root.glob(pattern.format(film)):
+            path.unlink(missing_ok=True)
+
+
+def sweep(root: Path, film: str | None = None) -> None:
+    """Removes what killed processes of this machine left; of one film, those of any machine.
+
+    A film is made on one machine only, so what another one left of it is left for good.
+    """
+    here = socket.gethostname()
+    for folder in (root / schema.STAGING).glob(f"*{SEPARATOR}*{SEPARATOR}*"):
+        owned, host, process = folder.name.rsplit(SEPARATOR, 2)
+        dead = process.isdecimal() and host == here and not is_alive(int(process))
+        if dead or (owned == film and host != here):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_alive(process: int) -> bool:
+    """Whether there is a process of this number that still runs."""
+    try:
+        os.kill(process, 0)
+        state = Path(f"/proc/{process}/stat").read_text()
+    except ProcessLookupError:
+        return False
+    except (PermissionError, FileNotFoundError):  # another user's, or a system without /proc
+        return True
+    # A killed process whose parent is gone too may stay a zombie where nobody collects them.
+    return state.rpartition(")")[2].split()[0] != "Z"

@@ -1,0 +1,183 @@
+"""`vujax labels list|set|undo|export|import|apply CATALOG ...`: as the page does with labels."""
+
+import argparse
+import sys
+from pathlib import Path
+
+FORMATS = (
+    "csv",
+    "jsonl",
+    "parquet",
+    "coco",
+    "webdataset",
+    "array_record",
+    "label_studio",
+    "cvat",
+    "fiftyone",
+)
+LEVELS = ("frame", "shot", "scene", "film")
+PICTURES = ("keyframes", "original")
+MARKS = {"yes": 1, "no": -1, "unset": 0}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    there = actions.add_parser("list", help="the label sets of a catalogue")
+    mark = actions.add_parser("set", help="say what holds of items")
+    undo = actions.add_parser("undo", help="take the last decisions of somebody back")
+    out = actions.add_parser("export", help="write a set for another program")
+    back = actions.add_parser("import", help="read .csv, .jsonl or Label Studio's .json into a set")
+    learned = actions.add_parser("apply", help="learn a label, and score the whole catalogue by it")
+    for action in (there, mark, undo, out, back, learned):
+        action.add_argument("catalog", type=Path, metavar="CATALOG", help="folder of the catalogue")
+    for action in (mark, undo, out, back, learned):
+        action.add_argument("set", metavar="SET", help="name of the label set")
+    mark.add_argument("ids", nargs="+", metavar="ID", help="FILM/s0012, FILM/c003, FILM/s0012/1")
+    mark.add_argument("--label", required=True, metavar="LABEL")
+    mark.add_argument("--value", choices=[*MARKS], default="yes", help="does it hold? (yes)")
+    out.add_argument("--format", required=True, choices=FORMATS)
+    out.add_argument("--out", required=True, type=Path, metavar="PATH", help="file or new folder")
+    out.add_argument("--labels", nargs="+", metavar="LABEL", help="only these")
+    out.add_argument(
+        "--pictures",
+        choices=PICTURES,
+        help="the catalogue's keyframes, or frames of the films themselves (webdataset)",
+    )
+    back.add_argument("file", type=Path, metavar="FILE")
+    back.add_argument(
+        "--level", choices=LEVELS, default="shot", help="what rows with times are of (shot)"
+    )
+    _add_apply_arguments(learned)
+    for action in (mark, undo, back):
+        action.add_argument("--author", metavar="NAME", help="who says so (you)")
+
+
+def _add_apply_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--label", required=True, metavar="LABEL")
+    add("--out", required=True, type=Path, metavar="FILE", help=".parquet, .csv or .jsonl")
+    add("--level", choices=LEVELS[:3], default="shot", help="of the items (shot)")
+    add("--encoder", default="lite", metavar="SPEC", help="whose vectors (lite)")
+    add("--space", metavar="SPEC", help="where texts are compared (that of the encoder)")
+    add("--query", nargs="+", default=[], metavar="TEXT", help="look for this too, as on the page")
+    add("--not", nargs="+", default=[], metavar="TEXT", dest="against", help="and not for this")
+    add("--threshold", type=float, default=0.0, metavar="S", help="least score of the chosen (0)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Does it and says what came of it."""
+    actions = {"list": _list, "set": _set, "undo": _undo, "export": _export, "import": _import}
+    return (actions | {"apply": _apply})[arguments.action](arguments)
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from vujax.annotate import labels
+    from vujax.annotate.labels import summary
+    from vujax.annotate.labels.log import LabelLog
+    from vujax.catalog import Catalog
+
+    catalog = Catalog(arguments.catalog)
+    names = labels.names(catalog.path)
+    for name in names:
+        with LabelLog(labels.path(catalog.path, name), create=False) as log:
+            print(f"{name}: {log.sequence} decisions, {_date(log)}")
+            for label, counts in summary(log).items():
+                print(f"  {label}: {counts.holds} hold, {counts.fails} do not")
+    if not names:
+        print(f"{catalog.path} has no label set yet: `vujax curate {catalog.path}` makes one")
+    return 0
+
+
+def _date(log: object) -> str:
+    times = [entry.time for entry in log.state().values()]
+    return f"the last one of {max(times)[:16].replace('T', ' ')} UTC" if times else "none holds"
+
+
+def _set(arguments: argparse.Namespace) -> int:
+    from vujax.annotate import labels
+    from vujax.annotate.labels import author_of, decisions
+    from vujax.annotate.labels.items import Places
+    from vujax.annotate.labels.log import LabelLog
+    from vujax.catalog import Catalog
+
+    places = Places(Catalog(arguments.catalog))
+    value = MARKS[arguments.value]
+    made = decisions(places, arguments.ids, arguments.label, value, source="command")
+    with LabelLog(labels.path(arguments.catalog, arguments.set)) as log:
+        log.append(made, author=author_of(arguments.author))
+    print(f"{arguments.set}: {len(made)} decision{'s' * (len(made) != 1)}")
+    return 0
+
+
+def _undo(arguments: argparse.Namespace) -> int:
+    from vujax.annotate import labels
+    from vujax.annotate.labels import author_of
+    from vujax.annotate.labels.log import LabelLog
+    from vujax.catalog import Catalog
+
+    path = labels.existing(Catalog(arguments.catalog).path, arguments.set)
+    who = author_of(arguments.author)
+    with LabelLog(path, create=False) as log:
+        group = log.last_group(who)
+        if group is None:
+            raise ValueError(f"{arguments.set} has nothing of {who} to undo")
+        changed = log.undo(group, author=who)
+    print(f"{arguments.set}: {len(changed)} label{'s' * (len(changed) != 1)} taken back")
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from vujax.annotate import labels
+    from vujax.annotate.labels.exports.base import export
+    from vujax.annotate.labels.items import Places
+    from vujax.annotate.labels.log import LabelLog
+    from vujax.catalog import Catalog
+
+    places = Places(Catalog(arguments.catalog))
+    with LabelLog(labels.existing(arguments.catalog, arguments.set), create=False) as log:
+        done = export(
+            places,
+            log,
+            arguments.format,
+            arguments.out,
+            labels=arguments.labels,
+            pictures=arguments.pictures,
+        )
+    print(f"{done.path}: {done.labels} label{'s' * (done.labels != 1)}")
+    _say(done.notes)
+    return 0
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    from vujax.annotate import labels
+    from vujax.annotate.labels import author_of
+    from vujax.annotate.labels.imports import import_file
+    from vujax.annotate.labels.items import Places
+    from vujax.annotate.labels.log import LabelLog
+    from vujax.catalog import Catalog
+
+    places = Places(Catalog(arguments.catalog))
+    with LabelLog(labels.path(arguments.catalog, arguments.set)) as log:
+        who = author_of(arguments.author)
+        done = import_file(places, log, arguments.file, author=who, level=arguments.level)
+    print(f"{arguments.set}: {done.new} new, {done.known} known already")
+    _say(done.notes)
+    return 0
+
+
+def _apply(arguments: argparse.Namespace) -> int:
+    from vujax.annotate.app import open_desk
+    from vujax.annotate.app.export_scores import apply
+
+    given = vars(arguments)
+    desk = open_desk(arguments.catalog, arguments.encoder, space=arguments.space)
+    names = ("label", "out", "level", "query", "against", "threshold")
+    done = apply(desk, arguments.set, **{name: given[name] for name in names})
+    print(f"{arguments.out}: {done.items} {arguments.level}s, {done.chosen} chosen")
+    return 0
+
+
+def _say(notes: tuple[str, ...]) -> None:
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)

@@ -1,0 +1,146 @@
+"""`vujax tag train CATALOG --labels FILE --out TAGGER` and `vujax tag apply CATALOG --tagger ...`.
+
+The labels are a CSV: `id,label` or `video,label,start,end`; see vujax.annotate.tagging.labels.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+NONE = "none"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    train = actions.add_parser("train", help="learn tags from labels, and say how well")
+    train.add_argument("catalog", type=Path, metavar="CATALOG", help="folder of the catalogue")
+    add = train.add_argument
+    add(
+        "--labels",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="CSV or Parquet: id,label or video,label,start,end (seconds; what has its middle in "
+        "there); value 0 or -1: the label does not hold",
+    )
+    add("--encoder", required=True, metavar="NAME", help="whose vectors, as `vujax embed` made")
+    add("--level", default="shot", metavar="LEVEL", help="frame, shot or scene (shot)")
+    add("--out", type=Path, required=True, metavar="TAGGER", help="folder of the tagger")
+    add(
+        "--reviewed",
+        nargs="+",
+        metavar="FILM",
+        help="films of which all that holds has a label, so that the rest does not hold (those "
+        f"that the labels name); {NONE}: only rows with value 0 or -1 say what does not hold",
+    )
+    add("--seed", type=int, default=0, metavar="N", help="of the choice of films to validate (0)")
+    apply = actions.add_parser("apply", help="tag all films of a catalogue")
+    apply.add_argument("catalog", type=Path, metavar="CATALOG", help="folder of the catalogue")
+    apply.add_argument("--tagger", type=Path, required=True, metavar="TAGGER", help="its folder")
+    apply.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help=".parquet, .csv or .jsonl"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Trains, or applies."""
+    return _train(arguments) if arguments.action == "train" else _apply(arguments)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from vujax.annotate.tagging.labels import read_labels
+    from vujax.annotate.tagging.resolve import resolve
+    from vujax.annotate.tagging.tagger import check_folder, save
+    from vujax.annotate.tagging.train import train
+    from vujax.catalog import Catalog
+    from vujax.utils.mesh import make_mesh
+
+    check_folder(arguments.out)
+    catalog, labels = Catalog(arguments.catalog), read_labels(arguments.labels)
+    said = resolve(catalog, arguments.level, labels, _reviewed(arguments.reviewed))
+    options = dict(encoder=arguments.encoder, mesh=make_mesh(), seed=arguments.seed)
+    tagger, report = train(catalog, said, **options)
+    save(arguments.out, tagger, report)
+    for line in report_lines(report):
+        print(line)
+    print(f"{'written':<12} {arguments.out}")
+    return 0
+
+
+def _reviewed(named: Sequence[str] | None) -> tuple[str, ...] | None:
+    if named is None:
+        return None
+    if NONE in named and len(named) > 1:
+        raise ValueError(f"--reviewed {NONE} goes alone: leave it out, or the films")
+    return () if NONE in named else tuple(named)
+
+
+def report_lines(report: Mapping[str, Any]) -> list[str]:
+    """A report as people read it."""
+    header = ["tag", "AP", "chance", "F1", "threshold", "held by", "of", "learned from"]
+    numbers = ("ap", "chance", "f1")
+    counts = ("support", "of", "learned_from")
+    rows = [
+        [tag, *(f"{row[key]:.3f}" for key in numbers), f"{row['threshold']:.3g}"]
+        + [str(row[key]) for key in counts]
+        for tag, row in report["tags"].items()
+    ]
+    mean = [f"{report[key]:.3f}" for key in ("map", "f1")]
+    chance = sum(row["chance"] for row in report["tags"].values()) / len(rows)
+    rows.append(["mean", mean[0], f"{chance:.3f}", mean[1], "", "", "", ""])
+    return [*_columns([header, *rows]), *_facts(report)]
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            f"{cell:<{width}}" if place == 0 else f"{cell:>{width}}"
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _facts(report: Mapping[str, Any]) -> list[str]:
+    validation, examples = report["validation"], report["examples"]
+    by, level = report["validated_on"], report["level"]
+    lines = [
+        f"{'learned on':<12} {examples['train']} {level}s",
+        f"{'scored on':<12} {examples['validation']} {level}s of {len(validation)} other {by}, "
+        "which also chose penalty and thresholds",
+    ]
+    if "map_95" in report:
+        low, high = report["map_95"]
+        lines.append(f"{'mean AP':<12} 95% interval over {by}: {low:.3f} to {high:.3f}")
+    for tag, n in report["left_out"].items():
+        lines.append(
+            f"{'left out':<12} {tag}: holds of {n['holds']} in {n['in']} {by}, not of {n['not']} "
+            f"in {n['not in']}: too few on one side"
+        )
+    if report["without_vector"]:
+        lines.append(
+            f"{'left out':<12} {report['without_vector']} labelled {level}s have no vector"
+        )
+    return lines + [f"{'note':<12} {note}" for note in report["notes"]]
+
+
+def _apply(arguments: argparse.Namespace) -> int:
+    from vujax.annotate.tagging.tagger import apply, load
+    from vujax.catalog import Catalog
+
+    tagger = load(arguments.tagger)
+    done = apply(tagger, Catalog(arguments.catalog), arguments.out)
+    rows = [["tag", "chosen", "of"]]
+    rows += [[tag, str(n), str(done.items)] for tag, n in done.chosen.items()]
+    for line in _columns(rows):
+        print(line)
+    films = f"{done.films} film{'s' * (done.films != 1)}"
+    without = f"; {done.without} without {tagger.level}s to tag" if done.without else ""
+    print(
+        f"{'written':<12} {done.items * len(tagger.tags)} rows of {films}{without}: {arguments.out}"
+    )
+    return 0

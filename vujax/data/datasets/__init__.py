@@ -1,0 +1,1 @@
+"""Data sets of films, shots and scenes, one file each."""

@@ -1,0 +1,130 @@
+"""MovieNet as BaSSL keeps it; kind 'bassl' of `open_films`.
+
+    ROOT/anno/anno.train.ndjson     an object a line: video_id, shot_id ("0000"), num_shot, and
+                                    boundary_label (1 or -1: a scene ends with the shot; else 0)
+    ROOT/240P_frames/tt0120885/     shot_0000_img_0.jpg ...
+    ROOT/scene318/shot_movie318/    frames of the shots (MovieNet's own)
+
+Keys and names are those that BaSSL's loader reads. Not known for certain, and so not relied on:
+whether the last shot of a film has a row (it has no border after it: it may be there or not), and
+whether rows are in order (they are sorted). A film is labelled if all of its rows have a label.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vujax.data.datasets.movienet import SHOTS, labels_of, read_shots
+from vujax.data.datasets.shot_folders import FolderFilm, Folders, check_widths
+from vujax.data.films import PLAIN_NAME, choose, frame_seconds
+
+PARTS = ("pretrain", "train", "val", "test", "trainvaltest")
+
+
+def open_bassl(
+    root: str,
+    split: str = "train",
+    keyframes: str | None = "240P_frames",
+    features: str | None = None,
+    key: str = "feature",
+    frames: int = 3,
+    image_size: int | None = None,
+    fps: float = 24.0,
+    shot_s: float | None = None,
+    films: Sequence[str] | None = None,
+) -> tuple[FolderFilm, ...]:
+    """Films of one of the annotation files.
+
+    Args:
+      root: folder of `anno`.
+      split: 'pretrain', 'train', 'val', 'test' or 'trainvaltest'.
+      keyframes: folder of pictures, from `root`; None: no pictures.
+      features: folder of features, from `root`; None: none.
+      key: array of a features npz file.
+      frames: pictures for each shot.
+      image_size: of the square from their middle; None: whole.
+      fps: frames per second; 24 is an assumption.
+      shot_s: how long each shot of a film is taken to be that shot_movie318 does not have; None:
+        such a film is an error. The pretraining films are mostly not in it.
+      films: only these, in this order.
+
+    Raises:
+      FileNotFoundError: a file is not there.
+      ValueError: one is damaged, or shots are missing.
+    """
+    if split not in PARTS:
+        raise ValueError(f"split {split!r} is unknown: use one of {', '.join(PARTS)}")
+    base = Path(root)
+    folders = Folders(
+        keyframes and base / keyframes, frames, image_size, features and base / features, key
+    )
+    path = base / "anno" / f"anno.{split}.ndjson"
+    rows = _read(path)
+    return check_widths(
+        tuple(
+            _film(film, rows[film], base, path, fps, shot_s, folders)
+            for film in choose(list(rows), films, str(path))
+        )
+    )
+
+
+def _film(
+    film: str,
+    rows: list[dict[str, Any]],
+    base: Path,
+    path: Path,
+    fps: float,
+    shot_s: float | None,
+    folders: Folders,
+) -> FolderFilm:
+    rows = sorted(rows, key=lambda row: row["shot"])
+    shots = rows[0]["shots"]
+    numbers = [row["shot"] for row in rows]
+    if numbers[: shots - 1] != list(range(shots - 1)) or len(rows) > shots:
+        raise ValueError(f"{path} has not each of the {shots} shots of {film} once")
+    starts = None
+    if all(row["label"] is not None for row in rows[: shots - 1]):
+        pairs = [(row["shot"], row["label"]) for row in rows[: shots - 1]]
+        starts = labels_of(pairs, f"{film} in {path}")
+    listed = base / "scene318" / SHOTS / f"{film}.txt"
+    if listed.is_file():
+        found = read_shots(listed)
+        if len(found) != shots:
+            raise ValueError(f"{listed} has {len(found)} shots, and {path} says {shots}")
+        return FolderFilm(film, frame_seconds(found, fps), found, fps, starts, folders=folders)
+    if shot_s is None:
+        raise FileNotFoundError(f"{listed} does not exist: give shot_s, a length for its shots")
+    seconds = np.arange(shots)[:, None] * shot_s + [0, shot_s]
+    return FolderFilm(film, seconds, None, None, starts, folders=folders)
+
+
+def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """By film the rows shot, shots (of the film) and label (None where there is none)."""
+    result: dict[str, list[dict[str, Any]]] = {}
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    film, row = _row(line, number, path)
+                    result.setdefault(film, []).append(row)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} does not exist: name the folder that has anno") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is no text") from None
+    return result
+
+
+def _row(line: str, number: int, path: Path) -> tuple[str, dict[str, Any]]:
+    try:
+        row = json.loads(line)
+        label = row.get("boundary_label")
+        found = dict(shot=int(row["shot_id"]), shots=int(row["num_shot"]))
+        film = PLAIN_NAME.fullmatch(row["video_id"])[0]
+        return film, found | dict(label=None if label is None else int(label))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ValueError(
+            f"line {number} of {path} is no object with video_id, shot_id and num_shot"
+        ) from None

@@ -1,0 +1,217 @@
+"""LVU (Wu and Krähenbühl, "Towards Long-Form Video Understanding", CVPR 2021): labels of clips.
+
+    lvu = LVU.open("lvu_1.0")
+    task = lvu["director"]
+    task.lists["train"][0]          # Listed(clip='-wX6_qCCnPc', movie='tt0102057', target=0, ...)
+    task.classes                    # {0: 'nm0000229', 1: 'nm0000217', 4: ...}, those that occur
+
+A folder has either the public files, separated by SPACES in spite of their name, with a header:
+
+    ROOT/<task>/{train,val,test}.csv    class_id class_name youtube_id imdb_id
+    ROOT/like_ratio/...                 like_count dislike_count youtube_id imdb_id
+    ROOT/view_count/...                 view_count youtube_id imdb_id
+
+or the tables that tools/prepare_lvu.py writes, ROOT/<task>.parquet, with a column split. Test lists
+may be missing. The class of a writer who is not known is named `\\N`. Two tasks ask for a number:
+
+    like_ratio      10 like / (like + dislike) - 9.138220535629456
+    view_count      ln(views) - 11.76425435683139
+
+Labels of relationship, way_speaking and scene were mined from the descriptions of the clips: see
+`vujax.data.datasets.condensed_movies` and `vujax.data.movies.holdout` for what must not be an
+input.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vujax.data.datasets.movielens import imdb_id
+from vujax.data.movies.holdout import TASKS
+from vujax.data.tables import Row, read_rows
+
+SPLITS = ("train", "val", "test")
+NO_NAME = r"\N"
+MEAN_LIKES = 9.138220535629456
+MEAN_LOG_VIEWS = 11.76425435683139
+MOST = 1e12  # views or likes of a clip
+COUNTS = {"like_ratio": ("like_count", "dislike_count"), "view_count": ("view_count",)}
+"""Columns of the tasks that ask for a number; the others ask for a class."""
+CLASS = ("class_id", "class_name")
+IDS = ("youtube_id", "imdb_id")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A clip of a list.
+
+    Attributes:
+      clip: its id, of YouTube.
+      movie: its movie's IMDb id.
+      target: number of the class, or the number that is asked for.
+      name: of the class; '' where a number is asked for.
+      counts: what the number is made of, as published: likes and dislikes, or views.
+    """
+
+    clip: str
+    movie: str
+    target: float
+    name: str = ""
+    counts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Task:
+    """The lists of one task.
+
+    Attributes:
+      name: one of `vujax.data.movies.holdout.TASKS`.
+      lists: clips by split, in the order of the file, each once.
+      repeated: by split, how many lines said again what an earlier one says, and were left out.
+    """
+
+    name: str
+    lists: Mapping[str, tuple[Listed, ...]]
+    repeated: Mapping[str, int]
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it asks for a number, not for a class."""
+        return self.name in COUNTS
+
+    @property
+    def classes(self) -> dict[int, str]:
+        """Names by number of the classes that occur in any list; none where it asks for a number.
+
+        Raises:
+          ValueError: one number has two names.
+        """
+        found: dict[int, str] = {}
+        for one in () if self.is_number else self.all():
+            if found.setdefault(int(one.target), one.name) != one.name:
+                raise ValueError(
+                    f"class {one.target:g} of {self.name} is named {found[int(one.target)]!r}, and "
+                    f"{one.name!r} for the clip {one.clip}: take lists of one edition"
+                )
+        return dict(sorted(found.items()))
+
+    def all(self) -> list[Listed]:
+        """The clips of all lists."""
+        return [one for clips in self.lists.values() for one in clips]
+
+    def movies(self, split: str) -> frozenset[str]:
+        """IMDb ids of a list."""
+        return frozenset(one.movie for one in self.lists[split])
+
+
+@dataclass(frozen=True)
+class LVU:
+    """The nine tasks; see above.
+
+    Attributes:
+      tasks: by name, in the usual order.
+    """
+
+    tasks: Mapping[str, Task]
+
+    @classmethod
+    def open(cls, root: str | Path) -> "LVU":
+        """Reads all lists.
+
+        Raises:
+          FileNotFoundError: a train or validation list of a task is not there.
+          ValueError: one cannot be read, a label is wrong, a clip is there twice with different
+            labels or movies, or a class has two names; names the file and line.
+        """
+        tasks = {name: read_task(Path(root), name) for name in TASKS}
+        for task in tasks.values():
+            _ = task.classes  # raises now
+        return cls(tasks)
+
+    def __getitem__(self, name: str) -> Task:
+        if name not in self.tasks:
+            raise ValueError(f"LVU has no task {name!r}: use one of {', '.join(self.tasks)}")
+        return self.tasks[name]
+
+
+def read_task(root: Path, name: str) -> Task:
+    """One task; raises as `LVU.open`."""
+    needed = (*COUNTS.get(name, CLASS), *IDS)
+    table = root / f"{name}.parquet"
+    rows: dict[str, list[Row]] = {}
+    if table.is_file():
+        for row in read_rows(table, [*needed, "split"]):
+            rows.setdefault(_split(row), []).append(row)
+        if missing := [split for split in SPLITS[:2] if split not in rows]:
+            raise ValueError(f"{table} has no clip of the split {missing[0]}: prepare it again")
+    else:
+        files = {split: root / name / f"{split}.csv" for split in SPLITS}
+        for split, file in files.items():
+            if split != "test" or file.is_file():
+                rows[split] = list(read_rows(file, needed, " "))
+    read = {
+        split: _unique(map(_number if name in COUNTS else _class, found), found)
+        for split, found in rows.items()
+    }
+    lists = {split: clips for split, (clips, _) in read.items()}
+    return Task(name, lists, {split: count for split, (_, count) in read.items()})
+
+
+def _split(row: Row) -> str:
+    split = row.needed("split")
+    if split not in SPLITS:
+        raise ValueError(f"{row.where}: the split {split!r} is none of {', '.join(SPLITS)}")
+    return split
+
+
+def _unique(clips: Iterable[Listed], rows: Iterable[Row]) -> tuple[tuple[Listed, ...], int]:
+    """Each clip once, and how many lines only repeated an earlier one."""
+    found: dict[str, Listed] = {}
+    repeated = 0
+    for one, row in zip(clips, rows, strict=True):
+        if one.clip in found and found[one.clip] != one:
+            raise ValueError(
+                f"{row.where}: the clip {one.clip} is there twice, with different labels or "
+                "movies: keep the right line"
+            )
+        repeated += one.clip in found
+        found.setdefault(one.clip, one)
+    return tuple(found.values()), repeated
+
+
+def _class(row: Row) -> Listed:
+    number = _count(row, "class_id", 0)
+    return Listed(*_ids(row), number, row.text("class_name") or NO_NAME)
+
+
+def _number(row: Row) -> Listed:
+    if "view_count" in row.cells:
+        views = _count(row, "view_count", 1)
+        return Listed(*_ids(row), views_target(views), counts=(views,))
+    likes, dislikes = _count(row, "like_count", 0), _count(row, "dislike_count", 0)
+    if not likes + dislikes:
+        raise ValueError(f"{row.where}: nobody liked or disliked the clip: leave the line out")
+    return Listed(*_ids(row), likes_target(likes, dislikes), counts=(likes, dislikes))
+
+
+def likes_target(likes: float, dislikes: float) -> float:
+    """What like_ratio asks for."""
+    return 10 * likes / (likes + dislikes) - MEAN_LIKES
+
+
+def views_target(views: float) -> float:
+    """What view_count asks for."""
+    return math.log(views) - MEAN_LOG_VIEWS
+
+
+def _ids(row: Row) -> tuple[str, str]:
+    return row.needed("youtube_id"), imdb_id(row.needed("imdb_id"), row.where)
+
+
+def _count(row: Row, column: str, low: int) -> int:
+    row.needed(column)
+    value = row.number(column, low, MOST)
+    if value != int(value):
+        raise ValueError(f"{row.where}: the {column} {row.text(column)} is no whole number")
+    return int(value)

@@ -1,0 +1,347 @@
+"""MovieNet's scene labels (scene318) in their own files; kind 'movienet' of `open_films`.
+
+    ROOT/label318/tt0120885.txt         `0003 1` a line: 1, a scene ends with this shot; -1 (a shot
+                                        of a montage) counts as 1. The last shot mostly has none.
+    ROOT/shot_movie318/tt0120885.txt    `first last k1 k2 k3` a shot: frames, inclusive, and where
+                                        its keyframes are
+    ROOT/split318.json                  {"train": ["tt0120885", ...], "val": ..., "test": ...}; in
+                                        the folder meta in some copies
+
+ROOT may be the folder above, if that has them in `scene318`. Pictures and features are the user's
+own, see `shot_folders`. Frame rates are not part of these files.
+
+MovieNet's tags of scenes: where a scene plays (place) and what is done in it (action).
+
+    FOLDER/tt0120885.json    {"imdb_id": "tt0120885", "scene": [{"id": "scene_0", "shot": [0, 14],
+                              "frame": [...], "place_tag": "street" or null,
+                              "action_tag": ["drive", ...] or null}, ...], ...}
+
+This is how the annotation files are remembered, no file was at hand. Whether the second number of
+'shot' is the scene's last shot or the one after it is not known, so `ends` says it: 'inclusive'
+refuses scenes that share a shot, by which the other convention shows. Scenes need not cover a film.
+
+Huang et al., "MovieNet: A Holistic Dataset for Movie Understanding" (2020), arXiv:2007.10937.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from vujax.data.datasets.movielens import imdb_id
+from vujax.data.datasets.shot_folders import FolderFilm, Folders, check_widths
+from vujax.data.films import choose, frame_seconds
+
+LABELS, SHOTS = "label318", "shot_movie318"
+
+SPLIT = "split318.json"
+
+SPLITS = ("train", "val", "test", "all")
+
+
+def open_movienet(
+    root: str,
+    split: str = "train",
+    keyframes: str | None = None,
+    features: str | None = None,
+    key: str = "feature",
+    frames: int = 3,
+    image_size: int | None = None,
+    fps: float = 24.0,
+    rates: str | None = None,
+    labels: bool = True,
+    films: Sequence[str] | None = None,
+) -> tuple[FolderFilm, ...]:
+    """Films of a split.
+
+    Args:
+      root: folder of label318 and shot_movie318.
+      split: 'train', 'val', 'test' or 'all'.
+      keyframes: folder of the films' pictures; None: no pictures.
+      features: folder of the films' features; None: none.
+      key: array of a features npz file.
+      frames: pictures for each shot.
+      image_size: of the square from their middle; None: whole.
+      fps: frames per second of a film that `rates` does not name. 24 is an assumption.
+      rates: JSON file {film: frames per second}.
+      labels: False: films need no labels (for pretraining), and have none.
+      films: only these of the split, in this order.
+
+    Raises:
+      FileNotFoundError: a folder or file is not there.
+      ValueError: a file is damaged, labels and shots disagree, or the split or `films` names a film
+        that has no labels.
+    """
+    folder = find_root(Path(root))
+    folders = Folders(
+        keyframes and Path(keyframes), frames, image_size, features and Path(features), key
+    )
+    known = sorted(file.stem for file in (folder / (LABELS if labels else SHOTS)).glob("*.txt"))
+    wanted = choose(known, read_split(folder, split, known), f"{folder / LABELS} (split {split!r})")
+    rate_of = {} if rates is None else _read_rates(Path(rates))
+    found = []
+    for film in choose(wanted, films, f"split {split!r} of {folder}"):
+        shots = read_shots(folder / SHOTS / f"{film}.txt")
+        starts = read_labels(folder / LABELS / f"{film}.txt", len(shots)) if labels else None
+        rate = rate_of.get(film, fps)
+        seconds = frame_seconds(shots, rate)
+        found.append(FolderFilm(film, seconds, shots, rate, starts, folders=folders))
+    return check_widths(tuple(found))
+
+
+def find_root(root: Path) -> Path:
+    """The folder that has the folder of shots.
+
+    Raises:
+      FileNotFoundError: there is none.
+    """
+    for folder in (root, root / "scene318"):
+        if (folder / SHOTS).is_dir():
+            return folder
+    raise FileNotFoundError(f"{root} has no folder {SHOTS}: name the one of MovieNet's scene318")
+
+
+def read_split(root: Path, split: str, known: Sequence[str]) -> list[str]:
+    """The films of a split; for 'all' those that are known.
+
+    Raises:
+      FileNotFoundError: there is no file of splits.
+      ValueError: it is damaged, or has no such split.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split {split!r} is unknown: use one of {', '.join(SPLITS)}")
+    if split == "all":
+        return list(known)
+    files = [file for file in (root / SPLIT, root / "meta" / SPLIT) if file.is_file()]
+    if not files:
+        raise FileNotFoundError(f"{root} has no {SPLIT}: copy it there, or take split='all'")
+    try:
+        found = json.loads(files[0].read_text("utf-8"))[split]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ValueError(f"{files[0]} has no split {split!r}, or is no JSON") from None
+    if not isinstance(found, list) or not all(isinstance(film, str) for film in found):
+        raise ValueError(f"split {split!r} of {files[0]} is no list of films")
+    return found
+
+
+def read_shots(path: Path) -> np.ndarray:
+    """First and last frame of each shot, int64 `[n 2]`.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: it is damaged.
+    """
+    rows = [row[:2] for row in _rows(path, least=2)]
+    if not rows:
+        raise ValueError(f"{path} has no shots")
+    return np.array(rows, np.int64)
+
+
+def read_labels(path: Path, shots: int) -> np.ndarray:
+    """Whether a scene ends with each shot but the last: bool `[shots-1]`.
+
+    Args:
+      path: of the file of labels.
+      shots: how many the film has. A label of the last one is not a border's, and is left out.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: it is damaged, or of another number of shots.
+    """
+    rows = _rows(path, least=2)
+    if len(rows) not in (shots - 1, shots):
+        raise ValueError(
+            f"{path} has labels of {len(rows)} shots, and the film has {shots}: it needs "
+            f"{shots - 1}, or {shots} with the last one's"
+        )
+    return labels_of([(row[0], row[1]) for row in rows], str(path))[: shots - 1]
+
+
+def labels_of(rows: Sequence[tuple[int, int]], where: str) -> np.ndarray:
+    """Labels, bool `[n]`, of (shot, label), which must come in order from 0; -1 counts as 1.
+
+    Raises:
+      ValueError: they do not, or a label is none of -1, 0 and 1.
+    """
+    for place, (shot, label) in enumerate(rows):
+        if shot != place or label not in (-1, 0, 1):
+            raise ValueError(
+                f"label {place} of {where} is {label} of shot {shot}: it needs 0, 1 or -1 of shot "
+                f"{place}"
+            )
+    return np.array([label != 0 for _, label in rows], bool)
+
+
+def _rows(path: Path, least: int) -> list[list[int]]:
+    """The whole numbers of each line that is not empty."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} does not exist") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is no text") from None
+    rows = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                rows.append([int(word) for word in line.split()])
+            except ValueError:
+                raise ValueError(f"line {number} of {path} is no row of whole numbers") from None
+            if len(rows[-1]) < least:
+                raise ValueError(f"line {number} of {path} has fewer than {least} numbers")
+    return rows
+
+
+def _read_rates(path: Path) -> dict[str, float]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        return {str(film): float(rate) for film, rate in found.items()}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise ValueError(f"{path} is no JSON object {{film: frames per second}}") from None
+
+
+ENDS = ("inclusive", "exclusive")
+
+TAGS = "tags.parquet"
+
+MOST_BYTES = 1 << 27  # of a film's annotation; a larger file is none
+
+SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("film", "scene")),
+        *((name, pa.int64()) for name in ("first_shot", "last_shot")),
+        ("place", pa.string()),
+        ("action", pa.list_(pa.string())),
+    ]
+)
+
+"""Of `tag_table`; place is null and action empty where they are not tagged."""
+
+
+@dataclass(frozen=True)
+class TaggedScene:
+    """A scene of a film.
+
+    Attributes:
+      name: its id, unique in the film.
+      first: number of its first shot, from 0.
+      last: number of its last shot.
+      place: None: not tagged.
+      actions: in order, each once; none: not tagged.
+    """
+
+    name: str
+    first: int
+    last: int
+    place: str | None
+    actions: tuple[str, ...]
+
+
+def read_tags(path: Path, shots: int, ends: str = "inclusive") -> tuple[TaggedScene, ...]:
+    """The scenes of one film's annotation, in order of their first shot.
+
+    Args:
+      path: of the file, named after the film.
+      shots: how many the film has.
+      ends: whether ranges of shots are 'inclusive' or 'exclusive' of their second number.
+
+    Raises:
+      FileNotFoundError: there is none.
+      ValueError: it is damaged or of another film, a scene has shots that the film lacks or that
+        another scene has, or two scenes have one id.
+    """
+    if ends not in ENDS:
+        raise ValueError(f"ends is {ends!r}: use one of {', '.join(ENDS)}")
+    document = _document(path)
+    film = document.get("imdb_id", path.stem)
+    if not isinstance(film, str) or imdb_id(film, str(path)) != imdb_id(path.stem, str(path)):
+        raise ValueError(f"{path} is of the film {film!r}: name it after that film")
+    scenes = document.get("scene") or []
+    if not isinstance(scenes, list):
+        raise ValueError(f"{path}: 'scene' is no list")
+    found = [_scene(scene, f"scene {k} of {path}", ends) for k, scene in enumerate(scenes)]
+    found.sort(key=lambda scene: scene.first)
+    _check(found, shots, path, ends)
+    return tuple(found)
+
+
+def tag_table(
+    folder: Path, films: Mapping[str, int], ends: str = "inclusive"
+) -> tuple[pa.Table, tuple[str, ...]]:
+    """The tagged scenes of films as a table, and the films that have no annotation.
+
+    Args:
+      folder: of the annotations.
+      films: how many shots each film has.
+      ends: see `read_tags`.
+
+    Raises:
+      FileNotFoundError: there is no such folder.
+      ValueError: see `read_tags`.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is no folder of annotations")
+    there = {film: folder / f"{film}.json" for film in films}
+    bare = tuple(film for film, path in there.items() if not path.is_file())
+    rows = [
+        (film, scene.name, scene.first, scene.last, scene.place, list(scene.actions))
+        for film, path in there.items()
+        if film not in bare
+        for scene in read_tags(path, films[film], ends)
+    ]
+    named = [dict(zip(SCHEMA.names, row, strict=True)) for row in rows]
+    return pa.Table.from_pylist(named, schema=SCHEMA), bare
+
+
+def _document(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist")
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError(f"{path} is larger than {MOST_BYTES >> 20} MiB: it is no annotation")
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError):
+        raise ValueError(f"{path} is no JSON") from None
+    if not isinstance(document, dict):
+        raise ValueError(f"{path} is no JSON object")
+    return document
+
+
+def _scene(scene: Any, where: str, ends: str) -> TaggedScene:
+    name, shot = (scene.get(key) if isinstance(scene, dict) else None for key in ("id", "shot"))
+    whole = isinstance(shot, list) and len(shot) == 2 and all(type(x) is int for x in shot)
+    if not whole or not isinstance(name, str | int) or "/" in str(name) or str(name) == "":
+        raise ValueError(f'{where} is no object with "id" and "shot": [first, last]')
+    place, actions = scene.get("place_tag"), scene.get("action_tag")
+    actions = [actions] if isinstance(actions, str) else actions or []
+    words = [*([] if place is None else [place]), *(actions if isinstance(actions, list) else [0])]
+    if not all(isinstance(word, str) for word in words):
+        raise ValueError(
+            f"{where}: place_tag is a text or null, action_tag a list of texts or null"
+        )
+    last = shot[1] - (ends == "exclusive")
+    return TaggedScene(
+        str(name), shot[0], last, place or None, tuple(dict.fromkeys(filter(None, actions)))
+    )
+
+
+def _check(scenes: list[TaggedScene], shots: int, path: Path, ends: str) -> None:
+    if len({scene.name for scene in scenes}) < len(scenes):
+        raise ValueError(f"{path} has two scenes of one id: each needs its own")
+    end = 0
+    for scene in scenes:
+        if not 0 <= scene.first <= scene.last < shots:
+            raise ValueError(
+                f"scene {scene.name} of {path} has the shots from {scene.first} to {scene.last}, "
+                f"read as {ends}: the film has those from 0 to {shots - 1}"
+            )
+        if scene.first < end:
+            raise ValueError(
+                f"scene {scene.name} of {path} begins with shot {scene.first}, which the scene "
+                f"before it has too, read as {ends}: try the other of {', '.join(ENDS)}"
+            )
+        end = scene.last + 1

@@ -1,0 +1,189 @@
+"""Shots whose pictures and features lie in folders, as MovieNet and BaSSL have them.
+
+KEYFRAMES/tt0120885/shot_0000_img_0.jpg ... shot_0000_img_2.jpg, shot_0001_img_0.jpg ...
+FEATURES/tt0120885.npz    (array KEY [n f]), or tt0120885.npy [n f],
+FEATURES/tt0120885/shot_0000.npy  [f], or [views f], whose mean is taken
+"""
+
+import functools
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vujax.data.datasets.features import check_vectors, read_npz
+from vujax.data.films import Shots
+from vujax.data.shot_frames import evenly, pictures
+
+KEYFRAMES = 3
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where inputs are, and how they are wanted; of all films of a set.
+
+    Attributes:
+      keyframes: folder of the films' folders; None: no pictures.
+      frames: pictures for each shot, of its three, evenly.
+      image_size: of the square from their middle; None: whole.
+      features: folder of the films' features; None: none.
+      key: array of an npz file.
+    """
+
+    keyframes: Path | None = None
+    frames: int = KEYFRAMES
+    image_size: int | None = None
+    features: Path | None = None
+    key: str = "feature"
+
+    def __post_init__(self) -> None:
+        evenly(KEYFRAMES, self.frames)
+        for folder in (self.keyframes, self.features):
+            if folder is not None and not folder.is_dir():
+                raise FileNotFoundError(f"{folder} is no folder")
+
+    def picture(self, film: str, number: int) -> Path:
+        """The file of a picture: number 3 s + k is picture k of shot s."""
+        shot, k = divmod(number, KEYFRAMES)
+        return self.keyframes / film / f"shot_{shot:04d}_img_{k}.jpg"
+
+    def feature_file(self, film: str) -> Path:
+        """The file or folder of a film's features.
+
+        Raises:
+          FileNotFoundError: there is none.
+        """
+        for found in (self.features / f"{film}{end}" for end in (".npz", ".npy", "")):
+            if found.exists():
+                return found
+        raise FileNotFoundError(f"{self.features} has no features of {film}: {film}.npz or .npy")
+
+
+@dataclass(frozen=True, eq=False)
+class FolderFilm(Shots):
+    """A film whose inputs are read from folders when they are asked for."""
+
+    folders: Folders = None
+
+    def inputs(self, shots: np.ndarray) -> dict[str, np.ndarray]:
+        """'image' uint8 `[k frames h w 3]` and 'feature' float32 `[k f]`, as there are folders.
+
+        Raises:
+          FileNotFoundError: a shot's picture or feature is not there.
+          ValueError: one is damaged.
+        """
+        result, shots = {}, np.asarray(shots)
+        if self.folders.keyframes:
+            chosen = evenly(KEYFRAMES, self.folders.frames)
+            result["image"] = pictures(
+                shots[:, None] * KEYFRAMES + np.array(chosen),
+                lambda number: self.jpeg(*divmod(number, KEYFRAMES)),
+                self.folders.image_size,
+                lambda number: str(self.folders.picture(self.film, number)),
+            )
+        if self.folders.features:
+            result["feature"] = self.features(shots)
+        return result
+
+    def features(self, shots: np.ndarray) -> np.ndarray:
+        """Of some shots, float32 `[k f]`; raises like `inputs`."""
+        if isinstance(self._features, Path):
+            return np.stack([self._feature(shot) for shot in shots.tolist()])
+        return np.asarray(self._features[shots], np.float32)
+
+    def jpeg(self, shot: int, k: int) -> bytes:
+        """The file of picture k of a shot.
+
+        Raises:
+          FileNotFoundError: it is not there.
+        """
+        path = self.folders.picture(self.film, shot * KEYFRAMES + k)
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{path} does not exist: fetch the keyframes again") from None
+
+    @functools.cached_property
+    def _features(self) -> Path | np.ndarray:
+        """All features [n f], or the folder of those of single shots."""
+        path = self.folders.feature_file(self.film)
+        if path.is_dir():
+            return path
+        vectors = read_npz(path)[self.folders.key] if path.suffix == ".npz" else read_npy(path)
+        check_vectors(self.film, vectors, len(self))
+        return vectors
+
+    def _feature(self, shot: int) -> np.ndarray:
+        path = self._features / f"shot_{shot:04d}.npy"
+        vector = read_npy(path)
+        vector = vector.mean(axis=0) if vector.ndim > 1 else vector
+        if not np.isfinite(vector).all():
+            raise ValueError(f"{path} holds numbers that are not finite: make it again")
+        return vector.astype(np.float32)
+
+    def feature_width(self) -> int:
+        """Numbers of a shot's feature; reads no more than a header, or one shot.
+
+        Raises:
+          FileNotFoundError, ValueError: the features are not there, damaged, or of another number
+            of shots.
+        """
+        path = self.folders.feature_file(self.film)
+        if path.is_dir():
+            return len(self._feature(0))
+        shape = (
+            _npz_shape(path, self.folders.key) if path.suffix == ".npz" else read_npy(path).shape
+        )
+        if len(shape) != 2 or shape[0] != len(self):
+            raise ValueError(f"{path} holds {list(shape)}: it needs [{len(self)} f], one a shot")
+        return shape[1]
+
+
+def check_widths(films: tuple[FolderFilm, ...]) -> tuple[FolderFilm, ...]:
+    """The films, whose features must be of one width.
+
+    Raises:
+      ValueError: they are not; names two films.
+    """
+    if films and films[0].folders.features:
+        first = films[0].feature_width()
+        for film in films:
+            if (width := film.feature_width()) != first:
+                raise ValueError(
+                    f"the features of {film.film} are {width} numbers wide, those of "
+                    f"{films[0].film} {first}: give films of one width"
+                )
+    return films
+
+
+def read_npy(path: Path) -> np.ndarray:
+    """An array that is mapped, not read.
+
+    Raises:
+      FileNotFoundError: the file is not there.
+      ValueError: it is damaged, or holds Python objects.
+    """
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} does not exist: make the features again") from None
+    except (ValueError, OSError, EOFError) as error:
+        raise ValueError(f"{path} is no npy file of numbers ({error})") from None
+
+
+def _npz_shape(path: Path, key: str) -> tuple[int, ...]:
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as file:
+            version = np.lib.format.read_magic(file)
+            newer = version != (1, 0)
+            read = (
+                np.lib.format.read_array_header_2_0
+                if newer
+                else np.lib.format.read_array_header_1_0
+            )
+            return read(file)[0]
+    except KeyError:
+        raise ValueError(f"{path} has no array '{key}': choose one with key") from None
+    except (zipfile.BadZipFile, ValueError, OSError) as error:
+        raise ValueError(f"{path} is no npz file of plain arrays ({error})") from None

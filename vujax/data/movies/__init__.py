@@ -1,0 +1,1 @@
+"""Metadata of movies: tables, similarity by channels, guides and held-out lists."""

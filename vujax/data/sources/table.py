@@ -1,0 +1,132 @@
+"""CSV and TSV tables with a picture's path and its captions in each row."""
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vujax.data.records import BadSample, Record
+from vujax.data.sources.files import StampedFile, expand
+
+TABS = (".tsv", ".tab", ".txt")
+
+
+class TableSource:
+    """Rows of one table; the index keeps 16 bytes a row, and a row is parsed when it is read.
+
+    Attributes:
+      classes: None; name a column with `label_field` of `open_source` to have classes.
+    """
+
+    classes = None
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        image: str = "image",
+        caption: str | Sequence[str] | None = "caption",
+        key: str | None = None,
+        root: str | None = None,
+        delimiter: str | None = None,
+    ) -> None:
+        """Finds where each row starts.
+
+        Args:
+          path: the table, UTF-8, with a header line.
+          image: column with the pictures' paths.
+          caption: column or columns with captions; None for none.
+          key: column that names the rows; None: the picture's path.
+          root: folder that the paths start from and must stay in; None: the table's.
+          delimiter: None: a tab for .tsv, .tab and .txt, else a comma.
+
+        Raises:
+          FileNotFoundError: there is no such table.
+          ValueError: a column is missing, or the table cannot be parsed.
+        """
+        self._file = StampedFile.of(expand(path)[0])
+        self._delimiter = delimiter or ("\t" if path.lower().endswith(TABS) else ",")
+        self._root = os.path.normpath(root or Path(path).parent)
+        self._image, self._key = image, key or image
+        self._captions = [caption] if isinstance(caption, str) else list(caption or [])
+        self._columns: list[str] = []
+        self._spans = self._index()
+        for column in [self._image, self._key, *self._captions]:
+            if column not in self._columns:
+                raise ValueError(
+                    f"{path} has no column '{column}': it has {', '.join(self._columns)} "
+                    "(options image, caption, key; delimiter if these look wrong)"
+                )
+
+    def _index(self) -> np.ndarray:
+        """`[n 2]` int64 spans of the rows; keeps the header's names."""
+        spans, end = [], 0
+        with Path(self._file.path).open("rb") as handle:
+            lines = _Lines(handle)
+            rows = csv.reader(lines, delimiter=self._delimiter)
+            try:
+                self._columns = next(rows, [])
+                end = lines.position
+                for row in rows:
+                    if row:  # a blank line is none
+                        spans.append((end, lines.position - end))
+                    end = lines.position
+            except (csv.Error, UnicodeDecodeError) as error:
+                raise ValueError(f"{self._file.path}, after byte {end}: {error}") from None
+        return np.array(spans, np.int64).reshape(-1, 2)
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    def __getitem__(self, index: int) -> Record:
+        if not 0 <= index < len(self):
+            raise IndexError(f"row {index} of {len(self)}")
+        text = self._file.read(*map(int, self._spans[index])).decode()
+        values = next(csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter))
+        where = f"row {index + 1} of {self._file.path}"
+        if len(values) != len(self._columns):
+            raise BadSample(f"{where} has {len(values)} columns, not {len(self._columns)}")
+        fields = dict(zip(self._columns, values, strict=True))
+        return Record(
+            key=fields[self._key],
+            image=read_inside(self._root, fields[self._image], where),
+            captions=[fields[column] for column in self._captions],
+            label=None,
+            fields=fields,
+        )
+
+
+class _Lines:
+    """Decoded lines of a binary file, and how many bytes they took so far."""
+
+    def __init__(self, handle: Iterator[bytes]) -> None:
+        self._handle, self.position = handle, 0
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._handle)
+        encoding = "utf-8" if self.position else "utf-8-sig"
+        self.position += len(line)
+        return line.decode(encoding)
+
+
+def read_inside(root: str, path: str, where: str) -> bytes:
+    """The file at `path`, relative to `root` or absolute, which must lie inside `root`.
+
+    The check is of the name: links inside `root` are the owner's own and are followed.
+
+    Raises:
+      BadSample: there is no such file, or it lies outside.
+    """
+    full = os.path.normpath(Path(root) / path)
+    if not Path(full).is_relative_to(root):
+        raise BadSample(f"{where}: the path '{path}' leads out of {root} (option root)")
+    try:
+        return Path(full).read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise BadSample(f"{where}: there is no file {full} (option root)") from None

@@ -1,0 +1,149 @@
+"""The cinema's captioned frames as a random-access source."""
+
+import operator
+from dataclasses import dataclass
+from typing import Any
+
+from vujax.data.synthetic.captions import CLASSES, Caption, class_of, describe, generic
+from vujax.data.synthetic.random import Dice, shuffled
+from vujax.data.synthetic.render import render
+from vujax.data.synthetic.script import Shot, make_scene, make_shot
+from vujax.data.synthetic.world import make_film
+
+SCENES = 12  # of a film, from which frames are taken
+
+# split -> what is taken where the caller names nothing: validation captions are all true.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "train": {"films": 512, "frames": 100_000, "generic": 0.2, "swapped": 0.1},
+    "validation": {"films": 64, "frames": 1024, "generic": 0.0, "swapped": 0.0},
+}
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of one record: the take it shows, when, and what became of each caption.
+
+    `noise` holds one of 'none', 'generic', 'swapped' per caption.
+    """
+
+    shot: Shot
+    time_s: float
+    captions: tuple[Caption, ...]
+    noise: tuple[str, ...]
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Place, kind, colour, event, framing, and time, weather, companion where there are any."""
+        return self.shot.facts
+
+
+@dataclass(frozen=True)
+class CinemaSource:
+    """Frames of procedural films with captions; nothing is stored, record i is a function of i.
+
+    Args:
+      split: 'train' or 'validation': other films (cast, palettes, scenes), the same vocabulary.
+      films, frames: how many films, and records taken from them in turn.
+      seed: another seed is another cinema.
+      image_size: height and width of the frames in pixels.
+      label: what `label` and `classes` are about: a key of captions.CLASSES.
+      captions_per_image: captions of each record, all of the same frame.
+      generic: the share of captions that say nothing ('a still'); exact over the source.
+      swapped: the share of captions that belong to another frame; exact over the source.
+
+    Where films, frames, generic or swapped is None, the split's entry in DEFAULTS counts.
+
+    Raises:
+      ValueError: for an unknown split or label, or a number out of range.
+    """
+
+    split: str = "train"
+    films: int | None = None
+    frames: int | None = None
+    seed: int = 0
+    image_size: int = 64
+    label: str = "place"
+    captions_per_image: int = 1
+    generic: float | None = None
+    swapped: float | None = None
+
+    def __post_init__(self):
+        _one_of("split", self.split, DEFAULTS)
+        _one_of("label", self.label, CLASSES)
+        for name, value in DEFAULTS[self.split].items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+        for name in ("films", "frames", "image_size", "captions_per_image"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"cinema: {name}={getattr(self, name)} must be at least 1")
+        if min(self.generic, self.swapped) < 0 or self.generic + self.swapped > 1:
+            raise ValueError(
+                f"cinema: generic={self.generic} and swapped={self.swapped} are shares: "
+                "neither below 0, together at most 1"
+            )
+        if self.swapped and self.frames < 2:
+            raise ValueError("cinema: swapped captions need at least 2 frames to swap between")
+
+    def __len__(self) -> int:
+        return self.frames
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Readable names of the label's classes, in the order of the label numbers."""
+        return tuple(CLASSES[self.label].values())
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Record `index`: dict(key, image uint8 [h w 3], captions list[str], label int)."""
+        index = self._checked(index)
+        shot, time_s = self._take(index)
+        scene, film = shot.scene, shot.scene.film
+        return {
+            "key": f"{self.split}-{index:06d}-f{film.number}-c{scene.number}-s{shot.number}",
+            "image": render(shot, time_s, self.image_size, self.image_size),
+            "captions": [caption.text for caption, _ in self._captions(index, shot)],
+            "label": list(CLASSES[self.label]).index(class_of(shot.facts, self.label)),
+        }
+
+    def truth(self, index: int) -> Truth:
+        """Everything known of record `index`, without drawing it."""
+        index = self._checked(index)
+        shot, time_s = self._take(index)
+        captions, noise = zip(*self._captions(index, shot), strict=True)
+        return Truth(shot, time_s, captions, noise)
+
+    def _checked(self, index: int) -> int:
+        index = operator.index(index)
+        if not 0 <= index < self.frames:
+            raise IndexError(f"cinema: record {index} is outside 0..{self.frames - 1}")
+        return index
+
+    def _take(self, index: int) -> tuple[Shot, float]:
+        """The shot and the second in it that record `index` shows."""
+        film = make_film(self.seed, self.split, index % self.films)
+        scene = make_scene(film, index // self.films % SCENES)
+        dice = Dice(*film.key, "frame", index)
+        shot = make_shot(scene, dice.below(scene.shots))
+        return shot, round(dice.uniform(0.0, shot.length_s), 3)
+
+    def _captions(self, index: int, shot: Shot) -> list[tuple[Caption, str]]:
+        """The captions of record `index`, each with its noise."""
+        return [self._caption(index, k, shot) for k in range(self.captions_per_image)]
+
+    def _caption(self, index: int, k: int, shot: Shot) -> tuple[Caption, str]:
+        total = self.frames * self.captions_per_image
+        place = shuffled(index * self.captions_per_image + k, total, self.seed, self.split, "noise")
+        if place < round(self.generic * total):
+            return generic(self.seed, self.split, "generic", index, k), "generic"
+        if place >= round((self.generic + self.swapped) * total):
+            return self._true_caption(index, k, shot), "none"
+        step = 1 + Dice(self.seed, self.split, "swap", index, k).below(self.frames - 1)
+        other = (index + step) % self.frames
+        return self._true_caption(other, k, self._take(other)[0]), "swapped"
+
+    def _true_caption(self, index: int, k: int, shot: Shot) -> Caption:
+        return describe(shot.facts, self.seed, self.split, "caption", index, k)
+
+
+def _one_of(name: str, value: str, allowed: dict[str, Any]) -> None:
+    if value not in allowed:
+        raise ValueError(f"cinema: {name}={value!r} is none of {', '.join(allowed)}")

@@ -1,0 +1,127 @@
+"""Scenes of the cinema's films with what is true of them, see `vujax.data.scenes`; kind 'cinema'.
+
+scenes = open_cinema_scenes(films=40, image_size=48)
+scenes.labels["event"][0]                   # frozenset({'juggling', 'flag'})
+
+The films of the cinema as movies, by what their set's truth says of them.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from vujax.data.datasets.features import FeatureFilm, read_npz
+from vujax.data.movies.records import Movies, Ratings
+from vujax.data.scenes import FilmScenes, numbered, runs
+from vujax.data.synthetic.dataset_shots import CinemaFilm, open_cinema
+from vujax.data.synthetic.editing import Part, frame_rate
+from vujax.data.synthetic.films import set_truth
+from vujax.data.synthetic.ground_truth import Settings, SetTruth
+
+TRUTHS: dict[str, Callable[[Part], Iterable[str | None]]] = {
+    "event": lambda part: [role.event for role in part.scene.roles],
+    "cast": lambda part: [role.character.kind for role in part.scene.roles],
+    "place": lambda part: [part.scene.place],
+    "time": lambda part: [part.scene.time],
+    "weather": lambda part: [part.scene.weather],
+}
+
+"""What is true of a scene, beside its film's 'genre'."""
+
+
+def open_cinema_scenes(
+    seed: int = 0,
+    split: str = "train",
+    films: int = 40,
+    first: int = 0,
+    minutes: float = 3.0,
+    fps: int | str = 24,
+    image_size: int | tuple[int, int] = 48,
+    frames: int = 3,
+    keep: bool = True,
+    features: str | None = None,
+    key: str = "feature",
+    cards: bool = False,
+) -> FilmScenes:
+    """The scenes of some films; labels are 'genre' and those of TRUTHS.
+
+    Args:
+      seed: see `vujax.data.synthetic.dataset_shots.open_cinema`, as for all up to `keep`.
+      split: likewise.
+      films: likewise.
+      first: likewise.
+      minutes: likewise.
+      fps: likewise.
+      image_size: likewise.
+      frames: likewise.
+      keep: likewise.
+      features: folder of FILM.npz, such as cinema-0-train-0003.npz, whose vectors of the shots are
+        seen in place of pictures; None: pictures.
+      key: name of the vectors in them, `[n f]`.
+      cards: whether the cards that open and close a film are scenes too, labelled by genre alone.
+
+    Raises:
+      ValueError: an argument is out of range, or the vectors do not fit the film.
+      FileNotFoundError: a film has no vectors.
+    """
+    options = dict(seed=seed, split=split, films=films, first=first, minutes=minutes, fps=fps)
+    opened = open_cinema(**options, image_size=image_size, frames=frames, keep=keep)
+    found = runs(opened)
+    parts = [part for film in opened for part in film.edit.parts]
+    kept = np.array([cards or part.scene is not None for part in parts], bool)
+    labels = {name: _of(truth, parts, kept) for name, truth in TRUTHS.items()}
+    genres = [film.edit.film.genre.name for film in opened]
+    labels["genre"] = [frozenset({genres[number]}) for number in found[kept, 0].tolist()]
+    names = np.array(numbered(found[:, 0]))[kept]
+    seen = opened if features is None else [_featured(film, features, key) for film in opened]
+    return FilmScenes(tuple(seen), found[kept], tuple(names.tolist()), labels)
+
+
+def _of(
+    truth: Callable[[Part], Iterable[str | None]], parts: list[Part], kept: np.ndarray
+) -> list[frozenset[str]]:
+    return [
+        frozenset() if part.scene is None else frozenset(filter(None, truth(part)))
+        for part, keep in zip(parts, kept, strict=True)
+        if keep
+    ]
+
+
+def _featured(film: CinemaFilm, folder: str, key: str) -> FeatureFilm:
+    path = Path(folder) / f"{film.film}.npz"
+    arrays = read_npz(path)
+    if key not in arrays:
+        raise ValueError(f"{path} has no array '{key}': it has {', '.join(arrays)}")
+    return FeatureFilm(film.film, film.seconds, film.frames, film.fps, film.starts, arrays[key])
+
+
+def movies_of(truth: SetTruth, ids: tuple[str, ...] | None = None) -> Movies:
+    """Genres, synopses and who watched what; ids are the films' names, or others in their order."""
+    user, movie = np.nonzero(truth.watched())
+    value = np.full(len(user), np.nan, np.float32)
+    return Movies(
+        ids or tuple(film.name for film in truth.films),
+        tuple(film.title for film in truth.films),
+        tuple(frozenset(film.genres) for film in truth.films),
+        tuple(film.synopsis for film in truth.films),
+        Ratings(user.astype(np.int32), movie.astype(np.int32), value),
+    )
+
+
+def cinema_set_movies(
+    seed: int = 0,
+    split: str = "train",
+    films: int = 40,
+    first: int = 0,
+    minutes: float = 3.0,
+    fps: int | str = 24,
+) -> Movies:
+    """The movies of `vujax.data.synthetic.dataset_shots.open_cinema`, under the same ids; nothing
+    is drawn.
+    """
+    # Of pictures and sound nothing is read.
+    settings = Settings(seed, split, minutes, frame_rate(fps), 90, 160, 16000, 1)
+    truth = set_truth(settings, first + films)
+    there = tuple(f"cinema-{seed}-{split}-{number:04d}" for number in range(first + films))
+    return movies_of(truth, there).only(there[first:])

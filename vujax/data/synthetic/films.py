@@ -1,0 +1,187 @@
+"""From settings to the edit and the truth of films and of sets: nothing is drawn.
+
+Who watches what: users drawn from latent tastes.
+
+A user has two favourite genres and likes nights or days; a film has a genre, its share of nights
+(which no label tells) and some popularity. Whether a user watches a film is one draw of its own, so
+a larger set only adds to a smaller one.
+"""
+
+from dataclasses import dataclass
+from itertools import accumulate
+from math import exp
+from typing import Any
+
+from vujax.data.synthetic import ground_truth as t
+from vujax.data.synthetic.captions import describe
+from vujax.data.synthetic.editing import Card, Clip, Edit, Part, make_edit, night
+from vujax.data.synthetic.random import Dice
+from vujax.data.synthetic.script import Shot
+from vujax.data.synthetic.series import Episode, make_episode
+from vujax.data.synthetic.story import name_of, names, studio, summary, synopsis, title
+from vujax.data.synthetic.world import GENRES, Film, make_film
+
+# Weights of the log-odds that a user watches a film.
+BASE, FAVOURITE, NIGHTS, POPULARITY = -1.9, 2.2, 1.4, 0.7
+
+
+@dataclass(frozen=True)
+class Taste:
+    """What a user likes; `nights` is -1 (days only) to 1 (nights only)."""
+
+    key: tuple[str | int, ...]
+    favourites: tuple[str, ...]
+    nights: float
+
+
+def make_taste(seed: int, split: str, user: int) -> Taste:
+    """The taste of one user of a set."""
+    key = ("user", seed, split, user)
+    dice = Dice(*key)
+    favourites = dice.sample([genre.name for genre in GENRES], 2)
+    return Taste(key, tuple(favourites), dice.uniform(-1, 1))
+
+
+def watches(taste: Taste, film: int, genre: str, night: float) -> bool:
+    """Whether the user watches film number `film` of the set."""
+    _, seed, split, _ = taste.key
+    popular = POPULARITY * Dice("popularity", seed, split, film).uniform(-1, 1)
+    liked = FAVOURITE * (genre in taste.favourites) + NIGHTS * taste.nights * (2 * night - 1)
+    odds = BASE + popular + liked
+    return Dice(*taste.key, "watches", film).chance(1 / (1 + exp(-odds)))
+
+
+CAPTIONS = 2  # of each shot
+
+USERS = 200
+
+
+def name(number: int) -> str:
+    """The file name of a film, without its ending."""
+    return f"film-{number:04d}"
+
+
+def episode_name(number: int) -> str:
+    """The file name of an episode, without its ending."""
+    return f"episode-{number:04d}"
+
+
+def edit_of(settings: t.Settings, number: int) -> Edit:
+    """The edited film `number` of a set."""
+    film = make_film(settings.seed, settings.split, number)
+    return make_edit(film, settings.fps, settings.minutes)
+
+
+def episode_of(settings: t.Settings, number: int) -> Episode:
+    """The edited episode `number` of a series."""
+    return make_episode(settings.seed, settings.split, settings.fps, settings.minutes, number)
+
+
+def film_truth(settings: t.Settings, number: int) -> t.FilmTruth:
+    """All that is known of film `number` of a set."""
+    facts = _facts(settings, edit_of(settings, number))
+    return t.FilmTruth(t.FILM, number=number, name=name(number), **facts)
+
+
+def episode_truth(settings: t.Settings, number: int) -> t.EpisodeTruth:
+    """All that is known of episode `number` of a series."""
+    episode = episode_of(settings, number)
+    sources = (t.QuoteTruth(q.shot, episode_name(q.episode), q.source) for q in episode.quotes)
+    return t.EpisodeTruth(
+        t.EPISODE,
+        number=number,
+        name=episode_name(number),
+        **_facts(settings, episode.edit),
+        groups=episode.groups,
+        quotes=tuple(sources),
+    )
+
+
+def _facts(settings: t.Settings, edit: Edit) -> dict[str, Any]:
+    """What a film and an episode have in common."""
+    film = edit.film
+    people = zip(names(film), film.cast, strict=True)
+    return dict(
+        version=t.VERSION,
+        settings=settings,
+        title=title(film),
+        studio=studio(film),
+        genre=film.genre.name,
+        night=night(film),
+        synopsis=synopsis(film, edit.scenes),
+        frames=edit.frames,
+        cast=tuple(t.CastTruth(called, who.kind, who.colour) for called, who in people),
+        scenes=_scenes(edit),
+        shots=tuple(_shot(film, clip) for clip in edit.clips),
+        flashes=edit.flashes,
+    )
+
+
+def set_truth(settings: t.Settings, films: int) -> t.SetTruth:
+    """The films of a set and who watched them."""
+    truths = [film_truth(settings, number) for number in range(films)]
+    rows = tuple(map(_row, truths))
+    world = (settings.seed, settings.split)
+    tastes = [make_taste(*world, user) for user in range(USERS)]
+    users = tuple(_user(taste, truths) for taste in tastes)
+    return t.SetTruth(t.SET, t.VERSION, settings, rows, users)
+
+
+def series_truth(settings: t.Settings, episodes: int) -> t.SetTruth:
+    """The episodes of a series, as a set that nobody watched yet."""
+    truths = [episode_truth(settings, number) for number in range(episodes)]
+    return t.SetTruth(t.SET, t.VERSION, settings, tuple(map(_row, truths)), ())
+
+
+def _row(film: t.FilmTruth) -> t.FilmRow:
+    times = float(film.duration_s)
+    return t.FilmRow(film.name, film.title, film.studio, (film.genre,), film.synopsis, times)
+
+
+def _user(taste: Taste, films: list[t.FilmTruth]) -> t.UserTruth:
+    seen = [film.name for film in films if watches(taste, film.number, film.genre, film.night)]
+    return t.UserTruth(taste.favourites, taste.nights, tuple(seen))
+
+
+def _shot(film: Film, clip: Clip) -> t.ShotTruth:
+    shown = (clip.begin, clip.end - 1, clip.into, clip.part)
+    if isinstance(clip.take, Card):
+        text = "\n".join(clip.take.lines)
+        return t.ShotTruth(*shown, None, None, None, None, (), (), text)
+    shot: Shot = clip.take
+    who = [shot.lead.character] + ([shot.companion.character] if shot.companion else [])
+    return t.ShotTruth(
+        *shown,
+        place=shot.scene.place,
+        framing=shot.framing,
+        move=shot.move,
+        event=shot.lead.event,
+        cast=tuple(name_of(film, character.kind) for character in who),
+        captions=tuple(describe(shot.facts, *shot.key, "said", k).text for k in range(CAPTIONS)),
+        text=None,
+    )
+
+
+def _scenes(edit: Edit) -> tuple[t.SceneTruth, ...]:
+    ends = list(accumulate(len(part.takes) for part in edit.parts))
+    return tuple(
+        _scene(edit, part, end - len(part.takes), end - 1)
+        for part, end in zip(edit.parts, ends, strict=True)
+    )
+
+
+def _scene(edit: Edit, part: Part, first_shot: int, last_shot: int) -> t.SceneTruth:
+    frames = (edit.clips[first_shot].begin, edit.clips[last_shot].end - 1)
+    shown = (part.role, *frames, first_shot, last_shot)
+    scene = part.scene
+    if scene is None:
+        return t.SceneTruth(*shown, None, None, None, (), (), None)
+    return t.SceneTruth(
+        *shown,
+        place=scene.place,
+        time=scene.time,
+        weather=scene.weather,
+        cast=tuple(name_of(edit.film, role.character.kind) for role in scene.roles),
+        events=tuple(role.event for role in scene.roles),
+        summary=summary(scene),
+    )

@@ -1,0 +1,443 @@
+"""What is known of a film and of a set of films, and how it is kept: NAME.truth.json, set.json.
+
+    truth = read_truth("films/film-0003.truth.json")     # a FilmTruth
+    truth.transitions                                    # in the words of vujax.video.shots.base
+    read_truth("films/set.json").watched()               # bool [users films]
+    read_truth("series/episode-0001.truth.json").quotes  # an EpisodeTruth: whence its recap is
+
+Frames count from 0 and `last` is the last one of a range. A frame that shows two shots is counted
+to one of them, by the middle of their transition. Where a key's value is null there is no such
+thing: a card has no place, a spaceship no time of day.
+
+Dataclasses to JSON values and back, checked by their annotations.
+
+Values come from files that nobody vouches for: whatever they hold, `build` gives an object of the
+right types or one ValueError that names the key.
+"""
+
+import json
+import re
+import types
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from fractions import Fraction
+from functools import cache
+from itertools import pairwise
+from math import isfinite
+from pathlib import Path
+from re import fullmatch
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from vujax.data.synthetic.editing import KINDS, Flash, Join
+from vujax.utils.io import write_atomically
+from vujax.video.probe import named
+from vujax.video.shots.base import Transition
+
+VERSION = 1
+
+FILM, SET, EPISODE = "vujax cinema film", "vujax cinema set", "vujax cinema episode"
+
+MOST_BYTES = 1 << 28  # of a truth file; a larger one is none of ours
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+SUFFIX = ".truth.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the films of a set depend on. `minutes` is the mean length of their stories."""
+
+    seed: int
+    split: str
+    minutes: float
+    fps: Fraction
+    height: int
+    width: int
+    sound_rate: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class CastTruth:
+    """One of the film's figures: the same name, kind and colour in all of its scenes."""
+
+    name: str
+    kind: str
+    colour: str
+
+
+@dataclass(frozen=True)
+class ShotTruth:
+    """Frames `first` to `last`.
+
+    `into` is the transition it begins with (null for the first shot), `scene` the number of its
+    scene, `cast` the names of who is in sight, `event` what the first of them does. A card has
+    `text` and nothing else to see.
+    """
+
+    first: int
+    last: int
+    into: Join | None
+    scene: int
+    place: str | None
+    framing: str | None
+    move: str | None
+    event: str | None
+    cast: tuple[str, ...]
+    captions: tuple[str, ...]
+    text: str | None
+
+
+@dataclass(frozen=True)
+class SceneTruth:
+    """Frames `first` to `last`, shots `first_shot` to `last_shot`.
+
+    `role` is 'opening' or 'closing' (cards) or 'story'; in an episode also 'recap', and its opening
+    and closing have pictures too. `events` says what each of `cast` does.
+    """
+
+    role: str
+    first: int
+    last: int
+    first_shot: int
+    last_shot: int
+    place: str | None
+    time: str | None
+    weather: str | None
+    cast: tuple[str, ...]
+    events: tuple[str, ...]
+    summary: str | None
+
+
+@dataclass(frozen=True)
+class FilmTruth:
+    """A film. `night` is its trait that no label tells: how much it prefers night to day, 0..1."""
+
+    kind: str
+    version: int
+    settings: Settings
+    number: int
+    name: str
+    title: str
+    studio: str
+    genre: str
+    night: float
+    synopsis: str
+    frames: int
+    cast: tuple[CastTruth, ...]
+    scenes: tuple[SceneTruth, ...]
+    shots: tuple[ShotTruth, ...]
+    flashes: tuple[Flash, ...]
+
+    @property
+    def fps(self) -> Fraction:
+        return self.settings.fps
+
+    @property
+    def duration_s(self) -> Fraction:
+        return self.frames / self.fps
+
+    @property
+    def transitions(self) -> list[Transition]:
+        """Between its shots, in order; `vujax.video.shots.base.shots` makes the shots of them."""
+        return [shot.into.transition for shot in self.shots if shot.into]
+
+    @property
+    def scene_starts(self) -> list[int]:
+        """For each shot but the first, 1 where a scene begins with it, else 0."""
+        return [int(a.scene != b.scene) for a, b in pairwise(self.shots)]
+
+
+@dataclass(frozen=True)
+class QuoteTruth:
+    """Shot `shot` of the recap is a piece of shot `source` of the episode named `episode`."""
+
+    shot: int
+    episode: str
+    source: int
+
+
+@dataclass(frozen=True)
+class EpisodeTruth(FilmTruth):
+    """An episode of a series.
+
+    `groups` has a number for each scene: equal ones, here and in the other episodes, are of scenes
+    that return to the same place and cast; null outside the story.
+    """
+
+    groups: tuple[int | None, ...]
+    quotes: tuple[QuoteTruth, ...]
+
+
+@dataclass(frozen=True)
+class FilmRow:
+    """A film's metadata, as a catalogue of films has it."""
+
+    name: str
+    title: str
+    studio: str
+    genres: tuple[str, ...]
+    synopsis: str
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class UserTruth:
+    """What one user likes and saw: two genres, nights (1) or days (-1), and names of films."""
+
+    favourites: tuple[str, ...]
+    nights: float
+    watched: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SetTruth:
+    """A set of films and who watched them."""
+
+    kind: str
+    version: int
+    settings: Settings
+    films: tuple[FilmRow, ...]
+    users: tuple[UserTruth, ...]
+
+    def watched(self) -> np.ndarray:
+        """The co-watch table, bool [users films]."""
+        column = {film.name: k for k, film in enumerate(self.films)}
+        table = np.zeros((len(self.users), len(self.films)), bool)
+        for row, user in zip(table, self.users, strict=True):
+            row[[column[name] for name in user.watched]] = True
+        return table
+
+
+KINDS_OF_TRUTH = {FILM: FilmTruth, SET: SetTruth, EPISODE: EpisodeTruth}
+
+
+def write_truth(path: Path, truth: FilmTruth | SetTruth) -> Path:
+    """Writes a truth file, atomically; the same truth gives the same bytes."""
+    text = json.dumps(plain(truth), indent=1) + "\n"
+    return write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
+
+
+def read_truth(path: str | Path) -> FilmTruth | SetTruth:
+    """Reads NAME.truth.json or set.json; all that it returns is consistent in itself.
+
+    Raises:
+      ValueError: the file is no truth of this version; names the file and the key.
+      FileNotFoundError, PermissionError: the file cannot be had.
+    """
+    path = Path(path)
+    try:
+        value = _load(path)
+        kind = value.get("kind") if isinstance(value, dict) else None
+        if not isinstance(kind, str) or kind not in KINDS_OF_TRUTH:
+            raise ValueError(f"'kind' is neither {FILM!r} nor {EPISODE!r} nor {SET!r}")
+        if value.get("version") != VERSION:
+            raise ValueError(f"'version' is not {VERSION}, the one that this vujax reads")
+        truth = build(KINDS_OF_TRUTH[kind], value)
+        problems = _set_problems(truth) if kind == SET else _film_problems(truth)
+        if problem := next(problems, None):
+            raise ValueError(problem)
+    except ValueError as error:
+        raise ValueError(
+            f"{named(path)} is no truth of the cinema: {error}; write the films again"
+        ) from None
+    return truth
+
+
+def _load(path: Path) -> object:
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError(f"it is larger than {MOST_BYTES >> 20} MiB")
+    try:
+        return json.loads(path.read_bytes().decode("utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8") from None
+    except ValueError as error:
+        raise ValueError(f"it is not JSON ({error})") from None
+
+
+def _settings_problems(settings: Settings) -> Iterator[str]:
+    for key, low, high in (
+        ("fps", 1, 1000),
+        ("height", 1, 1 << 14),
+        ("width", 1, 1 << 14),
+        ("sound_rate", 1000, 768_000),
+        ("channels", 1, 2),
+        ("minutes", 0, 1 << 20),
+    ):
+        if not low <= getattr(settings, key) <= high:
+            yield f"'settings.{key}' is not within {low}..{high}"
+
+
+def _film_problems(truth: FilmTruth) -> Iterator[str]:
+    """What does not fit together, beginning with what the rest relies on."""
+    yield from _settings_problems(truth.settings)
+    yield from _name_problems("name", truth.name)
+    people = [who.name for who in truth.cast]
+    if len(set(people)) < len(people):
+        yield "'cast' has two figures of one name"
+    if not truth.shots or not truth.scenes:
+        yield "'shots' or 'scenes' is empty"
+        return
+    yield from _shot_problems(truth)
+    yield from _scene_problems(truth)
+    for k, part in enumerate((*truth.shots, *truth.scenes)):
+        key = f"shots[{k}]" if k < len(truth.shots) else f"scenes[{k - len(truth.shots)}]"
+        if not set(part.cast) <= set(people):
+            yield f"'{key}.cast' names somebody who is not in 'cast'"
+    for k, flash in enumerate(truth.flashes):
+        if not 0 <= flash.first <= flash.last < truth.frames or not 0 <= flash.share <= 1:
+            yield f"'flashes[{k}]' lies outside the film, or its share outside 0..1"
+    if isinstance(truth, EpisodeTruth):
+        yield from _episode_problems(truth)
+
+
+def _episode_problems(truth: EpisodeTruth) -> Iterator[str]:
+    if len(truth.groups) != len(truth.scenes):
+        yield "'groups' has another length than 'scenes'"
+    for k, (group, scene) in enumerate(zip(truth.groups, truth.scenes, strict=False)):
+        if (group is None) != (scene.role != "story"):
+            yield f"'groups[{k}]' must be null outside the story, and only there"
+    recap = [k for k, shot in enumerate(truth.shots) if truth.scenes[shot.scene].role == "recap"]
+    if [quote.shot for quote in truth.quotes] != recap:
+        yield "'quotes' are not of the shots of the recap, in order"
+    for k, quote in enumerate(truth.quotes):
+        yield from _name_problems(f"quotes[{k}].episode", quote.episode)
+        if quote.source < 0:
+            yield f"'quotes[{k}].source' is no shot"
+
+
+def _shot_problems(truth: FilmTruth) -> Iterator[str]:
+    begin = 0
+    for k, shot in enumerate(truth.shots):
+        if shot.first != begin or shot.last < shot.first:
+            yield f"'shots[{k}]' does not follow the shot before it"
+        if (shot.into is None) != (k == 0):
+            yield f"'shots[{k}].into' must be null for the first shot, and for no other"
+        if not 0 <= shot.scene < len(truth.scenes):
+            yield f"'shots[{k}].scene' is no scene"
+        begin = shot.last + 1
+    if begin != truth.frames:
+        yield f"'shots' end at frame {begin}, 'frames' is {truth.frames}"
+    alone = 0  # the frame from which on the old shot is alone
+    for k, (old, shot) in enumerate(pairwise(truth.shots), 1):
+        join = shot.into
+        between = join.first - join.last - 1
+        if join.kind not in KINDS:
+            yield f"'shots[{k}].into.kind' is none of {', '.join(KINDS)}"
+        if not max(alone, old.first) <= join.last < join.first <= shot.last:
+            yield f"'shots[{k}].into' reaches past its two shots"
+        if join.transition.boundary != shot.first:
+            yield f"'shots[{k}].into' has another middle than the first frame of the shot"
+        if not (0 <= join.leaving <= between and 0 <= join.coming <= between):
+            yield f"'shots[{k}].into' mixes more frames than lie between its shots"
+        alone = join.first
+
+
+def _scene_problems(truth: FilmTruth) -> Iterator[str]:
+    begin = 0
+    for k, scene in enumerate(truth.scenes):
+        if scene.first_shot != begin or not begin <= scene.last_shot < len(truth.shots):
+            yield f"'scenes[{k}]' does not follow the scene before it"
+            return
+        shots = truth.shots[scene.first_shot : scene.last_shot + 1]
+        if any(shot.scene != k for shot in shots):
+            yield f"'scenes[{k}]' and its shots disagree about 'scene'"
+        if (scene.first, scene.last) != (shots[0].first, shots[-1].last):
+            yield f"'scenes[{k}]' has other frames than its shots"
+        if len(scene.events) != len(scene.cast):
+            yield f"'scenes[{k}].events' has another length than its cast"
+        begin = scene.last_shot + 1
+    if begin != len(truth.shots):
+        yield "'scenes' leave shots out"
+
+
+def _set_problems(truth: SetTruth) -> Iterator[str]:
+    yield from _settings_problems(truth.settings)
+    for k, film in enumerate(truth.films):
+        yield from _name_problems(f"films[{k}].name", film.name)
+    films = {film.name for film in truth.films}
+    if len(films) < len(truth.films):
+        yield "'films' has a name twice"
+    for k, user in enumerate(truth.users):
+        if not set(user.watched) <= films or len(set(user.watched)) < len(user.watched):
+            yield f"'users[{k}].watched' names a film twice, or one that is not in 'films'"
+
+
+def _name_problems(key: str, name: str) -> Iterator[str]:
+    if not NAME.fullmatch(name):
+        yield f"'{key}' is no plain file name"
+
+
+T = TypeVar("T")
+
+_PLAIN = {str: "a text", int: "an integer", float: "a number"}
+
+_MOST = 1 << 53  # what JSON's readers agree on
+
+
+def plain(value: Any) -> dict[str, Any]:
+    """A dataclass as a JSON value: fractions become texts such as '24' or '24000/1001'."""
+    return asdict(value, dict_factory=lambda items: {k: _plain(v) for k, v in items})
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Fraction) else value
+
+
+def build(kind: type[T], value: object, key: str = "") -> T:
+    """A `kind` (a dataclass of texts, numbers, fractions, tuples and dataclasses) of a JSON value.
+
+    Raises:
+      ValueError: a key is missing, unknown or of another type.
+    """
+    if is_dataclass(kind):
+        return _build_dataclass(kind, value, key)
+    if get_origin(kind) is types.UnionType:  # X | None
+        inner = next(k for k in get_args(kind) if k is not type(None))
+        return None if value is None else build(inner, value, key)
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list):
+            raise ValueError(f"'{key}' is not a list")
+        item = get_args(kind)[0]
+        return tuple(build(item, v, f"{key}[{k}]") for k, v in enumerate(value))
+    if kind is Fraction:
+        return _fraction(value, key)
+    return _number_or_text(kind, value, key)
+
+
+def _build_dataclass(kind: type[T], value: object, key: str) -> T:
+    if not isinstance(value, dict):
+        raise ValueError(f"'{key}' is not an object" if key else "it holds no object")
+    hints = _hints(kind)
+    prefix = f"{key}." if key else ""
+    if missing := [name for name in hints if name not in value]:
+        raise ValueError(f"'{prefix}{missing[0]}' is missing")
+    if unknown := [name for name in value if name not in hints]:
+        raise ValueError(f"{prefix + unknown[0][:60]!r} is no key of it")
+    return kind(**{name: build(hint, value[name], prefix + name) for name, hint in hints.items()})
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind)}
+
+
+def _number_or_text(kind: type[T], value: object, key: str) -> T:
+    accepted = (int, float) if kind is float else kind
+    if not isinstance(value, accepted) or isinstance(value, bool):
+        raise ValueError(f"'{key}' is not {_PLAIN[kind]}")
+    if kind is not str and not (-_MOST <= value <= _MOST and isfinite(value)):
+        raise ValueError(f"'{key}' is out of range")
+    return kind(value)
+
+
+def _fraction(value: object, key: str) -> Fraction:
+    if isinstance(value, str) and fullmatch(r"[0-9]{1,9}(/[1-9][0-9]{0,8})?", value):
+        return Fraction(value)
+    raise ValueError(f"'{key}' is not a fraction such as '24' or '24000/1001'")

@@ -1,0 +1,203 @@
+"""A series: episodes that share their cast, their places, an opening and the look of the credits.
+
+An episode tells scenes, half of which return to a setting, the same place and cast, of an earlier
+scene of this or an earlier episode, mostly at the same hour; what is done there is new. Before or
+after its first scene stands the opening, in all episodes the same shots and the title. From the
+second episode on it begins with a recap: pieces of shots of earlier episodes, in the order in which
+they were seen. It closes with a picture and cards; one of them names other people every time.
+
+Everything is a pure function of (seed, split, rate, length, number of the episode).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
+from itertools import count
+
+from vujax.data.synthetic.editing import (
+    LEAST_SCENES,
+    PAPERS,
+    SHORTEST,
+    Card,
+    Edit,
+    Excerpt,
+    Part,
+    assemble,
+    cast_card,
+    takes_of,
+)
+from vujax.data.synthetic.random import Dice
+from vujax.data.synthetic.script import Role, Scene, Shot, make_scene
+from vujax.data.synthetic.story import NAMES, STUDIOS, studio, title
+from vujax.data.synthetic.world import EVENTS, PLACES, Film, make_film
+
+MOST_EPISODES = 100
+STANDING_SETS = 7  # places of a series
+RETURNS = 0.5  # how often a scene returns to an earlier setting
+SAME_HOUR = 0.6  # how often it does so at the same hour, in the same weather
+MOST_SETTINGS = 40  # of a series: from then on scenes only return
+COLD = 0.5  # how often the first scene comes before the opening
+OPENING_SHOTS = (4, 6)
+OPENING_S = (1.2, 2.4)  # of each of them
+RECAP_SHOTS = (4, 7)
+RECAP_S = (1.2, 2.5)
+DRAWS = 10_000  # numbers of scenes that an episode may draw from
+
+Setting = tuple[str, frozenset[str]]
+
+
+@dataclass(frozen=True)
+class Quote:
+    """Shot `shot` of an episode is a piece of shot `source` of the earlier episode `episode`."""
+
+    shot: int
+    episode: int
+    source: int
+
+
+@dataclass(frozen=True)
+class Episode:
+    """An edited episode.
+
+    Attributes:
+      edit: its parts have the roles 'recap', 'opening', 'story' and 'closing'.
+      groups: for each part, the number of its setting in the series; None outside the story.
+      quotes: where the shots of the recap come from.
+    """
+
+    edit: Edit
+    groups: tuple[int | None, ...]
+    quotes: tuple[Quote, ...]
+
+
+def setting(scene: Scene) -> Setting:
+    """The place, and the kinds of its cast: what two scenes share when one returns."""
+    return scene.place, frozenset(role.character.kind for role in scene.roles)
+
+
+@lru_cache(maxsize=8)
+def make_series(seed: int, split: str) -> Film:
+    """The world of a series: as a film's, with more places."""
+    film = make_film(seed, f"{split} series", 0)
+    places = Dice(*film.key, "standing sets").sample(PLACES, STANDING_SETS)
+    return replace(film, places=tuple(places))
+
+
+@lru_cache(maxsize=2 * MOST_EPISODES)
+def make_episode(seed: int, split: str, fps: Fraction, minutes: float, number: int) -> Episode:
+    """Episode `number` of a series, its story some `minutes` long.
+
+    Raises:
+      ValueError: `number` is outside 0..MOST_EPISODES - 1.
+    """
+    if not 0 <= number < MOST_EPISODES:
+        raise ValueError(f"cinema: a series has episodes 0..{MOST_EPISODES - 1}, not {number}")
+    film = make_series(seed, split)
+    before = [make_episode(seed, split, fps, minutes, n) for n in range(number)]
+    told = [scene for episode in before for scene in episode.edit.scenes]
+    dice = Dice(*film.key, "episode", number)
+    scenes = _story(film, number, 60 * minutes * dice.uniform(2 / 3, 4 / 3), told, dice)
+    excerpts = _excerpts(before, dice)
+    parts = tuple(_parts(film, number, scenes, [excerpt for _, excerpt in excerpts], dice))
+    edit = assemble(film, fps, parts, Dice(*film.key, "edit", number))
+    quotes = tuple(Quote(k, *source) for k, (source, _) in enumerate(excerpts))
+    return Episode(edit, _groups(parts, [*told, *scenes]), quotes)
+
+
+def _parts(
+    film: Film, number: int, scenes: list[Scene], recap: list[Excerpt], dice: Dice
+) -> Iterator[Part]:
+    if recap:
+        yield Part("recap", None, tuple(recap), hard=True)
+    story = [Part("story", scene, tuple(takes_of(scene))) for scene in scenes]
+    cold = int(dice.chance(COLD))
+    yield from story[:cold]
+    yield _opening(film)
+    yield from story[cold:]
+    yield _closing(film, number)
+
+
+def _opening(film: Film) -> Part:
+    """The same in all episodes, cuts included."""
+    dice = Dice(*film.key, "opening")
+    shots = OPENING_SHOTS[0] + dice.below(OPENING_SHOTS[1] - OPENING_SHOTS[0] + 1)
+    pictures = [_picture(film, -1 - k, dice.uniform(*OPENING_S)) for k in range(shots)]
+    name = Card((title(film),), dice.below(PAPERS), dice.uniform(2, 3))
+    return Part("opening", None, (*pictures, name), hard=True)
+
+
+def _closing(film: Film, number: int) -> Part:
+    """The same in all episodes but for the names on one card."""
+    dice, crew = Dice(*film.key, "closing"), Dice(*film.key, "crew", number).sample(NAMES, 3)
+    deeds = ("Written", "Directed", "Music")
+    people = tuple(f"{deed} by {name}" for deed, name in zip(deeds, crew, strict=True))
+    picture = _picture(film, -1 - OPENING_SHOTS[1], dice.uniform(*OPENING_S))
+    cards = (Card(people, 0, 2.5), cast_card(film, dice.uniform(2, 4)))
+    logo = Card((studio(film),), STUDIOS.index(studio(film)) % PAPERS, 2.0)
+    return Part("closing", None, (picture, *cards, logo), hard=True)
+
+
+def _picture(film: Film, number: int, length_s: float) -> Shot:
+    """A shot that belongs to no story."""
+    return replace(next(takes_of(make_scene(film, number))), length_s=length_s)
+
+
+def _story(film: Film, number: int, length_s: float, told: list[Scene], dice: Dice) -> list[Scene]:
+    draws = (make_scene(film, k) for k in count(DRAWS * number))
+    scenes: list[Scene] = []
+    told_s = 0.0
+    while told_s < length_s or len(scenes) < LEAST_SCENES:
+        known = [*told, *scenes]
+        others = [s for s in known if not scenes or setting(s) != setting(scenes[-1])]
+        settings = {setting(scene) for scene in known}
+        if others and (dice.chance(RETURNS) or len(settings) >= MOST_SETTINGS):
+            scene = _again(dice.pick(others), draws, dice)
+        else:
+            scene = next(scene for scene in draws if setting(scene) not in settings)
+        scenes.append(scene)
+        told_s += sum(shot.length_s for shot in takes_of(scene))
+    return scenes
+
+
+def _again(old: Scene, draws: Iterator[Scene], dice: Dice) -> Scene:
+    """A scene in the setting of an old one."""
+    scene = next(scene for scene in draws if scene.place == old.place)
+    if dice.chance(SAME_HOUR):
+        scene = replace(scene, time=old.time, weather=old.weather)
+    events = dice.sample(EVENTS, len(old.roles))
+    people = [role.character for role in old.roles]
+    return replace(scene, roles=tuple(map(Role, people, events)))
+
+
+def _excerpts(before: list[Episode], dice: Dice) -> list[tuple[tuple[int, int], Excerpt]]:
+    """Pieces of earlier episodes, each with its episode and shot, in the order of those."""
+    sources = [
+        (number, shot)
+        for number, episode in enumerate(before)
+        for shot in range(len(episode.edit.clips))
+        if _may_be_quoted(episode.edit, shot)
+    ]
+    wanted = RECAP_SHOTS[0] + dice.below(RECAP_SHOTS[1] - RECAP_SHOTS[0] + 1)
+    chosen = sorted(dice.sample(sources, min(wanted, len(sources))))
+    return [(at, _excerpt(before[at[0]].edit, at[1], dice)) for at in chosen]
+
+
+def _may_be_quoted(edit: Edit, shot: int) -> bool:
+    clip = edit.clips[shot]
+    least = max(SHORTEST, round(RECAP_S[0] * edit.fps))
+    return edit.parts[clip.part].role == "story" and len(clip.alone) >= least
+
+
+def _excerpt(edit: Edit, shot: int, dice: Dice) -> Excerpt:
+    """A stretch of the frames that show nothing but the shot."""
+    clip = edit.clips[shot]
+    frames = min(len(clip.alone), max(SHORTEST, round(dice.uniform(*RECAP_S) * edit.fps)))
+    first = clip.alone.start + dice.below(len(clip.alone) - frames + 1)
+    return Excerpt(clip.take, edit.time_s(shot, first), float(frames / edit.fps))
+
+
+def _groups(parts: tuple[Part, ...], told: list[Scene]) -> tuple[int | None, ...]:
+    """Settings are numbered in the order in which the series comes to them."""
+    numbers = {known: k for k, known in enumerate(dict.fromkeys(map(setting, told)))}
+    return tuple(part.scene and numbers[setting(part.scene)] for part in parts)

@@ -1,0 +1,76 @@
+"""What is told about a film: its title, its studio, the names of its cast, and its synopsis.
+
+No word here names the genre, so that a text tells no more of it than a real synopsis would.
+"""
+
+from vujax.data.synthetic.captions import (
+    EVENT_PHRASES,
+    PLACE_PHRASES,
+    TIME_PHRASES,
+    WEATHER_PHRASES,
+)
+from vujax.data.synthetic.random import Dice
+from vujax.data.synthetic.script import Scene
+from vujax.data.synthetic.world import Film
+
+STUDIOS = ("Lantern Pictures", "Harbour Light", "Paper Moon Films", "North Window")
+NAMES = (
+    *("Ada", "Basil", "Clara", "Dario", "Edda", "Felix", "Greta", "Hugo", "Ines", "Jonas"),
+    *("Kaya", "Linus", "Mira", "Nils", "Odile", "Pavel", "Rosa", "Silas", "Tilda", "Victor"),
+)
+_QUALITIES = (
+    *("Quiet", "Last", "Hidden", "Seventh", "Borrowed", "Distant", "Broken", "Patient"),
+    *("Crooked", "Second", "Forgotten", "Painted", "Wandering", "Sleeping", "Unlikely", "Long"),
+)
+_THINGS = (
+    *("Afternoon", "Bridge", "Clock", "Door", "Echo", "Feather", "Garden", "Letter", "Map"),
+    *("Orchard", "Promise", "River", "Shadow", "Stair", "Train", "Visitor", "Winter", "Year"),
+)
+
+
+def title(film: Film) -> str:
+    """Such as 'The Borrowed Map'; films may share a title."""
+    dice = Dice(*film.key, "title")
+    return f"The {dice.pick(_QUALITIES)} {dice.pick(_THINGS)}"
+
+
+def studio(film: Film) -> str:
+    """Whose card opens and closes the film; films share studios."""
+    return Dice(*film.key, "studio").pick(STUDIOS)
+
+
+def names(film: Film) -> tuple[str, ...]:
+    """One for each of the cast, all different."""
+    return tuple(Dice(*film.key, "names").sample(NAMES, len(film.cast)))
+
+
+def name_of(film: Film, kind: str) -> str:
+    """The name of the one figure of this kind in the film's cast."""
+    return names(film)[[who.kind for who in film.cast].index(kind)]
+
+
+def summary(scene: Scene) -> str:
+    """What happens in a scene, in one sentence."""
+    dice = Dice(*scene.key, "summary")
+    where = dice.pick(PLACE_PHRASES[scene.place])
+    when = [dice.pick(TIME_PHRASES[scene.time])] if scene.time else []
+    if scene.weather and scene.weather != "clear":
+        when.append(dice.pick(WEATHER_PHRASES[scene.weather]))
+    deeds = [
+        f"{name_of(scene.film, role.character.kind)} the {role.character.kind}"
+        f" {dice.pick(EVENT_PHRASES[role.event])}"
+        for role in scene.roles
+    ]
+    words = " ".join([*when, where]) + ": " + ", ".join(deeds)
+    return words[0].upper() + words[1:] + "."
+
+
+def synopsis(film: Film, scenes: list[Scene]) -> str:
+    """Who the film is about and what happens, leaving some of its scenes out."""
+    dice = Dice(*film.key, "synopsis")
+    lead = film.cast[dice.below(len(film.cast))]
+    told = [scene for scene in scenes if dice.chance(0.7)] or scenes[:1]
+    opening = dice.pick(("The days of", "The story of", "Some days with", "All about"))
+    about = f"{opening} {name_of(film, lead.kind)}, a {lead.kind} in {lead.colour}."
+    about = about.replace("a astronaut", "an astronaut")
+    return " ".join([about, *(summary(scene) for scene in told)])

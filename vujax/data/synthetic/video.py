@@ -1,0 +1,257 @@
+"""Films as files: H.264 and AAC in MP4, written frame by frame, and whole sets or series of them.
+
+The same settings give the same truth and the same frames; the bytes of a file may differ between
+builds of x264.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from fractions import Fraction
+from functools import partial
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from threading import Thread
+
+import av
+
+from vujax.data.synthetic.dataset_images import DEFAULTS
+from vujax.data.synthetic.editing import Edit, frame_rate
+from vujax.data.synthetic.films import (
+    edit_of,
+    episode_name,
+    episode_of,
+    episode_truth,
+    film_truth,
+    name,
+    series_truth,
+    set_truth,
+)
+from vujax.data.synthetic.ground_truth import (
+    SUFFIX,
+    FilmTruth,
+    Settings,
+    SetTruth,
+    read_truth,
+    write_truth,
+)
+from vujax.data.synthetic.screen import Screen
+from vujax.data.synthetic.series import MOST_EPISODES
+from vujax.data.synthetic.sound import Soundtrack
+from vujax.utils.io import write_atomically
+from vujax.utils.system import cores
+from vujax.video.probe import FilmError, probe
+
+SET = "set.json"
+# One thread and one preset, so that a build of x264 gives the same bytes on every machine.
+X264 = {"preset": "veryfast", "crf": "24", "threads": "1"}
+KEYFRAMES_S = 4  # between keyframes at most
+SOUND_BITS = 64_000  # per second and channel
+
+
+def write_set(
+    folder: str | Path,
+    films: int = 20,
+    seed: int = 0,
+    split: str = "train",
+    *,
+    height: int = 180,
+    width: int = 320,
+    fps: Fraction | int | str = 24,
+    minutes: float = 3.0,
+    sound_rate: int = 48000,
+    channels: int = 1,
+    series: bool = False,
+    workers: int | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> SetTruth:
+    """Writes film-0000.mp4 with film-0000.truth.json ... and set.json into a folder.
+
+    A film that is there, whole and with the very truth that it would get, is not drawn again, so a
+    run that was stopped goes on where it stopped. One run at a time may work in a folder.
+
+    The 20 films of the defaults are 66 minutes in 93 MB and take 350 seconds of one core.
+
+    Args:
+      folder: made if it is missing; other files in it are left alone.
+      films: how many.
+      seed: another seed is another cinema.
+      split: 'train' or 'validation': other films, the same vocabulary.
+      height: of the picture, an even number of pixels.
+      width: likewise.
+      fps: frames per second, such as 24 or '24000/1001'.
+      minutes: mean length of a story; a film's is two thirds to four thirds of it, and the scene
+        then begun, at least two scenes in all; cards come on top.
+      sound_rate: samples per second.
+      channels: of the sound, one or two.
+      series: the films are the episodes of one series, episode-0000.mp4 ... (see
+        `vujax.data.synthetic.series`); an episode does not depend on how many there are.
+      workers: processes that draw; None: as many as there are cores.
+      progress: called with (name, films done, films in all) after each film.
+
+    Workers are started anew (spawned): a script that calls this needs `if __name__ == "__main__":`.
+
+    Raises:
+      ValueError: for a number out of range; names it.
+      ChildProcessError: a worker was killed.
+    """
+    settings = Settings(
+        seed, split, float(minutes), frame_rate(fps), height, width, sound_rate, channels
+    )
+    _check(settings, films, workers)
+    if series and films > MOST_EPISODES:
+        raise ValueError(f"cinema: a series has at most {MOST_EPISODES} episodes, not {films}")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    _tidy(folder, films)
+    truth = (series_truth if series else set_truth)(settings, films)
+    if not _is_there(folder / SET, truth):
+        (folder / SET).unlink(missing_ok=True)
+    make = partial(write_film, folder, settings, series=series)
+    for done, film in enumerate(_each(make, films, workers or cores()), 1):
+        if progress:
+            progress(film, done, films)
+    if not _is_there(folder / SET, truth):
+        write_truth(folder / SET, truth)
+    return truth
+
+
+def write_film(folder: Path, settings: Settings, number: int, *, series: bool = False) -> str:
+    """Writes one film, or episode, and its truth, unless both are there; gives its name."""
+    truth = (episode_truth if series else film_truth)(settings, number)
+    video, beside = folder / f"{truth.name}.mp4", folder / f"{truth.name}{SUFFIX}"
+    if _is_there(beside, truth) and _is_whole(video, truth):
+        return truth.name
+    # First the old truth goes, so that none ever stands beside another film than its own.
+    beside.unlink(missing_ok=True)
+    edit = episode_of(settings, number).edit if series else edit_of(settings, number)
+    write_atomically(video, lambda path: _encode(path, edit, settings))
+    write_truth(beside, truth)
+    return truth.name
+
+
+def _encode(path: Path, edit: Edit, settings: Settings) -> None:
+    with av.open(f"file:{path.absolute()}", "w", format="mp4") as container:
+        picture = container.add_stream("libx264", rate=edit.fps, options=X264)
+        picture.width, picture.height, picture.pix_fmt = settings.width, settings.height, "yuv420p"
+        picture.gop_size = round(KEYFRAMES_S * edit.fps)
+        picture.codec_context.thread_count = 1
+        layout = "mono" if settings.channels == 1 else "stereo"
+        sound = container.add_stream("aac", rate=settings.sound_rate, layout=layout)
+        sound.bit_rate = SOUND_BITS * settings.channels
+        screen = Screen(edit, settings.height, settings.width)
+        blocks = _sound_frames(edit, settings, layout)
+        second = max(1, round(edit.fps))
+        for number in range(edit.frames):
+            frame = av.VideoFrame.from_ndarray(screen.frame(number), format="rgb24")
+            frame.pts, frame.time_base = number, 1 / edit.fps
+            container.mux(picture.encode(frame))
+            # A second of sound to a second of picture, so that neither waits for the other.
+            if number % second == 0 and (block := next(blocks, None)):
+                container.mux(sound.encode(block))
+        container.mux(picture.encode(None))
+        for block in blocks:
+            container.mux(sound.encode(block))
+        container.mux(sound.encode(None))
+
+
+def _sound_frames(edit: Edit, settings: Settings, layout: str) -> Iterator[av.AudioFrame]:
+    """The soundtrack, second by second."""
+    track, rate = Soundtrack(edit, settings.sound_rate, settings.channels), settings.sound_rate
+    for first in range(0, track.samples, rate):
+        frame = av.AudioFrame.from_ndarray(track.block(first, rate), format="fltp", layout=layout)
+        frame.sample_rate, frame.pts, frame.time_base = rate, first, Fraction(1, rate)
+        yield frame
+
+
+def _each(make: Callable[[int], str], films: int, workers: int) -> Iterator[str]:
+    """`make` of each number, in this process or in several."""
+    if min(workers, films) == 1:
+        yield from map(make, range(films))
+        return
+    # Spawned, not forked: a fork of a process with threads, such as JAX's, may hang.
+    pool = ProcessPoolExecutor(
+        min(workers, films), mp_context=get_context("spawn"), initializer=_end_with_parent
+    )
+    try:
+        jobs = [pool.submit(make, number) for number in range(films)]
+        yield from (job.result() for job in as_completed(jobs))
+    except BrokenProcessPool:
+        raise ChildProcessError(
+            "cinema: a worker was killed, perhaps for its memory; run again with fewer workers:"
+            " finished films are kept"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """In a worker: ends it when its parent is killed, instead of waiting for work forever."""
+
+    def watch() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
+
+
+def _is_there(path: Path, truth: FilmTruth | SetTruth) -> bool:
+    with suppress(ValueError, FileNotFoundError):
+        return read_truth(path) == truth
+    return False
+
+
+def _is_whole(video: Path, truth: FilmTruth) -> bool:
+    """Whether the file ends where it should, and its header promises this film."""
+    with suppress(FilmError, FileNotFoundError):
+        film = probe(video)
+        if film.picture and film.sound and _ends_with_a_box(video):
+            size = (truth.settings.width, truth.settings.height)
+            missing_s = abs((film.picture.duration_s or 0) - truth.duration_s)
+            return film.picture.coded == size and missing_s < 1 / (2 * truth.fps)
+    return False
+
+
+def _ends_with_a_box(video: Path) -> bool:
+    """Whether the MP4's boxes (ISO 14496-12, 4.2), which say their sizes, fill the file exactly."""
+    at, end = 0, video.stat().st_size
+    with video.open("rb") as file:
+        while at < end:
+            file.seek(at)
+            head = file.read(16)
+            size = int.from_bytes(head[:4])
+            size = int.from_bytes(head[8:]) if size == 1 else size
+            if size < 8:
+                return False
+            at += size
+    return at == end
+
+
+def _tidy(folder: Path, films: int) -> None:
+    """Removes what a killed run left half-written."""
+    for stem in (SET, *(of(number) for number in range(films) for of in (name, episode_name))):
+        for leftover in folder.glob(f".{stem}*.tmp"):
+            leftover.unlink(missing_ok=True)
+
+
+def _check(settings: Settings, films: int, workers: int | None) -> None:
+    if settings.split not in DEFAULTS:
+        raise ValueError(f"cinema: split={settings.split!r} is none of {', '.join(DEFAULTS)}")
+    for what, value, low, high in (
+        ("films", films, 1, 10_000),
+        ("workers", 1 if workers is None else workers, 1, 1024),
+        ("height", settings.height, 16, 2160),
+        ("width", settings.width, 16, 4096),
+        ("fps", settings.fps, 5, 120),
+        ("minutes", settings.minutes, 0, 600),
+        ("sound_rate", settings.sound_rate, 8000, 48000),
+        ("channels", settings.channels, 1, 2),
+    ):
+        if not low <= value <= high:
+            raise ValueError(f"cinema: {what}={value} is not within {low}..{high}")
+    if settings.height % 2 or settings.width % 2:
+        raise ValueError(
+            f"cinema: height={settings.height} and width={settings.width} must be even for H.264"
+        )

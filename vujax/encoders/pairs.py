@@ -1,0 +1,217 @@
+"""Vectors of the pictures of image-text sources, made once and kept.
+
+Batches of a film's pictures, decoded ahead of the network by threads.
+"""
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import logging
+from tqdm import tqdm
+
+from vujax.data import captions as vector_pairs
+from vujax.data.captions import VectorPairs, joined
+from vujax.data.records import BadSample, Source
+from vujax.data.sources import open_source
+from vujax.encoders import base
+from vujax.encoders.base import Encoder
+
+BATCH, DECODERS = 32, 2
+
+PROBES = 16  # records of a source that must still be those of the kept vectors
+
+MOST_BAD = 0.01
+
+
+def open_pairs(
+    sources: Mapping[str, Mapping[str, Any]], encoder: str, cache: str | None = None
+) -> VectorPairs:
+    """Pairs of all `sources`.
+
+    Args:
+      sources: `{name: options}`: kind 'vectors' with `path`, a file of `vujax.data.captions`;
+        or any kind of `vujax.data.sources`, whose pictures `encoder` turns into vectors.
+      encoder: what --encoder takes, such as 'lite'.
+      cache: folder where vectors that were made are kept, so that they are made once; None: they
+        are not kept.
+
+    Raises:
+      ValueError: an unknown option, vectors of another encoder, or too many bad pictures.
+      FileNotFoundError: a file is not there.
+    """
+    maker = _Maker(encoder, None if cache is None else Path(cache))
+    return joined([maker.pairs(name, dict(options)) for name, options in sources.items()])
+
+
+class _Maker:
+    """Makes pairs of sources; the encoder is opened when the first of them needs it."""
+
+    def __init__(self, encoder: str, cache: Path | None) -> None:
+        self._spec, self._cache = encoder, cache
+        self._opened: Encoder | None = None
+
+    def pairs(self, name: str, options: dict[str, Any]) -> VectorPairs:
+        if options.get("kind") != "vectors":
+            return self._encoded(name, options)
+        if unknown := sorted(set(options) - {"kind", "path"}):
+            raise ValueError(f"source {name} has no option {unknown[0]}: kind 'vectors' has path")
+        if not options.get("path"):
+            raise ValueError(f"source {name} needs a path: a Parquet file of vectors and captions")
+        found = vector_pairs.read(options["path"])
+        if found.encoder not in ("", self._spec):
+            raise ValueError(
+                f"{options['path']} has vectors of {found.encoder}, not of {self._spec}: make it "
+                f"with {self._spec}, or set model.encoder to {found.encoder}"
+            )
+        return found
+
+    def _encoded(self, name: str, options: dict[str, Any]) -> VectorPairs:
+        if "kind" not in options:
+            raise ValueError(f"source {name} needs a kind, such as 'webdataset' or 'vectors'")
+        source = open_source(**options)
+        encoder = self._opened = self._opened or open_encoder(self._spec)
+        if self._cache is None:
+            return encode_pairs(source, encoder, name)
+        said = json.dumps([options, encoder.digest, len(source)], sort_keys=True, default=str)
+        file = self._cache / f"{encoder.name}-{hashlib.sha256(said.encode()).hexdigest()}.parquet"
+        if file.exists() and _same(found := vector_pairs.read(file), source):
+            return found
+        found = encode_pairs(source, encoder, name)
+        vector_pairs.write(found, file)
+        return found
+
+
+def open_encoder(spec: str) -> Encoder:
+    """The encoder that --encoder names; see `vujax.encoders.base`."""
+    return base.open_encoder(spec, "frame")
+
+
+def _same(kept: VectorPairs, source: Source) -> bool:
+    """Whether some records, spread over the source, are among those that were encoded."""
+    known = dict(zip(kept.keys, kept.captions, strict=True))
+    for place in np.unique(np.linspace(0, len(source) - 1, PROBES).astype(int)):
+        try:
+            record = source[int(place)]
+        except BadSample:
+            continue
+        if known.get(record["key"]) != tuple(record["captions"]):
+            return False
+    return True
+
+
+def encode_pairs(source: Source, encoder: Encoder, name: str = "pictures") -> VectorPairs:
+    """Vectors of all pictures of a source, in its order, beside their captions.
+
+    Args:
+      source: records with pictures.
+      encoder: makes the vectors.
+      name: of the source, for the progress bar and messages.
+
+    Raises:
+      ValueError: more than one picture in a hundred cannot be used.
+    """
+    read: list[tuple[str, tuple[str, ...]]] = []
+    bad: dict[int, str] = {}
+    blank = np.zeros((encoder.size, encoder.size, 3), np.uint8)
+
+    def load(place: int) -> tuple[int, Any]:
+        try:
+            record = source[place]
+        except BadSample as error:
+            bad[place] = str(error)
+            read.append((str(place), ()))
+            return place, blank
+        read.append((record["key"], tuple(record["captions"])))
+        return place, record["image"]
+
+    def decode(item: tuple[int, Any]) -> np.ndarray:
+        try:
+            return encoder.picture(item[1])
+        except BadSample as error:
+            bad[item[0]] = f"'{read[item[0]][0]}': {error}"
+            return blank
+
+    found = np.empty((len(source), encoder.dim), np.float32)
+    done = 0
+    with ThreadPoolExecutor(DECODERS, "decode") as threads, _bar(name, len(source)) as bar:
+        options = dict(size=encoder.size, batch=BATCH, threads=threads)
+        for pixels, count in batches(load, range(len(source)), decode, **options):
+            found[done : done + count] = np.asarray(encoder.encode(pixels), np.float32)[:count]
+            done += count
+            bar.update(count)
+    _report(name, bad, len(source))
+    keys, captions = zip(*read, strict=True) if read else ((), ())
+    pairs = VectorPairs(found, captions, keys, encoder.name, encoder.digest)
+    return pairs.take([place for place in range(len(source)) if place not in bad])
+
+
+def _bar(name: str, total: int) -> tqdm:
+    return tqdm(total=total, desc=f"vectors of {name}", unit="pictures", leave=False, disable=None)
+
+
+def _report(name: str, bad: Mapping[int, str], total: int) -> None:
+    for reason in list(bad.values())[:5]:
+        logging.warning("%s: left out: %s", name, reason)
+    if len(bad) > MOST_BAD * max(total, 100):
+        raise ValueError(
+            f"{len(bad)} of {total} pictures of {name} cannot be used, such as "
+            f"{next(iter(bad.values()))}: mend the data"
+        )
+
+
+AHEAD = 3  # batches that are decoded or wait to be; they bound the memory
+
+
+def batches(
+    read: Callable[[int], bytes],
+    records: Sequence[int],
+    decode: Callable[[bytes], np.ndarray],
+    *,
+    size: int,
+    batch: int,
+    threads: ThreadPoolExecutor,
+) -> Iterator[tuple[np.ndarray, int]]:
+    """Pictures in order, in batches of one shape.
+
+    Args:
+      read: gives the file of a record; called in this thread only.
+      records: which pictures.
+      decode: a file to uint8 `[size size 3]`; called in the threads. Pillow lets others run while
+        it decodes or resizes, so threads do as well as processes.
+      size: of the pictures.
+      batch: pictures of a batch.
+      threads: that decode.
+
+    Yields:
+      uint8 `[batch size size 3]`, never to be written to again, and how many of them are pictures:
+      in the last batch black ones fill up.
+
+    Raises:
+      Whatever `read` and `decode` raise.
+    """
+    waiting: deque[tuple[np.ndarray, list[Future]]] = deque()
+
+    def put(pixels: np.ndarray, row: int, data: bytes) -> None:
+        pixels[row] = decode(data)
+
+    for first in range(0, len(records), batch):
+        pixels = np.zeros((batch, size, size, 3), np.uint8)
+        files = map(read, records[first : first + batch])
+        tasks = [threads.submit(put, pixels, row, data) for row, data in enumerate(files)]
+        waiting.append((pixels, tasks))
+        if len(waiting) == AHEAD:
+            yield _finished(*waiting.popleft())
+    while waiting:
+        yield _finished(*waiting.popleft())
+
+
+def _finished(pixels: np.ndarray, tasks: list[Future]) -> tuple[np.ndarray, int]:
+    for task in tasks:
+        task.result()
+    return pixels, len(tasks)

@@ -1,0 +1,96 @@
+"""Found transitions between shots against true ones: precision, recall, F1, by kind.
+
+A transition is where it lies: from the first frame that no longer shows the old shot alone to the
+first that shows the new shot alone, one moment for a cut. A found one and a true one may be paired
+when their extents overlap or are at most a tolerance apart. Each is paired once: there are as many
+pairs as there can be and, of all such pairings, the one with the least distance between middles.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from vujax.video.shots.base import Transition
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Where a transition lies, in seconds or in frames.
+
+    Attributes:
+      begin: the first moment that is not the old shot's alone.
+      end: the first that is the new shot's alone; equal to `begin` for a cut.
+      kind: 'cut', 'gradual', 'dissolve', ...
+    """
+
+    begin: float
+    end: float
+    kind: str
+
+
+def extents(
+    transitions: Iterable[Transition], times: Sequence[float] | None = None
+) -> list[Extent]:
+    """Where transitions lie, in frames, or in the unit of `times`, one for each of the frames."""
+    frames = ((t.last + 1, t.first, t.kind) for t in transitions)
+    if times is None:
+        return [Extent(*frame) for frame in frames]
+    return [Extent(float(times[begin]), float(times[end]), kind) for begin, end, kind in frames]
+
+
+def match(
+    found: Sequence[Extent], true: Sequence[Extent], tolerance: float
+) -> list[tuple[int, int]]:
+    """Pairs of positions in `found` and in `true`, in order.
+
+    Args:
+      found: by a detector.
+      true: the truth.
+      tolerance: between two extents, in their unit; what is exactly as far still counts.
+    """
+    if not found or not true:
+        return []
+    a, b = (np.array([(e.begin, e.end) for e in side], float) for side in (found, true))
+    gap = np.maximum(a[:, None, 0] - b[None, :, 1], b[None, :, 0] - a[:, None, 1])
+    apart = np.abs(a.mean(axis=1)[:, None] - b.mean(axis=1))
+    allowed = gap <= tolerance + 1e-9
+    # One pair more outweighs all distances.
+    forbidden = 1 + apart[allowed].max(initial=0) * min(len(found), len(true))
+    rows, columns = linear_sum_assignment(np.where(allowed, apart, forbidden))
+    return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if allowed[i, j]]
+
+
+def tally(found: Sequence[Extent], true: Sequence[Extent], tolerance: float) -> Counter[str]:
+    """Counts of one film for `scores`; those of several films may be added.
+
+    Keys are 'found', 'true', 'found_paired' and 'true_paired', each also with '/KIND' of its own.
+    """
+    pairs = match(found, true, tolerance)
+    sides = {
+        "found": found,
+        "true": true,
+        "found_paired": [found[i] for i, _ in pairs],
+        "true_paired": [true[j] for _, j in pairs],
+    }
+    return Counter(
+        key for name, side in sides.items() for e in side for key in (name, f"{name}/{e.kind}")
+    )
+
+
+def scores(counts: Counter[str]) -> dict[str, float]:
+    """Precision, recall and F1 of all, precision by found kind, recall by true kind, and counts.
+
+    Nothing found gives precision 1, nothing to be found gives recall 1.
+    """
+    result = {"found": counts["found"], "true": counts["true"], "paired": counts["true_paired"]}
+    total = counts["found"] + counts["true"]
+    result["f1"] = 2 * counts["true_paired"] / total if total else 1.0
+    for metric, side in (("precision", "found"), ("recall", "true")):
+        result[metric] = counts[f"{side}_paired"] / counts[side] if counts[side] else 1.0
+        for key in sorted(key for key in counts if key.startswith(f"{side}/")):
+            kind = key.partition("/")[2]
+            result[f"{metric}/{kind}"] = counts[f"{side}_paired/{kind}"] / counts[key]
+    return result

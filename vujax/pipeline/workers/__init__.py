@@ -1,0 +1,1 @@
+"""Workers that run a stage over many films: local processes or Ray actors."""

@@ -1,1 +1,0 @@
-"""The parts of report.html, each a function from plain values to markup."""

@@ -1,0 +1,1 @@
+"""Search backends: exact, faiss and lance."""

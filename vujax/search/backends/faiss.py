@@ -1,0 +1,107 @@
+"""Approximate search by a graph: Faiss's HNSW, extra [ann].
+
+Malkov and Yashunin, "Efficient and robust approximate nearest neighbor search using Hierarchical
+Navigable Small World graphs" (2016), arXiv:1603.09320. `vujax search-recall` says what it misses.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vujax.search.backends.base import Found, best, dense, is_narrow
+from vujax.search.index_store import sweep
+from vujax.utils.io import write_atomically
+
+LINKS = 24  # of a vector, twice as many in the lowest layer
+BUILD_BREADTH = 80  # candidates while a vector is linked
+SEARCH_BREADTH = 512  # candidates while a query is followed, at least
+BLOCK = 4096  # vectors that are linked between two reports
+
+
+class Faiss:
+    """A `Searcher` that walks a graph of neighbours."""
+
+    name = "faiss"
+
+    def __init__(
+        self,
+        vectors: np.ndarray,
+        folder: Path | None,
+        breadth: int = SEARCH_BREADTH,
+        report: Callable[[int, int], None] = lambda done, all: None,
+    ) -> None:
+        """Reads the graph that is kept, or builds it, which takes minutes for a million vectors.
+
+        Args:
+          vectors: `[n d]` unit vectors, of any float type.
+          folder: where the graph is kept; None: nowhere.
+          breadth: candidates while a query is followed: more miss less, and take longer.
+          report: is told how many vectors are linked, of how many.
+
+        Raises:
+          ImportError: the extra [ann] is not installed.
+        """
+        self._faiss = _package()
+        self._vectors, self._breadth = vectors, breadth
+        path = folder and folder / f"faiss-hnsw-{LINKS}-{BUILD_BREADTH}.bin"
+        self._graph = self._read(path) if path and path.exists() else None
+        if self._graph is None:
+            self._graph = self._build(report)
+            if path:
+                sweep(path.parent)
+                write_atomically(path, lambda p: self._faiss.write_index(self._graph, os.fspath(p)))
+
+    def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Found:
+        """See `Searcher`; exact where a filter keeps few rows, or the graph leads to too few."""
+        queries = np.ascontiguousarray(queries, np.float32)
+        if mask is not None and is_narrow(mask):
+            return dense(self._vectors, queries, k, np.flatnonzero(mask))
+        kept = len(self._vectors) if mask is None else int(np.count_nonzero(mask))
+        scores, rows = self._graph.search(queries, min(k, kept), params=self._how(k, kept, mask))
+        if (rows < 0).any():
+            every = np.arange(len(self._vectors)) if mask is None else np.flatnonzero(mask)
+            return dense(self._vectors, queries, k, every)
+        return best(scores, rows, k)
+
+    def _how(self, k: int, kept: int, mask: np.ndarray | None) -> Any:
+        # Of so many candidates as many pass the filter as without one.
+        breadth = max(self._breadth, 2 * k) * len(self._vectors) // kept
+        how = self._faiss.SearchParametersHNSW(efSearch=breadth)
+        if mask is not None:
+            self._bits = np.packbits(mask, bitorder="little")  # Faiss keeps no copy
+            how.sel = self._faiss.IDSelectorBitmap(self._bits)
+        return how
+
+    def _build(self, report: Callable[[int, int], None]) -> Any:
+        count, dim = self._vectors.shape
+        graph = self._faiss.IndexHNSWFlat(dim, LINKS, self._faiss.METRIC_INNER_PRODUCT)
+        graph.hnsw.efConstruction = BUILD_BREADTH
+        for first in range(0, count, BLOCK):  # Ctrl-C is heard between blocks
+            graph.add(np.ascontiguousarray(self._vectors[first : first + BLOCK], np.float32))
+            report(min(first + BLOCK, count), count)
+        return graph
+
+    def _read(self, path: Path) -> Any:
+        """The graph of a file, mapped; None when that is damaged or of other vectors."""
+        try:
+            graph = self._faiss.read_index(os.fspath(path), self._faiss.IO_FLAG_MMAP_IFC)
+        except RuntimeError:
+            return None
+        right = (graph.ntotal, graph.d, graph.metric_type) == (
+            *self._vectors.shape,
+            self._faiss.METRIC_INNER_PRODUCT,
+        )
+        return graph if right and isinstance(graph, self._faiss.IndexHNSWFlat) else None
+
+
+def _package() -> Any:
+    try:
+        import faiss
+    except ImportError as error:
+        raise ImportError(
+            "the searcher faiss needs the faiss-cpu package: pip install 'vujax[ann]'"
+        ) from error
+    return faiss

@@ -1,0 +1,79 @@
+"""Results as files: Parquet, CSV, JSON lines, or a page with their pictures."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from vujax.search import Hit
+from vujax.search.index import Index
+from vujax.utils.io import csv_rows, json_lines, write_atomically
+
+COLUMNS = pa.schema(
+    {
+        "rank": pa.int32(),
+        "score": pa.float32(),
+        "id": pa.string(),
+        "film": pa.string(),
+        "title": pa.string(),
+        "timecode": pa.string(),
+        "seconds": pa.float64(),
+        "pts": pa.int64(),
+        "begin_s": pa.float64(),
+        "end_s": pa.float64(),
+        "first_shot": pa.int32(),
+        "last_shot": pa.int32(),
+        "folded": pa.int32(),
+        "level": pa.string(),
+        "encoder": pa.string(),  # its name and hash
+        "query": pa.string(),
+    }
+)
+SUFFIXES = (".parquet", ".csv", ".jsonl", ".html")
+
+
+def check(path: Path) -> None:
+    """Raises unless there is a format for the file's suffix.
+
+    Raises:
+      ValueError: there is none.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{path}: results are written as {', '.join(SUFFIXES)}")
+
+
+def write(path: Path, index: Index, hits: Sequence[Hit], query: str) -> Path:
+    """Writes results; the file appears whole or not at all.
+
+    Args:
+      path: its suffix says how.
+      index: that was searched.
+      hits: what was found.
+      query: in words.
+
+    Raises:
+      ValueError: there is no format for the suffix.
+    """
+    check(path)
+    if path.suffix.lower() == ".html":
+        from vujax.search.page import write_page
+
+        return write_page(path, index, hits, query)
+    about = dict(level=index.level, encoder=index.model.folder, query=query)
+    rows = [dataclasses.asdict(hit) | about for hit in hits]
+    how = {".parquet": _parquet, ".csv": _csv, ".jsonl": _jsonl}[path.suffix.lower()]
+    return write_atomically(path, lambda p: how(p, rows))
+
+
+def _parquet(path: Path, rows: list[dict]) -> None:
+    pq.write_table(pa.Table.from_pylist(rows, schema=COLUMNS), path, compression="zstd")
+
+
+def _csv(path: Path, rows: list[dict]) -> None:
+    csv_rows(path, COLUMNS.names, rows)
+
+
+def _jsonl(path: Path, rows: list[dict]) -> None:
+    json_lines(path, ({name: row[name] for name in COLUMNS.names} for row in rows))

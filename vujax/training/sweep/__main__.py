@@ -1,0 +1,86 @@
+"""`python -m vujax.training.sweep --sweep FILE --workdir DIR [--parallel N | --print]`."""
+
+import argparse
+import functools
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from vujax.training.sweep.launch import launch
+from vujax.training.sweep.plan import command, read_plan
+from vujax.training.sweep.plot import svg
+from vujax.training.sweep.results import Summary, markdown, read_results, summarise, write_csv
+from vujax.utils.io import write_atomically
+
+PROGRAM = ("-m", "vujax.main")
+
+
+def main(arguments: Sequence[str], program: Sequence[str] = (sys.executable, *PROGRAM)) -> int:
+    """Runs or prints a sweep; `program` is what starts one training.
+
+    Returns:
+      The exit status: 0, 1 if a run has no result, 130 if a signal stopped the sweep.
+    """
+    options = _parser().parse_args(arguments)
+    plan = read_plan(options.sweep, options.workdir)
+    if options.print:
+        for run in plan.runs:
+            if not run.finished:
+                print(shlex.join(command(plan, run, ("python", *PROGRAM))))
+        return 0
+    whole = options.parallel == 0 or launch(
+        plan, program, options.parallel, functools.partial(print, flush=True)
+    )
+    results = read_results(plan)
+    report(summarise(plan, results), options.workdir)
+    if not whole:
+        again = shlex.join(["python", "-m", "vujax.training.sweep", *arguments])
+        left = sum(not run.finished for run in plan.runs)
+        print(f"stopped with {left} of {len(plan.runs)} runs to do; this goes on: {again}")
+        return 130
+    return int(any(result.error for result in results))
+
+
+def report(summary: Summary, directory: Path) -> None:
+    """Writes table.csv, table.md and plot.svg into `directory`, and prints the table."""
+    table = markdown(summary)
+    write_csv(directory / "table.csv", summary)
+    for name, text in (("table.md", table), ("plot.svg", svg(summary))):
+        write_atomically(directory / name, lambda path, text=text: path.write_text(text))
+    print(f"\n{table}\nwritten: {directory}/table.csv, table.md, plot.svg")
+    for i, metric in enumerate(summary.metrics):
+        if not any(row.own[i] for row in summary.rows):
+            print(f"no run has the metric '{metric}' that METRICS names")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m vujax.training.sweep", description=__doc__)
+    parser.add_argument("--sweep", required=True, metavar="FILE[:ARG]", help="file with sweep()")
+    parser.add_argument("--workdir", required=True, type=Path, help="folder of the runs and table")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "--parallel",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="runs at once, each on its share of the cores; keep 1 where they use an accelerator; "
+        "0 only makes the table (default: 1)",
+    )
+    how.add_argument(
+        "--print", action="store_true", help="print the command lines of unfinished runs instead"
+    )
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of runs: give 0, 1, 2 ...")
+    return int(text)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,1 @@
+"""Utilities without knowledge of films or learning."""
