@@ -45,11 +45,11 @@ def make(model: nn.Module, *, name: str, **settings: Any) -> Method:
 __all__ = ["Data", "Task", "task_of"]
 
 TASKS = {
-    "boundary": "borders",
-    "caption": "captions",
-    "distill": "pairs",
-    "movies2scenes": "scenes",
-    "shotcol": "shots",
+    "boundary": "boundary",
+    "caption": "caption",
+    "distill": "distill",
+    "movies2scenes": "movies2scenes",
+    "shotcol": "shotcol",
 }
 
 
