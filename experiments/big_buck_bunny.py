@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vujax.catalog import Catalog
-from vujax.data.datasets.scene_ranges import snap
+from vujax.data.datasets.scene_ranges import snap_to_shots
 from vujax.data.films import open_films
 from vujax.evals.metrics.boundaries import duration_scores, within_seconds
 from vujax.evals.metrics.classification import average_precision
@@ -150,7 +150,7 @@ def read(data: Path, work: Path) -> tuple[TableRow, Film]:
     (scenes,) = result.films
     (truth,) = open_films("ranges", path=str(data / "bbb" / "bbb_ovsd.json"))
     shots = shot_vectors(Catalog(work / "catalog"), scenes.film, job.encoder)
-    labels = snap(truth.scene_seconds, shots.seconds[:, 0])
+    labels = snap_to_shots(truth.scene_seconds, shots.seconds[:, 0])
     film = Film(shots.vectors, shots.seconds, truth.scene_seconds[1:], labels.starts)
     times = np.array([scene.begin_s for scene in scenes.scenes[1:]])
     product = row("vujax scenes, end to end", film, [Found(times, np.array(scenes.scores))])

@@ -38,7 +38,7 @@ from typing import Any
 import numpy as np
 
 from vujax.data.films import Film, open_films
-from vujax.data.shot_similarity import gap_scores
+from vujax.data.shot_similarity import compute_gap_scores
 from vujax.evals.metrics.bootstrap import student
 from vujax.evals.metrics.boundaries import FilmScores, baselines, evaluate, interval
 from vujax.scenes.head import Head, load_head
@@ -110,7 +110,7 @@ def scored(films: Sequence[Film], score: Any) -> list[FilmScores]:
 
 def gap_scored(films: Sequence[Film]) -> list[FilmScores]:
     """Films with the label-free score."""
-    return scored(films, lambda f: gap_scores(f.inputs(np.arange(len(f)))["feature"]))
+    return scored(films, lambda f: compute_gap_scores(f.inputs(np.arange(len(f)))["feature"]))
 
 
 def judged(heads: Sequence[Head], films: Sequence[Film]) -> TableRow:

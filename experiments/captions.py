@@ -30,7 +30,7 @@ from ml_collections import ConfigDict
 
 from vujax.data import captions
 from vujax.data.sources import open_source
-from vujax.data.sources.split import PARTS, HoldOut
+from vujax.data.sources.split import SPLITS, HoldOut
 from vujax.encoders.pairs import encode_pairs, open_encoder, open_pairs
 from vujax.evals.captioning import Captioning, said_for_nothing
 from vujax.evals.metrics.bootstrap import bootstrap, paired_bootstrap
@@ -56,7 +56,7 @@ def sources(name: str, part: str, work: Path) -> dict[str, Any]:
     if name == "cinema":
         config = runpy.run_path("configs/caption.py")["get_config"]("cinema")
         return (config.data if part == "train" else config.evals.captions).sources.to_dict()
-    files = {one: work / "vectors" / f"{name}-{one}.parquet" for one in PARTS}
+    files = {one: work / "vectors" / f"{name}-{one}.parquet" for one in SPLITS}
     if not all(file.exists() for file in files.values()):
         split(name, files)
     return dict(main=dict(kind="vectors", path=str(files[part])))
@@ -73,8 +73,8 @@ def split(name: str, files: dict[str, Path]) -> None:
     held = np.array([rule.holds(SETS[name].format(**fields[key])) for key in pairs.keys])
     copied = {vector.tobytes() for vector in pairs.vectors[held]}
     copies = np.array([vector.tobytes() in copied for vector in pairs.vectors])
-    for part, mine in zip(PARTS, (~copies, held), strict=True):  # no picture is in both
-        captions.write(pairs.take(np.flatnonzero(mine)), files[part])
+    for part, mine in zip(SPLITS, (~copies, held), strict=True):  # no picture is in both
+        captions.write_embedding_pairs(pairs.take(np.flatnonzero(mine)), files[part])
 
 
 class Study:
@@ -83,7 +83,7 @@ class Study:
     def __init__(self, name: str, work: Path, among: dict[str, spaces.TextSpace]) -> None:
         self.name, self._work, self._spaces = name, work, among
         self._cache = str(work / "vectors")
-        self._sources = {part: sources(name, part, work) for part in PARTS}
+        self._sources = {part: sources(name, part, work) for part in SPLITS}
         opened = [open_pairs(own, "lite", self._cache) for own in self._sources.values()]
         self.train, self.seen = (pairs.captioned() for pairs in opened)
 

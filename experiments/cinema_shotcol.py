@@ -22,7 +22,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from vujax.data.films import Film, open_films
-from vujax.data.shot_similarity import gap_scores
+from vujax.data.shot_similarity import compute_gap_scores
 from vujax.evals.metrics.boundaries import FilmScores, baselines
 from vujax.evals.scene_boundaries import GapBoundaries, untrained
 from vujax.methods import shotcol
@@ -85,7 +85,7 @@ def raw(films: Sequence[Film]) -> dict[str, Runs]:
     """What has not learned."""
     names = untrained(films[0])
     return {
-        name: [scored(films, [gap_scores(untrained(film)[name]) for film in films])]
+        name: [scored(films, [compute_gap_scores(untrained(film)[name]) for film in films])]
         for name in names
     }
 

@@ -42,7 +42,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vujax.data.images import eval_image
+from vujax.data.images import preprocess_eval_image
 from vujax.data.records import Record
 from vujax.data.sources import open_source
 from vujax.data.sources.split import HoldOut
@@ -151,7 +151,10 @@ def features(records: Sequence[Record]) -> np.ndarray:
     """The encoder's vectors `[n 1280]`."""
     encoder, found = Lite(), []
     for start in range(0, len(records), 64):
-        part = [eval_image(r["image"], size=encoder.size) for r in records[start : start + 64]]
+        part = [
+            preprocess_eval_image(r["image"], size=encoder.size)
+            for r in records[start : start + 64]
+        ]
         padded = np.stack(part + part[:1] * (64 - len(part)))
         found.append(np.asarray(encoder.encode(padded))[: len(part)])
         print(f"{start + len(part)} of {len(records)} pictures", end="\r", flush=True)

@@ -129,14 +129,14 @@ def tuned(setting: str, work: Path) -> dict[str, float]:
 def judged_scenes() -> Any:
     """Sequences of LVU's listed clips, and of all clips of its validation movies."""
     from vujax.data.datasets.movieclip import open_movieclip
-    from vujax.data.movies.holdout import listed_clips, listed_movies
+    from vujax.data.movies.holdout import read_listed_clips, read_listed_movies
     from vujax.data.scenes import SomeScenes
 
     data = movies_folder()
     lvu = data / "lvu_1.0"
     found = open_movieclip(**clips_of(data))
-    wanted = listed_clips(lvu, "train") | listed_clips(lvu, "val")
-    movies = listed_movies(lvu, "val")
+    wanted = read_listed_clips(lvu, "train") | read_listed_clips(lvu, "val")
+    movies = read_listed_movies(lvu, "val")
     pairs = (key.split("/") for key in found.keys)
     kept = [n for n, (movie, clip) in enumerate(pairs) if movie in movies or clip in wanted]
     return SomeScenes(found, np.array(kept), LONGEST, "thin")
@@ -157,16 +157,16 @@ def lvu_hits(scenes: Any, vectors: np.ndarray) -> dict[str, np.ndarray]:
 
 def movie_ranks(scenes: Any, vectors: np.ndarray) -> dict[str, np.ndarray]:
     """Of LVU's validation movies, by genre and by who watched them: average precisions `[q]`."""
-    from vujax.data.movies.holdout import listed_movies
+    from vujax.data.movies.holdout import read_listed_movies
 
-    movies = listed_movies(movies_folder() / "lvu_1.0", "val")
+    movies = read_listed_movies(movies_folder() / "lvu_1.0", "val")
     return ranks(scenes, vectors, movies)
 
 
 def ranks(scenes: Any, vectors: np.ndarray, movies: frozenset[str]) -> dict[str, np.ndarray]:
     """`retrieve` among these movies; 'chance' is what equal scores get."""
     from vujax.data.movies.guide import open_tables
-    from vujax.data.movies.similarity import open_similarity
+    from vujax.data.movies.similarity import build_similarity
     from vujax.evals.movie_retrieval import co_watched, movie_vectors, retrieve, same_genre
 
     data = movies_folder()
@@ -183,7 +183,7 @@ def ranks(scenes: Any, vectors: np.ndarray, movies: frozenset[str]) -> dict[str,
     ids = [table.ids[n] for n in names.tolist()]
     means = movie_vectors(vectors[there], number)
     genres = [table.genres[n] for n in names.tolist()]
-    watched = open_similarity(table, {"cowatch": {}})
+    watched = build_similarity(table, {"cowatch": {}})
     found = {}
     for name, relevant in (
         ("same genre", same_genre(genres, "jaccard", 0.5)),
@@ -197,11 +197,13 @@ def ranks(scenes: Any, vectors: np.ndarray, movies: frozenset[str]) -> dict[str,
 
 def tune(guide: str, setting: str, work: Path) -> None:
     """One seed, a fifth of the pool held out; its movies ranked for each other."""
-    from vujax.data.movies.holdout import held_out_movies
+    from vujax.data.movies.holdout import read_held_out_movies
     from vujax.data.scenes import open_scenes
 
     config = config_of(guide, 0, setting)
-    options = config.data.scenes.to_dict() | {"without": held_out_movies(config.data.held_out.lvu)}
+    options = config.data.scenes.to_dict() | {
+        "without": read_held_out_movies(config.data.held_out.lvu)
+    }
     pool = open_scenes(**options)
     out = frozenset(
         m for m in pool.movies if int(hashlib.sha1(m.encode()).hexdigest(), 16) % 5 == 0

@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 
 from vujax.data.films import Film, open_films
-from vujax.data.shot_similarity import gap_scores
+from vujax.data.shot_similarity import compute_gap_scores
 from vujax.evals.metrics.boundaries import FilmScores, baselines, evaluate
 from vujax.scenes.adapt import Adaptation, learn
 from vujax.training.sweep.tables import Runs, TableRow, paired_rows, write_intervals, write_rows
@@ -73,7 +73,9 @@ class Study:
 
     def raw(self, scored: str) -> Runs:
         """Scores of the features as they are."""
-        return [self._of(scored, [gap_scores(vectors(film)) for film in self.films[scored]])]
+        return [
+            self._of(scored, [compute_gap_scores(vectors(film)) for film in self.films[scored]])
+        ]
 
     def _of(self, name: str, scores: Sequence[np.ndarray]) -> list[FilmScores]:
         return [FilmScores.of(f, s) for f, s in zip(self.films[name], scores, strict=True)]
@@ -88,7 +90,9 @@ class Study:
         if zlib.crc32(words.encode()) % parts != index:
             return None
         network = learn([vectors(film) for film in self.films[learned]], how, seed=seed)
-        scores = [gap_scores(network(vectors(film))).tolist() for film in self.films[scored]]
+        scores = [
+            compute_gap_scores(network(vectors(film))).tolist() for film in self.films[scored]
+        ]
         write_json(path, scores)
         print(words, flush=True)
         return scores
@@ -115,7 +119,7 @@ def pieces(film: Film, shots: int | None) -> Iterator[tuple[np.ndarray, FilmScor
 
 
 def _mean(cuts: Sequence[tuple[np.ndarray, FilmScores]], encode: Encode) -> TableRow:
-    scored = [labels._replace(scores=gap_scores(encode(seen))) for seen, labels in cuts]
+    scored = [labels._replace(scores=compute_gap_scores(encode(seen))) for seen, labels in cuts]
     return {"films": len(cuts), "macro/ap": evaluate(scored)["macro/ap"]}
 
 

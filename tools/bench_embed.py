@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from tools.bench_shots import timed
 from vujax.catalog import Catalog
 from vujax.cli import runtime
-from vujax.data.images import eval_image
+from vujax.data.images import preprocess_eval_image
 from vujax.utils.system import cores
 
 BATCH, SIZE = 32, 224
@@ -49,7 +49,7 @@ def files(catalog: Catalog) -> list[bytes]:
 
 def batches(catalog: Catalog) -> Iterator[np.ndarray]:
     """uint8 `[32 224 224 3]`; the last is filled up, so that no shape compiles twice."""
-    pixels = [eval_image(file, size=SIZE) for file in files(catalog)]
+    pixels = [preprocess_eval_image(file, size=SIZE) for file in files(catalog)]
     pixels += [pixels[-1]] * (-len(pixels) % BATCH)
     for first in range(0, len(pixels), BATCH):
         yield np.stack(pixels[first : first + BATCH])
@@ -63,7 +63,9 @@ def pictures(root: Path, folder: Path) -> Run:
 
     def run() -> tuple[int, int]:
         with ThreadPoolExecutor(cores()) as threads:
-            return sum(1 for _ in threads.map(lambda x: eval_image(x, size=SIZE), found)), 0
+            return sum(
+                1 for _ in threads.map(lambda x: preprocess_eval_image(x, size=SIZE), found)
+            ), 0
 
     return run
 
@@ -147,7 +149,7 @@ def torch_loop(root: Path, folder: Path) -> Run:
         found,
         BATCH,
         num_workers=cores(),
-        collate_fn=lambda some: np.stack([eval_image(file, size=SIZE) for file in some]),
+        collate_fn=lambda some: np.stack([preprocess_eval_image(file, size=SIZE) for file in some]),
     )
 
     def run() -> tuple[int, int]:

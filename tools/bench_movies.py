@@ -70,7 +70,7 @@ def measure(name: str, movies: int, ratings: int, k: int) -> dict[str, float | i
     table = generated(movies, ratings)
     vectors = np.random.default_rng(1).normal(size=(movies, 384)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    synopsis.sentence_vectors = lambda texts: vectors
+    synopsis.embed_sentences = lambda texts: vectors
     begin, busy = time.perf_counter(), time.process_time()
     found = neighbours(table, CHANNELS[name], k=k)
     return dict(

@@ -17,7 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from vujax.data.datasets.condensed_movies import open_condensed_movies, read_clips
-from vujax.data.movies.holdout import held_out_movies, leak_free_pool, listed_clips
+from vujax.data.movies.holdout import read_held_out_movies, read_listed_clips, select_leak_free_pool
 from vujax.data.movies.records import Movies
 from vujax.data.movies.tables import joined_ratings, write_movies, write_table
 from vujax.data.tables import read_lines
@@ -27,8 +27,8 @@ def prepared(
     root: Path, lvu: Path, scenes: list[Path], ratings: Path | None
 ) -> tuple[Movies, dict[str, str]]:
     """The movies, and the movie of each clip; raises as the readers do."""
-    pool = leak_free_pool(root, held_out_movies(lvu))
-    silent = set(listed_clips(lvu, "train")).union(*map(read_scenes, scenes))
+    pool = select_leak_free_pool(root, read_held_out_movies(lvu))
+    silent = set(read_listed_clips(lvu, "train")).union(*map(read_scenes, scenes))
     movies = open_condensed_movies(root, scenes=silent).only(pool.movies)
     if ratings is not None:
         movies = joined_ratings(movies, ratings)

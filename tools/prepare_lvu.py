@@ -24,13 +24,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from vujax.data.datasets.lvu import COUNTS, LVU, NO_NAME, SPLITS, Task
-from vujax.data.movies.holdout import held_out_movies
+from vujax.data.datasets.lvu import COUNT_COLUMNS, LVU, NO_NAME, SPLITS, LvuTask
+from vujax.data.movies.holdout import read_held_out_movies
 from vujax.data.movies.tables import write_table
 from vujax.utils.io import write_atomically, write_json
 
 
-def task_table(task: Task) -> pa.Table:
+def task_table(task: LvuTask) -> pa.Table:
     """The clips of all lists, each with its label; a class without a name has null."""
     rows = [(split, one) for split, clips in task.lists.items() for one in clips]
     clips = [one for _, one in rows]
@@ -45,12 +45,12 @@ def task_table(task: Task) -> pa.Table:
     return pa.table(columns)
 
 
-def _labels(task: Task) -> dict[str, list[Any]]:
+def _labels(task: LvuTask) -> dict[str, list[Any]]:
     clips = task.all()
     if task.is_number:
         return {
             name: [one.counts[place] for one in clips]
-            for place, name in enumerate(COUNTS[task.name])
+            for place, name in enumerate(COUNT_COLUMNS[task.name])
         }
     return dict(
         class_id=[int(one.target) for one in clips],
@@ -67,7 +67,7 @@ def report(lvu: LVU, held_out: Iterable[str]) -> dict[str, Any]:
     )
 
 
-def _task_report(task: Task) -> dict[str, Any]:
+def _task_report(task: LvuTask) -> dict[str, Any]:
     found: dict[str, Any] = dict(
         clips={split: len(clips) for split, clips in task.lists.items()},
         movies={split: len(task.movies(split)) for split in task.lists},
@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True, help="folder of LVU's lists")
     args = parser.parse_args()
     try:
-        lvu, held_out = LVU.open(args.root), sorted(held_out_movies(args.root))
+        lvu, held_out = LVU.open(args.root), sorted(read_held_out_movies(args.root))
         facts = report(lvu, held_out)
         for name, task in lvu.tasks.items():
             write_table(task_table(task), args.out / f"{name}.parquet")

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from vujax.data.datasets.movienet import ENDS, TAGS, tag_table
-from vujax.data.datasets.prepare import prepare
+from vujax.data.datasets.prepare import prepare_films
 from vujax.data.films import open_films
 from vujax.data.movies.tables import write_table
 from vujax.utils.validation import name_and_value
@@ -54,7 +54,7 @@ def main() -> int:
         shots = {film.film: len(film) for films in splits.values() for film in films}
         tags = args.tags and tag_table(args.tags, shots, args.ends)  # before what takes long
         with tqdm(total=sum(shots.values()), unit=" shots") as bar:
-            facts = prepare(
+            facts = prepare_films(
                 splits,
                 args.out,
                 origin={"kind": args.kind, **options},

@@ -14,7 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from vujax.data.sources import KINDS, open_source
-from vujax.data.sources.array_record import convert
+from vujax.data.sources.array_record import convert_source
 from vujax.utils.validation import name_and_value
 
 
@@ -32,7 +32,7 @@ def main() -> None:
     options = dict(args.options)
     source = open_source(args.kind, **options)
     with tqdm(total=len(source), unit=" records") as bar:
-        facts = convert(
+        facts = convert_source(
             source,
             args.out,
             origin={"kind": args.kind, **options},

@@ -15,7 +15,7 @@ from tests.search.letters import Letters, picture_of
 from vujax import cli
 from vujax.catalog import Catalog
 from vujax.catalog.embeddings import matrix
-from vujax.data.captions import VectorPairs, write
+from vujax.data.captions import EmbeddingPairs, write_embedding_pairs
 from vujax.search.captions.calibration import Calibration
 
 
@@ -59,12 +59,12 @@ def test_captions_of_a_bank(root, tmp_path, capsys):
 
 def test_chances_are_learned_and_kept(root, tmp_path):
     texts = [f"{a}{b}" for a in "abcdef" for b in "ghijkl"]
-    pairs = VectorPairs(
+    pairs = EmbeddingPairs(
         np.pad(picture_of(*texts), ((0, 0), (0, 0))),
         tuple((text,) for text in texts),
         tuple(texts),
     )
-    write(pairs, tmp_path / "pairs.parquet")
+    write_embedding_pairs(pairs, tmp_path / "pairs.parquet")
     kept = tmp_path / "curve.json"
     learn = ["--calibrate", str(tmp_path / "pairs.parquet"), "--calibration-out", str(kept)]
     bank = ["--bank", str(tmp_path / "bank.txt")]
@@ -84,7 +84,9 @@ def test_captions_of_the_nearest_pictures(root, tmp_path, capsys):
     pictures = np.repeat(seen, 5, axis=0) + rng.normal(0, 0.1, (5 * len(seen), seen.shape[1]))
     told = tuple((f"picture {i % 25}", "another") for i in range(len(pictures)))
     keys = tuple(map(str, range(len(pictures))))
-    write(VectorPairs(np.float32(pictures), told, keys), tmp_path / "pairs.parquet")
+    write_embedding_pairs(
+        EmbeddingPairs(np.float32(pictures), told, keys), tmp_path / "pairs.parquet"
+    )
     pairs = ["--pairs", str(tmp_path / "pairs.parquet")]
     assert cli.main(words(root, tmp_path, "c.parquet", *pairs)) == 0
     table = pq.read_table(tmp_path / "c.parquet")
@@ -94,7 +96,9 @@ def test_captions_of_the_nearest_pictures(root, tmp_path, capsys):
     np.testing.assert_allclose(table["score"], cosines.max(axis=1), atol=1e-6)
     assert set(table["by"].to_pylist()) == {"pairs.parquet"}
     # Other pictures, on which the nearest is always right.
-    write(VectorPairs(np.float32(pictures + 1e-3), told, keys), tmp_path / "others.parquet")
+    write_embedding_pairs(
+        EmbeddingPairs(np.float32(pictures + 1e-3), told, keys), tmp_path / "others.parquet"
+    )
     learn = ["--calibrate", str(tmp_path / "others.parquet"), "--repeats", "1"]
     assert cli.main(words(root, tmp_path, "d.parquet", *pairs, *learn)) == 0
     table = pq.read_table(tmp_path / "d.parquet")
@@ -112,11 +116,11 @@ def test_pairs_of_another_encoder_are_refused(root, tmp_path, capsys):
     told, keys = (("a",),) * len(seen), tuple(map(str, range(len(seen))))
     pairs = ["--pairs", str(tmp_path / "pairs.parquet")]
     for found, why in (
-        (VectorPairs(seen[:, :3], told, keys), "vectors of 3 numbers"),
-        (VectorPairs(seen, told, keys, "other"), "has vectors of other, not of stub"),
-        (VectorPairs(seen, told, keys, "stub", "00" * 32), "vectors of another stub"),
+        (EmbeddingPairs(seen[:, :3], told, keys), "vectors of 3 numbers"),
+        (EmbeddingPairs(seen, told, keys, "other"), "has vectors of other, not of stub"),
+        (EmbeddingPairs(seen, told, keys, "stub", "00" * 32), "vectors of another stub"),
     ):
-        write(found, tmp_path / "pairs.parquet")
+        write_embedding_pairs(found, tmp_path / "pairs.parquet")
         assert cli.main(words(root, tmp_path, "e.parquet", *pairs)) == 1
         assert why in capsys.readouterr().err
 

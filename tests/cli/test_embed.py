@@ -12,7 +12,7 @@ from tests.encoders.stub import catalogue
 from tests.encoders.test_levels import divide
 from vujax import cli
 from vujax.catalog import Catalog, embeddings
-from vujax.data.images import eval_image
+from vujax.data.images import preprocess_eval_image
 
 
 @pytest.mark.multiprocess
@@ -35,7 +35,9 @@ def test_from_the_folder_of_a_model(
     capsys.readouterr()
     catalog = Catalog(root)
     table = catalog.vectors("frame", "my-run")
-    pictures = [eval_image(catalog.jpeg(i), size=releases.SIZE) for i in table["id"].to_pylist()]
+    pictures = [
+        preprocess_eval_image(catalog.jpeg(i), size=releases.SIZE) for i in table["id"].to_pylist()
+    ]
     encode = functools.partial(model.apply, method="encode_image")
     plain, _ = jax.jit(encode)(variables, np.stack(pictures))
     np.testing.assert_allclose(embeddings.matrix(table), plain, atol=1e-5)

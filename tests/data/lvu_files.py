@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vujax.data.movies.holdout import TASKS, WITHHELD
+from vujax.data.movies.holdout import TASKS, WITHHELD_FILE
 
 CLASSES = {0: "nm1", 1: "nm2", 4: "nm3"}  # numbers have gaps, as in the originals
 TRAIN, VAL = 60, 24
@@ -34,5 +34,5 @@ def write_lvu(root: Path) -> Path:
         for split, clips in (("train", range(TRAIN)), ("val", range(TRAIN, TRAIN + VAL))):
             lines = [f"{label(task, clip)} c{clip} {movie(clip)}" for clip in clips]
             (root / task / f"{split}.csv").write_text("\n".join([header, *lines]) + "\n")
-    (root / WITHHELD).write_text("tt0000900\n")
+    (root / WITHHELD_FILE).write_text("tt0000900\n")
     return root

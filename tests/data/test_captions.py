@@ -7,21 +7,28 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vujax.data.captions import CaptionRows, VectorPairs, joined, read, shapes, write
+from vujax.data.captions import (
+    CaptionDataset,
+    EmbeddingPairs,
+    concat_pairs,
+    read_embedding_pairs,
+    shapes,
+    write_embedding_pairs,
+)
 
 CAPTIONS = (("a boat", "the boat"), (), ("a dog",), (" ", "a cat", "two cats", "cats"))
 
 
-def some(**changes) -> VectorPairs:
+def some(**changes) -> EmbeddingPairs:
     """Four pictures, one without captions."""
     vectors = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
     keys = tuple(f"p{i}" for i in range(4))
-    return VectorPairs(**dict(vectors=vectors, captions=CAPTIONS, keys=keys) | changes)
+    return EmbeddingPairs(**dict(vectors=vectors, captions=CAPTIONS, keys=keys) | changes)
 
 
 def test_a_file_comes_back(tmp_path):
     pairs = some(encoder="lite", digest="ab" * 32)
-    found = read(write(pairs, tmp_path / "deep" / "pairs.parquet"))
+    found = read_embedding_pairs(write_embedding_pairs(pairs, tmp_path / "deep" / "pairs.parquet"))
     np.testing.assert_array_equal(found.vectors, pairs.vectors)
     assert found.vectors.dtype == np.float32
     assert (found.captions, found.keys) == (pairs.captions, pairs.keys)
@@ -34,25 +41,25 @@ def test_other_peoples_files(tmp_path):
         {"vector": vectors, "key": ["a", "b"], "captions": [["x"], []], "more": [1, 2]}
     )
     pq.write_table(table, tmp_path / "mine.parquet")
-    found = read(tmp_path / "mine.parquet")
+    found = read_embedding_pairs(tmp_path / "mine.parquet")
     assert found.vectors.tolist() == [[1, 2], [3, 4]] and found.encoder == ""
 
 
 def test_bad_files(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none.parquet does not exist"):
-        read(tmp_path / "none.parquet")
+        read_embedding_pairs(tmp_path / "none.parquet")
     (tmp_path / "text.parquet").write_text("PAR1")
     with pytest.raises(ValueError, match=r"text.parquet is damaged, or has no columns key"):
-        read(tmp_path / "text.parquet")
+        read_embedding_pairs(tmp_path / "text.parquet")
     ragged = pa.table({"key": ["a"], "captions": [["x"]], "vector": [[1.0, 2.0]]})
     pq.write_table(ragged, tmp_path / "ragged.parquet")
     with pytest.raises(ValueError, match=r"vector \(lists of one length"):
-        read(tmp_path / "ragged.parquet")
+        read_embedding_pairs(tmp_path / "ragged.parquet")
     vector = pa.array([[1.0], None], pa.list_(pa.float32(), 1))
     table = pa.table({"key": ["a", "b"], "captions": [["x"], ["y"]], "vector": vector})
     pq.write_table(table, tmp_path / "null.parquet")
     with pytest.raises(ValueError, match="lacks its key, captions or vector"):
-        read(tmp_path / "null.parquet")
+        read_embedding_pairs(tmp_path / "null.parquet")
 
 
 def test_numbers_are_finite_and_belong_together():
@@ -63,12 +70,12 @@ def test_numbers_are_finite_and_belong_together():
 
 
 def test_joined():
-    both = joined([some(), some(keys=tuple("abcd"))])
+    both = concat_pairs([some(), some(keys=tuple("abcd"))])
     assert both.keys == ("p0", "p1", "p2", "p3", *"abcd") and both.vectors.shape == (8, 5)
     with pytest.raises(ValueError, match="vectors of different encoders cannot be mixed: "):
-        joined([some(), some(encoder="lite")])
+        concat_pairs([some(), some(encoder="lite")])
     with pytest.raises(ValueError, match="name at least one source"):
-        joined([])
+        concat_pairs([])
 
 
 def test_pictures_without_captions_are_left_out():
@@ -76,16 +83,16 @@ def test_pictures_without_captions_are_left_out():
     assert kept.keys == ("p0", "p2", "p3")
     assert kept.captions[-1] == ("a cat", "two cats", "cats")
     with pytest.raises(ValueError, match="no picture has a caption"):
-        CaptionRows(some(captions=((), (" ",), (), ())), vocab=600, context=8)
+        CaptionDataset(some(captions=((), (" ",), (), ())), vocab=600, context=8)
 
 
-def batches(rows: CaptionRows, steps: int, **options) -> list[dict[str, np.ndarray]]:
+def batches(rows: CaptionDataset, steps: int, **options) -> list[dict[str, np.ndarray]]:
     with contextlib.closing(rows.train_batches(**options)) as found:
         return [next(found) for _ in range(steps)]
 
 
 def test_batches_are_functions_of_seed_and_step():
-    rows = CaptionRows(some(), vocab=600, context=8)
+    rows = CaptionDataset(some(), vocab=600, context=8)
     assert rows.examples == 3
     whole = batches(rows, 6, batch_size=4, seed=1)
     for name, shape in shapes(5, 8, 4).items():
@@ -102,7 +109,7 @@ def test_batches_are_functions_of_seed_and_step():
 
 
 def test_every_caption_of_a_picture_is_taken_in_turn():
-    rows = CaptionRows(some(), vocab=600, context=12)
+    rows = CaptionDataset(some(), vocab=600, context=12)
     found: dict[bytes, set[str]] = {}
     for batch in batches(rows, 20, batch_size=4, seed=0):
         for vector, tokens in zip(batch["vector"], batch["tokens"], strict=True):

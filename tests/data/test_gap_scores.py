@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from vujax.data.shot_similarity import gap_scores
+from vujax.data.shot_similarity import compute_gap_scores
 
 
 def dense(vectors: np.ndarray, reach: int) -> np.ndarray:
@@ -24,29 +24,29 @@ def dense(vectors: np.ndarray, reach: int) -> np.ndarray:
 @pytest.mark.parametrize("reach", [1, 4])
 def test_against_the_whole_matrix(shots, reach):
     vectors = np.random.default_rng(0).normal(size=(shots, 6)) * 50
-    scores = gap_scores(vectors, reach)
+    scores = compute_gap_scores(vectors, reach)
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores, dense(vectors, reach), atol=1e-6)
 
 
 def test_one_shot_has_no_border():
-    assert gap_scores(np.ones((1, 3))).shape == (0,)
+    assert compute_gap_scores(np.ones((1, 3))).shape == (0,)
 
 
 @pytest.mark.parametrize("value", [0.0, 3.0])
 def test_equal_shots_have_no_gap(value):
-    np.testing.assert_allclose(gap_scores(np.full((20, 8), value)), 0, atol=1e-6)
+    np.testing.assert_allclose(compute_gap_scores(np.full((20, 8), value)), 0, atol=1e-6)
 
 
 def test_black_shots_against_others():
     vectors = np.array([[0, 0], [0, 0], [1, 0], [1, 0.0]])
-    np.testing.assert_allclose(gap_scores(vectors), [0, 1, 0], atol=1e-6)
+    np.testing.assert_allclose(compute_gap_scores(vectors), [0, 1, 0], atol=1e-6)
 
 
 def test_a_long_film_takes_no_square_of_memory():
     vectors = np.random.default_rng(0).normal(size=(20_000, 8)).astype(np.float32)
     tracemalloc.start()
-    assert gap_scores(vectors).shape == (19_999,)
+    assert compute_gap_scores(vectors).shape == (19_999,)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10e6
@@ -59,9 +59,9 @@ def test_bad_input():
         ValueError,
         match="1 of the 5 shots' vectors hold NaN or infinity, the first is that of shot 3",
     ):
-        gap_scores(vectors)
+        compute_gap_scores(vectors)
     with pytest.raises(ValueError, match="the reach must be at least 1"):
-        gap_scores(np.ones((5, 2)), 0)
+        compute_gap_scores(np.ones((5, 2)), 0)
 
 
 def average_precision(scores: np.ndarray, starts: np.ndarray) -> float:
@@ -88,6 +88,6 @@ def test_known_scores_of_raw_features(films, ap, ap_in_order, data_root):
     found = []
     for path in sorted((data_root / "boundaries").glob(f"{films}_*.npz")):
         with np.load(path) as film:
-            scores, starts = gap_scores(film["vgg19"]), film["boundary"]
+            scores, starts = compute_gap_scores(film["vgg19"]), film["boundary"]
         found.append((average_precision(scores, starts), in_order(scores, starts)))
     np.testing.assert_allclose(np.mean(found, axis=0), [ap, ap_in_order], atol=1e-4)

@@ -7,7 +7,7 @@ import pytest
 from absl import flags
 
 from tests.data.samples import ListSource, encoded, pixels, record, write_shards
-from vujax.data.image_text import count, eval_batches, train_batches
+from vujax.data.image_text import count_examples, eval_batches, train_batches
 from vujax.data.pipeline import Mixture
 from vujax.data.sources.webdataset import WebDatasetSource
 from vujax.models.tokenizers.clip import tokenize
@@ -232,7 +232,9 @@ def test_workers_need_parsed_flags():
 
 def test_an_epoch_is_all_records(tmp_path):
     tars = {"kind": "webdataset", "path": write_shards(tmp_path, 7)}
-    assert count({"sources": {"a": tars, "b": {**tars, "weight": 5.0}}, "workers": 1}) == 14
+    assert (
+        count_examples({"sources": {"a": tars, "b": {**tars, "weight": 5.0}}, "workers": 1}) == 14
+    )
 
 
 def evaluate(source, **options) -> list[dict[str, np.ndarray]]:

@@ -5,7 +5,12 @@ import pytest
 from PIL import Image
 
 from tests.data.samples import encoded, pixels
-from vujax.data.images import Augment, eval_image, random_box, train_image
+from vujax.data.images import (
+    Augment,
+    preprocess_eval_image,
+    preprocess_train_image,
+    sample_crop_box,
+)
 from vujax.data.records import BadSample
 
 PLAIN = Augment(scale=(1.0, 1.0), ratio=(1.0, 1.0))
@@ -24,20 +29,24 @@ def rng(seed: int = 0) -> np.random.Generator:
 def test_evaluation_is_resize_then_centre_crop():
     image = Image.fromarray(pixels(1, 50, 91))
     expected = image.resize((58, 32), Image.Resampling.BICUBIC).crop((13, 0, 45, 32))
-    np.testing.assert_array_equal(eval_image(saved(image), size=32), np.asarray(expected))
-    np.testing.assert_array_equal(eval_image(pixels(1, 50, 91), size=32), np.asarray(expected))
+    np.testing.assert_array_equal(
+        preprocess_eval_image(saved(image), size=32), np.asarray(expected)
+    )
+    np.testing.assert_array_equal(
+        preprocess_eval_image(pixels(1, 50, 91), size=32), np.asarray(expected)
+    )
 
 
 def test_evaluation_leaves_a_picture_of_the_right_size_alone():
     for image in (pixels(1, 32, 32), saved(Image.fromarray(pixels(1, 32, 32)))):
-        np.testing.assert_array_equal(eval_image(image, size=32), pixels(1, 32, 32))
+        np.testing.assert_array_equal(preprocess_eval_image(image, size=32), pixels(1, 32, 32))
 
 
 @pytest.mark.parametrize("shape", [(1, 400), (400, 1), (2, 3), (33, 32)])
 def test_odd_shapes_come_out_square(shape):
     data = saved(Image.fromarray(pixels(1, *shape)))
-    assert eval_image(data, size=32).shape == (32, 32, 3)
-    assert train_image(data, rng(), size=32, augment=Augment()).shape == (32, 32, 3)
+    assert preprocess_eval_image(data, size=32).shape == (32, 32, 3)
+    assert preprocess_train_image(data, rng(), size=32, augment=Augment()).shape == (32, 32, 3)
 
 
 def half_clear() -> Image.Image:
@@ -50,7 +59,7 @@ def half_clear() -> Image.Image:
 @pytest.mark.parametrize("kind", ["RGBA", "palette", "LA"])
 def test_transparent_parts_become_white(kind):
     image = half_clear().quantize(4) if kind == "palette" else half_clear().convert(kind)
-    found = eval_image(saved(image), size=8)
+    found = preprocess_eval_image(saved(image), size=8)
     np.testing.assert_array_equal(found[0, 0], [255, 255, 255])
     np.testing.assert_array_equal(found[0, 7], [76] * 3 if kind == "LA" else [255, 0, 0])
 
@@ -58,7 +67,7 @@ def test_transparent_parts_become_white(kind):
 @pytest.mark.parametrize("colour", [7, (1, 2, 3)])
 def test_a_transparent_colour_becomes_white(colour):
     image = Image.new("L" if isinstance(colour, int) else "RGB", (8, 8), colour)
-    found = eval_image(saved(image, transparency=colour), size=8)
+    found = preprocess_eval_image(saved(image, transparency=colour), size=8)
     assert (found == 255).all()
 
 
@@ -71,7 +80,7 @@ def test_every_mode_becomes_rgb(kind):
         data = saved(Image.fromarray(grey).convert("CMYK"), "JPEG", quality=100)
     else:
         data = saved(Image.fromarray(grey).convert(kind))
-    found = eval_image(data, size=8)
+    found = preprocess_eval_image(data, size=8)
     assert found.shape == (8, 8, 3)
     expected = np.repeat(grey[..., None], 3, -1)
     if kind != "1":
@@ -95,18 +104,18 @@ def test_exif_orientation(orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = saved(stored, "JPEG", exif=exif, quality=98, subsampling=0)
-    expected = eval_image(np.asarray(upright), size=16).astype(int)
-    assert np.abs(eval_image(data, size=16) - expected).max() < 12
-    whole = train_image(np.asarray(upright), rng(), size=16, augment=PLAIN).astype(int)
-    assert np.abs(train_image(data, rng(), size=16, augment=PLAIN) - whole).max() < 40
+    expected = preprocess_eval_image(np.asarray(upright), size=16).astype(int)
+    assert np.abs(preprocess_eval_image(data, size=16) - expected).max() < 12
+    whole = preprocess_train_image(np.asarray(upright), rng(), size=16, augment=PLAIN).astype(int)
+    assert np.abs(preprocess_train_image(data, rng(), size=16, augment=PLAIN) - whole).max() < 40
 
 
 def test_training_decodes_reduced_and_looks_the_same():
     image = Image.fromarray(pixels(2)).resize((768, 512), Image.Resampling.BICUBIC)
     jpeg, png = saved(image, "JPEG", quality=95), saved(image)
     for seed in range(5):
-        a = train_image(jpeg, rng(seed), size=64, augment=Augment(scale=(0.3, 1.0)))
-        b = train_image(png, rng(seed), size=64, augment=Augment(scale=(0.3, 1.0)))
+        a = preprocess_train_image(jpeg, rng(seed), size=64, augment=Augment(scale=(0.3, 1.0)))
+        b = preprocess_train_image(png, rng(seed), size=64, augment=Augment(scale=(0.3, 1.0)))
         assert np.abs(a.astype(int) - b).mean() < 3
 
 
@@ -119,22 +128,24 @@ def test_reduced_decoding_leaves_a_flat_crop_its_rows(turned):
         exif[0x0112] = 6
         image = image.transpose(Image.Transpose.ROTATE_90)
     augment = Augment(scale=(0.25, 0.25), ratio=(7.6, 7.6))  # 998 x 131
-    found = train_image(saved(image, "JPEG", exif=exif), rng(), size=64, augment=augment)
+    found = preprocess_train_image(saved(image, "JPEG", exif=exif), rng(), size=64, augment=augment)
     assert found.mean((1, 2)).std() > 30
 
 
 def test_the_generator_alone_decides():
     data, augment = encoded(1, height=40, width=60), Augment(scale=(0.3, 1.0), flip=True)
-    same = [train_image(data, rng(5), size=16, augment=augment) for _ in range(2)]
+    same = [preprocess_train_image(data, rng(5), size=16, augment=augment) for _ in range(2)]
     np.testing.assert_array_equal(*same)
-    others = {train_image(data, rng(s), size=16, augment=augment).tobytes() for s in range(20)}
+    others = {
+        preprocess_train_image(data, rng(s), size=16, augment=augment).tobytes() for s in range(20)
+    }
     assert len(others) == 20
 
 
 def test_flip_mirrors_about_half():
     data = saved(Image.fromarray(pixels(1, 16, 16)))
     augment = Augment(scale=(1.0, 1.0), ratio=(1.0, 1.0), flip=True)
-    found = [train_image(data, rng(s), size=16, augment=augment) for s in range(60)]
+    found = [preprocess_train_image(data, rng(s), size=16, augment=augment) for s in range(60)]
     plain = [np.array_equal(image, pixels(1, 16, 16)) for image in found]
     flipped = [np.array_equal(image[:, ::-1], pixels(1, 16, 16)) for image in found]
     assert all(a != b for a, b in zip(plain, flipped, strict=True))
@@ -145,7 +156,7 @@ def test_random_boxes_keep_their_bounds():
     augment, generator = Augment(scale=(0.2, 0.8), ratio=(0.5, 2.0)), rng()
     areas, lefts = [], []
     for _ in range(500):
-        left, upper, right, lower = random_box(100, 80, generator, augment)
+        left, upper, right, lower = sample_crop_box(100, 80, generator, augment)
         assert 0 <= left < right <= 100
         assert 0 <= upper < lower <= 80
         assert 0.47 < (right - left) / (lower - upper) < 2.1
@@ -158,7 +169,7 @@ def test_random_boxes_keep_their_bounds():
 
 def test_a_picture_too_narrow_for_the_ratio_gives_its_centre():
     augment = Augment(scale=(1.0, 1.0), ratio=(1.0, 1.0))
-    assert random_box(100, 20, rng(), augment) == (40.0, 0.0, 60.0, 20.0)
+    assert sample_crop_box(100, 20, rng(), augment) == (40.0, 0.0, 60.0, 20.0)
 
 
 @pytest.mark.parametrize(
@@ -173,9 +184,9 @@ def test_a_picture_too_narrow_for_the_ratio_gives_its_centre():
 )
 def test_damaged_files_are_bad_samples(data):
     with pytest.raises(BadSample, match=r"its picture (cannot be decoded|is none of JPEG)"):
-        eval_image(data, size=8)
+        preprocess_eval_image(data, size=8)
     with pytest.raises(BadSample, match=r"its picture (cannot be decoded|is none of JPEG)"):
-        train_image(data, rng(), size=8, augment=Augment())
+        preprocess_train_image(data, rng(), size=8, augment=Augment())
 
 
 @pytest.mark.parametrize(
@@ -199,11 +210,13 @@ def test_evaluation_can_squash_and_interpolate_as_a_model_learned(interpolation)
     squashed = np.asarray(image.resize((32, 32), sampling))
     centre = np.asarray(image.resize((58, 32), sampling).crop((13, 0, 45, 32)))
     for given in (saved(image), pixels(1, 50, 91)):
-        np.testing.assert_array_equal(eval_image(given, resize="squash", **options), squashed)
-        np.testing.assert_array_equal(eval_image(given, **options), centre)
+        np.testing.assert_array_equal(
+            preprocess_eval_image(given, resize="squash", **options), squashed
+        )
+        np.testing.assert_array_equal(preprocess_eval_image(given, **options), centre)
 
 
 @pytest.mark.parametrize("wrong", [{"resize": "longest"}, {"interpolation": "nearest"}])
 def test_ways_of_resizing_that_there_are_not(wrong):
     with pytest.raises(KeyError):
-        eval_image(pixels(1, 50, 91), size=32, **wrong)
+        preprocess_eval_image(pixels(1, 50, 91), size=32, **wrong)

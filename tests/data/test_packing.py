@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from vujax.data.packing import pack
+from vujax.data.packing import plan_packing
 
 
 def check(lengths: np.ndarray, width: int, most: int) -> None:
-    packing = pack(lengths, width=width, most=most)
+    packing = plan_packing(lengths, width=width, most=most)
     for rng in (None, np.random.default_rng(3)):
         rows = packing.order(rng)
         assert rows.shape == (packing.rows(), most)
@@ -45,20 +45,20 @@ def best_fit(lengths: np.ndarray, width: int, most: int) -> int:
 def test_no_more_rows_than_best_fit_and_fewer_where_places_are_few(most, share):
     lengths = np.minimum(np.random.default_rng(0).geometric(0.2, 600), 64)
     lengths[:100] = 1  # as where half of all scenes have a shot or two
-    rows = pack(lengths, width=64, most=most).rows()
+    rows = plan_packing(lengths, width=64, most=most).rows()
     assert rows <= share * best_fit(lengths, 64, most)
     assert rows >= max(lengths.sum() / 64, 600 / most)
 
 
 def test_little_padding_where_the_lengths_allow_it():
     lengths = np.minimum(np.random.default_rng(0).geometric(0.18, 20000), 64)
-    assert pack(lengths, width=64, most=64).padding < 0.001
-    assert pack(lengths, width=64, most=1).padding > 0.9
+    assert plan_packing(lengths, width=64, most=64).padding < 0.001
+    assert plan_packing(lengths, width=64, most=1).padding > 0.9
 
 
 def test_passes_differ_and_have_as_many_rows():
     lengths = np.random.default_rng(0).integers(1, 9, 300)
-    packing = pack(lengths, width=16, most=4)
+    packing = plan_packing(lengths, width=16, most=4)
     one, two = (packing.order(np.random.default_rng(seed)) for seed in (1, 2))
     assert one.shape == two.shape and (one != two).any()
     mates = [{frozenset(row[row >= 0].tolist()) for row in order} for order in (one, two)]
@@ -77,4 +77,4 @@ def test_passes_differ_and_have_as_many_rows():
 )
 def test_what_cannot_be_packed(lengths, sizes, words):
     with pytest.raises(ValueError, match=words):
-        pack(lengths, **sizes)
+        plan_packing(lengths, **sizes)

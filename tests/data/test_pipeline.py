@@ -5,7 +5,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from tests.data.samples import write_shards
-from vujax.data.pipeline import WINDOW, Mixture, fold, open_mixture, order
+from vujax.data.pipeline import SHUFFLE_WINDOW, Mixture, derive_seed, open_mixture, shuffle_mixture
 
 # Thousands of records: grain's shuffle is slow for a few.
 SIZE = 3000
@@ -30,7 +30,7 @@ def mixture(weights=(1.0,), sizes=(SIZE,)) -> Mixture:
 
 def first(mixed: Mixture, count: int, seed: int = 0) -> np.ndarray:
     """[count 2]: source and record."""
-    stream = order(mixed, seed)
+    stream = shuffle_mixture(mixed, seed)
     return np.array([stream[i] for i in range(count)])
 
 
@@ -43,7 +43,7 @@ def test_each_epoch_has_every_record_once_in_another_order():
 
 def test_a_seed_is_not_the_next_epoch_of_the_one_before():
     starts = {
-        tuple(order(mixture(), seed)[epoch * SIZE + i][1] for i in range(4))
+        tuple(shuffle_mixture(mixture(), seed)[epoch * SIZE + i][1] for i in range(4))
         for seed in range(5)
         for epoch in range(5)
     }
@@ -52,7 +52,9 @@ def test_a_seed_is_not_the_next_epoch_of_the_one_before():
 
 @pytest.mark.parametrize("weights", [(1.0, 1.0), (3.0, 1.0), (0.7, 0.2)])
 def test_weights_hold_in_every_stretch(weights):
-    found = first(mixture(weights, (SIZE, 5000)), 2 * WINDOW)[:, 0].reshape(2, WINDOW)
+    found = first(mixture(weights, (SIZE, 5000)), 2 * SHUFFLE_WINDOW)[:, 0].reshape(
+        2, SHUFFLE_WINDOW
+    )
     share = weights[1] / sum(weights)
     np.testing.assert_allclose(found.mean(-1), share, atol=0.002)
     # within a batch as by chance
@@ -61,30 +63,30 @@ def test_weights_hold_in_every_stretch(weights):
 
 
 def test_no_host_gets_the_rows_of_one_source():
-    found = first(mixture((1.0, 1.0), (SIZE, SIZE)), WINDOW)[:, 0]
+    found = first(mixture((1.0, 1.0), (SIZE, SIZE)), SHUFFLE_WINDOW)[:, 0]
     for hosts in (2, 4):
         for host in range(hosts):
             assert 0.44 < found[host::hosts].mean() < 0.56
 
 
 def test_another_source_leaves_the_order_of_the_first():
-    alone = first(mixture(), WINDOW // 2)[:, 1]
-    both = first(mixture((1.0, 1.0), (SIZE, SIZE)), WINDOW)
+    alone = first(mixture(), SHUFFLE_WINDOW // 2)[:, 1]
+    both = first(mixture((1.0, 1.0), (SIZE, SIZE)), SHUFFLE_WINDOW)
     assert sorted(both[both[:, 0] == 0, 1]) == sorted(alone)
 
 
 def test_sources_of_one_size_have_orders_of_their_own():
-    found = first(mixture((1.0, 1.0), (SIZE, SIZE)), WINDOW)
+    found = first(mixture((1.0, 1.0), (SIZE, SIZE)), SHUFFLE_WINDOW)
     a, b = (set(found[found[:, 0] == number, 1]) for number in (0, 1))
     assert a != b
 
 
 def test_folded_seeds_differ():
-    seeds = {fold(seed, name) for seed, name in itertools.product(range(20), "abc")}
+    seeds = {derive_seed(seed, name) for seed, name in itertools.product(range(20), "abc")}
     assert len(seeds) == 60
     assert all(0 <= seed < 2**31 for seed in seeds)
     with pytest.raises(ValueError, match="must not be negative"):
-        fold(-1, "a")
+        derive_seed(-1, "a")
 
 
 def test_opens_what_a_config_names(tmp_path):

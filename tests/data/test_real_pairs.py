@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vujax.data.image_text import eval_batches, train_batches
-from vujax.data.images import eval_image
+from vujax.data.images import preprocess_eval_image
 from vujax.data.sources import open_source
 
 pytestmark = pytest.mark.real_data
@@ -54,7 +54,7 @@ def test_forty_percent_of_the_captions_move(data_root):
 def test_emoji_stand_on_white(data_root):
     emoji = open_source("webdataset", path=f"{data_root}/pairs/emoji-google-*.tar")
     assert len(emoji) == 1911
-    corners = [eval_image(emoji[i]["image"], size=64)[0, 0] for i in range(0, 1911, 50)]
+    corners = [preprocess_eval_image(emoji[i]["image"], size=64)[0, 0] for i in range(0, 1911, 50)]
     assert np.mean([(corner == 255).all() for corner in corners]) > 0.7
     keywords = open_source(
         "webdataset", path=f"{data_root}/pairs/emoji-google-*.tar", caption_field="keywords"

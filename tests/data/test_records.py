@@ -1,10 +1,10 @@
 import pytest
 
-from vujax.data.records import BadSamples
+from vujax.data.records import BadSampleCounter
 
 
 def test_a_share_of_what_was_seen_is_allowed():
-    bad = BadSamples(0.01)
+    bad = BadSampleCounter(0.01)
     bad.add(8, ["'a' is broken"])
     bad.check()  # a share of 8 examples says nothing yet
     bad.add(992, ["'b' is broken"] * 9)
@@ -17,7 +17,7 @@ def test_a_share_of_what_was_seen_is_allowed():
 
 
 def test_zero_allows_none():
-    bad = BadSamples(0.0)
+    bad = BadSampleCounter(0.0)
     bad.check()
     bad.add(10**6, ["'a' is broken"])
     with pytest.raises(ValueError, match="'a' is broken"):
@@ -25,14 +25,14 @@ def test_zero_allows_none():
 
 
 def test_counts_of_all_hosts_are_what_counts():
-    bad = BadSamples(0.01)
+    bad = BadSampleCounter(0.01)
     bad.check(count=10, seen=1000)
     with pytest.raises(ValueError, match=r"11 bad samples in 1000 examples .* None here"):
         bad.check(count=11, seen=1000)
 
 
 def test_each_problem_is_a_warning_once(caplog):
-    bad = BadSamples(1.0)
+    bad = BadSampleCounter(1.0)
     bad.add(8, ["'a' is broken", "'b' is broken"])
     bad.add(8, ["'a' is broken"])
     assert [r.getMessage() for r in caplog.records] == [
@@ -44,4 +44,4 @@ def test_each_problem_is_a_warning_once(caplog):
 
 def test_a_share_above_one_is_refused():
     with pytest.raises(ValueError, match="max_bad must be a share"):
-        BadSamples(5)
+        BadSampleCounter(5)

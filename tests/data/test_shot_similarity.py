@@ -5,7 +5,12 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from vujax.data.shot_similarity import SCALES, cosine_band, local_similarity, rescale
+from vujax.data.shot_similarity import (
+    SCALES,
+    compute_cosine_band,
+    compute_local_similarity,
+    rescale,
+)
 
 
 def seconds_of(lengths: np.ndarray) -> np.ndarray:
@@ -23,7 +28,7 @@ def test_rows_against_the_whole_matrix():
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     cosines = units @ units.T
     logs = np.log(seconds[:, 1] - seconds[:, 0])
-    rows = local_similarity(vectors, seconds, 3, scale="none").rows(np.arange(8))
+    rows = compute_local_similarity(vectors, seconds, 3, scale="none").rows(np.arange(8))
     for border in range(8):
         for j in range(6):
             a = border - 2 + j
@@ -39,7 +44,7 @@ def test_rows_against_the_whole_matrix():
 
 @pytest.mark.parametrize("scale", ["film", "lag", "rank"])
 def test_a_shift_and_stretch_of_all_cosines_changes_nothing(scale):
-    band = cosine_band(film(40)[0], 5)
+    band = compute_cosine_band(film(40)[0], 5)
     other = rescale(0.3 * band + 0.5, scale)
     np.testing.assert_allclose(other, rescale(band, scale), atol=1e-4)
     known = other[~np.isnan(other)]
@@ -47,15 +52,15 @@ def test_a_shift_and_stretch_of_all_cosines_changes_nothing(scale):
 
 
 def test_ranks_do_not_see_any_bend():
-    band = cosine_band(film(40)[0], 5)
+    band = compute_cosine_band(film(40)[0], 5)
     np.testing.assert_allclose(rescale(np.tanh(band), "rank"), rescale(band, "rank"), atol=1e-6)
 
 
 def test_lengths_of_vectors_and_of_films_do_not_count():
     vectors, seconds = film()
-    rows = local_similarity(vectors, seconds, 3).rows(np.arange(8))
+    rows = compute_local_similarity(vectors, seconds, 3).rows(np.arange(8))
     lengths = np.random.default_rng(1).random((9, 1)) * 100 + 1
-    other = local_similarity(vectors * lengths, seconds * 7, 3).rows(np.arange(8))
+    other = compute_local_similarity(vectors * lengths, seconds * 7, 3).rows(np.arange(8))
     for name in rows:
         np.testing.assert_allclose(other[name], rows[name], atol=1e-4)
 
@@ -64,7 +69,7 @@ def test_lengths_of_vectors_and_of_films_do_not_count():
 @pytest.mark.parametrize("shots", [1, 2, 3])
 def test_short_films(scale, shots):
     vectors, seconds = film(shots)
-    local = local_similarity(vectors, seconds, 4, scale=scale)
+    local = compute_local_similarity(vectors, seconds, 4, scale=scale)
     rows = local.rows(np.arange(len(local)))
     assert rows["similarity"].shape == (shots - 1, 8, 8)
     assert (rows["mask"].sum(axis=1) == shots).all()
@@ -75,21 +80,23 @@ def test_short_films(scale, shots):
 @pytest.mark.parametrize("value", [0.0, 0.7])
 def test_a_film_of_equal_shots_is_flat(scale, value):
     vectors = np.full((30, 512), value)
-    rows = local_similarity(vectors, seconds_of(np.ones(30)), 4, scale=scale).rows(np.arange(29))
+    rows = compute_local_similarity(vectors, seconds_of(np.ones(30)), 4, scale=scale).rows(
+        np.arange(29)
+    )
     assert not rows["similarity"].any() and not rows["duration"].any()
 
 
 def test_black_shots_are_like_each_other_only():
     vectors = np.array([[0, 0], [0, 0], [1, 2], [1, 2.0]])
     np.testing.assert_allclose(
-        cosine_band(vectors, 2), [[1, 0], [0, 0], [1, np.nan], [np.nan, np.nan]], atol=1e-6
+        compute_cosine_band(vectors, 2), [[1, 0], [0, 0], [1, np.nan], [np.nan, np.nan]], atol=1e-6
     )
 
 
 def test_a_long_film_takes_no_square_of_memory():
     vectors, seconds = film(20_000, 8)
     tracemalloc.start()
-    local = local_similarity(vectors, seconds, 6)
+    local = compute_local_similarity(vectors, seconds, 6)
     local.rows(np.arange(512))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -115,4 +122,4 @@ def test_bad_input(change, words):
     options = dict(vectors=np.ones((4, 3)), seconds=seconds_of(np.ones(4)), reach=2, scale="film")
     options |= change
     with pytest.raises(ValueError, match=words):
-        local_similarity(**options)
+        compute_local_similarity(**options)

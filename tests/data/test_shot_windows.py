@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.data.boundary_films import MemoryFilm, numbered
-from vujax.data.shot_windows import ShotWindows, shapes, window
+from vujax.data.shot_windows import ShotWindows, cut_window, shapes
 
 FILMS = (numbered(0, 12, []), numbered(1, 1, []), numbered(2, 5, []), numbered(3, 30, []))
 SHOTS = 12 + 1 + 5 + 30
@@ -28,7 +28,7 @@ def neighbours_of(query: int, n: int, m: int, ends: str) -> set[int]:
 def test_windows_of_every_place_of_many_films(m, block, ends):
     for n in range(1, 41):
         for first in range(n):
-            cut = window(n, first, neighbours=m, block=block, ends=ends)
+            cut = cut_window(n, first, neighbours=m, block=block, ends=ends)
             assert cut.shots.shape == (block + 2 * m,)
             assert cut.shots.min() >= 0 and cut.shots.max() < n
             queries = list(range(max(0, min(first, n - block)), n))[:block]
@@ -44,7 +44,8 @@ def test_windows_of_every_place_of_many_films(m, block, ends):
 def test_the_number_of_candidates_at_the_ends(ends):
     """BaSSL's rule keeps 2m of them, clipping does not."""
     counts = [
-        window(20, first, neighbours=4, block=1, ends=ends).candidate.sum() for first in range(20)
+        cut_window(20, first, neighbours=4, block=1, ends=ends).candidate.sum()
+        for first in range(20)
     ]
     full = [8] * 20 if ends == "shift" else [4, 5, 6, 7, *[8] * 12, 7, 6, 5, 4]
     assert counts == full

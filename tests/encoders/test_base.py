@@ -148,7 +148,9 @@ def test_pictures_become_what_the_model_learned_on(
     releases.image_text(tmp_path / "imported", preprocess=how | dict(size=releases.SIZE))
     releases.image_text(tmp_path / "ours")
     seen = []
-    monkeypatch.setattr(image_text, "eval_image", lambda file, **how: seen.append((file, how)))
+    monkeypatch.setattr(
+        image_text, "preprocess_eval_image", lambda file, **how: seen.append((file, how))
+    )
     for name in ("imported", "ours"):
         open_encoder(str(tmp_path / name)).picture(b"file")
     assert seen == [

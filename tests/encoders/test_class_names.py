@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.models.pretrained import wheels
-from vujax.data.images import eval_image
+from vujax.data.images import preprocess_eval_image
 from vujax.data.sources import open_source
 from vujax.encoders.lite import TABLE, class_names
 from vujax.models import efficientnet
@@ -37,7 +37,7 @@ def test_the_order_is_the_classifiers(data_root: Path) -> None:
     pictures = defaultdict(list)
     for record in (source[i] for i in range(0, len(source), 4)):
         if len(own := pictures[record["fields"]["wnid"]]) < A_CLASS:
-            own.append(eval_image(record["image"], size=efficientnet.IMAGE_SIZE))
+            own.append(preprocess_eval_image(record["image"], size=efficientnet.IMAGE_SIZE))
     truth = [wnid for wnid, own in pictures.items() for _ in own]
     images = [image for own in pictures.values() for image in own]
     variables = efficientnet.from_released(wheels.load("efficientnet-lite0"))

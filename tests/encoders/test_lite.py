@@ -10,7 +10,7 @@ from tests.encoders.stub import catalogue
 from tests.models.pretrained import wheels
 from vujax import cli
 from vujax.catalog import Catalog, embeddings
-from vujax.data.images import eval_image
+from vujax.data.images import preprocess_eval_image
 from vujax.encoders import base
 from vujax.models import efficientnet
 
@@ -38,7 +38,9 @@ def test_vectors_are_the_networks_features(tmp_path: Path, capsys: pytest.Captur
     assert "keyframes/s" in capsys.readouterr().out
     catalog = Catalog(root)
     table = catalog.vectors("frame", "lite")
-    pictures = np.stack([eval_image(catalog.jpeg(i), size=224) for i in table["id"].to_pylist()])
+    pictures = np.stack(
+        [preprocess_eval_image(catalog.jpeg(i), size=224) for i in table["id"].to_pylist()]
+    )
     variables = efficientnet.from_released(tensors)
     plain, _ = jax.jit(efficientnet.EfficientNetLite0().apply)(variables, pictures)
     np.testing.assert_allclose(embeddings.matrix(table), plain, rtol=0, atol=1e-4)

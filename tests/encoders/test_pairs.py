@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.search.fakes import Sees as Stub
 from vujax.data import captions
-from vujax.data.images import eval_image
+from vujax.data.images import preprocess_eval_image
 from vujax.data.sources import open_source
 from vujax.encoders import pairs
 from vujax.encoders.pairs import encode_pairs, open_pairs
@@ -39,7 +39,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> Stub:
 def test_vectors_are_those_of_the_pictures(tmp_path):
     source, encoder = open_source(**table(tmp_path)), Stub()
     found = encode_pairs(source, encoder)
-    pictures = np.stack([eval_image(source[i]["image"], size=16) for i in range(40)])
+    pictures = np.stack([preprocess_eval_image(source[i]["image"], size=16) for i in range(40)])
     np.testing.assert_allclose(found.vectors, encoder.encode(pictures), rtol=1e-6)
     assert found.captions[7] == ("picture 7",) and found.keys[7].endswith("7.png")
     assert (found.encoder, found.digest) == ("stub", encoder.digest)
@@ -65,7 +65,7 @@ def test_kept_vectors_are_not_made_again(tmp_path, stub):
 def test_several_sources_and_kept_files(tmp_path, stub):
     one = {"kind": "vectors", "path": str(tmp_path / "one.parquet")}
     made = encode_pairs(open_source(**table(tmp_path / "in")), stub)
-    captions.write(made, tmp_path / "one.parquet")
+    captions.write_embedding_pairs(made, tmp_path / "one.parquet")
     both = open_pairs({"a": one, "b": table(tmp_path / "in")}, "stub")
     assert len(both) == 80
     np.testing.assert_array_equal(both.vectors[:40], both.vectors[40:])

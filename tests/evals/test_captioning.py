@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.configs import load
-from vujax.data.captions import VectorPairs, write
+from vujax.data.captions import EmbeddingPairs, write_embedding_pairs
 from vujax.evals import make
 from vujax.evals.captioning import captions_of, decoder_of, said_for_nothing
 from vujax.evals.metrics.captions import score
@@ -21,7 +21,7 @@ THINGS = ("boat", "dog", "cat", "tree", "house", "man")
 WHERE = ("on the lake", "at night")
 
 
-def pictures(seed: int, count: int = 96) -> VectorPairs:
+def pictures(seed: int, count: int = 96) -> EmbeddingPairs:
     """Two numbers of a vector say what is seen and where; the rest is noise."""
     rng = np.random.default_rng(seed)
     thing, where = rng.integers(0, 6, count), rng.integers(0, 2, count)
@@ -31,11 +31,11 @@ def pictures(seed: int, count: int = 96) -> VectorPairs:
     captions = tuple(
         (f"A {THINGS[t]} {WHERE[w]}.",) for t, w in zip(thing.tolist(), where.tolist(), strict=True)
     )
-    return VectorPairs(vectors, captions, tuple(map(str, range(count))))
+    return EmbeddingPairs(vectors, captions, tuple(map(str, range(count))))
 
 
 def sources(path: Path, seed: int) -> dict:
-    write(pictures(seed), path)
+    write_embedding_pairs(pictures(seed), path)
     return dict(main=dict(kind="vectors", path=str(path)))
 
 
@@ -85,7 +85,7 @@ def test_devices_and_batches_change_nothing(tmp_path, mesh1, mesh8):
 
 def test_said_for_nothing(mesh1):
     vectors = np.eye(3, dtype=np.float32)
-    train = VectorPairs(5 * vectors, (("x", "b"), ("b",), ("c", "x", "b")), ("0", "1", "2"))
+    train = EmbeddingPairs(5 * vectors, (("x", "b"), ("b",), ("c", "x", "b")), ("0", "1", "2"))
     found = said_for_nothing(vectors[[2, 0]] + 0.1, train, mesh1)
     assert found == {"commonest": ["b", "b"], "neighbour": ["c", "x"]}
 

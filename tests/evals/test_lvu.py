@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.data.lvu_files import TRAIN, VAL, movie, write_lvu
-from vujax.data.datasets.lvu import Task
+from vujax.data.datasets.lvu import LvuTask
 from vujax.evals.lvu import (
     LVU,
     against_constant,
@@ -104,7 +104,7 @@ def test_the_reported_list_chooses_nothing(lvu: LVU) -> None:
 def test_a_test_list_is_reported_and_the_validation_list_chooses(lvu: LVU) -> None:
     task, vectors = lvu["director"], telling(TRAIN + VAL, noise=1.5)
     train, val = task.lists["train"][:40], task.lists["train"][40:]
-    whole = Task(task.name, dict(train=train, val=val, test=task.lists["val"]), {})
+    whole = LvuTask(task.name, dict(train=train, val=val, test=task.lists["val"]), {})
     score = evaluate(whole, vectors, report="test", choose="val", grid=GRID)
     losses = {}
     for l2 in GRID:
@@ -188,7 +188,7 @@ def test_answers_are_those_of_scikit_learn(lvu: LVU) -> None:
 
     vectors = telling(TRAIN + VAL, noise=1.5, windows=1)
 
-    def scored(task: Task, model) -> np.ndarray:
+    def scored(task: LvuTask, model) -> np.ndarray:
         train, val = task.lists["train"], task.lists["val"]
         x, y = (np.stack([vectors[one.clip][0] for one in part]) for part in (train, val))
         model = make_pipeline(StandardScaler(), model)
@@ -339,7 +339,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         assert message in capsys.readouterr().err
 
 
-def constants(task: Task) -> float:
+def constants(task: LvuTask) -> float:
     """By a reading that shares no code with the evaluation."""
     train = [one.target for one in task.lists["train"]]
     val = np.array([one.target for one in task.lists["val"]])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.data.movie_cases import made
-from vujax.data.movies.similarity import open_similarity
+from vujax.data.movies.similarity import build_similarity
 from vujax.evals import movie_retrieval
 from vujax.evals.metrics.bootstrap import paired_bootstrap
 from vujax.evals.movie_retrieval import (
@@ -72,7 +72,7 @@ def test_rules_of_genres():
 
 
 def test_co_watched_are_the_most_similar_of_those_that_are_scored():
-    similarity = open_similarity(MOVIES, {"cowatch": {}})
+    similarity = build_similarity(MOVIES, {"cowatch": {}})
     chosen = [MOVIES.ids[k] for k in range(39, 4, -2)]
     found = co_watched(similarity, chosen, top=3)(np.arange(len(chosen)))
     places = [MOVIES.ids.index(movie) for movie in chosen]

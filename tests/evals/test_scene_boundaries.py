@@ -8,9 +8,9 @@ import pytest
 
 from tests.training.test_train_shots import SHOTS, WIDTH, write_films
 from vujax import evals
-from vujax.data.boundary_windows import BoundaryRows
+from vujax.data.boundary_windows import BoundaryWindows
 from vujax.data.films import open_films
-from vujax.data.shot_similarity import gap_scores
+from vujax.data.shot_similarity import compute_gap_scores
 from vujax.evals.metrics.boundaries import FilmScores, evaluate
 from vujax.models.boundary import build_boundary
 from vujax.models.projection import ShotContrast
@@ -60,13 +60,13 @@ def test_gap_scores_of_an_encoder(films, vector, batch_size, mesh1, mesh8):
     def direct(film):
         feature = film.inputs(np.arange(len(film)))["feature"]
         vectors = MODEL.apply(variables, {"feature": feature})[vector == "projection"]
-        return gap_scores(np.asarray(vectors))
+        return compute_gap_scores(np.asarray(vectors))
 
     for mesh in (mesh1, mesh8):
         evaluator = evals.make("gap", options, model=MODEL, mesh=mesh)
         check(evaluator, variables, opened, direct)
     plain = [f for f in opened if len(f) > 1]
-    raw = [gap_scores(film.inputs(np.arange(len(film)))["feature"]) for film in plain]
+    raw = [compute_gap_scores(film.inputs(np.arange(len(film)))["feature"]) for film in plain]
     want = evaluate(scores_of(plain, raw), threshold=0.5)
     beside = evaluator.baselines["features"]
     assert beside["macro/ap"] == pytest.approx(want["macro/ap"])
@@ -75,13 +75,13 @@ def test_gap_scores_of_an_encoder(films, vector, batch_size, mesh1, mesh8):
 @pytest.mark.parametrize("head", HEADS)
 def test_probabilities_of_a_head(films, head, mesh1, mesh8):
     model, opened = build_boundary(head=HEADS[head]), open_films(**films)
-    rows = BoundaryRows([film for film in opened if film.starts.any()], **model.window)
+    rows = BoundaryWindows([film for film in opened if film.starts.any()], **model.window)
     variables = jax.jit(model.init)(jax.random.key(0), rows.load(np.arange(1)))
     judge = jax.jit(lambda variables, batch: jax.nn.sigmoid(model.apply(variables, batch)[0]))
 
     def direct(film):
         every = dataclasses.replace(film, starts=np.ones(len(film) - 1, bool))
-        batch = BoundaryRows([every], **model.window).load(np.arange(len(film) - 1))
+        batch = BoundaryWindows([every], **model.window).load(np.arange(len(film) - 1))
         return np.asarray(judge(variables, batch))
 
     options = dict(kind="borders", films=dict(main=films), batch_size=9)

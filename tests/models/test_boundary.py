@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from vujax.data.shot_similarity import local_similarity
+from vujax.data.shot_similarity import compute_local_similarity
 from vujax.models import boundary
 
 SMALL = {
@@ -60,7 +60,7 @@ def test_default_transformer_has_bassl_sizes():
 
 
 def similarity_rows(vectors: np.ndarray, seconds: np.ndarray) -> dict[str, np.ndarray]:
-    return local_similarity(vectors, seconds, 3).rows(np.arange(len(vectors) - 1))
+    return compute_local_similarity(vectors, seconds, 3).rows(np.arange(len(vectors) - 1))
 
 
 def test_a_film_told_backwards_has_the_same_borders():

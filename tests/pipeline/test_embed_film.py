@@ -12,7 +12,7 @@ from vujax.catalog import Catalog, embeddings, schema
 from vujax.catalog.records import RecordWriter
 from vujax.catalog.validate import problems
 from vujax.catalog.writer import describe
-from vujax.data.images import eval_image
+from vujax.data.images import preprocess_eval_image
 from vujax.pipeline.embed import Embed, Work, embed
 from vujax.pipeline.ingest.film import Outcome
 
@@ -47,7 +47,9 @@ def test_equal_to_a_plain_loop(root: Path) -> None:
     assert shots["id"].to_pylist() == catalog.shots()["id"].to_pylist()
     assert shots["pts"].to_pylist() == catalog.shots()["begin_pts"].to_pylist()
     assert set(shots["keyframe"].to_pylist()) == {None}
-    pixels = [eval_image(catalog.jpeg(i), size=16)[None] for i in frames["id"].to_pylist()]
+    pixels = [
+        preprocess_eval_image(catalog.jpeg(i), size=16)[None] for i in frames["id"].to_pylist()
+    ]
     plain = np.concatenate([Stub().encode(picture) for picture in pixels])
     np.testing.assert_allclose(embeddings.matrix(frames), plain, atol=1e-6)
     keys = list(zip(frames["film"].to_pylist(), frames["shot"].to_pylist(), strict=True))

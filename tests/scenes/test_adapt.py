@@ -4,7 +4,7 @@ import chex
 import numpy as np
 import pytest
 
-from vujax.data.shot_similarity import gap_scores
+from vujax.data.shot_similarity import compute_gap_scores
 from vujax.methods.shotcol import ShotCoL
 from vujax.scenes import adapt as adapting
 from vujax.scenes.adapt import Adaptation, adapt, learn
@@ -80,7 +80,7 @@ def test_rows_are_encoded_as_one_by_one(monkeypatch):
 def test_a_shot_alone_stays_as_it_is():
     for films in ([film(1)], [film(1), film(1, seed=1)]):
         chex.assert_trees_all_equal(adapt(films, HOW), films)
-    assert gap_scores(adapt([film(1)], HOW)[0]).shape == (0,)
+    assert compute_gap_scores(adapt([film(1)], HOW)[0]).shape == (0,)
 
 
 def spoiled() -> np.ndarray:

@@ -9,7 +9,7 @@ import pytest
 from flax import linen as nn
 
 from tests.data.boundary_films import MemoryFilm
-from vujax.data.boundary_windows import BoundaryRows
+from vujax.data.boundary_windows import BoundaryWindows
 from vujax.models import release
 from vujax.models.boundary import BoundaryModel, build_head
 from vujax.scenes.head import CHUNK, DEFAULT, HEADS, Head, load_head, save_head
@@ -32,7 +32,7 @@ def head_of(kind: str, encoder: nn.Module | None = None) -> Head:
     model = BoundaryModel(encoder, build_head(**KINDS[kind]))
     vectors, seconds = film_of(3)
     film = MemoryFilm("f", {"feature": vectors.astype(np.float32)}, [1, 1], seconds)
-    batch = BoundaryRows([film], **model.window).load(np.arange(2))
+    batch = BoundaryWindows([film], **model.window).load(np.arange(2))
     variables = jax.device_get(jax.jit(model.init)(jax.random.key(0), batch))
     return Head(model, variables, 0.7, {"model": {"head": KINDS[kind]}})
 
@@ -44,7 +44,7 @@ def test_chunks_do_not_change_a_film(kind):
     vectors, seconds = film_of(shots)
     head = head_of(kind)
     film = MemoryFilm("f", {"feature": vectors.astype(np.float32)}, [1] * (shots - 1), seconds)
-    batch = BoundaryRows([film], **head.model.window).load(np.arange(shots - 1))
+    batch = BoundaryWindows([film], **head.model.window).load(np.arange(shots - 1))
     logits, _ = head.model.apply(head.variables, batch)
     scores = head.scores(vectors, seconds)
     assert scores.dtype == np.float32 and np.ptp(scores) > 0.01

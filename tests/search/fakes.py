@@ -52,9 +52,9 @@ class Sees(Stub):
 
     def picture(self, file: bytes) -> np.ndarray:
         """See `vujax.encoders.base.Encoder`."""
-        from vujax.data.images import eval_image
+        from vujax.data.images import preprocess_eval_image
 
-        return eval_image(file, size=self.size)
+        return preprocess_eval_image(file, size=self.size)
 
 
 def catalogue(folder: Path, films: int = 3) -> Path:

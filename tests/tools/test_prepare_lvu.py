@@ -9,7 +9,7 @@ import pytest
 from tests.data.lvu_files import TRAIN, VAL, write_lvu
 from tests.tools.test_prepare_movies import tool
 from vujax.data.datasets.lvu import LVU
-from vujax.data.movies.holdout import TASKS, WITHHELD, held_out_movies
+from vujax.data.movies.holdout import TASKS, WITHHELD_FILE, read_held_out_movies
 
 
 def test_prepared_lists_are_those_that_were_read(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_prepared_lists_are_those_that_were_read(tmp_path: Path) -> None:
     for task in TASKS:
         assert found[task].lists == wanted[task].lists
     held_out = (out / "held_out_movies.txt").read_text().split()
-    assert set(held_out) == held_out_movies(root) and held_out == sorted(held_out)
+    assert set(held_out) == read_held_out_movies(root) and held_out == sorted(held_out)
     clips = (out / "listed_clips.txt").read_text().split()
     assert set(clips) == {f"c{k}" for k in range(TRAIN + VAL)}
     facts = json.loads((out / "report.json").read_text())["tasks"]
@@ -42,7 +42,7 @@ def test_prepared_lists_are_those_that_were_read(tmp_path: Path) -> None:
 
 def test_nothing_is_written_of_a_wrong_copy(tmp_path: Path) -> None:
     root, out = write_lvu(tmp_path / "lvu"), tmp_path / "out"
-    (root / WITHHELD).unlink()
+    (root / WITHHELD_FILE).unlink()
     done = tool("prepare_lvu", out, "--root", root)
     assert done.returncode == 2 and "names movies that must not be read" in done.stderr
     (root / "year/train.csv").write_text("class_id;class_name;youtube_id;imdb_id\n")

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from vujax.data.movies.holdout import TASKS, WITHHELD
+from vujax.data.movies.holdout import TASKS, WITHHELD_FILE
 from vujax.data.movies.tables import open_movies
 
 TOOLS = Path(__file__).parents[2] / "tools"
@@ -60,7 +60,7 @@ def test_condensed_movies_without_leaks(tmp_path: Path) -> None:
     lists = "class_id class_name youtube_id imdb_id\n"
     lvu = {f"{task}/{split}.csv": lists for task in TASKS for split in ("train", "val")}
     lvu |= {"scene/train.csv": lists + "0 s z tt0000001\n"}
-    lvu |= {"year/val.csv": lists + "0 s b tt0000002\n", WITHHELD: "tt0000003\n"}
+    lvu |= {"year/val.csv": lists + "0 s b tt0000002\n", WITHHELD_FILE: "tt0000003\n"}
     scenes = write(tmp_path, {"labels.txt": "x/x-Scene-001.mp4 3 4\n"}) / "labels.txt"
     out = tmp_path / "out"
     arguments = [

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # the help needs none of it
     import pyarrow as pa
 
-    from vujax.data.captions import VectorPairs
+    from vujax.data.captions import EmbeddingPairs
     from vujax.search.captions import Speaker
     from vujax.search.captions.bank import Bank
     from vujax.search.captions.calibration import Calibration
@@ -142,7 +142,7 @@ def _bank(arguments: argparse.Namespace, name: str) -> "tuple[Bank, Calibration 
 
 
 def _calibration(
-    arguments: argparse.Namespace, name: str, judged: "Callable[[VectorPairs], Bank]"
+    arguments: argparse.Namespace, name: str, judged: "Callable[[EmbeddingPairs], Bank]"
 ) -> "Calibration | None":
     """Read from a .json, or learned from pairs; `judged` says which bank is tried on these."""
     if arguments.calibrate is None:
@@ -159,7 +159,7 @@ def _calibration(
     return found
 
 
-def _pairs(path: Path, arguments: argparse.Namespace, name: str) -> "VectorPairs":
+def _pairs(path: Path, arguments: argparse.Namespace, name: str) -> "EmbeddingPairs":
     """Pairs whose vectors are of the encoder that the catalogue's are of, which has this name.
 
     Raises:

@@ -42,13 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints a table of neighbours, and what could not be compared."""
-    from vujax.data.movies.similarity import open_similarity
+    from vujax.data.movies.similarity import build_similarity
 
     if arguments.k < 1:
         raise ValueError(f"-k must be 1 or more, not {arguments.k}")
     movies = _movies(arguments)
     place = find(movies, arguments.title)
-    similarity = open_similarity(movies, dict(arguments.channel))
+    similarity = build_similarity(movies, dict(arguments.channel))
     print(f"{movies.titles[place]}  {_genres(movies, place)}  [{movies.ids[place]}]")
     for line in _table(similarity, place, arguments.k):
         print(line)
@@ -85,7 +85,7 @@ def find(movies: "Movies", title: str) -> int:
 def _movies(arguments: argparse.Namespace) -> "Movies":
     from vujax.catalog import schema
     from vujax.data.datasets.catalog import catalog_movies
-    from vujax.data.movies.holdout import withheld_movies
+    from vujax.data.movies.holdout import read_withheld_movies
     from vujax.data.movies.tables import joined_ratings, open_movies
 
     is_catalog = (arguments.movies / schema.ABOUT).is_file()
@@ -93,7 +93,7 @@ def _movies(arguments: argparse.Namespace) -> "Movies":
     if arguments.ratings is not None:
         movies = joined_ratings(movies, arguments.ratings)
     if arguments.hold_out is not None:
-        movies = movies.without(withheld_movies(arguments.hold_out))
+        movies = movies.without(read_withheld_movies(arguments.hold_out))
     return movies
 
 
@@ -104,11 +104,11 @@ def _channel(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def _table(similarity: "Similarity", place: int, k: int) -> list[str]:
-    from vujax.data.movies.similarity import best, hashes
+    from vujax.data.movies.similarity import hash_ids, top_k
 
     movies, row = similarity.movies, slice(place, place + 1)
-    marks = hashes(movies.ids)
-    index, score = best(similarity.scores(row), k, marks[row], marks)
+    marks = hash_ids(movies.ids)
+    index, score = top_k(similarity.scores(row), k, marks[row], marks)
     found = [other for other in index[0].tolist() if other >= 0]
     if not found:
         return ["similar to none: the channels know nothing of it, or nothing it has in common"]

@@ -13,9 +13,17 @@ import jax
 import numpy as np
 
 from vujax.data.films import Film, input_arrays
-from vujax.data.pipeline import WRAP, Batch, TrainBatches, drawn, fold, host_part, iterate
-from vujax.data.records import BadSamples
-from vujax.data.shot_similarity import LocalSimilarity, local_similarity
+from vujax.data.pipeline import (
+    INDEX_PERIOD,
+    Batch,
+    TrainBatches,
+    derive_seed,
+    iterate,
+    shard_for_host,
+    shuffle_examples,
+)
+from vujax.data.records import BadSampleCounter
+from vujax.data.shot_similarity import LocalSimilarity, compute_local_similarity
 
 
 def shapes(
@@ -52,7 +60,9 @@ def shapes(
     }
 
 
-def labelled_borders(films: Sequence[Film], percent: float = 100.0, seed: int = 0) -> np.ndarray:
+def select_labeled_boundaries(
+    films: Sequence[Film], percent: float = 100.0, seed: int = 0
+) -> np.ndarray:
     """The borders whose labels are known when `percent` of all scenes are labelled.
 
     A scene is labelled whole or not at all, and with it each of its shots: whether the scene ends
@@ -78,7 +88,7 @@ def labelled_borders(films: Sequence[Film], percent: float = 100.0, seed: int = 
     # The scene of each border's first shot, counted over all films.
     firsts = np.cumsum([0] + [1 + int(s.sum()) for s in starts])
     scenes = int(firsts[-1])
-    order = np.random.default_rng(fold(seed, "labelled scenes")).permutation(scenes)
+    order = np.random.default_rng(derive_seed(seed, "labelled scenes")).permutation(scenes)
     chosen = np.zeros(scenes, bool)
     chosen[order[: math.ceil(percent / 100 * scenes)]] = True
     places, positives = [], 0
@@ -108,7 +118,7 @@ def _starts(film: Film) -> np.ndarray:
     return starts.astype(bool)
 
 
-class BoundaryRows:
+class BoundaryWindows:
     """Borders of labelled films as rows for training.
 
     Attributes:
@@ -147,7 +157,7 @@ class BoundaryRows:
         if min(before, after) < 1:
             raise ValueError(f"before and after must be at least 1 shot, not {before} and {after}")
         self._films = tuple(films)
-        self._places = labelled_borders(self._films, labels_percent, seed)
+        self._places = select_labeled_boundaries(self._films, labels_percent, seed)
         self.examples, self._workers = len(self._places), workers
         self._window = dict(before=before, after=after, similarity=similarity)
         self._offsets = np.arange(1 - before, after + 1)
@@ -223,22 +233,22 @@ class BoundaryRows:
         Raises:
           ValueError: batch_size does not divide among the hosts.
         """
-        rows, mine = host_part(batch_size, host, hosts, start_step)
-        places = drawn(self.examples, fold(seed, "order of borders"))
+        rows, mine = shard_for_host(batch_size, host, hosts, start_step)
+        places = shuffle_examples(self.examples, derive_seed(seed, "order of borders"))
         batches = places.batch(rows)[mine].map(_LoadRows(self))
         count = self._workers if workers is None else workers
-        return TrainBatches(iterate(batches, count), BadSamples(0.0), alone=hosts == 1)
+        return TrainBatches(iterate(batches, count), BadSampleCounter(0.0), alone=hosts == 1)
 
 
 class _LoadRows:
     """(positions [b], examples [b]) -> one batch; a class, so that worker processes can have it."""
 
-    def __init__(self, rows: BoundaryRows) -> None:
+    def __init__(self, rows: BoundaryWindows) -> None:
         self._rows = rows
 
     def __call__(self, drawn: tuple[np.ndarray, np.ndarray]) -> Batch:
         positions, examples = drawn
-        return self._rows.load(examples) | {"index": (positions % WRAP).astype(np.int32)}
+        return self._rows.load(examples) | {"index": (positions % INDEX_PERIOD).astype(np.int32)}
 
 
 def _check_feature(film: Film, shots: np.ndarray, inputs: Batch) -> None:
@@ -258,6 +268,6 @@ def _similarity(film: Film, reach: int, scale: str) -> LocalSimilarity:
             "vectors of its shots, choose an encoder for the films or another head"
         )
     try:
-        return local_similarity(inputs["feature"], film.seconds, reach, scale=scale)
+        return compute_local_similarity(inputs["feature"], film.seconds, reach, scale=scale)
     except ValueError as error:
         raise ValueError(f"film '{film.film}': {error}") from None

@@ -14,16 +14,24 @@ import grain
 import jax
 import numpy as np
 
-from vujax.data.pipeline import WRAP, Batch, TrainBatches, drawn, fold, host_part, iterate
-from vujax.data.records import BadSamples
+from vujax.data.pipeline import (
+    INDEX_PERIOD,
+    Batch,
+    TrainBatches,
+    derive_seed,
+    iterate,
+    shard_for_host,
+    shuffle_examples,
+)
+from vujax.data.records import BadSampleCounter
 from vujax.models.tokenizers.words import ShortTokens
 from vujax.utils.io import write_atomically
 
-PREFIX = "vujax."
+METADATA_PREFIX = "vujax."
 
 
 @dataclass(frozen=True, eq=False)
-class VectorPairs:
+class EmbeddingPairs:
     """Pictures as vectors, with captions.
 
     Attributes:
@@ -59,20 +67,20 @@ class VectorPairs:
         """Numbers of a vector."""
         return self.vectors.shape[1]
 
-    def take(self, rows: Sequence[int] | np.ndarray) -> "VectorPairs":
+    def take(self, rows: Sequence[int] | np.ndarray) -> "EmbeddingPairs":
         """The pairs at these places."""
         captions, keys = ([of[i] for i in rows] for of in (self.captions, self.keys))
         own = self.vectors[np.asarray(rows, np.int64)]
-        return VectorPairs(own, tuple(captions), tuple(keys), self.encoder, self.digest)
+        return EmbeddingPairs(own, tuple(captions), tuple(keys), self.encoder, self.digest)
 
-    def captioned(self) -> "VectorPairs":
+    def captioned(self) -> "EmbeddingPairs":
         """Those that have a caption that is not blank, with these captions only."""
         kept = tuple(tuple(text for text in texts if text.strip()) for texts in self.captions)
-        own = VectorPairs(self.vectors, kept, self.keys, self.encoder, self.digest)
+        own = EmbeddingPairs(self.vectors, kept, self.keys, self.encoder, self.digest)
         return own.take([i for i, texts in enumerate(kept) if texts])
 
 
-def joined(parts: Sequence[VectorPairs]) -> VectorPairs:
+def concat_pairs(parts: Sequence[EmbeddingPairs]) -> EmbeddingPairs:
     """All pairs of several sets.
 
     Raises:
@@ -88,10 +96,10 @@ def joined(parts: Sequence[VectorPairs]) -> VectorPairs:
     captions = tuple(texts for part in parts for texts in part.captions)
     keys = tuple(key for part in parts for key in part.keys)
     vectors = np.concatenate([part.vectors for part in parts])
-    return VectorPairs(vectors, captions, keys, encoder, digest)
+    return EmbeddingPairs(vectors, captions, keys, encoder, digest)
 
 
-def write(pairs: VectorPairs, path: Path) -> Path:
+def write_embedding_pairs(pairs: EmbeddingPairs, path: Path) -> Path:
     """Writes the file; it appears whole or not at all."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -102,12 +110,12 @@ def write(pairs: VectorPairs, path: Path) -> Path:
         "captions": pa.array([list(own) for own in pairs.captions], pa.list_(pa.string())),
         "vector": pa.FixedSizeListArray.from_arrays(numbers, pairs.dim),
     }
-    about = {PREFIX + "encoder": pairs.encoder, PREFIX + "digest": pairs.digest}
+    about = {METADATA_PREFIX + "encoder": pairs.encoder, METADATA_PREFIX + "digest": pairs.digest}
     table = pa.table(columns).replace_schema_metadata(about)
     return write_atomically(path, lambda p: pq.write_table(table, p, compression="zstd"))
 
 
-def read(path: str | Path) -> VectorPairs:
+def read_embedding_pairs(path: str | Path) -> EmbeddingPairs:
     """Reads such a file; its other columns are passed over.
 
     Raises:
@@ -130,18 +138,18 @@ def read(path: str | Path) -> VectorPairs:
         ) from None
 
 
-def _pairs(table: Any) -> VectorPairs:
+def _pairs(table: Any) -> EmbeddingPairs:
     dim = table.schema.field("vector").type.list_size
     if any(table[name].null_count for name in ("key", "captions", "vector")):
         raise ValueError("a row lacks its key, captions or vector")
     chunks = [chunk.flatten().to_numpy() for chunk in table["vector"].chunks]
     vectors = np.concatenate([np.zeros(0, np.float32), *chunks]).reshape(-1, dim)
     about = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
-    return VectorPairs(
+    return EmbeddingPairs(
         vectors.astype(np.float32),
         tuple(tuple(text for text in texts if text) for texts in table["captions"].to_pylist()),
         tuple(table["key"].to_pylist()),
-        *(about.get(PREFIX + name, "") for name in ("encoder", "digest")),
+        *(about.get(METADATA_PREFIX + name, "") for name in ("encoder", "digest")),
     )
 
 
@@ -154,7 +162,7 @@ def shapes(dim: int, context: int, rows: int) -> dict[str, jax.ShapeDtypeStruct]
     }
 
 
-class CaptionRows:
+class CaptionDataset:
     """Pairs as training examples; an example is a picture, with one of its captions.
 
     Attributes:
@@ -163,7 +171,7 @@ class CaptionRows:
       short: cuts captions into tokens.
     """
 
-    def __init__(self, pairs: VectorPairs, *, vocab: int, context: int) -> None:
+    def __init__(self, pairs: EmbeddingPairs, *, vocab: int, context: int) -> None:
         """Cuts all captions into tokens.
 
         Args:
@@ -202,11 +210,13 @@ class CaptionRows:
         Raises:
           ValueError: batch_size does not divide among the hosts.
         """
-        rows, mine = host_part(batch_size, host, hosts, start_step)
-        places: grain.MapDataset = drawn(self.examples, fold(seed, "order of captions"))
-        chosen = fold(seed, "choice of captions")
+        rows, mine = shard_for_host(batch_size, host, hosts, start_step)
+        places: grain.MapDataset = shuffle_examples(
+            self.examples, derive_seed(seed, "order of captions")
+        )
+        chosen = derive_seed(seed, "choice of captions")
         batches = places.batch(rows)[mine].map(lambda which: self._load(*which, chosen))
-        return TrainBatches(iterate(batches, workers=0), BadSamples(0.0), alone=hosts == 1)
+        return TrainBatches(iterate(batches, workers=0), BadSampleCounter(0.0), alone=hosts == 1)
 
     def _load(self, positions: np.ndarray, examples: np.ndarray, seed: int) -> Batch:
         # One generator a position, so that batch sizes and hosts change nothing.
@@ -215,5 +225,5 @@ class CaptionRows:
         return {
             "vector": self.pairs.vectors[examples],
             "tokens": self._tokens[self._first[examples] + which],
-            "index": (positions % WRAP).astype(np.int32),
+            "index": (positions % INDEX_PERIOD).astype(np.int32),
         }

@@ -14,26 +14,26 @@ from typing import Any
 import grain
 import numpy as np
 
-from vujax.data.images import Augment, eval_image, train_image
+from vujax.data.images import Augment, preprocess_eval_image, preprocess_train_image
 from vujax.data.pipeline import (
-    WRAP,
+    INDEX_PERIOD,
     Batch,
     Mixture,
     TrainBatches,
-    fold,
-    host_part,
+    derive_seed,
     iterate,
     open_mixture,
-    order,
+    shard_for_host,
+    shuffle_mixture,
 )
-from vujax.data.records import BadSample, BadSamples, Record, Source
+from vujax.data.records import BadSample, BadSampleCounter, Record, Source
 from vujax.models.tokenizers.clip import Tokenizer, tokenize
 
 DEFAULTS = {"sources": {}, "workers": 0, "max_bad": 0.01, "augment": {}}
-ATTEMPTS = 32  # records to try for one row: with one in ten bad, all fail once in 10^32 rows
+MAX_ATTEMPTS = 32  # records to try for one row: with one in ten bad, all fail once in 10^32 rows
 
 
-def count(data: Mapping[str, Any]) -> int:
+def count_examples(data: Mapping[str, Any]) -> int:
     """Records of all `data['sources']` together: what an epoch is."""
     return open_mixture(data["sources"]).examples
 
@@ -77,14 +77,14 @@ def train_batches(
       ValueError: an unknown option, or batch_size does not divide among the hosts.
     """
     settings = _settings(data)
-    rows, mine = host_part(batch_size, host, hosts, start_step)
+    rows, mine = shard_for_host(batch_size, host, hosts, start_step)
     mixture = open_mixture(settings["sources"])
     load = _LoadPair(mixture, image_size, Augment.of(settings["augment"]))
-    stream = order(mixture, seed).map_with_index(_with_position)
-    stream = stream.random_map(load, seed=fold(seed, "example"))
+    stream = shuffle_mixture(mixture, seed).map_with_index(_with_position)
+    stream = stream.random_map(load, seed=derive_seed(seed, "example"))
     tokenizer = tokenizer or functools.partial(tokenize, context=context)
     batches = stream.batch(rows, batch_fn=_Collate(tokenizer))[mine]
-    bad = BadSamples(settings["max_bad"])
+    bad = BadSampleCounter(settings["max_bad"])
     return TrainBatches(iterate(batches, settings["workers"]), bad, alone=hosts == 1)
 
 
@@ -114,7 +114,7 @@ def eval_batches(
       ValueError: batch_size does not divide among the hosts; while iterating, a record that cannot
         be read, since leaving it out would change the score.
     """
-    part, mine = host_part(batch_size, host, hosts, 0)
+    part, mine = shard_for_host(batch_size, host, hosts, 0)
     padded = -(-len(source) // batch_size) * batch_size
     rows = grain.MapDataset.range(padded).map(_LoadEval(source, image_size, picture or {}))
     tokenizer = tokenizer or functools.partial(tokenize, context=context)
@@ -142,16 +142,16 @@ class _LoadPair:
     def __call__(self, place: tuple[int, int, int], rng: np.random.Generator) -> dict[str, Any]:
         position, number, index = place
         source, problems = self._mixture.sources[number], []
-        for _ in range(ATTEMPTS):
+        for _ in range(MAX_ATTEMPTS):
             try:
                 example = self._load(source[index], rng)
             except BadSample as error:
                 problems.append(f"{self._mixture.names[number]}: {error}")
                 index = int(rng.integers(len(source)))
                 continue
-            return example | {"index": position % WRAP, "problems": problems}
+            return example | {"index": position % INDEX_PERIOD, "problems": problems}
         raise ValueError(
-            f"{ATTEMPTS} records in turn cannot be used: {'; '.join(problems[:5])} ..."
+            f"{MAX_ATTEMPTS} records in turn cannot be used: {'; '.join(problems[:5])} ..."
         )
 
     def _load(self, record: Record, rng: np.random.Generator) -> dict[str, Any]:
@@ -161,7 +161,7 @@ class _LoadPair:
         caption = captions[int(rng.integers(len(captions)))]
         size, augment = self._image_size, self._augment
         try:
-            image = train_image(record["image"], rng, size=size, augment=augment)
+            image = preprocess_train_image(record["image"], rng, size=size, augment=augment)
         except BadSample as error:
             raise BadSample(f"'{record['key']}': {error}") from None
         return {"image": image, "caption": caption}
@@ -191,7 +191,9 @@ class _LoadEval:
         try:
             record = self._source[position]
             key = f"'{record['key']}'"
-            return record, eval_image(record["image"], size=self._image_size, **self._picture)
+            return record, preprocess_eval_image(
+                record["image"], size=self._image_size, **self._picture
+            )
         except BadSample as error:
             raise ValueError(
                 f"{key} of the evaluation's source: {error}; an evaluation needs every record, so "

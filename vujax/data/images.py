@@ -20,7 +20,7 @@ ORIENTATION = 0x0112
 BICUBIC = Image.Resampling.BICUBIC
 RESIZES = ("shortest", "squash")
 INTERPOLATIONS = {"bicubic": BICUBIC, "bilinear": Image.Resampling.BILINEAR}
-GREY_16 = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+GRAY_16 = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 Box = tuple[float, float, float, float]
 """Left, upper, right, lower, in pixels of the upright picture."""
 
@@ -54,7 +54,7 @@ class Augment:
         return cls(**options)
 
 
-def train_image(
+def preprocess_train_image(
     image: bytes | np.ndarray, rng: np.random.Generator, *, size: int, augment: Augment
 ) -> np.ndarray:
     """A random part of the picture.
@@ -76,7 +76,7 @@ def train_image(
     return _guarded(image, lambda opened: _train_image(opened, rng, size, augment))
 
 
-def eval_image(
+def preprocess_eval_image(
     image: bytes | np.ndarray,
     *,
     size: int,
@@ -109,7 +109,7 @@ def eval_image(
     return _guarded(image, lambda opened: fit(to_rgb(opened), size, sampling))
 
 
-def whole_image(image: bytes) -> np.ndarray:
+def decode_image(image: bytes) -> np.ndarray:
     """The whole picture as it is kept: uint8 `[h w 3]`; raises like `eval_image`."""
     return _guarded(image, lambda opened: np.asarray(to_rgb(opened)))
 
@@ -132,7 +132,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         image = ImageOps.exif_transpose(image)
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
-    if image.mode in GREY_16:  # Pillow would clip at 255
+    if image.mode in GRAY_16:  # Pillow would clip at 255
         image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
@@ -166,7 +166,7 @@ def _train_image(
 ) -> np.ndarray:
     turned = _orientation(image) in (5, 6, 7, 8)
     width, height = image.size[::-1] if turned else image.size
-    box = random_box(width, height, rng, augment)
+    box = sample_crop_box(width, height, rng, augment)
     flip = augment.flip and rng.random() < 0.5
     # JPEG decodes at 1/2, 1/4 or 1/8 for little when the crop still has `size` pixels a side.
     needed = (
@@ -181,7 +181,7 @@ def _train_image(
     return np.asarray(ImageOps.mirror(image) if flip else image)
 
 
-def random_box(width: int, height: int, rng: np.random.Generator, augment: Augment) -> Box:
+def sample_crop_box(width: int, height: int, rng: np.random.Generator, augment: Augment) -> Box:
     """A part of a `width` x `height` picture whose area and ratio are drawn from `augment`.
 
     Up to ten draws until one fits into the picture, then the largest centred part whose ratio is

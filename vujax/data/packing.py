@@ -80,7 +80,7 @@ class Packing:
         return places[np.searchsorted(flat[places], 1) :]
 
 
-def pack(lengths: Sequence[int] | np.ndarray, *, width: int, most: int) -> Packing:
+def plan_packing(lengths: Sequence[int] | np.ndarray, *, width: int, most: int) -> Packing:
     """Plans rows for sequences of these lengths.
 
     Args:

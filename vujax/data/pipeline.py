@@ -12,14 +12,14 @@ import grain
 import numpy as np
 from absl import flags
 
-from vujax.data.records import BadSamples, Source
+from vujax.data.records import BadSampleCounter, Source
 from vujax.data.sources import open_source
 
 Batch = dict[str, np.ndarray]
 
-WRAP = 2**31  # positions are int32 on the device
+INDEX_PERIOD = 2**31  # positions are int32 on the device
 
-THREADS = 2  # without workers: each makes a batch; Pillow lets other threads run meanwhile
+NUM_THREADS = 2  # without workers: each makes a batch; Pillow lets other threads run meanwhile
 
 
 class TrainBatches(Iterator[Batch]):
@@ -29,7 +29,9 @@ class TrainBatches(Iterator[Batch]):
       bad: what had to be replaced so far.
     """
 
-    def __init__(self, rows: Iterator[dict[str, Any]], bad: BadSamples, *, alone: bool) -> None:
+    def __init__(
+        self, rows: Iterator[dict[str, Any]], bad: BadSampleCounter, *, alone: bool
+    ) -> None:
         """Reads from `rows`; `alone`: this is the only host, so it may stop the run by itself."""
         self._rows, self.bad, self._alone = rows, bad, alone
 
@@ -45,7 +47,7 @@ class TrainBatches(Iterator[Batch]):
         self._rows.close()
 
 
-def drawn(examples: int, seed: int) -> grain.MapDataset:
+def shuffle_examples(examples: int, seed: int) -> grain.MapDataset:
     """`(position in the stream, example)`: each example once a pass, each pass in a new order."""
     order = grain.MapDataset.range(examples).seed(seed).shuffle().repeat()
     return order.map_with_index(_with_position)
@@ -58,7 +60,7 @@ def _with_position(position: int, example: int) -> tuple[int, int]:
 def iterate(batches: grain.MapDataset, workers: int) -> Iterator[dict[str, Any]]:
     """Batches in order, made ahead by `workers` processes, or by threads of this one."""
     if workers == 0:
-        options = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=THREADS)
+        options = grain.ReadOptions(num_threads=NUM_THREADS, prefetch_buffer_size=NUM_THREADS)
         return iter(batches.to_iter_dataset(options))
     if not flags.FLAGS.is_parsed():
         raise RuntimeError(
@@ -70,7 +72,7 @@ def iterate(batches: grain.MapDataset, workers: int) -> Iterator[dict[str, Any]]
     return iter(batches.to_iter_dataset(options).mp_prefetch(several))
 
 
-def host_part(batch_size: int, host: int, hosts: int, start_step: int) -> tuple[int, slice]:
+def shard_for_host(batch_size: int, host: int, hosts: int, start_step: int) -> tuple[int, slice]:
     """`(rows, slice)`: parts of so many rows make up the stream, and these parts are the host's.
 
     Raises:
@@ -81,7 +83,9 @@ def host_part(batch_size: int, host: int, hosts: int, start_step: int) -> tuple[
     return batch_size // hosts, slice(start_step * hosts + host, None, hosts)
 
 
-WINDOW = 4096  # grain's shuffle walks through 2^16 / n numbers for each of n: small ones are slow
+SHUFFLE_WINDOW = (
+    4096  # grain's shuffle walks through 2^16 / n numbers for each of n: small ones are slow
+)
 
 
 class Mixture(NamedTuple):
@@ -126,7 +130,7 @@ def _open(name: str, source: Any) -> tuple[Source, float]:
     return open_source(**options), float(weight)
 
 
-def fold(seed: int, name: str) -> int:
+def derive_seed(seed: int, name: str) -> int:
     """A seed of 31 bits for one purpose; other names and other seeds give unrelated ones."""
     if seed < 0:
         raise ValueError(f"the seed must not be negative: {seed}")
@@ -134,7 +138,7 @@ def fold(seed: int, name: str) -> int:
     return int(words[0] >> 1)
 
 
-def order(mixture: Mixture, seed: int) -> grain.MapDataset:
+def shuffle_mixture(mixture: Mixture, seed: int) -> grain.MapDataset:
     """The endless stream of `(source's number, record's number)`.
 
     Each source is shuffled anew in each of its epochs, by a seed of its own name, so that adding a
@@ -145,13 +149,13 @@ def order(mixture: Mixture, seed: int) -> grain.MapDataset:
     streams = []
     for number, (name, source) in enumerate(zip(mixture.names, mixture.sources, strict=True)):
         # Not shuffle(seed=...): there the second epoch of seed s is the first one of s + 1.
-        places = grain.MapDataset.range(len(source)).seed(fold(seed, f"order {name}"))
+        places = grain.MapDataset.range(len(source)).seed(derive_seed(seed, f"order {name}"))
         streams.append(places.shuffle().repeat().map(functools.partial(_tag, number)))
     if len(streams) == 1:
         return streams[0]
     mixed = grain.MapDataset.mix(streams, mixture.weights)
     return grain.experimental.WindowShuffleMapDataset(
-        mixed, window_size=WINDOW, seed=fold(seed, "turns")
+        mixed, window_size=SHUFFLE_WINDOW, seed=derive_seed(seed, "turns")
     )
 
 

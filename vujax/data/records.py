@@ -52,12 +52,12 @@ class BadSample(ValueError):
     """
 
 
-LEAST = 1000  # examples over which a share begins to mean something
+MIN_EXAMPLES = 1000  # examples over which a share begins to mean something
 
-NAMED = 20
+MAX_MESSAGES = 20
 
 
-class BadSamples:
+class BadSampleCounter:
     """The bad samples that one host met since it started.
 
     Attributes:
@@ -82,7 +82,7 @@ class BadSamples:
         self.seen += rows
         self.count += len(problems)
         for problem in problems:
-            if problem not in self.names and len(self.names) < NAMED:
+            if problem not in self.names and len(self.names) < MAX_MESSAGES:
                 self.names.append(problem)
                 logging.warning("bad sample replaced by another: %s", problem)
 
@@ -99,7 +99,7 @@ class BadSamples:
         """
         count = self.count if count is None else count
         seen = self.seen if seen is None else seen
-        if count > self.limit * max(seen, LEAST):
+        if count > self.limit * max(seen, MIN_EXAMPLES):
             raise ValueError(
                 f"{count} bad samples in {seen} examples are more than max_bad={self.limit} "
                 f"allows; mend the data or raise max_bad. {'; '.join(self.names) or 'None here.'}"

@@ -21,12 +21,21 @@ import jax
 import numpy as np
 
 from vujax.data.films import input_arrays
-from vujax.data.packing import Buckets, Packing, pack, plan_buckets
-from vujax.data.pipeline import WRAP, Batch, TrainBatches, fold, host_part, iterate
-from vujax.data.records import BadSamples
+from vujax.data.packing import Buckets, Packing, plan_buckets, plan_packing
+from vujax.data.pipeline import (
+    INDEX_PERIOD,
+    Batch,
+    TrainBatches,
+    derive_seed,
+    iterate,
+    shard_for_host,
+)
+from vujax.data.records import BadSampleCounter
 from vujax.data.scenes import Scenes
 
-KEPT = 4  # orders of passes: two threads may be at the end of one and at the start of the next
+CACHED_ORDERS = (
+    4  # orders of passes: two threads may be at the end of one and at the start of the next
+)
 
 
 def shapes(
@@ -101,7 +110,7 @@ class SceneRows:
                 f"{widest}: make rows wider, or scenes shorter with max_shots"
             )
         self._plan: Packing | Buckets = (
-            pack(self._lengths, width=width, most=most)
+            plan_packing(self._lengths, width=width, most=most)
             if buckets is None
             else plan_buckets(self._lengths, buckets)
         )
@@ -148,10 +157,10 @@ class SceneRows:
         Raises:
           ValueError: batch_size does not divide among the hosts.
         """
-        rows, mine = host_part(batch_size, host, hosts, start_step)
-        load = _LoadPart(self, rows, hosts, fold(seed, "order of scenes"))
+        rows, mine = shard_for_host(batch_size, host, hosts, start_step)
+        load = _LoadPart(self, rows, hosts, derive_seed(seed, "order of scenes"))
         parts = grain.MapDataset.range(1).repeat().map_with_index(load)[mine]
-        return TrainBatches(iterate(parts, self._workers), BadSamples(0.0), alone=hosts == 1)
+        return TrainBatches(iterate(parts, self._workers), BadSampleCounter(0.0), alone=hosts == 1)
 
     def eval_batches(self, *, batch_size: int, host: int = 0, hosts: int = 1) -> Any:
         """Every scene once; all hosts get the same number of batches.
@@ -164,7 +173,7 @@ class SceneRows:
         Raises:
           ValueError: batch_size does not divide among the hosts.
         """
-        rows, mine = host_part(batch_size, host, hosts, 0)
+        rows, mine = shard_for_host(batch_size, host, hosts, 0)
         parts = -(-self._plan.rows(batch_size) // batch_size) * hosts
         load = _LoadPart(self, rows, hosts, None)
         return iterate(grain.MapDataset.range(parts).map_with_index(load)[mine], self._workers)
@@ -224,7 +233,7 @@ class SceneRows:
         key = (seed, batch_size, number)
         if key not in self._orders:
             rng = None if seed is None else np.random.default_rng([seed, number])
-            kept = list(self._orders.items())[1 - KEPT :]
+            kept = list(self._orders.items())[1 - CACHED_ORDERS :]
             self._orders = dict(kept) | {key: self._plan.order(rng, batch_size)}
         return self._orders[key]
 
@@ -242,4 +251,4 @@ class _LoadPart:
         whole = self._rows._rows(self._seed, batch_size, positions)
         mine = slice(host * self._size, (host + 1) * self._size)
         batch = self._rows.load(whole[mine], self._rows._plan.width(whole))
-        return batch | {"index": (positions[mine] % WRAP).astype(np.int32)}
+        return batch | {"index": (positions[mine] % INDEX_PERIOD).astype(np.int32)}

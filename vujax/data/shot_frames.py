@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vujax.data.images import eval_image, whole_image
+from vujax.data.images import decode_image, preprocess_eval_image
 from vujax.data.records import BadSample
 
 
@@ -21,7 +21,7 @@ def evenly(there: int, frames: int) -> list[int]:
     return [(2 * i + 1) * there // (2 * frames) for i in range(frames)]
 
 
-def pictures(
+def decode_keyframes(
     numbers: np.ndarray,
     read: Callable[[int], bytes],
     size: int | None,
@@ -46,7 +46,9 @@ def pictures(
     for number in unique.tolist():
         try:
             data = read(number)
-            decoded.append(whole_image(data) if size is None else eval_image(data, size=size))
+            decoded.append(
+                decode_image(data) if size is None else preprocess_eval_image(data, size=size)
+            )
         except BadSample as error:
             raise ValueError(f"{name(number)}: {error}") from None
         if decoded[-1].shape != decoded[0].shape:

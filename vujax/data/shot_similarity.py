@@ -14,10 +14,10 @@ import numpy as np
 
 SCALES = ("film", "lag", "rank", "none")
 
-LEAST = 1e-3  # seconds; the shortest shot
+MIN_SHOT_S = 1e-3  # seconds; the shortest shot
 
 
-def unit_rows(vectors: np.ndarray) -> np.ndarray:
+def normalize_rows(vectors: np.ndarray) -> np.ndarray:
     """Vectors `[n d]` of length 1, float32 `[n d+1]`.
 
     The added column is 1 for vectors of zeros and 0 for the others: black shots are like each
@@ -44,19 +44,19 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
     return np.concatenate([unit, black[:, None].astype(np.float32)], axis=1)
 
 
-def cosine_band(vectors: np.ndarray, width: int) -> np.ndarray:
+def compute_cosine_band(vectors: np.ndarray, width: int) -> np.ndarray:
     """Cosines of each shot with the next ones: `[n d]` -> float32 `[n width]`.
 
     Entry `[i, k]` is that of shots i and i + k + 1; NaN past the film's end.
     """
-    unit = unit_rows(vectors)
+    unit = normalize_rows(vectors)
     band = np.full((len(unit), width), np.nan, np.float32)
     for lag in range(1, min(width, len(unit) - 1) + 1):
         band[:-lag, lag - 1] = np.einsum("nd,nd->n", unit[:-lag], unit[lag:])
     return band
 
 
-def _standardise(values: np.ndarray, axis: int | None = None) -> np.ndarray:
+def _standardize(values: np.ndarray, axis: int | None = None) -> np.ndarray:
     """Mean 0 and standard deviation 1 of what is not NaN; zeros where all are equal."""
     known = np.isfinite(values)
     count = np.maximum(known.sum(axis=axis, keepdims=True), 1)
@@ -94,7 +94,7 @@ def rescale(band: np.ndarray, scale: str) -> np.ndarray:
         return _ranks(band).astype(np.float32)
     if scale == "none":
         return band
-    return _standardise(band, axis=0 if scale == "lag" else None).astype(np.float32)
+    return _standardize(band, axis=0 if scale == "lag" else None).astype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +136,7 @@ class LocalSimilarity:
         return {"similarity": matrix, "duration": duration.astype(np.float32), "mask": mask}
 
 
-def local_similarity(
+def compute_local_similarity(
     vectors: np.ndarray, seconds: np.ndarray, reach: int, *, scale: str = "film"
 ) -> LocalSimilarity:
     """The local similarity matrices of a film's borders.
@@ -159,12 +159,12 @@ def local_similarity(
         )
     if not np.isfinite(seconds).all():
         raise ValueError("the shots' begin and end times hold NaN or infinity")
-    band = rescale(cosine_band(vectors, 2 * reach - 1), scale)
-    lengths = np.log(np.maximum(seconds[:, 1] - seconds[:, 0], LEAST))
-    return LocalSimilarity(reach, band, _standardise(lengths).astype(np.float32))
+    band = rescale(compute_cosine_band(vectors, 2 * reach - 1), scale)
+    lengths = np.log(np.maximum(seconds[:, 1] - seconds[:, 0], MIN_SHOT_S))
+    return LocalSimilarity(reach, band, _standardize(lengths).astype(np.float32))
 
 
-def gap_scores(vectors: np.ndarray, reach: int = 4) -> np.ndarray:
+def compute_gap_scores(vectors: np.ndarray, reach: int = 4) -> np.ndarray:
     """1 - the best cosine between the shots before a border and those after it.
 
     A scene returns to its places and people, so a shot inside it resembles one a few shots away;
@@ -182,7 +182,7 @@ def gap_scores(vectors: np.ndarray, reach: int = 4) -> np.ndarray:
     """
     if reach < 1:
         raise ValueError(f"the reach must be at least 1 shot, not {reach}")
-    band = cosine_band(vectors, 2 * reach - 1)
+    band = compute_cosine_band(vectors, 2 * reach - 1)
     borders = len(band) - 1
     best = np.full(borders, -1.0, np.float32)
     for back in range(min(reach, borders)):  # the first shot of the pair is border - back

@@ -11,8 +11,16 @@ import jax
 import numpy as np
 
 from vujax.data.films import Film, check_inputs, input_arrays
-from vujax.data.pipeline import WRAP, Batch, TrainBatches, drawn, fold, host_part, iterate
-from vujax.data.records import BadSamples
+from vujax.data.pipeline import (
+    INDEX_PERIOD,
+    Batch,
+    TrainBatches,
+    derive_seed,
+    iterate,
+    shard_for_host,
+    shuffle_examples,
+)
+from vujax.data.records import BadSampleCounter
 
 ENDS = ("shift", "clip")
 
@@ -33,7 +41,7 @@ class Window(NamedTuple):
     valid: np.ndarray
 
 
-def window(n: int, first: int, *, neighbours: int, block: int, ends: str) -> Window:
+def cut_window(n: int, first: int, *, neighbours: int, block: int, ends: str) -> Window:
     """The window of the queries `first`, `first + 1`, ..., moved back where the film ends.
 
     A query's candidates are the `neighbours` shots on each side. At a film's ends they are fewer
@@ -137,10 +145,12 @@ class ShotWindows:
         Raises:
           ValueError: batch_size does not divide among the hosts.
         """
-        rows, mine = host_part(batch_size, host, hosts, start_step)
-        places = drawn(self.examples, fold(seed, "order of windows"))
+        rows, mine = shard_for_host(batch_size, host, hosts, start_step)
+        places = shuffle_examples(self.examples, derive_seed(seed, "order of windows"))
         batches = places.batch(rows, batch_fn=self._read)[mine]
-        return TrainBatches(iterate(batches, self._workers), BadSamples(0.0), alone=hosts == 1)
+        return TrainBatches(
+            iterate(batches, self._workers), BadSampleCounter(0.0), alone=hosts == 1
+        )
 
     def _read(self, places: Sequence[tuple[int, int]]) -> Batch:
         """One host's part of a batch."""
@@ -150,7 +160,7 @@ class ShotWindows:
     def _row(self, position: int, at: int) -> dict[str, Any]:
         number = int(np.searchsorted(self._begin, at, side="right")) - 1
         film = self._films[number]
-        cut = window(len(film), at - int(self._begin[number]), **self._cut)
+        cut = cut_window(len(film), at - int(self._begin[number]), **self._cut)
         seen = film.inputs(cut.shots)
         return {name: seen[name] for name in self._names} | {
             "query": cut.query,
@@ -158,5 +168,5 @@ class ShotWindows:
             "valid": cut.valid,
             "film": np.int32(number),
             "shot": cut.shots[cut.query].astype(np.int32),
-            "index": np.int32(position % WRAP),
+            "index": np.int32(position % INDEX_PERIOD),
         }

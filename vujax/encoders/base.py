@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vujax.catalog.embeddings import LEVELS
-from vujax.data.images import eval_image
+from vujax.data.images import preprocess_eval_image
 from vujax.models import pretrained
 
 WEIGHTS = {"lite": "efficientnet-lite0"}
@@ -56,7 +56,7 @@ class Encoder(AnyEncoder, Protocol):
 
     def picture(self, file: bytes) -> np.ndarray:
         """A picture's file as the network sees it, uint8 `[size size 3]`; see `eval_image`."""
-        return eval_image(file, size=self.size)
+        return preprocess_eval_image(file, size=self.size)
 
     def encode(self, images: np.ndarray) -> ArrayLike:
         """Pictures uint8 `[b size size 3]` -> float32 `[b dim]`.

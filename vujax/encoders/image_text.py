@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from vujax import models
-from vujax.data.images import eval_image
+from vujax.data.images import preprocess_eval_image
 from vujax.encoders import digest_of, name_of
 from vujax.encoders.base import Encoder
 from vujax.encoders.devices import OnDevices, mesh_for
@@ -95,7 +95,7 @@ class ImageText(Encoder):
         Args:
           name: of the encoder.
           config: of the release. `preprocess` says how a picture becomes `size` pixels wide and
-            high: see `vujax.data.images.eval_image`.
+            high: see `vujax.data.images.preprocess_eval_image`.
           variables: of the release.
 
         Raises:
@@ -115,7 +115,7 @@ class ImageText(Encoder):
 
     def picture(self, file: bytes) -> np.ndarray:
         """See `Encoder`; as the model saw pictures when it learned."""
-        return eval_image(file, size=self.size, **self._how)
+        return preprocess_eval_image(file, size=self.size, **self._how)
 
     def encode(self, images: np.ndarray) -> jax.Array:
         """Pictures uint8 `[b size size 3]` -> unit vectors float32 `[b dim]`."""

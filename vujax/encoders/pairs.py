@@ -16,7 +16,7 @@ from absl import logging
 from tqdm import tqdm
 
 from vujax.data import captions as vector_pairs
-from vujax.data.captions import VectorPairs, joined
+from vujax.data.captions import EmbeddingPairs, concat_pairs
 from vujax.data.records import BadSample, Source
 from vujax.data.sources import open_source
 from vujax.encoders import base
@@ -31,7 +31,7 @@ MOST_BAD = 0.01
 
 def open_pairs(
     sources: Mapping[str, Mapping[str, Any]], encoder: str, cache: str | None = None
-) -> VectorPairs:
+) -> EmbeddingPairs:
     """Pairs of all `sources`.
 
     Args:
@@ -46,7 +46,7 @@ def open_pairs(
       FileNotFoundError: a file is not there.
     """
     maker = _Maker(encoder, None if cache is None else Path(cache))
-    return joined([maker.pairs(name, dict(options)) for name, options in sources.items()])
+    return concat_pairs([maker.pairs(name, dict(options)) for name, options in sources.items()])
 
 
 class _Maker:
@@ -56,14 +56,14 @@ class _Maker:
         self._spec, self._cache = encoder, cache
         self._opened: Encoder | None = None
 
-    def pairs(self, name: str, options: dict[str, Any]) -> VectorPairs:
+    def pairs(self, name: str, options: dict[str, Any]) -> EmbeddingPairs:
         if options.get("kind") != "vectors":
             return self._encoded(name, options)
         if unknown := sorted(set(options) - {"kind", "path"}):
             raise ValueError(f"source {name} has no option {unknown[0]}: kind 'vectors' has path")
         if not options.get("path"):
             raise ValueError(f"source {name} needs a path: a Parquet file of vectors and captions")
-        found = vector_pairs.read(options["path"])
+        found = vector_pairs.read_embedding_pairs(options["path"])
         if found.encoder not in ("", self._spec):
             raise ValueError(
                 f"{options['path']} has vectors of {found.encoder}, not of {self._spec}: make it "
@@ -71,7 +71,7 @@ class _Maker:
             )
         return found
 
-    def _encoded(self, name: str, options: dict[str, Any]) -> VectorPairs:
+    def _encoded(self, name: str, options: dict[str, Any]) -> EmbeddingPairs:
         if "kind" not in options:
             raise ValueError(f"source {name} needs a kind, such as 'webdataset' or 'vectors'")
         source = open_source(**options)
@@ -80,10 +80,10 @@ class _Maker:
             return encode_pairs(source, encoder, name)
         said = json.dumps([options, encoder.digest, len(source)], sort_keys=True, default=str)
         file = self._cache / f"{encoder.name}-{hashlib.sha256(said.encode()).hexdigest()}.parquet"
-        if file.exists() and _same(found := vector_pairs.read(file), source):
+        if file.exists() and _same(found := vector_pairs.read_embedding_pairs(file), source):
             return found
         found = encode_pairs(source, encoder, name)
-        vector_pairs.write(found, file)
+        vector_pairs.write_embedding_pairs(found, file)
         return found
 
 
@@ -92,7 +92,7 @@ def open_encoder(spec: str) -> Encoder:
     return base.open_encoder(spec, "frame")
 
 
-def _same(kept: VectorPairs, source: Source) -> bool:
+def _same(kept: EmbeddingPairs, source: Source) -> bool:
     """Whether some records, spread over the source, are among those that were encoded."""
     known = dict(zip(kept.keys, kept.captions, strict=True))
     for place in np.unique(np.linspace(0, len(source) - 1, PROBES).astype(int)):
@@ -105,7 +105,7 @@ def _same(kept: VectorPairs, source: Source) -> bool:
     return True
 
 
-def encode_pairs(source: Source, encoder: Encoder, name: str = "pictures") -> VectorPairs:
+def encode_pairs(source: Source, encoder: Encoder, name: str = "pictures") -> EmbeddingPairs:
     """Vectors of all pictures of a source, in its order, beside their captions.
 
     Args:
@@ -147,7 +147,7 @@ def encode_pairs(source: Source, encoder: Encoder, name: str = "pictures") -> Ve
             bar.update(count)
     _report(name, bad, len(source))
     keys, captions = zip(*read, strict=True) if read else ((), ())
-    pairs = VectorPairs(found, captions, keys, encoder.name, encoder.digest)
+    pairs = EmbeddingPairs(found, captions, keys, encoder.name, encoder.digest)
     return pairs.take([place for place in range(len(source)) if place not in bad])
 
 

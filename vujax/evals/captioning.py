@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from vujax.data.captions import VectorPairs
+from vujax.data.captions import EmbeddingPairs
 from vujax.encoders.pairs import open_pairs
 from vujax.evals.base import Example
 from vujax.evals.features import Variables, extract, padded_size, read_batches
@@ -66,7 +66,7 @@ class Captioning:
         self.captions: list[str] = []
 
     @functools.cached_property
-    def pairs(self) -> VectorPairs:
+    def pairs(self) -> EmbeddingPairs:
         """The pictures that have captions."""
         return open_pairs(self._sources, self._model.encoder, self._cache).captioned()
 
@@ -142,7 +142,9 @@ def captions_of(
     return [short.decode(row) for row in tokens], found[:, -1]
 
 
-def said_for_nothing(vectors: np.ndarray, train: VectorPairs, mesh: Mesh) -> dict[str, list[str]]:
+def said_for_nothing(
+    vectors: np.ndarray, train: EmbeddingPairs, mesh: Mesh
+) -> dict[str, list[str]]:
     """Captions that nothing was learned for.
 
     Args:

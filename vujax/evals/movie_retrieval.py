@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vujax.data.movies.similarity import Similarity, best, hashes
+from vujax.data.movies.similarity import Similarity, hash_ids, top_k
 from vujax.evals.metrics.classification import average_precision
 from vujax.evals.metrics.ranking import unit
 
@@ -197,14 +197,14 @@ def co_watched(similarity: Similarity, movies: Sequence[str], top: int = 10) -> 
     places = {movie: place for place, movie in enumerate(similarity.movies.ids)}
     if missing := next((movie for movie in movies if movie not in places), None):
         raise KeyError(f"the movie {missing} is not among those of the similarity: leave it out")
-    columns, marks = np.array([places[movie] for movie in movies]), hashes(movies)
+    columns, marks = np.array([places[movie] for movie in movies]), hash_ids(movies)
 
     def relevant(items: np.ndarray) -> np.ndarray:
         found = np.zeros((len(items), len(movies)), bool)
         for row, item in enumerate(items.tolist()):
             place = int(columns[item])
             scores = similarity.scores(slice(place, place + 1))[:, columns]
-            index, _ = best(scores, top, marks[item : item + 1], marks)
+            index, _ = top_k(scores, top, marks[item : item + 1], marks)
             found[row, index[0][index[0] >= 0]] = True
         return found
 

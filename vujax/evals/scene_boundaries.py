@@ -8,9 +8,9 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from vujax.data.boundary_windows import BoundaryRows
+from vujax.data.boundary_windows import BoundaryWindows
 from vujax.data.films import Film, open_sets
-from vujax.data.shot_similarity import gap_scores
+from vujax.data.shot_similarity import compute_gap_scores
 from vujax.evals.base import Example
 from vujax.evals.features import Variables, extract, padded_size, read_batches
 from vujax.evals.histogram_baseline import colour_histogram
@@ -111,13 +111,13 @@ class GapBoundaries(Scenes):
         begin = np.cumsum([0, *map(len, self.films)])
         read = functools.partial(_shots, self.films, begin)
         vectors = self._extract(self._encode, variables, int(begin[-1]), read)
-        return [gap_scores(part, self._reach) for part in np.split(vectors, begin[1:-1])]
+        return [compute_gap_scores(part, self._reach) for part in np.split(vectors, begin[1:-1])]
 
     def _raw(self) -> dict[str, dict[str, float]]:
         found: dict[str, list[FilmScores]] = {}
         for film in self.films:
             for name, vectors in untrained(film).items():
-                scores = FilmScores.of(film, gap_scores(vectors, self._reach))
+                scores = FilmScores.of(film, compute_gap_scores(vectors, self._reach))
                 found.setdefault(name, []).append(scores)
         return {
             name: evaluate(scores, threshold=self._threshold)
@@ -186,8 +186,8 @@ class HeadBoundaries(Scenes):
         self._encode = encode
 
     @functools.cached_property
-    def _rows(self) -> BoundaryRows:
-        return BoundaryRows(self.films, **self._window)
+    def _rows(self) -> BoundaryWindows:
+        return BoundaryWindows(self.films, **self._window)
 
     def _read(self, positions: np.ndarray) -> dict[str, np.ndarray]:
         rows = self._rows.load(positions)

@@ -18,7 +18,7 @@ from jax import lax
 from jax.sharding import Mesh
 
 from vujax.data import boundary_windows
-from vujax.data.boundary_windows import BoundaryRows
+from vujax.data.boundary_windows import BoundaryWindows
 from vujax.data.films import check_inputs, open_sets
 from vujax.methods.base import Batch, Embeddings, in_training, whole, with_statistics
 from vujax.models.boundary import BoundaryModel, build_boundary, build_head
@@ -35,17 +35,17 @@ def shapes(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeD
     return boundary_windows.shapes(config.inputs.to_dict(), rows, **window(config))
 
 
-def data(config: ml_collections.ConfigDict) -> BoundaryRows:
+def data(config: ml_collections.ConfigDict) -> BoundaryWindows:
     """The labelled films of `config.data.films`."""
     settings = config.data.to_dict()
     films = open_sets(settings.pop("films"))
     for film in films:
         check_inputs(film, config.inputs.to_dict())
-    return BoundaryRows(films, **window(config), seed=config.seed, **settings)
+    return BoundaryWindows(films, **window(config), seed=config.seed, **settings)
 
 
 def window(config: ml_collections.ConfigDict) -> dict[str, object]:
-    """Which shots around a border the head sees, as arguments of `BoundaryRows`."""
+    """Which shots around a border the head sees, as arguments of `BoundaryWindows`."""
     return build_head(**config.model.head.to_dict()).window
 
 

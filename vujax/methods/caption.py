@@ -17,7 +17,7 @@ from jax import lax
 from jax.sharding import Mesh
 
 from vujax.data import captions
-from vujax.data.captions import CaptionRows
+from vujax.data.captions import CaptionDataset
 from vujax.encoders.pairs import open_pairs
 from vujax.methods.base import Batch, Embeddings, whole
 from vujax.models.caption import END, CaptionDecoder, build_caption
@@ -34,7 +34,7 @@ def shapes(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeD
     return captions.shapes(config.model.dim, config.model.context, rows)
 
 
-def data(config: ml_collections.ConfigDict) -> CaptionRows:
+def data(config: ml_collections.ConfigDict) -> CaptionDataset:
     """The pairs of `config.data.sources`, their vectors by `config.model.encoder`.
 
     Raises:
@@ -45,7 +45,7 @@ def data(config: ml_collections.ConfigDict) -> CaptionRows:
         raise ValueError(
             f"the vectors have {pairs.dim} numbers, not model.dim={config.model.dim}: set that"
         )
-    return CaptionRows(pairs, vocab=config.model.vocab, context=config.model.context)
+    return CaptionDataset(pairs, vocab=config.model.vocab, context=config.model.context)
 
 
 Tree = Any

@@ -31,7 +31,7 @@ from vujax.data.movies.guide import (
     may_be_positive,
     similar_movies,
 )
-from vujax.data.movies.holdout import held_out_movies, withheld_movies
+from vujax.data.movies.holdout import read_held_out_movies, read_withheld_movies
 from vujax.data.scenes import Scenes, open_scenes
 from vujax.losses.memory_bank import NO_FILM, Bank, Contrast, Nearest, contrast, nearest
 from vujax.methods import diagnostics, momentum_queue
@@ -105,8 +105,8 @@ def held_out_of(settings: Mapping[str, str]) -> frozenset[str]:
     Raises:
       FileNotFoundError, ValueError: see there.
     """
-    lvu = held_out_movies(settings["lvu"]) if settings["lvu"] else frozenset()
-    return lvu | (withheld_movies(settings["list"]) if settings["list"] else frozenset())
+    lvu = read_held_out_movies(settings["lvu"]) if settings["lvu"] else frozenset()
+    return lvu | (read_withheld_movies(settings["list"]) if settings["list"] else frozenset())
 
 
 Tree = Any

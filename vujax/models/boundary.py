@@ -46,7 +46,7 @@ class MLPHead(nn.Module):
 
     @property
     def window(self) -> dict[str, int]:
-        """What the head sees, as options of `vujax.data.boundary_windows.BoundaryRows`."""
+        """What the head sees, as options of `vujax.data.boundary_windows.BoundaryWindows`."""
         return {"before": self.before, "after": self.after}
 
     @nn.compact
@@ -89,7 +89,7 @@ class TransformerHead(nn.Module):
 
     @property
     def window(self) -> dict[str, int]:
-        """What the head sees, as options of `vujax.data.boundary_windows.BoundaryRows`."""
+        """What the head sees, as options of `vujax.data.boundary_windows.BoundaryWindows`."""
         return {"before": self.before, "after": self.after}
 
     @nn.compact
@@ -168,7 +168,7 @@ class SimilarityHead(nn.Module):
 
     @property
     def window(self) -> dict[str, Any]:
-        """What the head sees, as options of `vujax.data.boundary_windows.BoundaryRows`."""
+        """What the head sees, as options of `vujax.data.boundary_windows.BoundaryWindows`."""
         return {"similarity": self.reach, "scale": self.scale}
 
     @nn.compact
@@ -218,13 +218,13 @@ class BoundaryModel(nn.Module):
 
     @property
     def window(self) -> dict[str, Any]:
-        """What a border's row holds, as options of `vujax.data.boundary_windows.BoundaryRows`."""
+        """Options of `vujax.data.boundary_windows.BoundaryWindows` for the head's rows."""
         return self.head.window
 
     def __call__(
         self, batch: dict[str, jax.Array], *, train: bool = False, axis_name: str | None = None
     ) -> tuple[jax.Array, dict[str, Any]]:
-        """`(logits [b], the encoder's further outputs)` of rows of `BoundaryRows`."""
+        """`(logits [b], the encoder's further outputs)` of rows of `BoundaryWindows`."""
         inputs, out = self.encode(batch, train=train, axis_name=axis_name)
         return self.judge(inputs, train=train), out
 

@@ -96,10 +96,10 @@ def divide(found: np.ndarray, seconds: np.ndarray, how: How, head: Head | None) 
         raise ValueError(f"it has {shots} shots, which cannot be {how.scenes} scenes")
     if shots == 1:
         return Division(np.zeros(0, np.float32), np.zeros(0, np.int64), None)
-    from vujax.data.shot_similarity import gap_scores
+    from vujax.data.shot_similarity import compute_gap_scores
     from vujax.scenes import select
 
-    scores = gap_scores(found) if head is None else head.scores(found, seconds)
+    scores = compute_gap_scores(found) if head is None else head.scores(found, seconds)
     if how.scenes is not None:
         return Division(scores, select.by_count(found, how.scenes), None)
     least = how.min_duration or 0.0

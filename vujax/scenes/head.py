@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vujax.data.shot_similarity import local_similarity, unit_rows
+from vujax.data.shot_similarity import compute_local_similarity, normalize_rows
 from vujax.models import release
 from vujax.models.boundary import BoundaryModel, SimilarityHead, build_boundary
 from vujax.utils.trees import flatten
@@ -78,7 +78,7 @@ class Head:
             that is not finite.
         """
         vectors = np.asarray(vectors)
-        unit_rows(vectors)  # says what is wrong with them
+        normalize_rows(vectors)  # says what is wrong with them
         scores = [
             np.asarray(_judge(self.model, self.variables, rows))
             for rows in self._rows(vectors.astype(np.float32), np.asarray(seconds, np.float64))
@@ -91,7 +91,9 @@ class Head:
         chunks = (np.minimum(np.arange(i, i + CHUNK), last) for i in range(0, last + 1, CHUNK))
         if isinstance(self.model.head, SimilarityHead):
             reach, scale = self.model.head.reach, self.model.head.scale
-            yield from map(local_similarity(vectors, seconds, reach, scale=scale).rows, chunks)
+            yield from map(
+                compute_local_similarity(vectors, seconds, reach, scale=scale).rows, chunks
+            )
             return
         self._check_width(vectors.shape[1])
         vectors = self._encode(vectors)

@@ -4,7 +4,7 @@ import bisect
 
 import numpy as np
 
-from vujax.data.shot_similarity import gap_scores, unit_rows
+from vujax.data.shot_similarity import compute_gap_scores, normalize_rows
 
 MOST = 3000  # borders that `by_count` weighs up exactly: two tables of 70 MB
 
@@ -144,11 +144,11 @@ def by_count(vectors: np.ndarray, scenes: int, *, most: int = MOST) -> np.ndarra
     """
     if not 1 <= scenes <= most + 1:
         raise ValueError(f"the number of scenes must be between 1 and {most + 1}, not {scenes}")
-    unit = unit_rows(vectors)
+    unit = normalize_rows(vectors)
     scenes = min(scenes, len(unit))
     candidates = np.arange(len(unit) - 1)
     if len(candidates) > most:
-        strongest = np.argsort(-gap_scores(vectors), kind="stable")[:most]
+        strongest = np.argsort(-compute_gap_scores(vectors), kind="stable")[:most]
         candidates = np.sort(strongest)
     cuts = np.concatenate([[0], candidates + 1, [len(unit)]])
     chosen = _cheapest_path(_scatter(unit, cuts), scenes)

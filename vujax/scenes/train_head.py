@@ -11,9 +11,9 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from vujax.data.boundary_windows import BoundaryRows
+from vujax.data.boundary_windows import BoundaryWindows
 from vujax.data.films import Film
-from vujax.data.pipeline import fold
+from vujax.data.pipeline import derive_seed
 from vujax.methods.boundary import Boundary
 from vujax.models.boundary import BoundaryModel, build_head
 from vujax.scenes.head import Head
@@ -53,13 +53,13 @@ def train_head(
       seed: of the start, the order and the choice of labels.
 
     Raises:
-      ValueError: see `BoundaryRows`.
+      ValueError: see `BoundaryWindows`.
     """
     recipe = dict(steps=steps, batch_size=batch_size, lr=lr, weight_decay=weight_decay)
     module = build_head(**head)
 
     def trained(films: Sequence[Film], threshold: float = 0.5) -> Head:
-        rows = BoundaryRows(films, **module.window, labels_percent=labels_percent, seed=seed)
+        rows = BoundaryWindows(films, **module.window, labels_percent=labels_percent, seed=seed)
         config = {
             "model": {"head": dict(head)},
             "training": recipe | {"labels_percent": labels_percent, "seed": seed},
@@ -103,7 +103,7 @@ def best_threshold(scores: Sequence[np.ndarray], starts: Sequence[np.ndarray]) -
 
 
 def fit(
-    rows: BoundaryRows,
+    rows: BoundaryWindows,
     head: nn.Module,
     *,
     steps: int,
@@ -125,7 +125,7 @@ def fit(
 
 def _draws(examples: int, size: int, seed: int) -> Iterator[np.ndarray]:
     """Endless parts of `size` of one shuffled pass after another."""
-    rng = np.random.default_rng(fold(seed, "order of borders"))
+    rng = np.random.default_rng(derive_seed(seed, "order of borders"))
     left = np.zeros(0, np.int64)
     while True:
         while len(left) < size:

@@ -14,7 +14,7 @@ from vujax.catalog import Catalog, schema
 from vujax.catalog.audio import decode
 from vujax.data.datasets import catalog as catalog_films
 from vujax.data.films import open_films
-from vujax.data.images import eval_image, whole_image
+from vujax.data.images import decode_image, preprocess_eval_image
 from vujax.data.synthetic.films import film_truth
 from vujax.data.synthetic.ground_truth import Settings as CinemaSettings
 from vujax.data.synthetic.ground_truth import write_truth
@@ -44,7 +44,7 @@ def test_times_pictures_and_vectors(root: Path) -> None:
     assert film.fps == 24 and film.starts is None
     found = film.inputs(np.array([2, 0]))
     jpegs = [catalog.jpeg(f"{film.film}/s{s:04d}/{k}") for s in (2, 0) for k in range(3)]
-    pictures = np.stack([eval_image(jpeg, size=16) for jpeg in jpegs])
+    pictures = np.stack([preprocess_eval_image(jpeg, size=16) for jpeg in jpegs])
     np.testing.assert_array_equal(found["image"], pictures.reshape(2, 3, 16, 16, 3))
     vectors = Stub().encode(pictures).reshape(2, 3, 6).mean(axis=1)
     np.testing.assert_allclose(found["feature"], vectors, atol=1e-6)
@@ -57,7 +57,7 @@ def test_other_numbers_and_sizes_of_pictures(root: Path) -> None:
     film = open_films("catalog", path=str(root), frames=1)[0]
     whole = film.inputs(np.array([1]))["image"]
     assert whole.shape == (1, 1, 64, 96, 3)
-    middle = whole_image(Catalog(root).jpeg(f"{film.film}/s0001/1"))
+    middle = decode_image(Catalog(root).jpeg(f"{film.film}/s0001/1"))
     np.testing.assert_array_equal(whole[0, 0], middle)
     five = open_films("catalog", path=str(root), frames=5, image_size=8)[0]
     pictures = five.inputs(np.arange(3))["image"]

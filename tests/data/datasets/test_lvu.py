@@ -8,8 +8,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.data.lvu_files import CLASSES, write_lvu
-from vujax.data.datasets.lvu import LVU, Listed, likes_target, read_task, views_target
-from vujax.data.movies.holdout import TASKS, held_out_movies
+from vujax.data.datasets.lvu import (
+    LVU,
+    LabeledClip,
+    compute_like_ratio,
+    compute_view_count,
+    read_task,
+)
+from vujax.data.movies.holdout import TASKS, read_held_out_movies
 
 HEADER = "class_id class_name youtube_id imdb_id\n"
 
@@ -18,7 +24,7 @@ def test_lists_are_read(tmp_path: Path) -> None:
     lvu = LVU.open(write_lvu(tmp_path))
     assert tuple(lvu.tasks) == TASKS
     director = lvu["director"]
-    assert director.lists["train"][0] == Listed("c0", "tt0000000", 0, "nm1")
+    assert director.lists["train"][0] == LabeledClip("c0", "tt0000000", 0, "nm1")
     assert director.classes == CLASSES and not director.is_number
     assert lvu["writer"].classes[0] == r"\N"
     assert lvu["view_count"].is_number and lvu["view_count"].classes == {}
@@ -28,8 +34,8 @@ def test_lists_are_read(tmp_path: Path) -> None:
 
 
 def test_targets() -> None:
-    assert likes_target(3, 1) == pytest.approx(7.5 - 9.138220535629456)
-    assert views_target(1000) == pytest.approx(math.log(1000) - 11.76425435683139)
+    assert compute_like_ratio(3, 1) == pytest.approx(7.5 - 9.138220535629456)
+    assert compute_view_count(1000) == pytest.approx(math.log(1000) - 11.76425435683139)
 
 
 def test_numbers_are_the_targets(tmp_path: Path) -> None:
@@ -38,7 +44,7 @@ def test_numbers_are_the_targets(tmp_path: Path) -> None:
         "like_count dislike_count youtube_id imdb_id\n3 1 a tt1\n0 2 b tt0000002\n"
     )
     clips = read_task(root, "like_ratio").lists["val"]
-    assert clips[0] == Listed("a", "tt0000001", likes_target(3, 1), counts=(3, 1))
+    assert clips[0] == LabeledClip("a", "tt0000001", compute_like_ratio(3, 1), counts=(3, 1))
     assert clips[1].target == pytest.approx(-9.138220535629456)
 
 
@@ -104,13 +110,13 @@ def test_test_lists_are_held_out_too(tmp_path: Path) -> None:
         text = (root / task / "val.csv").read_text().splitlines()[0] + "\n"
         (root / task / "test.csv").write_text(text)
     (root / "year/test.csv").write_text(HEADER + "0 nm1 t tt0000777\n")
-    before = held_out_movies(root)
+    before = read_held_out_movies(root)
     assert "tt0000777" in before and "tt0000900" in before
     (root / "withheld_movies.txt").unlink()
-    assert held_out_movies(root) == before - {"tt0000900"}
+    assert read_held_out_movies(root) == before - {"tt0000900"}
     (root / "scene/test.csv").unlink()
     with pytest.raises(FileNotFoundError, match="withheld_movies"):
-        held_out_movies(root)
+        read_held_out_movies(root)
 
 
 @pytest.mark.real_data

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.data.movienet_files import SHOTS, make, picture, write_features
 from tools import prepare_movienet
-from vujax.data.datasets.prepare import prepare, smaller
+from vujax.data.datasets.prepare import prepare_films, shrink_image
 from vujax.data.films import open_films
 
 
@@ -28,7 +28,7 @@ def opened_splits(root: Path, **options: Any) -> dict[str, Any]:
 
 def test_prepared_films_are_the_same_films(root: Path, tmp_path: Path) -> None:
     splits = opened_splits(root, features=str(write_features(root, "npz")))
-    facts = prepare(splits, tmp_path / "out", origin={})
+    facts = prepare_films(splits, tmp_path / "out", origin={})
     assert facts["complete"] and facts["films"]["tt0000001"]["boundaries"] == 2
     for split, films in splits.items():
         found = open_films("prepared", path=str(tmp_path / "out"), split=split)
@@ -46,13 +46,13 @@ def test_prepared_films_are_the_same_films(root: Path, tmp_path: Path) -> None:
 
 def test_pictures_are_made_smaller_only_if_they_are_larger() -> None:
     data = picture(1, 1)
-    assert smaller(data, 20, "x") is data and smaller(data, None, "x") is data
-    with Image.open(io.BytesIO(smaller(data, 10, "x"))) as image:
+    assert shrink_image(data, 20, "x") is data and shrink_image(data, None, "x") is data
+    with Image.open(io.BytesIO(shrink_image(data, 10, "x"))) as image:
         assert image.size == (20, 10) and image.format == "JPEG"
         assert abs(image.getpixel((17, 5))[1] - 100) < 12
     for length in (300, len(data) - 40):
         with pytest.raises(ValueError, match="x cannot be decoded"):
-            smaller(data[:length], None, "x")
+            shrink_image(data[:length], None, "x")
 
 
 def test_an_interrupted_preparation_goes_on(root: Path, tmp_path: Path) -> None:
@@ -62,13 +62,13 @@ def test_an_interrupted_preparation_goes_on(root: Path, tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepare(opened_splits(root), out, origin={}, progress=stop)
+        prepare_films(opened_splits(root), out, origin={}, progress=stop)
     with pytest.raises(ValueError, match="was not prepared to the end: run the tool again"):
         open_films("prepared", path=str(out))
     stamp = (out / "tt0000001.array_record").stat().st_mtime_ns
     with pytest.raises(ValueError, match=r"prepared otherwise \(side differ\)"):
-        prepare(opened_splits(root), out, origin={}, side=10)
-    prepare(opened_splits(root), out, origin={}, progress=steps.append, workers=2)
+        prepare_films(opened_splits(root), out, origin={}, side=10)
+    prepare_films(opened_splits(root), out, origin={}, progress=steps.append, workers=2)
     assert sorted(steps) == [3, 4, 5] and steps[0] == 5
     assert (out / "tt0000001.array_record").stat().st_mtime_ns == stamp
     assert len(open_films("prepared", path=str(out), split="test")) == 1
@@ -79,13 +79,13 @@ def test_an_interrupted_preparation_goes_on(root: Path, tmp_path: Path) -> None:
 def test_a_film_that_cannot_be_read_is_left_out(root: Path, tmp_path: Path) -> None:
     out, bad = tmp_path / "out", root / "240P_frames/tt0000002/shot_0001_img_2.jpg"
     bad.write_bytes(b"no picture")
-    facts = prepare(opened_splits(root), out, origin={})
+    facts = prepare_films(opened_splits(root), out, origin={})
     assert "shot_0001_img_2.jpg cannot be decoded" in facts["left_out"]["tt0000002"]
     assert not facts["complete"] and not (out / "tt0000002.parquet").exists()
-    facts = prepare(opened_splits(root), out, origin={}, allow_missing=True)
+    facts = prepare_films(opened_splits(root), out, origin={}, allow_missing=True)
     assert [f.film for f in open_films("prepared", path=str(out), split="train")] == ["tt0000001"]
     bad.write_bytes(picture(1, 2))
-    facts = prepare(opened_splits(root), out, origin={})
+    facts = prepare_films(opened_splits(root), out, origin={})
     assert facts["complete"] and not facts["left_out"]
     assert len(open_films("prepared", path=str(out), split="train")) == 2
 
@@ -93,7 +93,7 @@ def test_a_film_that_cannot_be_read_is_left_out(root: Path, tmp_path: Path) -> N
 def test_bad_prepared_folders(root: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="holds no prepared films"):
         open_films("prepared", path=str(tmp_path))
-    prepare(opened_splits(root), tmp_path / "out", origin={})
+    prepare_films(opened_splits(root), tmp_path / "out", origin={})
     with pytest.raises(ValueError, match="has no split 'val': it has test, train, all"):
         open_films("prepared", path=str(tmp_path / "out"), split="val")
     manifest = tmp_path / "out/dataset.json"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vujax.data.datasets.scene_ranges import merge, snap
+from vujax.data.datasets.scene_ranges import merge_annotators, snap_to_shots
 from vujax.data.films import open_films
 
 SHOTS = [[0, 9], [10, 19], [24, 39], [40, 59], [60, 99]]
@@ -27,7 +27,7 @@ SHOTS = [[0, 9], [10, 19], [24, 39], [40, 59], [60, 99]]
     ],
 )
 def test_beginnings_are_snapped(begins: list[int], starts: list[int], merged: int) -> None:
-    found = snap(np.array(begins), np.array(SHOTS)[:, 0])
+    found = snap_to_shots(np.array(begins), np.array(SHOTS)[:, 0])
     assert found.starts.tolist() == [bool(s) for s in starts] and found.merged == merged
 
 
@@ -37,29 +37,32 @@ def test_snapping_equals_a_plain_search() -> None:
         shots = np.unique(rng.integers(0, 60, rng.integers(1, 12)))
         scenes = rng.integers(0, 70, 6)
         nearest = {min(range(len(shots)), key=lambda k, s=s: abs(shots[k] - s)) for s in scenes}
-        found = snap(scenes, shots)
+        found = snap_to_shots(scenes, shots)
         assert found.starts.tolist() == [k in nearest for k in range(1, len(shots))]
         assert found.merged == 6 - len(nearest)
 
 
 def test_rules_for_annotators() -> None:
     three = [np.array([0, 50, 90]), np.array([2, 52]), np.array([1, 70])]
-    assert merge(three, "majority", 5).tolist() == [1, 50]
-    assert merge(three, "any", 5).tolist() == [1, 50, 70, 90]
-    assert merge(three, "all", 5).tolist() == [1]
-    assert merge(three, "first", 5).tolist() == [0, 50, 90]
-    assert merge(three, "majority", 0).tolist() == []
-    assert merge(three[:2], "majority", 5).tolist() == [0, 50]  # more than half of two is both
+    assert merge_annotators(three, "majority", 5).tolist() == [1, 50]
+    assert merge_annotators(three, "any", 5).tolist() == [1, 50, 70, 90]
+    assert merge_annotators(three, "all", 5).tolist() == [1]
+    assert merge_annotators(three, "first", 5).tolist() == [0, 50, 90]
+    assert merge_annotators(three, "majority", 0).tolist() == []
+    assert merge_annotators(three[:2], "majority", 5).tolist() == [
+        0,
+        50,
+    ]  # more than half of two is both
     close = [
         np.array([50, 52, 90]),
         np.array([51, 53]),
     ]  # two scenes, less than the tolerance apart
-    assert merge(close, "all", 5).tolist() == [50, 52]
-    assert merge(close[:1], "majority", 5).tolist() == [50, 52, 90]
+    assert merge_annotators(close, "all", 5).tolist() == [50, 52]
+    assert merge_annotators(close[:1], "majority", 5).tolist() == [50, 52, 90]
     with pytest.raises(ValueError, match="rule 'most' for annotators is unknown"):
-        merge(three, "most", 5)
+        merge_annotators(three, "most", 5)
     with pytest.raises(ValueError, match="no annotator"):
-        merge([], "any", 5)
+        merge_annotators([], "any", 5)
 
 
 def document(**changes: Any) -> dict[str, Any]:

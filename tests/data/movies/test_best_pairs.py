@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from vujax.data.movies.similarity import best, hashes, pair_hash
+from vujax.data.movies.similarity import hash_ids, hash_pairs, top_k
 
 
 def plain(scores: np.ndarray, k: int, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """The same by sorting Python tuples."""
     result = np.full((len(scores), k), -1)
     for i, row in enumerate(scores):
-        marks = pair_hash(np.full(len(row), rows[i]), columns) >> np.uint64(20)
+        marks = hash_pairs(np.full(len(row), rows[i]), columns) >> np.uint64(20)
         keyed = [
             (round(float(s), 6), int(mark), j)
             for j, (s, mark) in enumerate(zip(row, marks, strict=True))
@@ -26,8 +26,8 @@ def test_the_best_are_those_of_a_plain_sort(width: int, levels: int) -> None:
     rng = np.random.default_rng(width)
     scores = (rng.integers(0, levels + 1, (6, width)) / levels).astype(np.float32)
     scores[0] = 0
-    rows, columns = hashes([f"r{i}" for i in range(6)]), hashes([f"c{j}" for j in range(width)])
-    index, value = best(scores, 4, rows, columns)
+    rows, columns = hash_ids([f"r{i}" for i in range(6)]), hash_ids([f"c{j}" for j in range(width)])
+    index, value = top_k(scores, 4, rows, columns)
     np.testing.assert_array_equal(index, plain(scores, 4, rows, columns))
     there = index >= 0
     np.testing.assert_allclose(
@@ -37,19 +37,19 @@ def test_the_best_are_those_of_a_plain_sort(width: int, levels: int) -> None:
 
 
 def test_what_differs_by_rounding_is_a_tie() -> None:
-    rows, columns = hashes(["q"]), hashes([f"c{j}" for j in range(300)])
+    rows, columns = hash_ids(["q"]), hash_ids([f"c{j}" for j in range(300)])
     scores = np.full((1, 300), 0.3, np.float32)
-    index, _ = best(scores, 300, rows, columns)
+    index, _ = top_k(scores, 300, rows, columns)
     noise = np.random.default_rng(0).choice([-3e-8, 0, 3e-8], (1, 300)).astype(np.float32)
-    np.testing.assert_array_equal(best(scores + noise, 300, rows, columns)[0], index)
+    np.testing.assert_array_equal(top_k(scores + noise, 300, rows, columns)[0], index)
 
 
 def test_ties_favour_nobody() -> None:
     """Of 200 that all tie, each is among the 5 best of about as many: no hubs, no order."""
     names = [f"m{k}" for k in range(200)]
-    marks = hashes(names)
-    index, _ = best(np.ones((200, 200), np.float32), 5, marks, marks)
+    marks = hash_ids(names)
+    index, _ = top_k(np.ones((200, 200), np.float32), 5, marks, marks)
     wins = np.bincount(index.ravel(), minlength=200)
     assert wins.max() <= 15 and wins[:100].sum() == pytest.approx(500, abs=70)
-    other, _ = best(np.ones((200, 200), np.float32), 5, hashes(names, 1), hashes(names, 1))
+    other, _ = top_k(np.ones((200, 200), np.float32), 5, hash_ids(names, 1), hash_ids(names, 1))
     assert (other != index).mean() > 0.9

@@ -10,12 +10,12 @@ from vujax.data.datasets.condensed_movies import open_condensed_movies
 from vujax.data.datasets.movielens import open_movielens
 from vujax.data.movies.holdout import (
     TASKS,
-    WITHHELD,
-    held_out_movies,
-    leak_free_pool,
-    listed_clips,
-    listed_movies,
-    withheld_movies,
+    WITHHELD_FILE,
+    read_held_out_movies,
+    read_listed_clips,
+    read_listed_movies,
+    read_withheld_movies,
+    select_leak_free_pool,
 )
 from vujax.data.movies.similarity import neighbours
 
@@ -30,50 +30,52 @@ def lvu(folder: Path) -> Path:
         (folder / task / "train.csv").write_text("\n".join([*lines, "0 x a1 tt0000001"]))
         lines += ["0 x b tt0000002"] if task == TASKS[-1] else []
         (folder / task / "val.csv").write_text("\n".join(lines))
-    (folder / WITHHELD).write_text("tt0000003\n\n")
+    (folder / WITHHELD_FILE).write_text("tt0000003\n\n")
     return folder
 
 
 def test_the_pool_has_no_movie_of_a_validation_or_withheld_list(tmp_path: Path) -> None:
     root = lvu(tmp_path / "lvu")
     (tmp_path / "clips.csv").write_text(CLIPS)
-    held_out = held_out_movies(root)
+    held_out = read_held_out_movies(root)
     assert held_out == {"tt0000002", "tt0000003"}
-    pool = leak_free_pool(tmp_path, held_out)
+    pool = select_leak_free_pool(tmp_path, held_out)
     assert pool.movies == ("tt0000001", "tt0000004") and pool.clips == ("a1", "a2", "d")
-    assert listed_clips(root, "train") == {"a1"} and listed_movies(root, "train") == {"tt0000001"}
+    assert read_listed_clips(root, "train") == {"a1"} and read_listed_movies(root, "train") == {
+        "tt0000001"
+    }
 
 
-@pytest.mark.parametrize("name", [f"{TASKS[0]}/val.csv", f"{TASKS[-1]}/val.csv", WITHHELD])
+@pytest.mark.parametrize("name", [f"{TASKS[0]}/val.csv", f"{TASKS[-1]}/val.csv", WITHHELD_FILE])
 def test_for_want_of_a_file_nothing_is_left_in(tmp_path: Path, name: str) -> None:
     root = lvu(tmp_path)
     (root / name).unlink()
     with pytest.raises(FileNotFoundError, match="does not exist"):
-        held_out_movies(root)
+        read_held_out_movies(root)
 
 
 def test_a_list_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     root = lvu(tmp_path)
-    (root / WITHHELD).write_text("tt0000003\nMatrix\n")
+    (root / WITHHELD_FILE).write_text("tt0000003\nMatrix\n")
     with pytest.raises(ValueError, match="line 2: 'Matrix' is no IMDb id"):
-        withheld_movies(root / WITHHELD)
+        read_withheld_movies(root / WITHHELD_FILE)
     (root / "scene" / "val.csv").write_text("class_id,class_name,youtube_id,imdb_id\n0,x,b,tt2\n")
     with pytest.raises(ValueError, match="separated by commas where spaces are read"):
-        held_out_movies(root)
+        read_held_out_movies(root)
 
 
 @pytest.mark.real_data
 def test_the_pool_of_condensed_movies_is_free_of_lvus_movies(data_root: Path) -> None:
     """By a reading of the files that shares no code with the package's."""
     root = data_root / "movies"
-    forbidden = set((root / "lvu_1.0" / WITHHELD).read_text().split())
+    forbidden = set((root / "lvu_1.0" / WITHHELD_FILE).read_text().split())
     lists = sorted((root / "lvu_1.0").glob("*/val.csv"))
     for path in lists:
         header, *lines = path.read_text().splitlines()
         assert header.split()[-1] == "imdb_id"
         forbidden |= {line.split()[-1] for line in lines}
     assert len(lists) == 9 and len(forbidden) == 1412
-    pool = leak_free_pool(root / "condensed_movies", held_out_movies(root / "lvu_1.0"))
+    pool = select_leak_free_pool(root / "condensed_movies", read_held_out_movies(root / "lvu_1.0"))
     assert (len(pool.movies), len(pool.clips)) == (2201, 20442)
     assert not forbidden & set(pool.movies)
     with gzip.open(root / "condensed_movies" / "clips.csv.gz", "rt") as file:
@@ -86,8 +88,8 @@ def test_similarity_on_the_pool_sees_no_held_out_movie_and_no_scenes_own_words(
     data_root: Path,
 ) -> None:
     root = data_root / "movies"
-    held_out = held_out_movies(root / "lvu_1.0")
-    pool = leak_free_pool(root / "condensed_movies", held_out)
+    held_out = read_held_out_movies(root / "lvu_1.0")
+    pool = select_leak_free_pool(root / "condensed_movies", held_out)
     scenes = set(pool.clips[::2])
     movies = open_condensed_movies(root / "condensed_movies", scenes=scenes)
     movies = movies.rated_by(open_movielens(root / "movielens_latest_small_2018"))

@@ -6,7 +6,7 @@ import pytest
 from tests.data.movie_cases import made
 from vujax.data.movies import similarity as movies_module
 from vujax.data.movies.records import Movies, Ratings
-from vujax.data.movies.similarity import Neighbours, neighbours, open_similarity
+from vujax.data.movies.similarity import MovieNeighbors, build_similarity, neighbours
 
 MOVIES = made()
 UNION = {
@@ -17,7 +17,7 @@ UNION = {
 }
 
 
-def named(found: Neighbours) -> dict[str, list[str]]:
+def named(found: MovieNeighbors) -> dict[str, list[str]]:
     return {
         movie: [found.ids[j] for j in row if j >= 0]
         for movie, row in zip(found.ids, found.index.tolist(), strict=True)
@@ -38,7 +38,7 @@ def test_one_channel_keeps_its_scores() -> None:
 
 
 def test_the_union_is_the_weighted_mean_of_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    similarity = open_similarity(MOVIES, UNION)
+    similarity = build_similarity(MOVIES, UNION)
     total, weight = np.zeros((40, 40)), np.zeros(40)
     for name, channel in similarity.channels.items():
         scores = np.where(np.eye(40, dtype=bool), 0, channel.scores(slice(None)))

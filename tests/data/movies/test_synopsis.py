@@ -9,7 +9,7 @@ import pytest
 from tests.data.movie_cases import made
 from vujax.data.movies import synopsis as movie_text
 from vujax.data.movies.records import Movies
-from vujax.data.movies.synopsis import names_in, synopsis, tf_idf, without_words
+from vujax.data.movies.synopsis import compute_tf_idf, find_names, remove_words, synopsis_channel
 
 TEXTS = (
     "Walter and the Dude bungle a call. Suddenly Walter's car burns.",
@@ -24,24 +24,24 @@ def movies(texts: tuple[str, ...]) -> Movies:
 
 
 def test_names_are_told_by_how_they_are_written() -> None:
-    names = names_in(TEXTS)
+    names = find_names(TEXTS)
     assert {"walter", "dude", "turner"} <= names
     assert not names & {"the", "a", "will", "day", "they", "car"}
     assert "suddenly" in names  # only ever with a capital: the rule's price
-    assert without_words(TEXTS[0], names) == "and the bungle a call. car burns."
-    assert without_words("walter Walter", names) == "walter"
-    assert names_in(["", "no names here", "東京 ночь"]) == frozenset()
+    assert remove_words(TEXTS[0], names) == "and the bungle a call. car burns."
+    assert remove_words("walter Walter", names) == "walter"
+    assert find_names(["", "no names here", "東京 ночь"]) == frozenset()
 
 
 def test_two_synopses_are_not_alike_for_a_name() -> None:
     alike = movies(("Walter lost the map. Then Walter", "Walter ate an egg. And Walter", "the map"))
-    assert synopsis(alike, max_df=1.0).scores(slice(0, 1))[0].round(3).tolist()[1] == 0
-    assert synopsis(alike, max_df=1.0, names=True).scores(slice(0, 1))[0, 1] > 0.1
+    assert synopsis_channel(alike, max_df=1.0).scores(slice(0, 1))[0].round(3).tolist()[1] == 0
+    assert synopsis_channel(alike, max_df=1.0, names=True).scores(slice(0, 1))[0, 1] > 0.1
 
 
 def test_tf_idf_is_the_formula() -> None:
     texts = [*made().synopses, "a I ship ship"]
-    matrix, terms = tf_idf(texts)
+    matrix, terms = compute_tf_idf(texts)
     counts = [Counter(word for word in text.split() if len(word) > 1) for text in texts]
     table = np.array([[found[term] for term in terms] for found in counts], float)
     there = sum(map(bool, counts))
@@ -53,22 +53,22 @@ def test_tf_idf_is_the_formula() -> None:
 
 def test_common_and_single_words_are_left_out() -> None:
     texts = ["red ship", "blue ship", "red ship sinks", "old ship"]
-    assert tf_idf(texts, max_df=0.5, min_df=2)[1] == ("red",)
+    assert compute_tf_idf(texts, max_df=0.5, min_df=2)[1] == ("red",)
     for options in (dict(max_df=0), dict(max_df=1.5), dict(min_df=0)):
         with pytest.raises(ValueError, match="max_df must be"):
-            tf_idf(texts, **options)
+            compute_tf_idf(texts, **options)
 
 
 def test_movies_without_a_word_are_not_known() -> None:
-    channel = synopsis(movies(("a heist ship", "", "... !", "the heist ship")), max_df=1.0)
+    channel = synopsis_channel(movies(("a heist ship", "", "... !", "the heist ship")), max_df=1.0)
     assert channel.known.tolist() == [True, False, False, True]
     assert channel.why(0, 3) == "heist, ship"
-    assert not synopsis(movies(("", ""))).known.any()
+    assert not synopsis_channel(movies(("", ""))).known.any()
 
 
 def test_another_encoder_is_refused() -> None:
     with pytest.raises(ValueError, match="no encoder 'bert'"):
-        synopsis(movies(TEXTS), encoder="bert")
+        synopsis_channel(movies(TEXTS), encoder="bert")
 
 
 def test_sentence_vectors_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,13 +83,13 @@ def test_sentence_vectors_are_made_once(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(movie_text, "_encode", encode)
     table = movies(("heist", "ship", "", "dog"))
     for _ in range(2):
-        channel = synopsis(table, encoder="minilm")
+        channel = synopsis_channel(table, encoder="minilm")
         np.testing.assert_allclose(
             channel.scores(slice(0, 1)), np.array([[1, 0.6, 0, 0]]), atol=1e-6
         )  # a negative cosine counts as 0
     assert made_of == [["heist", "ship", "", "dog"]]
     assert channel.known.tolist() == [True, True, False, True]
-    synopsis(movies(("heist", "dog")), encoder="minilm")
+    synopsis_channel(movies(("heist", "dog")), encoder="minilm")
     assert len(made_of) == 2
 
 
@@ -106,10 +106,10 @@ def test_tf_idf_and_its_cosine_equal_scikit_learn() -> None:
     for options in (dict(), dict(max_df=0.3, min_df=2)):
         wanted = TfidfVectorizer(**options)
         rows = wanted.fit_transform(texts)
-        matrix, terms = tf_idf(texts, **options)
+        matrix, terms = compute_tf_idf(texts, **options)
         assert terms == tuple(wanted.get_feature_names_out())
         np.testing.assert_allclose(matrix.toarray(), rows.toarray(), atol=1e-6)
-        channel = synopsis(
+        channel = synopsis_channel(
             movies(tuple(texts)), names=True, **(dict(max_df=1.0, min_df=1) | options)
         )
         np.testing.assert_allclose(channel.scores(slice(None)), cosine_similarity(rows), atol=1e-5)

@@ -5,24 +5,24 @@ import numpy as np
 import pytest
 
 from tests.data.samples import ListSource, encoded, pixels, record
-from vujax.data.images import eval_image
+from vujax.data.images import preprocess_eval_image
 from vujax.data.records import BadSample
 from vujax.data.sources import array_record
-from vujax.data.sources.array_record import MANIFEST, ArrayRecordSource, convert
+from vujax.data.sources.array_record import MANIFEST, ArrayRecordSource, convert_source
 
 
 @pytest.fixture
 def folder(tmp_path):
     records = [record(i, image=encoded(i, height=64, width=64), label=i % 2) for i in range(25)]
-    convert(ListSource(records, ("no", "yes")), tmp_path, origin={}, shard_size=10)
+    convert_source(ListSource(records, ("no", "yes")), tmp_path, origin={}, shard_size=10)
     return tmp_path
 
 
 def test_bytes_of_a_record():
     before = record(1, image=encoded(1), captions=["é", "two"], label=3)
-    assert array_record.decode(array_record.encode(before)) == before
-    after = array_record.decode(array_record.encode(record(1)))
-    np.testing.assert_array_equal(eval_image(after["image"], size=24), pixels(1))
+    assert array_record.decode_record(array_record.encode_record(before)) == before
+    after = array_record.decode_record(array_record.encode_record(record(1)))
+    np.testing.assert_array_equal(preprocess_eval_image(after["image"], size=24), pixels(1))
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_bytes_of_a_record():
 )
 def test_other_bytes_are_refused(data):
     with pytest.raises(BadSample, match=r"not a record that tools/to_array_record\.py wrote"):
-        array_record.decode(data)
+        array_record.decode_record(data)
 
 
 def test_records_come_back_in_order(folder):

@@ -1,6 +1,6 @@
 import pytest
 
-from vujax.data.sources.files import StampedFile, expand, load_or_build
+from vujax.data.sources.files import StampedFile, expand_patterns, load_or_build_index
 
 
 def touch(folder, *names):
@@ -10,37 +10,37 @@ def touch(folder, *names):
 
 def test_globs_are_sorted_and_patterns_keep_their_order(tmp_path):
     touch(tmp_path, "b2.tar", "b1.tar", "a.tar")
-    found = expand([f"{tmp_path}/b*.tar", tmp_path / "a.tar"])
+    found = expand_patterns([f"{tmp_path}/b*.tar", tmp_path / "a.tar"])
     assert [p.rsplit("/", 1)[1] for p in found] == ["b1.tar", "b2.tar", "a.tar"]
 
 
 def test_braces_keep_the_width_of_their_numbers(tmp_path):
     touch(tmp_path, "s-08-x.tar", "s-09-x.tar", "s-10-x.tar", "s-10-y.tar")
-    found = expand(f"{tmp_path}/s-{{08..10}}-{{x,y}}.tar".replace(",y", ""))
+    found = expand_patterns(f"{tmp_path}/s-{{08..10}}-{{x,y}}.tar".replace(",y", ""))
     assert [p.rsplit("/", 1)[1] for p in found] == ["s-08-x.tar", "s-09-x.tar", "s-10-x.tar"]
-    assert len(expand(f"{tmp_path}/s-10-{{x,y}}.tar")) == 2
+    assert len(expand_patterns(f"{tmp_path}/s-10-{{x,y}}.tar")) == 2
 
 
 @pytest.mark.parametrize("pattern", ["*.tar", "{000..002}.tar", "one.tar"])
 def test_what_matches_nothing_is_named(tmp_path, pattern):
     with pytest.raises(FileNotFoundError, match=r"no such file|matches no file"):
-        expand(f"{tmp_path}/{pattern}")
+        expand_patterns(f"{tmp_path}/{pattern}")
 
 
 def test_a_missing_shard_of_a_range_is_named(tmp_path):
     touch(tmp_path, "0.tar", "2.tar")
     with pytest.raises(FileNotFoundError, match=r"1\.tar: no such file"):
-        expand(f"{tmp_path}/{{0..2}}.tar")
+        expand_patterns(f"{tmp_path}/{{0..2}}.tar")
 
 
 def test_names_with_braces_and_stars_are_files_first(tmp_path):
     touch(tmp_path, "odd{1,2}*.tar")
-    assert expand(tmp_path / "odd{1,2}*.tar") == [str(tmp_path / "odd{1,2}*.tar")]
+    assert expand_patterns(tmp_path / "odd{1,2}*.tar") == [str(tmp_path / "odd{1,2}*.tar")]
 
 
 def test_an_empty_list_is_refused():
     with pytest.raises(FileNotFoundError, match="no file was named"):
-        expand([])
+        expand_patterns([])
 
 
 def test_more_files_than_descriptors_are_kept_open(tmp_path):
@@ -72,8 +72,12 @@ def test_a_kept_index_serves_until_the_file_changes(tmp_path):
         return np.array([[0, file.size]], np.int64)
 
     for _ in range(2):
-        np.testing.assert_array_equal(load_or_build(StampedFile.of(path), build, folder), [[0, 1]])
+        np.testing.assert_array_equal(
+            load_or_build_index(StampedFile.of(path), build, folder), [[0, 1]]
+        )
     assert len(calls) == 1
     path.write_text("xyz")
-    np.testing.assert_array_equal(load_or_build(StampedFile.of(path), build, folder), [[0, 3]])
+    np.testing.assert_array_equal(
+        load_or_build_index(StampedFile.of(path), build, folder), [[0, 3]]
+    )
     assert len(calls) == 2

@@ -3,7 +3,7 @@ import tarfile
 
 import pytest
 
-from vujax.data.sources.webdataset import TarError, members
+from vujax.data.sources.webdataset import TarError, read_members
 
 NAMES = {
     "plain.txt": b"hello",
@@ -32,7 +32,7 @@ def archive(kind: int, names: dict[str, bytes] = NAMES) -> bytes:
 
 
 def read(data: bytes, **options) -> list:
-    return list(members(lambda offset, n: data[offset : offset + n], len(data), **options))
+    return list(read_members(lambda offset, n: data[offset : offset + n], len(data), **options))
 
 
 @pytest.mark.parametrize("kind", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
@@ -69,7 +69,7 @@ def test_every_cut_is_noticed_and_loses_only_the_end():
     for size in range(0, last + 1, 256):
         seen = []
         with pytest.raises(TarError, match="truncated"):
-            for member in members(
+            for member in read_members(
                 lambda offset, n, s=size: data[offset : min(offset + n, s)], size
             ):
                 seen.append(member)

@@ -7,7 +7,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from tests.data.samples import encoded, pixels
-from vujax.data.images import eval_image
+from vujax.data.images import preprocess_eval_image
 from vujax.data.sources import open_source
 from vujax.data.sources.tfds import TfdsSource
 
@@ -65,7 +65,9 @@ def test_records_without_tensorflow(data_dir):
     assert sorted(numbers(source)) == list(range(6))
     for number, found in zip(numbers(source), source, strict=True):
         assert found["image"].startswith(b"\x89PNG")
-        np.testing.assert_array_equal(eval_image(found["image"], size=24), pixels(number))
+        np.testing.assert_array_equal(
+            preprocess_eval_image(found["image"], size=24), pixels(number)
+        )
         assert (found["label"], found["key"]) == (number % 3, f"title é {number}")
         assert found["fields"]["title"] == f"title é {number}"
     with pytest.raises(IndexError):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vujax.data.images import eval_image
+from vujax.data.images import preprocess_eval_image
 from vujax.models.clip import MEAN, STD
 from vujax.models.pretrained.huggingface import Published, find
 from vujax.models.pretrained.preprocessing import CLIP, HALF, SIGLIP, Pictures, pictures
@@ -102,6 +102,6 @@ def test_pixels_equal_those_of_transformers(tmp_path, kind, resample):
         image = Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
         expected = processor(image, return_tensors="np")["pixel_values"][0].transpose(1, 2, 0)
         options = dict(resize=way.resize, interpolation=way.interpolation)
-        found = eval_image(np.asarray(image), size=32, **options)
+        found = preprocess_eval_image(np.asarray(image), size=32, **options)
         found = (found / 255 - np.asarray(way.mean)) / np.asarray(way.std)
         np.testing.assert_allclose(found, expected, atol=1e-5)

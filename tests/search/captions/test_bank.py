@@ -7,7 +7,7 @@ import pytest
 
 from tests.encoders.test_pairs import table
 from tests.search.letters import Letters, picture_of
-from vujax.data.captions import VectorPairs, write
+from vujax.data.captions import EmbeddingPairs, write_embedding_pairs
 from vujax.search.captions.bank import (
     Best,
     CaptionBank,
@@ -50,7 +50,7 @@ def test_the_nearest_picture_says_its_first_caption():
     said = [f"of {i % 20}" for i in range(40)]  # two pictures of each caption
     captions = [(text, "another") for text in said]
     captions[3] = (" ",)  # nothing is said of this one, however near it is
-    pairs = VectorPairs(np.float32(pictures), tuple(captions), tuple(map(str, range(40))))
+    pairs = EmbeddingPairs(np.float32(pictures), tuple(captions), tuple(map(str, range(40))))
     bank = PictureBank(pairs)
     assert sorted(bank.captions) == sorted(set(said))
     best = bank.best(np.float32(9 * vectors), 5)
@@ -67,10 +67,10 @@ def test_the_nearest_picture_says_its_first_caption():
 
 
 def test_bad_banks_of_pictures():
-    pairs = VectorPairs(np.ones((2, 3), np.float32), ((), (" ",)), ("x", "y"))
+    pairs = EmbeddingPairs(np.ones((2, 3), np.float32), ((), (" ",)), ("x", "y"))
     with pytest.raises(ValueError, match="no picture of the pairs has a caption"):
         PictureBank(pairs)
-    pairs = VectorPairs(np.ones((1, 3), np.float32), (("a",),), ("x",))
+    pairs = EmbeddingPairs(np.ones((1, 3), np.float32), (("a",),), ("x",))
     with pytest.raises(ValueError, match="vectors of 3 numbers, the catalogue of 4"):
         PictureBank(pairs).best(np.ones((1, 4), np.float32))
 
@@ -78,7 +78,7 @@ def test_bad_banks_of_pictures():
 def test_right_is_one_of_the_pictures_own_captions():
     vectors = picture_of("boat", "dog", "dog", "cat")
     captions = (("x", "BOAT"), ("dog",), ("god", "dog "), ("zzz",))
-    pairs = VectorPairs(vectors, captions, tuple("abcd"))
+    pairs = EmbeddingPairs(vectors, captions, tuple("abcd"))
     scores, right = judged(bank_of(pairs, Letters()), pairs)
     assert right.tolist() == [True, True, True, False]
     np.testing.assert_allclose(scores[:3], 1, rtol=1e-5)
@@ -88,7 +88,7 @@ def test_right_is_one_of_the_pictures_own_captions():
 def test_calibrated():
     texts = [f"{a}{b}" for a in "abcdef" for b in "ghijkl"]
     wrong = [f"{a}xyz" for a in "abcdef"]
-    pairs = VectorPairs(
+    pairs = EmbeddingPairs(
         picture_of(*texts, *wrong),
         tuple((text,) for text in [*texts, *"qqqqqq"]),
         tuple(map(str, range(42))),
@@ -112,8 +112,8 @@ def test_banks_of_files(tmp_path: Path):
     assert distinct(read_bank(tmp_path / "lines.txt")) == ["a boat", "a dog"]
     made = table(tmp_path / "in", count=2)
     assert read_bank(Path(made["path"])) == ["picture 0", "picture 1"]
-    pairs = VectorPairs(np.ones((2, 3), np.float32), (("a", "b"), ()), ("x", "y"))
-    assert read_bank(write(pairs, tmp_path / "v.parquet")) == ["a", "b"]
+    pairs = EmbeddingPairs(np.ones((2, 3), np.float32), (("a", "b"), ()), ("x", "y"))
+    assert read_bank(write_embedding_pairs(pairs, tmp_path / "v.parquet")) == ["a", "b"]
 
 
 def test_bad_banks(tmp_path: Path):

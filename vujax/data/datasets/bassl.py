@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from vujax.data.datasets.movienet import SHOTS, labels_of, read_shots
-from vujax.data.datasets.shot_folders import FolderFilm, Folders, check_widths
+from vujax.data.datasets.movienet import SHOTS, parse_labels, read_shots
+from vujax.data.datasets.shot_folders import FolderFilm, ShotFolders, check_widths
 from vujax.data.films import PLAIN_NAME, choose, frame_seconds
 
-PARTS = ("pretrain", "train", "val", "test", "trainvaltest")
+SPLITS = ("pretrain", "train", "val", "test", "trainvaltest")
 
 
 def open_bassl(
@@ -55,10 +55,10 @@ def open_bassl(
       FileNotFoundError: a file is not there.
       ValueError: one is damaged, or shots are missing.
     """
-    if split not in PARTS:
-        raise ValueError(f"split {split!r} is unknown: use one of {', '.join(PARTS)}")
+    if split not in SPLITS:
+        raise ValueError(f"split {split!r} is unknown: use one of {', '.join(SPLITS)}")
     base = Path(root)
-    folders = Folders(
+    folders = ShotFolders(
         keyframes and base / keyframes, frames, image_size, features and base / features, key
     )
     path = base / "anno" / f"anno.{split}.ndjson"
@@ -78,7 +78,7 @@ def _film(
     path: Path,
     fps: float,
     shot_s: float | None,
-    folders: Folders,
+    folders: ShotFolders,
 ) -> FolderFilm:
     rows = sorted(rows, key=lambda row: row["shot"])
     shots = rows[0]["shots"]
@@ -88,7 +88,7 @@ def _film(
     starts = None
     if all(row["label"] is not None for row in rows[: shots - 1]):
         pairs = [(row["shot"], row["label"]) for row in rows[: shots - 1]]
-        starts = labels_of(pairs, f"{film} in {path}")
+        starts = parse_labels(pairs, f"{film} in {path}")
     listed = base / "scene318" / SHOTS / f"{film}.txt"
     if listed.is_file():
         found = read_shots(listed)

@@ -19,13 +19,13 @@ from vujax.catalog.audio import ShotSound, shot_sound
 from vujax.catalog.embeddings import matrix
 from vujax.catalog.reader import Catalog
 from vujax.catalog.records import RecordReader
-from vujax.data.datasets.features import check_vectors
-from vujax.data.datasets.scene_ranges import merge, read_scenes, snap
+from vujax.data.datasets.features import check_features
+from vujax.data.datasets.scene_ranges import merge_annotators, read_scenes, snap_to_shots
 from vujax.data.films import Shots, choose
 from vujax.data.movies.records import Movies
 from vujax.data.movies.tables import dated, genres_of
 from vujax.data.scenes import FilmScenes, runs
-from vujax.data.shot_frames import evenly, pictures
+from vujax.data.shot_frames import decode_keyframes, evenly
 from vujax.data.synthetic.ground_truth import SUFFIX, FilmTruth, read_truth
 from vujax.data.tables import NULLS
 
@@ -54,7 +54,7 @@ class CatalogFilm(Shots):
         """What was asked for when it was opened, see `Film`."""
         result = {}
         if self.records is not None:
-            result["image"] = pictures(
+            result["image"] = decode_keyframes(
                 self.records[shots],
                 self._jpegs.__getitem__,
                 self.image_size,
@@ -170,9 +170,13 @@ def _labels(film: Path, scenes: str | None, shot_begins: np.ndarray) -> Any:
         found = read_truth(truth)
         if not isinstance(found, FilmTruth):
             raise ValueError(f"{truth} is the truth of a set, not of a film")
-        return snap(np.array([s.first / float(found.fps) for s in found.scenes]), shot_begins)
+        return snap_to_shots(
+            np.array([s.first / float(found.fps) for s in found.scenes]), shot_begins
+        )
     if scenes is not None and ranges.is_file():
-        return snap(merge(list(read_scenes(ranges).values()), "majority", 2.0), shot_begins)
+        return snap_to_shots(
+            merge_annotators(list(read_scenes(ranges).values()), "majority", 2.0), shot_begins
+        )
     return None
 
 
@@ -192,7 +196,7 @@ def _vectors(catalog: Catalog, film: str, shots: int, encoder: str) -> np.ndarra
     table = catalog.vectors("shot", encoder, film)
     found = matrix(table)
     vectors = found[_of_neighbours(film, table["shot"].to_numpy(), shots)]
-    check_vectors(film, vectors, shots)
+    check_features(film, vectors, shots)
     return vectors
 
 

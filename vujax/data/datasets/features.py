@@ -41,14 +41,14 @@ class FeatureFilm(Shots):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_vectors(self.film, self.vectors, len(self))
+        check_features(self.film, self.vectors, len(self))
 
     def inputs(self, shots: np.ndarray) -> dict[str, np.ndarray]:
         """'feature' float32 `[k f]`."""
         return {"feature": self.vectors[shots].astype(np.float32)}
 
 
-def check_vectors(film: str, vectors: np.ndarray, shots: int) -> None:
+def check_features(film: str, vectors: np.ndarray, shots: int) -> None:
     """Raises unless there is one finite vector for each shot.
 
     Raises:
@@ -90,7 +90,7 @@ def open_features(
     """
     if normalize not in NORMALIZE:
         raise ValueError(f"normalize is {normalize!r}: use one of {', '.join(NORMALIZE)}")
-    files = feature_files(Path(path), pattern)
+    files = find_feature_files(Path(path), pattern)
     if files[0].suffix == ".npz":
         names = choose([file.stem for file in files], films, path)
         found = [_read_npz(Path(path) / f"{name}.npz", key, normalize, fps) for name in names]
@@ -107,7 +107,7 @@ def open_features(
     return tuple(found)
 
 
-def feature_files(path: Path, pattern: str) -> list[Path]:
+def find_feature_files(path: Path, pattern: str) -> list[Path]:
     """The npz files of a folder, or its Parquet files if there are none.
 
     Raises:
@@ -198,10 +198,10 @@ def read_table(file: Path, columns: Sequence[str]) -> pa.Table:
 
 def _of_table(film: str, rows: pa.Table, normalize: str, fps: float) -> FeatureFilm:
     vectors = _normalized(_matrix(film, rows["vector"]), normalize)
-    return FeatureFilm(**known_of(film, rows, fps), vectors=vectors)
+    return FeatureFilm(**parse_shot_columns(film, rows, fps), vectors=vectors)
 
 
-def known_of(film: str, rows: pa.Table, fps: float) -> dict[str, Any]:
+def parse_shot_columns(film: str, rows: pa.Table, fps: float) -> dict[str, Any]:
     """What `Shots` holds of a film, from the rows of its shots in order.
 
     Raises:

@@ -35,15 +35,15 @@ SPLITS = ("train", "val", "test")
 NO_NAME = r"\N"
 MEAN_LIKES = 9.138220535629456
 MEAN_LOG_VIEWS = 11.76425435683139
-MOST = 1e12  # views or likes of a clip
-COUNTS = {"like_ratio": ("like_count", "dislike_count"), "view_count": ("view_count",)}
+MAX_COUNT = 1e12  # views or likes of a clip
+COUNT_COLUMNS = {"like_ratio": ("like_count", "dislike_count"), "view_count": ("view_count",)}
 """Columns of the tasks that ask for a number; the others ask for a class."""
-CLASS = ("class_id", "class_name")
-IDS = ("youtube_id", "imdb_id")
+CLASS_COLUMNS = ("class_id", "class_name")
+ID_COLUMNS = ("youtube_id", "imdb_id")
 
 
 @dataclass(frozen=True)
-class Listed:
+class LabeledClip:
     """A clip of a list.
 
     Attributes:
@@ -62,7 +62,7 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Task:
+class LvuTask:
     """The lists of one task.
 
     Attributes:
@@ -72,13 +72,13 @@ class Task:
     """
 
     name: str
-    lists: Mapping[str, tuple[Listed, ...]]
+    lists: Mapping[str, tuple[LabeledClip, ...]]
     repeated: Mapping[str, int]
 
     @property
     def is_number(self) -> bool:
         """Whether it asks for a number, not for a class."""
-        return self.name in COUNTS
+        return self.name in COUNT_COLUMNS
 
     @property
     def classes(self) -> dict[int, str]:
@@ -96,7 +96,7 @@ class Task:
                 )
         return dict(sorted(found.items()))
 
-    def all(self) -> list[Listed]:
+    def all(self) -> list[LabeledClip]:
         """The clips of all lists."""
         return [one for clips in self.lists.values() for one in clips]
 
@@ -113,7 +113,7 @@ class LVU:
       tasks: by name, in the usual order.
     """
 
-    tasks: Mapping[str, Task]
+    tasks: Mapping[str, LvuTask]
 
     @classmethod
     def open(cls, root: str | Path) -> "LVU":
@@ -129,15 +129,15 @@ class LVU:
             _ = task.classes  # raises now
         return cls(tasks)
 
-    def __getitem__(self, name: str) -> Task:
+    def __getitem__(self, name: str) -> LvuTask:
         if name not in self.tasks:
             raise ValueError(f"LVU has no task {name!r}: use one of {', '.join(self.tasks)}")
         return self.tasks[name]
 
 
-def read_task(root: Path, name: str) -> Task:
+def read_task(root: Path, name: str) -> LvuTask:
     """One task; raises as `LVU.open`."""
-    needed = (*COUNTS.get(name, CLASS), *IDS)
+    needed = (*COUNT_COLUMNS.get(name, CLASS_COLUMNS), *ID_COLUMNS)
     table = root / f"{name}.parquet"
     rows: dict[str, list[Row]] = {}
     if table.is_file():
@@ -151,11 +151,11 @@ def read_task(root: Path, name: str) -> Task:
             if split != "test" or file.is_file():
                 rows[split] = list(read_rows(file, needed, " "))
     read = {
-        split: _unique(map(_number if name in COUNTS else _class, found), found)
+        split: _unique(map(_number if name in COUNT_COLUMNS else _class, found), found)
         for split, found in rows.items()
     }
     lists = {split: clips for split, (clips, _) in read.items()}
-    return Task(name, lists, {split: count for split, (_, count) in read.items()})
+    return LvuTask(name, lists, {split: count for split, (_, count) in read.items()})
 
 
 def _split(row: Row) -> str:
@@ -165,9 +165,11 @@ def _split(row: Row) -> str:
     return split
 
 
-def _unique(clips: Iterable[Listed], rows: Iterable[Row]) -> tuple[tuple[Listed, ...], int]:
+def _unique(
+    clips: Iterable[LabeledClip], rows: Iterable[Row]
+) -> tuple[tuple[LabeledClip, ...], int]:
     """Each clip once, and how many lines only repeated an earlier one."""
-    found: dict[str, Listed] = {}
+    found: dict[str, LabeledClip] = {}
     repeated = 0
     for one, row in zip(clips, rows, strict=True):
         if one.clip in found and found[one.clip] != one:
@@ -180,27 +182,27 @@ def _unique(clips: Iterable[Listed], rows: Iterable[Row]) -> tuple[tuple[Listed,
     return tuple(found.values()), repeated
 
 
-def _class(row: Row) -> Listed:
+def _class(row: Row) -> LabeledClip:
     number = _count(row, "class_id", 0)
-    return Listed(*_ids(row), number, row.text("class_name") or NO_NAME)
+    return LabeledClip(*_ids(row), number, row.text("class_name") or NO_NAME)
 
 
-def _number(row: Row) -> Listed:
+def _number(row: Row) -> LabeledClip:
     if "view_count" in row.cells:
         views = _count(row, "view_count", 1)
-        return Listed(*_ids(row), views_target(views), counts=(views,))
+        return LabeledClip(*_ids(row), compute_view_count(views), counts=(views,))
     likes, dislikes = _count(row, "like_count", 0), _count(row, "dislike_count", 0)
     if not likes + dislikes:
         raise ValueError(f"{row.where}: nobody liked or disliked the clip: leave the line out")
-    return Listed(*_ids(row), likes_target(likes, dislikes), counts=(likes, dislikes))
+    return LabeledClip(*_ids(row), compute_like_ratio(likes, dislikes), counts=(likes, dislikes))
 
 
-def likes_target(likes: float, dislikes: float) -> float:
+def compute_like_ratio(likes: float, dislikes: float) -> float:
     """What like_ratio asks for."""
     return 10 * likes / (likes + dislikes) - MEAN_LIKES
 
 
-def views_target(views: float) -> float:
+def compute_view_count(views: float) -> float:
     """What view_count asks for."""
     return math.log(views) - MEAN_LOG_VIEWS
 
@@ -211,7 +213,7 @@ def _ids(row: Row) -> tuple[str, str]:
 
 def _count(row: Row, column: str, low: int) -> int:
     row.needed(column)
-    value = row.number(column, low, MOST)
+    value = row.number(column, low, MAX_COUNT)
     if value != int(value):
         raise ValueError(f"{row.where}: the {column} {row.text(column)} is no whole number")
     return int(value)

@@ -26,12 +26,12 @@ import numpy as np
 from absl import logging
 
 from vujax.data.scenes import Labels
-from vujax.data.sources.files import expand
+from vujax.data.sources.files import expand_patterns
 
 LINE = re.compile(
     r"(?P<clip>[^\s/]+)/(?P=clip)-Scene-(?P<shot>\d{1,9})\.mp4(?P<labels>( \d{1,9})+)"
 )
-WHAT = "CLIP/CLIP-Scene-NNN.mp4 LABEL LABEL ..."
+LINE_FORMAT = "CLIP/CLIP-Scene-NNN.mp4 LABEL LABEL ..."
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,10 +102,10 @@ def open_movieclip(
       FileNotFoundError: a file is not there.
       ValueError: a line is wrong, a shot is there twice, or a clip is not in the table; says where.
     """
-    movie_of = read_clips(Path(clips))
+    movie_of = read_clip_movies(Path(clips))
     shots: dict[str, dict[int, list[int]]] = {}
     skipped: set[str] = set()
-    for file in expand(path):
+    for file in expand_patterns(path):
         for line, clip, shot, found in _lines(Path(file), labels):
             if clip not in movie_of:
                 if not skip_unknown:
@@ -149,7 +149,9 @@ def _lines(file: Path, labels: int) -> Iterator[tuple[int, str, int, list[int]]]
         match = LINE.fullmatch(line.rstrip())
         if match is None:
             if line.strip():
-                raise ValueError(f"{file}, line {number}: {line[:80]!r} is not of the form {WHAT}")
+                raise ValueError(
+                    f"{file}, line {number}: {line[:80]!r} is not of the form {LINE_FORMAT}"
+                )
             continue
         found = [int(word) for word in match["labels"].split()]
         if max(found) >= labels:
@@ -160,7 +162,7 @@ def _lines(file: Path, labels: int) -> Iterator[tuple[int, str, int, list[int]]]
         yield number, match["clip"], int(match["shot"]), found
 
 
-def read_clips(file: Path) -> dict[str, str]:
+def read_clip_movies(file: Path) -> dict[str, str]:
     """Which movie each clip of Condensed Movies is of.
 
     Raises:

@@ -33,7 +33,7 @@ import numpy as np
 import pyarrow as pa
 
 from vujax.data.datasets.movielens import imdb_id
-from vujax.data.datasets.shot_folders import FolderFilm, Folders, check_widths
+from vujax.data.datasets.shot_folders import FolderFilm, ShotFolders, check_widths
 from vujax.data.films import choose, frame_seconds
 
 LABELS, SHOTS = "label318", "shot_movie318"
@@ -77,7 +77,7 @@ def open_movienet(
         that has no labels.
     """
     folder = find_root(Path(root))
-    folders = Folders(
+    folders = ShotFolders(
         keyframes and Path(keyframes), frames, image_size, features and Path(features), key
     )
     known = sorted(file.stem for file in (folder / (LABELS if labels else SHOTS)).glob("*.txt"))
@@ -158,10 +158,10 @@ def read_labels(path: Path, shots: int) -> np.ndarray:
             f"{path} has labels of {len(rows)} shots, and the film has {shots}: it needs "
             f"{shots - 1}, or {shots} with the last one's"
         )
-    return labels_of([(row[0], row[1]) for row in rows], str(path))[: shots - 1]
+    return parse_labels([(row[0], row[1]) for row in rows], str(path))[: shots - 1]
 
 
-def labels_of(rows: Sequence[tuple[int, int]], where: str) -> np.ndarray:
+def parse_labels(rows: Sequence[tuple[int, int]], where: str) -> np.ndarray:
     """Labels, bool `[n]`, of (shot, label), which must come in order from 0; -1 counts as 1.
 
     Raises:
@@ -208,7 +208,7 @@ ENDS = ("inclusive", "exclusive")
 
 TAGS = "tags.parquet"
 
-MOST_BYTES = 1 << 27  # of a film's annotation; a larger file is none
+MAX_BYTES = 1 << 27  # of a film's annotation; a larger file is none
 
 SCHEMA = pa.schema(
     [
@@ -300,8 +300,8 @@ def tag_table(
 def _document(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
-    if path.stat().st_size > MOST_BYTES:
-        raise ValueError(f"{path} is larger than {MOST_BYTES >> 20} MiB: it is no annotation")
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{path} is larger than {MAX_BYTES >> 20} MiB: it is no annotation")
     try:
         document = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError):

@@ -22,11 +22,11 @@ from vujax.data.images import BICUBIC, FORMATS, to_rgb
 from vujax.data.sources.array_record import MANIFEST, WRITER_OPTIONS
 from vujax.utils.io import write_atomically, write_json
 
-QUALITY = 90  # of JPEG files that are made smaller
-SHOTS = 256  # whose features are read at once
+JPEG_QUALITY = 90  # of JPEG files that are made smaller
+CHUNK_SHOTS = 256  # whose features are read at once
 
 
-def prepare(
+def prepare_films(
     splits: Mapping[str, Sequence[FolderFilm]],
     folder: Path,
     *,
@@ -154,12 +154,12 @@ def _write_pictures(film: FolderFilm, path: Path, side: int | None) -> None:
         for shot in range(len(film)):
             for k in range(KEYFRAMES):
                 name = film.folders.picture(film.film, shot * KEYFRAMES + k)
-                writer.write(smaller(film.jpeg(shot, k), side, str(name)))
+                writer.write(shrink_image(film.jpeg(shot, k), side, str(name)))
     finally:
         writer.close()
 
 
-def smaller(data: bytes, side: int | None, name: str) -> bytes:
+def shrink_image(data: bytes, side: int | None, name: str) -> bytes:
     """A picture whose shorter side is at most `side` pixels: the same bytes if it is so already.
 
     Raises:
@@ -174,7 +174,7 @@ def smaller(data: bytes, side: int | None, name: str) -> bytes:
             size = tuple(max(1, round(side * length / short)) for length in image.size)
             image.draft("RGB", size)
             file = io.BytesIO()
-            to_rgb(image).resize(size, BICUBIC).save(file, "JPEG", quality=QUALITY)
+            to_rgb(image).resize(size, BICUBIC).save(file, "JPEG", quality=JPEG_QUALITY)
             return file.getvalue()
     except Exception as error:  # Pillow answers damaged files with almost any exception
         raise ValueError(f"{name} cannot be decoded ({type(error).__name__})") from None
@@ -182,7 +182,7 @@ def smaller(data: bytes, side: int | None, name: str) -> bytes:
 
 def _features(film: FolderFilm) -> np.ndarray:
     shots = np.arange(len(film))
-    parts = np.split(shots, range(SHOTS, len(shots), SHOTS))
+    parts = np.split(shots, range(CHUNK_SHOTS, len(shots), CHUNK_SHOTS))
     return np.concatenate([film.features(part) for part in parts])
 
 

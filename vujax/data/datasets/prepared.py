@@ -27,12 +27,12 @@ from typing import Any
 import numpy as np
 from grain.sources import ArrayRecordDataSource
 
-from vujax.data.datasets.features import check_vectors, known_of, read_table
+from vujax.data.datasets.features import check_features, parse_shot_columns, read_table
 from vujax.data.datasets.movienet import SCHEMA, TAGS
 from vujax.data.datasets.shot_folders import KEYFRAMES, read_npy
 from vujax.data.films import PLAIN_NAME, Shots, choose
 from vujax.data.scenes import FilmScenes, runs
-from vujax.data.shot_frames import evenly, pictures
+from vujax.data.shot_frames import decode_keyframes, evenly
 from vujax.data.sources.array_record import MANIFEST
 
 FORMAT = "vujax films 1 (vujax/data/datasets/prepared.py)"
@@ -59,7 +59,7 @@ class PreparedFilm(Shots):
         result, shots = {}, np.asarray(shots)
         if self.path:
             chosen = np.array(evenly(KEYFRAMES, self.picture_count))
-            result["image"] = pictures(
+            result["image"] = decode_keyframes(
                 shots[:, None] * KEYFRAMES + chosen,
                 self._read,
                 self.image_size,
@@ -82,7 +82,7 @@ class PreparedFilm(Shots):
     @functools.cached_property
     def _vectors(self) -> np.ndarray:
         vectors = read_npy(self.features)
-        check_vectors(self.film, vectors, len(self))
+        check_features(self.film, vectors, len(self))
         return vectors
 
 
@@ -126,7 +126,9 @@ def open_prepared(
             path=base.with_name(f"{film}.array_record") if wanted else None,
             features=base.with_name(f"{film}.npy") if facts_of["features"] else None,
         )
-        result.append(PreparedFilm(**known_of(film, rows, facts_of["fps"]), **files, **options))
+        result.append(
+            PreparedFilm(**parse_shot_columns(film, rows, facts_of["fps"]), **files, **options)
+        )
     return tuple(result)
 
 

@@ -31,7 +31,7 @@ import numpy as np
 from vujax.data.films import Shots, choose, frame_seconds
 
 RULES = ("majority", "any", "all", "first")
-MOST_BYTES = 1 << 26  # of a list; a longer one is none
+MAX_BYTES = 1 << 26  # of a list; a longer one is none
 
 
 class Snapped(NamedTuple):
@@ -46,7 +46,7 @@ class Snapped(NamedTuple):
     merged: int
 
 
-def snap(scene_begins: np.ndarray, shot_begins: np.ndarray) -> Snapped:
+def snap_to_shots(scene_begins: np.ndarray, shot_begins: np.ndarray) -> Snapped:
     """Labels from when scenes begin.
 
     Args:
@@ -64,7 +64,7 @@ def snap(scene_begins: np.ndarray, shot_begins: np.ndarray) -> Snapped:
     return Snapped(starts, len(scenes) - len(found))
 
 
-def merge(annotators: Sequence[np.ndarray], rule: str, tolerance: float) -> np.ndarray:
+def merge_annotators(annotators: Sequence[np.ndarray], rule: str, tolerance: float) -> np.ndarray:
     """When scenes begin by the word of several annotators, `[scenes]`, in order.
 
     Args:
@@ -150,8 +150,8 @@ class _Lists(NamedTuple):
 
 
 def _film(name: str, lists: _Lists, rule: str, tolerance_s: float) -> RangesFilm:
-    begins = merge(list(lists.begins.values()), rule, tolerance_s * lists.fps)
-    snapped = snap(begins, lists.shots[:, 0])
+    begins = merge_annotators(list(lists.begins.values()), rule, tolerance_s * lists.fps)
+    snapped = snap_to_shots(begins, lists.shots[:, 0])
     seconds = frame_seconds(lists.shots, lists.fps)
     return RangesFilm(name, seconds, lists.shots, lists.fps, *snapped, begins / lists.fps)
 
@@ -233,6 +233,6 @@ def _ranges(rows: Any, what: str) -> np.ndarray:
 
 
 def _text(file: Path) -> str:
-    if file.stat().st_size > MOST_BYTES:
-        raise ValueError(f"it is larger than {MOST_BYTES >> 20} MiB")
+    if file.stat().st_size > MAX_BYTES:
+        raise ValueError(f"it is larger than {MAX_BYTES >> 20} MiB")
     return file.read_bytes().decode("utf-8")

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from vujax.data.datasets.features import check_vectors, read_npz
+from vujax.data.datasets.features import check_features, read_npz
 from vujax.data.films import Shots
-from vujax.data.shot_frames import evenly, pictures
+from vujax.data.shot_frames import decode_keyframes, evenly
 
 KEYFRAMES = 3
 
 
 @dataclass(frozen=True)
-class Folders:
+class ShotFolders:
     """Where inputs are, and how they are wanted; of all films of a set.
 
     Attributes:
@@ -64,7 +64,7 @@ class Folders:
 class FolderFilm(Shots):
     """A film whose inputs are read from folders when they are asked for."""
 
-    folders: Folders = None
+    folders: ShotFolders = None
 
     def inputs(self, shots: np.ndarray) -> dict[str, np.ndarray]:
         """'image' uint8 `[k frames h w 3]` and 'feature' float32 `[k f]`, as there are folders.
@@ -76,7 +76,7 @@ class FolderFilm(Shots):
         result, shots = {}, np.asarray(shots)
         if self.folders.keyframes:
             chosen = evenly(KEYFRAMES, self.folders.frames)
-            result["image"] = pictures(
+            result["image"] = decode_keyframes(
                 shots[:, None] * KEYFRAMES + np.array(chosen),
                 lambda number: self.jpeg(*divmod(number, KEYFRAMES)),
                 self.folders.image_size,
@@ -111,7 +111,7 @@ class FolderFilm(Shots):
         if path.is_dir():
             return path
         vectors = read_npz(path)[self.folders.key] if path.suffix == ".npz" else read_npy(path)
-        check_vectors(self.film, vectors, len(self))
+        check_features(self.film, vectors, len(self))
         return vectors
 
     def _feature(self, shot: int) -> np.ndarray:

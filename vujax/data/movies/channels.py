@@ -32,7 +32,7 @@ class Channel:
     skipped: int = 0
 
 
-def genre(movies: Movies, *, measure: str = "jaccard") -> Channel:
+def genre_channel(movies: Movies, *, measure: str = "jaccard") -> Channel:
     """Similarity of the sets of genres.
 
     Args:
@@ -46,14 +46,18 @@ def genre(movies: Movies, *, measure: str = "jaccard") -> Channel:
     known = np.array([bool(found) for found in movies.genres], bool)
     numbers = {found: number for number, found in enumerate(dict.fromkeys(movies.genres))}
     number = np.array([numbers[found] for found in movies.genres], np.int32)
-    matrix = incidence(numbers)  # movies have few different sets: scores are made of these
+    matrix = build_incidence_matrix(
+        numbers
+    )  # movies have few different sets: scores are made of these
     if measure == "idf":
         having = np.bincount(number, minlength=len(numbers)).astype(np.float32) @ matrix
-        weights = sparse.diags_array(inverse_frequency(having, int(known.sum())))
-        scores = products(unit_rows((matrix @ weights).tocsr()))
+        weights = sparse.diags_array(inverse_document_frequency(having, int(known.sum())))
+        scores = score_inner_products(normalize_rows((matrix @ weights).tocsr()))
     elif measure == "jaccard":
         sizes = np.asarray(matrix.sum(axis=1), np.float32)
-        scores = products(matrix, lambda both, i, j: both / (sizes[i] + sizes[j] - both))
+        scores = score_inner_products(
+            matrix, lambda both, i, j: both / (sizes[i] + sizes[j] - both)
+        )
     else:
         raise _unknown("genre", measure, ("jaccard", "idf"))
     return Channel(
@@ -63,7 +67,7 @@ def genre(movies: Movies, *, measure: str = "jaccard") -> Channel:
     )
 
 
-def cowatch(
+def cowatch_channel(
     movies: Movies,
     *,
     measure: str = "cosine",
@@ -118,10 +122,10 @@ def cowatch(
         both = (matrix[[i]] @ matrix[[j]].T).sum()
         return f"{both:.0f} of {watchers[i]:.0f} and {watchers[j]:.0f} watchers"
 
-    return Channel(watchers > 0, products(matrix, shrunk), why)
+    return Channel(watchers > 0, score_inner_products(matrix, shrunk), why)
 
 
-def lists(movies: Movies) -> Channel:
+def list_channel(movies: Movies) -> Channel:
     """More-like-this lists: the r-th entry, from 1, of a movie's list scores 1 / log2(1 + r).
 
     Raises:
@@ -139,7 +143,7 @@ def lists(movies: Movies) -> Channel:
     return _table(matrix, skipped, lambda i, j: "in its list" if matrix[i, j] else "")
 
 
-def pairs(movies: Movies, *, path: str, symmetric: bool = True) -> Channel:
+def pair_channel(movies: Movies, *, path: str, symmetric: bool = True) -> Channel:
     """A user's own table of pairs, divided by its highest score.
 
     Args:
@@ -163,7 +167,7 @@ def pairs(movies: Movies, *, path: str, symmetric: bool = True) -> Channel:
     return _table(matrix, skipped)
 
 
-def incidence(sets: Iterable[Iterable[str]]) -> sparse.csr_array:
+def build_incidence_matrix(sets: Iterable[Iterable[str]]) -> sparse.csr_array:
     """float32 `[n w]`: 1 where a set has a word; words in alphabetical order."""
     sets = [sorted(found) for found in sets]
     words = {word: k for k, word in enumerate(sorted(set().union(*sets)))}
@@ -173,7 +177,7 @@ def incidence(sets: Iterable[Iterable[str]]) -> sparse.csr_array:
     return sparse.csr_array((ones, columns, begins), shape=(len(sets), len(words)))
 
 
-def inverse_frequency(having: np.ndarray, rows: int) -> np.ndarray:
+def inverse_document_frequency(having: np.ndarray, rows: int) -> np.ndarray:
     """log((1 + rows) / (1 + having)) + 1, float32: weights of words that so many rows have.
 
     Spärck Jones, "A statistical interpretation of term specificity" (1972), smoothed as if one more
@@ -182,7 +186,7 @@ def inverse_frequency(having: np.ndarray, rows: int) -> np.ndarray:
     return (np.log((1 + rows) / (1 + having)) + 1).astype(np.float32)
 
 
-def unit_rows(matrix: sparse.csr_array) -> sparse.csr_array:
+def normalize_rows(matrix: sparse.csr_array) -> sparse.csr_array:
     """Rows of length 1; those of zeros stay."""
     lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)))
     scale = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
@@ -192,7 +196,7 @@ def unit_rows(matrix: sparse.csr_array) -> sparse.csr_array:
 Adjust = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
-def products(
+def score_inner_products(
     matrix: sparse.csr_array, adjust: Adjust | None = None
 ) -> Callable[[Rows], np.ndarray]:
     """Scores from the inner products of a matrix's rows.

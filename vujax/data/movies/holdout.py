@@ -26,18 +26,18 @@ TASKS = (
     *("relationship", "way_speaking", "scene", "director", "genre", "writer", "year"),
     *("like_ratio", "view_count"),
 )
-WITHHELD = "withheld_movies.txt"
+WITHHELD_FILE = "withheld_movies.txt"
 
 
 @dataclass(frozen=True)
-class Pool:
+class TrainingPool:
     """What may be trained on: IMDb ids of movies that have a clip, and all clips of those."""
 
     movies: tuple[str, ...]
     clips: tuple[str, ...]
 
 
-def leak_free_pool(condensed_movies: str | Path, held_out: Collection[str]) -> Pool:
+def select_leak_free_pool(condensed_movies: str | Path, held_out: Collection[str]) -> TrainingPool:
     """The clips of Condensed Movies whose movie is not held out.
 
     Raises:
@@ -46,10 +46,10 @@ def leak_free_pool(condensed_movies: str | Path, held_out: Collection[str]) -> P
     refused = set(held_out)
     kept = [clip for clip in read_clips(condensed_movies) if clip.movie not in refused]
     movies = tuple(dict.fromkeys(clip.movie for clip in kept))
-    return Pool(movies, tuple(clip.clip for clip in kept))
+    return TrainingPool(movies, tuple(clip.clip for clip in kept))
 
 
-def held_out_movies(lvu: str | Path) -> frozenset[str]:
+def read_held_out_movies(lvu: str | Path) -> frozenset[str]:
     """IMDb ids of all movies of LVU's validation and test lists, and of the withheld ones.
 
     Raises:
@@ -57,15 +57,15 @@ def held_out_movies(lvu: str | Path) -> frozenset[str]:
         the withheld movies' file neither: nothing may be left in for want of a file.
       ValueError: one cannot be read; names the file and line.
     """
-    found, withheld = listed_movies(lvu, "val"), Path(lvu) / WITHHELD
+    found, withheld = read_listed_movies(lvu, "val"), Path(lvu) / WITHHELD_FILE
     tested = [task for task in TASKS if (Path(lvu) / task / "test.csv").is_file()]
-    found |= listed_movies(lvu, "test", tested)
+    found |= read_listed_movies(lvu, "test", tested)
     if withheld.is_file() or len(tested) < len(TASKS):
-        found |= withheld_movies(withheld)
+        found |= read_withheld_movies(withheld)
     return found
 
 
-def listed_movies(lvu: str | Path, split: str, tasks: Iterable[str] = TASKS) -> frozenset[str]:
+def read_listed_movies(lvu: str | Path, split: str, tasks: Iterable[str] = TASKS) -> frozenset[str]:
     """IMDb ids of the movies of one split, 'train', 'val' or 'test', of tasks; raises as above."""
     return frozenset(
         imdb_id(row.needed("imdb_id"), row.where)
@@ -74,7 +74,7 @@ def listed_movies(lvu: str | Path, split: str, tasks: Iterable[str] = TASKS) -> 
     )
 
 
-def listed_clips(lvu: str | Path, split: str) -> frozenset[str]:
+def read_listed_clips(lvu: str | Path, split: str) -> frozenset[str]:
     """Clips of one split of all nine tasks, not to be described by themselves; raises alike."""
     return frozenset(
         row.needed("youtube_id")
@@ -83,7 +83,7 @@ def listed_clips(lvu: str | Path, split: str) -> frozenset[str]:
     )
 
 
-def withheld_movies(path: str | Path) -> frozenset[str]:
+def read_withheld_movies(path: str | Path) -> frozenset[str]:
     """IMDb ids of a file with one a line.
 
     Raises:

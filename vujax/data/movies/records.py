@@ -62,7 +62,7 @@ class Movies:
         if len({len(column) for column in columns}) > 1:
             raise ValueError(f"columns of movies have {[len(c) for c in columns]} entries")
         if len(set(self.ids)) < len(self.ids):
-            raise ValueError(f"the movie {first_twice(self.ids)!r} is there twice")
+            raise ValueError(f"the movie {find_duplicate(self.ids)!r} is there twice")
         if self.ratings is not None and len(self.ratings):
             low, high = self.ratings.movie.min(), self.ratings.movie.max()
             if low < 0 or high >= len(self.ids):
@@ -125,7 +125,7 @@ def _counted(counts: Mapping[str, int]) -> dict[str, int]:
     return {reason: count for reason, count in counts.items() if count}
 
 
-def first_twice(ids: Sequence[str]) -> str | None:
+def find_duplicate(ids: Sequence[str]) -> str | None:
     """The first id that has been there before; None: there is none."""
     seen: set[str] = set()
     for movie in ids:

@@ -41,18 +41,18 @@ from vujax.data.movies import channels as movie_channels
 from vujax.data.movies.channels import Channel
 from vujax.data.movies.records import Movies as Movies
 from vujax.data.movies.records import Ratings as Ratings
-from vujax.data.movies.synopsis import synopsis
+from vujax.data.movies.synopsis import synopsis_channel
 from vujax.utils.system import cores
 from vujax.utils.validation import check_options
 
 SAMPLE = 512
 
 CHANNELS: dict[str, Callable[..., Channel]] = {
-    "genre": movie_channels.genre,
-    "synopsis": synopsis,
-    "cowatch": movie_channels.cowatch,
-    "lists": movie_channels.lists,
-    "pairs": movie_channels.pairs,
+    "genre": movie_channels.genre_channel,
+    "synopsis": synopsis_channel,
+    "cowatch": movie_channels.cowatch_channel,
+    "lists": movie_channels.list_channel,
+    "pairs": movie_channels.pair_channel,
 }
 
 
@@ -88,7 +88,7 @@ class Similarity:
         """Of each channel the mean score of the most similar movie."""
         if len(self.channels) == 1:
             return dict.fromkeys(self.channels, 1.0)
-        order = np.argsort(hashes(self.movies.ids))
+        order = np.argsort(hash_ids(self.movies.ids))
         return {name: _scale(channel, order) for name, channel in self.channels.items()}
 
 
@@ -101,7 +101,7 @@ def _scale(channel: Channel, order: np.ndarray) -> float:
     return float(np.mean(highest)) if any(highest) else 1.0
 
 
-def open_similarity(movies: Movies, channels: Mapping[str, Mapping[str, Any]]) -> Similarity:
+def build_similarity(movies: Movies, channels: Mapping[str, Mapping[str, Any]]) -> Similarity:
     """The similarity by these channels.
 
     Args:
@@ -131,7 +131,7 @@ BLOCK = 256  # movies whose scores a thread makes at once: [256 n], never [n n]
 
 
 @dataclass(frozen=True, eq=False)
-class Neighbours:
+class MovieNeighbors:
     """The k most similar movies of each movie, best first.
 
     Attributes:
@@ -157,7 +157,7 @@ def neighbours(
     k: int,
     held_out: Collection[str] = (),
     seed: int = 0,
-) -> Neighbours:
+) -> MovieNeighbors:
     """The k most similar movies of each movie.
 
     Scores are rounded to 6 decimals; those that agree are ties, broken by a hash of the seed and
@@ -178,9 +178,9 @@ def neighbours(
     if k < 1:
         raise ValueError(f"k must be 1 or more, not {k}")
     kept = movies.without(held_out)
-    similarity = open_similarity(kept, channels)
-    index, score = _all_rows(similarity, hashes(kept.ids, seed), k)
-    return Neighbours(kept.ids, index, score, _counts(similarity, index))
+    similarity = build_similarity(kept, channels)
+    index, score = _all_rows(similarity, hash_ids(kept.ids, seed), k)
+    return MovieNeighbors(kept.ids, index, score, _counts(similarity, index))
 
 
 def _all_rows(similarity: Similarity, marks: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -188,7 +188,7 @@ def _all_rows(similarity: Similarity, marks: np.ndarray, k: int) -> tuple[np.nda
 
     def block(begin: int) -> tuple[np.ndarray, np.ndarray]:
         rows = slice(begin, begin + BLOCK)
-        return best(similarity.scores(rows), k, marks[rows], marks)
+        return top_k(similarity.scores(rows), k, marks[rows], marks)
 
     begins = range(0, len(marks), BLOCK)
     with ThreadPoolExecutor(cores()) as threads:
@@ -212,13 +212,13 @@ HASH_BITS = 44  # the other 20 hold a score's step
 GROUP = 64  # columns whose highest score is taken at once: k such are a bound of the k best
 
 
-def hashes(ids: Sequence[str], seed: int = 0) -> np.ndarray:
+def hash_ids(ids: Sequence[str], seed: int = 0) -> np.ndarray:
     """A uint64 for each id, `[n]`."""
     digests = [hashlib.blake2b(f"{seed}/{one}".encode(), digest_size=8).digest() for one in ids]
     return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
 
-def pair_hash(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def hash_pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """A uint64 for each pair of hashes, by the mixing function of SplitMix64.
 
     Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators" (OOPSLA 2014).
@@ -229,7 +229,7 @@ def pair_hash(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return mixed ^ (mixed >> np.uint64(31))
 
 
-def best(
+def top_k(
     scores: np.ndarray, k: int, rows: np.ndarray, columns: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k highest scores of each row that are above 0, highest first.
@@ -262,7 +262,7 @@ def _near(
     """Columns with the k best among them, and numbers that rank these: score, then hash."""
     near = np.flatnonzero(scores >= max(_bound(scores, k), 0.501) / STEPS)  # rounds above 0
     score = np.rint(scores[near].astype(np.float64) * STEPS).astype(np.uint64)
-    hashed = pair_hash(np.full(len(near), mark), columns[near])
+    hashed = hash_pairs(np.full(len(near), mark), columns[near])
     return near, (score << np.uint64(HASH_BITS)) | (hashed >> np.uint64(64 - HASH_BITS))
 
 

@@ -13,7 +13,12 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-from vujax.data.movies.channels import Channel, inverse_frequency, products, unit_rows
+from vujax.data.movies.channels import (
+    Channel,
+    inverse_document_frequency,
+    normalize_rows,
+    score_inner_products,
+)
 from vujax.data.movies.records import Movies
 from vujax.models import pretrained
 from vujax.utils.io import write_atomically
@@ -22,10 +27,10 @@ WORD = re.compile(r"\w+(?:['’]\w+)*")
 TERM = re.compile(r"\b\w\w+\b")
 ENDS = frozenset('.!?…:;"“”«»()[]\n')  # after these a capital means nothing
 BATCH = 32  # texts that the sentence encoder reads at once
-TOLD = 4  # words in common that are told
+NUM_EXPLAINED = 4  # words in common that are told
 
 
-def synopsis(
+def synopsis_channel(
     movies: Movies,
     *,
     encoder: str = "tfidf",
@@ -46,19 +51,21 @@ def synopsis(
     Raises:
       ValueError: another encoder, or `max_df` or `min_df` is out of range.
     """
-    dropped = frozenset() if names else names_in(movies.synopses)
-    texts = [without_words(text, dropped) for text in movies.synopses]
+    dropped = frozenset() if names else find_names(movies.synopses)
+    texts = [remove_words(text, dropped) for text in movies.synopses]
     if encoder == "tfidf":
-        matrix, terms = tf_idf(texts, max_df=max_df, min_df=min_df)
+        matrix, terms = compute_tf_idf(texts, max_df=max_df, min_df=min_df)
         known = np.diff(matrix.indptr) > 0
-        return Channel(known, products(matrix), lambda i, j: _in_common(matrix, terms, i, j))
+        return Channel(
+            known, score_inner_products(matrix), lambda i, j: _in_common(matrix, terms, i, j)
+        )
     if encoder != "minilm":
         raise ValueError(f"the channel synopsis has no encoder {encoder!r}: use tfidf or minilm")
-    vectors = sentence_vectors(texts)
+    vectors = embed_sentences(texts)
     return Channel(vectors.any(axis=1), lambda rows: np.maximum(vectors[rows] @ vectors.T, 0))
 
 
-def names_in(texts: Sequence[str]) -> frozenset[str]:
+def find_names(texts: Sequence[str]) -> frozenset[str]:
     """The words that are written as names are.
 
     A word counts as a name if, in all the texts, it is written with a capital inside a sentence
@@ -77,7 +84,7 @@ def names_in(texts: Sequence[str]) -> frozenset[str]:
     return frozenset(word for word in seen if small[word] < max(inside[word], 1))
 
 
-def without_words(text: str, words: frozenset[str]) -> str:
+def remove_words(text: str, words: frozenset[str]) -> str:
     """A text without these words where they have a capital; what is left has single spaces."""
 
     def kept(match: re.Match[str]) -> str:
@@ -99,7 +106,7 @@ def _stem(word: str) -> str:
     return re.sub(r"['’]s?$", "", word)
 
 
-def tf_idf(
+def compute_tf_idf(
     texts: Sequence[str], *, max_df: float = 1.0, min_df: int = 1
 ) -> tuple[sparse.csr_array, tuple[str, ...]]:
     """Unit vectors float32 `[n w]` of the counts of terms times `inverse_frequency`, and the terms.
@@ -128,17 +135,17 @@ def tf_idf(
     begins = np.cumsum([0, *map(len, rows)])
     data = entries[:, 1].astype(np.float32)
     matrix = sparse.csr_array((data, entries[:, 0], begins), shape=(len(rows), len(terms)))
-    weights = inverse_frequency(np.array([having[term] for term in terms]), documents)
-    return unit_rows((matrix @ sparse.diags_array(weights)).tocsr()), tuple(terms)
+    weights = inverse_document_frequency(np.array([having[term] for term in terms]), documents)
+    return normalize_rows((matrix @ sparse.diags_array(weights)).tocsr()), tuple(terms)
 
 
 def _in_common(matrix: sparse.csr_array, terms: Sequence[str], i: int, j: int) -> str:
     shares = matrix[[i]].multiply(matrix[[j]]).tocoo()
-    first = np.argsort(-shares.data, kind="stable")[:TOLD]
+    first = np.argsort(-shares.data, kind="stable")[:NUM_EXPLAINED]
     return ", ".join(terms[column] for column in shares.coords[1][first])
 
 
-def sentence_vectors(texts: Sequence[str]) -> np.ndarray:
+def embed_sentences(texts: Sequence[str]) -> np.ndarray:
     """Unit vectors of MiniLM, float32 `[n 384]`; zeros for a text without words.
 
     They are kept in vujax's cache, by a hash of the texts: reading 2,000 synopses takes minutes on

@@ -23,8 +23,8 @@ from array_record.python.array_record_module import ArrayRecordWriter
 from grain.sources import ArrayRecordDataSource
 from PIL import Image
 
-from vujax.data.records import BadSample, BadSamples, Record, Source
-from vujax.data.sources.files import expand
+from vujax.data.records import BadSample, BadSampleCounter, Record, Source
+from vujax.data.sources.files import expand_patterns
 from vujax.utils.io import write_atomically, write_json
 
 MANIFEST = "dataset.json"
@@ -51,7 +51,7 @@ class ArrayRecordSource:
         """
         if isinstance(path, str) and Path(path).is_dir():
             path = f"{path}/*.array_record"
-        self._paths = expand(path)
+        self._paths = expand_patterns(path)
         self.classes = _classes(Path(self._paths[0]).with_name(MANIFEST))
         with ThreadPoolExecutor(16) as pool:  # remote disks answer slowly, but many at once
             self._files = list(pool.map(_open, self._paths))
@@ -66,7 +66,7 @@ class ArrayRecordSource:
         number = int(np.searchsorted(self._first, index, side="right")) - 1
         place = int(index - self._first[number])
         try:
-            return decode(self._files[number][place])
+            return decode_record(self._files[number][place])
         except (RuntimeError, BadSample) as error:
             # RuntimeError: the bytes of this record do not match their checksum.
             raise BadSample(f"record {place} of {self._paths[number]}: {error}") from None
@@ -95,24 +95,24 @@ MAGIC = b"VJX1"
 PREFIX = struct.Struct("<4sI")
 
 
-def encode(record: Record) -> bytes:
+def encode_record(record: Record) -> bytes:
     """The bytes of a record; pixels are kept without loss, as PNG."""
     header = {name: record[name] for name in ("key", "captions", "label")}
     header["fields"] = record.get("fields", {})
     text = json.dumps(header, ensure_ascii=False).encode()
     image = record["image"]
-    content = image if isinstance(image, bytes) else png(image)
+    content = image if isinstance(image, bytes) else encode_png(image)
     return PREFIX.pack(MAGIC, len(text)) + text + content
 
 
-def png(pixels: np.ndarray) -> bytes:
+def encode_png(pixels: np.ndarray) -> bytes:
     """A PNG file of uint8 `[h w 3]`."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()
 
 
-def decode(data: bytes) -> Record:
+def decode_record(data: bytes) -> Record:
     """The record that `encode` wrote.
 
     Raises:
@@ -141,7 +141,7 @@ def decode(data: bytes) -> Record:
 WRITER_OPTIONS = "group_size:1,uncompressed"
 
 
-def convert(
+def convert_source(
     source: Source,
     folder: Path,
     *,
@@ -171,7 +171,7 @@ def convert(
     """
     facts = _start(source, folder, origin, shard_size)
     shards = -(-len(source) // shard_size)
-    bad = BadSamples(max_bad)
+    bad = BadSampleCounter(max_bad)
     for shard in range(shards):
         name = f"data-{shard:05d}-of-{shards:05d}.array_record"
         span = range(shard * shard_size, min((shard + 1) * shard_size, len(source)))
@@ -222,6 +222,6 @@ def _write(source: Source, span: range, path: Path, problems: list[str]) -> None
             except BadSample as error:
                 problems.append(str(error))
                 continue
-            writer.write(encode(record))
+            writer.write(encode_record(record))
     finally:
         writer.close()

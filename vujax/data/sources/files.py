@@ -21,7 +21,7 @@ RANGE = re.compile(r"(\d+)\.\.(\d+)")
 BRACES = re.compile(r"\{([^{}]*)\}")
 
 
-def expand(patterns: str | os.PathLike | Iterable[str | os.PathLike]) -> list[str]:
+def expand_patterns(patterns: str | os.PathLike | Iterable[str | os.PathLike]) -> list[str]:
     """Paths for one or several patterns: globs (`a/*.tar`) and braces (`a-{000..041}.tar`).
 
     Each glob's files come sorted and patterns keep their order, so all hosts agree.
@@ -104,7 +104,7 @@ def _open(file: StampedFile) -> _Descriptor:
     return descriptor
 
 
-def load_or_build(
+def load_or_build_index(
     file: StampedFile, build: Callable[[StampedFile], np.ndarray], folder: str | None
 ) -> np.ndarray:
     """`build(file)` `[n 2]` int64, or the copy of it in `folder` if the file has not changed.

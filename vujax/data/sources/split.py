@@ -15,7 +15,7 @@ from absl import logging
 
 from vujax.data.records import BadSample, Record, Source
 
-PARTS = ("train", "validation")
+SPLITS = ("train", "validation")
 
 
 class Subset:
@@ -66,8 +66,8 @@ class HoldOut:
     part: str = "train"
 
     def __post_init__(self) -> None:
-        if self.part not in PARTS:
-            raise ValueError(f"hold_out.part '{self.part}' is unknown: use one of {PARTS}")
+        if self.part not in SPLITS:
+            raise ValueError(f"hold_out.part '{self.part}' is unknown: use one of {SPLITS}")
         if not 0 <= self.remainder < self.modulo:
             raise ValueError(f"hold_out.remainder must be 0 to {self.modulo - 1}")
 
@@ -85,7 +85,7 @@ class HoldOut:
 
 
 @dataclass
-class Summary:
+class RecordSummary:
     """What a decision about one record needs; all None where the record cannot be read."""
 
     key: str | None = None
@@ -115,14 +115,14 @@ def select(
     """
     if hold_out is None and label_field is None:
         return source
-    summaries = list(summarise(source))
+    summaries = list(summarize_records(source))
     keep = np.ones(len(source), bool)
     if hold_out is not None:
         rule = HoldOut.of(hold_out)
-        keep &= held_out(summaries, rule) == (rule.part == "validation")
+        keep &= find_held_out(summaries, rule) == (rule.part == "validation")
     if label_field is None:
         return _checked(Subset(source, np.flatnonzero(keep)), hold_out)
-    labels, classes = label(summaries, label_field, min_count)
+    labels, classes = assign_labels(summaries, label_field, min_count)
     indices = np.flatnonzero(keep & (labels >= 0))
     return _checked(Subset(source, indices, labels=labels[indices], classes=classes), hold_out)
 
@@ -133,25 +133,25 @@ def _checked(source: Subset, hold_out: Any) -> Subset:
     return source
 
 
-def summarise(source: Source) -> Iterable[Summary]:
+def summarize_records(source: Source) -> Iterable[RecordSummary]:
     """One summary for each record, in order."""
     for index in range(len(source)):
         try:
             record = source[index]
         except BadSample:  # stays in the training part, where it is counted and named
-            yield Summary()
+            yield RecordSummary()
             continue
         image = record["image"]
         content = image if isinstance(image, bytes) else np.ascontiguousarray(image).tobytes()
         values = {**record.get("fields", {}), "key": record["key"]}
         if record["captions"]:
             values["caption"] = record["captions"][0]
-        yield Summary(record["key"], hashlib.sha1(content).digest(), values)
+        yield RecordSummary(record["key"], hashlib.sha1(content).digest(), values)
 
 
-def held_out(summaries: Sequence[Summary], rule: HoldOut) -> np.ndarray:
+def find_held_out(summaries: Sequence[RecordSummary], rule: HoldOut) -> np.ndarray:
     """`[n]` bool: which records `rule` holds out."""
-    leaders: dict[bytes, Summary] = {}
+    leaders: dict[bytes, RecordSummary] = {}
     readable = [summary for summary in summaries if summary.key is not None]
     for summary in readable:
         leader = leaders.setdefault(summary.picture, summary)
@@ -162,7 +162,7 @@ def held_out(summaries: Sequence[Summary], rule: HoldOut) -> np.ndarray:
     return np.array([decided.get(summary.picture, False) for summary in summaries], bool)
 
 
-def _value(summary: Summary, field: str) -> str:
+def _value(summary: RecordSummary, field: str) -> str:
     value = summary.fields.get(field)
     if value is None:
         raise ValueError(
@@ -172,8 +172,8 @@ def _value(summary: Summary, field: str) -> str:
     return str(value)
 
 
-def label(
-    summaries: Sequence[Summary], field: str, min_count: int
+def assign_labels(
+    summaries: Sequence[RecordSummary], field: str, min_count: int
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """`[n]` int32 labels, -1 for none, and the classes that they index."""
     found = ((summary.fields or {}).get(field) for summary in summaries)

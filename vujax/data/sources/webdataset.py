@@ -20,7 +20,7 @@ import numpy as np
 from absl import logging
 
 from vujax.data.records import BadSample, Record
-from vujax.data.sources.files import StampedFile, expand, load_or_build
+from vujax.data.sources.files import StampedFile, expand_patterns, load_or_build_index
 
 BLOCK = 512
 
@@ -58,7 +58,7 @@ class TarError(ValueError):
         return f"at byte {self.offset}: {self.reason}"
 
 
-def members(read: Read, size: int, *, whole: bool = True) -> Iterator[Member]:
+def read_members(read: Read, size: int, *, whole: bool = True) -> Iterator[Member]:
     """The regular files of an archive of `size` bytes, in order.
 
     Args:
@@ -190,7 +190,7 @@ class WebDatasetSource:
         self._truncated = truncated
         self.classes = read_classes(classes)
         self.lost: dict[str, str] = {}
-        self._files = [StampedFile.of(p) for p in expand(path) if not p.endswith(SIBLINGS)]
+        self._files = [StampedFile.of(p) for p in expand_patterns(path) if not p.endswith(SIBLINGS)]
         tables = [self._index(file, index_dir) for file in self._files]
         self._spans = np.concatenate([np.zeros((0, 2), np.int64), *tables])
         self._first = np.cumsum([0] + [len(table) for table in tables])
@@ -252,7 +252,7 @@ class WebDatasetSource:
             return _table(spans)
 
         try:
-            return load_or_build(file, scan, index_dir)
+            return load_or_build_index(file, scan, index_dir)
         except TarError as error:  # a damaged file's index is not kept
             self._give_up(file, error)
             return _table(spans)
@@ -299,7 +299,7 @@ def _samples(file: StampedFile) -> Iterator[tuple[int, int]]:
     """
     seen: set[str] = set()
     last, start, end = None, 0, 0
-    for key, _, member in _named(members(file.read, file.size)):
+    for key, _, member in _named(read_members(file.read, file.size)):
         if key != last:
             if key in seen:
                 raise ValueError(
@@ -322,7 +322,7 @@ def _table(spans: list[tuple[int, int]]) -> np.ndarray:
 def _read(file: StampedFile, start: int, size: int) -> tuple[str, dict[str, bytes]]:
     """The key and the members' contents by extension."""
     span = file.read(start, size)
-    archive = members(lambda offset, n: span[offset : offset + n], len(span), whole=False)
+    archive = read_members(lambda offset, n: span[offset : offset + n], len(span), whole=False)
     found = list(_named(archive))
     parts = {name: span[m.data : m.data + m.size] for _, name, m in found}
     return found[0][0], parts

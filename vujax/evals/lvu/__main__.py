@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vujax.data.datasets.lvu import LVU, Task
+from vujax.data.datasets.lvu import LVU, LvuTask
 from vujax.data.movies.holdout import TASKS
 from vujax.evals.lvu import table
 from vujax.evals.lvu.baselines import (
@@ -83,7 +83,7 @@ def _report(args: argparse.Namespace) -> None:
 
 
 def _baselines(
-    task: Task, condensed: Path | None, labels: Vectors | None, options: Mapping[str, Any]
+    task: LvuTask, condensed: Path | None, labels: Vectors | None, options: Mapping[str, Any]
 ) -> Iterator[Row]:
     if labels is not None:
         yield LABELS, [evaluate(task, labels, **options)]

@@ -7,7 +7,7 @@ import numpy as np
 
 from vujax.data.datasets.condensed_movies import read_descriptions
 from vujax.data.datasets.movieclip import open_movieclip
-from vujax.data.movies.synopsis import tf_idf
+from vujax.data.movies.synopsis import compute_tf_idf
 from vujax.data.tables import need_table
 from vujax.evals.lvu.probe import by_clip
 
@@ -57,7 +57,7 @@ def text_vectors(texts: Mapping[str, str]) -> dict[str, np.ndarray]:
     is linear learns the same of them, sooner. They are scored as they are: `evaluate(...,
     standardize=False, grid=TEXT_GRID)`.
     """
-    matrix, _ = tf_idf(list(texts.values()), max_df=MAX_DF, min_df=MIN_DF)
+    matrix, _ = compute_tf_idf(list(texts.values()), max_df=MAX_DF, min_df=MIN_DF)
     worded = np.flatnonzero(np.diff(matrix.indptr) > 0)
     exact = matrix[worded].astype(np.float64)  # or products are none of vectors, by rounding
     products = (exact @ exact.T).toarray()

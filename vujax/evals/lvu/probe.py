@@ -17,7 +17,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from vujax.data.datasets.features import read_npz, read_table
-from vujax.data.datasets.lvu import Listed, Task
+from vujax.data.datasets.lvu import LabeledClip, LvuTask
 from vujax.data.tables import PARQUET
 from vujax.evals.linear_probe import Standardizer, fit
 
@@ -237,7 +237,7 @@ class Judge:
     constant: float
 
     @classmethod
-    def of(cls, task: Task, train: Sequence[Listed]) -> "Judge":
+    def of(cls, task: LvuTask, train: Sequence[LabeledClip]) -> "Judge":
         """From the clips of the train list, with vectors or without."""
         targets = np.array([one.target for one in train])
         if task.is_number:
@@ -245,7 +245,7 @@ class Judge:
         classes, counts = np.unique(targets, return_counts=True)
         return cls(classes, float(classes[counts.argmax()]))
 
-    def targets(self, clips: Sequence[Listed]) -> np.ndarray:
+    def targets(self, clips: Sequence[LabeledClip]) -> np.ndarray:
         """Numbers; or places of the classes, -1 for one that the train list lacks."""
         targets = np.array([one.target for one in clips])
         if not len(self.classes):
@@ -263,7 +263,7 @@ class Judge:
         """Numbers of classes, or numbers."""
         return self.classes[found.argmax(1)] if len(self.classes) else found[:, 0]
 
-    def hits(self, answers: np.ndarray, clips: Sequence[Listed]) -> np.ndarray:
+    def hits(self, answers: np.ndarray, clips: Sequence[LabeledClip]) -> np.ndarray:
         """1 for a right class, else 0; squared errors."""
         targets = np.array([one.target for one in clips], np.float64)
         if len(self.classes):

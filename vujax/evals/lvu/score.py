@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from vujax.data.datasets.lvu import Listed, Task
+from vujax.data.datasets.lvu import LabeledClip, LvuTask
 from vujax.evals.lvu.probe import (
     GRID,
     Choice,
@@ -99,7 +99,7 @@ class TaskScore:
 
 
 def evaluate(
-    task: Task,
+    task: LvuTask,
     vectors: Vectors,
     *,
     report: str = "val",
@@ -156,7 +156,7 @@ def evaluate(
     return _score(task, report, train, len(learned), judge, choice, answers)
 
 
-def _with_vectors(clips: Sequence[Listed], vectors: Vectors) -> list[Listed]:
+def _with_vectors(clips: Sequence[LabeledClip], vectors: Vectors) -> list[LabeledClip]:
     return [one for one in clips if one.clip in vectors]
 
 
@@ -167,7 +167,7 @@ def _path(judge: Judge, grid: Sequence[float], mesh: Mesh | None) -> PenaltyPath
 
 
 def _answers(
-    reported: Sequence[Listed], vectors: Vectors, predict: Predict, judge: Judge
+    reported: Sequence[LabeledClip], vectors: Vectors, predict: Predict, judge: Judge
 ) -> np.ndarray:
     """Of each clip [n]; NaN for one without vectors."""
     covered = np.array([one.clip in vectors for one in reported], bool)
@@ -178,7 +178,7 @@ def _answers(
     return answers
 
 
-def _check_lists(task: Task, report: str, choose: str) -> None:
+def _check_lists(task: LvuTask, report: str, choose: str) -> None:
     if report not in task.lists or report == "train":
         there = ", ".join(split for split in task.lists if split != "train")
         raise ValueError(f"{task.name} has no list {report!r} to report: it has {there}")
@@ -192,9 +192,9 @@ def _check_lists(task: Task, report: str, choose: str) -> None:
 
 
 def _score(
-    task: Task,
+    task: LvuTask,
     report: str,
-    train: Sequence[Listed],
+    train: Sequence[LabeledClip],
     learned: int,
     judge: Judge,
     choice: Choice,

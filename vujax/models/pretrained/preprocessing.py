@@ -24,7 +24,7 @@ class Pictures(NamedTuple):
     """A model's way with pictures.
 
     Attributes:
-      resize: 'shortest' or 'squash'; see `vujax.data.images.eval_image`.
+      resize: 'shortest' or 'squash'; see `vujax.data.images.preprocess_eval_image`.
       interpolation: 'bicubic' or 'bilinear'.
       mean: of the RGB channels in [0, 1].
       std: likewise.

@@ -94,7 +94,7 @@ class Preprocess:
 
     Attributes:
       tokenizer: texts -> int32 `[n context]`.
-      picture: `resize` and `interpolation` for `vujax.data.images.eval_image`.
+      picture: `resize` and `interpolation` for `vujax.data.images.preprocess_eval_image`.
     """
 
     tokenizer: Tokenizer

@@ -1,4 +1,5 @@
 """Ingest a folder: find the films, let workers read them, resume where a run ended."""
+
 import functools
 import hashlib
 from collections.abc import Callable, Generator, Sequence

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from vujax.data import captions as vector_pairs
-from vujax.data.captions import VectorPairs
+from vujax.data.captions import EmbeddingPairs
 from vujax.data.sources import open_source
 from vujax.evals.metrics.ranking import nearest, unit
 from vujax.evals.retrieval import normalise
@@ -82,7 +82,7 @@ class CaptionBank:
 class PictureBank:
     """A `Bank` of pairs: what is said of an item is the first caption of the picture nearest it."""
 
-    def __init__(self, pairs: VectorPairs) -> None:
+    def __init__(self, pairs: EmbeddingPairs) -> None:
         """Takes the pictures that have a caption.
 
         Raises:
@@ -138,7 +138,7 @@ def read_bank(path: Path) -> list[str]:
     """
     path = Path(path)
     if path.suffix == ".parquet":
-        found = [text for own in vector_pairs.read(path).captions for text in own]
+        found = [text for own in vector_pairs.read_embedding_pairs(path).captions for text in own]
     elif path.suffix == ".tar" or path.suffix in TABLES:
         source = open_source(**source_of(path))
         found = [text for i in range(len(source)) for text in source[i]["captions"]]
@@ -170,7 +170,7 @@ def _lines(path: Path) -> list[str]:
         raise ValueError(f"{path} is no UTF-8 text ({error}): save it as UTF-8") from None
 
 
-def judged(bank: Bank, pairs: VectorPairs) -> tuple[np.ndarray, np.ndarray]:
+def judged(bank: Bank, pairs: EmbeddingPairs) -> tuple[np.ndarray, np.ndarray]:
     """How often a bank is right on pairs whose captions are known.
 
     It is right for a picture if the best caption is one of the picture's own, or equal to it but
@@ -190,12 +190,12 @@ def judged(bank: Bank, pairs: VectorPairs) -> tuple[np.ndarray, np.ndarray]:
     return best.scores[:, 0], np.array(right, bool)
 
 
-def bank_of(pairs: VectorPairs, space: "TextSpace") -> CaptionBank:
+def bank_of(pairs: EmbeddingPairs, space: "TextSpace") -> CaptionBank:
     """A bank of all captions of pairs: one that can be right on them, for `calibrated`."""
     return CaptionBank([text for own in pairs.captions for text in own], space)
 
 
-def calibrated(bank: Bank, pairs: VectorPairs) -> Calibration:
+def calibrated(bank: Bank, pairs: EmbeddingPairs) -> Calibration:
     """The chance, by score, that the best caption is right in the sense of `judged`.
 
     It holds for banks that are about as large, and films that are about as near to the captions,

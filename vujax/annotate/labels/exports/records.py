@@ -22,7 +22,7 @@ from vujax.annotate.labels.exports.base import Export, write_folder
 from vujax.annotate.labels.images import skipped, with_pictures
 from vujax.annotate.labels.rows import Item, items_of, labels_of
 from vujax.data.records import BadSample, Record
-from vujax.data.sources.array_record import convert
+from vujax.data.sources.array_record import convert_source
 
 
 class LabelSource:
@@ -119,4 +119,4 @@ def write_array_record(export: Export, out: Path) -> list[str]:
 
 
 def _fill_array_record(source: LabelSource, folder: Path, origin: dict[str, str]) -> None:
-    convert(source, folder, origin=origin, max_bad=0.0)
+    convert_source(source, folder, origin=origin, max_bad=0.0)
