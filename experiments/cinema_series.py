@@ -33,7 +33,7 @@ from pathlib import Path
 import numpy as np
 
 from vujax.catalog import Catalog
-from vujax.catalog.embeddings import matrix
+from vujax.catalog.embeddings import to_matrix
 from vujax.data.synthetic.ground_truth import EpisodeTruth, read_truth
 from vujax.scenes.series import EpisodeShots, SeriesFound, Stretch, repeats
 from vujax.utils.io import write_json
@@ -79,12 +79,12 @@ def read(films: Path, catalog: Catalog) -> Iterator[Made]:
     """The episodes of a series, in order."""
     for row in catalog.films().to_pylist():
         truth = read_truth(films / f"{Path(row['path']).stem}.truth.json")
-        table, vectors = catalog.shots(row["film"]), catalog.vectors("shot", "lite", row["film"])
+        table, vectors = catalog.shots(row["film"]), catalog.embeddings("shot", "lite", row["film"])
         seconds = np.stack([table[name].to_numpy() for name in ("begin_s", "end_s")], axis=1)
         seconds = seconds[vectors["shot"].to_numpy()]
         starts = np.array([scene.first for scene in truth.scenes[1:]]) / float(truth.fps)
         borders = np.abs(starts[:, None] - seconds[None, 1:, 0]).argmin(axis=1)
-        shots = EpisodeShots(truth.name, matrix(vectors), seconds, np.unique(borders))
+        shots = EpisodeShots(truth.name, to_matrix(vectors), seconds, np.unique(borders))
         yield Made(shots, truth)
 
 

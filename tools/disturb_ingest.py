@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vujax.catalog import Catalog
-from vujax.catalog.validate import problems
+from vujax.catalog.validate import find_problems
 
 SOONEST_S = 3.0  # before that a run has not begun to read
 SPAWNED, ACTOR = "spawn_main", "ray::_Actor"  # in the command lines of processes that read films
@@ -118,7 +118,7 @@ def main() -> None:
             films=len(Catalog(killed).ids()),
             files=sum(path.is_file() for path in killed.rglob("*")),
             differ=found,
-            problems=list(problems(killed)),
+            problems=list(find_problems(killed)),
             calm_s=round(wall, 1),
         )
     print(json.dumps(result))

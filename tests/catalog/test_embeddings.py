@@ -12,8 +12,8 @@ import pytest
 
 from tests.encoders.stub import Stub, catalogue
 from vujax.catalog import Catalog, embeddings, schema
-from vujax.catalog.embeddings import Model, Shelf
-from vujax.catalog.validate import problems
+from vujax.catalog.embeddings import EmbeddingModel, EmbeddingStore
+from vujax.catalog.validate import find_problems
 from vujax.pipeline.embed import Embed, Work, embed
 
 NO_PROCESS = 1 << 22  # one more than Linux counts to
@@ -43,7 +43,7 @@ def rewrite(path: Path, change: Callable[[pa.Table], pa.Table], **facts: str) ->
 
 
 def with_number(table: pa.Table, number: float) -> pa.Table:
-    numbers = embeddings.matrix(table).copy()
+    numbers = embeddings.to_matrix(table).copy()
     numbers[1, 2] = number
     column = pa.FixedSizeListArray.from_arrays(pa.array(numbers.reshape(-1)), 6)
     return table.set_column(table.schema.get_field_index("vector"), "vector", column)
@@ -51,7 +51,7 @@ def with_number(table: pa.Table, number: float) -> pa.Table:
 
 def test_a_file_says_what_made_it_and_of_what(root: Path) -> None:
     path = file(root)
-    (film, _) = schema.films(root)
+    (film, _) = schema.list_films(root)
     stub = Stub()
     metadata = {k.decode(): v.decode() for k, v in pq.read_schema(path).metadata.items()}
     assert {k: v for k, v in metadata.items() if k.startswith("vujax.")} == {
@@ -60,40 +60,40 @@ def test_a_file_says_what_made_it_and_of_what(root: Path) -> None:
         "vujax.encoder": "stub",
         "vujax.digest": stub.digest,
         "vujax.dim": "6",
-        "vujax.source": embeddings.source(Catalog(root).manifest(film)),
+        "vujax.source": embeddings.hash_source(Catalog(root).manifest(film)),
     }
     assert path.parent.name == f"stub-{stub.digest[:8]}"
     assert pq.read_schema(path).field("vector").type == pa.list_(pa.float32(), 6)
 
 
 def test_reading_by_name_by_hash_and_by_film(root: Path) -> None:
-    catalog, film = Catalog(root), schema.films(root)[1]
-    everything = catalog.vectors("frame", "stub")
+    catalog, film = Catalog(root), schema.list_films(root)[1]
+    everything = catalog.embeddings("frame", "stub")
     assert len(everything) == 18
-    assert catalog.vectors("frame", file(root).parent.name).equals(everything)
-    assert catalog.vectors("frame", "stub", film)["film"].unique().to_pylist() == [film]
-    assert embeddings.matrix(everything).shape == (18, 6)
-    assert embeddings.matrix(everything.slice(0, 0)).shape == (0, 6)
+    assert catalog.embeddings("frame", file(root).parent.name).equals(everything)
+    assert catalog.embeddings("frame", "stub", film)["film"].unique().to_pylist() == [film]
+    assert embeddings.to_matrix(everything).shape == (18, 6)
+    assert embeddings.to_matrix(everything.slice(0, 0)).shape == (0, 6)
 
 
 @pytest.mark.parametrize("name", ["../../etc", "stub/..", "/etc", ".", "", "a\n", "x" * 49])
 def test_a_name_never_leaves_the_folder(root: Path, name: str) -> None:
     with pytest.raises(ValueError, match="is no encoder's name"):
-        Catalog(root).vectors("frame", name)
+        Catalog(root).embeddings("frame", name)
     with pytest.raises(ValueError, match="is no encoder's name"):
-        Model(name, "0" * 64, 6)
+        EmbeddingModel(name, "0" * 64, 6)
 
 
 def test_what_is_not_there(root: Path) -> None:
     catalog = Catalog(root)
     with pytest.raises(FileNotFoundError, match="no frame vectors of other: make them with `vujax"):
-        catalog.vectors("frame", "other")
+        catalog.embeddings("frame", "other")
     with pytest.raises(ValueError, match=r"no vectors of level '\.\./frame'"):
-        catalog.vectors("../frame", "stub")
+        catalog.embeddings("../frame", "stub")
     with pytest.raises(KeyError, match="no film other"):
-        catalog.vectors("frame", "stub", "other")
+        catalog.embeddings("frame", "stub", "other")
     with pytest.raises(ValueError, match="sha256"):
-        Model("stub", "../" + "0" * 61, 6)
+        EmbeddingModel("stub", "../" + "0" * 61, 6)
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ def test_files_that_do_not_belong_together(
     path = sorted(file(root).parent.iterdir())[which]
     rewrite(path, lambda table: table, **facts)
     with pytest.raises(ValueError, match=why):
-        Catalog(root).vectors("frame", "stub")
-    assert any(str(path) in problem for problem in problems(root))
+        Catalog(root).embeddings("frame", "stub")
+    assert any(str(path) in problem for problem in find_problems(root))
 
 
 @pytest.mark.parametrize(
@@ -138,22 +138,22 @@ def test_the_check_finds_wrong_rows(
     root: Path, change: Callable[[pa.Table], pa.Table], why: str
 ) -> None:
     rewrite(file(root), change)
-    (problem,) = problems(root)
+    (problem,) = find_problems(root)
     assert why in problem
     assert str(file(root)) in problem
 
 
 def test_the_check_reads_shots_too(root: Path) -> None:
     rewrite(file(root, "shot"), lambda table: table.slice(1))
-    assert ["not one row for each shot" in problem for problem in problems(root)] == [True]
+    assert ["not one row for each shot" in problem for problem in find_problems(root)] == [True]
 
 
 def test_a_damaged_file(root: Path) -> None:
     path = file(root)
     path.write_bytes(path.read_bytes()[:-20])
-    assert ["is damaged" in problem for problem in problems(root)] == [True]
+    assert ["is damaged" in problem for problem in find_problems(root)] == [True]
     with pytest.raises(ValueError, match=r"is damaged.*vujax embed"):
-        Catalog(root).vectors("frame", "stub")
+        Catalog(root).embeddings("frame", "stub")
 
 
 def test_the_check_names_what_belongs_to_nothing(root: Path) -> None:
@@ -162,7 +162,7 @@ def test_the_check_names_what_belongs_to_nothing(root: Path) -> None:
         (folder / name).write_bytes(b"x")
     (root / "vectors" / "frame" / "no-hash").mkdir()
     (root / "vectors" / "reel").mkdir()
-    found = list(problems(root))
+    found = list(find_problems(root))
     assert len(found) == 5
     assert sum("belongs to no film" in problem for problem in found) == 2
     assert sum("a run that was killed" in problem for problem in found) == 1
@@ -171,11 +171,11 @@ def test_the_check_names_what_belongs_to_nothing(root: Path) -> None:
 def test_killed_in_mid_write_nothing_half_written_is_left(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, film = file(root), schema.films(root)[0]
-    shelf = Shelf(root, "frame", Model("stub", Stub().digest, 6))
-    source = embeddings.source(Catalog(root).manifest(film))
+    path, film = file(root), schema.list_films(root)[0]
+    shelf = EmbeddingStore(root, "frame", EmbeddingModel("stub", Stub().digest, 6))
+    source = embeddings.hash_source(Catalog(root).manifest(film))
     table = shelf.read(film, source)
-    before, numbers = path.read_bytes(), embeddings.matrix(table)
+    before, numbers = path.read_bytes(), embeddings.to_matrix(table)
     left, other = (path.with_name(f".{path.name}.{n}.tmp") for n in (NO_PROCESS, os.getppid()))
     left.write_bytes(b"half")
     other.write_bytes(b"half")
@@ -190,13 +190,13 @@ def test_killed_in_mid_write_nothing_half_written_is_left(
     assert path.read_bytes() == before
     assert not left.exists()
     other.unlink()  # of a process that may still write it
-    assert list(problems(root)) == []
+    assert list(find_problems(root)) == []
 
 
 def test_new_metadata_makes_no_vectors_stale(root: Path) -> None:
-    (film, _) = schema.films(root)
+    (film, _) = schema.list_films(root)
     manifest = Catalog(root).manifest(film)
     same = manifest | {"metadata": "other", "folder": "moved"}
-    assert embeddings.source(same) == embeddings.source(manifest)
+    assert embeddings.hash_source(same) == embeddings.hash_source(manifest)
     files = manifest["files"] | {"keyframes": {"bytes": 1, "sha256": "0"}}
-    assert embeddings.source(manifest | {"files": files}) != embeddings.source(manifest)
+    assert embeddings.hash_source(manifest | {"files": files}) != embeddings.hash_source(manifest)

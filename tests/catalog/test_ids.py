@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vujax.catalog.ids import MIB, Id, fingerprint, slug, slugs
+from vujax.catalog.ids import MIB, Id, compute_fingerprint, make_slug, make_slugs
 
 
 @pytest.mark.parametrize(
@@ -33,24 +33,24 @@ def test_what_is_no_id_is_refused(text: str) -> None:
 
 
 def test_slugs_are_words_of_any_script() -> None:
-    assert slug('Sub Folder/It\'s "A"\nFilm.v2.mp4') == "sub-folder-it-s-a-film-v2"
-    assert slug("фильм 映画.mkv") == "фильм-映画"
-    assert slug("!!!.mp4") == "film"
-    assert len(slug("映" * 200 + ".mp4").encode()) <= 120
-    assert Id.parse(slug("映画 & фильм.mp4"))
+    assert make_slug('Sub Folder/It\'s "A"\nFilm.v2.mp4') == "sub-folder-it-s-a-film-v2"
+    assert make_slug("фильм 映画.mkv") == "фильм-映画"
+    assert make_slug("!!!.mp4") == "film"
+    assert len(make_slug("映" * 200 + ".mp4").encode()) <= 120
+    assert Id.parse(make_slug("映画 & фильм.mp4"))
 
 
 def test_paths_with_one_slug_are_told_apart() -> None:
-    words = slugs(["a b.mp4", "a-b.mp4", "c.mp4"])
+    words = make_slugs(["a b.mp4", "a-b.mp4", "c.mp4"])
     assert len(set(words.values())) == 3
     assert words["c.mp4"] == "c"
-    assert words["a b.mp4"] == slugs(["z.mp4", "a b.mp4", "a-b.mp4"])["a b.mp4"]
+    assert words["a b.mp4"] == make_slugs(["z.mp4", "a b.mp4", "a-b.mp4"])["a b.mp4"]
 
 
 def test_a_fingerprint_sees_size_head_and_tail(tmp_path: Path) -> None:
     def of(data: bytes) -> str:
         (tmp_path / "f").write_bytes(data)
-        return fingerprint(tmp_path / "f")
+        return compute_fingerprint(tmp_path / "f")
 
     base = bytes(3 * MIB)
     prints = {of(base), of(base + b"\0"), of(b"\1" + base[1:]), of(base[:-1] + b"\1")}

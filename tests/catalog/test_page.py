@@ -25,7 +25,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "in" / "<i>bad\n.mp4").write_text("no film")
     quoted = HOSTILE.replace('"', '""')
     (folder / "m.csv").write_text(f'path,title,synopsis\nsecond.mp4,"{quoted}","{quoted}"\n')
-    schema.create(folder / "out")
+    schema.create_catalog(folder / "out")
     work = Work(folder / "out", Settings(), lambda: for_all(Cuts), folder / "m.csv")
     ingest = Ingest(work)
     for source in find([folder / "in"]).sources:
@@ -72,7 +72,7 @@ def test_one_film_alone(root: Path, tmp_path: Path) -> None:
 def test_many_shots_are_thinned(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalog_page, "MOST_PICTURES", 3)
+    monkeypatch.setattr(catalog_page, "MAX_THUMBNAILS", 3)
     page = write_page(Catalog(root), tmp_path / "p.html").read_text("utf-8")
     assert page.count("<img") == 3
     assert "One shot in 2 is shown" in page

@@ -10,10 +10,10 @@ import pytest
 
 from tests.pipeline.ingest.films import Cuts, film
 from vujax.catalog import Catalog, schema
-from vujax.catalog.parquet import read_part
+from vujax.catalog.parquet import read_parquet
 from vujax.catalog.records import RecordWriter
-from vujax.catalog.validate import problems
-from vujax.catalog.writer import describe
+from vujax.catalog.validate import find_problems
+from vujax.catalog.writer import describe_file
 from vujax.pipeline.ingest.film import Ingest, Work, for_all
 from vujax.pipeline.ingest.settings import Settings
 from vujax.pipeline.ingest.sources import find
@@ -23,7 +23,7 @@ from vujax.pipeline.ingest.sources import find
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("catalog")
     film(folder / "in" / "a.mp4", (30, 40, 30))
-    schema.create(folder / "out")
+    schema.create_catalog(folder / "out")
     ingest = Ingest(Work(folder / "out", Settings(), lambda: for_all(Cuts)))
     for source in find([folder / "in"]).sources:
         ingest(source)
@@ -36,19 +36,19 @@ def root(whole: Path, tmp_path: Path) -> Path:
 
 
 def part(root: Path, name: str) -> Path:
-    return schema.part(root, name, schema.films(root)[0])
+    return schema.part_path(root, name, schema.list_films(root)[0])
 
 
 def sign(root: Path, name: str) -> None:
     """Makes the manifest agree with an altered part, so that only its content is wrong."""
-    path = schema.manifest(root, schema.films(root)[0])
+    path = schema.manifest_path(root, schema.list_films(root)[0])
     facts = json.loads(path.read_text())
-    facts["files"][name] = describe(part(root, name))
+    facts["files"][name] = describe_file(part(root, name))
     path.write_text(json.dumps(facts))
 
 
 def alter(root: Path, name: str, change: Callable[[list[dict]], object]) -> None:
-    table = read_part(part(root, name))
+    table = read_parquet(part(root, name))
     rows = table.to_pylist()
     change(rows)
     pq.write_table(type(table).from_pylist(rows, schema=table.schema), part(root, name))
@@ -56,7 +56,7 @@ def alter(root: Path, name: str, change: Callable[[list[dict]], object]) -> None
 
 
 def test_a_whole_catalogue_has_no_problem(root: Path) -> None:
-    assert list(problems(root)) == []
+    assert list(find_problems(root)) == []
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_a_file_that_is_missing_or_altered(root: Path, name: str) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    assert [str(path) in p and "altered" in p for p in problems(root)] == [True]
+    assert [str(path) in p and "altered" in p for p in find_problems(root)] == [True]
     path.unlink()
-    assert [str(path) in p and "missing" in p for p in problems(root)] == [True]
+    assert [str(path) in p and "missing" in p for p in find_problems(root)] == [True]
 
 
 @pytest.mark.parametrize(
@@ -93,31 +93,31 @@ def test_rows_that_contradict_each_other(
     root: Path, name: str, change: Callable[[list[dict]], object], words: str
 ) -> None:
     alter(root, name, change)
-    assert any(words in problem for problem in problems(root))
+    assert any(words in problem for problem in find_problems(root))
 
 
 def test_a_keyframe_that_is_no_picture(root: Path) -> None:
-    film = schema.films(root)[0]
+    film = schema.list_films(root)[0]
     count = len(Catalog(root).jpegs(film))
     with RecordWriter(part(root, "keyframes")) as writer:
         for _ in range(count):
             writer.write(b"no picture")
     sign(root, "keyframes")
-    assert any("cannot be decoded" in problem for problem in problems(root))
-    assert list(problems(root, pictures=False)) == []
+    assert any("cannot be decoded" in problem for problem in find_problems(root))
+    assert list(find_problems(root, pictures=False)) == []
 
 
 def test_files_of_no_film_are_named(root: Path) -> None:
-    schema.manifest(root, schema.films(root)[0]).unlink()
+    schema.manifest_path(root, schema.list_films(root)[0]).unlink()
     (root / schema.STAGING / "a~host~1").mkdir(parents=True)
-    found = list(problems(root))
+    found = list(find_problems(root))
     assert sum("belongs to no film" in problem for problem in found) == 4
     assert sum("being made" in problem for problem in found) == 1
 
 
 def test_a_damaged_manifest(root: Path) -> None:
-    schema.manifest(root, schema.films(root)[0]).write_text("{")
-    assert ["manifest is damaged" in problem for problem in problems(root)] == [True]
+    schema.manifest_path(root, schema.list_films(root)[0]).write_text("{")
+    assert ["manifest is damaged" in problem for problem in find_problems(root)] == [True]
 
 
 def test_a_reader_says_what_is_missing(root: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vujax.catalog import schema
-from vujax.catalog.writer import Staging, read_manifest, remove, sweep
+from vujax.catalog.writer import Staging, read_manifest, remove_film, sweep_staging
 
 
 def stage(root: Path, film: str, text: str, *, commit: bool = True) -> None:
@@ -20,12 +20,12 @@ def stage(root: Path, film: str, text: str, *, commit: bool = True) -> None:
 
 
 def test_a_film_is_there_when_its_manifest_is(tmp_path: Path) -> None:
-    schema.create(tmp_path)
+    schema.create_catalog(tmp_path)
     stage(tmp_path, "f", "one", commit=False)
-    assert schema.films(tmp_path) == []
+    assert schema.list_films(tmp_path) == []
     assert not list((tmp_path / schema.STAGING).iterdir())
     stage(tmp_path, "f", "one")
-    assert schema.films(tmp_path) == ["f"]
+    assert schema.list_films(tmp_path) == ["f"]
     assert read_manifest(tmp_path, "f")["files"]["shots.parquet"]["bytes"] == 3
 
 
@@ -36,7 +36,7 @@ def test_a_kill_at_any_rename_leaves_no_film_half_made(
     whole = Path.replace
     for last in range(4):
         root = tmp_path / str(last)
-        schema.create(root)
+        schema.create_catalog(root)
         stage(root, "f", "one")
         count = 0
 
@@ -51,15 +51,15 @@ def test_a_kill_at_any_rename_leaves_no_film_half_made(
             patch.setattr(Path, "replace", replace)
             stage(root, "f", "two")
             raise KeyboardInterrupt  # not reached while `last` is before the end
-        made = schema.part(root, "shots.parquet", "f").read_text()
-        if schema.films(root):
+        made = schema.part_path(root, "shots.parquet", "f").read_text()
+        if schema.list_films(root):
             assert read_manifest(root, "f") is not None
             assert made == "two"
-    assert schema.films(root) == ["f"]
+    assert schema.list_films(root) == ["f"]
 
 
 def test_what_was_made_of_a_films_shots_goes_with_them(tmp_path: Path) -> None:
-    schema.create(tmp_path)
+    schema.create_catalog(tmp_path)
     stage(tmp_path, "f", "one")
     old = [tmp_path / "scenes.parquet" / "f.parquet", tmp_path / "vectors/shot/e-1/f.parquet"]
     other = tmp_path / "vectors/shot/e-1/g.parquet"
@@ -68,9 +68,9 @@ def test_what_was_made_of_a_films_shots_goes_with_them(tmp_path: Path) -> None:
         path.touch()
     stage(tmp_path, "f", "two")
     assert [path.exists() for path in old] == [False, False]
-    remove(tmp_path, "f")
-    assert schema.films(tmp_path) == []
-    assert not schema.part(tmp_path, "shots.parquet", "f").exists()
+    remove_film(tmp_path, "f")
+    assert schema.list_films(tmp_path) == []
+    assert not schema.part_path(tmp_path, "shots.parquet", "f").exists()
     assert other.exists()
 
 
@@ -84,27 +84,27 @@ def test_only_what_the_dead_left_is_swept(tmp_path: Path) -> None:
     elsewhere = staging / "f~another~1"
     for folder in (dead, alive, elsewhere):
         folder.mkdir(parents=True)
-    sweep(tmp_path)
+    sweep_staging(tmp_path)
     assert (dead.exists(), alive.exists(), elsewhere.exists()) == (False, True, True)
-    sweep(tmp_path, "g")
+    sweep_staging(tmp_path, "g")
     assert elsewhere.exists()
-    sweep(tmp_path, "f")
+    sweep_staging(tmp_path, "f")
     assert not elsewhere.exists()
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").touch()
     with pytest.raises(ValueError, match="is no catalogue and not empty"):
-        schema.create(tmp_path)
+        schema.create_catalog(tmp_path)
     with pytest.raises(FileNotFoundError, match="vujax ingest"):
-        schema.check(tmp_path)
+        schema.check_catalog(tmp_path)
 
 
 def test_another_version_is_not_read(tmp_path: Path) -> None:
-    schema.create(tmp_path)
-    (tmp_path / schema.ABOUT).write_text('{"schema": 99}')
+    schema.create_catalog(tmp_path)
+    (tmp_path / schema.CATALOG_FILE).write_text('{"schema": 99}')
     with pytest.raises(ValueError, match="version 99"):
-        schema.check(tmp_path)
-    (tmp_path / schema.ABOUT).write_text("[")
+        schema.check_catalog(tmp_path)
+    (tmp_path / schema.CATALOG_FILE).write_text("[")
     with pytest.raises(ValueError, match="damaged"):
-        schema.check(tmp_path)
+        schema.check_catalog(tmp_path)

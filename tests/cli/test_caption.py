@@ -14,7 +14,7 @@ from tests.search.captions.test_captions import released
 from tests.search.letters import Letters, picture_of
 from vujax import cli
 from vujax.catalog import Catalog
-from vujax.catalog.embeddings import matrix
+from vujax.catalog.embeddings import to_matrix
 from vujax.data.captions import EmbeddingPairs, write_embedding_pairs
 from vujax.search.captions.calibration import Calibration
 
@@ -79,7 +79,7 @@ def test_chances_are_learned_and_kept(root, tmp_path):
 
 
 def test_captions_of_the_nearest_pictures(root, tmp_path, capsys):
-    seen = matrix(Catalog(root).vectors("shot", "stub"))
+    seen = to_matrix(Catalog(root).embeddings("shot", "stub"))
     rng = np.random.default_rng(0)
     pictures = np.repeat(seen, 5, axis=0) + rng.normal(0, 0.1, (5 * len(seen), seen.shape[1]))
     told = tuple((f"picture {i % 25}", "another") for i in range(len(pictures)))
@@ -112,7 +112,7 @@ def test_captions_of_the_nearest_pictures(root, tmp_path, capsys):
 
 
 def test_pairs_of_another_encoder_are_refused(root, tmp_path, capsys):
-    seen = matrix(Catalog(root).vectors("shot", "stub"))
+    seen = to_matrix(Catalog(root).embeddings("shot", "stub"))
     told, keys = (("a",),) * len(seen), tuple(map(str, range(len(seen))))
     pairs = ["--pairs", str(tmp_path / "pairs.parquet")]
     for found, why in (

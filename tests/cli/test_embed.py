@@ -34,14 +34,14 @@ def test_from_the_folder_of_a_model(
     assert cli.main([*words, "--strict"]) == 1
     capsys.readouterr()
     catalog = Catalog(root)
-    table = catalog.vectors("frame", "my-run")
+    table = catalog.embeddings("frame", "my-run")
     pictures = [
         preprocess_eval_image(catalog.jpeg(i), size=releases.SIZE) for i in table["id"].to_pylist()
     ]
     encode = functools.partial(model.apply, method="encode_image")
     plain, _ = jax.jit(encode)(variables, np.stack(pictures))
-    np.testing.assert_allclose(embeddings.matrix(table), plain, atol=1e-5)
-    assert len(catalog.vectors("scene", "my-run")) == 2
+    np.testing.assert_allclose(embeddings.to_matrix(table), plain, atol=1e-5)
+    assert len(catalog.embeddings("scene", "my-run")) == 2
     assert cli.main(["similar", str(root), f"{film}/c0", "--encoder", "my run"]) == 0
     assert "compared with 1 scene of 1 film, by my-run-" in capsys.readouterr().out
     assert cli.main(["catalog", "check", str(root)]) == 0

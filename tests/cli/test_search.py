@@ -75,7 +75,7 @@ def test_pictures_and_what_is_there_as_queries(
     Image.new("RGB", (40, 30), (10, 200, 10)).save(tmp_path / "green.png")
     assert search(root, "--image", tmp_path / "green.png", "--top", "3") == 0
     assert ids(capsys.readouterr().out) == ["s0001"] * 3
-    film = schema.films(root)[0]
+    film = schema.list_films(root)[0]
     assert search(root, "--like", f"{film}/s0002", "--top", "2") == 0
     out = capsys.readouterr().out
     assert ids(out) == ["s0002"] * 2
@@ -130,7 +130,7 @@ def test_a_page(root: Path, tmp_path: Path, level: str) -> None:
 
 
 def test_a_page_without_its_pictures(root: Path, tmp_path: Path) -> None:
-    film = schema.films(root)[0]
+    film = schema.list_films(root)[0]
     (root / "keyframes" / f"{film}.array_record").unlink()
     assert search(root, "red", "--out", tmp_path / "p.html", "--top", "9") == 0
     page = Elements((tmp_path / "p.html").read_text("utf-8"))
@@ -147,7 +147,7 @@ def test_nothing_is_found(root: Path, tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_films_without_vectors_are_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    film = schema.films(root)[1]
+    film = schema.list_films(root)[1]
     for path in (root / "vectors").rglob(f"{film}.parquet"):
         path.unlink()
     assert search(root, "red") == 0
@@ -199,7 +199,7 @@ def test_catalogues_that_cannot_be_searched(root: Path, capsys: pytest.CaptureFi
     assert "is no catalogue: make one" in capsys.readouterr().err
     assert cli.main(["search", str(root), "red", "--encoder", "other"]) == 1
     assert "has no shot vectors of other: make them with `vujax embed" in capsys.readouterr().err
-    (root / schema.ABOUT).write_text('{"schema": 2000}')
+    (root / schema.CATALOG_FILE).write_text('{"schema": 2000}')
     assert search(root, "red") == 1
     assert "is a catalogue of version 2000" in capsys.readouterr().err
 

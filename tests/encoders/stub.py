@@ -73,7 +73,7 @@ class Dies(Stub):
 
 def catalogue(folder: Path, films: int = 2) -> Path:
     """A catalogue of small films, made in this process."""
-    schema.create(folder / "out")
+    schema.create_catalog(folder / "out")
     stage = Ingest(Work(folder / "out", Settings(), lambda: for_all(Cuts)))
     for source in find([folder_of_films(folder / "in", films)]).sources:
         stage(source)

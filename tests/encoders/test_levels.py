@@ -11,7 +11,7 @@ import pytest
 from tests.encoders import releases
 from tests.encoders.stub import Stub, catalogue, vector_files
 from vujax.catalog import Catalog, embeddings, scenes
-from vujax.catalog.validate import problems
+from vujax.catalog.validate import find_problems
 from vujax.data.films import open_films
 from vujax.data.scenes import open_scenes
 from vujax.encoders.base import opener
@@ -47,7 +47,7 @@ def divide(root: Path, number: int, spans: list[tuple[int, int]]) -> str:
         | {key: shots[last][key] for key in ("end_pts", "end_s")}
         for k, (first, last) in enumerate(spans)
     ]
-    scenes.write(root, film, embeddings.source(Catalog(root).manifest(film)), rows, {})
+    scenes.write_scenes(root, film, embeddings.hash_source(Catalog(root).manifest(film)), rows, {})
     return film
 
 
@@ -58,7 +58,7 @@ def outcomes(root: Path, encoder: Callable = Stub, *levels: str) -> list[Outcome
 
 
 def numbers(root: Path, level: str, encoder: str, film: str | None = None) -> np.ndarray:
-    return embeddings.matrix(Catalog(root).vectors(level, encoder, film))
+    return embeddings.to_matrix(Catalog(root).embeddings(level, encoder, film))
 
 
 def test_a_scene_is_the_mean_of_its_shots(root: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_scene_is_the_mean_of_its_shots(root: Path) -> None:
         "error",
         "it has no scenes: run `vujax scenes` on the catalogue",
     )
-    table = Catalog(root).vectors("scene", "stub")
+    table = Catalog(root).embeddings("scene", "stub")
     assert table["id"].to_pylist() == [f"{one.film}/c000", f"{one.film}/c001"]
     assert (table["shot"].to_pylist(), table["keyframe"].to_pylist()) == ([0, 2], [None, None])
     assert table["seconds"].to_pylist() == Catalog(root).scenes()["begin_s"].to_pylist()
@@ -78,7 +78,7 @@ def test_a_scene_is_the_mean_of_its_shots(root: Path) -> None:
     np.testing.assert_allclose(
         numbers(root, "scene", "stub"), [shots[:2].mean(axis=0), shots[2]], atol=1e-6
     )
-    assert list(problems(root)) == []
+    assert list(find_problems(root)) == []
 
 
 def test_scenes_are_made_of_shots_that_are_there(root: Path) -> None:
@@ -100,8 +100,8 @@ def test_new_scenes_make_their_vectors_old(root: Path) -> None:
     assert [o.done for o in outcomes(root, Stub, "frame", "shot", "scene")] == [False, False]
     film = divide(root, 0, [(0, 0), (1, 2)])
     with pytest.raises(ValueError, match="is of what the film's scenes were before: run `vujax em"):
-        Catalog(root).vectors("scene", "stub")
-    assert ["the film's scenes were before" in problem for problem in problems(root)] == [True]
+        Catalog(root).embeddings("scene", "stub")
+    assert ["the film's scenes were before" in problem for problem in find_problems(root)] == [True]
     one, other = outcomes(root, Stub, "frame", "shot", "scene")
     assert (one.status, one.done, other.status, other.done) == ("whole", True, "partial", False)
     after = vector_files(root)
@@ -117,13 +117,15 @@ def test_without_scenes_reading_says_what_to_run(root: Path) -> None:
     outcomes(root, Stub, "scene")
     one, other = Catalog(root).ids()
     with pytest.raises(FileNotFoundError, match="run `vujax scenes` on its film again"):
-        Catalog(root).vectors("scene", "stub", other)
-    scenes.path(root, one).unlink()
+        Catalog(root).embeddings("scene", "stub", other)
+    scenes.scenes_path(root, one).unlink()
     with pytest.raises(FileNotFoundError, match="has no scenes: run `vujax scenes"):
-        Catalog(root).vectors("scene", "stub")
+        Catalog(root).embeddings("scene", "stub")
     with pytest.raises(FileNotFoundError, match=r"no scene vectors of other.*--level scene`"):
-        Catalog(root).vectors("scene", "other")
-    assert ["does not exist: run `vujax scenes`" in problem for problem in problems(root)] == [True]
+        Catalog(root).embeddings("scene", "other")
+    assert ["does not exist: run `vujax scenes`" in problem for problem in find_problems(root)] == [
+        True
+    ]
 
 
 def test_scenes_that_leave_shots_out_are_the_films_error(root: Path) -> None:
@@ -159,7 +161,7 @@ def test_shots_by_a_model_of_shots(root: Path, models: Path) -> None:
     )
     with pytest.raises(ValueError, match="no vectors of level 'frame'"):
         outcomes(root, make, "frame")
-    assert list(problems(root)) == []
+    assert list(find_problems(root)) == []
 
 
 def test_scenes_by_a_model_of_scenes(root: Path, models: Path) -> None:
@@ -176,7 +178,7 @@ def test_scenes_by_a_model_of_scenes(root: Path, models: Path) -> None:
     np.testing.assert_allclose(found[1], shots[2], rtol=1e-4, atol=1e-5)  # one shot is a scene
     assert np.abs(found[0] - shots[:2].mean(axis=0)).max() > 1e-4  # not their mean
     assert len(numbers(root, "shot", "scenes")) == 6
-    assert list(problems(root)) == []
+    assert list(find_problems(root)) == []
 
 
 def test_scenes_of_vectors_that_are_there(root: Path, models: Path) -> None:

@@ -37,14 +37,14 @@ def test_vectors_are_the_networks_features(tmp_path: Path, capsys: pytest.Captur
     assert cli.main(words) == 0
     assert "keyframes/s" in capsys.readouterr().out
     catalog = Catalog(root)
-    table = catalog.vectors("frame", "lite")
+    table = catalog.embeddings("frame", "lite")
     pictures = np.stack(
         [preprocess_eval_image(catalog.jpeg(i), size=224) for i in table["id"].to_pylist()]
     )
     variables = efficientnet.from_released(tensors)
     plain, _ = jax.jit(efficientnet.EfficientNetLite0().apply)(variables, pictures)
-    np.testing.assert_allclose(embeddings.matrix(table), plain, rtol=0, atol=1e-4)
-    assert embeddings.matrix(catalog.vectors("shot", "lite")).shape == (3, 1280)
+    np.testing.assert_allclose(embeddings.to_matrix(table), plain, rtol=0, atol=1e-4)
+    assert embeddings.to_matrix(catalog.embeddings("shot", "lite")).shape == (3, 1280)
     assert cli.main(["catalog", "check", str(root)]) == 0
     capsys.readouterr()
     assert cli.main(words) == 0

@@ -17,8 +17,8 @@ from tests.pipeline.ingest.films import Cuts, film
 from tests.pipeline.ingest.films import run as ingest
 from tests.pipeline.workers.test_local import until
 from vujax.catalog import Catalog, schema
-from vujax.catalog.validate import problems
-from vujax.catalog.writer import is_alive
+from vujax.catalog.validate import find_problems
+from vujax.catalog.writer import is_process_alive
 from vujax.pipeline.workers.ray import RayEngine
 
 pytestmark = pytest.mark.multiprocess
@@ -29,20 +29,20 @@ def test_a_film_ingested_anew_is_stale_and_alone_renewed(tmp_path: Path) -> None
     root = catalogue(tmp_path, 3)
     assert [o.done for o in run(root)] == [True] * 3
     kept = vector_files(root)
-    changed = schema.films(root)[1]
+    changed = schema.list_films(root)[1]
     film(tmp_path / "in" / "film1.mp4", (60, 30))
     ingest(tmp_path / "in", root, Cuts)
-    new = schema.films(root)[1]
+    new = schema.list_films(root)[1]
     assert new != changed
     with pytest.raises(FileNotFoundError, match=new):
-        Catalog(root).vectors("shot", "stub")
+        Catalog(root).embeddings("shot", "stub")
     assert [(o.film, o.done) for o in sorted(run(root), key=lambda o: o.film)] == [
-        (name, name == new) for name in schema.films(root)
+        (name, name == new) for name in schema.list_films(root)
     ]
     assert {p: d for p, d in vector_files(root).items() if new not in p} == {
         p: d for p, d in kept.items() if changed not in p
     }
-    assert list(problems(root)) == []
+    assert list(find_problems(root)) == []
 
 
 def test_a_worker_that_dies_costs_its_films_and_no_vectors(tmp_path: Path) -> None:
@@ -56,8 +56,8 @@ def test_a_worker_that_dies_costs_its_films_and_no_vectors(tmp_path: Path) -> No
 def test_hosts_share_the_films(tmp_path: Path) -> None:
     root = catalogue(tmp_path, 4)
     shares = [run(root, host=i, hosts=2) for i in range(2)]
-    assert sorted(o.film for share in shares for o in share) == schema.films(root)
-    assert len(Catalog(root).vectors("shot", "stub")) == 12
+    assert sorted(o.film for share in shares for o in share) == schema.list_films(root)
+    assert len(Catalog(root).embeddings("shot", "stub")) == 12
 
 
 def test_kill_9_and_a_rerun_give_the_undisturbed_vectors(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_kill_9_and_a_rerun_give_the_undisturbed_vectors(tmp_path: Path) -> None
     until(lambda: any(int(path.name) != worker for path in gate.iterdir()))  # tried once more
     child.kill()
     child.wait()
-    until(lambda: not any(is_alive(int(path.name)) for path in gate.iterdir()))
+    until(lambda: not any(is_process_alive(int(path.name)) for path in gate.iterdir()))
     assert vector_files(root) == {}
     run(root)
     once = vector_files(root)

@@ -10,8 +10,8 @@ import pytest
 from tests.encoders.stub import Stub, catalogue, vector_files
 from vujax.catalog import Catalog, embeddings, schema
 from vujax.catalog.records import RecordWriter
-from vujax.catalog.validate import problems
-from vujax.catalog.writer import describe
+from vujax.catalog.validate import find_problems
+from vujax.catalog.writer import describe_file
 from vujax.data.images import preprocess_eval_image
 from vujax.pipeline.embed import Embed, Work, embed
 from vujax.pipeline.ingest.film import Outcome
@@ -41,7 +41,7 @@ def test_equal_to_a_plain_loop(root: Path) -> None:
     found = outcomes(root)
     assert [(o.status, o.done, o.shots, o.keyframes) for o in found] == [("whole", True, 3, 9)] * 2
     catalog = Catalog(root)
-    frames, shots = (catalog.vectors(level, "stub") for level in ("frame", "shot"))
+    frames, shots = (catalog.embeddings(level, "stub") for level in ("frame", "shot"))
     assert frames["id"].to_pylist() == catalog.keyframes()["id"].to_pylist()
     assert frames["seconds"].to_pylist() == catalog.keyframes()["seconds"].to_pylist()
     assert shots["id"].to_pylist() == catalog.shots()["id"].to_pylist()
@@ -51,25 +51,25 @@ def test_equal_to_a_plain_loop(root: Path) -> None:
         preprocess_eval_image(catalog.jpeg(i), size=16)[None] for i in frames["id"].to_pylist()
     ]
     plain = np.concatenate([Stub().encode(picture) for picture in pixels])
-    np.testing.assert_allclose(embeddings.matrix(frames), plain, atol=1e-6)
+    np.testing.assert_allclose(embeddings.to_matrix(frames), plain, atol=1e-6)
     keys = list(zip(frames["film"].to_pylist(), frames["shot"].to_pylist(), strict=True))
     means = [
         plain[[key == (film, shot) for key in keys]].mean(axis=0)
         for film, shot in zip(shots["film"].to_pylist(), shots["shot"].to_pylist(), strict=True)
     ]
-    np.testing.assert_allclose(embeddings.matrix(shots), means, atol=1e-6)
-    assert len(np.unique(embeddings.matrix(shots), axis=0)) > 2
-    assert list(problems(root)) == []
+    np.testing.assert_allclose(embeddings.to_matrix(shots), means, atol=1e-6)
+    assert len(np.unique(embeddings.to_matrix(shots), axis=0)) > 2
+    assert list(find_problems(root)) == []
 
 
 @pytest.mark.parametrize("batch", [1, 7, 64])
 def test_padding_changes_no_vector(root: Path, batch: int) -> None:
     stub = Stub()
     outcomes(root)
-    plain = embeddings.matrix(Catalog(root).vectors("frame", "stub"))
+    plain = embeddings.to_matrix(Catalog(root).embeddings("frame", "stub"))
     shutil.rmtree(root / "vectors")
     outcomes(root, lambda: stub, batch=batch)
-    padded = embeddings.matrix(Catalog(root).vectors("frame", "stub"))
+    padded = embeddings.to_matrix(Catalog(root).embeddings("frame", "stub"))
     np.testing.assert_allclose(padded, plain, atol=1e-6)
     assert set(stub.shapes) == {(batch, 16, 16, 3)}  # so it is compiled once
 
@@ -86,24 +86,27 @@ def test_a_second_run_passes_over_what_is_there(root: Path) -> None:
 def test_a_changed_manifest_makes_vectors_stale_and_they_alone_are_renewed(root: Path) -> None:
     outcomes(root)
     before = vector_files(root)
-    film, _ = schema.films(root)
-    facts = json.loads(schema.manifest(root, film).read_text())
-    picture = schema.part(root, "keyframes", film)
+    film, _ = schema.list_films(root)
+    facts = json.loads(schema.manifest_path(root, film).read_text())
+    picture = schema.part_path(root, "keyframes", film)
     with RecordWriter(picture) as writer:  # nine times the picture of another film
         for _ in range(9):
-            writer.write(Catalog(root).jpeg(f"{schema.films(root)[1]}/s0000/0"))
-    facts["files"]["keyframes"] = describe(picture)
-    schema.manifest(root, film).write_text(json.dumps(facts))
+            writer.write(Catalog(root).jpeg(f"{schema.list_films(root)[1]}/s0000/0"))
+    facts["files"]["keyframes"] = describe_file(picture)
+    schema.manifest_path(root, film).write_text(json.dumps(facts))
     with pytest.raises(ValueError, match=r"is of what the film was before: run `vujax embed`"):
-        Catalog(root).vectors("shot", "stub")
-    assert sum("was before" in problem for problem in problems(root)) == 2
+        Catalog(root).embeddings("shot", "stub")
+    assert sum("was before" in problem for problem in find_problems(root)) == 2
     assert [(o.status, o.done) for o in outcomes(root)] == [("whole", True), ("whole", False)]
     after = vector_files(root)
     assert [path for path in before if before[path] != after[path]] == [
         path for path in before if film in path
     ]
     assert (
-        len(np.unique(embeddings.matrix(Catalog(root).vectors("frame", "stub", film)), axis=0)) == 1
+        len(
+            np.unique(embeddings.to_matrix(Catalog(root).embeddings("frame", "stub", film)), axis=0)
+        )
+        == 1
     )
 
 
@@ -126,22 +129,22 @@ def test_another_model_has_a_folder_of_its_own(root: Path) -> None:
     outcomes(root, lambda: Stub(version=1))
     one, two = sorted(path.name for path in (root / "vectors" / "shot").iterdir())
     with pytest.raises(ValueError, match=f"2 models named stub \\({one}, {two}\\)"):
-        Catalog(root).vectors("shot", "stub")
-    tables = [embeddings.matrix(Catalog(root).vectors("shot", name)) for name in (one, two)]
+        Catalog(root).embeddings("shot", "stub")
+    tables = [embeddings.to_matrix(Catalog(root).embeddings("shot", name)) for name in (one, two)]
     np.testing.assert_allclose(np.abs(tables[0] - tables[1]), 1, atol=1e-5)
 
 
 def test_pictures_that_are_none_are_an_error_of_their_film(root: Path) -> None:
-    film, other = schema.films(root)
-    with RecordWriter(schema.part(root, "keyframes", film)) as writer:
+    film, other = schema.list_films(root)
+    with RecordWriter(schema.part_path(root, "keyframes", film)) as writer:
         for _ in range(9):
             writer.write(b"no picture")
     bad, good = outcomes(root)
     assert (bad.status, good.status) == ("error", "whole")
     assert "its picture is none of JPEG" in bad.reason
     with pytest.raises(FileNotFoundError, match=f"{film}.parquet does not exist.*vujax embed"):
-        Catalog(root).vectors("frame", "stub")
-    assert len(Catalog(root).vectors("frame", "stub", other)) == 9
+        Catalog(root).embeddings("frame", "stub")
+    assert len(Catalog(root).embeddings("frame", "stub", other)) == 9
 
 
 def test_a_film_without_keyframes_says_so(tmp_path: Path) -> None:
@@ -152,8 +155,8 @@ def test_a_film_without_keyframes_says_so(tmp_path: Path) -> None:
     assert outcome["film0"].status == "whole"
     assert outcome["text"].status == "error"
     assert "has no keyframes (" in outcome["text"].reason
-    assert len(Catalog(root).vectors("frame", "stub")) == 9
-    assert list(problems(root)) == []
+    assert len(Catalog(root).embeddings("frame", "stub")) == 9
+    assert list(find_problems(root)) == []
 
 
 class Odd(Stub):

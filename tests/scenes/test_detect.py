@@ -173,7 +173,7 @@ def test_a_damaged_manifest_is_one_films_fault(tmp_path: Path) -> None:
     segment(tmp_path / "in", out=tmp_path / "out", **OPTIONS | dict(formats=()))
     root = tmp_path / "out" / "catalog"
     first, second = Catalog(root).ids()
-    schema.manifest(root, first).write_text("{")
+    schema.manifest_path(root, first).write_text("{")
     result = run(Job([root], tmp_path / "other", How(EverySecond()), Stub, CUTS, ()))
     assert [one.film for one in result.films] == [second]
     assert [path for path, _ in result.failed] == [first]
@@ -224,7 +224,7 @@ def test_mistakes_are_said_before_anything_is_read(tmp_path: Path) -> None:
         assert not (tmp_path / "out" / "catalog").exists()
     with pytest.raises(ValueError, match="it has 4 shots, which cannot be 9 scenes"):
         segment(source, scenes=9, **OPTIONS)
-    schema.create(tmp_path / "empty")
+    schema.create_catalog(tmp_path / "empty")
     (tmp_path / "none").mkdir()
     for name in ("empty", "none"):
         with pytest.raises(ValueError, match=f"{name} holds no film"):

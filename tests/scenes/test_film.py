@@ -14,9 +14,11 @@ from vujax.scenes.film import shot_vectors
 def test_a_shot_without_a_keyframe_takes_the_vector_before_it(tmp_path: Path) -> None:
     catalog = Catalog(catalogue(tmp_path, 1))
     (film,) = catalog.ids()
-    stub, source = Stub(dim=2), embeddings.source(catalog.manifest(film))
-    shelf = embeddings.Shelf(catalog.path, "shot", embeddings.Model("stub", stub.digest, 2))
-    rows = embeddings.rows("shot", catalog.shots(film), catalog.keyframes(film))
+    stub, source = Stub(dim=2), embeddings.hash_source(catalog.manifest(film))
+    shelf = embeddings.EmbeddingStore(
+        catalog.path, "shot", embeddings.EmbeddingModel("stub", stub.digest, 2)
+    )
+    rows = embeddings.build_rows("shot", catalog.shots(film), catalog.keyframes(film))
     for kept, wanted in (([0, 2], [0, 0, 1]), ([1], [0, 0, 0])):
         found = np.arange(2 * len(kept), dtype=np.float32).reshape(-1, 2)
         shelf.write(film, source, rows.take(pa.array(kept)), found)

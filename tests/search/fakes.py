@@ -60,7 +60,7 @@ class Sees(Stub):
 def catalogue(folder: Path, films: int = 3) -> Path:
     """A catalogue of films whose shots are red, green and blue, with metadata and vectors."""
     (folder / "m.csv").write_text(METADATA)
-    schema.create(folder / "out")
+    schema.create_catalog(folder / "out")
     work = Work(folder / "out", Settings(), lambda: for_all(Cuts), folder / "m.csv")
     stage = Ingest(work)
     for source in find([folder_of_films(folder / "in", films)]).sources:

@@ -37,17 +37,17 @@ class Counts(Colours):
 @pytest.mark.parametrize("level", ["frame", "shot"])
 def test_rows_are_the_catalogues(root: Path, level: str) -> None:
     index, catalog = opened(root, level), Catalog(root)
-    table = catalog.vectors(level, "stub")
+    table = catalog.embeddings(level, "stub")
     assert index.rows["id"].to_pylist() == table["id"].to_pylist()
     assert index.rows["keyframe"].to_pylist() == table["keyframe"].to_pylist()
-    np.testing.assert_array_equal(index.vectors, Colours().images(embeddings.matrix(table)))
+    np.testing.assert_array_equal(index.vectors, Colours().images(embeddings.to_matrix(table)))
     shots = {(row["film"], row["shot"]): row for row in catalog.shots().to_pylist()}
     for row in index.rows.to_pylist():
         shot = shots[row["film"], row["shot"]]
         assert (row["begin_s"], row["end_s"]) == (shot["begin_s"], shot["end_s"])
         assert row["duration"] == pytest.approx(shot["end_s"] - shot["begin_s"])
         assert row["begin_s"] <= row["seconds"] < row["end_s"]
-    assert index.model == embeddings.find(root, level, "stub").model
+    assert index.model == embeddings.open_store(root, level, "stub").model
     assert (len(index), index.missing) == (len(table), ())
 
 
@@ -60,7 +60,7 @@ def test_scenes_have_the_spans_of_their_shots(root: Path) -> None:
         | dict(begin_pts=a, end_pts=b, begin_s=begins[a], end_s=begins[b + 1])
         for i, (a, b) in enumerate([(0, 1), (2, 2)])
     ]
-    scenes.write(root, film, embeddings.source(catalog.manifest(film)), rows, {})
+    scenes.write_scenes(root, film, embeddings.hash_source(catalog.manifest(film)), rows, {})
     found = pa.Table.from_pylist(
         [dict(film=film, id=row["id"], pts=7, seconds=row["begin_s"]) for row in reversed(rows)]
     )
@@ -162,7 +162,7 @@ def test_two_models_of_one_name(root: Path) -> None:
     run(root, Other)
     with pytest.raises(ValueError, match="shot vectors of 2 models named stub"):
         opened(root)
-    name = embeddings.Model("stub", Other().digest, 6).folder
+    name = embeddings.EmbeddingModel("stub", Other().digest, 6).folder
     assert len(Index.open(root, "shot", name, Colours())) == 9
 
 

@@ -37,8 +37,8 @@ def root(made: Path, tmp_path: Path) -> Path:
 
 def test_all_cosines_sorted(root: Path) -> None:
     catalog = Catalog(root)
-    table = catalog.vectors("shot", "stub")
-    rows = embeddings.matrix(table).astype(np.float64)
+    table = catalog.embeddings("shot", "stub")
+    rows = embeddings.to_matrix(table).astype(np.float64)
     unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     ids = table["id"].to_pylist()
     found = similar(catalog, ids[4], top=100, per_film=100)
@@ -228,8 +228,8 @@ def test_a_browser_shows_it_without_scrolling_sideways(
 
 def test_a_shot_without_keyframes_is_no_query(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     catalog = Catalog(root)
-    film, plain = catalog.ids()[0], Catalog.vectors
-    monkeypatch.setattr(Catalog, "vectors", lambda *given: plain(*given).slice(1))
+    film, plain = catalog.ids()[0], Catalog.embeddings
+    monkeypatch.setattr(Catalog, "embeddings", lambda *given: plain(*given).slice(1))
     with pytest.raises(ValueError, match="s0000 has no keyframe, and so no vector"):
         similar(catalog, f"{film}/s0")
-    assert scenes.path(root, film).exists()
+    assert scenes.scenes_path(root, film).exists()

@@ -4,7 +4,7 @@
     catalog.films()                       # one row a film, with metadata, errors and reasons
     catalog.shots(film)                   # its shots with their times
     catalog.jpeg("my-film-1a2b3c4d/s0012/1")
-    catalog.vectors("shot", "lite")       # made by `vujax embed`
+    catalog.embeddings("shot", "lite")       # made by `vujax embed`
 
     catalog.json                          the schema's version
     films.parquet/<film>.parquet          one row: what the file is, how reading it went, metadata

@@ -11,12 +11,12 @@ from vujax.catalog.records import RecordReader
 from vujax.video.audio import LogMel
 
 WINDOW_S, HOP_S = 0.032, 0.01
-HIGHEST_HZ = 14000.0  # as `LogMel` has it, where the sound reaches so far
+MAX_HZ = 14000.0  # as `LogMel` has it, where the sound reaches so far
 FULL_SCALE = 1 << 15
 
 
 @dataclass(frozen=True, eq=False)
-class ShotSound:
+class ShotAudio:
     """Where the sound of a film's shots is; picklable.
 
     Attributes:
@@ -49,14 +49,14 @@ class ShotSound:
         for _, first, count, record in self.pieces[self.pieces[:, 0] == shot].tolist():
             low, high = max(begin, first), min(end, first + count)
             if low < high:
-                found = decode(records[record])[low - first : high - first]
+                found = decode_flac(records[record])[low - first : high - first]
                 wave[low + offset : low + offset + len(found)] = found
         return self.mel(wave)
 
 
-def shot_sound(
+def open_shot_audio(
     catalog: Catalog, film: str, seconds: np.ndarray, length_s: float, mels: int
-) -> ShotSound:
+) -> ShotAudio:
     """The sound of a film's shots; a film without sound is silent.
 
     Args:
@@ -83,12 +83,12 @@ def shot_sound(
         window=round(WINDOW_S * rate),
         hop=round(HOP_S * rate),
         mels=mels,
-        high_hz=min(HIGHEST_HZ, rate / 2),
+        high_hz=min(MAX_HZ, rate / 2),
     )
-    return ShotSound(mel, samples, windows, np.stack(columns, axis=1).astype(np.int64))
+    return ShotAudio(mel, samples, windows, np.stack(columns, axis=1).astype(np.int64))
 
 
-def decode(flac: bytes) -> np.ndarray:
+def decode_flac(flac: bytes) -> np.ndarray:
     """Mono float32 `[n]` in [-1, 1] of a FLAC file of 16 bits.
 
     Raises:

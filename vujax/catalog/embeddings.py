@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from vujax.catalog.parquet import read_part
-from vujax.catalog.writer import is_alive
+from vujax.catalog.parquet import read_parquet
+from vujax.catalog.writer import is_process_alive
 from vujax.utils.io import write_atomically
 
 SCHEMA = 1
@@ -31,14 +31,14 @@ FOLDER = "vectors"
 LEVELS = ("frame", "shot", "scene")
 MOST_NAME = 48
 NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{MOST_NAME - 1}}}")
-PLACE = re.compile(rf"(?P<name>{NAME.pattern})-(?P<hash8>[0-9a-f]{{8}})")
+FOLDER_NAME = re.compile(rf"(?P<name>{NAME.pattern})-(?P<hash8>[0-9a-f]{{8}})")
 DIGEST = re.compile(r"[0-9a-f]{64}")
-MADE_FROM = ("keyframes", "keyframes.parquet", "shots.parquet")
+SOURCE_PARTS = ("keyframes", "keyframes.parquet", "shots.parquet")
 PREFIX = "vujax."
 
 
 @dataclass(frozen=True)
-class Model:
+class EmbeddingModel:
     """What made vectors.
 
     Attributes:
@@ -65,7 +65,7 @@ class Model:
         return f"{self.name}-{self.digest[:8]}"
 
 
-def joined(*digests: str) -> str:
+def combine_digests(*digests: str) -> str:
     """The digest of models that make vectors together."""
     return hashlib.sha256(" ".join(digests).encode()).hexdigest()
 
@@ -83,7 +83,7 @@ def check_name(encoder: str) -> None:
         )
 
 
-def schema(dim: int) -> pa.Schema:
+def build_schema(dim: int) -> pa.Schema:
     """Columns of a file.
 
     `keyframe` is null for shots and scenes, whose times are those of their begin; `shot` is a
@@ -102,7 +102,7 @@ def schema(dim: int) -> pa.Schema:
     )
 
 
-def rows(
+def build_rows(
     level: str, shots: pa.Table, keyframes: pa.Table, scenes: pa.Table | None = None
 ) -> pa.Table:
     """What has a vector, in order: all columns but `vector`.
@@ -119,14 +119,14 @@ def rows(
     kept = shots.filter(pc.is_in(shots["shot"], pc.unique(keyframes["shot"])))
     begins = ["film", "id", "shot", "begin_pts", "begin_s"]
     if level == "scene":
-        there = np.unique(scene_of(scenes, kept["shot"].to_numpy()))
+        there = np.unique(find_scene_rows(scenes, kept["shot"].to_numpy()))
         kept, begins[2] = scenes.take(there), "first_shot"
     film, id_, shot, pts, seconds = (kept[name] for name in begins)
     columns = [film, id_, shot, pa.nulls(len(kept), pa.int32()), pts, seconds]
     return pa.table(columns, names=names)
 
 
-def scene_of(scenes: pa.Table, shots: np.ndarray) -> np.ndarray:
+def find_scene_rows(scenes: pa.Table, shots: np.ndarray) -> np.ndarray:
     """The row of the scene that each shot lies in, int64 `[n]`.
 
     Args:
@@ -143,28 +143,28 @@ def scene_of(scenes: pa.Table, shots: np.ndarray) -> np.ndarray:
     return found
 
 
-def has_any(manifest: Mapping[str, Any]) -> bool:
+def has_keyframes(manifest: Mapping[str, Any]) -> bool:
     """Whether a film has keyframes, and so can have vectors."""
     return bool(manifest.get("counts", {}).get("keyframes"))
 
 
-def source(manifest: Mapping[str, Any]) -> str:
+def hash_source(manifest: Mapping[str, Any]) -> str:
     """Hash of all that a film's vectors are made from: its keyframes and shots.
 
     Not of the whole manifest: a new title, or a film that was moved, changes no vector.
     """
-    parts = {name: manifest["files"].get(name) for name in MADE_FROM}
+    parts = {name: manifest["files"].get(name) for name in SOURCE_PARTS}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def source_of_scenes(made_from: str, scenes: pa.Table) -> str:
+def hash_scene_source(made_from: str, scenes: pa.Table) -> str:
     """Hash of all that vectors of a film's scenes are made from: `source`, and where they begin."""
     parts = {name: scenes[name].to_pylist() for name in ("id", "first_shot", "last_shot")}
     text = json.dumps([made_from, parts], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def matrix(table: pa.Table) -> np.ndarray:
+def to_matrix(table: pa.Table) -> np.ndarray:
     """The vectors of a table, float32 `[n d]`."""
     dim = table.schema.field("vector").type.list_size
     chunks = [chunk.flatten().to_numpy() for chunk in table["vector"].chunks]
@@ -172,7 +172,7 @@ def matrix(table: pa.Table) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class EmbeddingStore:
     """The vectors of one model at one level of a catalogue.
 
     Attributes:
@@ -183,7 +183,7 @@ class Shelf:
 
     root: Path
     level: str
-    model: Model
+    model: EmbeddingModel
 
     def path(self, film: str) -> Path:
         """The file of a film."""
@@ -191,7 +191,7 @@ class Shelf:
 
     def empty(self) -> pa.Table:
         """A table of no rows."""
-        return schema(self.model.dim).empty_table()
+        return build_schema(self.model.dim).empty_table()
 
     def write(self, film: str, made_from: str, rows: pa.Table, vectors: np.ndarray) -> None:
         """Writes a film's vectors; the file appears whole or not at all.
@@ -214,12 +214,12 @@ class Shelf:
         numbers = pa.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
         column = pa.FixedSizeListArray.from_arrays(numbers, self.model.dim)
         facts = self._facts() | {"source": made_from}
-        table = rows.append_column("vector", column).cast(schema(self.model.dim))
+        table = rows.append_column("vector", column).cast(build_schema(self.model.dim))
         table = table.replace_schema_metadata({PREFIX + key: v for key, v in facts.items()})
         path = self.path(film)
         for left in path.parent.glob(f".{path.name}.*.tmp"):
             process = left.name.split(".")[-2]
-            if process.isdecimal() and not is_alive(int(process)):  # a run that was killed
+            if process.isdecimal() and not is_process_alive(int(process)):  # a run that was killed
                 left.unlink(missing_ok=True)
         # Numbers of a network hardly shrink; a search reads them all.
         options = dict(compression="none", use_dictionary=False)
@@ -241,7 +241,7 @@ class Shelf:
           ValueError: they are damaged, of another model, or of what the film was before.
         """
         path, again = self.path(film), f"run {self._command} again"
-        table = read_part(path, f"delete it and {again}")
+        table = read_parquet(path, f"delete it and {again}")
         facts = _metadata(table.schema)
         found = facts.pop("source", None)
         if facts != self._facts():
@@ -252,7 +252,7 @@ class Shelf:
         if found != made_from:
             what = "the film's scenes were" if self.level == "scene" else "the film was"
             raise ValueError(f"{path} is of what {what} before: {again}")
-        whole = table.schema.equals(schema(self.model.dim)) and not table["vector"].null_count
+        whole = table.schema.equals(build_schema(self.model.dim)) and not table["vector"].null_count
         if not whole:
             raise ValueError(f"{path} has other columns than vectors have: delete it and {again}")
         return table.replace_schema_metadata()
@@ -269,21 +269,21 @@ class Shelf:
         return about | dict(schema=str(SCHEMA), level=self.level)
 
 
-def find(root: Path, level: str, encoder: str) -> Shelf:
+def open_store(root: Path, level: str, encoder: str) -> EmbeddingStore:
     """The vectors of an encoder, by its name, or by name and hash.
 
     Raises:
       FileNotFoundError: there are none.
       ValueError: the name cannot be one, or several models answer to it.
     """
-    if not PLACE.fullmatch(encoder):
+    if not FOLDER_NAME.fullmatch(encoder):
         check_name(encoder)
     if level not in LEVELS:
         raise ValueError(f"there are no vectors of level {level!r}: there are {', '.join(LEVELS)}")
     found = {
         folder: file
-        for folder, file in folders(root, level).items()
-        if encoder in (PLACE.fullmatch(folder.name)["name"], folder.name)
+        for folder, file in list_folders(root, level).items()
+        if encoder in (FOLDER_NAME.fullmatch(folder.name)["name"], folder.name)
     }
     if len(found) > 1:
         names = ", ".join(folder.name for folder in found)
@@ -292,7 +292,7 @@ def find(root: Path, level: str, encoder: str) -> Shelf:
             "one of these, or delete the others"
         )
     for folder, path in found.items():
-        return Shelf(root, level, model_of(folder, path))
+        return EmbeddingStore(root, level, read_model(folder, path))
     scene = " --level scene" if level == "scene" else ""
     raise FileNotFoundError(
         f"{root} has no {level} vectors of {encoder}: make them with `vujax embed {root} "
@@ -300,14 +300,14 @@ def find(root: Path, level: str, encoder: str) -> Shelf:
     )
 
 
-def folders(root: Path, level: str) -> dict[Path, Path]:
+def list_folders(root: Path, level: str) -> dict[Path, Path]:
     """Each folder of vectors of a level, in order, and the first file in it."""
-    parents = (f for f in (root / FOLDER / level).glob("*") if PLACE.fullmatch(f.name))
+    parents = (f for f in (root / FOLDER / level).glob("*") if FOLDER_NAME.fullmatch(f.name))
     files = {folder: sorted(folder.glob("[!.]*.parquet")) for folder in sorted(parents)}
     return {folder: found[0] for folder, found in files.items() if found}
 
 
-def model_of(folder: Path, path: Path) -> Model:
+def read_model(folder: Path, path: Path) -> EmbeddingModel:
     """The model that made a file of the folder.
 
     Raises:
@@ -315,7 +315,7 @@ def model_of(folder: Path, path: Path) -> Model:
     """
     try:
         facts = _metadata(pq.read_schema(path))
-        model = Model(facts["encoder"], facts["digest"], int(facts["dim"]))
+        model = EmbeddingModel(facts["encoder"], facts["digest"], int(facts["dim"]))
     except (OSError, pa.ArrowException, ValueError, KeyError) as error:
         raise ValueError(f"{path} is damaged ({error}): delete it and run `vujax embed`") from None
     if model.folder != folder.name:

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Self
 
 MIB = 1 << 20
-MOST_SLUG_BYTES = 120  # file systems allow names of 255 bytes
+MAX_SLUG_BYTES = 120  # file systems allow names of 255 bytes
 NO_FINGERPRINT = "0" * 8  # of a file that cannot be read
-ID = re.compile(r"(?P<film>[\w-]+)(?:/(?:c(?P<scene>\d+)|s(?P<shot>\d+)(?:/(?P<keyframe>\d+))?))?")
+ID_PATTERN = re.compile(
+    r"(?P<film>[\w-]+)(?:/(?:c(?P<scene>\d+)|s(?P<shot>\d+)(?:/(?P<keyframe>\d+))?))?"
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Id:
         Raises:
           ValueError: it is none.
         """
-        match = ID.fullmatch(text)
+        match = ID_PATTERN.fullmatch(text)
         if not match:
             raise ValueError(
                 f"{text!r} is no id: write FILM, FILM/s0012 (shot), FILM/c003 (scene) or "
@@ -67,17 +69,17 @@ class Id:
         return shot if self.keyframe is None else f"{shot}/{self.keyframe}"
 
 
-def slug(path: str) -> str:
+def make_slug(path: str) -> str:
     """A film's path, relative and without its suffix, as a word of letters, digits, - and _."""
     stem = path[: len(path) - len(Path(path).suffix)]
     text = unicodedata.normalize("NFKC", stem).lower()
     word = re.sub(r"[^\w]+", "-", text).strip("-")
-    return word.encode()[:MOST_SLUG_BYTES].decode(errors="ignore").strip("-") or "film"
+    return word.encode()[:MAX_SLUG_BYTES].decode(errors="ignore").strip("-") or "film"
 
 
-def slugs(paths: list[str]) -> dict[str, str]:
+def make_slugs(paths: list[str]) -> dict[str, str]:
     """A slug of its own for each path: those that are alike are told apart by the path's hash."""
-    plain = {path: slug(path) for path in paths}
+    plain = {path: make_slug(path) for path in paths}
     shared: dict[str, int] = {}
     for word in plain.values():
         shared[word] = shared.get(word, 0) + 1
@@ -85,16 +87,16 @@ def slugs(paths: list[str]) -> dict[str, str]:
 
 
 def _longer(path: str) -> str:
-    return f"{slug(path)}-{_hash(path.encode())[:6]}"
+    return f"{make_slug(path)}-{_hash(path.encode())[:6]}"
 
 
-def can_be(film: str, path: str) -> bool:
+def is_id_of_path(film: str, path: str) -> bool:
     """Whether the film of `path` may have, or have had, this id: namesakes come and go."""
     word, _, digits = film.rpartition("-")
-    return word in (slug(path), _longer(path)) and len(digits) == 8
+    return word in (make_slug(path), _longer(path)) and len(digits) == 8
 
 
-def fingerprint(path: Path) -> str:
+def compute_fingerprint(path: Path) -> str:
     """8 hexadecimal digits of a file's size and its first and last MiB.
 
     Raises:

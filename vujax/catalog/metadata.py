@@ -19,7 +19,7 @@ PARQUET = (".parquet", ".pq")
 
 
 @dataclass(frozen=True)
-class Extra:
+class FilmMetadata:
     """Columns of one film's row among the films.
 
     Attributes:
@@ -85,10 +85,10 @@ class Metadata:
         schema = pa.schema([field for field in table.schema if field.name not in KEYS])
         return cls(key, schema, rows)
 
-    def of(self, film: str, path: str) -> Extra:
+    def of(self, film: str, path: str) -> FilmMetadata:
         """The columns of one film, without values when the table has no row of it."""
         row = self.rows.get(film if self.key == "film" else path)
-        return Extra(self.schema, row or dict.fromkeys(self.schema.names))
+        return FilmMetadata(self.schema, row or dict.fromkeys(self.schema.names))
 
 
 def _csv(path: Path) -> pa.Table:

@@ -17,19 +17,19 @@ from PIL import Image
 
 from vujax.catalog import Catalog, Id, schema
 from vujax.catalog.records import RecordReader
-from vujax.catalog.schema import clock_of
+from vujax.catalog.schema import build_clock
 from vujax.utils.formatting import clock, printable, short_clock
 from vujax.utils.html.document import Markup, document, join, tag
 from vujax.utils.io import write_atomically
 from vujax.video.timecode import Clock
 
-MOST_PICTURES = 2400  # of 3 KB each: with more, films show every second shot, or third ...
+MAX_THUMBNAILS = 2400  # of 3 KB each: with more, films show every second shot, or third ...
 
-MOST_FILMS = 200
+MAX_FILMS = 200
 
-MOST_ERRORS = 500
+MAX_ERRORS = 500
 
-OPEN_FILMS = 5  # with more films than this they are folded
+MAX_OPEN_FILMS = 5  # with more films than this they are folded
 
 
 def write_page(catalog: Catalog, path: Path, films: Sequence[str] | None = None) -> Path:
@@ -80,9 +80,9 @@ def _errors(rows: list[dict[str, Any]]) -> Markup | None:
         return None
     lines = [
         tag("tr", tag("th", printable(row["path"]), scope="row"), tag("td", row["reason"]))
-        for row in bad[:MOST_ERRORS]
+        for row in bad[:MAX_ERRORS]
     ]
-    more = f"{len(bad) - MOST_ERRORS} more are not listed." if len(bad) > MOST_ERRORS else None
+    more = f"{len(bad) - MAX_ERRORS} more are not listed." if len(bad) > MAX_ERRORS else None
     head = tag("thead", tag("tr", tag("th", "File", scope="col"), tag("th", "Why", scope="col")))
     caption = tag("caption", "Files that could not be read")
     table = tag("table", caption, head, tag("tbody", lines))
@@ -96,30 +96,30 @@ def _errors(rows: list[dict[str, Any]]) -> Markup | None:
 
 def _films(catalog: Catalog, rows: list[dict[str, Any]]) -> Markup:
     good = [row for row in rows if row["status"] != "error"]
-    shown = good[:MOST_FILMS]
-    every = max(1, -(-sum(row["shots"] for row in shown) // MOST_PICTURES))
+    shown = good[:MAX_FILMS]
+    every = max(1, -(-sum(row["shots"] for row in shown) // MAX_THUMBNAILS))
     notes = []
     if len(shown) < len(good):
         notes.append(f"The first {len(shown)} of {len(good)} films; --film names others.")
     if every > 1:
         notes.append(f"One shot in {every} is shown; --film with one film shows more of it.")
-    folded = len(shown) > OPEN_FILMS
-    sections = [section(catalog, row, every, folded=folded) for row in shown]
+    folded = len(shown) > MAX_OPEN_FILMS
+    sections = [build_section(catalog, row, every, folded=folded) for row in shown]
     return join([tag("p", note, class_="note") for note in notes] + sections)
 
 
-THUMB = (128, 128)
+THUMBNAIL_SIZE = (128, 128)
 
 QUALITY = 55
 
-SCALE = 1000  # units of the timeline's width
+TIMELINE_WIDTH = 1000  # units of the timeline's width
 
 SHOWN_FACTS = ("film", "path", "folder", "detector")
 
-MOST_TEXT = 2000  # characters of a metadata value
+MAX_TEXT_LENGTH = 2000  # characters of a metadata value
 
 
-def section(catalog: Catalog, row: dict[str, Any], every: int, *, folded: bool) -> Markup:
+def build_section(catalog: Catalog, row: dict[str, Any], every: int, *, folded: bool) -> Markup:
     """A film that has shots.
 
     Args:
@@ -153,7 +153,7 @@ def _facts(row: dict[str, Any]) -> Markup:
     for name, value in row.items():
         if name not in schema.FILMS.names and value not in (None, "", []):
             text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            facts[name] = text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]} ..."
+            facts[name] = text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]} ..."
     return tag("dl", [[tag("dt", k), tag("dd", str(v))] for k, v in facts.items()], class_="facts")
 
 
@@ -162,9 +162,9 @@ def _timeline(shots: list[dict[str, Any]], row: dict[str, Any]) -> Markup:
     begin, length = row["begin_s"], max(row["end_s"] - row["begin_s"], 1e-9)
 
     def place(seconds: float) -> str:
-        return f"{(seconds - begin) / length * SCALE:.2f}"
+        return f"{(seconds - begin) / length * TIMELINE_WIDTH:.2f}"
 
-    time = clock_of(row)
+    time = build_clock(row)
     dark, slow = [], []
     for shot in shots:
         if shot["shot"] % 2:
@@ -175,11 +175,11 @@ def _timeline(shots: list[dict[str, Any]], row: dict[str, Any]) -> Markup:
             slow.append(f"M{first} 20V28H{last}V20Z")
     return tag(
         "svg",
-        tag("path", d=f"M0 0V20H{SCALE}V0Z", class_="even"),
+        tag("path", d=f"M0 0V20H{TIMELINE_WIDTH}V0Z", class_="even"),
         tag("path", d="".join(dark), class_="odd"),
         tag("path", d="".join(slow), class_="slow"),
         class_="timeline",
-        viewBox=f"0 0 {SCALE} 28",
+        viewBox=f"0 0 {TIMELINE_WIDTH} 28",
         preserveAspectRatio="none",
         role="img",
         aria_label=f"{len(shots)} shots along the film",
@@ -190,13 +190,13 @@ def _shots(
     catalog: Catalog, row: dict[str, Any], shots: list[dict[str, Any]], every: int
 ) -> list[Markup]:
     film = row["film"]
-    frames = records_of(catalog, film)
+    frames = group_keyframe_records(catalog, film)
     reader = catalog.jpegs(film) if frames else None
-    time = clock_of(row)
+    time = build_clock(row)
     return [_shot(shot, frames.get(shot["shot"], []), reader, time) for shot in shots[::every]]
 
 
-def records_of(catalog: Catalog, film: str) -> dict[int, list[int]]:
+def group_keyframe_records(catalog: Catalog, film: str) -> dict[int, list[int]]:
     """The records of each shot's keyframes, by its number; a shot without any is left out."""
     records: dict[int, list[int]] = {}
     table = catalog.keyframes(film).select(["shot", "record"]).to_pydict()
@@ -221,7 +221,10 @@ def _shot(
     if records:
         middle = records[len(records) // 2]
         picture = tag(
-            "img", src=thumbnail(reader[middle]), alt=f"shot {shot['shot']}", loading="lazy"
+            "img",
+            src=build_thumbnail_uri(reader[middle]),
+            alt=f"shot {shot['shot']}",
+            loading="lazy",
         )
     name = str(Id(shot["film"], shot["shot"])).rpartition("/")[2]
     return tag(
@@ -236,7 +239,7 @@ def _shot(
     )
 
 
-def thumbnail(data: bytes, size: tuple[int, int] = THUMB) -> str:
+def build_thumbnail_uri(data: bytes, size: tuple[int, int] = THUMBNAIL_SIZE) -> str:
     """A keyframe's JPEG, at most of a size, as a data URI."""
     with Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:
         picture.draft("RGB", size)

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 
-def read_part(path: Path, remedy: str = "ingest its film again") -> pa.Table:
+def read_parquet(path: Path, remedy: str = "ingest its film again") -> pa.Table:
     """Reads a whole file.
 
     Args:
@@ -28,6 +28,6 @@ def read_part(path: Path, remedy: str = "ingest its film again") -> pa.Table:
         raise ValueError(f"{path} is damaged ({error}): {remedy}") from None
 
 
-def write_part(path: Path, rows: Sequence[dict], schema: pa.Schema) -> None:
+def write_parquet(path: Path, rows: Sequence[dict], schema: pa.Schema) -> None:
     """Writes rows."""
     pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path, compression="zstd")

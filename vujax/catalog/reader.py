@@ -3,6 +3,7 @@
 The film files that a catalogue was made from, where they still are what they were.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,12 @@ from typing import Any
 import pyarrow as pa
 
 from vujax.catalog import embeddings, scenes, schema
-from vujax.catalog.ids import Id, fingerprint
-from vujax.catalog.parquet import read_part
+from vujax.catalog.ids import Id, compute_fingerprint
+from vujax.catalog.parquet import read_parquet
 from vujax.catalog.records import RecordReader
 from vujax.catalog.writer import read_manifest
 
-SCHEMAS = {
+TABLE_SCHEMAS = {
     "films.parquet": schema.FILMS,
     "shots.parquet": schema.SHOTS,
     "keyframes.parquet": schema.KEYFRAMES,
@@ -37,11 +38,11 @@ class Catalog:
           ValueError: it is of another version.
         """
         self.path = Path(path)
-        schema.check(self.path)
+        schema.check_catalog(self.path)
 
     def ids(self) -> list[str]:
         """The ids of all films, those with errors too."""
-        return schema.films(self.path)
+        return schema.list_films(self.path)
 
     def films(self, film: str | None = None) -> pa.Table:
         """One row a film: columns of `layout.FILMS`, then those of the metadata."""
@@ -66,7 +67,7 @@ class Catalog:
           KeyError: the film is not in the catalogue.
           FileNotFoundError, ValueError: the file is missing or damaged.
         """
-        return RecordReader(schema.part(self.path, "keyframes", self._one(film)))
+        return RecordReader(schema.part_path(self.path, "keyframes", self._one(film)))
 
     def jpeg(self, keyframe: str | Id) -> bytes:
         """The picture of one keyframe, by its id.
@@ -84,9 +85,9 @@ class Catalog:
 
     def flacs(self, film: str) -> RecordReader:
         """A film's sound, by the column `record` of its audio table; raises like `jpegs`."""
-        return RecordReader(schema.part(self.path, "audio", self._one(film)))
+        return RecordReader(schema.part_path(self.path, "audio", self._one(film)))
 
-    def vectors(self, level: str, encoder: str, film: str | None = None) -> pa.Table:
+    def embeddings(self, level: str, encoder: str, film: str | None = None) -> pa.Table:
         """One row a keyframe, or a shot or scene that has any: columns of `vectors.schema`.
 
         `vectors.matrix` gives their numbers as one array.
@@ -103,23 +104,34 @@ class Catalog:
           ValueError: they are damaged, of several models, or of what the film or its scenes were
             before.
         """
-        shelf = embeddings.find(self.path, level, encoder)
+        shelf = embeddings.open_store(self.path, level, encoder)
         films = self.ids() if film is None else [self._one(film)]
         manifests = {one: self.manifest(one) for one in films}
         sources = {
-            one: embeddings.source(m) for one, m in manifests.items() if embeddings.has_any(m)
+            one: embeddings.hash_source(m)
+            for one, m in manifests.items()
+            if embeddings.has_keyframes(m)
         }
         if level == "scene":
             sources = self._of_scenes(sources, all_of_them=film is not None)
         tables = [shelf.read(one, source) for one, source in sources.items()]
         return pa.concat_tables([shelf.empty(), *tables])
 
+    def vectors(self, level: str, encoder: str, film: str | None = None) -> pa.Table:
+        """Return the result of `embeddings`, under its former name."""
+        warnings.warn(
+            "Catalog.vectors is deprecated; use Catalog.embeddings",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.embeddings(level, encoder, film)
+
     def _of_scenes(self, sources: dict[str, str], *, all_of_them: bool) -> dict[str, str]:
         """What vectors of scenes are made from, for films that have scenes."""
         found = {
-            one: embeddings.source_of_scenes(source, scenes.read(self.path, one, source))
+            one: embeddings.hash_scene_source(source, scenes.read_scenes(self.path, one, source))
             for one, source in sources.items()
-            if all_of_them or scenes.path(self.path, one).exists()
+            if all_of_them or scenes.scenes_path(self.path, one).exists()
         }
         if sources and not found:
             raise FileNotFoundError(f"{self.path} has no scenes: run `vujax scenes {self.path}`")
@@ -134,10 +146,10 @@ class Catalog:
           ValueError: they are damaged, or of what the film was before.
         """
         films = self.ids() if film is None else [self._one(film)]
-        there = [one for one in films if film or scenes.path(self.path, one).exists()]
-        sources = {one: embeddings.source(self.manifest(one)) for one in there}
-        tables = [scenes.read(self.path, one, source) for one, source in sources.items()]
-        return pa.concat_tables([scenes.COLUMNS.empty_table(), *tables])
+        there = [one for one in films if film or scenes.scenes_path(self.path, one).exists()]
+        sources = {one: embeddings.hash_source(self.manifest(one)) for one in there}
+        tables = [scenes.read_scenes(self.path, one, source) for one, source in sources.items()]
+        return pa.concat_tables([scenes.SCENES.empty_table(), *tables])
 
     def manifest(self, film: str) -> dict:
         """A film's manifest.
@@ -152,16 +164,16 @@ class Catalog:
         return found
 
     def _one(self, film: str) -> str:
-        if not Id.parse(film) == Id(film) or not schema.manifest(self.path, film).is_file():
+        if not Id.parse(film) == Id(film) or not schema.manifest_path(self.path, film).is_file():
             raise KeyError(f"{self.path} has no film {film}")
         return film
 
     def _table(self, name: str, film: str | None) -> pa.Table:
         films: Sequence[str] = self.ids() if film is None else [self._one(film)]
-        paths = [schema.part(self.path, name, one) for one in films]
+        paths = [schema.part_path(self.path, name, one) for one in films]
         # A film with an error has no shots; only its row among the films must be there.
         there = [path for path in paths if name == "films.parquet" or path.exists()]
-        tables = [SCHEMAS[name].empty_table(), *map(read_part, there)]
+        tables = [TABLE_SCHEMAS[name].empty_table(), *map(read_parquet, there)]
         try:
             return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -174,7 +186,7 @@ class Catalog:
 MOVED = "put the file back, or ingest the folder where it is now"
 
 
-def film_file(row: Mapping[str, Any]) -> Path:
+def locate_film_file(row: Mapping[str, Any]) -> Path:
     """The file of a film.
 
     Nothing but what was ingested is ever named: the file lies in the folder that was read, without
@@ -194,7 +206,7 @@ def film_file(row: Mapping[str, Any]) -> Path:
         file = Path(folder, path).resolve(strict=True)
         if not file.is_relative_to(base) or Path(path).is_absolute() or not file.is_file():
             raise FileNotFoundError(f"{path} does not lie in {folder}: {MOVED}")
-        changed = fingerprint(file) != row["film"].rpartition("-")[2]
+        changed = compute_fingerprint(file) != row["film"].rpartition("-")[2]
     except (OSError, ValueError) as error:
         if isinstance(error, FileNotFoundError) and not error.errno:
             raise

@@ -7,7 +7,7 @@ from typing import Self
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 
 # group_size 1: each record is read on its own. JPEG and FLAC are compressed already.
-OPTIONS = "group_size:1,uncompressed"
+WRITER_OPTIONS = "group_size:1,uncompressed"
 
 
 class RecordWriter:
@@ -19,7 +19,7 @@ class RecordWriter:
 
     def __init__(self, path: Path) -> None:
         self.count = 0
-        self._writer = ArrayRecordWriter(str(path), OPTIONS)
+        self._writer = ArrayRecordWriter(str(path), WRITER_OPTIONS)
 
     def __enter__(self) -> Self:
         return self

@@ -13,14 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vujax.catalog.embeddings import PREFIX
-from vujax.catalog.parquet import read_part
+from vujax.catalog.parquet import read_parquet
 from vujax.utils.io import write_atomically
 
 SCHEMA = 1
 """Version of these files."""
 
 FOLDER = "scenes.parquet"
-COLUMNS = pa.schema(
+SCENES = pa.schema(
     {
         "film": pa.string(),
         "scene": pa.int32(),
@@ -37,15 +37,15 @@ COLUMNS = pa.schema(
         "threshold": pa.float32(),  # null when the borders were not chosen by one
     }
 )
-AGAIN = "run `vujax scenes` on its film again"
+REMEDY = "run `vujax scenes` on its film again"
 
 
-def path(root: Path, film: str) -> Path:
+def scenes_path(root: Path, film: str) -> Path:
     """The file of a film."""
     return root / FOLDER / f"{film}.parquet"
 
 
-def write(
+def write_scenes(
     root: Path, film: str, made_from: str, rows: Sequence[dict], facts: Mapping[str, Any]
 ) -> None:
     """Writes a film's scenes; the file appears whole or not at all.
@@ -58,23 +58,25 @@ def write(
       facts: what made them, as JSON may hold it.
     """
     words = dict(schema=str(SCHEMA), source=made_from, made=json.dumps(facts, sort_keys=True))
-    table = pa.Table.from_pylist(list(rows), schema=COLUMNS)
+    table = pa.Table.from_pylist(list(rows), schema=SCENES)
     table = table.replace_schema_metadata({PREFIX + key: word for key, word in words.items()})
-    write_atomically(path(root, film), lambda p: pq.write_table(table, p, compression="zstd"))
+    write_atomically(
+        scenes_path(root, film), lambda p: pq.write_table(table, p, compression="zstd")
+    )
 
 
-def read(root: Path, film: str, made_from: str) -> pa.Table:
+def read_scenes(root: Path, film: str, made_from: str) -> pa.Table:
     """A film's scenes.
 
     Raises:
       FileNotFoundError: there are none.
       ValueError: they are damaged, of another version, or of what the film was before.
     """
-    file = path(root, film)
-    table = read_part(file, AGAIN)
+    file = scenes_path(root, film)
+    table = read_parquet(file, REMEDY)
     found = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-    if found.get(f"{PREFIX}schema") != str(SCHEMA) or table.schema.names != COLUMNS.names:
-        raise ValueError(f"{file} is of another version: {AGAIN}")
+    if found.get(f"{PREFIX}schema") != str(SCHEMA) or table.schema.names != SCENES.names:
+        raise ValueError(f"{file} is of another version: {REMEDY}")
     if found.get(f"{PREFIX}source") != made_from:
-        raise ValueError(f"{file} is of what the film was before: {AGAIN}")
+        raise ValueError(f"{file} is of what the film was before: {REMEDY}")
     return table.replace_schema_metadata()

@@ -18,7 +18,7 @@ SCHEMA = 1
 
 """Version of the layout; a catalogue of another one is not read."""
 
-ABOUT = "catalog.json"
+CATALOG_FILE = "catalog.json"
 
 STAGING = ".staging"
 
@@ -122,35 +122,35 @@ AUDIO = pa.schema(
 )
 
 
-def part(root: Path, name: str, film: str) -> Path:
+def part_path(root: Path, name: str, film: str) -> Path:
     """The file of a film's part, a key of PARTS."""
     return root / name / f"{film}{PARTS[name]}"
 
 
-def manifest(root: Path, film: str) -> Path:
+def manifest_path(root: Path, film: str) -> Path:
     """The file of a film's manifest."""
     return root / MANIFESTS / f"{film}.json"
 
 
-def films(root: Path) -> list[str]:
+def list_films(root: Path) -> list[str]:
     """The films that are in the catalogue, in order."""
     return sorted(path.stem for path in (root / MANIFESTS).glob("[!.]*.json"))
 
 
-def create(root: Path) -> None:
+def create_catalog(root: Path) -> None:
     """Makes an empty catalogue, or finds that one is there.
 
     Raises:
       ValueError: the folder holds something else, or a catalogue of another version.
     """
-    if not (root / ABOUT).exists():
+    if not (root / CATALOG_FILE).exists():
         if root.exists() and (not root.is_dir() or any(root.iterdir())):
             raise ValueError(f"{root} is no catalogue and not empty: name a new folder")
-        write_json(root / ABOUT, {"kind": "vujax catalogue", "schema": SCHEMA})
-    check(root)
+        write_json(root / CATALOG_FILE, {"kind": "vujax catalogue", "schema": SCHEMA})
+    check_catalog(root)
 
 
-def check(root: Path) -> None:
+def check_catalog(root: Path) -> None:
     """Raises unless `root` is a catalogue of this version.
 
     Raises:
@@ -158,7 +158,7 @@ def check(root: Path) -> None:
       ValueError: it is of another version, or damaged.
     """
     try:
-        about = json.loads((root / ABOUT).read_text("utf-8"))
+        about = json.loads((root / CATALOG_FILE).read_text("utf-8"))
         found = about["schema"]
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(
@@ -166,7 +166,7 @@ def check(root: Path) -> None:
         ) from None
     except (ValueError, TypeError, KeyError):
         raise ValueError(
-            f'{root / ABOUT} is damaged: write {{"schema": {SCHEMA}}} into it'
+            f'{root / CATALOG_FILE} is damaged: write {{"schema": {SCHEMA}}} into it'
         ) from None
     if found != SCHEMA:
         raise ValueError(
@@ -174,7 +174,7 @@ def check(root: Path) -> None:
         )
 
 
-def clock_of(row: Mapping[str, Any]) -> Clock:
+def build_clock(row: Mapping[str, Any]) -> Clock:
     """The clock of a film, from its row of `layout.FILMS`."""
     names = ("time_base", "start", "rate")
     return Clock(*(Fraction(row[f"{name}_num"], row[f"{name}_den"]) for name in names))

@@ -17,15 +17,15 @@ from PIL import Image
 
 from vujax.catalog import embeddings, scenes, schema
 from vujax.catalog import schema as layout
-from vujax.catalog.parquet import read_part
-from vujax.catalog.reader import SCHEMAS
+from vujax.catalog.parquet import read_parquet
+from vujax.catalog.reader import TABLE_SCHEMAS
 from vujax.catalog.records import RecordReader
-from vujax.catalog.writer import describe, read_manifest
+from vujax.catalog.writer import describe_file, read_manifest
 
-AGAIN = "ingest it again"
+REMEDY = "ingest it again"
 
 
-def problems(root: Path, *, pictures: bool = True) -> Iterator[str]:
+def find_problems(root: Path, *, pictures: bool = True) -> Iterator[str]:
     """What is wrong, one sentence each; nothing for a whole catalogue.
 
     Args:
@@ -35,19 +35,19 @@ def problems(root: Path, *, pictures: bool = True) -> Iterator[str]:
     Raises:
       FileNotFoundError, ValueError: there is no catalogue of this version.
     """
-    layout.check(root)
-    films = layout.films(root)
+    layout.check_catalog(root)
+    films = layout.list_films(root)
     for film in films:
         try:
             yield from _film(root, film, pictures)
         except (OSError, ValueError) as error:
             yield f"{film}: {error}"
-    yield from orphans(root, set(films))
-    yield from embedding_problems(root, set(films))
-    yield from scene_problems(root, set(films))
+    yield from find_orphans(root, set(films))
+    yield from find_embedding_problems(root, set(films))
+    yield from find_scene_problems(root, set(films))
 
 
-def orphans(root: Path, films: set[str]) -> Iterator[str]:
+def find_orphans(root: Path, films: set[str]) -> Iterator[str]:
     """Files that belong to no film of the catalogue."""
     for name, suffix in layout.PARTS.items():
         for path in sorted((root / name).iterdir() if (root / name).is_dir() else ()):
@@ -60,49 +60,50 @@ def orphans(root: Path, films: set[str]) -> Iterator[str]:
 def _film(root: Path, film: str, pictures: bool) -> Iterator[str]:
     manifest = read_manifest(root, film)
     if manifest is None:
-        yield f"{film}: its manifest is damaged: {AGAIN}"
+        yield f"{film}: its manifest is damaged: {REMEDY}"
         return
     altered = list(_files(root, film, manifest["files"]))
     yield from altered
     if not altered:
         tables = {
-            name: read_part(layout.part(root, name, film))
+            name: read_parquet(layout.part_path(root, name, film))
             for name in manifest["files"]
-            if name in SCHEMAS
+            if name in TABLE_SCHEMAS
         }
         yield from _tables(film, tables, manifest)
         if "keyframes" in manifest["files"]:
-            path = layout.part(root, "keyframes", film)
+            path = layout.part_path(root, "keyframes", film)
             yield from _keyframes(film, tables["keyframes.parquet"], path, pictures)
 
 
 def _files(root: Path, film: str, files: dict[str, dict[str, Any]]) -> Iterator[str]:
     """Parts that are not what the manifest says, and those it does not name."""
     for name in layout.PARTS:
-        path = layout.part(root, name, film)
+        path = layout.part_path(root, name, film)
         if name not in files:
             if path.exists():
-                yield f"{path} is not in the manifest of its film: {AGAIN}"
+                yield f"{path} is not in the manifest of its film: {REMEDY}"
         elif not path.exists():
-            yield f"{path} is missing: {AGAIN}"
-        elif describe(path) != files[name]:
-            yield f"{path} was altered: {AGAIN}"
+            yield f"{path} is missing: {REMEDY}"
+        elif describe_file(path) != files[name]:
+            yield f"{path} was altered: {REMEDY}"
 
 
 def _tables(film: str, tables: dict[str, pa.Table], manifest: dict[str, Any]) -> Iterator[str]:
     for name, table in tables.items():
-        schema = SCHEMAS[name]
+        schema = TABLE_SCHEMAS[name]
         if table.schema.names[: len(schema)] != schema.names:
-            yield f"{film}: the columns of {name} are not those of version {layout.SCHEMA}: {AGAIN}"
+            version = layout.SCHEMA
+            yield f"{film}: the columns of {name} are not those of version {version}: {REMEDY}"
             return
         if set(table["film"].to_pylist()) - {film}:
-            yield f"{film}: {name} has rows of another film: {AGAIN}"
+            yield f"{film}: {name} has rows of another film: {REMEDY}"
     counts = {name: len(table) for name, table in tables.items()}
     promised = manifest.get("counts", {})
     for what, name in (("shots", "shots.parquet"), ("keyframes", "keyframes.parquet")):
         found, wanted = counts.get(name, 0), promised.get(what)
         if found != wanted:
-            yield f"{film}: {found} {what}, not {wanted} as its manifest says: {AGAIN}"
+            yield f"{film}: {found} {what}, not {wanted} as its manifest says: {REMEDY}"
     if "shots.parquet" in tables:
         yield from _shots(film, tables["shots.parquet"], promised.get("frames"))
     if "keyframes.parquet" in tables:
@@ -113,17 +114,17 @@ def _shots(film: str, table: pa.Table, frames: int | None) -> Iterator[str]:
     """The shots must be in order, named once, and have each frame once."""
     rows = table.to_pylist()
     if [row["shot"] for row in rows] != list(range(len(rows))):
-        yield f"{film}: its shots are not in order: {AGAIN}"
+        yield f"{film}: its shots are not in order: {REMEDY}"
     if len({row["id"] for row in rows}) != len(rows):
-        yield f"{film}: two of its shots have one id: {AGAIN}"
+        yield f"{film}: two of its shots have one id: {REMEDY}"
     ends = [-1, *(row["last_frame"] for row in rows)]
     firsts = [*(row["first_frame"] for row in rows), frames]
     times = [(a["end_pts"], b["begin_pts"]) for a, b in itertools.pairwise(rows)]
     gaps = any(first != end + 1 for end, first in zip(ends, firsts, strict=True))
     if gaps or any(end != begin for end, begin in times):
-        yield f"{film}: its shots leave gaps or overlap: {AGAIN}"
+        yield f"{film}: its shots leave gaps or overlap: {REMEDY}"
     if any(row["last_frame"] < row["first_frame"] for row in rows):
-        yield f"{film}: a shot has no frame: {AGAIN}"
+        yield f"{film}: a shot has no frame: {REMEDY}"
 
 
 def _keyframe_rows(film: str, tables: dict[str, pa.Table]) -> Iterator[str]:
@@ -134,12 +135,12 @@ def _keyframe_rows(film: str, tables: dict[str, pa.Table]) -> Iterator[str]:
     }
     order = [(row["shot"], row["keyframe"]) for row in rows]
     if order != sorted(set(order)):
-        yield f"{film}: its keyframes are not in order, or named twice: {AGAIN}"
+        yield f"{film}: its keyframes are not in order, or named twice: {REMEDY}"
     nowhere = (0, 0)
     for row in rows:
         begin, end = spans.get(row["shot"], nowhere)
         if not begin <= row["pts"] < end:
-            yield f"{row['id']}: the keyframe lies outside its shot: {AGAIN}"
+            yield f"{row['id']}: the keyframe lies outside its shot: {REMEDY}"
 
 
 def _keyframes(film: str, table: pa.Table, path: Path, pictures: bool) -> Iterator[str]:
@@ -147,7 +148,7 @@ def _keyframes(film: str, table: pa.Table, path: Path, pictures: bool) -> Iterat
     reader = RecordReader(path)
     rows = table.to_pylist()
     if missing := sum(not 0 <= row["record"] < len(reader) for row in rows):
-        yield f"{film}: {missing} of its keyframes have no picture: {AGAIN}"
+        yield f"{film}: {missing} of its keyframes have no picture: {REMEDY}"
         return
     sizes: dict[int, set[tuple[int, int]]] = {}
     for row in rows:
@@ -158,13 +159,13 @@ def _keyframes(film: str, table: pa.Table, path: Path, pictures: bool) -> Iterat
                 image.load()
                 size = image.size
         except Exception as error:  # Pillow answers damaged files with almost any exception
-            yield f"{row['id']}: its picture cannot be decoded ({error}): {AGAIN}"
+            yield f"{row['id']}: its picture cannot be decoded ({error}): {REMEDY}"
             continue
         if {size} != sizes[row["record"]]:
-            yield f"{row['id']}: its picture is of another size than its row says: {AGAIN}"
+            yield f"{row['id']}: its picture is of another size than its row says: {REMEDY}"
 
 
-def scene_problems(root: Path, films: set[str]) -> Iterator[str]:
+def find_scene_problems(root: Path, films: set[str]) -> Iterator[str]:
     """What is wrong, one sentence each.
 
     Args:
@@ -178,22 +179,22 @@ def scene_problems(root: Path, films: set[str]) -> Iterator[str]:
             yield f"{path} belongs to no film of the catalogue: delete it"
         elif manifest := read_manifest(root, path.stem):  # else said already
             try:
-                yield from _film_scene_problems(root, path.stem, embeddings.source(manifest))
+                yield from _film_scene_problems(root, path.stem, embeddings.hash_source(manifest))
             except (OSError, ValueError) as error:
                 yield f"{path.stem}: {error}"
 
 
 def _film_scene_problems(root: Path, film: str, made_from: str) -> Iterator[str]:
     """Its scenes must have each of its shots once, in order."""
-    rows = scenes.read(root, film, made_from).to_pylist()
-    shots = len(read_part(schema.part(root, "shots.parquet", film)))
+    rows = scenes.read_scenes(root, film, made_from).to_pylist()
+    shots = len(read_parquet(schema.part_path(root, "shots.parquet", film)))
     firsts = [*(row["first_shot"] for row in rows), shots]
     ends = [-1, *(row["last_shot"] for row in rows)]
     if any(first != end + 1 for first, end in zip(firsts, ends, strict=True)):
-        yield f"{film}: its scenes leave shots out or have one twice: {scenes.AGAIN}"
+        yield f"{film}: its scenes leave shots out or have one twice: {scenes.REMEDY}"
 
 
-def embedding_problems(root: Path, films: set[str]) -> Iterator[str]:
+def find_embedding_problems(root: Path, films: set[str]) -> Iterator[str]:
     """What is wrong, one sentence each.
 
     Args:
@@ -205,7 +206,7 @@ def embedding_problems(root: Path, films: set[str]) -> Iterator[str]:
             yield f"{level} holds no vectors that this vujax knows: delete it"
             continue
         for folder in sorted(level.glob("*")):
-            if folder.is_dir() and embeddings.PLACE.fullmatch(folder.name):
+            if folder.is_dir() and embeddings.FOLDER_NAME.fullmatch(folder.name):
                 yield from _folder(root, level.name, folder, films)
             else:
                 yield f"{folder} is no folder of an encoder's vectors: delete it"
@@ -229,16 +230,19 @@ def _file(root: Path, level: str, folder: Path, path: Path) -> Iterator[str]:
     manifest = read_manifest(root, film)
     if manifest is None:  # said already
         return
-    shelf = embeddings.Shelf(root, level, embeddings.model_of(folder, path))
-    source, divided = embeddings.source(manifest), None
+    shelf = embeddings.EmbeddingStore(root, level, embeddings.read_model(folder, path))
+    source, divided = embeddings.hash_source(manifest), None
     if level == "scene":
-        divided = scenes.read(root, film, source)
-        source = embeddings.source_of_scenes(source, divided)
+        divided = scenes.read_scenes(root, film, source)
+        source = embeddings.hash_scene_source(source, divided)
     table = shelf.read(film, source)
     shots, keyframes = (
-        read_part(schema.part(root, name, film)) for name in ("shots.parquet", "keyframes.parquet")
+        read_parquet(schema.part_path(root, name, film))
+        for name in ("shots.parquet", "keyframes.parquet")
     )
-    if not table.drop_columns("vector").equals(embeddings.rows(level, shots, keyframes, divided)):
+    if not table.drop_columns("vector").equals(
+        embeddings.build_rows(level, shots, keyframes, divided)
+    ):
         yield f"{path} has not one row for each {level} of its film, in order: {again}"
-    if not np.isfinite(embeddings.matrix(table)).all():
+    if not np.isfinite(embeddings.to_matrix(table)).all():
         yield f"{path} has numbers that are not finite: {again}"

@@ -28,7 +28,7 @@ class Staging:
         self.folder = root / schema.STAGING / owner
 
     def __enter__(self) -> Self:
-        sweep(self._root, self._film)
+        sweep_staging(self._root, self._film)
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         return self
@@ -51,27 +51,29 @@ class Staging:
           keep: the old manifest, when the parts that were not made again stay as they are.
         """
         made = {
-            name: describe(self.path(name)) for name in schema.PARTS if self.path(name).exists()
+            name: describe_file(self.path(name))
+            for name in schema.PARTS
+            if self.path(name).exists()
         }
         kept = dict(keep["files"]) if keep else {}
-        schema.manifest(self._root, self._film).unlink(missing_ok=True)
+        schema.manifest_path(self._root, self._film).unlink(missing_ok=True)
         if not keep:
             remove_derived(self._root, self._film)
         for name in schema.PARTS:
-            target = schema.part(self._root, name, self._film)
+            target = schema.part_path(self._root, name, self._film)
             if name in made:
                 target.parent.mkdir(exist_ok=True)
                 self.path(name).replace(target)
             elif name not in kept:
                 target.unlink(missing_ok=True)
-        path = schema.manifest(self._root, self._film)
+        path = schema.manifest_path(self._root, self._film)
         # Made in the staging folder too, so that a kill leaves nothing among the manifests.
         ready = write_json(self.folder / path.name, {**manifest, "files": kept | made})
         path.parent.mkdir(exist_ok=True)
         ready.replace(path)
 
 
-def describe(path: Path) -> dict[str, Any]:
+def describe_file(path: Path) -> dict[str, Any]:
     """Size and sha256 of a file, which is safely on the disk after this."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
@@ -84,17 +86,17 @@ def describe(path: Path) -> dict[str, Any]:
 def read_manifest(root: Path, film: str) -> dict[str, Any] | None:
     """A film's manifest; None when the film is not in the catalogue, or its manifest is damaged."""
     try:
-        found = json.loads(schema.manifest(root, film).read_text("utf-8"))
+        found = json.loads(schema.manifest_path(root, film).read_text("utf-8"))
     except (FileNotFoundError, ValueError):
         return None
     return found if isinstance(found, dict) and isinstance(found.get("files"), dict) else None
 
 
-def remove(root: Path, film: str) -> None:
+def remove_film(root: Path, film: str) -> None:
     """Takes a film out of the catalogue."""
-    schema.manifest(root, film).unlink(missing_ok=True)
+    schema.manifest_path(root, film).unlink(missing_ok=True)
     for name in reversed(schema.PARTS):
-        schema.part(root, name, film).unlink(missing_ok=True)
+        schema.part_path(root, name, film).unlink(missing_ok=True)
     remove_derived(root, film)
 
 
@@ -105,7 +107,7 @@ def remove_derived(root: Path, film: str) -> None:
             path.unlink(missing_ok=True)
 
 
-def sweep(root: Path, film: str | None = None) -> None:
+def sweep_staging(root: Path, film: str | None = None) -> None:
     """Removes what killed processes of this machine left; of one film, those of any machine.
 
     A film is made on one machine only, so what another one left of it is left for good.
@@ -113,12 +115,12 @@ def sweep(root: Path, film: str | None = None) -> None:
     here = socket.gethostname()
     for folder in (root / schema.STAGING).glob(f"*{SEPARATOR}*{SEPARATOR}*"):
         owned, host, process = folder.name.rsplit(SEPARATOR, 2)
-        dead = process.isdecimal() and host == here and not is_alive(int(process))
+        dead = process.isdecimal() and host == here and not is_process_alive(int(process))
         if dead or (owned == film and host != here):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def is_alive(process: int) -> bool:
+def is_process_alive(process: int) -> bool:
     """Whether there is a process of this number that still runs."""
     try:
         os.kill(process, 0)

@@ -169,7 +169,7 @@ def _pairs(path: Path, arguments: argparse.Namespace, name: str) -> "EmbeddingPa
     from vujax.encoders.pairs import open_pairs
     from vujax.search.captions.bank import source_of
 
-    model = embeddings.find(arguments.catalog, arguments.level, name).model
+    model = embeddings.open_store(arguments.catalog, arguments.level, name).model
     found = open_pairs({"pairs": source_of(path)}, arguments.encoder)
     if found.digest not in ("", model.digest):
         raise ValueError(

@@ -24,13 +24,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     from vujax.catalog import schema
-    from vujax.catalog.validate import problems
+    from vujax.catalog.validate import find_problems
 
     found = 0
-    for problem in problems(arguments.catalog, pictures=not arguments.quick):
+    for problem in find_problems(arguments.catalog, pictures=not arguments.quick):
         found += 1
         print(problem, file=sys.stderr)
-    films = len(schema.films(arguments.catalog))
+    films = len(schema.list_films(arguments.catalog))
     count = f"{films} film{'s' * (films != 1)}"
     print(f"{arguments.catalog}: {count}, {found or 'no'} problem{'s' * (found != 1)}")
     return 1 if found else 0

@@ -88,7 +88,7 @@ def _movies(arguments: argparse.Namespace) -> "Movies":
     from vujax.data.movies.holdout import read_withheld_movies
     from vujax.data.movies.tables import joined_ratings, open_movies
 
-    is_catalog = (arguments.movies / schema.ABOUT).is_file()
+    is_catalog = (arguments.movies / schema.CATALOG_FILE).is_file()
     movies = (catalog_movies if is_catalog else open_movies)(arguments.movies)
     if arguments.ratings is not None:
         movies = joined_ratings(movies, arguments.ratings)

@@ -24,7 +24,7 @@ from vujax.encoders.devices import OnDevices
 from vujax.models import efficientnet, pretrained
 from vujax.models.clip import unit
 
-# `picture` says how a keyframe becomes the network's input: see `vujax.data.images.preprocess_eval_image`.
+# `picture` names the keyframe preprocessing: see `vujax.data.images.preprocess_eval_image`.
 SETTINGS = {
     "network": WEIGHTS["lite"],
     "picture": "shorter side bicubic, centre square",

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vujax.catalog import Catalog, embeddings, schema
-from vujax.catalog.embeddings import LEVELS, Model, Shelf
+from vujax.catalog.embeddings import LEVELS, EmbeddingModel, EmbeddingStore
 from vujax.data.datasets.catalog import open_catalog
 from vujax.data.scenes import FilmScenes
 from vujax.encoders.base import AnyEncoder, Encoder, ShotEncoder, check_level, levels_of
@@ -54,7 +54,7 @@ class Tables:
 
     def rows(self, level: str) -> pa.Table:
         """See `vectors.rows`."""
-        return embeddings.rows(level, self.shots, self.keyframes, self.scenes)
+        return embeddings.build_rows(level, self.shots, self.keyframes, self.scenes)
 
 
 class Maker(Protocol):
@@ -86,7 +86,7 @@ def maker_of(encoder: Any, catalog: Catalog, batch: int, threads: ThreadPoolExec
     return ShotMaker(encoder, catalog, batch)
 
 
-def model_of(encoder: Any, catalog: Catalog) -> Model:
+def model_of(encoder: Any, catalog: Catalog) -> EmbeddingModel:
     """What vectors in a catalogue say that they are made by.
 
     An encoder that takes the vectors of another one is a model with that one.
@@ -96,9 +96,9 @@ def model_of(encoder: Any, catalog: Catalog) -> Model:
     """
     digest = encoder.digest
     if encoder.vectors:
-        under = embeddings.find(catalog.path, "shot", encoder.vectors).model
-        digest = embeddings.joined(digest, under.digest)
-    return Model(encoder.name, digest, encoder.dim)
+        under = embeddings.open_store(catalog.path, "shot", encoder.vectors).model
+        digest = embeddings.combine_digests(digest, under.digest)
+    return EmbeddingModel(encoder.name, digest, encoder.dim)
 
 
 USUAL = ("frame", "shot")
@@ -186,8 +186,10 @@ class Embed:
     def _embed(self, source: Source, report: Report) -> Outcome:
         film = source.slug
         manifest = self._catalog.manifest(film)
-        made_from = dict.fromkeys(LEVELS, embeddings.source(manifest))  # first: see `Shelf.write`
-        if not embeddings.has_any(manifest):
+        made_from = dict.fromkeys(
+            LEVELS, embeddings.hash_source(manifest)
+        )  # first: see `EmbeddingStore.write`
+        if not embeddings.has_keyframes(manifest):
             return fail(source, f"it has no keyframes ({manifest.get('reason') or 'no shots'})")
         levels, scenes = self._levels, None
         if "scene" in levels:
@@ -196,10 +198,10 @@ class Embed:
             except FileNotFoundError:
                 levels = tuple(level for level in levels if level != "scene")
             else:
-                made_from["scene"] = embeddings.source_of_scenes(made_from["scene"], scenes)
+                made_from["scene"] = embeddings.hash_scene_source(made_from["scene"], scenes)
         if not levels:
             return fail(source, NO_SCENES)
-        shelves = {level: Shelf(self._work.root, level, self.model) for level in LEVELS}
+        shelves = {level: EmbeddingStore(self._work.root, level, self.model) for level in LEVELS}
         wanted = [x for x in levels if not shelves[x].is_current(film, made_from[x])]
         if wanted:
             tables = (self._catalog.shots(film), self._catalog.keyframes(film), scenes)
@@ -235,7 +237,7 @@ class _Values:
         encoder: AnyEncoder,
         make: Maker,
         tables: Tables,
-        shelves: Mapping[str, Shelf],
+        shelves: Mapping[str, EmbeddingStore],
         made_from: Mapping[str, str],
     ) -> None:
         self.tables = tables
@@ -251,13 +253,13 @@ class _Values:
     def _find(self, level: str, report: Report) -> np.ndarray:
         film, shelf, tables = self.tables.film, self._shelves[level], self.tables
         if shelf.is_current(film, self._from[level]):
-            return embeddings.matrix(shelf.read(film, self._from[level]))
+            return embeddings.to_matrix(shelf.read(film, self._from[level]))
         if level in self._encoder.sees:
             return self._make(level, tables, report)
         if level == "shot":
             return means(self.of("frame", report), tables.keyframes["shot"].to_numpy())
         shots = tables.rows("shot")["shot"].to_numpy()
-        return means(self.of("shot", report), embeddings.scene_of(tables.scenes, shots))
+        return means(self.of("shot", report), embeddings.find_scene_rows(tables.scenes, shots))
 
 
 def means(values: np.ndarray, of: np.ndarray) -> np.ndarray:
@@ -315,7 +317,7 @@ def embed(
 
 
 def _source(root: Path, film: str) -> Source:
-    path = schema.part(root, "keyframes", film)
+    path = schema.part_path(root, "keyframes", film)
     return Source(str(root), film, path, film, path.stat().st_size if path.exists() else 0)
 
 
@@ -401,7 +403,7 @@ class ShotMaker:
         if "image" in inputs:
             self._options |= dict(frames=inputs["image"][0], image_size=inputs["image"][1])
         if encoder.vectors:
-            shelf = embeddings.find(catalog.path, "shot", encoder.vectors)
+            shelf = embeddings.open_store(catalog.path, "shot", encoder.vectors)
             self._options["encoder"] = shelf.model.folder
 
     def trial(self) -> np.ndarray:

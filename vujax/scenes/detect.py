@@ -134,11 +134,13 @@ def run(
     with _catalogue(job) as (root, is_new):
         reading = _reading(job) if is_new else None
         if reading:
-            schema.create(root)
+            schema.create_catalog(root)
         soon = stages.embeds_here and not (root / embeddings.FOLDER).exists()
         encoder = Making(root, make, soon=soon)
         with _timed(result.took, "shots"):
-            films = _read(job, root, stages, reading, result) if reading else schema.films(root)
+            films = (
+                _read(job, root, stages, reading, result) if reading else schema.list_films(root)
+            )
         if not films and not result.failed:
             raise ValueError(f"{', '.join(map(str, job.paths))} holds no film: name video files")
         with _timed(result.took, "encoder"):
@@ -253,8 +255,8 @@ def _writable(out: Path, paths: Sequence[Path]) -> None:
 @contextmanager
 def _catalogue(job: Job) -> Iterator[tuple[Path, bool]]:
     """The catalogue's folder, and whether films are to be read into it first."""
-    if len(job.paths) == 1 and (job.paths[0] / schema.ABOUT).is_file():
-        schema.check(job.paths[0])
+    if len(job.paths) == 1 and (job.paths[0] / schema.CATALOG_FILE).is_file():
+        schema.check_catalog(job.paths[0])
         yield job.paths[0].resolve(), False
     elif job.out is not None:
         yield (job.out / CATALOG).resolve(), True
@@ -285,7 +287,7 @@ def _embedded(
     """The films that have vectors now, and the vectors' name."""
     made = encoder.encoder()
     model = model_of(made, Catalog(root))
-    shelf = embeddings.Shelf(root, "shot", model)
+    shelf = embeddings.EmbeddingStore(root, "shot", model)
     films = list(_known(Catalog(root), films, result))
     missing = [film for film, source in films if not shelf.is_current(film, source)]
     outcomes = stages.embed(root, missing, encoder) if missing else []
@@ -298,6 +300,6 @@ def _known(catalog: Catalog, films: Sequence[str], result: Result) -> Iterator[t
     """Films whose manifest can be read, and the source of their vectors."""
     for film in films:
         try:
-            yield film, embeddings.source(catalog.manifest(film))
+            yield film, embeddings.hash_source(catalog.manifest(film))
         except ValueError as error:
             result.failed.append((film, str(error)))

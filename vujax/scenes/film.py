@@ -13,7 +13,7 @@ import numpy as np
 
 from vujax.catalog import Catalog, embeddings
 from vujax.catalog import scenes as kept
-from vujax.catalog.schema import clock_of
+from vujax.catalog.schema import build_clock
 from vujax.scenes import break_cues, exports
 from vujax.scenes.types import Head, How, Scenes, divided
 from vujax.utils.formatting import printable
@@ -33,7 +33,7 @@ class ShotVectors:
     film: str
     rows: Sequence[Mapping[str, Any]]
     vectors: np.ndarray
-    model: embeddings.Model
+    model: embeddings.EmbeddingModel
 
     @property
     def seconds(self) -> np.ndarray:
@@ -71,12 +71,12 @@ def shot_vectors(catalog: Catalog, film: str, encoder: str) -> ShotVectors:
     reason = catalog.manifest(film).get("reason")
     if not rows:
         raise ValueError(reason or "it has no shots")
-    shelf = embeddings.find(catalog.path, "shot", encoder)
-    table = catalog.vectors("shot", encoder, film)
+    shelf = embeddings.open_store(catalog.path, "shot", encoder)
+    table = catalog.embeddings("shot", encoder, film)
     if not len(table):
         raise ValueError(reason or "it has no keyframes")
     at = np.searchsorted(table["shot"].to_numpy(), np.arange(len(rows)), side="right") - 1
-    return ShotVectors(film, rows, embeddings.matrix(table)[np.maximum(at, 0)], shelf.model)
+    return ShotVectors(film, rows, embeddings.to_matrix(table)[np.maximum(at, 0)], shelf.model)
 
 
 def divide(found: np.ndarray, seconds: np.ndarray, how: How, head: Head | None) -> Division:
@@ -122,7 +122,7 @@ def scenes_of(catalog: Catalog, shots: ShotVectors, division: Division, how: Map
       how: what the result keeps of how the borders were found.
     """
     row = catalog.films(shots.film).to_pylist()[0]
-    clock = clock_of(row)
+    clock = build_clock(row)
     model = shots.model
     made = dict(detector=row["detector"], encoder=model.name, encoder_digest=model.digest)
     return Scenes(
@@ -217,11 +217,11 @@ class Finish:
         rows = [
             about
             | dict(scene=scene.number - 1)
-            | {name: getattr(scene, name) for name in kept.COLUMNS.names if hasattr(scene, name)}
+            | {name: getattr(scene, name) for name in kept.SCENES.names if hasattr(scene, name)}
             for scene in scenes.scenes
         ]
-        source = embeddings.source(self.catalog.manifest(scenes.film))
-        kept.write(self.catalog.path, scenes.film, source, rows, dict(scenes.made))
+        source = embeddings.hash_source(self.catalog.manifest(scenes.film))
+        kept.write_scenes(self.catalog.path, scenes.film, source, rows, dict(scenes.made))
 
     def _write(
         self, scenes: Scenes, seen: np.ndarray, took: dict[str, float], begun: float

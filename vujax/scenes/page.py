@@ -16,7 +16,7 @@ from urllib.parse import quote
 import numpy as np
 
 from vujax.catalog import Catalog
-from vujax.catalog.page import records_of, thumbnail
+from vujax.catalog.page import build_thumbnail_uri, group_keyframe_records
 from vujax.catalog.records import RecordReader
 from vujax.scenes import page_charts
 from vujax.scenes.page_charts import MOST_SCENES, colour
@@ -206,7 +206,7 @@ def _ratio(scenes: Scenes) -> str:
 
 def _middles(catalog: Catalog, film: str) -> dict[int, int]:
     """The record of the keyframe in the middle of each shot."""
-    records = records_of(catalog, film)
+    records = group_keyframe_records(catalog, film)
     return {shot: found[len(found) // 2] for shot, found in records.items()}
 
 
@@ -247,7 +247,7 @@ class _Strip:
         tip, record = f"shot {shot}, from {short_clock(begin_s)}", self.middles.get(shot)
         picture = tag("span", class_="none")
         if record is not None and self.reader is not None:
-            src = thumbnail(self.reader[record], SIZE)
+            src = build_thumbnail_uri(self.reader[record], SIZE)
             picture = tag("img", src=src, alt=tip, loading="lazy")
         time = tag("span", short_clock(begin_s), class_="at num")
         return tag("li", self._link(begin_s, [picture, time]), title=tip)

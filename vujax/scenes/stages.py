@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 from vujax.catalog import schema
-from vujax.catalog.writer import sweep
+from vujax.catalog.writer import sweep_staging
 from vujax.encoders.base import AnyEncoder
 from vujax.pipeline.ingest.film import Detectors, Ingest, Outcome, Work
 from vujax.pipeline.ingest.settings import Settings
@@ -109,8 +109,8 @@ class Here:
     def read(self, paths: Sequence[Path], root: Path, reading: Reading) -> list[Outcome]:
         """See `Stages`."""
         found = find(paths, reading.leave_out or root)
-        schema.create(root)
-        sweep(root)
+        schema.create_catalog(root)
+        sweep_staging(root)
         stage = Ingest(Work(root, Settings(), reading.detectors))
         return [stage(source) for source in found.sources]
 
@@ -141,7 +141,7 @@ def _tell(said: SimpleQueue, source: Source, seconds: float) -> None:
 
 def source_of(root: Path, film: str) -> Source:
     """A film of a catalogue as work for `vujax.encoders`."""
-    path = schema.part(root, "keyframes", film)
+    path = schema.part_path(root, "keyframes", film)
     return Source(str(root), film, path, film, path.stat().st_size if path.exists() else 0)
 
 

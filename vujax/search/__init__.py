@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from vujax.catalog.schema import clock_of
+from vujax.catalog.schema import build_clock
 from vujax.search import filters
 from vujax.search.backends.base import NOTHING, Searcher
 from vujax.search.index import Index
@@ -163,7 +163,7 @@ def _hit(rank: int, score: float, row: dict[str, Any], film: dict[str, Any], fol
         rank=rank,
         score=score,
         title=printable(str(film.get("title") or film["path"])),
-        timecode=clock_of(film).timecode(row["pts"]),
+        timecode=build_clock(film).timecode(row["pts"]),
         first_shot=row["shot"],
         last_shot=row["last_shot"],
         folded=folded,

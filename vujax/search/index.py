@@ -49,7 +49,7 @@ class Index:
 
     catalog: Catalog
     level: str
-    model: embeddings.Model
+    model: embeddings.EmbeddingModel
     space: "TextSpace"
     vectors: np.ndarray
     rows: pa.Table
@@ -83,7 +83,7 @@ class Index:
             does not fit them.
         """
         catalog = catalog if isinstance(catalog, Catalog) else Catalog(catalog)
-        shelf = embeddings.find(catalog.path, level, encoder)
+        shelf = embeddings.open_store(catalog.path, level, encoder)
         found = index_store.open_kept(catalog, shelf, space, dtype, report)
         facts = (found.vectors, found.rows, found.films, found.missing, found.folder)
         return cls(catalog, level, shelf.model, space, *facts)
@@ -167,9 +167,9 @@ def encoder_of(spec: str) -> str:
     Raises:
       ValueError, OSError: the folder holds no encoder.
     """
-    if re.fullmatch(embeddings.NAME, spec) or re.fullmatch(embeddings.PLACE, spec):
+    if re.fullmatch(embeddings.NAME, spec) or re.fullmatch(embeddings.FOLDER_NAME, spec):
         return spec
     from vujax.encoders.base import open_encoder  # brings JAX, and loads the weights
 
     encoder = open_encoder(spec)
-    return embeddings.Model(encoder.name, encoder.digest, encoder.dim).folder
+    return embeddings.EmbeddingModel(encoder.name, encoder.digest, encoder.dim).folder

@@ -28,9 +28,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vujax.catalog import Catalog, embeddings, scenes, schema
-from vujax.catalog.embeddings import Shelf
-from vujax.catalog.parquet import read_part
-from vujax.catalog.writer import is_alive
+from vujax.catalog.embeddings import EmbeddingStore
+from vujax.catalog.parquet import read_parquet
+from vujax.catalog.writer import is_process_alive
 
 if TYPE_CHECKING:
     from vujax.search.text_space import TextSpace
@@ -73,7 +73,7 @@ class Kept(NamedTuple):
 
 def open_kept(
     catalog: Catalog,
-    shelf: Shelf,
+    shelf: EmbeddingStore,
     space: "TextSpace",
     dtype: str,
     report: Callable[[int, int], None],
@@ -109,13 +109,13 @@ def open_kept(
     return _read(folder, space.dim, dtype)
 
 
-def _key(catalog: Catalog, shelf: Shelf, space: "TextSpace") -> str:
+def _key(catalog: Catalog, shelf: EmbeddingStore, space: "TextSpace") -> str:
     """Changes with whatever the index is made from."""
     facts: list = [SCHEMA, shelf.model.digest, shelf.model.dim, space.digest, space.dim]
     for film in catalog.ids():
-        files = [schema.manifest(catalog.path, film), shelf.path(film)]
+        files = [schema.manifest_path(catalog.path, film), shelf.path(film)]
         if shelf.level == "scene":
-            files.append(scenes.path(catalog.path, film))
+            files.append(scenes.scenes_path(catalog.path, film))
         facts.append([film, *map(_stamp, files)])
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
@@ -131,7 +131,7 @@ def _stamp(path: Path) -> list[int] | None:
 def _read(folder: Path, dim: int, dtype: str) -> Kept:
     """Raises FileNotFoundError or ValueError unless all of it is there."""
     about = json.loads((folder / "index.json").read_text("utf-8"))
-    rows, films = (read_part(folder / f"{name}.parquet", AGAIN) for name in ("rows", "films"))
+    rows, films = (read_parquet(folder / f"{name}.parquet", AGAIN) for name in ("rows", "films"))
     path, count = folder / "vectors.bin", len(rows)
     size = count * dim * DTYPES[dtype].itemsize
     if about["rows"] != count or path.stat().st_size != size or not rows.schema.equals(ROWS):
@@ -143,7 +143,7 @@ def _read(folder: Path, dim: int, dtype: str) -> Kept:
 def _write(
     folder: Path,
     catalog: Catalog,
-    shelf: Shelf,
+    shelf: EmbeddingStore,
     space: "TextSpace",
     dtype: str,
     report: Callable[[int, int], None],
@@ -152,14 +152,14 @@ def _write(
     with (folder / "vectors.bin").open("wb") as file:
         for done, film in enumerate(films):
             report(done, len(films))
-            if not embeddings.has_any(catalog.manifest(film)):
+            if not embeddings.has_keyframes(catalog.manifest(film)):
                 continue
             try:
-                found = catalog.vectors(shelf.level, shelf.model.folder, film)
+                found = catalog.embeddings(shelf.level, shelf.model.folder, film)
             except FileNotFoundError:
                 missing.append(film)
                 continue
-            mapped = np.asarray(space.images(embeddings.matrix(found)), np.float32)
+            mapped = np.asarray(space.images(embeddings.to_matrix(found)), np.float32)
             _check(mapped, len(found), shelf, space)
             mapped.astype(DTYPES[dtype]).tofile(file)
             tables.append(rows_of(catalog, shelf.level, film, found))
@@ -176,7 +176,7 @@ def _write(
     (folder / "index.json").write_text(json.dumps({"rows": len(rows), "missing": missing}))
 
 
-def _check(mapped: np.ndarray, rows: int, shelf: Shelf, space: "TextSpace") -> None:
+def _check(mapped: np.ndarray, rows: int, shelf: EmbeddingStore, space: "TextSpace") -> None:
     if mapped.shape != (rows, space.dim) or not np.isfinite(mapped).all():
         raise ValueError(
             f"the space {space.name} gave {mapped.shape} for {rows} vectors of "
@@ -223,5 +223,5 @@ def sweep(folder: Path) -> None:
     """Removes what killed processes left: names that begin with a dot and hold their number."""
     for left in folder.glob(".*"):
         numbers = [int(part) for part in left.name.split(".") if part.isdecimal()]
-        if numbers and not any(map(is_alive, numbers)):
+        if numbers and not any(map(is_process_alive, numbers)):
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from vujax.catalog import Catalog
-from vujax.catalog.page import thumbnail
+from vujax.catalog.page import build_thumbnail_uri
 from vujax.catalog.records import RecordReader
 from vujax.search import Hit
 from vujax.search.index import Index
@@ -91,7 +91,7 @@ class _Strips:
         count = min(self._most, len(records))
         places = ((np.arange(count) + 0.5) * len(records) / max(count, 1)).astype(int).tolist()
         try:
-            shown = [thumbnail(film.reader[records[i]], self._size) for i in places]
+            shown = [build_thumbnail_uri(film.reader[records[i]], self._size) for i in places]
         except (OSError, ValueError, IndexError) as error:  # a damaged picture
             self._gone(hit.film, str(error))
             shown = []

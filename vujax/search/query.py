@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vujax.catalog.embeddings import Model
+from vujax.catalog.embeddings import EmbeddingModel
 from vujax.encoders.base import Encoder
 from vujax.evals import zero_shot
 from vujax.evals.metrics.ranking import unit
@@ -169,7 +169,7 @@ def picture_vector(path: Path, encoder: Encoder, index: Index) -> np.ndarray:
       FileNotFoundError: there is no such file.
       ValueError: it is no picture, or the encoder is not the one that made the index's vectors.
     """
-    made = Model(encoder.name, encoder.digest, encoder.dim)
+    made = EmbeddingModel(encoder.name, encoder.digest, encoder.dim)
     if made != index.model:
         raise ValueError(
             f"the catalogue's vectors are of {index.model.folder}, and this encoder is "

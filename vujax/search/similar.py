@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from vujax.catalog import Catalog, Id, embeddings
-from vujax.catalog.schema import clock_of
+from vujax.catalog.schema import build_clock
 from vujax.encoders.base import name_of
 from vujax.utils.formatting import clock, printable
 from vujax.video.timecode import TIMECODE, parse_timecode, timecode_rate
@@ -178,14 +178,14 @@ def similar(
     """
     wanted = locate(catalog, query, level)
     level = "shot" if wanted.scene is None else "scene"
-    model = embeddings.find(catalog.path, level, _encoder(catalog.path, level, encoder)).model
-    own = catalog.vectors(level, model.folder, wanted.film)
+    model = embeddings.open_store(catalog.path, level, _encoder(catalog.path, level, encoder)).model
+    own = catalog.embeddings(level, model.folder, wanted.film)
     row = _row(own, wanted)
     films = [film for film in catalog.ids() if film != wanted.film or not other_films]
     read: dict[str, int] = {}
     left_out: dict[str, str] = {}
     near = nearest(
-        embeddings.matrix(own)[row],
+        embeddings.to_matrix(own)[row],
         _read(catalog, level, model.folder, films, read, left_out),
         top=top,
         per_film=PER_FILM if per_film is None and len(films) > 1 else per_film,
@@ -239,7 +239,7 @@ def _at(catalog: Catalog, film: str, time: str, level: str) -> Id:
     table = catalog.shots(film) if level == "shot" else catalog.scenes(film)
     if not len(table):
         raise ValueError(f"{film} has no shots ({row['reason'] or 'it is empty'})")
-    seconds = seconds_of(time, timecode_rate(clock_of(row).rate))
+    seconds = seconds_of(time, timecode_rate(build_clock(row).rate))
     if seconds >= table["end_s"][-1].as_py():
         raise ValueError(f"{film} is over after {clock(table['end_s'][-1].as_py())}, before {time}")
     begins = table["begin_s"].to_numpy()
@@ -262,7 +262,7 @@ def seconds_of(time: str, rate: Fraction) -> float:
 
 def _encoder(root: Path, level: str, encoder: str | None) -> str:
     """Name of the vectors to compare."""
-    there = [folder.name for folder in embeddings.folders(root, level)]
+    there = [folder.name for folder in embeddings.list_folders(root, level)]
     if encoder is None and len(there) > 1:
         raise ValueError(f"{root} has {level} vectors of {', '.join(there)}: name one (--encoder)")
     name = None if encoder is None else name_of(encoder)
@@ -293,7 +293,7 @@ def _read(
     """Vectors of each film that has some; counts them, and says why others have none."""
     for film in films:
         try:
-            found = embeddings.matrix(catalog.vectors(level, model, film))
+            found = embeddings.to_matrix(catalog.embeddings(level, model, film))
         except (FileNotFoundError, ValueError) as error:
             left_out[film] = str(error)
             continue
@@ -313,7 +313,7 @@ class _Pieces:
         if found.film not in self._films:
             self._films[found.film] = self._tables(found.film)
         film, ids, rows = self._films[found.film]
-        row, time = rows[ids[found.row]], clock_of(film)
+        row, time = rows[ids[found.row]], build_clock(film)
         ends = ("shot", "shot") if self._level == "shot" else ("first_shot", "last_shot")
         return Piece(
             row["id"],
@@ -329,6 +329,6 @@ class _Pieces:
     def _tables(self, film: str) -> tuple[dict, list[str], dict[str, dict]]:
         """Its row, the ids of its vectors, and rows of shots or scenes by id."""
         (row,) = self._catalog.films(film).to_pylist()
-        ids = self._catalog.vectors(self._level, self._model, film)["id"].to_pylist()
+        ids = self._catalog.embeddings(self._level, self._model, film)["id"].to_pylist()
         read = self._catalog.shots if self._level == "shot" else self._catalog.scenes
         return row, ids, {one["id"]: one for one in read(film).to_pylist()}

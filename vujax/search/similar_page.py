@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from vujax.catalog import Catalog
-from vujax.catalog.page import records_of, thumbnail
+from vujax.catalog.page import build_thumbnail_uri, group_keyframe_records
 from vujax.catalog.records import RecordReader
 from vujax.search.similar import Piece, Similar
 from vujax.utils.formatting import short_clock
@@ -90,7 +90,10 @@ class _Strips:
     def _pictures(self, piece: Piece) -> list[Markup]:
         """Keyframes of a shot, or of a scene those in the middle of its shots."""
         if piece.film not in self._films:
-            opened = records_of(self._catalog, piece.film), self._catalog.jpegs(piece.film)
+            opened = (
+                group_keyframe_records(self._catalog, piece.film),
+                self._catalog.jpegs(piece.film),
+            )
             self._films[piece.film] = opened
         records, reader = self._films[piece.film]
         first, last = piece.shots
@@ -102,7 +105,15 @@ class _Strips:
         count = min(self._most, len(pictures))
         chosen = ((np.arange(count) + 0.5) * len(pictures) / count).astype(int)
         return [
-            tag("li", tag("img", src=thumbnail(reader[pictures[i]], SIZE), alt="", loading="lazy"))
+            tag(
+                "li",
+                tag(
+                    "img",
+                    src=build_thumbnail_uri(reader[pictures[i]], SIZE),
+                    alt="",
+                    loading="lazy",
+                ),
+            )
             for i in chosen.tolist()
         ]
 

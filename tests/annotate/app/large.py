@@ -9,7 +9,7 @@ import pyarrow as pa
 from PIL import Image
 
 from vujax.catalog import embeddings, schema
-from vujax.catalog.parquet import write_part
+from vujax.catalog.parquet import write_parquet
 from vujax.catalog.records import RecordWriter
 from vujax.catalog.writer import Staging, read_manifest
 
@@ -31,10 +31,12 @@ def large(
       extra: numbers of a vector that are noise, beside the six.
       seed: of the colours.
     """
-    schema.create(root)
+    schema.create_catalog(root)
     rng = np.random.default_rng(seed)
     digest = hashlib.sha256(f"stub 0 {6 + extra}".encode()).hexdigest()
-    shelf = embeddings.Shelf(root, "shot", embeddings.Model("stub", digest, 6 + extra))
+    shelf = embeddings.EmbeddingStore(
+        root, "shot", embeddings.EmbeddingModel("stub", digest, 6 + extra)
+    )
     colours = _colours()
     for number in range(films):
         film = f"film-{number:04d}-{number:08x}"
@@ -55,7 +57,7 @@ def large(
                 "seconds": [row["begin_s"] for row in rows],
             }
         )
-        shelf.write(film, embeddings.source(read_manifest(root, film)), table, found)
+        shelf.write(film, embeddings.hash_source(read_manifest(root, film)), table, found)
     return root
 
 
@@ -107,8 +109,8 @@ def _film(root: Path, film: str, title: str, hues: np.ndarray, colours: np.ndarr
             )
             for shot, hue in enumerate(hues)
         ]
-        write_part(staging.path("keyframes.parquet"), keyframes, schema.KEYFRAMES)
-        write_part(staging.path("shots.parquet"), shots, schema.SHOTS)
+        write_parquet(staging.path("keyframes.parquet"), keyframes, schema.KEYFRAMES)
+        write_parquet(staging.path("shots.parquet"), shots, schema.SHOTS)
         row = dict(
             film=film,
             path=f"{film}.mp4",
@@ -125,7 +127,7 @@ def _film(root: Path, film: str, title: str, hues: np.ndarray, colours: np.ndarr
         )
         columns = schema.FILMS.append(pa.field("title", pa.string()))
         columns = columns.append(pa.field("year", pa.int64()))
-        write_part(staging.path("films.parquet"), [row], columns)
+        write_parquet(staging.path("films.parquet"), [row], columns)
         counts = dict(shots=len(shots), keyframes=len(shots), frames=48 * len(shots))
         staging.commit(dict(film=film, status="whole", counts=counts))
 

@@ -18,7 +18,7 @@ from tests.annotate.labels.sets import HOSTILE
 from vujax.annotate import labels
 from vujax.annotate.labels.entry import Decision
 from vujax.annotate.labels.log import LabelLog
-from vujax.catalog.validate import problems
+from vujax.catalog.validate import find_problems
 
 pytestmark = [
     pytest.mark.browser,
@@ -77,7 +77,7 @@ def cursor(browser: Browser) -> str:
 
 
 def test_the_catalogue_of_these_tests_is_one(made: Path) -> None:
-    assert list(problems(made)) == []
+    assert list(find_problems(made)) == []
 
 
 def test_from_a_query_to_200_labels_and_an_export(

@@ -59,7 +59,9 @@ def add_scenes(catalog: Catalog) -> None:
             )
             for number, (first, last) in enumerate(spans)
         ]
-        scenes.write(catalog.path, film, embeddings.source(catalog.manifest(film)), rows, {})
+        scenes.write_scenes(
+            catalog.path, film, embeddings.hash_source(catalog.manifest(film)), rows, {}
+        )
 
 
 def _made_from(places: Places, item: str) -> str:

@@ -211,7 +211,7 @@ def test_labels_of_what_a_film_was_are_left_out(
 ) -> None:
     one = places.catalog.ids()[0]
     old = LabelLog(tmp_path / "old.jsonl")
-    source = embeddings.source(places.catalog.manifest(one))
+    source = embeddings.hash_source(places.catalog.manifest(one))
     old.append(
         [
             Decision(f"{one}/s0000", "now", 1, made_from=source),

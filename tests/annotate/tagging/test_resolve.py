@@ -21,7 +21,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
         | dict(begin_s=begin, end_s=end)
         for k, (first, last, begin, end) in enumerate([(0, 1, 0.0, 2.0), (2, 2, 2.0, 3.0)])
     ]
-    scenes.write(found.path, film, embeddings.source(found.manifest(film)), rows, {})
+    scenes.write_scenes(found.path, film, embeddings.hash_source(found.manifest(film)), rows, {})
     return found
 
 

@@ -25,7 +25,9 @@ def with_scenes(catalog: Catalog, film: str) -> None:
         times = dict(begin_s=shots["begin_s"][first].as_py(), end_s=shots["end_s"][last].as_py())
         row = dict(film=film, scene=number, id=f"{film}/c00{number}", first_shot=first)
         rows.append(row | times | dict(last_shot=last))
-    scenes.write(catalog.path, film, embeddings.source(catalog.manifest(film)), rows, {})
+    scenes.write_scenes(
+        catalog.path, film, embeddings.hash_source(catalog.manifest(film)), rows, {}
+    )
 
 
 def test_scenes_are_tagged(tmp_path: Path, mesh1: Mesh) -> None:

@@ -131,7 +131,7 @@ def test_vectors_of_another_model_are_refused(root, trained, tmp_path):
     with pytest.raises(ValueError, match=r"learned on shot vectors of stub-.* has those of none"):
         apply(tagger, Catalog(other), tmp_path / "tags.csv")
     embed_all(other, Newer)
-    newer = embeddings.find(other, "shot", "stub").model.folder
+    newer = embeddings.open_store(other, "shot", "stub").model.folder
     with pytest.raises(ValueError, match=f"has those of {newer}: make them with `vujax embed"):
         apply(tagger, Catalog(other), tmp_path / "tags.csv")
     assert not (tmp_path / "tags.csv").exists()
@@ -146,7 +146,7 @@ class Newer(Stub):
 
 def test_films_that_lack_vectors_or_keyframes(root, trained, tmp_path):
     other = Path(shutil.copytree(root, tmp_path / "catalog"))
-    film = schema.films(other)[2]
+    film = schema.list_films(other)[2]
     next(other.glob(f"vectors/shot/*/{film}.parquet")).unlink()
     with pytest.raises(FileNotFoundError, match=film):
         apply(trained[0], Catalog(other), tmp_path / "tags.csv")

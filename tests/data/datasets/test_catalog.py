@@ -23,7 +23,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         dict(film=film, scene=k, id=f"{film}/c00{k}", first_shot=first, last_shot=last)
         for k, (first, last) in enumerate([(0, 0), (1, 2)])
     ]
-    scenes.write(found, film, embeddings.source(Catalog(found).manifest(film)), rows, {})
+    scenes.write_scenes(
+        found, film, embeddings.hash_source(Catalog(found).manifest(film)), rows, {}
+    )
     return found
 
 
@@ -60,9 +62,9 @@ def test_a_film_that_is_not_there_and_films_without_scenes(root: Path) -> None:
 
 def test_a_scene_without_shots_is_refused(root: Path) -> None:
     film = Catalog(root).ids()[1]
-    source = embeddings.source(Catalog(root).manifest(film))
+    source = embeddings.hash_source(Catalog(root).manifest(film))
     row = dict(film=film, scene=0, id=f"{film}/c000", first_shot=2, last_shot=1)
-    scenes.write(root, film, source, [row], {})
+    scenes.write_scenes(root, film, source, [row], {})
     with pytest.raises(ValueError, match=f"a scene of {film} has the shots from 2 to 1: the film"):
         open_scenes("catalog", path=str(root))
-    scenes.path(root, film).unlink()
+    scenes.scenes_path(root, film).unlink()

@@ -11,7 +11,7 @@ import pytest
 from tests.encoders.stub import Stub, catalogue
 from tests.pipeline.ingest.films import Cuts, film, film_with_sound
 from vujax.catalog import Catalog, schema
-from vujax.catalog.audio import decode
+from vujax.catalog.audio import decode_flac
 from vujax.data.datasets import catalog as catalog_films
 from vujax.data.films import open_films
 from vujax.data.images import decode_image, preprocess_eval_image
@@ -97,7 +97,7 @@ def loud(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("loud")
     (folder / "in").mkdir()
     film_with_sound(folder / "in" / "film.mkv", (24, 6, 18), seconds=1.5)
-    schema.create(folder / "out")
+    schema.create_catalog(folder / "out")
     work = Work(folder / "out", Settings(audio_rate=8000), lambda: for_all(Cuts))
     (source,) = find([folder / "in"]).sources
     assert Ingest(work)(source).status == "whole"
@@ -135,13 +135,13 @@ def test_a_film_without_sound_is_silent(root: Path) -> None:
 def test_sound_that_was_not_kept(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     film_with_sound(tmp_path / "in" / "film.mkv", (24, 24), seconds=2)
-    schema.create(tmp_path / "out")
+    schema.create_catalog(tmp_path / "out")
     (source,) = find([tmp_path / "in"]).sources
     Ingest(Work(tmp_path / "out", Settings(), lambda: for_all(Cuts)))(source)
     with pytest.raises(ValueError, match=r"has no sound of film-.*ingest it again with --audio"):
         open_films("catalog", path=str(tmp_path / "out"), audio_s=1.0)
     with pytest.raises(ValueError, match="sound cannot be decoded"):
-        decode(b"fLaC nothing")
+        decode_flac(b"fLaC nothing")
 
 
 def test_labels_of_the_cinema(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_labels_of_the_cinema(tmp_path: Path) -> None:
     truth = film_truth(made_with, 0)
     film(tmp_path / "in" / f"{truth.name}.mp4", [s.last - s.first + 1 for s in truth.shots])
     write_truth(tmp_path / "in" / f"{truth.name}.truth.json", truth)
-    schema.create(tmp_path / "out")
+    schema.create_catalog(tmp_path / "out")
     (source,) = find([tmp_path / "in"]).sources
     assert Ingest(Work(tmp_path / "out", Settings(), lambda: for_all(Cuts)))(source)
     (found,) = open_films("catalog", path=str(tmp_path / "out"), images=False)

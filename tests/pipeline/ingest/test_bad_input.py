@@ -16,7 +16,7 @@ from tests.pipeline.ingest.test_film import read
 from tests.video.clips import flipped
 from vujax import cli
 from vujax.catalog import Catalog, schema
-from vujax.catalog.validate import problems
+from vujax.catalog.validate import find_problems
 from vujax.pipeline.ingest import detectors
 from vujax.pipeline.ingest.film import for_all
 
@@ -111,7 +111,7 @@ def test_bad_films_do_not_make_the_run_fail(ingested: SimpleNamespace) -> None:
     counted = f"{total} ({whole} whole, {partial} partial, {error} error)"
     assert ingested.out[0].split(maxsplit=1) == ["films", counted]
     assert set(ingested.rows) == {*ERRORS, *PARTS, *FRAMES}
-    assert list(problems(ingested.root)) == []
+    assert list(find_problems(ingested.root)) == []
     assert staged(ingested.root) == []
     assert ingested.peak * 1024 < 1024 * MIB  # whatever sizes the headers claim
 
@@ -176,14 +176,14 @@ def test_200_altered_films(
     assert not [row["reason"] for row in rows if not row["reason"].isprintable()]
     # Nothing but the film was at fault: such films are not tried again.
     assert [row["reason"] for row in rows if not _final(root, row["film"])] == []
-    assert list(problems(root)) == []
+    assert list(find_problems(root)) == []
     assert staged(root) == []
     assert cli.main([*words, "--strict", "--out", str(root)]) == 1
     assert "0; 200 were there already" in capsys.readouterr().out
 
 
 def _final(root: Path, name: str) -> bool:
-    return json.loads(schema.manifest(root, name).read_text())["final"]
+    return json.loads(schema.manifest_path(root, name).read_text())["final"]
 
 
 def test_a_namesake_costs_no_film_its_only_row(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_namesake_costs_no_film_its_only_row(tmp_path: Path) -> None:
     film(folder / "A.mkv", (10, 12))
     for _ in range(2):
         ids = sorted(outcome.film for outcome in read(folder, root))
-        assert schema.films(root) == ids
+        assert schema.list_films(root) == ids
         assert sorted(Catalog(root).films()["path"].to_pylist()) == ["A.mkv", "a.mp4"]
     (folder / "A.mkv").unlink()
     (again,) = read(folder, root)
@@ -208,8 +208,8 @@ def test_a_film_that_cannot_be_reached_keeps_what_was_read_of_it(tmp_path: Path)
     path.rename(tmp_path / "kept.mp4")
     path.symlink_to("a.mp4")
     assert [o.status for o in read(tmp_path / "in", tmp_path / "out")] == ["error"]
-    assert old.film in schema.films(tmp_path / "out")
+    assert old.film in schema.list_films(tmp_path / "out")
     path.unlink()
     (tmp_path / "kept.mp4").rename(path)
     assert not read(tmp_path / "in", tmp_path / "out")[0].done
-    assert schema.films(tmp_path / "out") == [old.film]
+    assert schema.list_films(tmp_path / "out") == [old.film]

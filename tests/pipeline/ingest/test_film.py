@@ -22,7 +22,7 @@ from tests.pipeline.ingest.films import (
 )
 from tests.video.clips import flipped, half, make, make_sound
 from vujax.catalog import Catalog, schema
-from vujax.catalog.validate import problems
+from vujax.catalog.validate import find_problems
 from vujax.pipeline.ingest.film import Ingest, Work, for_all
 from vujax.pipeline.ingest.settings import Settings
 from vujax.pipeline.ingest.sources import find
@@ -32,7 +32,7 @@ def read(
     folder: Path, root: Path, settings: Settings | None = None, detector: object = Cuts
 ) -> list:
     """Ingests in this process."""
-    schema.create(root)
+    schema.create_catalog(root)
     ingest = Ingest(Work(root, settings or Settings(), lambda: for_all(detector)))
     return [ingest(source) for source in find([folder], root).sources]
 
@@ -65,7 +65,7 @@ def test_shots_and_their_times(tmp_path: Path, late: int) -> None:
     assert (rows[1]["transition_last_frame"], rows[1]["transition_first_frame"]) == (29, 30)
     assert rows[1]["transition_begin_pts"] * base == Fraction(29, 24)
     assert rows[1]["transition_end_pts"] == rows[1]["begin_pts"]
-    assert list(problems(tmp_path / "out")) == []
+    assert list(find_problems(tmp_path / "out")) == []
 
 
 def test_keyframes_are_near_their_place_and_in_their_shot(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_film_is_read_once(tmp_path: Path) -> None:
     assert contents(root) == before
     assert read(tmp_path / "in", root, Settings(quality=80))[0].done
     assert read(tmp_path / "in", root, Settings(quality=80), lambda: Cuts(5))[0].done
-    schema.part(root, "shots.parquet", again.film).unlink()
+    schema.part_path(root, "shots.parquet", again.film).unlink()
     assert read(tmp_path / "in", root, Settings(quality=80), lambda: Cuts(5))[0].done
 
 
@@ -127,8 +127,8 @@ def test_a_changed_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     film(tmp_path / "in" / "a.mp4", (20, 40))
     (new,) = read(tmp_path / "in", root)
     assert old.film != new.film
-    assert schema.films(root) == [new.film]
-    assert list(problems(root)) == []
+    assert schema.list_films(root) == [new.film]
+    assert list(find_problems(root)) == []
     assert len(Catalog(root).shots()) == 2
 
 
@@ -142,10 +142,10 @@ def test_what_cannot_be_read_today_does_not_take_the_films_place(tmp_path: Path)
     gone = ingest(source)
     assert (gone.status, gone.film) == ("error", "a-00000000")
     assert "does not exist" in gone.reason
-    assert old.film in schema.films(root)
+    assert old.film in schema.list_films(root)
     hidden.rename(path)
     assert not ingest(source).done
-    assert schema.films(root) == [old.film]
+    assert schema.list_films(root) == [old.film]
 
 
 def test_films_that_are_none_get_a_row_with_the_reason(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_films_that_are_none_get_a_row_with_the_reason(tmp_path: Path) -> None:
     films = Catalog(tmp_path / "out").films().to_pylist()
     assert sorted(row["path"] for row in films) == sorted(outcomes)
     assert {row["path"]: row["reason"] for row in films if row["status"] == "error"} == reasons
-    assert list(problems(tmp_path / "out")) == []
+    assert list(find_problems(tmp_path / "out")) == []
     assert not any(o.done for o in read(folder, tmp_path / "out") if o.film[-8:] != "0" * 8)
 
 
@@ -184,7 +184,7 @@ def test_a_film_that_is_cut_short_is_there_in_part(tmp_path: Path) -> None:
     assert outcome.status == "partial"
     assert outcome.reason
     assert 1 <= outcome.shots < 3
-    assert list(problems(tmp_path / "out")) == []
+    assert list(find_problems(tmp_path / "out")) == []
     assert not read(tmp_path / "half-a.mkv", tmp_path / "out")[0].done
 
 
@@ -196,7 +196,7 @@ def test_damaged_films_never_stop_a_run(tmp_path: Path) -> None:
     outcomes = read(tmp_path / "in", tmp_path / "out")
     assert len(outcomes) == 40
     assert len({o.status for o in outcomes}) > 1
-    assert list(problems(tmp_path / "out")) == []
+    assert list(find_problems(tmp_path / "out")) == []
     assert staged(tmp_path / "out") == []
 
 
@@ -240,7 +240,7 @@ def test_metadata_is_joined_and_brought_up_to_date(tmp_path: Path) -> None:
         ingest = Ingest(Work(root, settings or Settings(), lambda: for_all(Cuts), metadata))
         return [ingest(source).done for source in find([tmp_path / "in"]).sources]
 
-    schema.create(root)
+    schema.create_catalog(root)
     assert again() == [True, True]
     assert Catalog(root).films()["title"].to_pylist() == ["First", None]
     before = contents(root)
@@ -252,7 +252,7 @@ def test_metadata_is_joined_and_brought_up_to_date(tmp_path: Path) -> None:
     films = Catalog(root).films()
     assert films["title"].to_pylist() == ["Other", "Second"]
     assert films["year"].to_pylist() == ["1999", None]
-    assert list(problems(root)) == []
+    assert list(find_problems(root)) == []
     assert again(None, Settings(quality=70)) == [True, True]
     assert Catalog(root).films()["title"].to_pylist() == ["Other", "Second"]
 
@@ -272,7 +272,7 @@ def test_the_sound_of_each_shot(tmp_path: Path) -> None:
         assert len(samples) == row["samples"]
         assert 0.3 < np.sqrt((samples**2).mean()) < 0.4
     assert sum(row["samples"] for row in rows) == 24000  # the sound ends before the picture
-    assert list(problems(tmp_path / "out")) == []
+    assert list(find_problems(tmp_path / "out")) == []
 
 
 def test_a_silent_film_has_no_audio(tmp_path: Path) -> None:

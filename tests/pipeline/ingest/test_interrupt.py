@@ -15,7 +15,7 @@ from tests.pipeline.workers.test_local import ROOT, until
 from tools.disturb_ingest import readers
 from vujax import cli
 from vujax.catalog import schema
-from vujax.catalog.validate import problems
+from vujax.catalog.validate import find_problems
 
 pytestmark = pytest.mark.multiprocess
 LONG = 1200  # frames, of which reading outlasts the short films
@@ -61,11 +61,11 @@ def test_ctrl_c_and_the_command_that_goes_on(tmp_path: Path) -> None:
     # Both workers import their packages.
     again = interrupt(words(out), lambda child: len(readers(child)) == 2)
     assert again == words(out)
-    assert schema.films(out) == []
+    assert schema.list_films(out) == []
     # One is in the midst of a long film, and the short ones are done.
-    again = interrupt(again, lambda child: len(schema.films(out)) == 2 and staged(out))
-    assert len(schema.films(out)) == 2
-    assert list(problems(out)) == []  # nor anything that is being made
+    again = interrupt(again, lambda child: len(schema.list_films(out)) == 2 and staged(out))
+    assert len(schema.list_films(out)) == 2
+    assert list(find_problems(out)) == []  # nor anything that is being made
     last = start(again)
     said, _ = last.communicate(timeout=60)
     assert last.returncode == 0

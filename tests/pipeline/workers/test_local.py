@@ -23,8 +23,8 @@ from tests.pipeline.ingest.films import (
     staged,
 )
 from vujax.catalog import schema
-from vujax.catalog.validate import problems
-from vujax.catalog.writer import is_alive
+from vujax.catalog.validate import find_problems
+from vujax.catalog.writer import is_process_alive
 
 pytestmark = pytest.mark.multiprocess
 
@@ -61,7 +61,7 @@ def test_a_film_that_kills_its_worker_costs_no_other(tmp_path: Path) -> None:
     assert [outcomes[f"film{i}.mp4"].status for i in range(2)] == ["whole"] * 2
     assert outcomes["bad.mp4"].status == "error"
     assert "its worker died 2 times (signal 6)" in outcomes["bad.mp4"].reason
-    assert list(problems(tmp_path / "out")) == []
+    assert list(find_problems(tmp_path / "out")) == []
     again = {o.source.path: o for o in run(films, tmp_path / "out", functools.partial(Deadly, 1))}
     assert (again["bad.mp4"].status, again["film0.mp4"].done) == ("whole", False)
     assert staged(tmp_path / "out") == []
@@ -74,7 +74,7 @@ def test_a_film_that_hangs_is_given_up(tmp_path: Path) -> None:
     outcomes = {o.source.path: o for o in run(films, tmp_path / "out", hanging, stall_s=4)}
     assert [outcomes[f"film{i}.mp4"].status for i in range(2)] == ["whole"] * 2
     assert outcomes["bad.mp4"].reason == "reading it made no progress for 4 s"
-    assert list(problems(tmp_path / "out")) == []
+    assert list(find_problems(tmp_path / "out")) == []
 
 
 def test_a_worker_that_cannot_start_is_one_clear_error(tmp_path: Path) -> None:
@@ -110,8 +110,8 @@ def test_kill_9_and_a_rerun_give_the_undisturbed_catalogue(tmp_path: Path) -> No
     workers = [int(path.name) for path in gate.iterdir()]
     child.kill()
     child.wait()
-    until(lambda: not any(map(is_alive, workers)))
-    assert schema.films(tmp_path / "out") == []
+    until(lambda: not any(map(is_process_alive, workers)))
+    assert schema.list_films(tmp_path / "out") == []
     assert staged(tmp_path / "out")  # what the dead left
     outcomes = run(films, tmp_path / "out", workers=2)
     assert [o.done for o in outcomes] == [True] * 3
@@ -126,7 +126,7 @@ def test_kill_9_at_any_moment_and_a_rerun(tmp_path: Path) -> None:
     for kept in range(1, 6, 2):  # killed when so many films are there: in the midst of the next
         out = tmp_path / f"out{kept}"
         child = start(films, out, gate)
-        until(lambda out=out, kept=kept: len(schema.films(out)) >= kept)
+        until(lambda out=out, kept=kept: len(schema.list_films(out)) >= kept)
         child.kill()
         child.wait()
         run(films, out)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.ingest.films import Cuts, Deadly, contents, film, folder_of_films, run, staged
-from vujax.catalog.validate import problems
+from vujax.catalog.validate import find_problems
 
 HAS_RAY = importlib.util.find_spec("ray") is not None
 needs_ray = pytest.mark.skipif(not HAS_RAY, reason="extra [ray] is missing")
@@ -45,7 +45,7 @@ def test_a_film_that_kills_its_worker_costs_no_other(tmp_path: Path) -> None:
     found = run(films, tmp_path / "out", deadly, name="ray", workers=2)
     statuses = {o.source.path: o.status for o in found}
     assert statuses == {"film0.mp4": "whole", "film1.mp4": "whole", "bad.mp4": "error"}
-    assert list(problems(tmp_path / "out")) == []
+    assert list(find_problems(tmp_path / "out")) == []
     assert staged(tmp_path / "out") == []
 
 

@@ -66,7 +66,7 @@ def test_every_film_has_a_table(root, level):
     found = dict(captions_by_film(catalog, level, "stub", speaker(by="mine.txt")))
     assert list(found) == catalog.ids()
     for film, table in found.items():
-        own = catalog.vectors(level, "stub", film)
+        own = catalog.embeddings(level, "stub", film)
         assert table.schema == COLUMNS and table["id"].to_pylist() == own["id"].to_pylist()
         assert set(table["by"].to_pylist()) == {"mine.txt"} and table["chance"].null_count
         begins, ends = (table[name].to_numpy() for name in ("begin_s", "end_s"))
@@ -75,14 +75,14 @@ def test_every_film_has_a_table(root, level):
         if level == "shot":
             np.testing.assert_array_equal(ends, catalog.shots(film)["end_s"].to_numpy())
             np.testing.assert_array_equal(ends[:-1], begins[1:])
-        said = speaker().say(embeddings.matrix(own))
+        said = speaker().say(embeddings.to_matrix(own))
         assert table["caption"].to_pylist() == said.captions
 
 
 def test_a_frame_ends_with_its_shot(root):
     catalog = Catalog(root)
     film = catalog.ids()[0]
-    own = catalog.vectors("frame", "stub", film)
+    own = catalog.embeddings("frame", "stub", film)
     spans = spans_of(catalog, "frame", film, own)
     ends = dict(zip(own["shot"].to_pylist(), spans["end_s"], strict=True))
     shots = catalog.shots(film)
@@ -97,7 +97,7 @@ def test_scenes_last_as_the_catalogue_says(root):
         row | dict(scene=i, id=f"{film}/c00{i}", begin_s=2.0 * i, end_s=2.0 * i + 2)
         for i in range(2)
     ]
-    scenes.write(root, film, embeddings.source(catalog.manifest(film)), rows, {})
+    scenes.write_scenes(root, film, embeddings.hash_source(catalog.manifest(film)), rows, {})
     own = pa.table({"id": [rows[1]["id"]], "seconds": [2.0]})
     assert spans_of(catalog, "scene", film, own) == dict(
         id=[rows[1]["id"]], begin_s=[2.0], end_s=[4.0]

@@ -85,7 +85,7 @@ def read_tags(path: Path) -> dict[str, dict[str, float]]:
 def plain(catalog: Catalog, encoder: str) -> TextSpace:
     """The space of an encoder's vectors as they are, made unit."""
     first = levels_of(catalog, encoder)[0]
-    return _Plain(embeddings.find(catalog.path, first, encoder).model.dim)
+    return _Plain(embeddings.open_store(catalog.path, first, encoder).model.dim)
 
 
 class _Plain:

@@ -26,7 +26,7 @@ from vujax.annotate.labels.exports.base import FORMATS, export
 from vujax.annotate.labels.items import Places
 from vujax.annotate.labels.log import LabelLog
 from vujax.catalog import Catalog, embeddings
-from vujax.catalog.reader import film_file
+from vujax.catalog.reader import locate_film_file
 from vujax.search.index import Index
 from vujax.search.text_space import TextSpace
 from vujax.utils.formatting import printable
@@ -287,7 +287,7 @@ class Desk:
         """
         if film not in self.films:
             raise KeyError(f"the catalogue has no film {film[:100]!r}")
-        return film_file(self.films[film])
+        return locate_film_file(self.films[film])
 
     def _known(self, name: str) -> Level:
         if name not in self.levels:
@@ -349,7 +349,7 @@ class Desk:
     def _film(self, film: str) -> dict[str, Any]:
         row = self.places.film(film).row
         try:
-            film_file(row)
+            locate_film_file(row)
             missing = ""
         except FileNotFoundError as error:
             missing = str(error)
@@ -367,7 +367,7 @@ def levels_of(catalog: Catalog, encoder: str) -> list[str]:
     found, why = [], None
     for name in ("frame", "shot", "scene"):
         try:
-            embeddings.find(catalog.path, name, encoder)
+            embeddings.open_store(catalog.path, name, encoder)
             found.append(name)
         except FileNotFoundError as error:
             why = why or error

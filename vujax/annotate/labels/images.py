@@ -16,7 +16,7 @@ from PIL import Image
 from vujax.annotate.labels.exports.base import Export
 from vujax.annotate.labels.rows import Item, items_of
 from vujax.catalog import Catalog
-from vujax.catalog.reader import film_file
+from vujax.catalog.reader import locate_film_file
 from vujax.video.seek import StillReader
 
 
@@ -84,7 +84,9 @@ def _keyframes(catalog: Catalog, film: str, items: Sequence[Item]) -> Iterator[t
 def _originals(catalog: Catalog, film: str, items: Sequence[Item]) -> Iterator[tuple[Item, bytes]]:
     row = items[0].film.row
     times = {item.place.id: item.film.keyframes[item.place.picture]["pts"] for item in items}
-    reader = StillReader(film_file(row), times.values(), side=WHOLE, seek=not row["repaired"])
+    reader = StillReader(
+        locate_film_file(row), times.values(), side=WHOLE, seek=not row["repaired"]
+    )
     wanted: dict[int, list[Item]] = {}
     for item in items:
         wanted.setdefault(times[item.place.id], []).append(item)

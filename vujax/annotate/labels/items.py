@@ -106,11 +106,11 @@ class Places:
     def _film(self, film: str) -> Film:
         catalog = self.catalog
         (row,) = catalog.films(film).to_pylist()
-        source = embeddings.source(catalog.manifest(film))
+        source = embeddings.hash_source(catalog.manifest(film))
         keyframes = {k["id"]: k for k in catalog.keyframes(film).to_pylist()}
         names = ["shot", "id", "begin_s", "end_s", "begin_pts"]
         shots = catalog.shots(film).select(names).to_pylist()
-        there = scenes.path(catalog.path, film).exists()
+        there = scenes.scenes_path(catalog.path, film).exists()
         return Film(
             row,
             source,

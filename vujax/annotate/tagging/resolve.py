@@ -70,13 +70,13 @@ def items_of(catalog: Catalog, level: str, film: str) -> Items:
 
 def has_items(catalog: Catalog, level: str, film: str) -> bool:
     """Whether a film can have vectors of the level: keyframes, and for scenes also scenes."""
-    if not embeddings.has_any(catalog.manifest(film)):
+    if not embeddings.has_keyframes(catalog.manifest(film)):
         return False
-    return level != "scene" or scenes.path(catalog.path, film).exists()
+    return level != "scene" or scenes.scenes_path(catalog.path, film).exists()
 
 
 def vectors_of(
-    catalog: Catalog, model: embeddings.Model, items: Items
+    catalog: Catalog, model: embeddings.EmbeddingModel, items: Items
 ) -> tuple[np.ndarray, np.ndarray]:
     """The vectors of a film's items.
 
@@ -91,7 +91,7 @@ def vectors_of(
     Raises:
       FileNotFoundError, ValueError: there are none, or they are of something else.
     """
-    table = catalog.vectors(items.level, model.folder, items.film)
+    table = catalog.embeddings(items.level, model.folder, items.film)
     places = {key: place for place, key in enumerate(items.ids)}
     found = table["id"].to_pylist()
     if strange := next((key for key in found if key not in places), None):
@@ -99,7 +99,7 @@ def vectors_of(
             f"{catalog.path} has a vector of {strange}, which is no {items.level} of its film: run "
             f"`vujax embed` with {model.name} again"
         )
-    return np.array([places[key] for key in found], np.int64), embeddings.matrix(table)
+    return np.array([places[key] for key in found], np.int64), embeddings.to_matrix(table)
 
 
 def lies_in(catalog: Catalog, items: Items, whole: Id) -> np.ndarray:

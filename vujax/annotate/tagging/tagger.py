@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from vujax.annotate.tagging.resolve import has_items, items_of, vectors_of
 from vujax.catalog import Catalog, embeddings
-from vujax.catalog.embeddings import Model
+from vujax.catalog.embeddings import EmbeddingModel
 from vujax.evals.linear_probe import Linear, Standardizer
 from vujax.evals.multilabel_probe import TagProbe
 from vujax.models import release
@@ -41,7 +41,7 @@ class Tagger:
     """
 
     level: str
-    model: Model
+    model: EmbeddingModel
     tags: tuple[str, ...]
     probe: TagProbe
 
@@ -87,7 +87,7 @@ def load(path: Path) -> Tagger:
         raise ValueError(f"{path} is a tagger of another version: train it again")
     try:
         tags = tuple(map(str, about["tags"]))
-        model = Model(str(about["encoder"]), str(about["digest"]), int(about["dim"]))
+        model = EmbeddingModel(str(about["encoder"]), str(about["digest"]), int(about["dim"]))
         params = variables["params"]
         scale = Standardizer(params["mean"], params["std"])
         linear = Linear(params["weights"], params["bias"])
@@ -182,10 +182,10 @@ def check_model(tagger: Tagger, catalog: Catalog) -> None:
     """
     model, level = tagger.model, tagger.level
     try:
-        found = embeddings.find(catalog.path, level, model.folder).model
+        found = embeddings.open_store(catalog.path, level, model.folder).model
     except FileNotFoundError:
         parent = catalog.path / embeddings.FOLDER / level
-        there = sorted(f.name for f in parent.glob("*") if embeddings.PLACE.fullmatch(f.name))
+        there = sorted(f.name for f in parent.glob("*") if embeddings.FOLDER_NAME.fullmatch(f.name))
         raise ValueError(
             f"the tagger learned on {level} vectors of {model.folder}, and {catalog.path} has "
             f"those of {', '.join(there) or 'none'}: make them with `vujax embed {catalog.path} "

@@ -54,7 +54,7 @@ def train(
       FileNotFoundError: there are no such vectors.
       ValueError: vectors are damaged or stale, or no tag can be learned.
     """
-    model = embeddings.find(catalog.path, said.level, encoder).model
+    model = embeddings.open_store(catalog.path, said.level, encoder).model
     examples = _examples(catalog, model, said)
     data, groups = examples.data, examples.groups
     if len(np.unique(groups)) < 2:
@@ -70,7 +70,7 @@ def train(
     return tagger, _report(said, examples, out, kept, tagger, parts) | {"l2": choice.l2}
 
 
-def _examples(catalog: Catalog, model: embeddings.Model, said: Said) -> Examples:
+def _examples(catalog: Catalog, model: embeddings.EmbeddingModel, said: Said) -> Examples:
     """Of items of which anything is known."""
     rows, names, times, bare = [], [], [], 0
     for items, truth, known in zip(said.films, said.truth, said.known, strict=True):

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from vujax.catalog.audio import ShotSound, shot_sound
-from vujax.catalog.embeddings import matrix
+from vujax.catalog.audio import ShotAudio, open_shot_audio
+from vujax.catalog.embeddings import to_matrix
 from vujax.catalog.reader import Catalog
 from vujax.catalog.records import RecordReader
 from vujax.data.datasets.features import check_features
@@ -47,7 +47,7 @@ class CatalogFilm(Shots):
     records: np.ndarray | None = None
     image_size: int | None = None
     vectors: np.ndarray | None = None
-    sound: ShotSound | None = None
+    sound: ShotAudio | None = None
     merged: int = 0
 
     def inputs(self, shots: np.ndarray) -> dict[str, np.ndarray]:
@@ -149,7 +149,7 @@ def _open(
         records=None if frames is None else _records(catalog, film, len(shots), frames),
         image_size=image_size,
         vectors=_vectors(catalog, film, len(shots), encoder) if encoder else None,
-        sound=None if audio_s is None else shot_sound(catalog, film, seconds, audio_s, mels),
+        sound=None if audio_s is None else open_shot_audio(catalog, film, seconds, audio_s, mels),
         merged=snapped.merged if snapped else 0,
     )
 
@@ -193,8 +193,8 @@ def _records(catalog: Catalog, film: str, shots: int, frames: int) -> np.ndarray
 
 
 def _vectors(catalog: Catalog, film: str, shots: int, encoder: str) -> np.ndarray:
-    table = catalog.vectors("shot", encoder, film)
-    found = matrix(table)
+    table = catalog.embeddings("shot", encoder, film)
+    found = to_matrix(table)
     vectors = found[_of_neighbours(film, table["shot"].to_numpy(), shots)]
     check_features(film, vectors, shots)
     return vectors

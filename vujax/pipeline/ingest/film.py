@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from vujax.catalog import schema as layout
-from vujax.catalog.ids import NO_FINGERPRINT, can_be, fingerprint, slug
-from vujax.catalog.metadata import Extra, Metadata
-from vujax.catalog.parquet import read_part, write_part
-from vujax.catalog.writer import Staging, read_manifest, remove
+from vujax.catalog.ids import NO_FINGERPRINT, compute_fingerprint, is_id_of_path, make_slug
+from vujax.catalog.metadata import FilmMetadata, Metadata
+from vujax.catalog.parquet import read_parquet, write_parquet
+from vujax.catalog.writer import Staging, read_manifest, remove_film
 from vujax.pipeline.ingest.reader import Reading, Report, read_film
 from vujax.pipeline.ingest.settings import Settings
 from vujax.pipeline.ingest.sources import Source
@@ -80,7 +80,7 @@ class _Row:
     source: Source
     film: str
     settings: dict[str, Any]
-    extra: Extra
+    extra: FilmMetadata
     row: dict[str, Any] = field(default_factory=dict)
     final: bool = True
     stamp: list[int] | None = None
@@ -142,10 +142,10 @@ class Ingest:
         reading = read_film(*args)
         if not reading.shots:
             raise FilmError(f"{named(source.file)}: {reading.ended.reason}")
-        write_part(staging.path("shots.parquet"), reading.shots, layout.SHOTS)
-        write_part(staging.path("keyframes.parquet"), reading.keyframes, layout.KEYFRAMES)
+        write_parquet(staging.path("shots.parquet"), reading.shots, layout.SHOTS)
+        write_parquet(staging.path("keyframes.parquet"), reading.keyframes, layout.KEYFRAMES)
         if reading.audio:
-            write_part(staging.path("audio.parquet"), reading.audio, layout.AUDIO)
+            write_parquet(staging.path("audio.parquet"), reading.audio, layout.AUDIO)
         made.row |= _facts(reading)
         if made.stamp != _stamp(source.file):
             made.final = False
@@ -156,20 +156,22 @@ class Ingest:
     def _is_same(self, old: dict[str, Any], made: _Row) -> bool:
         """Whether the catalogue has the file, read with these settings, for good."""
         same = old.get("settings") == made.settings and old.get("stamp") == made.stamp
-        here = all(layout.part(self._work.root, name, made.film).exists() for name in old["files"])
+        here = all(
+            layout.part_path(self._work.root, name, made.film).exists() for name in old["files"]
+        )
         return same and here and bool(old.get("final")) and made.stamp is not None
 
     def _refresh(self, old: dict[str, Any], made: _Row) -> Outcome:
         """Brings the film's metadata and its place up to date; its shots stay."""
         root, film = self._work.root, made.film
-        path = layout.part(root, "films.parquet", film)
+        path = layout.part_path(root, "films.parquet", film)
         outcome = _outcome(made.source, old, done=False)
-        if layout.manifest(root, unread := f"{made.source.slug}-{NO_FINGERPRINT}").exists():
-            remove(root, unread)
+        if layout.manifest_path(root, unread := f"{made.source.slug}-{NO_FINGERPRINT}").exists():
+            remove_film(root, unread)
         moved = old["path"] != made.source.path or old["folder"] != made.source.folder
         if old["metadata"] == made.extra.digest and not moved:
             return outcome
-        row = {name: read_part(path)[name][0].as_py() for name in layout.FILMS.names}
+        row = {name: read_parquet(path)[name][0].as_py() for name in layout.FILMS.names}
         made.row |= row
         with Staging(root, film) as staging:
             _write_row(staging, made)
@@ -191,7 +193,7 @@ def _identify(source: Source) -> tuple[str, list[int] | None]:
     try:
         if source.refused or not source.file.is_file():  # to open a pipe would wait for a writer
             return f"{source.slug}-{NO_FINGERPRINT}", None
-        return f"{source.slug}-{fingerprint(source.file)}", _stamp(source.file)
+        return f"{source.slug}-{compute_fingerprint(source.file)}", _stamp(source.file)
     except OSError:
         return f"{source.slug}-{NO_FINGERPRINT}", None
 
@@ -261,7 +263,7 @@ def _write_row(staging: Staging, made: _Row) -> None:
     place = dict(film=made.film, path=source.path, folder=source.folder)
     row = made.row | place | dict(detector=made.settings.get("detector")) | dict(made.extra.row)
     schema = pa.schema([*layout.FILMS, *made.extra.schema])
-    write_part(staging.path("films.parquet"), [row], schema)
+    write_parquet(staging.path("films.parquet"), [row], schema)
 
 
 def _manifest(made: _Row) -> dict[str, Any]:
@@ -298,27 +300,27 @@ def _outcome(source: Source, manifest: dict[str, Any], *, done: bool) -> Outcome
     )
 
 
-def _carried(root: Path, film: str) -> Extra:
+def _carried(root: Path, film: str) -> FilmMetadata:
     """The metadata that the film has in the catalogue."""
-    path = layout.part(root, "films.parquet", film)
-    none = Extra(pa.schema([]), {})
+    path = layout.part_path(root, "films.parquet", film)
+    none = FilmMetadata(pa.schema([]), {})
     try:
-        table = read_part(path)
+        table = read_parquet(path)
     except (OSError, ValueError):
         return none
     names = [name for name in table.schema.names if name not in layout.FILMS.names]
     if not len(table) or not names:
         return none
     schema = pa.schema([table.schema.field(name) for name in names])
-    return Extra(schema, {name: table[name][0].as_py() for name in names})
+    return FilmMetadata(schema, {name: table[name][0].as_py() for name in names})
 
 
 def _supersede(root: Path, made: _Row) -> None:
     """Removes what the same file was in the catalogue before it changed, or had a namesake."""
     here = (made.source.folder, made.source.path)
-    for path in (root / layout.MANIFESTS).glob(f"{slug(made.source.path)}-*.json"):
-        if path.stem == made.film or not can_be(path.stem, made.source.path):
+    for path in (root / layout.MANIFESTS).glob(f"{make_slug(made.source.path)}-*.json"):
+        if path.stem == made.film or not is_id_of_path(path.stem, made.source.path):
             continue
         old = read_manifest(root, path.stem)
         if old and (old["folder"], old["path"]) == here:
-            remove(root, path.stem)
+            remove_film(root, path.stem)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vujax.catalog import schema
 from vujax.catalog.metadata import Metadata
-from vujax.catalog.writer import sweep
+from vujax.catalog.writer import sweep_staging
 from vujax.pipeline.ingest.film import Detectors, Ingest, Outcome, Work, fail
 from vujax.pipeline.ingest.settings import Settings
 from vujax.pipeline.ingest.sources import Found, Source, find
@@ -107,8 +107,8 @@ def ingest(
     if metadata is not None:
         metadata = metadata.resolve()
         Metadata.read(metadata)  # what is wrong with it is better said now
-    schema.create(root)
-    sweep(root)
+    schema.create_catalog(root)
+    sweep_staging(root)
     sources = runner.share(found.sources)
     work = Work(root, settings or Settings(), detectors, metadata)
     return Run(found, sources, _events(work, runner, sources))
@@ -125,7 +125,7 @@ def _events(
     try:
         yield from Pool(engine, workers, stall_s=runner.stall_s, fail=give_up).run(sources)
     finally:
-        sweep(work.root)  # of workers that were killed in this run
+        sweep_staging(work.root)  # of workers that were killed in this run
 
 
 def _engine(work: Work, name: str, workers: int) -> tuple[Engine, int]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vujax.catalog.ids import slugs
+from vujax.catalog.ids import make_slugs
 from vujax.video.probe import named
 
 SUFFIXES = frozenset(
@@ -76,7 +76,7 @@ def find(paths: Sequence[Path], leave_out: Path | None = None) -> Found:
     for top in tops:
         files |= dict(walk.folder(top)) if top.is_dir() else {top: ""}
     names = {file: _text(file.relative_to(root)) for file in files}
-    words = slugs(list(names.values()))
+    words = make_slugs(list(names.values()))
     sources = [
         Source(_text(root), name, file, words[name], _size(file), files[file])
         for file, name in sorted(names.items(), key=lambda item: item[1])

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from vujax.catalog import Catalog
-from vujax.catalog.embeddings import matrix
+from vujax.catalog.embeddings import to_matrix
 from vujax.encoders import base
 from vujax.encoders.pairs import open_encoder
 from vujax.evals.captioning import captions_of, decoder_of
@@ -181,12 +181,12 @@ def captions_by_film(
     titles = _titles(catalog)
     for film in catalog.ids():
         try:
-            found = catalog.vectors(level, encoder, film)
+            found = catalog.embeddings(level, encoder, film)
             if not len(found):
                 yield film, "it has no keyframes"
                 continue
             spans = spans_of(catalog, level, film, found)
-            said = speaker.say(matrix(found))
+            said = speaker.say(to_matrix(found))
         except (OSError, ValueError) as error:
             yield film, str(error)
             continue
