@@ -25,7 +25,7 @@ import numpy as np
 from vujax.catalog import Catalog
 from vujax.data.datasets.scene_ranges import snap_to_shots
 from vujax.data.films import open_films
-from vujax.evals.metrics.boundaries import duration_scores, within_seconds
+from vujax.evals.metrics.boundaries import duration_scores, match_within_seconds
 from vujax.evals.metrics.classification import average_precision
 from vujax.scenes.adapt import adapt
 from vujax.scenes.detect import Job, run
@@ -71,7 +71,7 @@ class Found(NamedTuple):
 
 def row(name: str, film: Film, runs: Sequence[Found]) -> TableRow:
     """Means over runs."""
-    pairs = np.array([within_seconds(run.times, film.true_s, NEAR_S) for run in runs])
+    pairs = np.array([match_within_seconds(run.times, film.true_s, NEAR_S) for run in runs])
     f1 = 2 * pairs.prod(axis=1) / np.maximum(pairs.sum(axis=1), 1e-9)
     aps = [average_precision(r.scores, film.starts) for r in runs if r.scores is not None]
     result: TableRow = {

@@ -39,8 +39,8 @@ import numpy as np
 
 from vujax.data.films import Film, open_films
 from vujax.data.shot_similarity import compute_gap_scores
-from vujax.evals.metrics.bootstrap import student
-from vujax.evals.metrics.boundaries import FilmScores, baselines, evaluate, interval
+from vujax.evals.metrics.bootstrap import student_interval
+from vujax.evals.metrics.boundaries import FilmScores, compute_baselines, compute_interval, evaluate
 from vujax.scenes.head import Head, load_head
 from vujax.scenes.train_head import head_scores, train_head
 from vujax.training.sweep.tables import TableRow, short, write_intervals, write_rows
@@ -118,7 +118,7 @@ def judged(heads: Sequence[Head], films: Sequence[Film]) -> TableRow:
     runs = [scored(films, lambda film, head=head: head_scores(head, film)) for head in heads]
     results = [evaluate(r, threshold=h.threshold) for r, h in zip(runs, heads, strict=True)]
     mean = lambda key: float(np.mean([result[key] for result in results]))  # noqa: E731
-    over_films = interval(runs, "ap")
+    over_films = compute_interval(runs, "ap")
     row = {
         "seeds": len(heads),
         "macro/ap": mean("macro/ap"),
@@ -132,7 +132,7 @@ def judged(heads: Sequence[Head], films: Sequence[Film]) -> TableRow:
     }
     if len(heads) == 1:
         return row
-    over_seeds = student(np.array([result["macro/ap"] for result in results]))
+    over_seeds = student_interval(np.array([result["macro/ap"] for result in results]))
     return row | {"ap low, seeds": over_seeds.low, "ap high, seeds": over_seeds.high}
 
 
@@ -150,7 +150,7 @@ def heads(study: Study) -> Iterator[TableRow]:
 def without_labels(place: TableRow, films: Sequence[Film]) -> Iterator[TableRow]:
     """The gap score, which has no threshold, and the baselines that see no picture."""
     gaps = gap_scored(films)
-    found, result = interval([gaps], "ap"), evaluate(gaps)
+    found, result = compute_interval([gaps], "ap"), evaluate(gaps)
     yield {
         **place,
         "head": "gap score",
@@ -160,7 +160,7 @@ def without_labels(place: TableRow, films: Sequence[Film]) -> Iterator[TableRow]
         "true rate": result["micro/true_rate"],
         "micro/ap": result["micro/ap"],
     }
-    for name, values in baselines(gaps).items():
+    for name, values in compute_baselines(gaps).items():
         yield {**place, "head": name, "macro/ap": values["macro/ap"]}
 
 
@@ -200,7 +200,7 @@ def shipped(study: Study) -> Iterator[TableRow]:
         sets["cinema, lite"] = open_films("catalog", path=str(study.catalog), encoder="lite")
     for name, films in sets.items():
         own = scored(films, lambda film: head_scores(head, film))
-        gain = interval([own], "ap", against=[gap_scored(films)])
+        gain = compute_interval([own], "ap", against=[gap_scored(films)])
         words = ("ap less gap score", "gain low", "gain high")
         row = {"films": name, "head": "shipped"} | judged([head], films)
         yield row | dict(zip(words, gain, strict=True))

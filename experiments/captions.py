@@ -32,9 +32,9 @@ from vujax.data import captions
 from vujax.data.sources import open_source
 from vujax.data.sources.split import SPLITS, HoldOut
 from vujax.encoders.pairs import encode_pairs, open_encoder, open_pairs
-from vujax.evals.captioning import Captioning, said_for_nothing
+from vujax.evals.captioning import Captioning, training_free_baselines
 from vujax.evals.metrics.bootstrap import bootstrap, paired_bootstrap
-from vujax.evals.metrics.captions import cider, score
+from vujax.evals.metrics.captions import cider, score_captions
 from vujax.models import release
 from vujax.models.caption import build_caption
 from vujax.search import text_space as spaces
@@ -89,7 +89,7 @@ class Study:
 
     def said(self, seeds: int) -> dict[str, list[list[str]]]:
         """By system and seed, the caption of each validation picture."""
-        found = said_for_nothing(self.seen.vectors, self.train, make_mesh())
+        found = training_free_baselines(self.seen.vectors, self.train, make_mesh())
         return {
             "commonest caption": [found["commonest"]],
             **{name: [self._best(bank)] for name, bank in self._banks().items()},
@@ -132,7 +132,7 @@ class Study:
         references = self.seen.captions
         hits = {k: np.array([cider(run, references) for run in runs]) for k, runs in said.items()}
         for system, runs in said.items():
-            of_all = [score(run, references) for run in runs]
+            of_all = [score_captions(run, references) for run in runs]
             mean = {key: float(np.mean([one[key] for one in of_all])) for key in of_all[0]}
             own = bootstrap(hits[system])
             yield {

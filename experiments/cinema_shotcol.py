@@ -23,8 +23,8 @@ from ml_collections import ConfigDict
 
 from vujax.data.films import Film, open_films
 from vujax.data.shot_similarity import compute_gap_scores
-from vujax.evals.metrics.boundaries import FilmScores, baselines
-from vujax.evals.scene_boundaries import GapBoundaries, untrained
+from vujax.evals.metrics.boundaries import FilmScores, compute_baselines
+from vujax.evals.scene_boundaries import GapBoundaries, compute_untrained_features
 from vujax.methods import shotcol
 from vujax.models import release
 from vujax.training import loop
@@ -83,9 +83,14 @@ def scored(films: Sequence[Film], scores: Sequence[Any]) -> list[FilmScores]:
 
 def raw(films: Sequence[Film]) -> dict[str, Runs]:
     """What has not learned."""
-    names = untrained(films[0])
+    names = compute_untrained_features(films[0])
     return {
-        name: [scored(films, [compute_gap_scores(untrained(film)[name]) for film in films])]
+        name: [
+            scored(
+                films,
+                [compute_gap_scores(compute_untrained_features(film)[name]) for film in films],
+            )
+        ]
         for name in names
     }
 
@@ -98,7 +103,7 @@ def table(study: Study, seeds: int) -> Iterator[dict[str, Any]]:
     yield from paired_rows(colours | modes, CONTROLS, column="vectors")
     senses = {sense: study.runs(*how, min(seeds, 3)) for sense, how in SENSES.items()}
     yield from paired_rows(senses, ("pictures", "sound"), column="vectors")
-    for name, values in baselines(colours["histogram"][0]).items():
+    for name, values in compute_baselines(colours["histogram"][0]).items():
         yield {"vectors": f"{name} (no pictures)", "macro/ap": values["macro/ap"]}
 
 

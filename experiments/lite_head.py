@@ -51,7 +51,7 @@ from vujax.encoders.sentences import Sentences
 from vujax.encoders.text_head import TextHead, load_head, save_head
 from vujax.evals.metrics.bootstrap import bootstrap, paired_bootstrap
 from vujax.evals.metrics.ranking import Ranks
-from vujax.evals.retrieval import KS, directions, group
+from vujax.evals.retrieval import KS, group_captions, rank_both_directions
 from vujax.models import pretrained
 from vujax.search.text_space import CLASSIFIER, CONSE
 from vujax.search.train_text_head import Training, learn
@@ -213,11 +213,11 @@ def joined(parts: Sequence[Pairs]) -> Pairs:
 
 def score(name: str, pairs: Pairs, vectors: np.ndarray) -> Hits:
     """Which queries are answered within the first k, both ways."""
-    captions = group([[caption] for caption in pairs.captions])
+    captions = group_captions([[caption] for caption in pairs.captions])
     if name == "tinyimagenet":  # among the names of the classes, not 50 copies of each
         captions = captions._replace(copies=np.ones_like(captions.copies))
     texts = pairs.texts[np.unique(captions.rows, return_index=True)[1]]
-    ranks = directions(vectors, texts, captions, mesh=make_mesh())
+    ranks = rank_both_directions(vectors, texts, captions, mesh=make_mesh())
     return hits({way: ranks[way] for way in ("text_to_image", "image_to_text")})
 
 

@@ -86,7 +86,7 @@ def config_of(guide: str, seed: int, setting: str) -> ConfigDict:
 def vectors_of(guide: str, config: ConfigDict, folder: Path, scenes: Any) -> np.ndarray:
     """Vectors `[n d]` of scenes: of a model that is trained first, or the bag of their labels."""
     from vujax.data.scene_batches import SceneRows
-    from vujax.evals.scene_tags import scene_vectors
+    from vujax.evals.features import extract_scenes
     from vujax.methods import movies2scenes as task
     from vujax.models import release
     from vujax.training import loop
@@ -100,7 +100,7 @@ def vectors_of(guide: str, config: ConfigDict, folder: Path, scenes: Any) -> np.
     model = task.model(config, mesh)
     rows = SceneRows(scenes, config.inputs.to_dict(), width=LONGEST, most=8)
     encode = lambda v, batch: model.apply(v, batch)[0]  # noqa: E731
-    return scene_vectors(encode, variables, rows, batch_size=64, mesh=mesh)
+    return extract_scenes(encode, variables, rows, batch_size=64, mesh=mesh)
 
 
 def learn(guide: str, seed: int, work: Path) -> None:
@@ -144,9 +144,9 @@ def judged_scenes() -> Any:
 
 def lvu_hits(scenes: Any, vectors: np.ndarray) -> dict[str, np.ndarray]:
     """Of each task: hits `[n]` of its validation clips, and which are covered."""
-    from vujax.evals.lvu import LVU, by_clip, evaluate
+    from vujax.evals.lvu import LVU, evaluate, group_by_clip
 
-    lvu, clips = LVU.open(movies_folder() / "lvu_1.0"), by_clip(scenes.keys, vectors)
+    lvu, clips = LVU.open(movies_folder() / "lvu_1.0"), group_by_clip(scenes.keys, vectors)
     found = {}
     for name in TASKS:
         score = evaluate(lvu[name], clips)
@@ -167,7 +167,12 @@ def ranks(scenes: Any, vectors: np.ndarray, movies: frozenset[str]) -> dict[str,
     """`retrieve` among these movies; 'chance' is what equal scores get."""
     from vujax.data.movies.guide import open_tables
     from vujax.data.movies.similarity import build_similarity
-    from vujax.evals.movie_retrieval import co_watched, movie_vectors, retrieve, same_genre
+    from vujax.evals.movie_retrieval import (
+        average_movie_embeddings,
+        co_watch_relevance,
+        genre_relevance,
+        retrieve,
+    )
 
     data = movies_folder()
     table = open_tables(
@@ -181,13 +186,13 @@ def ranks(scenes: Any, vectors: np.ndarray, movies: frozenset[str]) -> dict[str,
         [place[scenes.movies[m]] for m in scenes.movie[there].tolist()], return_inverse=True
     )
     ids = [table.ids[n] for n in names.tolist()]
-    means = movie_vectors(vectors[there], number)
+    means = average_movie_embeddings(vectors[there], number)
     genres = [table.genres[n] for n in names.tolist()]
     watched = build_similarity(table, {"cowatch": {}})
     found = {}
     for name, relevant in (
-        ("same genre", same_genre(genres, "jaccard", 0.5)),
-        ("co-watched", co_watched(watched, ids, 10)),
+        ("same genre", genre_relevance(genres, "jaccard", 0.5)),
+        ("co-watched", co_watch_relevance(watched, ids, 10)),
     ):
         ranked = retrieve(means, relevant)
         found |= {f"{name}/ap": ranked.ap, f"{name}/chance": ranked.by_chance().ap}

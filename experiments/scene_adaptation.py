@@ -32,7 +32,7 @@ import numpy as np
 
 from vujax.data.films import Film, open_films
 from vujax.data.shot_similarity import compute_gap_scores
-from vujax.evals.metrics.boundaries import FilmScores, baselines, evaluate
+from vujax.evals.metrics.boundaries import FilmScores, compute_baselines, evaluate
 from vujax.scenes.adapt import Adaptation, learn
 from vujax.training.sweep.tables import Runs, TableRow, paired_rows, write_intervals, write_rows
 from vujax.utils.io import write_atomically, write_json
@@ -157,7 +157,7 @@ def table(study: Study, found: dict[Adaptation, Runs]) -> Iterator[TableRow]:
         runs = {m: study.runs(how, learned, "rai") for m, how in best.items()}
         yield from rows("rai", kind, {"raw": study.raw("rai")} | runs, best)
     for name in SETS:
-        for baseline, values in baselines(study.raw(name)[0]).items():
+        for baseline, values in compute_baselines(study.raw(name)[0]).items():
             yield {"films": name, "vectors": baseline, "macro/ap": values["macro/ap"]}
 
 

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from vujax.evals.metrics.shots import Extent, extents, scores, tally
+from vujax.evals.metrics.shots import Extent, count_matches, score_counts, transition_extents
 from vujax.video.decode import FrameReader
 from vujax.video.shots import shot_detector
 from vujax.video.shots.base import ShotDetector, Transition
@@ -57,7 +57,7 @@ def cinema(folder: Path) -> Iterator[Case]:
     for path in sorted(folder.glob("*.truth.json")):
         truth = read_truth(path)
         times = [float(k / truth.fps) for k in range(truth.frames)]
-        yield path.with_name(f"{truth.name}.mp4"), extents(truth.transitions, times), 0.0
+        yield path.with_name(f"{truth.name}.mp4"), transition_extents(truth.transitions, times), 0.0
 
 
 def find(detector: ShotDetector, path: Path) -> tuple[list[Transition], list[float]]:
@@ -78,9 +78,9 @@ def evaluate(detector: ShotDetector, cases: Sequence[Case], tolerance_s: float) 
         found, times = find(detector, path)
         times = [start_s + t for t in times]
         inside = [e for e in true if times[0] < e.begin and e.end < times[-1]]
-        counts += tally(extents(found, times), inside, tolerance_s)
+        counts += count_matches(transition_extents(found, times), inside, tolerance_s)
         frames += len(times)
-    return scores(counts) | dict(frames=frames, seconds=time.perf_counter() - begin)
+    return score_counts(counts) | dict(frames=frames, seconds=time.perf_counter() - begin)
 
 
 def main() -> None:

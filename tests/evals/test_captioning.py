@@ -10,8 +10,8 @@ import pytest
 from tests.configs import load
 from vujax.data.captions import EmbeddingPairs, write_embedding_pairs
 from vujax.evals import make
-from vujax.evals.captioning import captions_of, decoder_of, said_for_nothing
-from vujax.evals.metrics.captions import score
+from vujax.evals.captioning import build_caption_decoder, decode_captions, training_free_baselines
+from vujax.evals.metrics.captions import score_captions
 from vujax.models import release
 from vujax.models.caption import build_caption
 from vujax.training import loop
@@ -58,10 +58,10 @@ def test_a_training_learns_to_say_what_is_seen(tmp_path):
     model = build_caption(**kept["model"])
     mesh = loop.make_mesh(jax.devices()[:1])
     seen = pictures(1)
-    said, scores = captions_of(
-        decoder_of(model, 4, 1.0), variables, seen.vectors, vocab=1200, mesh=mesh
+    said, scores = decode_captions(
+        build_caption_decoder(model, 4, 1.0), variables, seen.vectors, vocab=1200, mesh=mesh
     )
-    assert score(said, seen.captions) == pytest.approx(
+    assert score_captions(said, seen.captions) == pytest.approx(
         {k: v for k, v in found["metrics"].items() if k != "different"}
     )
     assert len(scores) == len(seen) and (scores < 0).all()
@@ -86,7 +86,7 @@ def test_devices_and_batches_change_nothing(tmp_path, mesh1, mesh8):
 def test_said_for_nothing(mesh1):
     vectors = np.eye(3, dtype=np.float32)
     train = EmbeddingPairs(5 * vectors, (("x", "b"), ("b",), ("c", "x", "b")), ("0", "1", "2"))
-    found = said_for_nothing(vectors[[2, 0]] + 0.1, train, mesh1)
+    found = training_free_baselines(vectors[[2, 0]] + 0.1, train, mesh1)
     assert found == {"commonest": ["b", "b"], "neighbour": ["c", "x"]}
 
 

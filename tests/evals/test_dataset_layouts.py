@@ -9,7 +9,7 @@ from PIL import Image
 from tests.evals.fakes import Oracle, knowing
 from vujax.data.records import BadSample
 from vujax.evals import make
-from vujax.evals.dataset_layouts import coco, flickr, karpathy, objectnet
+from vujax.evals.dataset_layouts import open_coco, open_flickr, open_karpathy, open_objectnet
 
 STEP = 36
 
@@ -47,7 +47,7 @@ def coco_root(tmp_path):
 
 
 def test_coco(coco_root):
-    source = coco(str(coco_root))
+    source = open_coco(str(coco_root))
     records = [source[i] for i in range(len(source))]  # picture 2 has no caption
     assert [r["captions"] for r in records] == [["three"], ["one", "uno"]]
     assert [level(r) for r in records] == [3 * STEP, STEP]
@@ -80,11 +80,11 @@ def test_karpathy(tmp_path, mesh1):
     picture(tmp_path / "pictures/val2014/a.jpg", STEP)
     picture(tmp_path / "pictures/c.jpg", 2 * STEP)
     options = {"root": str(tmp_path), "annotations": "dataset_coco.json", "images": "pictures"}
-    source = karpathy(**options)
+    source = open_karpathy(**options)
     assert [source[i]["captions"] for i in range(2)] == [["A one.", "uno"], ["two"]]
-    assert len(karpathy(**options, split="train")) == 1
+    assert len(open_karpathy(**options, split="train")) == 1
     with pytest.raises(ValueError, match=r"dataset_coco\.json has no picture of split 'val'"):
-        karpathy(**options, split="val")
+        open_karpathy(**options, split="val")
     evaluator = make("k", {"kind": "karpathy", "source": options}, model=Oracle(3), mesh=mesh1)
     assert evaluator(knowing({"A one.": 1, "uno": 1, "two": 2}))["mean_recall"] == 1.0
 
@@ -101,17 +101,17 @@ def test_flickr(tmp_path, mesh1):
         "images": "Flicker8k_Dataset",
         "names": "Flickr_8k.testImages.txt",
     }
-    source = flickr(**options)
+    source = open_flickr(**options)
     assert [source[i]["captions"] for i in range(2)] == [["two"], ["One dog .", "uno"]]
-    assert len(flickr(**options | {"names": None})) == 3
+    assert len(open_flickr(**options | {"names": None})) == 3
     evaluator = make("f", {"kind": "flickr", "source": options}, model=Oracle(3), mesh=mesh1)
     assert evaluator(knowing({"two": 2, "One dog .": 1, "uno": 1}))["mean_recall"] == 1.0
     write(tmp_path / "Flickr_8k.testImages.txt", "d.jpg")
     with pytest.raises(ValueError, match=r"no caption for d\.jpg"):
-        flickr(**options)
+        open_flickr(**options)
     write(tmp_path / "Flickr8k.token.txt", "a.jpg#0\tone\na.jpg one\n")
     with pytest.raises(ValueError, match="line 2: expected"):
-        flickr(**options)
+        open_flickr(**options)
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def objectnet_root(tmp_path):
 
 
 def test_objectnet(objectnet_root):
-    every, overlap = (objectnet(str(objectnet_root), overlap=o) for o in (False, True))
+    every, overlap = (open_objectnet(str(objectnet_root), overlap=o) for o in (False, True))
     assert every.classes == ("Air freshener", "Alarm clock", "Bucket")
     assert overlap.classes == ("Alarm clock", "Bucket")
     assert (len(every), len(overlap)) == (6, 5)
@@ -147,19 +147,19 @@ def test_objectnet_scores_end_to_end(objectnet_root, mesh8):
 
 
 def test_damage_is_named(coco_root, objectnet_root):
-    source = coco(str(coco_root))
+    source = open_coco(str(coco_root))
     (coco_root / "val2017/000000000003.jpg").unlink()
     with pytest.raises(FileNotFoundError, match=r"000000000003\.jpg is named by the annotations"):
         source[0]
     with pytest.raises(FileNotFoundError, match=r"captions_train2017\.json is missing"):
-        coco(str(coco_root), split="train2017")
+        open_coco(str(coco_root), split="train2017")
     write(coco_root / "annotations/captions_val2017.json", "{")
     with pytest.raises(ValueError, match=r"captions_val2017\.json is not valid JSON"):
-        coco(str(coco_root))
+        open_coco(str(coco_root))
     broken = objectnet_root / "images/bucket/0.png"
     broken.write_bytes(broken.read_bytes()[:60])
     with pytest.raises(BadSample, match=r"bucket/0\.png"):
-        objectnet(str(objectnet_root))[2]
+        open_objectnet(str(objectnet_root))[2]
 
 
 def test_no_path_leads_out_of_the_folder(coco_root):
@@ -172,4 +172,4 @@ def test_no_path_leads_out_of_the_folder(coco_root):
         },
     )
     with pytest.raises(ValueError, match="leads out of"):
-        coco(str(coco_root))
+        open_coco(str(coco_root))

@@ -16,7 +16,7 @@ from PIL import Image
 from tests.evals.fakes import SIZE, STEP, Oracle, knowing
 from vujax.evals import make
 from vujax.evals.datasets import DATASETS, open_dataset
-from vujax.evals.zero_shot import TEMPLATES, prompts
+from vujax.evals.prompt_templates import TEMPLATES, format_prompts
 
 PART_OF_IMAGENET = ("imagenet_r", "imagenet_a")  # 200 of the 1,000 classes have pictures
 PER_CLASS = ("pets", "flowers102", "caltech101")  # scored by the mean over classes
@@ -118,7 +118,9 @@ def test_scored_end_to_end_without_tensorflow(name, data_dir, mesh8):
     )
     names = open_dataset(name, data_dir=data_dir).classes
     known = {
-        text: label for label in range(count) for text in prompts([names[label]], entry.templates)
+        text: label
+        for label in range(count)
+        for text in format_prompts([names[label]], entry.templates)
     }
     scores = evaluator(knowing(known))
     assert scores["top1"] == scores["mean_class"] == 1.0

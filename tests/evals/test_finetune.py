@@ -8,7 +8,7 @@ from tests.data.boundary_films import MemoryFilm
 from vujax.data.scene_batches import SceneRows
 from vujax.data.scenes import FilmScenes, runs
 from vujax.evals.finetune import KINDS, Targets, finetune
-from vujax.evals.linear_probe import Standardizer, fit
+from vujax.evals.linear_probe import Standardizer, fit_softmax
 from vujax.models.scene_encoder import build_scene
 
 INPUTS = {"feature": (6,)}
@@ -69,7 +69,9 @@ def test_it_beats_the_frozen_probe(case, tuned, mesh1) -> None:
     labels, train, evaluated = case[3:6]
     x = frozen(case)
     x = Standardizer.fit(x[train])(x)
-    probes = [fit(x[train], labels[train], classes=2, l2=l2, mesh=mesh1) for l2 in (1e-3, 0.1)]
+    probes = [
+        fit_softmax(x[train], labels[train], classes=2, l2=l2, mesh=mesh1) for l2 in (1e-3, 0.1)
+    ]
     best = max(probe.accuracy(x[evaluated], labels[evaluated]) for probe in probes)
     accuracy = (tuned.answers.argmax(1) == labels[evaluated]).mean()
     assert accuracy >= 0.9 and accuracy > best + 0.1

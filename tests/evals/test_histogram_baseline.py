@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from tests.evals.fakes import SIZE, Memory, Oracle
-from vujax.evals.histogram_baseline import ColourNeighbours, colour_histogram
+from vujax.evals.histogram_baseline import ColorNeighbors, color_histogram
 from vujax.evals.reader import Reader
 
 
 def test_histogram_equals_numpy():
     images = np.random.default_rng(0).integers(0, 256, (3, 9, 7, 3)).astype(np.uint8)
-    found = np.asarray(colour_histogram(jnp.asarray(images)))
+    found = np.asarray(color_histogram(jnp.asarray(images)))
     for image, row in zip(images, found, strict=True):
         counts, _ = np.histogramdd(image.reshape(-1, 3), bins=8, range=[(0, 256)] * 3)
         chex.assert_trees_all_close(row, np.sqrt(counts.ravel() / 63).astype(np.float32), rtol=1e-6)
@@ -23,7 +23,7 @@ def colours(mesh8):
     images = [np.full((SIZE, SIZE, 3), level, np.uint8) for level in [3] * 6 + [250] * 6]
     captions = [["night sky"]] * 4 + [["night street"]] * 2 + [["snow"]] * 6
     train = Memory([None] * 12, captions, images=images)
-    return ColourNeighbours(Reader(train, Oracle(2), mesh8), neighbours=6), images, mesh8
+    return ColorNeighbors(Reader(train, Oracle(2), mesh8), neighbours=6), images, mesh8
 
 
 def test_a_picture_is_the_mean_of_its_neighbours_captions(colours):

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from vujax.evals.linear_probe import label_baselines, mean_class
+from vujax.evals.metrics.classification import label_baselines, mean_class_accuracy
 
 
 def test_mean_class_by_hand():
     hits, labels = np.array([1, 0, 0, 0.5]), np.array([4, 4, 4, 9])
-    assert mean_class(hits, labels) == pytest.approx((1 / 3 + 0.5) / 2)
+    assert mean_class_accuracy(hits, labels) == pytest.approx((1 / 3 + 0.5) / 2)
 
 
 def test_label_baselines():
@@ -24,4 +24,4 @@ def test_mean_class_is_balanced_accuracy():
     labels = rng.choice(7, 500, p=[0.4, 0.3, 0.1, 0.1, 0.05, 0.03, 0.02])
     guesses = np.where(rng.random(500) < 0.6, labels, rng.integers(0, 7, 500))
     expected = balanced_accuracy_score(labels, guesses)
-    assert mean_class(guesses == labels, labels) == pytest.approx(expected)
+    assert mean_class_accuracy(guesses == labels, labels) == pytest.approx(expected)

@@ -13,23 +13,24 @@ from tests.data.lvu_files import TRAIN, VAL, movie, write_lvu
 from vujax.data.datasets.lvu import LvuTask
 from vujax.evals.lvu import (
     LVU,
-    against_constant,
-    by_clip,
+    constant_interval,
     evaluate,
-    interval,
-    over_seeds,
-    paired,
-    read_vectors,
+    group_by_clip,
+    paired_interval,
+    read_clip_embeddings,
+    score_interval,
+    seed_interval,
 )
 from vujax.evals.lvu.__main__ import LABELS, LEAK, SYNOPSIS, main
 from vujax.evals.lvu.baselines import (
     TEXT_GRID,
-    own_descriptions,
-    shot_labels,
-    synopses,
-    text_vectors,
+    embed_texts,
+    read_own_descriptions,
+    read_shot_labels,
+    read_synopses,
 )
-from vujax.evals.lvu.probe import GRID, Windows, fitted, ridge_path, softmax
+from vujax.evals.lvu.probe import GRID, fit_path, ridge_path, softmax
+from vujax.evals.lvu.windows import Windows
 from vujax.evals.metrics.bootstrap import bootstrap
 
 CLASS_OF = np.array([0, 1, 4, 0])
@@ -129,11 +130,11 @@ def test_a_train_clip_that_is_reported_is_not_learned_from(lvu: LVU) -> None:
 def test_the_answer_of_a_clip_is_the_mean_of_its_windows(lvu: LVU, mesh1) -> None:
     task, vectors = lvu["director"], telling(TRAIN + VAL, noise=1, windows=3)
     score = evaluate(task, vectors, grid=[0.1], standardize=False)
-    from vujax.evals.linear_probe import fit
+    from vujax.evals.linear_probe import fit_softmax
 
     x = np.concatenate([vectors[f"c{k}"] for k in range(TRAIN)])
     y = np.repeat([{0: 0, 1: 1, 4: 2}[CLASS_OF[k % 4]] for k in range(TRAIN)], 3)
-    linear = fit(x, y, classes=3, l2=0.1, mesh=mesh1)
+    linear = fit_softmax(x, y, classes=3, l2=0.1, mesh=mesh1)
     answers = [
         np.array([0, 1, 4])[softmax(linear.logits(vectors[one.clip])).mean(0).argmax()]
         for one in task.lists["val"]
@@ -145,9 +146,9 @@ def test_clips_with_many_windows_count_as_one() -> None:
     vectors = {"a": np.zeros((9, 1)), "b": np.ones((1, 1)), "c": np.full((1, 1), 2)}
     windows = Windows.of(vectors, ["a", "b", "c"])
     targets, there = np.array([0.0, 5.0, 9.0]), np.array([True, True, False])
-    *_, (_, predict) = fitted(windows, targets, there, ridge_path([10.0, 1e-9]), False)
+    *_, (_, predict) = fit_path(windows, targets, there, ridge_path([10.0, 1e-9]), False)
     np.testing.assert_allclose(predict(windows.vectors)[[0, 9]], [[0], [5]], atol=1e-5)
-    *_, (_, constant) = fitted(windows, targets, there, ridge_path([1e9]), False)
+    *_, (_, constant) = fit_path(windows, targets, there, ridge_path([1e9]), False)
     np.testing.assert_allclose(constant(windows.vectors), 2.5, atol=1e-5)  # not 0.5
 
 
@@ -206,25 +207,28 @@ def test_answers_are_those_of_scikit_learn(lvu: LVU) -> None:
 def test_intervals_and_pairs(lvu: LVU) -> None:
     task = lvu["director"]
     runs = [evaluate(task, telling(TRAIN + VAL, 0.6, seed), grid=SMALL) for seed in (1, 2)]
-    found = interval(runs)
+    found = score_interval(runs)
     assert found.estimate == pytest.approx(np.mean([run.score for run in runs]))
     assert found.low < found.estimate < found.high
     hits = np.stack([run.hits for run in runs])
-    assert interval(runs, by="movies") == bootstrap(hits, clusters=np.array(runs[0].movies))
-    assert over_seeds(runs).estimate == pytest.approx(found.estimate)
-    assert np.isinf(over_seeds(runs[:1]).high)
-    same, count = paired(runs, runs)
+    assert score_interval(runs, by="movies") == bootstrap(hits, clusters=np.array(runs[0].movies))
+    assert seed_interval(runs).estimate == pytest.approx(found.estimate)
+    assert np.isinf(seed_interval(runs[:1]).high)
+    same, count = paired_interval(runs, runs)
     assert same == (0, 0, 0) and count == VAL
     weak = telling(TRAIN + VAL, 5.0)
     del weak[f"c{TRAIN}"]
     other = evaluate(task, weak, grid=SMALL)
-    difference, count = paired(runs, [other], by="movies")
+    difference, count = paired_interval(runs, [other], by="movies")
     assert difference.low > 0 and count == VAL - 1
-    assert against_constant(runs).low > 0
+    assert constant_interval(runs).low > 0
     for wrong, message in (
-        (lambda: paired(runs, [other] * 3), "2 runs cannot be paired with 3"),
-        (lambda: paired(runs[:1], [evaluate(lvu["year"], weak, grid=SMALL)]), "different tasks"),
-        (lambda: interval(runs, by="shots"), "by is 'shots': use one of clips, movies"),
+        (lambda: paired_interval(runs, [other] * 3), "2 runs cannot be paired with 3"),
+        (
+            lambda: paired_interval(runs[:1], [evaluate(lvu["year"], weak, grid=SMALL)]),
+            "different tasks",
+        ),
+        (lambda: score_interval(runs, by="shots"), "by is 'shots': use one of clips, movies"),
     ):
         with pytest.raises(ValueError, match=message):
             wrong()
@@ -244,20 +248,20 @@ def test_bad_vectors(lvu: LVU) -> None:
 def test_vectors_of_files(tmp_path: Path) -> None:
     vectors = {"-a_b": np.ones((2, 3), np.float32), "c": np.zeros(3, np.float32)}
     np.savez(tmp_path / "v.npz", **vectors)
-    found = read_vectors(tmp_path / "v.npz")
+    found = read_clip_embeddings(tmp_path / "v.npz")
     assert set(found) == set(vectors) and found["-a_b"].shape == (2, 3)
     columns = dict(clip=["x", "y", "x"], vector=[[1.0, 2], [3, 4], [5, 6]])
     pq.write_table(pa.table(columns), tmp_path / "v.parquet")
-    found = read_vectors(tmp_path / "v.parquet")
+    found = read_clip_embeddings(tmp_path / "v.parquet")
     assert found["x"].tolist() == [[1, 2], [5, 6]] and found["y"].tolist() == [[3, 4]]
     columns["vector"][1] = [3.0]
     pq.write_table(pa.table(columns), tmp_path / "v.parquet")
     with pytest.raises(ValueError, match="vectors of different widths"):
-        read_vectors(tmp_path / "v.parquet")
+        read_clip_embeddings(tmp_path / "v.parquet")
     np.savez(tmp_path / "none.npz")
     with pytest.raises(ValueError, match="holds no clip"):
-        read_vectors(tmp_path / "none.npz")
-    scenes = by_clip(["tt1/a", "tt1/b", "tt1/a"], np.arange(3)[:, None])
+        read_clip_embeddings(tmp_path / "none.npz")
+    scenes = group_by_clip(["tt1/a", "tt1/b", "tt1/a"], np.arange(3)[:, None])
     assert {clip: array.tolist() for clip, array in scenes.items()} == {"a": [[0], [2]], "b": [[1]]}
 
 
@@ -272,18 +276,18 @@ def test_a_synopsis_is_of_other_clips(tmp_path: Path) -> None:
     for name, text in CONDENSED.items():
         (tmp_path / name).write_text(text)
     clips = dict(a="tt0000001", b="tt0000001", d="tt0000002", x="tt0000001")
-    assert synopses(tmp_path, clips) == {
+    assert read_synopses(tmp_path, clips) == {
         "a": "They wait.",  # nor what is said of c in the same words
         "b": "He explains it. He explains it.",
         "x": "He explains it. They wait. He explains it.",
     }
-    assert own_descriptions(tmp_path, ["a", "x"]) == {"a": "He explains it."}
+    assert read_own_descriptions(tmp_path, ["a", "x"]) == {"a": "He explains it."}
 
 
 def test_words_become_vectors_with_the_products_of_their_counts() -> None:
     texts = dict(a="red boat", b="red boat red", c="!", d="boat", e="green sea", f="sea")
     texts |= dict(g="green tea", h="tea")
-    found = text_vectors(texts)
+    found = embed_texts(texts)
     assert set(found) == set(texts) - {"c"}
     product = lambda one, other: float((found[one] @ found[other].T)[0, 0])  # noqa: E731
     assert product("a", "a") == pytest.approx(1, abs=1e-5)
@@ -294,7 +298,7 @@ def test_shot_labels_are_shares_of_shots(tmp_path: Path) -> None:
     (tmp_path / "clips.csv").write_text(CONDENSED["clips.csv"])
     lines = "a/a-Scene-001.mp4 3 4\na/a-Scene-009.mp4 3\nz/z-Scene-001.mp4 1\n"
     (tmp_path / "labels.txt").write_text(lines)
-    found = shot_labels(str(tmp_path / "labels.txt"), tmp_path)
+    found = read_shot_labels(str(tmp_path / "labels.txt"), tmp_path)
     assert set(found) == {"a"} and found["a"].shape == (1, 150)
     assert found["a"][0, [3, 4, 5]].tolist() == [1, 0.5, 0]
 
@@ -351,7 +355,7 @@ def constants(task: LvuTask) -> float:
 @pytest.mark.real_data
 def test_constants_of_the_public_lists(data_root: Path) -> None:
     lvu = LVU.open(data_root / "movies/lvu_1.0")
-    labels = shot_labels(
+    labels = read_shot_labels(
         str(data_root / "movies/movieclip/*_150_labels.txt*"), data_root / "movies/condensed_movies"
     )
     found = {}
@@ -373,9 +377,9 @@ def test_a_clips_own_description_tells_its_label_and_those_of_other_clips_do_not
     task = LVU.open(data_root / "movies/lvu_1.0")["way_speaking"]
     clips = {one.clip: one.movie for one in task.all()}
     words = dict(standardize=False, grid=TEXT_GRID[:4], folds=2)
-    leak = evaluate(task, text_vectors(own_descriptions(root, clips)), **words)
+    leak = evaluate(task, embed_texts(read_own_descriptions(root, clips)), **words)
     assert leak.covered.all() and leak.score > 0.98
-    told = synopses(root, clips)
-    own = own_descriptions(root, clips)
+    told = read_synopses(root, clips)
+    own = read_own_descriptions(root, clips)
     assert len(told) > 1100 and not any(own[clip] in text for clip, text in told.items())
-    assert evaluate(task, text_vectors(told), **words).score < 0.45
+    assert evaluate(task, embed_texts(told), **words).score < 0.45

@@ -6,7 +6,7 @@ from ml_collections import ConfigDict
 
 from tests.evals.fakes import Memory, Oracle, knowing
 from vujax.evals import make
-from vujax.evals.linear_probe import Probe
+from vujax.evals.linear_probe import LinearProbe
 from vujax.evals.retrieval import Retrieval
 from vujax.evals.zero_shot import ZeroShot
 
@@ -16,7 +16,7 @@ from vujax.evals.zero_shot import ZeroShot
     [
         ({"kind": "zero_shot", "source": {"kind": "nowhere"}}, ZeroShot),
         ({"kind": "retrieval", "source": {"kind": "nowhere"}, "batch_size": 8}, Retrieval),
-        ({"kind": "probe", "source": {}, "train": {}, "workers": 2}, Probe),
+        ({"kind": "probe", "source": {}, "train": {}, "workers": 2}, LinearProbe),
         ({"kind": "imagenet", "source": {"data_dir": "/nowhere"}}, ZeroShot),
         ({"kind": "objectnet", "source": {"root": "/nowhere"}}, ZeroShot),
         ({"kind": "coco", "source": {"root": "/nowhere"}}, Retrieval),

@@ -8,11 +8,11 @@ from vujax.data.movies.similarity import build_similarity
 from vujax.evals import movie_retrieval
 from vujax.evals.metrics.bootstrap import paired_bootstrap
 from vujax.evals.movie_retrieval import (
+    average_movie_embeddings,
     check_held_out,
-    co_watched,
-    movie_vectors,
+    co_watch_relevance,
+    genre_relevance,
     retrieve,
-    same_genre,
 )
 
 MOVIES = made()
@@ -43,7 +43,7 @@ def test_against_the_whole_matrix(scenes, cells, monkeypatch):
     monkeypatch.setattr(movie_retrieval, "CELLS", cells)
     genres = [g for g in MOVIES.genres for _ in range(scenes)]
     groups = np.repeat(np.arange(40), scenes)
-    x, relevant = vectors(40 * scenes), same_genre(genres)
+    x, relevant = vectors(40 * scenes), genre_relevance(genres)
     found = retrieve(x, relevant, groups=groups, ks=(1, 5))
     want = dense(x, relevant(np.arange(len(x))), groups, (1, 5))
     assert found.queries.tolist() == list(want)
@@ -57,7 +57,7 @@ def test_rules_of_genres():
     genres = [["a", "b"], ["b", "a"], ["a"], ["c"], [], []]
     every = np.arange(6)
     by_any, primary, jaccard, strict = (
-        same_genre(genres, *rule)(every)
+        genre_relevance(genres, *rule)(every)
         for rule in (("any",), ("primary",), ("jaccard", 0.5), ("jaccard", 0.51))
     )
     assert by_any[0].tolist() == [True, True, True, False, False, False]
@@ -74,7 +74,7 @@ def test_rules_of_genres():
 def test_co_watched_are_the_most_similar_of_those_that_are_scored():
     similarity = build_similarity(MOVIES, {"cowatch": {}})
     chosen = [MOVIES.ids[k] for k in range(39, 4, -2)]
-    found = co_watched(similarity, chosen, top=3)(np.arange(len(chosen)))
+    found = co_watch_relevance(similarity, chosen, top=3)(np.arange(len(chosen)))
     places = [MOVIES.ids.index(movie) for movie in chosen]
     scores = similarity.scores(slice(None))[np.ix_(places, places)]
     for row, mine in zip(scores, found, strict=True):
@@ -82,13 +82,13 @@ def test_co_watched_are_the_most_similar_of_those_that_are_scored():
         if mine.any():
             assert row[mine].min() >= np.sort(row)[-3] - 1e-6
     assert not found.diagonal().any()
-    retrieve(vectors(len(chosen)), co_watched(similarity, chosen, top=3))
+    retrieve(vectors(len(chosen)), co_watch_relevance(similarity, chosen, top=3))
     with pytest.raises(KeyError, match="the movie tt9 is not among those of the similarity"):
-        co_watched(similarity, ["tt9"])
+        co_watch_relevance(similarity, ["tt9"])
 
 
 def test_equal_scores_are_chance():
-    relevant = same_genre(MOVIES.genres)
+    relevant = genre_relevance(MOVIES.genres)
     found = retrieve(np.ones((40, 6)), relevant, ks=(1, 5, 50))
     for ours, theirs in zip(found.recall.values(), found.by_chance().recall.values(), strict=True):
         np.testing.assert_allclose(ours, theirs)
@@ -108,17 +108,17 @@ def test_ties_are_in_random_order():
 
 def test_vectors_of_movies_weigh_scenes_alike():
     scenes = np.array([[100.0, 0], [0, 1], [3, 4], [0, 0]])
-    found = movie_vectors(scenes, np.array([0, 0, 1, 2]))
+    found = average_movie_embeddings(scenes, np.array([0, 0, 1, 2]))
     np.testing.assert_allclose(found, [[0.5**0.5, 0.5**0.5], [0.6, 0.8], [0, 0]])
     with pytest.raises(ValueError, match="movie 1 has no vector"):
-        movie_vectors(scenes, np.array([0, 0, 2, 2]))
+        average_movie_embeddings(scenes, np.array([0, 0, 2, 2]))
 
 
 def test_two_systems_are_compared_query_by_query():
     """Genres told by the vectors, and noise."""
     names = sorted(set().union(*MOVIES.genres))
     good = np.array([[name in found for name in names] for found in MOVIES.genres])
-    relevant = same_genre(MOVIES.genres)
+    relevant = genre_relevance(MOVIES.genres)
     ours, theirs = retrieve(good, relevant), retrieve(vectors(), relevant)
     assert ours.summary()["map"] == 1  # who shares no genre has a cosine of 0
     assert paired_bootstrap(ours.ap, theirs.ap).low > 0.1
@@ -126,17 +126,17 @@ def test_two_systems_are_compared_query_by_query():
 
 
 def test_mistakes():
-    relevant = same_genre(MOVIES.genres)
+    relevant = genre_relevance(MOVIES.genres)
     with pytest.raises(ValueError, match="the vector of item 7 is not finite"):
         retrieve(np.where(np.arange(40)[:, None] == 7, np.nan, vectors()), relevant)
     with pytest.raises(ValueError, match="none of 2 items has a relevant one"):
-        retrieve(vectors(2), same_genre([["a"], ["b"]]))
+        retrieve(vectors(2), genre_relevance([["a"], ["b"]]))
     with pytest.raises(ValueError, match="rule is 'same': use one of any, primary, jaccard"):
-        same_genre(MOVIES.genres, "same")
+        genre_relevance(MOVIES.genres, "same")
     with pytest.raises(ValueError, match="sets of genres have no first one"):
-        same_genre(MOVIES.genres, "primary")
+        genre_relevance(MOVIES.genres, "primary")
     with pytest.raises(ValueError, match="must be above 0 and at most 1, not 0"):
-        same_genre(MOVIES.genres, "jaccard", 0)
+        genre_relevance(MOVIES.genres, "jaccard", 0)
     with pytest.raises(ValueError, match="1 of 2 movies were trained on, such as b"):
         check_held_out(["a", "b"], {"b", "c"})
     check_held_out(["a"], {"b"})

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from vujax.evals.folds import find_learnable_tags, hold_out_groups
 from vujax.evals.metrics.multilabel import score_tags
-from vujax.evals.multilabel_probe import Tagged, fit_logistic, fit_tags, hold_out, usable
+from vujax.evals.multilabel_probe import TaggedFeatures, fit_logistic, fit_tag_probe
 
 
 def made(n=205, d=12, tags=4, seed=0):
@@ -14,7 +15,7 @@ def made(n=205, d=12, tags=4, seed=0):
     features = rng.normal(size=(n, d)).astype(np.float32)
     directions = np.random.default_rng(9).normal(size=(d, tags))
     truth = features @ directions / 2 + rng.normal(size=(n, tags)) > 1
-    return Tagged(features, truth, rng.random((n, tags)) < 0.7)
+    return TaggedFeatures(features, truth, rng.random((n, tags)) < 0.7)
 
 
 def test_gradient_is_zero_at_the_solution(mesh1, mesh8):
@@ -52,7 +53,7 @@ def test_solution_is_that_of_scikit_learn(mesh1):
 
 def test_validation_chooses_the_penalty_and_the_thresholds(mesh1):
     train, validation, test = made(40), made(300, seed=1), made(2000, seed=2)
-    choice = fit_tags(train, validation, mesh=mesh1)
+    choice = fit_tag_probe(train, validation, mesh=mesh1)
     best = min(choice.losses.values())
     assert choice.losses[choice.l2] == best
     assert best < choice.losses[min(choice.losses)] and best < choice.losses[max(choice.losses)]
@@ -78,22 +79,25 @@ def test_whole_movies_are_held_out_and_every_tag_stays_usable():
     truth[::3, 0] = True
     truth[np.isin(movies, ["m3", "m7"]), 1] = True
     for seed in range(5):
-        out = hold_out(movies, truth, share=0.2, seed=seed)
+        out = hold_out_groups(movies, truth, share=0.2, seed=seed)
         assert out.sum() == 12
         assert not set(movies[out]) & set(movies[~out])
         known = np.ones_like(truth)
-        assert usable(truth[out], known[out]).all() and usable(truth[~out], known[~out]).all()
-        np.testing.assert_array_equal(out, hold_out(movies, truth, share=0.2, seed=seed))
-    assert len({tuple(hold_out(movies, truth[:, :1], seed=s)) for s in range(5)}) > 1
+        assert (
+            find_learnable_tags(truth[out], known[out]).all()
+            and find_learnable_tags(truth[~out], known[~out]).all()
+        )
+        np.testing.assert_array_equal(out, hold_out_groups(movies, truth, share=0.2, seed=seed))
+    assert len({tuple(hold_out_groups(movies, truth[:, :1], seed=s)) for s in range(5)}) > 1
 
 
 def test_mistakes(mesh1):
     data = made()
     with pytest.raises(ValueError, match="all examples are of one group"):
-        hold_out(np.zeros(205), data.truth)
+        hold_out_groups(np.zeros(205), data.truth)
     never = data._replace(truth=data.truth & (np.arange(4) != 2))
     with pytest.raises(ValueError, match=r"tag 2 has no examples .* to validate with"):
-        fit_tags(data, never, mesh=mesh1)
+        fit_tag_probe(data, never, mesh=mesh1)
     broken = data._replace(features=np.where(np.arange(12) == 3, np.nan, data.features))
     with pytest.raises(ValueError, match="example 0 to learn from are not finite"):
-        fit_tags(broken, data, mesh=mesh1)
+        fit_tag_probe(broken, data, mesh=mesh1)

@@ -10,9 +10,9 @@ from flax import linen as nn
 from tests.evals.fakes import FakeText
 from vujax.evals import make
 from vujax.evals.features import image_encoder
-from vujax.evals.histogram_baseline import colour_histogram
-from vujax.evals.linear_probe import Standardizer, fit
-from vujax.evals.metrics.bootstrap import wilson
+from vujax.evals.histogram_baseline import color_histogram
+from vujax.evals.linear_probe import Standardizer, fit_softmax
+from vujax.evals.metrics.bootstrap import wilson_interval
 from vujax.evals.reader import Reader
 from vujax.models import clip
 
@@ -27,7 +27,7 @@ class Colours(nn.Module):
 
     def encode_image(self, image: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         quarters = image.reshape(-1, 2, 16, 2, 16, 3).swapaxes(2, 3).reshape(-1, 16, 16, 3)
-        features = colour_histogram(quarters).reshape(len(image), -1)
+        features = color_histogram(quarters).reshape(len(image), -1)
         return features, {"pooled": features}
 
 
@@ -71,7 +71,7 @@ def test_linear_probe_of_colours_beats_chance(data_root, mesh1):
     probe = make("probe", config, model=Colours(), mesh=mesh1)
     scores = probe({})
     assert scores["top1"] > 0.25
-    low, high = wilson(scores["top1"] * 2500, 2500)[1:]
+    low, high = wilson_interval(scores["top1"] * 2500, 2500)[1:]
     assert low > probe.baselines["chance"]["top1"]
     assert high - low < 0.04
 
@@ -87,7 +87,7 @@ def test_probe_of_colours_equals_scikit_learn(data_root, mesh1):
     theirs = LogisticRegression(C=1 / (0.1 * len(labels)), max_iter=2000).fit(
         scale(features), labels
     )
-    ours = fit(scale(features), labels, classes=10, l2=0.1, mesh=mesh1)
+    ours = fit_softmax(scale(features), labels, classes=10, l2=0.1, mesh=mesh1)
     expected = theirs.score(scale(test), test_labels)
     assert ours.accuracy(scale(test), test_labels) == pytest.approx(expected, abs=0.004)
 

@@ -6,7 +6,14 @@ import pytest
 
 from tests.evals.fakes import SIZE, STEP, Memory, Oracle, knowing, unit_rows
 from vujax.evals.metrics.ranking import TIE
-from vujax.evals.retrieval import Retrieval, ceiling, directions, group, normalise, recalls
+from vujax.evals.retrieval import (
+    Retrieval,
+    compute_recalls,
+    group_captions,
+    normalize_caption,
+    rank_both_directions,
+    rank_oracle,
+)
 
 CAPTIONS = [
     ["a red cup", "A  Red CUP", "cup"],
@@ -42,12 +49,14 @@ def _expected(scores, right):
 
 
 def test_normalise():
-    assert normalise("  Caf\u0065\u0301\tÉTÉ ") == normalise("café été") == "café été"
-    assert normalise("a cup") != normalise("a cup.")
+    assert (
+        normalize_caption("  Caf\u0065\u0301\tÉTÉ ") == normalize_caption("café été") == "café été"
+    )
+    assert normalize_caption("a cup") != normalize_caption("a cup.")
 
 
 def test_group():
-    found = group(CAPTIONS)
+    found = group_captions(CAPTIONS)
     assert found.texts == ["a red cup", "cup", "a blue cup", "tea"]
     np.testing.assert_array_equal(
         found.of_image, [[0, 0, 1], [2, -1, -1], [1, 3, -1], [0, -1, -1], [3, -1, -1]]
@@ -60,7 +69,7 @@ def test_group():
 def random_problem(n=60, words=25, d=8, seed=0):
     rng = np.random.default_rng(seed)
     captions = [[f"c{w}" for w in rng.integers(0, words, rng.integers(1, 4))] for _ in range(n)]
-    grouped = group(captions)
+    grouped = group_captions(captions)
     return unit_rows(rng, n, d), unit_rows(rng, len(grouped.texts), d), grouped
 
 
@@ -72,16 +81,16 @@ def test_recall_equals_whole_matrices_for_any_devices(mesh1, mesh8):
     ]
     expected = by_hand(images, texts, captions)
     for mesh in (mesh1, mesh8):
-        ranks = directions(images, texts, grouped, mesh=mesh)
+        ranks = rank_both_directions(images, texts, grouped, mesh=mesh)
         for name, value in expected.items():
             assert ranks[name].hits_at(1).mean() == pytest.approx(value)
 
 
 def test_duplicates_count_and_exact_pairs_do_not(mesh1):
-    captions = group([["same"], ["same"], ["other"]])
+    captions = group_captions([["same"], ["same"], ["other"]])
     eye = np.eye(2, dtype=np.float32)
     images, texts = eye[[0, 0, 1]], eye
-    found = recalls(directions(images, texts, captions, mesh=mesh1))
+    found = compute_recalls(rank_both_directions(images, texts, captions, mesh=mesh1))
     for direction in ("image_to_text", "text_to_image"):
         assert found[f"{direction}/R@1"] == 1.0
         assert found[f"{direction}/exact/R@1"] == pytest.approx(2 / 3)  # 1/2, 1/2 and 1
@@ -89,12 +98,12 @@ def test_duplicates_count_and_exact_pairs_do_not(mesh1):
 
 
 def test_the_ceiling_is_what_an_oracle_of_captions_scores(mesh8):
-    grouped = group(CAPTIONS)
+    grouped = group_captions(CAPTIONS)
     members = (grouped.of_image[:, :, None] == np.arange(4)).any(1).astype(np.float32)
     # Not unit vectors, so that a picture of several captions scores 1 with each of them.
-    ranks = directions(members, np.eye(4, dtype=np.float32), grouped, mesh=mesh8)
-    chex.assert_trees_all_equal(ceiling(grouped), ranks)
-    scores = recalls(ranks)
+    ranks = rank_both_directions(members, np.eye(4, dtype=np.float32), grouped, mesh=mesh8)
+    chex.assert_trees_all_equal(rank_oracle(grouped), ranks)
+    scores = compute_recalls(ranks)
     assert scores["mean_recall"] == 1.0
     assert scores["text_to_image/exact/R@1"] == pytest.approx((5 * 1 / 2 + 1 + 2 * 1 / 2) / 8)
 
@@ -102,8 +111,8 @@ def test_the_ceiling_is_what_an_oracle_of_captions_scores(mesh8):
 def test_chance_by_simulation(mesh1):
     _, _, grouped = random_problem(n=20, words=9)
     rng = np.random.default_rng(0)
-    ranks = directions(*random_problem(n=20, words=9)[:2], grouped, mesh=mesh1)
-    chance = recalls({name: counts.by_chance() for name, counts in ranks.items()})
+    ranks = rank_both_directions(*random_problem(n=20, words=9)[:2], grouped, mesh=mesh1)
+    chance = compute_recalls({name: counts.by_chance() for name, counts in ranks.items()})
     right = np.array([np.isin(grouped.rows, own) for own in grouped.of_image])
     hits = [
         np.take_along_axis(right, rng.random(right.shape).argsort(1)[:, :5], 1).any(1).mean()

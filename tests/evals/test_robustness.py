@@ -2,27 +2,33 @@ import math
 
 import pytest
 
-from vujax.evals.robustness import BASELINES, effective, main, predicted, read_table
+from vujax.evals.robustness import (
+    BASELINES,
+    effective_robustness,
+    main,
+    predict_accuracy,
+    read_table,
+)
 
 
 def test_clip_rn50_trained_on_cc12m():
-    gain = effective(0.3647, {"v2": 0.310, "sketch": 0.241})
+    gain = effective_robustness(0.3647, {"v2": 0.310, "sketch": 0.241})
     assert (round(100 * gain["v2"], 1), round(100 * gain["sketch"], 1)) == (4.3, 19.2)
 
 
 def test_a_model_on_the_line_has_none():
     for shift, (slope, intercept) in BASELINES.items():
         on_line = 1 / (1 + math.exp(-(slope * math.log(0.7 / 0.3) + intercept)))
-        assert predicted(0.7, shift) == pytest.approx(on_line)
-        assert effective(0.7, {shift: on_line})[shift] == pytest.approx(0)
+        assert predict_accuracy(0.7, shift) == pytest.approx(on_line)
+        assert effective_robustness(0.7, {shift: on_line})[shift] == pytest.approx(0)
 
 
 @pytest.mark.parametrize("accuracy", [0.0, 1.0, 36.47])
 def test_percent_is_not_a_fraction(accuracy):
     with pytest.raises(ValueError, match="between 0 and 1"):
-        predicted(accuracy, "v2")
+        predict_accuracy(accuracy, "v2")
     with pytest.raises(ValueError, match="no fitted baseline for 'v3'"):
-        predicted(0.5, "v3")
+        predict_accuracy(0.5, "v3")
 
 
 def test_command_line(capsys):

@@ -10,9 +10,10 @@ from vujax import evals
 from vujax.data import scenes
 from vujax.data.scene_batches import SceneRows
 from vujax.data.scenes import FilmScenes, SingleShots, runs
+from vujax.evals.features import extract_scenes
+from vujax.evals.folds import hold_out_groups
 from vujax.evals.metrics.multilabel import score_tags
-from vujax.evals.multilabel_probe import Tagged, fit_tags, hold_out
-from vujax.evals.scene_tags import scene_vectors
+from vujax.evals.multilabel_probe import TaggedFeatures, fit_tag_probe
 from vujax.models.scene_encoder import build_scene, segment_means
 
 INPUTS = {"feature": (4,)}
@@ -149,7 +150,7 @@ def test_vectors_are_in_the_scenes_order(name, plan, mesh1, mesh8):
         return model.apply(variables, batch)[0]
 
     for mesh, size in ((mesh1, 3), (mesh8, 100)):
-        found = scene_vectors(encode, variables, rows, batch_size=size, mesh=mesh)
+        found = extract_scenes(encode, variables, rows, batch_size=size, mesh=mesh)
         np.testing.assert_allclose(found, want, atol=2e-5)
 
 
@@ -164,9 +165,9 @@ def test_scores_are_those_of_a_probe_on_the_direct_vectors(sets, mesh1):
         for s in (train, validation)
     )
     known, scored = (np.repeat(t.any(1)[:, None], 4, 1) for t in (truth, test))
-    out = hold_out(np.array(train.movies)[train.movie], truth, known)
-    data = Tagged(direct(model, variables, train), truth, known)
-    probe = fit_tags(data.take(~out), data.take(out), mesh=mesh1, grid=GRID).probe
+    out = hold_out_groups(np.array(train.movies)[train.movie], truth, known)
+    data = TaggedFeatures(direct(model, variables, train), truth, known)
+    probe = fit_tag_probe(data.take(~out), data.take(out), mesh=mesh1, grid=GRID).probe
     scores = probe.scores(direct(model, variables, validation))
     want = score_tags(scores, test, known=scored, thresholds=probe.thresholds).summary()
     evaluator = evals.make("tags", options(sets, labels=("event",)), model=model, mesh=mesh1)

@@ -2,19 +2,19 @@ import numpy as np
 import pytest
 
 from vujax.data.synthetic import CinemaSource
-from vujax.evals.synthetic_difficulty import (
+from vujax.evals.synthetic_difficulty.frames import (
     Frames,
-    colour_histograms,
-    recalls,
-    retrieval,
-    zero_shot,
+    color_histograms,
+    compute_recalls,
+    measure_retrieval,
+    measure_zero_shot,
 )
 
 
 def test_histograms_count_colours():
     images = np.zeros((2, 4, 4, 3), np.uint8)
     images[1, :2] = 255
-    histograms = colour_histograms(images, bins=2)
+    histograms = color_histograms(images, bins=2)
     assert histograms.shape == (2, 8)
     np.testing.assert_allclose(histograms[0], [1, 0, 0, 0, 0, 0, 0, 0])
     np.testing.assert_allclose(histograms[1] ** 2, [0.5, 0, 0, 0, 0, 0, 0, 0.5], rtol=1e-6)
@@ -23,7 +23,7 @@ def test_histograms_count_colours():
 def test_recalls_by_hand():
     """Three images, captions a b a: image 1 finds its caption second, the others first."""
     scores = np.array([[0.5, 0.1, 0.9], [0.7, 0.6, 0.1], [0.2, 0.1, 0.3]])
-    result = recalls(scores, ["a", "b", "a"])
+    result = compute_recalls(scores, ["a", "b", "a"])
     assert result["image_to_text/R@1"] == pytest.approx(0.6667)
     assert result["image_to_text/R@5"] == 1.0
     # Caption 0 (a) prefers image 1; captions 1 (b) and 2 (a) prefer a right one.
@@ -38,7 +38,7 @@ def frames() -> tuple[Frames, Frames]:
 
 def test_colours_are_a_weak_retriever(frames):
     """Above chance, far below what the truth allows."""
-    result = retrieval(*frames)
+    result = measure_retrieval(*frames)
     mean = {name: np.mean(list(scores.values())) for name, scores in result.items()}
     assert mean["chance"] < mean["histogram"] < 0.15 * mean["ceiling"]
     assert 0.25 < result["ceiling"]["text_to_image/R@1"] < 0.75
@@ -46,11 +46,11 @@ def test_colours_are_a_weak_retriever(frames):
 
 @pytest.mark.parametrize("label", ["place", "event", "kind"])
 def test_colours_are_a_weak_classifier(frames, label: str):
-    scores = zero_shot(*frames, label)
+    scores = measure_zero_shot(*frames, label)
     assert scores["chance"] < scores["histogram"] < 0.35
 
 
 def test_one_who_knows_the_pairs_reaches_1(frames):
     """The ceiling is below 1 because of ambiguity, not of the way it is counted."""
     texts = frames[1].texts
-    assert set(recalls(np.eye(len(texts)), texts).values()) == {1.0}
+    assert set(compute_recalls(np.eye(len(texts)), texts).values()) == {1.0}

@@ -1,15 +1,15 @@
 import pytest
 
-from vujax.evals.zero_shot import TEMPLATES, prompts, templates
+from vujax.evals.prompt_templates import TEMPLATES, format_prompts, resolve_templates
 
 
 def test_every_set_holds_the_name_once():
     for name in TEMPLATES:
-        assert templates(name) == templates(list(TEMPLATES[name]))
+        assert resolve_templates(name) == resolve_templates(list(TEMPLATES[name]))
 
 
 def test_prompts_keep_one_class_together():
-    assert prompts(["hot_dog", "pie"], ["a {}.", "{}"]) == [
+    assert format_prompts(["hot_dog", "pie"], ["a {}.", "{}"]) == [
         "a hot dog.",
         "hot dog",
         "a pie.",
@@ -28,4 +28,4 @@ def test_prompts_keep_one_class_together():
 )
 def test_wrong_templates(chosen, message):
     with pytest.raises(ValueError, match=message):
-        templates(chosen)
+        resolve_templates(chosen)

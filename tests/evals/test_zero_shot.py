@@ -4,7 +4,7 @@ import pytest
 
 from tests.evals.fakes import Memory, Oracle, knowing, unit_rows
 from vujax.evals import reader
-from vujax.evals.zero_shot import ZeroShot, accuracies, classify, ensemble
+from vujax.evals.zero_shot import ZeroShot, average_prompts, compute_accuracies, rank_classes
 
 NAMES = ("cat", "dog", "red_fox", "cow", "hen", "owl", "bee")
 WORDINGS = ("a photo of a {}.", "{}")
@@ -13,8 +13,8 @@ KNOWN = knowing({w.format(n.replace("_", " ")): i for i, n in enumerate(NAMES) f
 
 def test_ensemble_is_the_mean_of_unit_vectors_renormalised():
     rows = np.array([[3.0, 0], [0, 1], [0, 2], [0, 5]])
-    chex.assert_trees_all_close(ensemble(rows, 2), np.array([[0.5**0.5, 0.5**0.5], [0, 1]]))
-    np.testing.assert_array_equal(ensemble(np.zeros((2, 3)), 1), np.zeros((1, 3)))
+    chex.assert_trees_all_close(average_prompts(rows, 2), np.array([[0.5**0.5, 0.5**0.5], [0, 1]]))
+    np.testing.assert_array_equal(average_prompts(np.zeros((2, 3)), 1), np.zeros((1, 3)))
 
 
 def test_accuracies_equal_a_dense_argmax(mesh1, mesh8):
@@ -28,7 +28,7 @@ def test_accuracies_equal_a_dense_argmax(mesh1, mesh8):
         "mean_class": np.mean([top1[labels == c].mean() for c in range(9)]),
     }
     for mesh in (mesh1, mesh8):
-        found = accuracies(classify(images, classes, labels, mesh=mesh), labels)
+        found = compute_accuracies(rank_classes(images, classes, labels, mesh=mesh), labels)
         chex.assert_trees_all_close(found, expected)
 
 
@@ -116,7 +116,7 @@ class Counting(Memory):
 
 @pytest.mark.parametrize("kept", [0, 2**27])
 def test_small_sources_are_decoded_once(mesh1, monkeypatch, kept):
-    monkeypatch.setattr(reader, "KEPT_BYTES", kept)
+    monkeypatch.setattr(reader, "MAX_CACHED_BYTES", kept)
     source = Counting([0, 1, 2], classes=NAMES[:3])
     evaluator = ZeroShot(Oracle(3), mesh1, source=source, templates="name")
     assert evaluator(KNOWN) == evaluator(KNOWN)

@@ -11,7 +11,7 @@ import pytest
 from vujax.data.synthetic.editing import Edit
 from vujax.data.synthetic.screen import Screen
 from vujax.data.synthetic.series import make_episode
-from vujax.evals.synthetic_difficulty import colour_histograms
+from vujax.evals.synthetic_difficulty.histograms import color_histograms
 from vujax.scenes.recurrence import group_settings, similarities
 from vujax.scenes.series import EpisodeShots, Stretch, repeats
 
@@ -250,7 +250,7 @@ def _colours(edit: Edit) -> np.ndarray:
     """The colour histogram of the middle of each shot."""
     screen = Screen(edit, 36, 64)
     frames = [screen.frame((clip.begin + clip.end) // 2) for clip in edit.clips]
-    return colour_histograms(np.stack(frames), 8)
+    return color_histograms(np.stack(frames), 8)
 
 
 def test_a_made_series_by_its_colours():

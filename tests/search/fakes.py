@@ -12,7 +12,7 @@ import numpy as np
 from tests.encoders.stub import Stub, run
 from tests.pipeline.ingest.films import Cuts, folder_of_films
 from vujax.catalog import schema
-from vujax.evals.metrics.ranking import unit
+from vujax.evals.metrics.ranking import normalize_rows
 from vujax.pipeline.ingest.film import Ingest, Work, for_all
 from vujax.pipeline.ingest.settings import Settings
 from vujax.pipeline.ingest.sources import find
@@ -38,13 +38,13 @@ class Colours:
         """See `TextSpace`; a text without a colour is grey."""
         self.asked += texts
         rows = [[v for w, v in COLOURS.items() if w in text] or [(1, 1, 1)] for text in texts]
-        return unit(np.array([np.sum(row, axis=0) for row in rows], np.float32))
+        return normalize_rows(np.array([np.sum(row, axis=0) for row in rows], np.float32))
 
     def images(self, vectors: np.ndarray) -> np.ndarray:
         """See `TextSpace`."""
         if vectors.shape[1] != 6:
             raise ValueError(f"vectors of {vectors.shape[1]} numbers are not of this space")
-        return unit(vectors[:, :3])
+        return normalize_rows(vectors[:, :3])
 
 
 class Sees(Stub):

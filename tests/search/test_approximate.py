@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from vujax.evals.metrics.ranking import unit
+from vujax.evals.metrics.ranking import normalize_rows
 from vujax.search.backends import base, lance
 from vujax.search.backends.base import NOTHING, Found
 from vujax.search.backends.exact import Exact
@@ -34,13 +34,13 @@ def vectors() -> np.ndarray:
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(60, DIM))
     rows = centres[rng.integers(0, 60, COUNT)] + 0.4 * rng.normal(size=(COUNT, DIM))
-    return unit(rows).astype(np.float32)
+    return normalize_rows(rows).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
 def queries(vectors: np.ndarray) -> np.ndarray:
     noise = np.random.default_rng(1).normal(size=(20, DIM))
-    return unit(vectors[::150] + 0.1 * noise).astype(np.float32)
+    return normalize_rows(vectors[::150] + 0.1 * noise).astype(np.float32)
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def make(
     from vujax.evals.captioning import Captioning
     from vujax.evals.dataset_layouts import LAYOUTS
     from vujax.evals.datasets import DATASETS
-    from vujax.evals.linear_probe import Probe
+    from vujax.evals.linear_probe import LinearProbe
     from vujax.evals.retrieval import Retrieval
     from vujax.evals.scene_boundaries import GapBoundaries, HeadBoundaries
     from vujax.evals.scene_tags import SceneTags
@@ -59,7 +59,7 @@ def make(
     kinds = {
         "zero_shot": ZeroShot,
         "retrieval": Retrieval,
-        "probe": Probe,
+        "probe": LinearProbe,
         "gap": GapBoundaries,
         "borders": HeadBoundaries,
         "scene_tags": SceneTags,

@@ -14,8 +14,8 @@ from vujax.data.captions import EmbeddingPairs
 from vujax.encoders.pairs import open_pairs
 from vujax.evals.base import Example
 from vujax.evals.features import Variables, extract, padded_size, read_batches
-from vujax.evals.metrics.captions import cider, score
-from vujax.evals.metrics.ranking import nearest, unit
+from vujax.evals.metrics.captions import cider, score_captions
+from vujax.evals.metrics.ranking import find_nearest, normalize_rows
 from vujax.models.tokenizers.words import ShortTokens
 
 
@@ -60,7 +60,7 @@ class Captioning:
         """
         self._model, self._mesh, self._sources, self._train = model, mesh, sources, train
         self._cache, self._batch_size = cache, batch_size
-        self._encode = decoder_of(model, beams, power)
+        self._encode = build_caption_decoder(model, beams, power)
         self.baselines: dict[str, dict[str, float]] = {}
         self.hits: np.ndarray | None = None
         self.captions: list[str] = []
@@ -75,14 +75,14 @@ class Captioning:
         self.captions = self.say(variables, self.pairs.vectors)
         if self._train and not self.baselines:
             train = open_pairs(self._train, self._model.encoder, self._cache).captioned()
-            said = said_for_nothing(self.pairs.vectors, train, self._mesh)
+            said = training_free_baselines(self.pairs.vectors, train, self._mesh)
             self.baselines = {name: self._score(captions) for name, captions in said.items()}
         self.hits = cider(self.captions, self.pairs.captions)
         return self._score(self.captions)
 
     def say(self, variables: Variables, vectors: np.ndarray) -> list[str]:
         """The best caption that is found for each of `vectors` `[n dim]`."""
-        captions, _ = captions_of(
+        captions, _ = decode_captions(
             self._encode,
             variables,
             vectors,
@@ -93,7 +93,9 @@ class Captioning:
         return captions
 
     def _score(self, captions: Sequence[str]) -> dict[str, float]:
-        return score(captions, self.pairs.captions) | {"different": float(len(set(captions)))}
+        return score_captions(captions, self.pairs.captions) | {
+            "different": float(len(set(captions)))
+        }
 
     def examples(self, queries: int) -> list[Example]:
         """None: nothing is retrieved here."""
@@ -101,7 +103,7 @@ class Captioning:
         return []
 
 
-def decoder_of(model: Any, beams: int, power: float) -> Any:
+def build_caption_decoder(model: Any, beams: int, power: float) -> Any:
     """`(variables, batch) -> [b context + 1]`: tokens, then score, of the best that are found.
 
     For `captions_of`; make it once, each one is compiled anew.
@@ -114,7 +116,7 @@ def decoder_of(model: Any, beams: int, power: float) -> Any:
     return encode
 
 
-def captions_of(
+def decode_captions(
     encode: Any,
     variables: Variables,
     vectors: np.ndarray,
@@ -142,7 +144,7 @@ def captions_of(
     return [short.decode(row) for row in tokens], found[:, -1]
 
 
-def said_for_nothing(
+def training_free_baselines(
     vectors: np.ndarray, train: EmbeddingPairs, mesh: Mesh
 ) -> dict[str, list[str]]:
     """Captions that nothing was learned for.
@@ -157,7 +159,7 @@ def said_for_nothing(
       neighbour: the first caption of the training picture of the greatest cosine.
     """
     counts = Counter(text for own in train.captions for text in own)
-    _, found = nearest(unit(vectors), unit(train.vectors), 1, mesh=mesh)
+    _, found = find_nearest(normalize_rows(vectors), normalize_rows(train.vectors), 1, mesh=mesh)
     return {
         "commonest": [counts.most_common(1)[0][0]] * len(vectors),
         "neighbour": [train.captions[place][0] for place in found[:, 0]],

@@ -62,7 +62,7 @@ CALTECH101 = {
 }
 
 
-def spaced(labels: Sequence[str] | None) -> tuple[str, ...]:
+def clean_labels(labels: Sequence[str] | None) -> tuple[str, ...]:
     """Underscores become spaces: 'apple_pie' -> 'apple pie'.
 
     Raises:
@@ -75,33 +75,33 @@ def spaced(labels: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(" ".join(label.replace("_", " ").split()) for label in labels)
 
 
-def renamed(changes: Mapping[str, str]) -> Naming:
+def clean_labels_except(changes: Mapping[str, str]) -> Naming:
     """`spaced`, except for the labels that `changes` names."""
 
     def naming(labels: Sequence[str] | None) -> tuple[str, ...]:
-        plain = spaced(labels)
+        plain = clean_labels(labels)
         return tuple(changes.get(label, name) for label, name in zip(labels, plain, strict=True))
 
     return naming
 
 
-def known(names: tuple[str, ...]) -> Naming:
+def fixed_names(names: tuple[str, ...]) -> Naming:
     """`names` where the builder has only numbers; else its own labels, `spaced`."""
 
     def naming(labels: Sequence[str] | None) -> tuple[str, ...]:
         numbered = not labels or all(label.isdigit() for label in labels)
-        return names if numbered else spaced(labels)
+        return names if numbered else clean_labels(labels)
 
     return naming
 
 
-def scene_path(labels: Sequence[str] | None) -> tuple[str, ...]:
+def clean_scene_paths(labels: Sequence[str] | None) -> tuple[str, ...]:
     """The scene data sets' paths, qualifier first: '/c/church/outdoor' -> 'outdoor church'."""
     parts = [re.sub(r"^/\w/", "", label).split("/") for label in labels or ()]
-    return spaced([" ".join(reversed(part)) for part in parts])
+    return clean_labels([" ".join(reversed(part)) for part in parts])
 
 
-def imagenet(labels: Sequence[str] | None) -> tuple[str, ...]:
+def name_imagenet_classes(labels: Sequence[str] | None) -> tuple[str, ...]:
     """WordNet ids ('n01440764') -> ImageNet's names ('tench'); other labels are `spaced`.
 
     The names are the synonym lists that the tensorflow_datasets package carries for its SI-Score
@@ -112,7 +112,7 @@ def imagenet(labels: Sequence[str] | None) -> tuple[str, ...]:
       ValueError: a WordNet id that is not one of ImageNet's 1,000.
     """
     if not labels or not all(re.fullmatch(r"n\d{8}", label) for label in labels):
-        return spaced(labels)
+        return clean_labels(labels)
     table = _imagenet_names()
     foreign = [label for label in labels if label not in table]
     if foreign:

@@ -19,7 +19,7 @@ OBJECTNET_BORDER = 2
 """Pixels to cut on each side: ObjectNet's pictures have a red frame, against training on them."""
 
 
-class Pictures:
+class ImageFiles:
     """Picture files with captions or labels; a file is read when its record is asked for."""
 
     def __init__(
@@ -58,7 +58,7 @@ class Pictures:
         return pixels[self.border : -self.border, self.border : -self.border]
 
 
-def coco(root: str, *, split: str = "val2017") -> Pictures:
+def open_coco(root: str, *, split: str = "val2017") -> ImageFiles:
     """COCO captions (Chen et al. 2015, arXiv:1504.00325): the official files.
 
     Expects `annotations/captions_{split}.json` and the folder `{split}` with the pictures.
@@ -69,13 +69,15 @@ def coco(root: str, *, split: str = "val2017") -> Pictures:
         captions[annotation["image_id"]].append(annotation["caption"])
     images = [image for image in annotations["images"] if captions[image["id"]]]
     folder = Path(root, split)
-    return Pictures(
+    return ImageFiles(
         [_inside(folder, image["file_name"]) for image in images],
         captions=[captions[image["id"]] for image in images],
     )
 
 
-def karpathy(root: str, *, annotations: str, split: str = "test", images: str = "") -> Pictures:
+def open_karpathy(
+    root: str, *, annotations: str, split: str = "test", images: str = ""
+) -> ImageFiles:
     """The splits that retrieval papers use (Karpathy & Fei-Fei 2015, arXiv:1412.2306).
 
     Expects under `root` the file `annotations` (`dataset_coco.json`, `dataset_flickr30k.json` or
@@ -87,13 +89,13 @@ def karpathy(root: str, *, annotations: str, split: str = "test", images: str = 
     if not chosen:
         raise ValueError(f"{path} has no picture of split '{split}'")
     folder = Path(root, images)
-    return Pictures(
+    return ImageFiles(
         [_inside(folder, Path(e.get("filepath", ""), e["filename"])) for e in chosen],
         captions=[[sentence["raw"] for sentence in e["sentences"]] for e in chosen],
     )
 
 
-def flickr(root: str, *, tokens: str, images: str, names: str | None = None) -> Pictures:
+def open_flickr(root: str, *, tokens: str, images: str, names: str | None = None) -> ImageFiles:
     """Flickr8k and Flickr30k as their authors publish them (Hodosh et al. 2013; Young et al. 2014).
 
     Expects under `root` the folder `images` and the file `tokens` (`Flickr8k.token.txt`,
@@ -114,12 +116,12 @@ def flickr(root: str, *, tokens: str, images: str, names: str | None = None) -> 
     if missing:
         raise ValueError(f"{path} has no caption for {missing[0]}, which {names} names")
     folder = Path(root, images)
-    return Pictures(
+    return ImageFiles(
         [_inside(folder, name) for name in chosen], captions=[captions[n] for n in chosen]
     )
 
 
-def objectnet(root: str, *, overlap: bool = True) -> Pictures:
+def open_objectnet(root: str, *, overlap: bool = True) -> ImageFiles:
     """ObjectNet (Barbu et al. 2019), a test set only: its licence forbids training on it.
 
     Expects `images/{folder}/*.png` and `mappings/folder_to_objectnet_label.json`, and with
@@ -139,7 +141,7 @@ def objectnet(root: str, *, overlap: bool = True) -> Pictures:
     files = [sorted(_inside(Path(root, "images"), folder).glob("*.png")) for folder in folders]
     if not any(files):
         raise FileNotFoundError(f"no picture under {Path(root, 'images')}: unpack ObjectNet there")
-    return Pictures(
+    return ImageFiles(
         [path for group in files for path in group],
         labels=[label for label, group in enumerate(files) for _ in group],
         classes=tuple(names[folder] for folder in folders),
@@ -147,11 +149,11 @@ def objectnet(root: str, *, overlap: bool = True) -> Pictures:
     )
 
 
-LAYOUTS: dict[str, Callable[..., Pictures]] = {
-    "coco": coco,
-    "karpathy": karpathy,
-    "flickr": flickr,
-    "objectnet": objectnet,
+LAYOUTS: dict[str, Callable[..., ImageFiles]] = {
+    "coco": open_coco,
+    "karpathy": open_karpathy,
+    "flickr": open_flickr,
+    "objectnet": open_objectnet,
 }
 
 

@@ -34,64 +34,92 @@ class Dataset:
     builder: str
     split: str
     classes: int
-    naming: Naming = class_names.spaced
+    naming: Naming = class_names.clean_labels
     headline: str = "top1"
     templates: str = "photo"
     present: int | None = None
 
 
 DATASETS: dict[str, Dataset] = {
-    "imagenet": Dataset("imagenet2012", "validation", 1000, class_names.imagenet),
-    "imagenet_v2": Dataset("imagenet_v2/matched-frequency", "test", 1000, class_names.imagenet),
+    "imagenet": Dataset("imagenet2012", "validation", 1000, class_names.name_imagenet_classes),
+    "imagenet_v2": Dataset(
+        "imagenet_v2/matched-frequency", "test", 1000, class_names.name_imagenet_classes
+    ),
     "imagenet_r": Dataset(
-        "imagenet_r", "test", 1000, class_names.imagenet, templates="rendition", present=200
+        "imagenet_r",
+        "test",
+        1000,
+        class_names.name_imagenet_classes,
+        templates="rendition",
+        present=200,
     ),
-    "imagenet_a": Dataset("imagenet_a", "test", 1000, class_names.imagenet, present=200),
+    "imagenet_a": Dataset(
+        "imagenet_a", "test", 1000, class_names.name_imagenet_classes, present=200
+    ),
     "imagenet_sketch": Dataset(
-        "imagenet_sketch", "test", 1000, class_names.imagenet, templates="sketch"
+        "imagenet_sketch", "test", 1000, class_names.name_imagenet_classes, templates="sketch"
     ),
-    "cifar10": Dataset("cifar10", "test", 10, class_names.known(class_names.CIFAR10)),
-    "cifar100": Dataset("cifar100", "test", 100, class_names.known(class_names.CIFAR100)),
+    "cifar10": Dataset("cifar10", "test", 10, class_names.fixed_names(class_names.CIFAR10)),
+    "cifar100": Dataset("cifar100", "test", 100, class_names.fixed_names(class_names.CIFAR100)),
     "food101": Dataset("food101", "validation", 101, templates="food"),
     "pets": Dataset(
-        "oxford_iiit_pet", "test", 37, class_names.renamed(class_names.PETS), "mean_class", "pet"
+        "oxford_iiit_pet",
+        "test",
+        37,
+        class_names.clean_labels_except(class_names.PETS),
+        "mean_class",
+        "pet",
     ),
     "flowers102": Dataset(
         "oxford_flowers102",
         "test",
         102,
-        class_names.renamed(class_names.FLOWERS),
+        class_names.clean_labels_except(class_names.FLOWERS),
         "mean_class",
         "flower",
     ),
     "dtd": Dataset("dtd", "test", 47, templates="texture"),
-    "sun397": Dataset("sun397", "test", 397, class_names.scene_path, templates="place"),
+    "sun397": Dataset("sun397", "test", 397, class_names.clean_scene_paths, templates="place"),
     "places365": Dataset(
-        "places365_small", "validation", 365, class_names.scene_path, templates="place"
+        "places365_small", "validation", 365, class_names.clean_scene_paths, templates="place"
     ),
     "caltech101": Dataset(
-        "caltech101", "test", 102, class_names.renamed(class_names.CALTECH101), "mean_class"
+        "caltech101",
+        "test",
+        102,
+        class_names.clean_labels_except(class_names.CALTECH101),
+        "mean_class",
     ),
     "cars": Dataset("cars196", "test", 196, templates="car"),
-    "stl10": Dataset("stl10", "test", 10, class_names.known(class_names.STL10)),
+    "stl10": Dataset("stl10", "test", 10, class_names.fixed_names(class_names.STL10)),
     "eurosat": Dataset(
-        "eurosat/rgb", "train", 10, class_names.renamed(class_names.EUROSAT), templates="satellite"
+        "eurosat/rgb",
+        "train",
+        10,
+        class_names.clean_labels_except(class_names.EUROSAT),
+        templates="satellite",
     ),
     "resisc45": Dataset("resisc45", "train", 45, templates="satellite"),
-    "mnist": Dataset("mnist", "test", 10, class_names.known(class_names.DIGITS), templates="digit"),
+    "mnist": Dataset(
+        "mnist", "test", 10, class_names.fixed_names(class_names.DIGITS), templates="digit"
+    ),
     "svhn": Dataset(
-        "svhn_cropped", "test", 10, class_names.known(class_names.DIGITS), templates="digit"
+        "svhn_cropped", "test", 10, class_names.fixed_names(class_names.DIGITS), templates="digit"
     ),
     "fashion_mnist": Dataset(
-        "fashion_mnist", "test", 10, class_names.renamed(class_names.FASHION), templates="garment"
+        "fashion_mnist",
+        "test",
+        10,
+        class_names.clean_labels_except(class_names.FASHION),
+        templates="garment",
     ),
     "pcam": Dataset(
-        "patch_camelyon", "test", 2, class_names.known(class_names.PCAM), templates="tissue"
+        "patch_camelyon", "test", 2, class_names.fixed_names(class_names.PCAM), templates="tissue"
     ),
 }
 
 
-class Named:
+class NamedSource:
     """A source whose classes go by other names, and the data set's own rules."""
 
     def __init__(self, source: Source, classes: tuple[str, ...], dataset: Dataset) -> None:
@@ -105,7 +133,7 @@ class Named:
         return self.source[index]
 
 
-def open_dataset(name: str, *, layout: str = "tfds", **options: Any) -> Named:
+def open_dataset(name: str, *, layout: str = "tfds", **options: Any) -> NamedSource:
     """Opens one of `DATASETS`.
 
     Args:
@@ -126,4 +154,4 @@ def open_dataset(name: str, *, layout: str = "tfds", **options: Any) -> Named:
             f"{name} has {dataset.classes} classes, but the source opened with {layout} {options} "
             f"has {len(classes)}: is it another data set, or a part of this one?"
         )
-    return Named(source, classes, dataset)
+    return NamedSource(source, classes, dataset)

@@ -26,8 +26,8 @@ from jax.sharding import Mesh
 
 from vujax.data.scene_batches import SceneRows
 from vujax.data.scenes import Scenes, SomeScenes
+from vujax.evals.folds import split_movie_folds
 from vujax.evals.linear_probe import Standardizer
-from vujax.evals.multilabel_probe import movie_folds
 from vujax.optim import learning_rate, make_optimizer
 from vujax.utils.mesh import global_batch, make_mesh, replicated
 
@@ -87,7 +87,7 @@ class Targets:
         return np.asarray((jax.nn.softmax if self.kind == "class" else jax.nn.sigmoid)(outputs))
 
 
-class LabelledScenes:
+class LabeledScenes:
     """Batches of some scenes, on the devices of one process.
 
     Attributes:
@@ -146,7 +146,7 @@ class LabelledScenes:
 Apply = Callable[[Any, Any], jax.Array]
 
 
-class FineTuned(NamedTuple):
+class FineTuneResult(NamedTuple):
     """What came of it.
 
     Attributes:
@@ -184,7 +184,7 @@ def finetune(
     seed: int = 0,
     mesh: Mesh | None = None,
     **rows: Any,
-) -> FineTuned:
+) -> FineTuneResult:
     """Trains with AdamW (cosine decay) from `variables`, on the devices of one process.
 
     The head sees vectors with the mean and variance that the first ones of the fitted scenes have,
@@ -217,11 +217,11 @@ def finetune(
     """
     if both := set(train.tolist()) & set(evaluated.tolist()):
         raise ValueError(f"scene {scenes.keys[min(both)]} is trained on and evaluated: choose one")
-    fits = movie_folds([scenes.movies[k] for k in scenes.movie[train]], folds, seed)[0]
+    fits = split_movie_folds([scenes.movies[k] for k in scenes.movie[train]], folds, seed)[0]
     mesh = mesh or make_mesh(jax.devices()[:1])
     options = dict(batch_size=batch_size, mesh=mesh) | rows
     fit, stop, test = (
-        LabelledScenes(scenes, inputs, index, targets, **options)
+        LabeledScenes(scenes, inputs, index, targets, **options)
         for index in (train[fits], train[~fits], evaluated)
     )
     first, apply = _with_head(model, variables, feature, fit, targets.only(train).width, mesh)
@@ -242,11 +242,11 @@ def finetune(
             best = params if loss < min(losses.values()) else best
             losses[step] = loss
     answers = fit.targets.answers(test.outputs(apply, best))
-    return FineTuned(answers, min(losses, key=losses.get), losses, best)
+    return FineTuneResult(answers, min(losses, key=losses.get), losses, best)
 
 
 def _with_head(
-    model: Any, variables: Any, feature: str | None, fit: LabelledScenes, width: int, mesh: Mesh
+    model: Any, variables: Any, feature: str | None, fit: LabeledScenes, width: int, mesh: Mesh
 ) -> tuple[Any, Apply]:
     """The first weights, and (weights, rows) -> [r s width]."""
     rest = {name: value for name, value in variables.items() if name != "params"}
@@ -280,6 +280,6 @@ def _train_step(
     return jax.jit(step)
 
 
-def _mean_loss(apply: Apply, params: Any, targets: Targets, stop: LabelledScenes) -> float:
+def _mean_loss(apply: Apply, params: Any, targets: Targets, stop: LabeledScenes) -> float:
     loss = float(targets.losses(stop.outputs(apply, params), stop.targets.values).mean())
     return loss if np.isfinite(loss) else np.inf

@@ -14,14 +14,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vujax.evals.metrics.ranking import nearest, unit
+from vujax.evals.metrics.ranking import find_nearest, normalize_rows
 from vujax.evals.reader import Reader
 from vujax.models.color import colour_counts
 
 MAX_WORDS = 2048
 
 
-def colour_histogram(image: jax.Array) -> jax.Array:
+def color_histogram(image: jax.Array) -> jax.Array:
     """Square roots of the colours' frequencies, 8 bins a channel: `[b h w 3]` uint8 -> `[b 512]`.
 
     Unit vectors; the dot product of two is their Bhattacharyya coefficient.
@@ -31,10 +31,10 @@ def colour_histogram(image: jax.Array) -> jax.Array:
 
 
 def _encode(variables: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
-    return colour_histogram(batch["image"])
+    return color_histogram(batch["image"])
 
 
-class ColourNeighbours:
+class ColorNeighbors:
     """Vectors of pictures and texts, `[n v]` unit, by way of a captioned training source."""
 
     def __init__(self, train: Reader, *, neighbours: int = 10) -> None:
@@ -48,8 +48,8 @@ class ColourNeighbours:
     def images(self, reader: Reader) -> np.ndarray:
         """Pictures of another source: `[n v]`."""
         histograms = reader.embed(_encode, {})["embeddings"]
-        _, found = nearest(histograms, self.histograms, self.neighbours, mesh=self.mesh)
-        return unit(sum(self.captions[column] for column in found.T))
+        _, found = find_nearest(histograms, self.histograms, self.neighbours, mesh=self.mesh)
+        return normalize_rows(sum(self.captions[column] for column in found.T))
 
     def texts(self, texts: Sequence[str]) -> np.ndarray:
         """Bags of words `[n v]`, rare words heavier; words not seen in training count nothing."""
@@ -58,7 +58,7 @@ class ColourNeighbours:
             for word in set(_split(text)) & self.words.keys():
                 column, weight = self.words[word]
                 vectors[row, column] = weight
-        return unit(vectors)
+        return normalize_rows(vectors)
 
 
 def _vocabulary(texts: Sequence[str]) -> dict[str, tuple[int, float]]:

@@ -21,6 +21,8 @@ from jax.sharding import Mesh
 
 from vujax.evals.base import Example
 from vujax.evals.features import Variables, image_encoder, place, place_rows
+from vujax.evals.folds import hold_out_examples
+from vujax.evals.metrics.classification import label_baselines, mean_class_accuracy
 from vujax.evals.reader import Reader
 from vujax.utils.mesh import replicated
 
@@ -35,7 +37,7 @@ STALL, PATIENCE = 1e-7, 3
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
 
 
-class Linear(NamedTuple):
+class LinearClassifier(NamedTuple):
     """A classifier `x -> x @ weights + bias`: `[d c]` and `[c]` float32."""
 
     weights: np.ndarray
@@ -66,7 +68,7 @@ class Standardizer(NamedTuple):
         return (features - self.mean) / self.std
 
 
-def fit(
+def fit_softmax(
     features: np.ndarray,
     labels: np.ndarray,
     *,
@@ -74,10 +76,10 @@ def fit(
     l2: float,
     mesh: Mesh,
     weights: np.ndarray | None = None,
-    start: Linear | None = None,
+    start: LinearClassifier | None = None,
     max_steps: int = 1000,
     tolerance: float = 1e-5,
-) -> Linear:
+) -> LinearClassifier:
     """Minimises `mean cross-entropy + l2 / 2 * |weights|^2`.
 
     Args:
@@ -93,7 +95,7 @@ def fit(
       tolerance: stop when no entry of the gradient is larger, or when float32 shows no progress.
     """
     weights = np.ones(len(labels)) if weights is None else np.asarray(weights, np.float64)
-    return minimise(
+    return minimize(
         optax.softmax_cross_entropy_with_integer_labels,
         features,
         np.int32(labels),
@@ -107,7 +109,7 @@ def fit(
     )
 
 
-def minimise(
+def minimize(
     loss: Loss,
     features: np.ndarray,
     labels: np.ndarray,
@@ -116,10 +118,10 @@ def minimise(
     outputs: int,
     l2: float,
     mesh: Mesh,
-    start: Linear | None = None,
+    start: LinearClassifier | None = None,
     max_steps: int = 1000,
     tolerance: float = 1e-5,
-) -> Linear:
+) -> LinearClassifier:
     """Minimises `sum(weights * loss(logits, labels)) + l2 / 2 * |linear.weights|^2`.
 
     Args:
@@ -135,7 +137,7 @@ def minimise(
       max_steps: likewise.
       tolerance: likewise.
     """
-    start = start or Linear(
+    start = start or LinearClassifier(
         np.zeros((features.shape[1], outputs), np.float32), np.zeros(outputs, np.float32)
     )
     everywhere = replicated(mesh)
@@ -147,11 +149,11 @@ def minimise(
         np.float32(l2),
         np.float32(tolerance),
     )
-    return Linear(*jax.device_get(tuple(solution)))
+    return LinearClassifier(*jax.device_get(tuple(solution)))
 
 
 class _Progress(NamedTuple):
-    linear: Linear
+    linear: LinearClassifier
     state: optax.OptState
     value: jax.Array
     stalls: jax.Array | int
@@ -163,7 +165,7 @@ def _largest(tree: Any) -> jax.Array:
 
 
 @functools.lru_cache(maxsize=16)
-def _solver(loss: Loss, mesh: Mesh, max_steps: int) -> Callable[..., Linear]:
+def _solver(loss: Loss, mesh: Mesh, max_steps: int) -> Callable[..., LinearClassifier]:
     optimizer = optax.lbfgs()
 
     def solve(start, features, labels, weights, l2, tolerance):
@@ -197,15 +199,15 @@ def _solver(loss: Loss, mesh: Mesh, max_steps: int) -> Callable[..., Linear]:
     return jax.jit(solve, out_shardings=replicated(mesh))
 
 
-class Choice(NamedTuple):
+class PenaltyChoice(NamedTuple):
     """The penalty that validation chose, its classifier, and the accuracy of each penalty tried."""
 
     l2: float
-    linear: Linear
+    linear: LinearClassifier
     accuracies: dict[float, float]
 
 
-def choose(
+def choose_penalty(
     train: tuple[np.ndarray, np.ndarray],
     validation: tuple[np.ndarray, np.ndarray],
     *,
@@ -213,7 +215,7 @@ def choose(
     grid: Sequence[float],
     mesh: Mesh,
     **solver: Any,
-) -> Choice:
+) -> PenaltyChoice:
     """Fits every penalty of `grid` on `train` and keeps the best on `validation`.
 
     Both parts are `(features [n d], labels [n])`. Equal accuracies go to the stronger penalty.
@@ -221,21 +223,14 @@ def choose(
     """
     accuracies, best, linear = {}, None, None
     for l2 in sorted(grid, reverse=True):
-        linear = fit(*train, classes=classes, l2=l2, mesh=mesh, start=linear, **solver)
+        linear = fit_softmax(*train, classes=classes, l2=l2, mesh=mesh, start=linear, **solver)
         accuracies[l2] = linear.accuracy(*validation)
         if best is None or accuracies[l2] > accuracies[best[0]]:
             best = (l2, linear)
-    return Choice(*best, accuracies)
+    return PenaltyChoice(*best, accuracies)
 
 
-def held_out(examples: int, share: float, seed: int) -> np.ndarray:
-    """`[examples]` bool: a random `share`, the same for the same seed, neither none nor all."""
-    count = min(max(round(share * examples), 1), examples - 1)
-    chosen = np.random.default_rng(seed).permutation(examples)[:count]
-    return np.isin(np.arange(examples), chosen)
-
-
-class Probe:
+class LinearProbe:
     """Evaluator: `(variables) -> {top1, mean_class, validation_top1, l2, examples}`.
 
     Attributes:
@@ -288,17 +283,17 @@ class Probe:
         """Learns a linear classifier on `variables`' features and scores it."""
         fitted, validation, test = self._parts(variables)
         classes = 1 + max(int(labels.max()) for _, labels in (fitted, validation, test))
-        choice = choose(fitted, validation, classes=classes, grid=self.grid, mesh=self.mesh)
+        choice = choose_penalty(fitted, validation, classes=classes, grid=self.grid, mesh=self.mesh)
         linear = choice.linear
         if self.refit:
             both = [np.concatenate(pair) for pair in zip(fitted, validation, strict=True)]
-            linear = fit(*both, classes=classes, l2=choice.l2, mesh=self.mesh, start=linear)
+            linear = fit_softmax(*both, classes=classes, l2=choice.l2, mesh=self.mesh, start=linear)
         features, labels = test
         self.hits = (linear.logits(features).argmax(1) == labels).astype(np.float64)
         self.baselines = label_baselines(labels, classes)
         return {
             "top1": float(self.hits.mean()),
-            "mean_class": mean_class(self.hits, labels),
+            "mean_class": mean_class_accuracy(self.hits, labels),
             "validation_top1": choice.accuracies[choice.l2],
             "l2": choice.l2,
             "examples": len(labels),
@@ -314,31 +309,8 @@ class Probe:
         if self.validation:
             validation = self.validation.labelled(self.encode, variables)
         else:
-            out = held_out(len(train[1]), self.validation_share, self.seed)
+            out = hold_out_examples(len(train[1]), self.validation_share, self.seed)
             train, validation = ([x[chosen] for x in train] for chosen in (~out, out))
         scale = Standardizer.fit(train[0])
         test = self.test.labelled(self.encode, variables)
         return [(scale(features), labels) for features, labels in (train, validation, test)]
-
-
-def mean_class(hits: np.ndarray, labels: np.ndarray) -> float:
-    """The mean over the classes that occur of the accuracy within the class.
-
-    The usual figure for sets whose classes differ in size; scikit-learn's balanced accuracy.
-
-    Args:
-      hits: `[n]`, 1 where the answer was right; between 0 and 1 for ties.
-      labels: `[n]` int, any values.
-    """
-    _, inverse, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    return float((np.bincount(inverse, hits) / sizes).mean())
-
-
-def label_baselines(labels: np.ndarray, classes: int) -> dict[str, dict[str, float]]:
-    """`chance`: a random class of `classes`; `constant`: always the commonest one of `labels`."""
-    _, sizes = np.unique(labels, return_counts=True)
-    chance = {"top1": 1 / classes, "mean_class": 1 / classes}
-    if classes > 5:
-        chance["top5"] = 5 / classes
-    constant = {"top1": float(sizes.max() / sizes.sum()), "mean_class": 1 / len(sizes)}
-    return {"chance": chance, "constant": constant}

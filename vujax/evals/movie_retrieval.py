@@ -19,7 +19,7 @@ import numpy as np
 
 from vujax.data.movies.similarity import Similarity, hash_ids, top_k
 from vujax.evals.metrics.classification import average_precision
-from vujax.evals.metrics.ranking import unit
+from vujax.evals.metrics.ranking import normalize_rows
 
 CELLS = 2**22
 """Scores that are held at once: 32 MiB of float64."""
@@ -34,7 +34,7 @@ Relevant = Callable[[np.ndarray], np.ndarray]
 """Numbers of items, int `[b]` -> which items are relevant to them, bool `[b n]`."""
 
 
-class Retrieval(NamedTuple):
+class RetrievalResult(NamedTuple):
     """What was found, for each query that has a relevant item.
 
     Attributes:
@@ -59,13 +59,13 @@ class Retrieval(NamedTuple):
         counts = {"queries": float(len(self.queries)), "without": float(self.without)}
         return {"map": float(self.ap.mean())} | recalls | counts
 
-    def by_chance(self) -> "Retrieval":
+    def by_chance(self) -> "RetrievalResult":
         """The same queries when every score is equal."""
         recall = {k: np.minimum(k / self.ranked, 1.0) for k in self.recall}
         return self._replace(ap=self.relevant / self.ranked, recall=recall)
 
 
-def movie_vectors(vectors: np.ndarray, movie: np.ndarray) -> np.ndarray:
+def average_movie_embeddings(vectors: np.ndarray, movie: np.ndarray) -> np.ndarray:
     """A vector for each movie: the mean of its scenes' unit vectors, made a unit vector again.
 
     Args:
@@ -82,8 +82,8 @@ def movie_vectors(vectors: np.ndarray, movie: np.ndarray) -> np.ndarray:
     if not counts.all():
         raise ValueError(f"movie {int(counts.argmin())} has no vector: leave it out")
     total = np.zeros((len(counts), vectors.shape[1]))
-    np.add.at(total, movie, unit(np.asarray(vectors, np.float64)))
-    return unit(total / counts[:, None])
+    np.add.at(total, movie, normalize_rows(np.asarray(vectors, np.float64)))
+    return normalize_rows(total / counts[:, None])
 
 
 def retrieve(
@@ -92,7 +92,7 @@ def retrieve(
     *,
     groups: np.ndarray | None = None,
     ks: Sequence[int] = KS,
-) -> Retrieval:
+) -> RetrievalResult:
     """Ranks the items of all other groups for each item.
 
     Args:
@@ -104,7 +104,7 @@ def retrieve(
     Raises:
       ValueError: a vector is not finite, or no item has a relevant one.
     """
-    units = unit(np.asarray(vectors, np.float64))
+    units = normalize_rows(np.asarray(vectors, np.float64))
     if not np.isfinite(units).all():
         row = int(np.flatnonzero(~np.isfinite(units).all(1))[0])
         raise ValueError(f"the vector of item {row} is not finite: make it again")
@@ -122,7 +122,7 @@ def retrieve(
     queries, ap, recalls, right, ranked = zip(*rows, strict=True)
     recall = dict(zip(ks, np.array(recalls).T, strict=True))
     counts = (np.array(right), np.array(ranked))
-    return Retrieval(np.array(queries), np.array(ap), recall, *counts, len(units) - len(rows))
+    return RetrievalResult(np.array(queries), np.array(ap), recall, *counts, len(units) - len(rows))
 
 
 def _ranked(
@@ -143,7 +143,7 @@ def _recall(scores: np.ndarray, right: np.ndarray, k: int) -> float:
     return float((right & above).sum() + drawn * (right & tied).sum()) / int(right.sum())
 
 
-def same_genre(
+def genre_relevance(
     genres: Sequence[Sequence[str]], rule: str = "any", threshold: float = 0.5
 ) -> Relevant:
     """Items are relevant to each other when their genres (or other labels) are alike.
@@ -181,7 +181,7 @@ def same_genre(
     return relevant
 
 
-def co_watched(similarity: Similarity, movies: Sequence[str], top: int = 10) -> Relevant:
+def co_watch_relevance(similarity: Similarity, movies: Sequence[str], top: int = 10) -> Relevant:
     """A movie's relevant ones are the `top` most similar among these, such as by who watched them.
 
     Those that score 0 are not among them; ties are broken as in training (`data.best_pairs`).

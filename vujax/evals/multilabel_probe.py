@@ -21,17 +21,16 @@ import optax
 from jax.sharding import Mesh
 from scipy.special import expit
 
-from vujax.evals.linear_probe import Linear, Standardizer, minimise
+from vujax.evals.folds import find_learnable_tags
+from vujax.evals.linear_probe import LinearClassifier, Standardizer, minimize
 from vujax.evals.metrics.multilabel import choose_thresholds
 
 TAG_GRID = tuple(float(l2) for l2 in np.logspace(-5, 2, 15))
 
 """Penalties per example; up to stronger ones than the probe's, since tags may have few examples."""
 
-DRAWS = 64  # of movies to hold out; the one that serves most tags is taken
 
-
-class Tagged(NamedTuple):
+class TaggedFeatures(NamedTuple):
     """Vectors and their tags.
 
     Attributes:
@@ -45,11 +44,11 @@ class Tagged(NamedTuple):
     truth: np.ndarray
     known: np.ndarray
 
-    def take(self, rows: np.ndarray, tags: np.ndarray | None = None) -> "Tagged":
+    def take(self, rows: np.ndarray, tags: np.ndarray | None = None) -> "TaggedFeatures":
         """Some rows, and some of the tags."""
         tags = np.arange(self.truth.shape[1]) if tags is None else tags
         pick = lambda x: np.asarray(x)[rows][:, tags]  # noqa: E731
-        return Tagged(np.asarray(self.features)[rows], pick(self.truth), pick(self.known))
+        return TaggedFeatures(np.asarray(self.features)[rows], pick(self.truth), pick(self.known))
 
     @property
     def shares(self) -> np.ndarray:
@@ -67,7 +66,7 @@ class TagProbe(NamedTuple):
     """
 
     scale: Standardizer
-    linear: Linear
+    linear: LinearClassifier
     thresholds: np.ndarray
 
     def scores(self, features: np.ndarray) -> np.ndarray:
@@ -83,8 +82,12 @@ class TagChoice(NamedTuple):
     losses: dict[float, float]
 
 
-def fit_tags(
-    train: Tagged, validation: Tagged, *, mesh: Mesh, grid: Sequence[float] = TAG_GRID
+def fit_tag_probe(
+    train: TaggedFeatures,
+    validation: TaggedFeatures,
+    *,
+    mesh: Mesh,
+    grid: Sequence[float] = TAG_GRID,
 ) -> TagChoice:
     """Learns the tags with every penalty of `grid` and keeps the best on `validation`.
 
@@ -109,7 +112,7 @@ def fit_tags(
     best, linear = None, None
     for l2 in sorted(grid, reverse=True):
         linear = fit_logistic(features, train.truth, train.known, l2=l2, mesh=mesh, start=linear)
-        losses[l2] = mean_loss(_probabilities(linear, held), validation)
+        losses[l2] = compute_mean_loss(_probabilities(linear, held), validation)
         if best is None or losses[l2] < losses[best[0]]:
             best = (l2, linear)
     l2, linear = best
@@ -125,9 +128,9 @@ def fit_logistic(
     *,
     l2: float,
     mesh: Mesh,
-    start: Linear | None = None,
+    start: LinearClassifier | None = None,
     **solver: float,
-) -> Linear:
+) -> LinearClassifier:
     """Minimises, for each tag, the mean loss of its known examples + l2 / 2 * |weights|^2.
 
     The loss is the binary cross-entropy of the logit. See `probe.fit`.
@@ -145,97 +148,25 @@ def fit_logistic(
     labels = np.asarray(truth, np.float32)
     loss, tags = optax.sigmoid_binary_cross_entropy, truth.shape[1]
     options = dict(outputs=tags, l2=l2, mesh=mesh, start=start)
-    return minimise(loss, features, labels, weights, **options, **solver)
+    return minimize(loss, features, labels, weights, **options, **solver)
 
 
-def _probabilities(linear: Linear, features: np.ndarray) -> np.ndarray:
+def _probabilities(linear: LinearClassifier, features: np.ndarray) -> np.ndarray:
     return expit(linear.logits(features).astype(np.float64))
 
 
-def mean_loss(scores: np.ndarray, part: Tagged) -> float:
+def compute_mean_loss(scores: np.ndarray, part: TaggedFeatures) -> float:
     """Mean over the tags of the cross-entropy of probabilities `[n t]`, in nats."""
     right = np.maximum(np.where(part.truth, scores, 1 - scores), np.finfo(np.float64).tiny)
     weights = part.known / part.known.sum(0)
     return float(-(weights * np.log(right)).sum(0).mean())
 
 
-def usable(truth: np.ndarray, known: np.ndarray, least: int = 1) -> np.ndarray:
-    """Which tags have at least `least` examples and as many counterexamples, bool `[t]`."""
-    return ((truth & known).sum(0) >= least) & ((~truth & known).sum(0) >= least)
-
-
-def _check(part: Tagged, name: str) -> None:
+def _check(part: TaggedFeatures, name: str) -> None:
     if not np.isfinite(part.features).all():
         row = int(np.flatnonzero(~np.isfinite(part.features).all(1))[0])
         raise ValueError(f"the features of example {row} {name} are not finite: make them again")
-    bad = np.flatnonzero(~usable(part.truth, part.known))
+    bad = np.flatnonzero(~find_learnable_tags(part.truth, part.known))
     if len(bad) or not part.truth.shape[1]:
         which = f"tag {bad[0]} has" if len(bad) else "there is no tag, so there are"
         raise ValueError(f"{which} no examples or no counterexamples {name}: leave it out")
-
-
-def hold_out(
-    groups: np.ndarray,
-    truth: np.ndarray,
-    known: np.ndarray | None = None,
-    *,
-    share: float = 0.25,
-    seed: int = 0,
-) -> np.ndarray:
-    """`[n]` bool: the examples of some groups (movies), about a `share` of the groups.
-
-    Of several draws the first one is taken that leaves most tags with examples and counterexamples
-    on both sides; nothing but labels is looked at.
-
-    Args:
-      groups: `[n]`, such as which movie each example is of.
-      truth: bool `[n t]`.
-      known: bool `[n t]`; None: all is known.
-      share: of the groups; at least one is held out, and one is left.
-      seed: the same seed gives the same part.
-
-    Raises:
-      ValueError: there is only one group.
-    """
-    known = np.ones(truth.shape, bool) if known is None else known
-    names, which = np.unique(groups, return_inverse=True)
-    if len(names) < 2:
-        raise ValueError(
-            f"all examples are of one group ({names[0] if len(names) else 'none'}): two are needed "
-            "to hold one out"
-        )
-    count = min(max(round(share * len(names)), 1), len(names) - 1)
-    rng = np.random.default_rng(seed)
-    best, served = None, -1
-    for _ in range(DRAWS):
-        out = np.isin(which, rng.permutation(len(names))[:count])
-        both = usable(truth[out], known[out]) & usable(truth[~out], known[~out])
-        if both.sum() > served:
-            best, served = out, int(both.sum())
-    return best
-
-
-def movie_folds(movies: Sequence[str], folds: int, seed: int) -> list[np.ndarray]:
-    """Bool `[n]` of each fold's fitted examples: no movie is fitted and tested in one fold.
-
-    Movies come in an order of the seed; each goes to the fold that has the fewest examples.
-
-    Args:
-      movies: `[n]`, of each example.
-      folds: how many.
-      seed: of the order.
-
-    Raises:
-      ValueError: there are fewer movies than folds, or fewer than 2 folds.
-    """
-    names, movie, counts = np.unique(list(movies), return_inverse=True, return_counts=True)
-    if not 2 <= folds <= len(names):
-        raise ValueError(
-            f"{folds} folds cannot be made of {len(names)} movies: take 2 or more, and have "
-            "vectors of more clips of the train list"
-        )
-    sizes, fold_of = np.zeros(folds, np.int64), np.zeros(len(names), np.int64)
-    for one in np.random.default_rng(seed).permutation(len(names)):
-        fold_of[one] = sizes.argmin()
-        sizes[fold_of[one]] += counts[one]
-    return [fold_of[movie] != fold for fold in range(folds)]

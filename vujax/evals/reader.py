@@ -18,7 +18,7 @@ from vujax.evals.datasets import DATASETS, Dataset, open_dataset
 from vujax.evals.features import Encode, Variables, extract, padded_size
 from vujax.models.tokenizers.huggingface import Preprocess, open_preprocess
 
-KEPT_BYTES = 2**27
+MAX_CACHED_BYTES = 2**27
 """Smaller sources stay decoded between the calls of an evaluator during training."""
 
 
@@ -117,7 +117,7 @@ class Reader:
 
     def embed(self, encode: Encode, variables: Variables) -> dict[str, np.ndarray]:
         """`features.extract` over the whole source: embeddings `[n d]`, label `[n]`."""
-        if len(self.source) * self.image_size**2 * 3 <= KEPT_BYTES:
+        if len(self.source) * self.image_size**2 * 3 <= MAX_CACHED_BYTES:
             return extract(encode, variables, self._decoded, mesh=self.mesh)
         with contextlib.closing(self.batches()) as batches:
             return extract(encode, variables, batches, mesh=self.mesh)

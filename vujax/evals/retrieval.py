@@ -19,14 +19,14 @@ from jax.sharding import Mesh
 
 from vujax.evals.base import Example
 from vujax.evals.features import Variables, extract_texts, image_encoder, text_encoder
-from vujax.evals.histogram_baseline import ColourNeighbours
-from vujax.evals.metrics.ranking import NO_KEY, Ranks, Relation, rank
+from vujax.evals.histogram_baseline import ColorNeighbors
+from vujax.evals.metrics.ranking import NO_KEY, Ranks, Relation, rank_items
 from vujax.evals.reader import Reader
 
 KS = (1, 5, 10)
 
 
-class Captions(NamedTuple):
+class CaptionGroups(NamedTuple):
     """Which text belongs to which picture.
 
     Attributes:
@@ -45,12 +45,12 @@ class Captions(NamedTuple):
     copies: np.ndarray
 
 
-def normalise(caption: str) -> str:
+def normalize_caption(caption: str) -> str:
     """The form in which captions are compared: NFKC, case folded, single spaces."""
     return " ".join(unicodedata.normalize("NFKC", caption).casefold().split())
 
 
-def group(captions: Sequence[Sequence[str]]) -> Captions:
+def group_captions(captions: Sequence[Sequence[str]]) -> CaptionGroups:
     """Finds equal captions.
 
     Args:
@@ -61,7 +61,7 @@ def group(captions: Sequence[Sequence[str]]) -> Captions:
     rows, owner = [], []
     for picture, own in enumerate(captions):
         for caption in own:
-            text = index.setdefault(normalise(caption), len(texts))
+            text = index.setdefault(normalize_caption(caption), len(texts))
             if text == len(texts):
                 texts.append(caption)
             rows.append(text)
@@ -70,11 +70,11 @@ def group(captions: Sequence[Sequence[str]]) -> Captions:
     counts = [len(own) for own in captions]
     of_image[np.arange(of_image.shape[1]) < np.array(counts)[:, None]] = rows
     copies = np.bincount(rows).astype(np.int32)
-    return Captions(texts, of_image, np.int32(rows), np.int32(owner), copies)
+    return CaptionGroups(texts, of_image, np.int32(rows), np.int32(owner), copies)
 
 
-def directions(
-    images: np.ndarray, texts: np.ndarray, captions: Captions, *, mesh: Mesh
+def rank_both_directions(
+    images: np.ndarray, texts: np.ndarray, captions: CaptionGroups, *, mesh: Mesh
 ) -> dict[str, Ranks]:
     """Ranks for both directions, with duplicates right and `exact`.
 
@@ -92,14 +92,14 @@ def directions(
     """
     of_image, rows, owner = captions.of_image, captions.rows, captions.owner
     text_keys, picture_keys = np.arange(len(texts))[:, None], np.arange(len(images))[:, None]
-    to_text = rank(
+    to_text = rank_items(
         images,
         texts,
         [Relation(of_image, text_keys), Relation(of_image, text_keys, all_copies=False)],
         mesh=mesh,
         copies=captions.copies,
     )
-    to_image = rank(
+    to_image = rank_items(
         texts[rows],
         images,
         [Relation(rows[:, None], of_image), Relation(owner[:, None], picture_keys)],
@@ -113,7 +113,7 @@ def directions(
     }
 
 
-def recalls(ranks: dict[str, Ranks]) -> dict[str, float]:
+def compute_recalls(ranks: dict[str, Ranks]) -> dict[str, float]:
     """`<direction>/R@k` in [0, 1], `<direction>/median_rank` from 1, and their summary.
 
     mean_recall is the mean of the six recalls with duplicates right.
@@ -126,7 +126,7 @@ def recalls(ranks: dict[str, Ranks]) -> dict[str, float]:
     return scores | {"mean_recall": float(np.mean(main))}
 
 
-def ceiling(captions: Captions) -> dict[str, Ranks]:
+def rank_oracle(captions: CaptionGroups) -> dict[str, Ranks]:
     """Ranks of an oracle that knows all captions and nothing else about the pictures.
 
     It scores 1 where a text equals one of a picture's captions and 0 elsewhere: it cannot tell
@@ -186,7 +186,7 @@ class Retrieval:
         self._last: tuple[np.ndarray, np.ndarray] | None = None
 
     @functools.cached_property
-    def captions(self) -> Captions:
+    def captions(self) -> CaptionGroups:
         """The source's captions, equal ones grouped.
 
         Raises:
@@ -200,7 +200,7 @@ class Retrieval:
                 f"retrieval needs a caption for every picture, but {len(bare)} of {len(captions)} "
                 f"have none or an empty one, the first '{first}': give captions or leave these out"
             )
-        return group(captions)
+        return group_captions(captions)
 
     def __call__(self, variables: Variables) -> dict[str, float]:
         """Scores `variables` on the whole source."""
@@ -214,22 +214,24 @@ class Retrieval:
             tokenizer=self.reader.preprocess.tokenizer,
         )
         self._last = images, texts
-        ranks = directions(images, texts, self.captions, mesh=self.mesh)
+        ranks = rank_both_directions(images, texts, self.captions, mesh=self.mesh)
         self.hits = {name: counts.hits_at(1) for name, counts in ranks.items()}
         if not self.baselines:
             self.baselines = self._baselines(ranks)
         counts = {"images": len(images), "captions": len(self.captions.rows)}
-        return recalls(ranks) | counts
+        return compute_recalls(ranks) | counts
 
     def _baselines(self, ranks: dict[str, Ranks]) -> dict[str, dict[str, float]]:
         rows = {
-            "chance": recalls({name: counts.by_chance() for name, counts in ranks.items()}),
-            "ceiling": recalls(ceiling(self.captions)),
+            "chance": compute_recalls({name: counts.by_chance() for name, counts in ranks.items()}),
+            "ceiling": compute_recalls(rank_oracle(self.captions)),
         }
         if self.neighbours:
-            colour = ColourNeighbours(self.neighbours)
+            colour = ColorNeighbors(self.neighbours)
             images, texts = colour.images(self.reader), colour.texts(self.captions.texts)
-            rows["histogram"] = recalls(directions(images, texts, self.captions, mesh=self.mesh))
+            rows["histogram"] = compute_recalls(
+                rank_both_directions(images, texts, self.captions, mesh=self.mesh)
+            )
         return rows
 
     def examples(self, queries: int, *, shown: int = 5) -> list[Example]:

@@ -35,7 +35,7 @@ BASELINES: dict[str, Line] = {
 }
 
 
-def predicted(imagenet: float, shift: str) -> float:
+def predict_accuracy(imagenet: float, shift: str) -> float:
     """What an ordinary model of this ImageNet accuracy scores under `shift`; both in (0, 1).
 
     Raises:
@@ -50,9 +50,9 @@ def predicted(imagenet: float, shift: str) -> float:
     return 1 / (1 + math.exp(-logit))
 
 
-def effective(imagenet: float, shifted: Mapping[str, float]) -> dict[str, float]:
+def effective_robustness(imagenet: float, shifted: Mapping[str, float]) -> dict[str, float]:
     """Accuracy minus `predicted` for each shift; accuracies and results as fractions of 1."""
-    return {shift: value - predicted(imagenet, shift) for shift, value in shifted.items()}
+    return {shift: value - predict_accuracy(imagenet, shift) for shift, value in shifted.items()}
 
 
 def read_table(path: Path) -> list[tuple[str, dict[str, float]]]:
@@ -81,7 +81,7 @@ def _accuracies(row: Mapping[str, str], where: str) -> dict[str, float]:
         raise ValueError(f"{where}: accuracies must be numbers in percent ({error})") from None
 
 
-def report(models: Sequence[tuple[str, Mapping[str, float]]]) -> str:
+def format_table(models: Sequence[tuple[str, Mapping[str, float]]]) -> str:
     """A Markdown table: accuracy and effective robustness, in points."""
     lines = [
         "| model | ImageNet | shift | accuracy | predicted | effective |",
@@ -90,7 +90,7 @@ def report(models: Sequence[tuple[str, Mapping[str, float]]]) -> str:
     for model, accuracies in models:
         imagenet = accuracies["imagenet"]
         shifted = {k: v for k, v in accuracies.items() if k != "imagenet"}
-        for shift, gain in effective(imagenet, shifted).items():
+        for shift, gain in effective_robustness(imagenet, shifted).items():
             value = shifted[shift]
             cells = (100 * imagenet, shift, 100 * value, 100 * (value - gain), 100 * gain)
             lines.append("| {} | {:.2f} | {} | {:.2f} | {:.2f} | {:+.1f} |".format(model, *cells))
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else:
             given = {name: getattr(flags, name) for name in ("imagenet", *BASELINES)}
             models = [("model", {k: v / 100 for k, v in given.items() if v is not None})]
-        print(report(models))
+        print(format_table(models))
     except (ValueError, OSError) as error:
         parser.error(str(error))
 

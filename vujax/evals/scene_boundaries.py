@@ -13,16 +13,16 @@ from vujax.data.films import Film, open_sets
 from vujax.data.shot_similarity import compute_gap_scores
 from vujax.evals.base import Example
 from vujax.evals.features import Variables, extract, padded_size, read_batches
-from vujax.evals.histogram_baseline import colour_histogram
-from vujax.evals.metrics.boundaries import FilmScores, baselines, evaluate
+from vujax.evals.histogram_baseline import color_histogram
+from vujax.evals.metrics.boundaries import FilmScores, compute_baselines, evaluate
 
 
-class Scenes:
+class BoundaryEvaluator:
     """What both evaluators share; each says what it reads and how that becomes scores.
 
     Attributes:
       headline: 'macro/ap'.
-      hits: None: intervals are over films, see `vujax.evals.metrics.boundaries.interval`.
+      hits: None: intervals are over films, see `vujax.evals.metrics.boundaries.compute_interval`.
       baselines: after a call, what durations, chance and what has not learned (`untrained`) reach.
       scores: after a call, the films' `FilmScores`.
     """
@@ -55,7 +55,7 @@ class Scenes:
         scores = self._film_scores(variables)
         self.scores = [FilmScores.of(film, s) for film, s in zip(self.films, scores, strict=True)]
         if not self.baselines:
-            self.baselines = baselines(self.scores) | self._raw()
+            self.baselines = compute_baselines(self.scores) | self._raw()
         return evaluate(self.scores, threshold=self._threshold)
 
     def examples(self, queries: int) -> list[Example]:
@@ -76,7 +76,7 @@ class Scenes:
         return extract(encode, variables, batches, mesh=self._mesh)["embeddings"]
 
 
-class GapBoundaries(Scenes):
+class GapBoundaries(BoundaryEvaluator):
     """Label-free: the gap score (`vujax.data.shot_similarity`) of a shot encoder's vectors."""
 
     def __init__(
@@ -116,7 +116,7 @@ class GapBoundaries(Scenes):
     def _raw(self) -> dict[str, dict[str, float]]:
         found: dict[str, list[FilmScores]] = {}
         for film in self.films:
-            for name, vectors in untrained(film).items():
+            for name, vectors in compute_untrained_features(film).items():
                 scores = FilmScores.of(film, compute_gap_scores(vectors, self._reach))
                 found.setdefault(name, []).append(scores)
         return {
@@ -126,12 +126,12 @@ class GapBoundaries(Scenes):
         }
 
 
-def untrained(film: Film) -> dict[str, np.ndarray]:
+def compute_untrained_features(film: Film) -> dict[str, np.ndarray]:
     """`untrained_shots` of a film."""
-    return untrained_shots(film.inputs(np.arange(len(film))))
+    return untrained_shot_features(film.inputs(np.arange(len(film))))
 
 
-def untrained_shots(seen: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def untrained_shot_features(seen: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What shots look like before anything is learned, `[n d]`, by name.
 
     Args:
@@ -142,7 +142,7 @@ def untrained_shots(seen: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     if "image" in seen:
         image = seen["image"]
         tall = image.reshape(len(image), -1, *image.shape[-2:])
-        found["histogram"] = np.asarray(colour_histogram(tall))
+        found["histogram"] = np.asarray(color_histogram(tall))
     return found
 
 
@@ -155,7 +155,7 @@ def _shots(films: Sequence[Film], begin: np.ndarray, positions: np.ndarray) -> d
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-class HeadBoundaries(Scenes):
+class HeadBoundaries(BoundaryEvaluator):
     """A boundary head's probabilities."""
 
     def __init__(

@@ -4,26 +4,26 @@ Vectors of all scenes of a set by a model of scenes, in the set's order.
 """
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jax.sharding import Mesh
 
 from vujax.data.scene_batches import SceneRows
 from vujax.data.scenes import Scenes, SingleShots, open_scenes
 from vujax.evals.base import Example
-from vujax.evals.features import Variables, extract, padded_size
-from vujax.evals.metrics.multilabel import example_ap, score_tags, tag_baselines
+from vujax.evals.features import Variables, extract_scenes
+from vujax.evals.folds import find_learnable_tags, hold_out_groups
+from vujax.evals.metrics.multilabel import compute_example_ap, compute_tag_baselines, score_tags
 from vujax.evals.movie_retrieval import check_held_out
-from vujax.evals.multilabel_probe import TAG_GRID, Tagged, TagProbe, fit_tags, hold_out, usable
-from vujax.evals.scene_boundaries import untrained_shots
+from vujax.evals.multilabel_probe import TAG_GRID, TaggedFeatures, TagProbe, fit_tag_probe
+from vujax.evals.scene_boundaries import untrained_shot_features
 
 SHOTS = "shots"
 
 
-class Task(NamedTuple):
+class TagTask(NamedTuple):
     """One kind of label of scenes: what is learned from and what is scored, without vectors.
 
     Attributes:
@@ -41,7 +41,7 @@ class Task(NamedTuple):
     left_out: int
 
 
-class Judged(NamedTuple):
+class ScoredScenes(NamedTuple):
     """Scores of the scenes that were evaluated, for `tag_scores.map_interval`.
 
     Attributes:
@@ -119,7 +119,7 @@ class SceneTags:
         self.headline = f"{self._labels[0]}/map"
         self.hits: dict[str, np.ndarray] | None = None
         self.baselines: dict[str, dict[str, float]] = {}
-        self.judged: dict[str, Judged] = {}
+        self.judged: dict[str, ScoredScenes] = {}
 
     @functools.cached_property
     def scenes(self) -> dict[str, Scenes]:
@@ -146,8 +146,8 @@ class SceneTags:
                 probe, scores = self._probed(task, vectors)
                 truth, known = task.validation
                 movie = parts["validation"].movie
-                self.judged[name] = Judged(scores, truth, known, movie, task.tags)
-                values = example_ap(scores, truth, known=known)
+                self.judged[name] = ScoredScenes(scores, truth, known, movie, task.tags)
+                values = compute_example_ap(scores, truth, known=known)
                 self.hits[name] = values[~np.isnan(values)]
                 counts = dict(examples=float(known.any(1).sum()), left_out=float(task.left_out))
                 found |= _named(name, _summary(scores, task, probe) | counts)
@@ -168,18 +168,20 @@ class SceneTags:
         return whole
 
     @functools.cached_property
-    def _tasks(self) -> dict[str, dict[str, Task]]:
+    def _tasks(self) -> dict[str, dict[str, TagTask]]:
         return {
             level: {kind: self._task(kind, **parts) for kind in self._labels}
             for level, parts in self._levels.items()
         }
 
-    def _task(self, kind: str, train: Scenes, validation: Scenes) -> Task:
+    def _task(self, kind: str, train: Scenes, validation: Scenes) -> TagTask:
         tags = sorted(set().union(*train.labels[kind]))
         truth, known = _table(train.labels[kind], tags)
         movies = np.array(train.movies)[train.movie]
-        out = hold_out(movies, truth, known, share=self._share, seed=self._seed)
-        kept = usable(truth[out], known[out]) & usable(truth[~out], known[~out])
+        out = hold_out_groups(movies, truth, known, share=self._share, seed=self._seed)
+        kept = find_learnable_tags(truth[out], known[out]) & find_learnable_tags(
+            truth[~out], known[~out]
+        )
         names = [tag for tag, keep in zip(tags, kept, strict=True) if keep]
         held = set().union(*validation.labels[kind])
         if not held & set(names):
@@ -189,7 +191,7 @@ class SceneTags:
             )
         scored = _table(validation.labels[kind], names)
         parts = (truth[:, kept], known[:, kept]), scored, out
-        return Task(tuple(names), *parts, len((set(tags) | held) - set(names)))
+        return TagTask(tuple(names), *parts, len((set(tags) | held) - set(names)))
 
     def _vectors(self, variables: Variables, scenes: Scenes) -> np.ndarray:
         rows, size = SceneRows(scenes, self._inputs, **self._rows), self._batch_size
@@ -199,13 +201,15 @@ class SceneTags:
             rows = SceneRows(scenes, self._inputs, buckets=(1,), workers=workers)
             size *= shots
         options = dict(batch_size=size, mesh=self._mesh)
-        return scene_vectors(self._encode, variables, rows, **options)
+        return extract_scenes(self._encode, variables, rows, **options)
 
-    def _probed(self, task: Task, vectors: Mapping[str, np.ndarray]) -> tuple[TagProbe, np.ndarray]:
+    def _probed(
+        self, task: TagTask, vectors: Mapping[str, np.ndarray]
+    ) -> tuple[TagProbe, np.ndarray]:
         """The probe that training vectors give, and its probabilities `[n t]` of the others."""
-        data = Tagged(vectors["train"], *task.train)
+        data = TaggedFeatures(vectors["train"], *task.train)
         parts = data.take(~task.out), data.take(task.out)
-        probe = fit_tags(*parts, mesh=self._mesh, grid=self._grid).probe
+        probe = fit_tag_probe(*parts, mesh=self._mesh, grid=self._grid).probe
         return probe, probe.scores(vectors["validation"])
 
     def _untrained(self) -> dict[str, dict[str, float]]:
@@ -214,9 +218,9 @@ class SceneTags:
             raw = {name: _raw(scenes, self._inputs) for name, scenes in parts.items()}
             for kind, task in self._tasks[level].items():
                 name = _name(level, kind)
-                shares = Tagged(task.out[:, None], *task.train).take(~task.out).shares
+                shares = TaggedFeatures(task.out[:, None], *task.train).take(~task.out).shares
                 truth, known = task.validation
-                rows = tag_baselines(truth, shares, known=known)
+                rows = compute_tag_baselines(truth, shares, known=known)
                 for seen in raw["train"]:
                     vectors = {part: found[seen] for part, found in raw.items()}
                     probe, scores = self._probed(task, vectors)
@@ -226,7 +230,7 @@ class SceneTags:
         return result
 
 
-def _summary(scores: np.ndarray, task: Task, probe: TagProbe) -> dict[str, float]:
+def _summary(scores: np.ndarray, task: TagTask, probe: TagProbe) -> dict[str, float]:
     truth, known = task.validation
     return score_tags(scores, truth, known=known, thresholds=probe.thresholds).summary()
 
@@ -251,47 +255,6 @@ def _raw(scenes: Scenes, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
     rows: dict[str, list[np.ndarray]] = {}
     for scene in range(len(scenes.keys)):
         seen = {name: value for name, value in scenes.inputs(scene).items() if name in inputs}
-        for name, values in untrained_shots(seen).items():
+        for name, values in untrained_shot_features(seen).items():
             rows.setdefault(name, []).append(values.reshape(-1, values.shape[-1]).mean(0))
     return {name: np.stack(values).astype(np.float32) for name, values in rows.items()}
-
-
-EncodeRows = Callable[[Variables, Mapping[str, jax.Array]], jax.Array]
-
-"""`(variables, rows [r w ...]) -> [r s d]`. Keep one function object: each new one is compiled
-anew."""
-
-
-def scene_vectors(
-    encode: EncodeRows, variables: Variables, rows: SceneRows, *, batch_size: int, mesh: Mesh
-) -> np.ndarray:
-    """Encodes every scene once.
-
-    Args:
-      encode: what to compute of a batch of `vujax.data.scene_batches`.
-      variables: its first argument.
-      rows: the scenes.
-      batch_size: rows at once, of all hosts together.
-      mesh: devices to use, along 'data'.
-
-    Returns:
-      float32 `[n d]`, in the order of `rows.scenes`, equal on all hosts.
-    """
-    size = padded_size(rows.examples, batch_size, mesh)
-    found = extract(encode, variables, _batches(rows, size), mesh=mesh)
-    scene = found["label"].reshape(-1)
-    vectors = found["embeddings"].reshape(len(scene), -1)
-    there = np.flatnonzero(scene >= 0)
-    return vectors[there[np.argsort(scene[there], kind="stable")]]
-
-
-def _batches(rows: SceneRows, size: int) -> Iterator[dict[str, Any]]:
-    """This host's rows, named as `extract` wants them: every row counts, the empty ones too."""
-    hosts, host = jax.process_count(), jax.process_index()
-    batches = rows.eval_batches(batch_size=size, host=host, hosts=hosts)
-    try:
-        for batch in batches:
-            mask = np.ones(len(batch["index"]), bool)
-            yield batch | {"mask": mask, "position": batch["index"], "label": batch["scene"]}
-    finally:
-        batches.close()

@@ -18,27 +18,30 @@ from jax.sharding import Mesh
 from vujax.evals.base import Example
 from vujax.evals.datasets import DATASETS
 from vujax.evals.features import Variables, extract_texts, image_encoder, text_encoder
-from vujax.evals.histogram_baseline import ColourNeighbours
-from vujax.evals.linear_probe import label_baselines, mean_class
-from vujax.evals.metrics.ranking import Ranks, Relation, rank, unit
+from vujax.evals.histogram_baseline import ColorNeighbors
+from vujax.evals.metrics.classification import label_baselines, mean_class_accuracy
+from vujax.evals.metrics.ranking import Ranks, Relation, normalize_rows, rank_items
+from vujax.evals.prompt_templates import format_prompts
 from vujax.evals.reader import Reader
 
 
-def ensemble(rows: np.ndarray, classes: int) -> np.ndarray:
+def average_prompts(rows: np.ndarray, classes: int) -> np.ndarray:
     """`[c * t d]`, one class's prompts next to each other -> `[c d]` unit vectors."""
-    return unit(unit(rows.reshape(classes, -1, rows.shape[-1])).mean(1))
+    return normalize_rows(normalize_rows(rows.reshape(classes, -1, rows.shape[-1])).mean(1))
 
 
-def classify(images: np.ndarray, classes: np.ndarray, labels: np.ndarray, *, mesh: Mesh) -> Ranks:
+def rank_classes(
+    images: np.ndarray, classes: np.ndarray, labels: np.ndarray, *, mesh: Mesh
+) -> Ranks:
     """Ranks the own class `labels` `[n]` of each of `images` `[n d]` among `classes` `[c d]`."""
     own = Relation(labels[:, None], np.arange(len(classes))[:, None])
-    return rank(images, classes, [own], mesh=mesh)[0]
+    return rank_items(images, classes, [own], mesh=mesh)[0]
 
 
-def accuracies(ranks: Ranks, labels: np.ndarray) -> dict[str, float]:
+def compute_accuracies(ranks: Ranks, labels: np.ndarray) -> dict[str, float]:
     """top1, mean_class and, from six classes on, top5, in [0, 1]; ties as `ranking` says."""
     hits = ranks.hits_at(1)
-    scores = {"top1": float(hits.mean()), "mean_class": mean_class(hits, labels)}
+    scores = {"top1": float(hits.mean()), "mean_class": mean_class_accuracy(hits, labels)}
     if ranks.right[0] + ranks.wrong[0] > 5:
         scores["top5"] = float(ranks.hits_at(5).mean())
     return scores
@@ -108,11 +111,13 @@ class ZeroShot:
             batch_size=self.reader.batch_size,
             tokenizer=self.reader.preprocess.tokenizer,
         )
-        ranks = classify(images, ensemble(prompt_rows, len(names)), labels, mesh=self.mesh)
+        ranks = rank_classes(
+            images, average_prompts(prompt_rows, len(names)), labels, mesh=self.mesh
+        )
         self.hits = ranks.hits_at(1)
         if not self.baselines:
             self.baselines = self._baselines(names, texts, labels)
-        return accuracies(ranks, labels) | {"classes": len(names), "examples": len(labels)}
+        return compute_accuracies(ranks, labels) | {"classes": len(names), "examples": len(labels)}
 
     def examples(self, queries: int) -> list[Example]:
         """None: nothing is retrieved here."""
@@ -120,7 +125,7 @@ class ZeroShot:
 
     def _prompts(self, names: Sequence[str]) -> list[str]:
         dataset = self.reader.dataset
-        return prompts(names, self.chosen or (dataset.templates if dataset else "photo"))
+        return format_prompts(names, self.chosen or (dataset.templates if dataset else "photo"))
 
     def _names(self) -> list[str]:
         own = self.reader.source.classes
@@ -150,85 +155,8 @@ class ZeroShot:
     ) -> dict[str, dict[str, float]]:
         rows = label_baselines(labels, len(names))
         if self.neighbours:
-            colour = ColourNeighbours(self.neighbours)
-            classes = ensemble(colour.texts(texts), len(names))
-            ranks = classify(colour.images(self.reader), classes, labels, mesh=self.mesh)
-            rows["histogram"] = accuracies(ranks, labels)
+            colour = ColorNeighbors(self.neighbours)
+            classes = average_prompts(colour.texts(texts), len(names))
+            ranks = rank_classes(colour.images(self.reader), classes, labels, mesh=self.mesh)
+            rows["histogram"] = compute_accuracies(ranks, labels)
         return rows
-
-
-NAME = ("{}",)
-
-PHOTO = (
-    "a photo of a {}.",
-    "a close-up photo of a {}.",
-    "a blurry photo of a {}.",
-    "a small {} in a photo.",
-    "a large {} in a photo.",
-    "a photo of many {}.",
-    "a {} in its usual surroundings.",
-)
-
-TEMPLATES: dict[str, tuple[str, ...]] = {
-    "name": NAME,
-    "photo": PHOTO,
-    # Pictures that are not photographs: ImageNet-R's renditions, ImageNet-Sketch's drawings.
-    "rendition": (
-        *PHOTO,
-        "a drawing of a {}.",
-        "a painting of a {}.",
-        "a cartoon of a {}.",
-        "a sculpture of a {}.",
-        "a toy {}.",
-        "a {} as embroidery.",
-        "graffiti of a {}.",
-    ),
-    "sketch": (
-        "a sketch of a {}.",
-        "a black and white drawing of a {}.",
-        "a pencil drawing of a {}.",
-        "the outline of a {}.",
-        "a drawing of a {}.",
-    ),
-    "food": ("a photo of {}, a kind of food.", "a plate of {}.", "{} served as a meal."),
-    "pet": ("a photo of a {}, a kind of pet.", "a {} at home.", "a portrait of a {}."),
-    "flower": ("a photo of a {}, a kind of flower.", "a {} in bloom.", "the petals of a {}."),
-    "texture": ("a {} texture.", "a {} surface.", "a {} pattern.", "something that is {}."),
-    "place": ("a photo of a {}, a kind of place.", "the view of a {}.", "inside or around a {}."),
-    "car": (
-        "a photo of a {}, a kind of car.",
-        "a {} parked on a street.",
-        "the {} seen from ahead.",
-    ),
-    "satellite": ("a satellite photo of {}.", "an aerial view of {}.", "{} seen from above."),
-    "digit": ('the number "{}".', 'a photo of the number "{}".', 'the digit "{}" in a picture.'),
-    "garment": ("a photo of a {}, a piece of clothing.", "a {} on a plain background."),
-    "tissue": ("a microscope image of {}.", "a stained slide of {}.", "histology: {}."),
-}
-
-
-def templates(chosen: str | Sequence[str]) -> tuple[str, ...]:
-    """The templates of a set's name, or a list of templates as it is.
-
-    Raises:
-      ValueError: an unknown name, an empty list, or a template without exactly one `{}`.
-    """
-    if isinstance(chosen, str):
-        if chosen not in TEMPLATES:
-            raise ValueError(f"no templates named '{chosen}': choose one of {sorted(TEMPLATES)}")
-        return TEMPLATES[chosen]
-    if not chosen:
-        raise ValueError("templates is empty: give at least one, such as 'a photo of a {}.'")
-    for template in chosen:
-        if template.count("{}") != 1:
-            raise ValueError(f"template '{template}' must contain {{}} once, for the class's name")
-    return tuple(chosen)
-
-
-def prompts(names: Sequence[str], chosen: str | Sequence[str]) -> list[str]:
-    """Every name in every template: `[n * t]`, one name's prompts next to each other.
-
-    Underscores in a name become spaces, so a folder's names can be used as they are.
-    """
-    wordings = templates(chosen)
-    return [w.replace("{}", name.replace("_", " ")) for name in names for w in wordings]

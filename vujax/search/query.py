@@ -22,8 +22,8 @@ import numpy as np
 
 from vujax.catalog.embeddings import EmbeddingModel
 from vujax.encoders.base import Encoder
-from vujax.evals import zero_shot
-from vujax.evals.metrics.ranking import unit
+from vujax.evals import prompt_templates
+from vujax.evals.metrics.ranking import normalize_rows
 from vujax.search.index import Index
 
 if TYPE_CHECKING:  # imported for annotations only
@@ -94,7 +94,7 @@ def term(words: str, kind: str = "text", *, against: bool = False) -> Term:
 def combine(
     terms: Sequence[Term],
     index: Index,
-    wordings: Sequence[str] = zero_shot.NAME,
+    wordings: Sequence[str] = prompt_templates.NAME,
     encode: Encode | None = None,
 ) -> np.ndarray:
     """The one vector to search for, float32 `[d]`, see above.
@@ -118,7 +118,9 @@ def combine(
         if term.kind == "text":
             return next(of_text)
         if term.kind == "like":
-            return unit(index.vectors[index.rows_of(term.text)].astype(np.float32).mean(axis=0))
+            return normalize_rows(
+                index.vectors[index.rows_of(term.text)].astype(np.float32).mean(axis=0)
+            )
         if encode is None:
             raise ValueError("pictures as queries need an encoder")
         return encode(Path(term.text))
@@ -135,11 +137,11 @@ def ensemble(space: "TextSpace", texts: Sequence[str], wordings: Sequence[str]) 
     """Unit vectors of texts, float32 `[n d]`, each the mean over its wordings."""
     written = [wording.replace("{}", text) for text in texts for wording in wordings]
     vectors = np.asarray(space.texts(written), np.float32)
-    return unit(vectors.reshape(len(texts), len(wordings), -1).mean(axis=1))
+    return normalize_rows(vectors.reshape(len(texts), len(wordings), -1).mean(axis=1))
 
 
 def wordings(chosen: Sequence[str]) -> tuple[str, ...]:
-    """Templates: 'frame' (FRAME), a name of `vujax.evals.zero_shot`, or templates themselves.
+    """Templates: 'frame' (FRAME), a name of `evals.prompt_templates`, or templates themselves.
 
     Raises:
       ValueError: there is no such name, or a template has not one `{}`.
@@ -147,7 +149,7 @@ def wordings(chosen: Sequence[str]) -> tuple[str, ...]:
     if list(chosen) == ["frame"]:
         return FRAME
     names = len(chosen) == 1 and "{}" not in chosen[0]
-    return zero_shot.templates(chosen[0] if names else tuple(chosen))
+    return prompt_templates.resolve_templates(chosen[0] if names else tuple(chosen))
 
 
 def is_foreign(texts: Sequence[str]) -> bool:

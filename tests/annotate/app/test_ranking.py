@@ -12,7 +12,7 @@ from vujax.annotate.app import ranking
 from vujax.annotate.app.precision import share
 from vujax.annotate.app.requests import Above, Ask, Mark, Term
 from vujax.annotate.app.session import Desk
-from vujax.evals.metrics.bootstrap import wilson
+from vujax.evals.metrics.bootstrap import wilson_interval
 from vujax.search.query import FRAME
 
 NONE: dict = {}
@@ -167,7 +167,7 @@ def test_precision_of_what_was_reviewed_and_of_a_sample(work: Desk) -> None:
         said = work.estimate(Above(ask, "red", threshold, 1, ()))["reviewed"]
         reviewed = min(count, 4)
         right = min(count, 3)
-        wanted = wilson(right, reviewed)
+        wanted = wilson_interval(right, reviewed)
         assert (said["right"], said["reviewed"]) == (right, reviewed)
         assert (said["estimate"], said["low"], said["high"]) == wanted
     drawn = work.sample(Above(ask, "red", found["scores"][4], 50, ()))

@@ -9,7 +9,7 @@ from vujax.data.synthetic.films import film_truth
 from vujax.data.synthetic.ground_truth import Settings
 from vujax.data.synthetic.screen import Screen
 from vujax.data.synthetic.sound import Soundtrack
-from vujax.evals.synthetic_difficulty import gaps, table
+from vujax.evals.synthetic_difficulty.scenes import average_scores, score_gaps
 
 SIZE = (36, 64)
 
@@ -100,12 +100,12 @@ def test_shots_that_are_not_there(film: CinemaFilm):
 
 def test_gaps_by_hand():
     away = np.array([[0, 2, 5, 9], [2, 0, 3, 7], [5, 3, 0, 4], [9, 7, 4, 0]])
-    assert gaps(away, 1).tolist() == [2, 3, 4] and gaps(away, 2).tolist() == [2, 3, 4]
+    assert score_gaps(away, 1).tolist() == [2, 3, 4] and score_gaps(away, 2).tolist() == [2, 3, 4]
     away[0, 2] = away[2, 0] = 1  # what comes back closes the gap before and after it
-    assert gaps(away, 2).tolist() == [1, 1, 4]
+    assert score_gaps(away, 2).tolist() == [1, 1, 4]
 
 
 def test_colours_and_sounds_tell_of_scenes_and_more_together():
-    found = table(open_cinema(split="validation", films=4, minutes=2.0, image_size=32))
+    found = average_scores(open_cinema(split="validation", films=4, minutes=2.0, image_size=32))
     assert 2 * found["chance"] < min(found["colours"], found["sounds"])
     assert max(found["colours"], found["sounds"]) < found["both"] < 0.9

@@ -1,24 +1,29 @@
 import numpy as np
 import pytest
 
-from vujax.evals.metrics.bootstrap import bootstrap, paired_bootstrap, student, wilson
+from vujax.evals.metrics.bootstrap import (
+    bootstrap,
+    paired_bootstrap,
+    student_interval,
+    wilson_interval,
+)
 
 
 def test_wilson_equals_published_and_scipy_numbers():
     # Newcombe 1998 (Statistics in Medicine 17:857), Table I: 81/263 and 0/20.
-    assert wilson(81, 263) == pytest.approx((81 / 263, 0.2553, 0.3662), abs=5e-5)
-    assert wilson(0, 20) == pytest.approx((0, 0, 0.1611), abs=5e-5)
+    assert wilson_interval(81, 263) == pytest.approx((81 / 263, 0.2553, 0.3662), abs=5e-5)
+    assert wilson_interval(0, 20) == pytest.approx((0, 0, 0.1611), abs=5e-5)
     from scipy.stats import binomtest
 
     for successes, n, level in ((1, 29, 0.95), (480, 500, 0.9), (29, 29, 0.99)):
         expected = binomtest(successes, n).proportion_ci(level, method="wilson")
-        assert wilson(successes, n, level=level)[1:] == pytest.approx(tuple(expected))
+        assert wilson_interval(successes, n, level=level)[1:] == pytest.approx(tuple(expected))
 
 
 @pytest.mark.parametrize(("successes", "n"), [(1, 0), (-1, 5), (6, 5)])
 def test_wilson_refuses_what_is_no_proportion(successes, n):
     with pytest.raises(ValueError, match="is no proportion"):
-        wilson(successes, n)
+        wilson_interval(successes, n)
 
 
 def test_student_equals_scipy():
@@ -26,8 +31,8 @@ def test_student_equals_scipy():
 
     values = np.array([0.31, 0.35, 0.28])
     expected = t.interval(0.9, 2, loc=values.mean(), scale=sem(values))
-    assert student(values, level=0.9)[1:] == pytest.approx(expected)
-    assert student(values[:1])[1:] == (-np.inf, np.inf)
+    assert student_interval(values, level=0.9)[1:] == pytest.approx(expected)
+    assert student_interval(values[:1])[1:] == (-np.inf, np.inf)
 
 
 def test_bootstrap_of_many_examples_approaches_the_normal_interval():

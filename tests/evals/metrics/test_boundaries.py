@@ -11,16 +11,16 @@ from vujax.data.films import frame_seconds, open_films
 from vujax.evals.metrics import boundaries
 from vujax.evals.metrics.boundaries import (
     FilmScores,
-    baselines,
+    compute_baselines,
+    compute_interval,
+    compute_mean_iou,
+    compute_recall_at_3s,
     duration_scores,
     evaluate,
-    film_table,
-    interval,
-    mean_iou,
-    per_film,
+    match_within_seconds,
     random_scores,
-    recall_near,
-    within_seconds,
+    score_film,
+    score_films,
 )
 
 
@@ -100,22 +100,22 @@ def test_miou_and_recall_equal_plain_loops(
         f = film(rng)
         called = f.scores > 0.6
         compatible = mode == "compatible"
-        for ours, plain in ((mean_iou, plain_iou), (recall_near, plain_recall)):
+        for ours, plain in ((compute_mean_iou, plain_iou), (compute_recall_at_3s, plain_recall)):
             expected = pytest.approx(plain(f, called, compatible), abs=1e-9, nan_ok=True)
             assert ours(f, called, mode) == expected
 
 
 def test_the_two_modes_by_hand() -> None:
     f = hand([0.1, 0.9, 0.1, 0.1], [0, 1, 0, 0])
-    assert per_film(f)["miou"] == 1 == per_film(f, mode="compatible")["compatible/miou"]
+    assert score_film(f)["miou"] == 1 == score_film(f, mode="compatible")["compatible/miou"]
     late = hand([0.1, 0.1, 0.9, 0.1], [0, 1, 0, 0])
     # Scenes of 2 and 3 shots, found as 3 and 2: 2/3 both, each way.
-    assert per_film(late)["miou"] == pytest.approx(2 / 3)
+    assert score_film(late)["miou"] == pytest.approx(2 / 3)
     # The first scenes alone: frames 0-47 and 0-71, as 47 / 71.
-    compatible = per_film(late, mode="compatible")
+    compatible = score_film(late, mode="compatible")
     assert compatible["compatible/miou"] == pytest.approx(47 / 71)
     assert "miou" not in compatible and "recall@3s" not in compatible
-    assert per_film(late)["recall@3s"] == 1 and per_film(late)["recall"] == 0
+    assert score_film(late)["recall@3s"] == 1 and score_film(late)["recall"] == 0
 
 
 def test_near_is_less_than_three_seconds_and_at_most_five_shots() -> None:
@@ -124,12 +124,12 @@ def test_near_is_less_than_three_seconds_and_at_most_five_shots() -> None:
         f = hand([0.0] * 7, true)
         f = f._replace(seconds=f.seconds * seconds)
         called[:] = np.arange(7) == shot
-        assert recall_near(f, called, "corrected") == near, (shot, seconds)
+        assert compute_recall_at_3s(f, called, "corrected") == near, (shot, seconds)
     # 3 shots of 0.8 s are 72 frames: 3 s at the fixed rate of 24, 2.4 s at the film's own 30.
     f = hand([0.0] * 7, true)._replace(fps=30.0)
     f = f._replace(seconds=frame_seconds(f.frames, 30.0))
     called[:] = np.arange(7) == 3
-    assert [recall_near(f, called, m) for m in ("corrected", "compatible")] == [1, 0]
+    assert [compute_recall_at_3s(f, called, m) for m in ("corrected", "compatible")] == [1, 0]
 
 
 def test_micro_pools_and_macro_averages() -> None:
@@ -148,7 +148,7 @@ def test_micro_pools_and_macro_averages() -> None:
 
 def test_a_film_without_a_true_boundary() -> None:
     good, none = hand([0.9, 0.1], [1, 0], "good"), hand([0.9, 0.1], [0, 0], "none")
-    row = film_table([good, none])["none"]
+    row = score_films([good, none])["none"]
     for metric in ("ap", "auc", "f1", "precision", "recall", "recall@3s"):
         assert math.isnan(row[metric]), metric
     assert row["miou"] == pytest.approx((2 / 3 + (2 / 3 + 1 / 3) / 2) / 2)
@@ -158,12 +158,12 @@ def test_a_film_without_a_true_boundary() -> None:
     assert found["micro/ap"] == 0.5
     assert math.isnan(evaluate([none])["macro/ap"]) and math.isnan(evaluate([none])["micro/f1"])
     with pytest.raises(ValueError, match="no film has ap"):
-        interval([[none]], "ap")
+        compute_interval([[none]], "ap")
 
 
 def test_no_prediction() -> None:
     f = hand([0.1, 0.1, 0.1], [0, 1, 0])
-    row = per_film(f) | per_film(f, mode="compatible")
+    row = score_film(f) | score_film(f, mode="compatible")
     assert row["f1"] == row["precision"] == row["recall"] == row["recall@3s"] == 0
     assert row["compatible/miou"] == 0
     assert row["miou"] == 0.5  # one scene of 4 shots, and two of 2
@@ -171,8 +171,8 @@ def test_no_prediction() -> None:
 
 def test_a_film_of_one_shot() -> None:
     one = hand([], [])
-    assert per_film(one)["miou"] == 1 and math.isnan(per_film(one)["ap"])
-    assert math.isnan(per_film(one, mode="compatible")["compatible/miou"])
+    assert score_film(one)["miou"] == 1 and math.isnan(score_film(one)["ap"])
+    assert math.isnan(score_film(one, mode="compatible")["compatible/miou"])
     assert evaluate([one])["macro/films_without_positives"] == 1
 
 
@@ -182,7 +182,7 @@ def test_twenty_thousand_shots_take_bounded_memory() -> None:
     every = f._replace(scores=np.ones(19_999), starts=np.ones(19_999, bool))
     tracemalloc.start()
     try:
-        found = [per_film(f), per_film(every), per_film(every, mode="compatible")]
+        found = [score_film(f), score_film(every), score_film(every, mode="compatible")]
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -204,13 +204,13 @@ def test_bad_input() -> None:
     with pytest.raises(ValueError, match="film has no frame numbers: the compatible mode"):
         evaluate([f._replace(frames=None)], mode="compatible")
     with pytest.raises(ValueError, match="mode 'other' is unknown"):
-        per_film(f, mode="other")
+        score_film(f, mode="other")
     with pytest.raises(ValueError, match="a film is scored twice"):
         evaluate([f, f])
     with pytest.raises(ValueError, match="no film to score"):
         evaluate([])
     with pytest.raises(ValueError, match="different films, such as b"):
-        interval([[f]], "ap", against=[[f._replace(film="b")]])
+        compute_interval([[f]], "ap", against=[[f._replace(film="b")]])
     assert evaluate([f._replace(frames=None)])["macro/miou"] > 0
 
 
@@ -218,16 +218,16 @@ def test_intervals_over_films() -> None:
     rng = np.random.default_rng(1)
     ours = [film(rng, f"f{k}", 30) for k in range(12)]
     theirs = [f._replace(scores=rng.random(29)) for f in ours]
-    found = interval([ours], "ap", resamples=500)
+    found = compute_interval([ours], "ap", resamples=500)
     assert found.estimate == pytest.approx(evaluate(ours)["macro/ap"])
     assert found.low < found.estimate < found.high
-    apart = interval([ours] * 2, "ap", against=[theirs[::-1]] * 2, resamples=500)
+    apart = compute_interval([ours] * 2, "ap", against=[theirs[::-1]] * 2, resamples=500)
     difference = evaluate(ours)["macro/ap"] - evaluate(theirs)["macro/ap"]
     assert apart.estimate == pytest.approx(difference) and apart.low > 0
-    itself = interval([ours], "ap", against=[ours[::-1]], resamples=50)
+    itself = compute_interval([ours], "ap", against=[ours[::-1]], resamples=50)
     assert itself.low == itself.estimate == itself.high == 0  # film by film, in whatever order
     none = ours[0]._replace(film="none", starts=np.zeros(29, bool))
-    assert interval([[*ours, none]], "ap", resamples=500) == found
+    assert compute_interval([[*ours, none]], "ap", resamples=500) == found
 
 
 def test_baselines_see_no_picture() -> None:
@@ -239,7 +239,7 @@ def test_baselines_see_no_picture() -> None:
         duration_scores(seconds, "x")
     assert (random_scores("a", 3) == random_scores("a", 3)).all()
     assert (random_scores("a", 3) != random_scores("b", 3)).any()
-    found = baselines(
+    found = compute_baselines(
         [
             hand([0.0] * 4, [0, 1, 0, 0])._replace(
                 seconds=np.array([[0, 1], [1, 2], [2, 9], [9, 10], [10, 11]], float)
@@ -251,10 +251,15 @@ def test_baselines_see_no_picture() -> None:
 
 
 def test_boundaries_within_seconds() -> None:
-    assert within_seconds([10.0, 50.0], [12.0, 80.0, 90.0], 2.0) == (0.5, pytest.approx(1 / 3))
-    assert within_seconds([9.0, 10.0, 11.0], [10.0], 2.0) == (pytest.approx(1 / 3), 1.0)
-    assert within_seconds([10.0, 12.0], [8.5, 10.5], 2.0) == (1.0, 1.0)
-    assert within_seconds([], [1.0], 2.0) == (1.0, 0.0) and within_seconds([], [], 2.0) == (1, 1)
+    assert match_within_seconds([10.0, 50.0], [12.0, 80.0, 90.0], 2.0) == (
+        0.5,
+        pytest.approx(1 / 3),
+    )
+    assert match_within_seconds([9.0, 10.0, 11.0], [10.0], 2.0) == (pytest.approx(1 / 3), 1.0)
+    assert match_within_seconds([10.0, 12.0], [8.5, 10.5], 2.0) == (1.0, 1.0)
+    assert match_within_seconds([], [1.0], 2.0) == (1.0, 0.0) and match_within_seconds(
+        [], [], 2.0
+    ) == (1, 1)
 
 
 def gap_scores(vectors: np.ndarray, reach: int = 4) -> np.ndarray:
@@ -279,5 +284,5 @@ def test_raw_features_and_chance(data_root: Path, pattern: str, gap: float, chan
         for s in range(20)
     ]
     assert np.mean([r["macro/ap"] for r in at_random]) == pytest.approx(chance, abs=5e-3)
-    beside = baselines(runs)
+    beside = compute_baselines(runs)
     assert beside["random"]["macro/ap"] < beside["duration sum"]["macro/ap"] < gap

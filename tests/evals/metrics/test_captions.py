@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from vujax.evals.metrics.captions import bleu, cider, rouge, score, words
+from vujax.evals.metrics.captions import bleu, cider, rouge, score_captions, split_words
 
 # One picture a line; the figures below are what pycocoevalcap 1.2 gives for the words of these.
 REFERENCES = [
@@ -29,7 +29,7 @@ def test_figures_of_the_coco_evaluation():
     np.testing.assert_allclose(cider(CANDIDATES, REFERENCES), CIDER, rtol=1e-9)
     np.testing.assert_allclose(rouge(CANDIDATES, REFERENCES), ROUGE, rtol=1e-9)
     assert bleu(CANDIDATES, REFERENCES) == pytest.approx(BLEU, abs=1e-8)
-    found = score(CANDIDATES, REFERENCES)
+    found = score_captions(CANDIDATES, REFERENCES)
     assert found == {
         "CIDEr": pytest.approx(np.mean(CIDER)),
         "BLEU-4": pytest.approx(BLEU, abs=1e-8),
@@ -39,7 +39,7 @@ def test_figures_of_the_coco_evaluation():
 
 def test_a_perfect_caption_scores_all():
     texts = ["one two three four five", "six seven eight nine"]
-    found = score(texts, [[text.upper() + "!"] for text in texts])
+    found = score_captions(texts, [[text.upper() + "!"] for text in texts])
     assert found == pytest.approx({"CIDEr": 10.0, "BLEU-4": 1.0, "ROUGE-L": 1.0})
 
 
@@ -59,20 +59,20 @@ def test_cider_by_hand():
 
 
 def test_empty_and_strange_captions_score_nothing():
-    found = score(["", "!!!", "x"], [["a boat"], ["..."], ["日本 42"]])
+    found = score_captions(["", "!!!", "x"], [["a boat"], ["..."], ["日本 42"]])
     assert found == {"CIDEr": 0.0, "BLEU-4": 0.0, "ROUGE-L": 0.0}
 
 
 def test_words():
-    assert words("A close-up: the Man's 2 MP3s, 2004!") == (
+    assert split_words("A close-up: the Man's 2 MP3s, 2004!") == (
         *("a", "close", "up", "the", "man", "s", "2", "mp", "3", "s", "2004"),
     )
-    assert words("ＣＡＦÉ_bar") == ("café", "bar")
+    assert split_words("ＣＡＦÉ_bar") == ("café", "bar")
 
 
 def test_errors():
     with pytest.raises(ValueError, match="2 captions and references of 1 pictures"):
-        score(["a", "b"], [["a"]])
+        score_captions(["a", "b"], [["a"]])
     with pytest.raises(ValueError, match="at least one picture"):
         bleu([], [])
     with pytest.raises(ValueError, match="picture 1 has no reference"):

@@ -6,10 +6,10 @@ import pytest
 from vujax.evals.metrics.bootstrap import bootstrap
 from vujax.evals.metrics.multilabel import (
     choose_thresholds,
-    example_ap,
+    compute_example_ap,
+    compute_tag_baselines,
     map_interval,
     score_tags,
-    tag_baselines,
 )
 
 
@@ -82,7 +82,7 @@ def test_average_precision_is_that_of_scikit_learn():
         assert found.summary()[mine] == pytest.approx(want)
     some = truth.any(1)
     want = average_precision_score(truth[some], scores[some], average="samples")
-    assert np.nanmean(example_ap(scores, truth)) == pytest.approx(want)
+    assert np.nanmean(compute_example_ap(scores, truth)) == pytest.approx(want)
 
 
 def test_thresholds_have_the_best_f1():
@@ -101,7 +101,7 @@ def test_thresholds_have_the_best_f1():
 
 def test_chance_and_prior():
     _, truth, known = made()
-    found = tag_baselines(truth, np.array([0.9, 0.1, 0.2, 0.3, 0.0]), known=known)
+    found = compute_tag_baselines(truth, np.array([0.9, 0.1, 0.2, 0.3, 0.0]), known=known)
     share = [truth[known[:, t], t].mean() for t in range(4)]
     assert found["chance"]["map"] == found["prior"]["map"] == pytest.approx(np.mean(share))
     assert found["chance"]["micro_map"] == pytest.approx(truth[known].mean())
@@ -112,9 +112,9 @@ def test_chance_and_prior():
 def test_each_example_ranks_its_tags():
     scores = np.array([[0.9, 0.5, 0.1], [0.2, 0.2, 0.1], [0.1, 0.2, 0.3]])
     truth = np.array([[True, False, True], [False, True, False], [False] * 3])
-    np.testing.assert_allclose(example_ap(scores, truth), [(1 + 2 / 3) / 2, 0.5, np.nan])
+    np.testing.assert_allclose(compute_example_ap(scores, truth), [(1 + 2 / 3) / 2, 0.5, np.nan])
     known = np.array([[True, False, True]] * 3)
-    assert example_ap(scores, truth, known=known)[0] == 1
+    assert compute_example_ap(scores, truth, known=known)[0] == 1
 
 
 def dense_map(scores, truth, known, movies, drawn):
@@ -154,7 +154,7 @@ def test_seeds_are_drawn_too():
 
 def test_each_example_has_a_value_for_the_bootstrap():
     scores, truth, _ = made()
-    values = example_ap(scores, truth)
+    values = compute_example_ap(scores, truth)
     found = bootstrap(values[~np.isnan(values)])
     assert found.low < found.estimate < found.high
 

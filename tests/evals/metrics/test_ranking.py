@@ -6,7 +6,7 @@ import pytest
 
 from tests.evals.fakes import unit_rows
 from vujax.evals.metrics import ranking
-from vujax.evals.metrics.ranking import NO_KEY, Ranks, Relation, nearest, rank
+from vujax.evals.metrics.ranking import NO_KEY, Ranks, Relation, find_nearest, rank_items
 
 
 def by_hand(scores, right, copies):
@@ -40,7 +40,7 @@ def test_counts_equal_dense_ones_for_any_chunks_and_devices(mesh1, mesh8, monkey
     expected = by_hand(scores, np.where(shared > 0, copies, 0), copies)
     for mesh, tile in itertools.product((mesh1, mesh8), (1, 3 * 50, 2**22)):
         monkeypatch.setattr(ranking, "TILE_ELEMENTS", tile)
-        found = rank(
+        found = rank_items(
             queries, gallery, [Relation(query_keys, gallery_keys)], mesh=mesh, copies=copies
         )
         chex.assert_trees_all_equal(found[0], expected)
@@ -53,8 +53,8 @@ def test_several_relations_are_counted_on_the_same_scores(mesh8):
     own, first = np.arange(37)[:, None], np.zeros((37, 1), np.int32)
     keys = np.arange(50)[:, None]
     relations = [Relation(own, keys), Relation(first, keys)]
-    both = rank(queries, gallery, relations, mesh=mesh8)
-    alone = [rank(queries, gallery, [r], mesh=mesh8)[0] for r in relations]
+    both = rank_items(queries, gallery, relations, mesh=mesh8)
+    alone = [rank_items(queries, gallery, [r], mesh=mesh8)[0] for r in relations]
     chex.assert_trees_all_equal(both, alone)
     assert (both[0].above != both[1].above).any()
 
@@ -63,7 +63,7 @@ def test_copies_that_are_not_right_tie_with_those_that_are(mesh1):
     queries = gallery = np.eye(3, dtype=np.float32)
     keys = np.array([[0, 0], [1, NO_KEY], [2, NO_KEY]])
     relation = Relation(keys, np.arange(3)[:, None], all_copies=False)
-    (ranks,) = rank(queries, gallery, [relation], mesh=mesh1, copies=np.array([5, 3, 1]))
+    (ranks,) = rank_items(queries, gallery, [relation], mesh=mesh1, copies=np.array([5, 3, 1]))
     np.testing.assert_array_equal(ranks.right, [2, 1, 1])
     np.testing.assert_array_equal(ranks.tied, [3, 2, 0])
     np.testing.assert_array_equal(ranks.wrong, [7, 8, 8])
@@ -88,7 +88,7 @@ def test_one_embedding_for_all_scores_exactly_chance(mesh8):
     same = same + rng.normal(size=same.shape).astype(np.float32) * 3e-8  # rounding noise
     assert len(np.unique(same @ same.T)) > 1
     keys = np.arange(40)[:, None] // 2
-    (ranks,) = rank(same, same, [Relation(keys, keys)], mesh=mesh8)
+    (ranks,) = rank_items(same, same, [Relation(keys, keys)], mesh=mesh8)
     chance = 1 - (38 * 37 * 36 * 35 * 34) / (40 * 39 * 38 * 37 * 36)
     np.testing.assert_allclose(ranks.hits_at(5), chance, rtol=1e-12)
     chex.assert_trees_all_equal(ranks, ranks.by_chance())
@@ -97,7 +97,9 @@ def test_one_embedding_for_all_scores_exactly_chance(mesh8):
 def test_a_query_without_an_answer_is_an_error(mesh1):
     eye = np.eye(3, dtype=np.float32)
     with pytest.raises(ValueError, match="1 of 3 queries have no right answer"):
-        rank(eye, eye, [Relation(np.array([[0], [7], [2]]), np.arange(3)[:, None])], mesh=mesh1)
+        rank_items(
+            eye, eye, [Relation(np.array([[0], [7], [2]]), np.arange(3)[:, None])], mesh=mesh1
+        )
 
 
 def test_nothing_of_size_n_by_n(mesh8):
@@ -114,10 +116,10 @@ def test_nearest_equals_a_sort(mesh1, mesh8):
     queries, gallery, *_ = problem(q=21, g=33)
     exact = queries.astype(np.float64) @ gallery.T
     for mesh in (mesh1, mesh8):
-        scores, found = nearest(queries, gallery, 4, mesh=mesh)
+        scores, found = find_nearest(queries, gallery, 4, mesh=mesh)
         np.testing.assert_allclose(scores, -np.sort(-exact, axis=1)[:, :4], atol=1e-6)
         np.testing.assert_allclose(np.take_along_axis(exact, found, 1), scores, atol=1e-6)
-    assert nearest(queries, gallery[:3], 10, mesh=mesh1)[1].shape == (21, 3)
+    assert find_nearest(queries, gallery[:3], 10, mesh=mesh1)[1].shape == (21, 3)
 
 
 @pytest.mark.parity
@@ -130,7 +132,7 @@ def test_top_k_accuracy_is_that_of_scikit_learn(mesh8):
         unit_rows(rng, 12, 8),
         rng.integers(0, 12, 300),
     )
-    (ranks,) = rank(
+    (ranks,) = rank_items(
         images, classes, [Relation(labels[:, None], np.arange(12)[:, None])], mesh=mesh8
     )
     for k in (1, 3, 5):

@@ -5,7 +5,13 @@ import itertools
 import numpy as np
 import pytest
 
-from vujax.evals.metrics.shots import Extent, extents, match, scores, tally
+from vujax.evals.metrics.shots import (
+    Extent,
+    count_matches,
+    match_extents,
+    score_counts,
+    transition_extents,
+)
 from vujax.video.shots.base import Transition
 
 
@@ -38,7 +44,7 @@ def test_pairs_are_the_most_and_the_nearest() -> None:
             lengths = rng.choice([0.0, 0.0, 1.5], len(begins))
             sides.append([Extent(b, b + n, "any") for b, n in zip(begins, lengths, strict=True)])
         found, true = sides
-        pairs = match(found, true, 1.0)
+        pairs = match_extents(found, true, 1.0)
         assert len({i for i, _ in pairs}) == len({j for _, j in pairs}) == len(pairs)
         apart = sum(
             abs(found[i].begin + found[i].end - true[j].begin - true[j].end) / 2 for i, j in pairs
@@ -47,35 +53,35 @@ def test_pairs_are_the_most_and_the_nearest() -> None:
 
 
 def test_one_found_transition_serves_one_true_one() -> None:
-    assert match([cut(10)], [cut(9), cut(11)], 1) in ([(0, 0)], [(0, 1)])
-    assert match([cut(1), cut(2)], [cut(2), cut(3)], 1) == [(0, 0), (1, 1)]
+    assert match_extents([cut(10)], [cut(9), cut(11)], 1) in ([(0, 0)], [(0, 1)])
+    assert match_extents([cut(1), cut(2)], [cut(2), cut(3)], 1) == [(0, 0), (1, 1)]
 
 
 def test_the_tolerance_is_included() -> None:
-    assert match([cut(10)], [cut(12)], 2) == [(0, 0)]
-    assert match([cut(10)], [cut(12)], 1.9) == []
-    assert match([cut(10)], [cut(11)], 0) == []
+    assert match_extents([cut(10)], [cut(12)], 2) == [(0, 0)]
+    assert match_extents([cut(10)], [cut(12)], 1.9) == []
+    assert match_extents([cut(10)], [cut(11)], 0) == []
 
 
 def test_gradual_ones_pair_by_overlap() -> None:
     dissolve = Extent(100, 124, "dissolve")
-    assert match([cut(112)], [dissolve], 0) == [(0, 0)]
-    assert match([cut(126)], [dissolve], 1) == []
-    assert match([cut(126)], [dissolve], 2) == [(0, 0)]
-    assert match([Extent(90, 100, "gradual")], [dissolve], 0) == [(0, 0)]
+    assert match_extents([cut(112)], [dissolve], 0) == [(0, 0)]
+    assert match_extents([cut(126)], [dissolve], 1) == []
+    assert match_extents([cut(126)], [dissolve], 2) == [(0, 0)]
+    assert match_extents([Extent(90, 100, "gradual")], [dissolve], 0) == [(0, 0)]
 
 
 def test_extents_hold_what_lies_between_shots() -> None:
     found = [Transition(9, 10), Transition(19, 24, "gradual")]
-    assert extents(found) == [cut(10), Extent(20, 24, "gradual")]
+    assert transition_extents(found) == [cut(10), Extent(20, 24, "gradual")]
     times = [i / 10 for i in range(30)]
-    assert extents(found, times) == [cut(1.0), Extent(2.0, 2.4, "gradual")]
+    assert transition_extents(found, times) == [cut(1.0), Extent(2.0, 2.4, "gradual")]
 
 
 def test_scores_by_kind_and_over_films() -> None:
     true = [cut(10), cut(20), Extent(30, 40, "dissolve"), Extent(60, 70, "fade")]
     found = [cut(10), Extent(19, 22, "gradual"), Extent(31, 38, "gradual"), cut(50), cut(80)]
-    first = tally(found, true, 1)
+    first = count_matches(found, true, 1)
     expected = {
         "found": 5,
         "true": 4,
@@ -89,9 +95,9 @@ def test_scores_by_kind_and_over_films() -> None:
         "recall/dissolve": 1.0,
         "recall/fade": 0.0,
     }
-    assert scores(first) == pytest.approx(expected)
-    second = tally([], [cut(5)], 1)
-    both = scores(first + second)
+    assert score_counts(first) == pytest.approx(expected)
+    second = count_matches([], [cut(5)], 1)
+    both = score_counts(first + second)
     assert both["recall"] == 3 / 5
     assert both["recall/cut"] == 2 / 3
     assert both["precision"] == 3 / 5
@@ -99,5 +105,5 @@ def test_scores_by_kind_and_over_films() -> None:
 
 def test_nothing_to_find_and_nothing_found() -> None:
     empty = {"found": 0, "true": 0, "paired": 0, "f1": 1.0, "precision": 1.0, "recall": 1.0}
-    assert scores(tally([], [], 1)) == empty
-    assert scores(tally([cut(1)], [], 1))["f1"] == 0.0
+    assert score_counts(count_matches([], [], 1)) == empty
+    assert score_counts(count_matches([cut(1)], [], 1))["f1"] == 0.0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vujax.evals.metrics.captions import words
+from vujax.evals.metrics.captions import split_words
 from vujax.models.tokenizers import clip
 from vujax.models.tokenizers.words import END, LEAST, ShortTokens
 
@@ -22,7 +22,7 @@ def test_any_text_comes_back(vocab):
     rows = short.encode(TEXTS, 120)
     assert rows.dtype == np.int32 and rows.max() < vocab and (rows[:, -1] == END).all()
     for text, row in zip(TEXTS, rows, strict=True):
-        assert words(short.decode(row)) == words(clip.clean(text))
+        assert split_words(short.decode(row)) == split_words(clip.clean(text))
         assert "�" not in short.decode(row)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vujax.evals.metrics.boundaries import FilmScores, interval
+from vujax.evals.metrics.boundaries import FilmScores, compute_interval
 from vujax.training.sweep.tables import paired_rows
 
 SECONDS = np.stack([np.arange(11.0), np.arange(1.0, 12.0)], axis=1)
@@ -33,15 +33,17 @@ def test_each_run_is_compared_with_the_controls_before_it():
     less = [[key for key in row if key.startswith("less")] for row in rows]
     raw = ["less raw", "less raw low", "less raw high"]
     assert less == [[], raw, [*raw, "less plain", "less plain low", "less plain high"]]
-    expected = interval(runs["ours"], "ap", against=runs["plain"])
+    expected = compute_interval(runs["ours"], "ap", against=runs["plain"])
     ours = rows[2]
     assert (ours["less plain"], ours["less plain low"], ours["less plain high"]) == tuple(expected)
     assert ours["less plain"] == pytest.approx(ours["macro/ap"] - rows[1]["macro/ap"])
-    assert (ours["macro/ap"], ours["low"], ours["high"]) == tuple(interval(runs["ours"], "ap"))
+    assert (ours["macro/ap"], ours["low"], ours["high"]) == tuple(
+        compute_interval(runs["ours"], "ap")
+    )
 
 
 def test_a_control_of_one_run_stands_beside_every_seed():
     runs = {"raw": runs_of(1, 0.0), "ours": runs_of(2, 0.6)}
     row = paired_rows(runs, ("raw",))[1]
-    beside = interval(runs["ours"], "ap", against=[*runs["raw"], *runs["raw"]])
+    beside = compute_interval(runs["ours"], "ap", against=[*runs["raw"], *runs["raw"]])
     assert row["less raw"] == beside[0] and row["run"] == "ours"

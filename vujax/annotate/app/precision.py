@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from vujax.evals.metrics.bootstrap import wilson
+from vujax.evals.metrics.bootstrap import wilson_interval
 
 
 @dataclass(frozen=True)
@@ -42,5 +42,5 @@ def share(values: Iterable[int]) -> Share:
     known = list(values)
     right, wrong = known.count(1), known.count(-1)
     reviewed = right + wrong
-    interval = wilson(right, reviewed) if reviewed else (None, None, None)
+    interval = wilson_interval(right, reviewed) if reviewed else (None, None, None)
     return Share(right, reviewed, len(known), *interval)

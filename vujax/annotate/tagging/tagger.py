@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from vujax.annotate.tagging.resolve import has_items, items_of, vectors_of
 from vujax.catalog import Catalog, embeddings
 from vujax.catalog.embeddings import EmbeddingModel
-from vujax.evals.linear_probe import Linear, Standardizer
+from vujax.evals.linear_probe import LinearClassifier, Standardizer
 from vujax.evals.multilabel_probe import TagProbe
 from vujax.models import release
 from vujax.utils.io import csv_rows, json_lines, write_atomically, write_json
@@ -90,7 +90,7 @@ def load(path: Path) -> Tagger:
         model = EmbeddingModel(str(about["encoder"]), str(about["digest"]), int(about["dim"]))
         params = variables["params"]
         scale = Standardizer(params["mean"], params["std"])
-        linear = Linear(params["weights"], params["bias"])
+        linear = LinearClassifier(params["weights"], params["bias"])
         probe = TagProbe(scale, linear, params["thresholds"])
         tagger = Tagger(str(about["level"]), model, tags, probe)
     except (KeyError, TypeError, ValueError) as error:

@@ -8,8 +8,9 @@ from jax.sharding import Mesh
 from vujax.annotate.tagging.resolve import Said, vectors_of
 from vujax.annotate.tagging.tagger import Tagger
 from vujax.catalog import Catalog, embeddings
+from vujax.evals.folds import find_learnable_tags, hold_out_groups
 from vujax.evals.metrics.multilabel import TagScores, map_interval, score_tags
-from vujax.evals.multilabel_probe import Tagged, fit_tags, hold_out, usable
+from vujax.evals.multilabel_probe import TaggedFeatures, fit_tag_probe
 
 SHARE = 0.25  # of the films, or blocks, that validate
 BLOCKS = 12  # of time, where there is one film
@@ -25,7 +26,7 @@ class Examples(NamedTuple):
       bare: how many labelled items have no vector.
     """
 
-    data: Tagged
+    data: TaggedFeatures
     groups: np.ndarray
     by: str
     bare: int
@@ -59,13 +60,13 @@ def train(
     data, groups = examples.data, examples.groups
     if len(np.unique(groups)) < 2:
         raise ValueError(_nothing(said, examples))
-    out = hold_out(groups, data.truth, data.known, share=share, seed=seed)
-    sides = [usable(data.truth[rows], data.known[rows]) for rows in (~out, out)]
+    out = hold_out_groups(groups, data.truth, data.known, share=share, seed=seed)
+    sides = [find_learnable_tags(data.truth[rows], data.known[rows]) for rows in (~out, out)]
     kept = np.flatnonzero(sides[0] & sides[1])
     if not len(kept):
         raise ValueError(_nothing(said, examples))
     parts = data.take(~out, kept), data.take(out, kept)
-    choice = fit_tags(*parts, mesh=mesh)
+    choice = fit_tag_probe(*parts, mesh=mesh)
     tagger = Tagger(said.level, model, tuple(said.tags[t] for t in kept), choice.probe)
     return tagger, _report(said, examples, out, kept, tagger, parts) | {"l2": choice.l2}
 
@@ -80,7 +81,7 @@ def _examples(catalog: Catalog, model: embeddings.EmbeddingModel, said: Said) ->
         rows.append((found[some], truth[places[some]], known[places[some]]))
         names += [items.film] * int(some.sum())
         times.append(items.seconds[places[some]].mean(axis=1))
-    data = Tagged(*(np.concatenate(column) for column in zip(*rows, strict=True)))
+    data = TaggedFeatures(*(np.concatenate(column) for column in zip(*rows, strict=True)))
     if len(set(names)) > 1:
         return Examples(data, np.array(names), "films", bare)
     place = np.argsort(np.argsort(np.concatenate(times), kind="stable"))
@@ -120,7 +121,7 @@ def _report(
     out: np.ndarray,
     kept: np.ndarray,
     tagger: Tagger,
-    parts: tuple[Tagged, Tagged],
+    parts: tuple[TaggedFeatures, TaggedFeatures],
 ) -> dict[str, Any]:
     learned, held = parts
     scores = tagger.probe.scores(held.features)
@@ -146,7 +147,7 @@ def _report(
     return report
 
 
-def _rows(tagger: Tagger, found: TagScores, learned: Tagged) -> dict[str, dict[str, float]]:
+def _rows(tagger: Tagger, found: TagScores, learned: TaggedFeatures) -> dict[str, dict[str, float]]:
     """A row of the report for each tag."""
     positives = (learned.truth & learned.known).sum(0)
     return {

@@ -18,18 +18,23 @@ Classes are scored by accuracy, numbers by mean squared error (`vujax.data.datas
 """
 
 from vujax.data.datasets.lvu import LVU
-from vujax.evals.lvu.compare import against_constant, interval, over_seeds, paired
-from vujax.evals.lvu.probe import by_clip, read_vectors
+from vujax.evals.lvu.compare import (
+    constant_interval,
+    paired_interval,
+    score_interval,
+    seed_interval,
+)
 from vujax.evals.lvu.score import TaskScore, evaluate
+from vujax.evals.lvu.windows import group_by_clip, read_clip_embeddings
 
 __all__ = [
     "LVU",
     "TaskScore",
-    "against_constant",
-    "by_clip",
+    "constant_interval",
     "evaluate",
-    "interval",
-    "over_seeds",
-    "paired",
-    "read_vectors",
+    "group_by_clip",
+    "paired_interval",
+    "read_clip_embeddings",
+    "score_interval",
+    "seed_interval",
 ]

@@ -10,13 +10,13 @@ from vujax.data.movies.holdout import TASKS
 from vujax.evals.lvu import table
 from vujax.evals.lvu.baselines import (
     TEXT_GRID,
-    own_descriptions,
-    shot_labels,
-    synopses,
-    text_vectors,
+    embed_texts,
+    read_own_descriptions,
+    read_shot_labels,
+    read_synopses,
 )
-from vujax.evals.lvu.probe import Vectors, read_vectors
 from vujax.evals.lvu.score import FOLDS, TaskScore, evaluate
+from vujax.evals.lvu.windows import Vectors, read_clip_embeddings
 from vujax.utils.io import write_json
 
 LABELS, SYNOPSIS, LEAK = "bag of shot labels", "synopsis", "LEAK: the clip's own description"
@@ -61,8 +61,10 @@ def _parser() -> argparse.ArgumentParser:
 def _report(args: argparse.Namespace) -> None:
     tasks = [LVU.open(args.lvu)[name] for name in args.tasks]
     options = dict(report=args.report, choose=args.choose, folds=args.folds, seed=args.seed)
-    ours, theirs = (list(map(read_vectors, paths)) for paths in (args.vectors, args.against))
-    labels = shot_labels(args.movieclip, args.condensed) if args.movieclip else None
+    ours, theirs = (
+        list(map(read_clip_embeddings, paths)) for paths in (args.vectors, args.against)
+    )
+    labels = read_shot_labels(args.movieclip, args.condensed) if args.movieclip else None
     rows: list[Row] = []
     pairs = []
     for task in tasks:
@@ -73,13 +75,13 @@ def _report(args: argparse.Namespace) -> None:
         pairs += [tuple(runs)] if all(runs) else []
         rows += _baselines(task, args.condensed, labels, options)
         print(f"{task.name}: done", flush=True)
-    print(table.table(rows))
+    print(table.format_table(rows))
     if pairs:
-        print(f"\nours - theirs, on the clips that both cover\n\n{table.pair_table(pairs)}")
+        print(f"\nours - theirs, on the clips that both cover\n\n{table.format_pair_table(pairs)}")
     firsts = {runs[0].task: runs[0] for _, runs in reversed(rows)}
-    print("\n" + "\n".join(table.notes([firsts[task.name] for task in tasks])))
+    print("\n" + "\n".join(table.format_notes([firsts[task.name] for task in tasks])))
     if args.json:
-        write_json(args.json, [table.as_json(name, runs) for name, runs in rows])
+        write_json(args.json, [table.row_to_json(name, runs) for name, runs in rows])
 
 
 def _baselines(
@@ -92,10 +94,10 @@ def _baselines(
     clips = {one.clip: one.movie for one in task.all()}
     words = dict(standardize=False, grid=TEXT_GRID, **options)
     for name, texts in (
-        (SYNOPSIS, synopses(condensed, clips)),
-        (LEAK, own_descriptions(condensed, clips)),
+        (SYNOPSIS, read_synopses(condensed, clips)),
+        (LEAK, read_own_descriptions(condensed, clips)),
     ):
-        yield name, [evaluate(task, text_vectors(texts), **words)]
+        yield name, [evaluate(task, embed_texts(texts), **words)]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from vujax.data.datasets.condensed_movies import read_descriptions
 from vujax.data.datasets.movieclip import open_movieclip
 from vujax.data.movies.synopsis import compute_tf_idf
 from vujax.data.tables import need_table
-from vujax.evals.lvu.probe import by_clip
+from vujax.evals.lvu.windows import group_by_clip
 
 MAX_DF, MIN_DF = 0.5, 2
 JITTER = 1e-9
@@ -17,7 +17,7 @@ TEXT_GRID = tuple(float(l2) for l2 in np.logspace(-5, 0, 6))
 """Penalties for `text_vectors`; stronger ones leave the constant."""
 
 
-def synopses(condensed_movies: str | Path, clips: Mapping[str, str]) -> dict[str, str]:
+def read_synopses(condensed_movies: str | Path, clips: Mapping[str, str]) -> dict[str, str]:
     """What is told of each clip's movie by its OTHER clips; clips of which nothing is are left out.
 
     A sentence that is also the clip's own is left out, whichever clip it describes.
@@ -40,7 +40,7 @@ def synopses(condensed_movies: str | Path, clips: Mapping[str, str]) -> dict[str
     return {clip: text for clip, text in found.items() if text}
 
 
-def own_descriptions(condensed_movies: str | Path, clips: Collection[str]) -> dict[str, str]:
+def read_own_descriptions(condensed_movies: str | Path, clips: Collection[str]) -> dict[str, str]:
     """Each clip's own description. A LEAK: labels of three tasks were mined from these.
 
     Only to show how large the leak is; see `vujax.data.datasets.condensed_movies`.
@@ -49,7 +49,7 @@ def own_descriptions(condensed_movies: str | Path, clips: Collection[str]) -> di
     return {clip: told[clip][1] for clip in clips if clip in told}
 
 
-def text_vectors(texts: Mapping[str, str]) -> dict[str, np.ndarray]:
+def embed_texts(texts: Mapping[str, str]) -> dict[str, np.ndarray]:
     """Unit vectors of counted words, `[1 n]`; texts without any are left out.
 
     Words and their weights are counted over all texts (`tf_idf`), which reads no label. The vectors
@@ -66,7 +66,7 @@ def text_vectors(texts: Mapping[str, str]) -> dict[str, np.ndarray]:
     return {clips[place]: row[None] for place, row in zip(worded.tolist(), rows, strict=True)}
 
 
-def shot_labels(
+def read_shot_labels(
     movieclip: str | Collection[str], condensed_movies: str | Path
 ) -> dict[str, np.ndarray]:
     """MovieCLIP's labels of places, `[1 150]`: the share of a clip's labelled shots that have each.
@@ -81,4 +81,4 @@ def shot_labels(
     table = need_table(Path(condensed_movies), "clips")
     scenes = open_movieclip(movieclip, str(table), skip_unknown=True)
     means = [scenes.inputs(scene)["feature"].mean(0) for scene in range(len(scenes.keys))]
-    return by_clip(scenes.keys, np.stack(means))
+    return group_by_clip(scenes.keys, np.stack(means))

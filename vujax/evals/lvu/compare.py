@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from vujax.evals.lvu.score import TaskScore
-from vujax.evals.metrics.bootstrap import Interval, bootstrap, paired_bootstrap, student
+from vujax.evals.metrics.bootstrap import Interval, bootstrap, paired_bootstrap, student_interval
 
 BY = ("clips", "movies")
 
 
-def interval(runs: Sequence[TaskScore], *, by: str = "clips", **options: Any) -> Interval:
+def score_interval(runs: Sequence[TaskScore], *, by: str = "clips", **options: Any) -> Interval:
     """Bootstrap of the score on covered clips, over runs too if there are several.
 
     Args:
@@ -26,12 +26,12 @@ def interval(runs: Sequence[TaskScore], *, by: str = "clips", **options: Any) ->
     return bootstrap(_hits(runs)[:, there], clusters=_clusters(runs[0], there, by), **options)
 
 
-def over_seeds(runs: Sequence[TaskScore]) -> Interval:
+def seed_interval(runs: Sequence[TaskScore]) -> Interval:
     """Student's interval of the runs' scores; infinite for a single run."""
-    return student(np.array([run.score for run in runs]))
+    return student_interval(np.array([run.score for run in runs]))
 
 
-def paired(
+def paired_interval(
     ours: Sequence[TaskScore],
     theirs: Sequence[TaskScore],
     *,
@@ -58,7 +58,7 @@ def paired(
     return found, int(there.sum())
 
 
-def against_constant(runs: Sequence[TaskScore], *, by: str = "clips") -> Interval:
+def constant_interval(runs: Sequence[TaskScore], *, by: str = "clips") -> Interval:
     """Bootstrap of the score less the constant's, on covered clips."""
     there = _common(runs)
     pair = _hits(runs)[:, there], np.stack([run.constant for run in runs])[:, there]

@@ -8,20 +8,19 @@ import numpy as np
 from jax.sharding import Mesh
 
 from vujax.data.datasets.lvu import LabeledClip, LvuTask
+from vujax.evals.folds import split_movie_folds
 from vujax.evals.lvu.probe import (
     GRID,
-    Choice,
-    Judge,
+    PenaltyChoice,
     PenaltyPath,
     Predict,
-    Vectors,
-    Windows,
     choose_penalty,
-    fitted,
+    fit_path,
     ridge_path,
     softmax_path,
 )
-from vujax.evals.multilabel_probe import movie_folds
+from vujax.evals.lvu.task_metric import TaskMetric
+from vujax.evals.lvu.windows import Vectors, Windows
 from vujax.utils.mesh import make_mesh
 
 FOLDS = "folds"
@@ -145,12 +144,12 @@ def evaluate(
     windows = Windows.of(vectors, [one.clip for one in learned + others])
     there = np.arange(windows.clips) < len(learned)
     by_movie = choose == FOLDS
-    parts = movie_folds([one.movie for one in learned], folds, seed) if by_movie else [there]
-    judge = Judge.of(task, train)
+    parts = split_movie_folds([one.movie for one in learned], folds, seed) if by_movie else [there]
+    judge = TaskMetric.of(task, train)
     path = _path(judge, grid, mesh)
     targets = judge.targets(learned + others)
     choice = choose_penalty(windows, targets, parts, path, judge.losses, standardize)
-    predictors = fitted(windows, targets, there, path, standardize)
+    predictors = fit_path(windows, targets, there, path, standardize)
     predict = next(predict for l2, predict in predictors if l2 == choice.l2)
     answers = _answers(reported, vectors, predict, judge)
     return _score(task, report, train, len(learned), judge, choice, answers)
@@ -160,14 +159,14 @@ def _with_vectors(clips: Sequence[LabeledClip], vectors: Vectors) -> list[Labele
     return [one for one in clips if one.clip in vectors]
 
 
-def _path(judge: Judge, grid: Sequence[float], mesh: Mesh | None) -> PenaltyPath:
+def _path(judge: TaskMetric, grid: Sequence[float], mesh: Mesh | None) -> PenaltyPath:
     if not len(judge.classes):
         return ridge_path(grid)
     return softmax_path(grid, len(judge.classes), mesh or make_mesh(jax.devices()[:1]))
 
 
 def _answers(
-    reported: Sequence[LabeledClip], vectors: Vectors, predict: Predict, judge: Judge
+    reported: Sequence[LabeledClip], vectors: Vectors, predict: Predict, judge: TaskMetric
 ) -> np.ndarray:
     """Of each clip [n]; NaN for one without vectors."""
     covered = np.array([one.clip in vectors for one in reported], bool)
@@ -196,8 +195,8 @@ def _score(
     report: str,
     train: Sequence[LabeledClip],
     learned: int,
-    judge: Judge,
-    choice: Choice,
+    judge: TaskMetric,
+    choice: PenaltyChoice,
     answers: np.ndarray,
 ) -> TaskScore:
     reported = task.lists[report]

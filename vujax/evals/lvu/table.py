@@ -5,7 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from vujax.evals.lvu.compare import against_constant, interval, over_seeds, paired
+from vujax.evals.lvu.compare import (
+    constant_interval,
+    paired_interval,
+    score_interval,
+    seed_interval,
+)
 from vujax.evals.lvu.score import TaskScore
 from vujax.evals.metrics.bootstrap import Interval
 
@@ -23,7 +28,7 @@ UNITS = (
 )
 
 
-def table(rows: Sequence[tuple[str, Sequence[TaskScore]]]) -> str:
+def format_table(rows: Sequence[tuple[str, Sequence[TaskScore]]]) -> str:
     """A Markdown table.
 
     Args:
@@ -32,19 +37,22 @@ def table(rows: Sequence[tuple[str, Sequence[TaskScore]]]) -> str:
     return _markdown(HEADER, [_cells(name, runs) for name, runs in rows])
 
 
-def pair_table(rows: Sequence[tuple[Sequence[TaskScore], Sequence[TaskScore]]]) -> str:
+def format_pair_table(rows: Sequence[tuple[Sequence[TaskScore], Sequence[TaskScore]]]) -> str:
     """A Markdown table of differences, ours less theirs."""
     found = []
     for ours, theirs in rows:
         metric = ours[0].metric
-        by = {which: paired(ours, theirs, by=which) for which in ("clips", "movies")}
+        by = {which: paired_interval(ours, theirs, by=which) for which in ("clips", "movies")}
         difference, count = by["clips"]
-        cells = (number(difference.estimate, metric, "+"), *(_bounds(by[k][0], metric) for k in by))
+        cells = (
+            format_score(difference.estimate, metric, "+"),
+            *(_bounds(by[k][0], metric) for k in by),
+        )
         found.append((ours[0].task, f"{count}/{len(ours[0].clips)}", *cells))
     return _markdown(PAIRS, found)
 
 
-def notes(runs: Sequence[TaskScore]) -> list[str]:
+def format_notes(runs: Sequence[TaskScore]) -> list[str]:
     """What must be known to read the scores, a line each."""
     found = [UNITS]
     for run in runs:
@@ -62,7 +70,7 @@ def notes(runs: Sequence[TaskScore]) -> list[str]:
     return found
 
 
-def as_json(name: str, runs: Sequence[TaskScore]) -> dict[str, Any]:
+def row_to_json(name: str, runs: Sequence[TaskScore]) -> dict[str, Any]:
     """All that a row says, with the hits of each clip, as plain values."""
     first = runs[0]
     return dict(
@@ -91,7 +99,7 @@ def as_json(name: str, runs: Sequence[TaskScore]) -> dict[str, Any]:
     )
 
 
-def number(value: float, metric: str, sign: str = "") -> str:
+def format_score(value: float, metric: str, sign: str = "") -> str:
     """A score as the table has it."""
     if np.isnan(value):
         return ""
@@ -101,27 +109,30 @@ def number(value: float, metric: str, sign: str = "") -> str:
 def _cells(name: str, runs: Sequence[TaskScore]) -> tuple[str, ...]:
     first, metric = runs[0], runs[0].metric
     there = bool(np.all([run.covered for run in runs], axis=0).any())
-    mean = lambda values: number(float(np.mean(values)), metric)  # noqa: E731
-    less = against_constant(runs, by="movies") if there else None
+    mean = lambda values: format_score(float(np.mean(values)), metric)  # noqa: E731
+    less = constant_interval(runs, by="movies") if there else None
     return (
         first.task,
         name,
         f"{int(first.covered.sum())}/{len(first.clips)}",
         f"{first.train[0]}/{first.train[1]}",
         mean([run.score for run in runs]),
-        *(_bounds(interval(runs, by=by), metric) if there else "" for by in ("clips", "movies")),
-        _bounds(over_seeds(runs), metric) if len(runs) > 1 else "",
+        *(
+            _bounds(score_interval(runs, by=by), metric) if there else ""
+            for by in ("clips", "movies")
+        ),
+        _bounds(seed_interval(runs), metric) if len(runs) > 1 else "",
         mean([run.baselines["constant"]["covered"] for run in runs]),
-        f"{number(less.estimate, metric, '+')} {_bounds(less, metric)}" if less else "",
+        f"{format_score(less.estimate, metric, '+')} {_bounds(less, metric)}" if less else "",
         mean([run.score_of_new for run in runs]),
         mean([run.score_of_all for run in runs]),
-        number(first.baselines["constant"]["all"], metric),
-        number(first.chance, metric),
+        format_score(first.baselines["constant"]["all"], metric),
+        format_score(first.chance, metric),
     )
 
 
 def _bounds(found: Interval, metric: str) -> str:
-    return f"[{number(found.low, metric)}, {number(found.high, metric)}]"
+    return f"[{format_score(found.low, metric)}, {format_score(found.high, metric)}]"
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

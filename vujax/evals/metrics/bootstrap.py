@@ -20,7 +20,7 @@ class Interval(NamedTuple):
     high: float
 
 
-def wilson(successes: float, n: int, *, level: float = 0.95) -> Interval:
+def wilson_interval(successes: float, n: int, *, level: float = 0.95) -> Interval:
     """Wilson's score interval of a proportion (Wilson 1927): sound near 0 and 1 and for small n.
 
     Raises:
@@ -35,7 +35,7 @@ def wilson(successes: float, n: int, *, level: float = 0.95) -> Interval:
     return Interval(p, max(centre - half, 0.0), min(centre + half, 1.0))
 
 
-def student(values: np.ndarray, *, level: float = 0.95) -> Interval:
+def student_interval(values: np.ndarray, *, level: float = 0.95) -> Interval:
     """Student's t interval of the mean of `values` `[n]`, such as one score per seed.
 
     With one value the bounds are infinite: a single run tells nothing about its spread.

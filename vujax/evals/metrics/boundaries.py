@@ -29,7 +29,7 @@ import numpy as np
 from vujax.data.films import Film
 from vujax.evals.metrics.bootstrap import Interval, bootstrap, paired_bootstrap
 from vujax.evals.metrics.classification import average_precision, precision_recall_f1, roc_auc
-from vujax.evals.metrics.shots import Extent, match
+from vujax.evals.metrics.shots import Extent, match_extents
 
 Mode = Literal["corrected", "compatible"]
 MODES = ("corrected", "compatible")
@@ -85,7 +85,7 @@ def evaluate(
     Raises:
       ValueError: there is no film, one comes twice, or the arrays of one do not fit together.
     """
-    table = film_table(films, threshold=threshold, mode=mode)
+    table = score_films(films, threshold=threshold, mode=mode)
     scores = np.concatenate([np.asarray(f.scores, np.float64) for f in films])
     starts = np.concatenate([np.asarray(f.starts, bool) for f in films])
     result = {f"micro/{key}": value for key, value in _borders(scores, starts, threshold).items()}
@@ -97,19 +97,19 @@ def evaluate(
     return result | {"macro/films_without_positives": float(without), "films": float(len(films))}
 
 
-def film_table(
+def score_films(
     films: Sequence[FilmScores], *, threshold: float = 0.5, mode: Mode = "corrected"
 ) -> dict[str, dict[str, float]]:
     """`per_film` of each film, by its id; raises like `evaluate`."""
     if not films:
         raise ValueError("there is no film to score: give at least one")
-    rows = {f.film: per_film(f, threshold=threshold, mode=mode) for f in films}
+    rows = {f.film: score_film(f, threshold=threshold, mode=mode) for f in films}
     if len(rows) < len(films):
         raise ValueError("a film is scored twice: give each id once")
     return rows
 
 
-def per_film(
+def score_film(
     f: FilmScores, *, threshold: float = 0.5, mode: Mode = "corrected"
 ) -> dict[str, float]:
     """Scores of one film: ap, auc, f1, precision, recall, recall@3s and miou.
@@ -132,8 +132,8 @@ def per_film(
     if not starts.any():
         result["precision"] = float("nan")
     prefix = "" if mode == "corrected" else "compatible/"
-    result[f"{prefix}recall@3s"] = recall_near(f, called, mode)
-    result[f"{prefix}miou"] = mean_iou(f, called, mode)
+    result[f"{prefix}recall@3s"] = compute_recall_at_3s(f, called, mode)
+    result[f"{prefix}miou"] = compute_mean_iou(f, called, mode)
     return result
 
 
@@ -148,7 +148,7 @@ def _borders(scores: np.ndarray, starts: np.ndarray, threshold: float) -> dict[s
     }
 
 
-def recall_near(f: FilmScores, called: np.ndarray, mode: Mode) -> float:
+def compute_recall_at_3s(f: FilmScores, called: np.ndarray, mode: Mode) -> float:
     """Recall@3s: the share of true boundaries with a predicted one near by.
 
     Near: at most 5 shots away, and less than 3 s between the ends of the shots before the two.
@@ -174,7 +174,7 @@ def recall_near(f: FilmScores, called: np.ndarray, mode: Mode) -> float:
     return float(near.any(axis=1).mean())
 
 
-def mean_iou(f: FilmScores, called: np.ndarray, mode: Mode) -> float:
+def compute_mean_iou(f: FilmScores, called: np.ndarray, mode: Mode) -> float:
     """mIoU: how well true and predicted scenes cover each other.
 
     The mean of two means: over the true scenes of the best intersection over union with a predicted
@@ -222,7 +222,7 @@ def _scenes(extent: np.ndarray, borders: np.ndarray, mode: Mode) -> np.ndarray:
     return np.stack([extent[first, 0], extent[last, 1]], axis=1).astype(np.float64)
 
 
-def interval(
+def compute_interval(
     runs: Sequence[Sequence[FilmScores]],
     metric: str,
     *,
@@ -266,7 +266,7 @@ def _values(
     mode: Mode,
 ) -> np.ndarray:
     """[runs films], the films in one order."""
-    tables = [film_table(run, threshold=threshold, mode=mode) for run in runs]
+    tables = [score_films(run, threshold=threshold, mode=mode) for run in runs]
     for table in tables:
         if set(table) != set(order):
             odd = sorted(set(table) ^ set(order))[0]
@@ -294,7 +294,7 @@ def random_scores(film: str, borders: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng([seed, *film.encode()]).random(borders)
 
 
-def baselines(films: Sequence[FilmScores], *, seed: int = 0) -> dict[str, dict[str, float]]:
+def compute_baselines(films: Sequence[FilmScores], *, seed: int = 0) -> dict[str, dict[str, float]]:
     """What needs no picture: by name, micro and macro AP and AUC.
 
     Names: 'random', 'duration before', 'duration after', 'duration sum'. They have no threshold,
@@ -313,7 +313,7 @@ def baselines(films: Sequence[FilmScores], *, seed: int = 0) -> dict[str, dict[s
     return result
 
 
-def within_seconds(
+def match_within_seconds(
     predicted_s: np.ndarray, true_s: np.ndarray, tolerance_s: float
 ) -> tuple[float, float]:
     """Precision and recall of moments, each paired at most once with one within the tolerance.
@@ -330,7 +330,7 @@ def within_seconds(
     found, true = (
         [Extent(float(s), float(s), "scene") for s in moments] for moments in (predicted_s, true_s)
     )
-    pairs = len(match(found, true, tolerance_s))
+    pairs = len(match_extents(found, true, tolerance_s))
     return pairs / len(found) if found else 1.0, pairs / len(true) if true else 1.0
 
 

@@ -22,7 +22,7 @@ BETA = 1.2  # of ROUGE-L: how much more recall counts than precision
 RUNS = re.compile(r"[^\W\d_]+|\d+")
 
 
-def words(text: str) -> Words:
+def split_words(text: str) -> Words:
     """Runs of letters, and runs of digits, in lower case; everything else only separates.
 
     Marks and hyphens are no words, so that captions that were put together from byte pairs are cut
@@ -31,7 +31,7 @@ def words(text: str) -> Words:
     return tuple(RUNS.findall(unicodedata.normalize("NFKC", text).casefold()))
 
 
-def score(candidates: Captions, references: Sequence[Captions]) -> dict[str, float]:
+def score_captions(candidates: Captions, references: Sequence[Captions]) -> dict[str, float]:
     """`CIDEr`, `BLEU-4` and `ROUGE-L` of one caption for each picture.
 
     Args:
@@ -174,4 +174,6 @@ def _read(
         )
     if bare := [number for number, refs in enumerate(references) if not len(refs)]:
         raise ValueError(f"picture {bare[0]} has no reference caption: leave it out")
-    return [words(text) for text in candidates], [[words(t) for t in refs] for refs in references]
+    return [split_words(text) for text in candidates], [
+        [split_words(t) for t in refs] for refs in references
+    ]

@@ -21,7 +21,7 @@ def average_precision(scores: np.ndarray, right: np.ndarray) -> float:
     if not right.any():
         return float("nan")
     order = np.argsort(-scores, kind="stable")
-    hits, last = np.cumsum(right[order]), last_of_ties(scores[order])
+    hits, last = np.cumsum(right[order]), last_tied_positions(scores[order])
     hits, called = hits[last], last + 1
     return float((np.diff(hits, prepend=0) * hits / called).sum() / hits[-1])
 
@@ -41,14 +41,14 @@ def roc_auc(scores: np.ndarray, right: np.ndarray) -> float:
     if not positives or not negatives:
         return float("nan")
     order = np.argsort(scores, kind="stable")
-    last = last_of_ties(scores[order])
+    last = last_tied_positions(scores[order])
     first = np.concatenate([[0], last[:-1] + 1])
     ranks = np.repeat((first + last) / 2 + 1, last - first + 1)
     above = ranks[right[order]].sum() - positives * (positives + 1) / 2
     return float(above / (positives * negatives))
 
 
-def last_of_ties(ordered: np.ndarray) -> np.ndarray:
+def last_tied_positions(ordered: np.ndarray) -> np.ndarray:
     """The last position of each distinct value of ordered ones."""
     return np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
 
@@ -68,3 +68,26 @@ def precision_recall_f1(called: np.ndarray, right: np.ndarray) -> tuple[float, f
     if not there:
         return precision, float("nan"), float("nan")
     return precision, hits / there, 2 * hits / (found + there)
+
+
+def mean_class_accuracy(hits: np.ndarray, labels: np.ndarray) -> float:
+    """The mean over the classes that occur of the accuracy within the class.
+
+    The usual figure for sets whose classes differ in size; scikit-learn's balanced accuracy.
+
+    Args:
+      hits: `[n]`, 1 where the answer was right; between 0 and 1 for ties.
+      labels: `[n]` int, any values.
+    """
+    _, inverse, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    return float((np.bincount(inverse, hits) / sizes).mean())
+
+
+def label_baselines(labels: np.ndarray, classes: int) -> dict[str, dict[str, float]]:
+    """`chance`: a random class of `classes`; `constant`: always the commonest one of `labels`."""
+    _, sizes = np.unique(labels, return_counts=True)
+    chance = {"top1": 1 / classes, "mean_class": 1 / classes}
+    if classes > 5:
+        chance["top5"] = 5 / classes
+    constant = {"top1": float(sizes.max() / sizes.sum()), "mean_class": 1 / len(sizes)}
+    return {"chance": chance, "constant": constant}

@@ -15,7 +15,11 @@ from typing import NamedTuple
 import numpy as np
 
 from vujax.evals.metrics.bootstrap import CHUNK, Interval
-from vujax.evals.metrics.classification import average_precision, last_of_ties, precision_recall_f1
+from vujax.evals.metrics.classification import (
+    average_precision,
+    last_tied_positions,
+    precision_recall_f1,
+)
 
 
 class TagScores(NamedTuple):
@@ -128,14 +132,14 @@ def _threshold(scores: np.ndarray, right: np.ndarray) -> float:
     if not right.any():
         return float("inf")
     order = np.argsort(-scores, kind="stable")
-    last = last_of_ties(scores[order])
+    last = last_tied_positions(scores[order])
     f1 = 2 * np.cumsum(right[order])[last] / (last + 1 + right.sum())
     levels = np.append(scores[order][last], 0.0)
     best = int(f1.argmax())  # the first of equal ones
     return float((levels[best] + levels[best + 1]) / 2)
 
 
-def tag_baselines(
+def compute_tag_baselines(
     truth: np.ndarray, shares: np.ndarray, *, known: np.ndarray | None = None
 ) -> dict[str, dict[str, float]]:
     """What needs no vector: 'chance', equal scores, and 'prior', each tag's share in training.
@@ -156,7 +160,7 @@ def tag_baselines(
     }
 
 
-def example_ap(
+def compute_example_ap(
     scores: np.ndarray, truth: np.ndarray, *, known: np.ndarray | None = None
 ) -> np.ndarray:
     """Average precision of each example's own ranking of the tags, float64 `[n]`.
@@ -235,7 +239,7 @@ def _resampled_map(
         if not (right & mine).any():
             continue
         place = np.flatnonzero(mine)[np.argsort(-score[mine], kind="stable")]
-        last = last_of_ties(score[place])
+        last = last_tied_positions(score[place])
         for rows in (slice(i, i + CHUNK) for i in range(0, len(draws), CHUNK)):
             times = draws[rows][:, which[place]]
             hits = np.cumsum(times * right[place], axis=1)[:, last]

@@ -89,7 +89,7 @@ class Relation(NamedTuple):
     all_copies: bool = True
 
 
-def rank(
+def rank_items(
     queries: np.ndarray,
     gallery: np.ndarray,
     relations: Sequence[Relation],
@@ -166,7 +166,7 @@ def _count(scores: jax.Array, right: jax.Array, copies: jax.Array) -> tuple[jax.
     return lax.reduce(counts, (np.int32(0),) * 4, lambda a, b: tuple(map(jnp.add, a, b)), (0,))
 
 
-def nearest(
+def find_nearest(
     queries: np.ndarray, gallery: np.ndarray, k: int, *, mesh: Mesh
 ) -> tuple[np.ndarray, np.ndarray]:
     """The `k` items of largest dot product: scores `[q k]` float32 and indices `[q k]`, best first.
@@ -196,6 +196,6 @@ def _nearest_rows(mesh: Mesh, tile: int, k: int) -> Callable[..., tuple[jax.Arra
     return jax.jit(shard, out_shardings=replicated(mesh))
 
 
-def unit(rows: np.ndarray) -> np.ndarray:
+def normalize_rows(rows: np.ndarray) -> np.ndarray:
     """Vectors of length 1 along the last axis; a zero vector stays zero."""
     return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12)

@@ -31,7 +31,7 @@ class Extent:
     kind: str
 
 
-def extents(
+def transition_extents(
     transitions: Iterable[Transition], times: Sequence[float] | None = None
 ) -> list[Extent]:
     """Where transitions lie, in frames, or in the unit of `times`, one for each of the frames."""
@@ -41,7 +41,7 @@ def extents(
     return [Extent(float(times[begin]), float(times[end]), kind) for begin, end, kind in frames]
 
 
-def match(
+def match_extents(
     found: Sequence[Extent], true: Sequence[Extent], tolerance: float
 ) -> list[tuple[int, int]]:
     """Pairs of positions in `found` and in `true`, in order.
@@ -63,12 +63,14 @@ def match(
     return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if allowed[i, j]]
 
 
-def tally(found: Sequence[Extent], true: Sequence[Extent], tolerance: float) -> Counter[str]:
+def count_matches(
+    found: Sequence[Extent], true: Sequence[Extent], tolerance: float
+) -> Counter[str]:
     """Counts of one film for `scores`; those of several films may be added.
 
     Keys are 'found', 'true', 'found_paired' and 'true_paired', each also with '/KIND' of its own.
     """
-    pairs = match(found, true, tolerance)
+    pairs = match_extents(found, true, tolerance)
     sides = {
         "found": found,
         "true": true,
@@ -80,7 +82,7 @@ def tally(found: Sequence[Extent], true: Sequence[Extent], tolerance: float) -> 
     )
 
 
-def scores(counts: Counter[str]) -> dict[str, float]:
+def score_counts(counts: Counter[str]) -> dict[str, float]:
     """Precision, recall and F1 of all, precision by found kind, recall by true kind, and counts.
 
     Nothing found gives precision 1, nothing to be found gives recall 1.

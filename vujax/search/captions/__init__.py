@@ -14,7 +14,7 @@ from vujax.catalog import Catalog
 from vujax.catalog.embeddings import to_matrix
 from vujax.encoders import base
 from vujax.encoders.pairs import open_encoder
-from vujax.evals.captioning import captions_of, decoder_of
+from vujax.evals.captioning import build_caption_decoder, decode_captions
 from vujax.models import release
 from vujax.models.caption import build_caption
 from vujax.search.captions.bank import DEPTH, Bank, Best, without_repeats
@@ -117,7 +117,7 @@ class DecoderSpeaker:
 
     @functools.cached_property
     def _encode(self) -> Any:
-        return decoder_of(self.model, self.beams, 1.0)
+        return build_caption_decoder(self.model, self.beams, 1.0)
 
     def say(self, vectors: np.ndarray) -> Said:
         """See `Speaker`.
@@ -131,7 +131,7 @@ class DecoderSpeaker:
                 f"have {vectors.shape[1]}: use --encoder {self.model.encoder}"
             )
         mesh = make_mesh(jax.local_devices())
-        captions, scores = captions_of(
+        captions, scores = decode_captions(
             self._encode, self.variables, vectors, vocab=self.model.vocab, mesh=mesh
         )
         chances = np.exp(scores)

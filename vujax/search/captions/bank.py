@@ -15,8 +15,8 @@ import numpy as np
 from vujax.data import captions as vector_pairs
 from vujax.data.captions import EmbeddingPairs
 from vujax.data.sources import open_source
-from vujax.evals.metrics.ranking import nearest, unit
-from vujax.evals.retrieval import normalise
+from vujax.evals.metrics.ranking import find_nearest, normalize_rows
+from vujax.evals.retrieval import normalize_caption
 from vujax.search.captions.calibration import Calibration
 from vujax.utils.mesh import make_mesh
 
@@ -75,7 +75,9 @@ class CaptionBank:
         """
         if not len(vectors):
             return Best(np.zeros((0, 1), np.int64), np.zeros((0, 1), np.float32))
-        scores, places = nearest(self._space.images(vectors), self._vectors, k, mesh=self._mesh)
+        scores, places = find_nearest(
+            self._space.images(vectors), self._vectors, k, mesh=self._mesh
+        )
         return Best(places, scores)
 
 
@@ -93,9 +95,9 @@ class PictureBank:
         self.captions = distinct(firsts)
         if not self.captions:
             raise ValueError("no picture of the pairs has a caption: give pairs with captions")
-        place = {normalise(text): i for i, text in enumerate(self.captions)}
-        self._said = np.array([place[normalise(text)] for text in firsts])
-        self._vectors, self._mesh = unit(pairs.vectors), make_mesh(jax.local_devices())
+        place = {normalize_caption(text): i for i, text in enumerate(self.captions)}
+        self._said = np.array([place[normalize_caption(text)] for text in firsts])
+        self._vectors, self._mesh = normalize_rows(pairs.vectors), make_mesh(jax.local_devices())
 
     def best(self, vectors: np.ndarray, k: int = 1) -> Best:
         """The captions of the `k` nearest pictures, among which one caption may come repeatedly.
@@ -111,7 +113,7 @@ class PictureBank:
             )
         if not len(vectors):
             return Best(np.zeros((0, 1), np.int64), np.zeros((0, 1), np.float32))
-        scores, pictures = nearest(unit(vectors), self._vectors, k, mesh=self._mesh)
+        scores, pictures = find_nearest(normalize_rows(vectors), self._vectors, k, mesh=self._mesh)
         return Best(self._said[pictures], scores)
 
 
@@ -119,7 +121,7 @@ def distinct(captions: Sequence[str]) -> list[str]:
     """Captions that are not blank, in order, the first of those that are alike."""
     found: dict[str, str] = {}
     for caption in captions:
-        if key := normalise(caption):
+        if key := normalize_caption(caption):
             found.setdefault(key, " ".join(caption.split()))
     return list(found.values())
 
@@ -182,9 +184,9 @@ def judged(bank: Bank, pairs: EmbeddingPairs) -> tuple[np.ndarray, np.ndarray]:
     """
     pairs = pairs.captioned()
     best = bank.best(pairs.vectors)
-    said = [normalise(bank.captions[place]) for place in best.places[:, 0]]
+    said = [normalize_caption(bank.captions[place]) for place in best.places[:, 0]]
     right = [
-        text in {normalise(caption) for caption in own}
+        text in {normalize_caption(caption) for caption in own}
         for text, own in zip(said, pairs.captions, strict=True)
     ]
     return best.scores[:, 0], np.array(right, bool)

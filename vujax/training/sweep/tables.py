@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from vujax.evals.metrics.boundaries import FilmScores, interval
+from vujax.evals.metrics.boundaries import FilmScores, compute_interval
 from vujax.utils.io import write_atomically, write_json
 
 TableRow = Mapping[str, Any]
@@ -93,7 +93,7 @@ def paired_rows(
     Args:
       runs: scores of the same films, by name.
       controls: names, of which those that are not in `runs` are passed over.
-      metric: of `vujax.evals.metrics.boundaries.per_film`.
+      metric: of `vujax.evals.metrics.boundaries.score_film`.
       column: what the names are.
 
     Returns:
@@ -103,10 +103,12 @@ def paired_rows(
     rows = []
     for name, own in runs.items():
         row: dict[str, object] = {column: name}
-        row |= dict(zip((f"macro/{metric}", "low", "high"), interval(own, metric), strict=True))
+        row |= dict(
+            zip((f"macro/{metric}", "low", "high"), compute_interval(own, metric), strict=True)
+        )
         for other in there[: there.index(name)] if name in there else there:
             against = runs[other] if len(runs[other]) > 1 else list(runs[other]) * len(own)
             keys = [f"less {other}{word}" for word in ("", " low", " high")]
-            row |= dict(zip(keys, interval(own, metric, against=against), strict=True))
+            row |= dict(zip(keys, compute_interval(own, metric, against=against), strict=True))
         rows.append(row)
     return rows

@@ -1,0 +1,124 @@
+"""Part of the evaluations."""
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vujax.data.synthetic.captions import CLASSES, class_of
+from vujax.data.synthetic.dataset_images import CinemaSource, Truth
+from vujax.evals.synthetic_difficulty.histograms import color_histograms
+
+
+def find_neighbors(queries: np.ndarray, keys: np.ndarray, k: int) -> np.ndarray:
+    """Indices [n k] of the k keys with the largest dot product, best first."""
+    return np.argsort(-(queries @ keys.T), axis=1, kind="stable")[:, :k]
+
+
+def bags_of_words(texts: list[str], vocabulary: dict[str, int]) -> np.ndarray:
+    """Words of each text, float32 [n words]; words outside the vocabulary are dropped."""
+    vectors = np.zeros((len(texts), len(vocabulary)), np.float32)
+    for row, text in zip(vectors, texts, strict=True):
+        for word in _words(text):
+            if word in vocabulary:
+                row[vocabulary[word]] = 1.0
+    return vectors
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What the colour neighbours see of a whole source: histograms [n bins], captions, truth."""
+
+    histograms: np.ndarray
+    texts: list[str]
+    truths: list[Truth]
+
+    @classmethod
+    def of(cls, source: CinemaSource) -> "Frames":
+        records = [source[i] for i in range(len(source))]
+        histograms = color_histograms(np.stack([record["image"] for record in records]))
+        texts = [record["captions"][0] for record in records]
+        return cls(histograms, texts, [source.truth(i) for i in range(len(source))])
+
+
+def score_by_histogram(known: Frames, asked: Frames, k: int = 32) -> np.ndarray:
+    """Scores [images captions] of the frames asked about, from their colours alone."""
+    nearest = find_neighbors(asked.histograms, known.histograms, k)
+    counts = Counter(word for text in known.texts for word in set(_words(text)))
+    vocabulary = {word: i for i, word in enumerate(sorted(counts))}
+    share = np.array([counts[word] for word in vocabulary], np.float32) / len(known.texts)
+    rarity = -np.log(share)
+    expected = bags_of_words(known.texts, vocabulary)[nearest].mean(axis=1)
+    words = _unit(bags_of_words(asked.texts, vocabulary) * rarity)
+    return ((expected - share) * rarity) @ words.T
+
+
+def score_by_facts(truths: list[Truth], seed: int = 0) -> np.ndarray:
+    """Scores [images captions] of one who knows every fact; ties broken at random."""
+    fits = np.array([[t.captions[0].fits(image.facts) for t in truths] for image in truths])
+    noise = np.random.default_rng(seed).uniform(0, 1e-6, fits.shape)
+    return fits / np.maximum(fits.sum(axis=0), 1) + noise
+
+
+def compute_recalls(scores: np.ndarray, texts: list[str]) -> dict[str, float]:
+    """R@1/5/10, shares of 1, text to image and image to text, for scores [images captions]."""
+    ids = np.unique(texts, return_inverse=True)[1]
+    right = ids[:, None] == ids[None, :]
+    result = {}
+    for way, table, truth in (
+        ("text_to_image", scores.T, right.T),
+        ("image_to_text", scores, right),
+    ):
+        order = np.argsort(-table, axis=1, kind="stable")[:, :10]
+        hits = np.take_along_axis(truth, order, axis=1)
+        for k in (1, 5, 10):
+            result[f"{way}/R@{k}"] = round(float(hits[:, :k].any(axis=1).mean()), 4)
+    return result
+
+
+def measure_retrieval(known: Frames, asked: Frames) -> dict[str, dict[str, float]]:
+    """Recalls of chance, histogram neighbours and the ceiling."""
+    n = len(asked.texts)
+    scores = {
+        "chance": np.random.default_rng(0).uniform(size=(n, n)),
+        "histogram": score_by_histogram(known, asked),
+        "ceiling": score_by_facts(asked.truths),
+    }
+    return {name: compute_recalls(table, asked.texts) for name, table in scores.items()}
+
+
+def measure_zero_shot(known: Frames, asked: Frames, label: str, k: int = 32) -> dict[str, float]:
+    """Top-1, a share of 1, of chance and of the vote of the k histogram neighbours' true labels."""
+    classes = list(CLASSES[label])
+    of_known, of_asked = (
+        np.array([classes.index(class_of(truth.facts, label)) for truth in frames.truths])
+        for frames in (known, asked)
+    )
+    nearest = find_neighbors(asked.histograms, known.histograms, k)
+    votes = np.eye(len(classes))[of_known][nearest].sum(axis=1)
+    hits = votes.argmax(axis=1) == of_asked
+    return {"chance": round(1 / len(classes), 4), "histogram": round(float(hits.mean()), 4)}
+
+
+def measure_frames(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(description="How hard the cinema is; prints JSON lines.")
+    parser.add_argument("--train", type=int, default=5000, help="training frames to look among")
+    parser.add_argument("--held-out", type=int, default=1024, help="validation frames")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(arguments)
+    known = Frames.of(CinemaSource("train", frames=args.train, seed=args.seed))
+    asked = Frames.of(CinemaSource("validation", frames=args.held_out, seed=args.seed))
+    print(json.dumps({"retrieval": measure_retrieval(known, asked)}))
+    for label in CLASSES:
+        print(json.dumps({"zero_shot": label} | measure_zero_shot(known, asked, label)))
+
+
+def _words(text: str) -> list[str]:
+    return text.lower().replace(",", " ").replace(":", " ").split()
+
+
+def _unit(x: np.ndarray) -> np.ndarray:
+    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
