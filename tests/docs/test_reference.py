@@ -28,6 +28,13 @@ def test_public_names_have_a_directive_where_they_are_defined() -> None:
     assert "\n::: vujax.losses.soft_alignment.soft_alignment\n" in text
 
 
+def test_copied_pages_have_links_of_the_site() -> None:
+    text = generator["copied_page"](ROOT / "CONTRIBUTING.md")
+    assert text.startswith("# Contributing to vujax\n\n<!-- A copy of CONTRIBUTING.md")
+    assert "](../how-to/add-method.md)" in text and "](changelog.md)" in text
+    assert "](docs/" not in text and "](LICENSE)" not in text
+
+
 def test_every_command_and_its_options_are_listed() -> None:
     from vujax import cli
 
