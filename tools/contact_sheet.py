@@ -8,7 +8,7 @@ import textwrap
 
 from PIL import Image, ImageDraw, ImageFont
 
-from vujax.data.synthetic.dataset_images import DEFAULTS, CinemaSource
+from vujax.data.synthetic.dataset_images import DEFAULTS, SyntheticImages
 
 INK = {"none": (235, 235, 235), "generic": (150, 150, 150), "swapped": (255, 120, 100)}
 
@@ -19,7 +19,7 @@ MARGIN = 12  # pixels around and between the frames
 LINES = 4  # of caption that fit below a frame
 
 
-def contact_sheet(source: CinemaSource, frames: int, columns: int) -> Image.Image:
+def contact_sheet(source: SyntheticImages, frames: int, columns: int) -> Image.Image:
     """The first `frames` records of a source, `columns` to a row.
 
     True captions are light, generic ones grey, swapped ones red.
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=128, help="height and width in pixels")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    source = CinemaSource(split=args.split, seed=args.seed, image_size=args.image_size)
+    source = SyntheticImages(split=args.split, seed=args.seed, image_size=args.image_size)
     contact_sheet(source, args.frames, args.columns).save(args.out)
     print(f"{args.out}: {args.frames} frames, gray captions are generic, red ones swapped")
 

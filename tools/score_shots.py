@@ -77,7 +77,7 @@ def evaluate(detector: ShotDetector, cases: Sequence[Case], tolerance_s: float) 
     for path, true, start_s in cases:
         found, times = find(detector, path)
         times = [start_s + t for t in times]
-        inside = [e for e in true if times[0] < e.begin and e.end < times[-1]]
+        inside = [e for e in true if times[0] < e.start and e.end < times[-1]]
         counts += count_matches(transition_extents(found, times), inside, tolerance_s)
         frames += len(times)
     return score_counts(counts) | dict(frames=frames, seconds=time.perf_counter() - begin)

@@ -16,7 +16,7 @@ from vujax.data.scenes import (
     open_scenes,
     runs,
 )
-from vujax.data.synthetic.films import film_truth
+from vujax.data.synthetic.films import build_film_truth
 from vujax.data.synthetic.ground_truth import Settings
 
 FILMS = (numbered(0, 7, [2, 3]), numbered(1, 1, []), numbered(2, 4, []))
@@ -136,7 +136,7 @@ def test_cinema_scenes_are_those_of_the_truth(tmp_path: Path):
     options = dict(seed=3, split="validation", films=2, minutes=0.3, image_size=16, frames=2)
     scenes = open_scenes("cinema", **options)
     settings = Settings(3, "validation", 0.3, 24, 16, 16, 16000, 1)
-    truths = [film_truth(settings, number) for number in range(2)]
+    truths = [build_film_truth(settings, number) for number in range(2)]
     told = [(film, k, s) for film in (0, 1) for k, s in enumerate(truths[film].scenes) if s.place]
     name = "cinema-3-validation-000"
     assert scenes.keys == tuple(f"{name}{film}/c{k:03d}" for film, k, _ in told)

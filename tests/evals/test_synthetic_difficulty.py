@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vujax.data.synthetic import CinemaSource
+from vujax.data.synthetic import SyntheticImages
 from vujax.evals.synthetic_difficulty.frames import (
     Frames,
     color_histograms,
@@ -32,7 +32,7 @@ def test_recalls_by_hand():
 
 @pytest.fixture(scope="module")
 def frames() -> tuple[Frames, Frames]:
-    known, asked = CinemaSource(frames=1000), CinemaSource("validation", frames=300)
+    known, asked = SyntheticImages(frames=1000), SyntheticImages("validation", frames=300)
     return Frames.of(known), Frames.of(asked)
 
 

@@ -26,7 +26,7 @@ def test_films_of_one_case_are_pooled(film: Path) -> None:
     far = [Extent(9.0, 9.0, "cut")]  # beyond the film: not counted
     found = score_shots.evaluate(detector, [(film, true + far, 0.0)], 0.01)
     assert (found["found"], found["true"], found["paired"], found["frames"]) == (2, 2, 2, 96)
-    late = [Extent(e.begin + 5, e.end + 5, "cut") for e in true]
+    late = [Extent(e.start + 5, e.end + 5, "cut") for e in true]
     both = score_shots.evaluate(detector, [(film, true, 0.0), (film, late, 5.0)], 0.01)
     assert (both["found"], both["true"], both["f1"]) == (4, 4, 1.0)
 

@@ -24,7 +24,7 @@ from vujax.utils.validation import check_options
 KINDS = {
     "bassl": ("vujax.data.datasets.bassl", "open_bassl"),
     "catalog": ("vujax.data.datasets.catalog", "open_catalog"),
-    "cinema": ("vujax.data.synthetic.dataset_shots", "open_cinema"),
+    "cinema": ("vujax.data.synthetic.dataset_shots", "open_synthetic_films"),
     "features": ("vujax.data.datasets.features", "open_features"),
     "movienet": ("vujax.data.datasets.movienet", "open_movienet"),
     "prepared": ("vujax.data.datasets.prepared", "open_prepared"),

@@ -26,7 +26,7 @@ from vujax.utils.validation import check_options
 
 KINDS = {
     "catalog": ("vujax.data.datasets.catalog", "open_catalog_scenes"),
-    "cinema": ("vujax.data.synthetic.dataset_scenes", "open_cinema_scenes"),
+    "cinema": ("vujax.data.synthetic.dataset_scenes", "open_synthetic_scenes"),
     "features": ("vujax.data.scenes", "open_film_scenes"),
     "movieclip": ("vujax.data.datasets.movieclip", "open_movieclip"),
     "prepared": ("vujax.data.datasets.prepared", "open_prepared_scenes"),

@@ -15,7 +15,7 @@ from vujax.catalog.audio import decode_flac
 from vujax.data.datasets import catalog as catalog_films
 from vujax.data.films import open_films
 from vujax.data.images import decode_image, preprocess_eval_image
-from vujax.data.synthetic.films import film_truth
+from vujax.data.synthetic.films import build_film_truth
 from vujax.data.synthetic.ground_truth import Settings as CinemaSettings
 from vujax.data.synthetic.ground_truth import write_truth
 from vujax.pipeline import embed as embed_film
@@ -146,7 +146,7 @@ def test_sound_that_was_not_kept(tmp_path: Path) -> None:
 
 def test_labels_of_the_cinema(tmp_path: Path) -> None:
     made_with = CinemaSettings(0, "train", 0.3, Fraction(24), 36, 64, 16000, 1)
-    truth = film_truth(made_with, 0)
+    truth = build_film_truth(made_with, 0)
     film(tmp_path / "in" / f"{truth.name}.mp4", [s.last - s.first + 1 for s in truth.shots])
     write_truth(tmp_path / "in" / f"{truth.name}.truth.json", truth)
     schema.create_catalog(tmp_path / "out")

@@ -9,9 +9,9 @@ from vujax.data.synthetic.captions import (
     MAIN,
     PLACE_PHRASES,
     Caption,
-    class_of,
-    describe,
-    generic,
+    find_class,
+    make_caption,
+    make_generic_caption,
 )
 
 FACTS = {
@@ -28,7 +28,7 @@ FACTS = {
 
 @pytest.fixture(scope="module")
 def captions() -> list[Caption]:
-    return [describe(FACTS, "test", i) for i in range(400)]
+    return [make_caption(FACTS, "test", i) for i in range(400)]
 
 
 def test_captions_state_only_facts_and_at_least_a_main_one(captions):
@@ -68,16 +68,16 @@ def test_fits_is_false_for_other_facts():
 
 
 def test_generic_captions_fit_everything():
-    texts = Counter(generic("test", i).text for i in range(300))
+    texts = Counter(make_generic_caption("test", i).text for i in range(300))
     assert set(texts) == set(GENERIC)
-    assert generic("test", 0).fits({})
+    assert make_generic_caption("test", 0).fits({})
 
 
 @pytest.mark.parametrize("label", list(CLASSES))
 def test_classes_are_readable_and_distinct(label: str):
     names = list(CLASSES[label].values())
     assert len(set(names)) == len(names)
-    assert class_of(FACTS, label) in CLASSES[label]
+    assert find_class(FACTS, label) in CLASSES[label]
 
 
 def test_class_names_read_like_captions():

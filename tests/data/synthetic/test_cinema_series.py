@@ -9,10 +9,21 @@ import numpy as np
 import pytest
 
 from vujax.data.synthetic.editing import CUT, Card
-from vujax.data.synthetic.films import episode_truth, film_truth, series_truth, set_truth
-from vujax.data.synthetic.ground_truth import EpisodeTruth, Settings, plain, read_truth, write_truth
+from vujax.data.synthetic.films import (
+    build_episode_truth,
+    build_film_truth,
+    build_series_truth,
+    build_set_truth,
+)
+from vujax.data.synthetic.ground_truth import (
+    EpisodeTruth,
+    Settings,
+    read_truth,
+    to_json_value,
+    write_truth,
+)
 from vujax.data.synthetic.screen import Screen
-from vujax.data.synthetic.series import MOST_SETTINGS, Episode, make_episode, setting
+from vujax.data.synthetic.series import MAX_SETTINGS, Episode, get_setting, make_episode
 from vujax.data.synthetic.video import write_set
 
 FPS = Fraction(24)
@@ -48,7 +59,7 @@ def test_scenes_return_to_the_same_place_and_cast_within_and_across_episodes():
         scenes = [part.scene for part in episode.edit.parts]
         for group, scene in zip(episode.groups, scenes, strict=True):
             if scene:
-                of.setdefault(group, set()).add(setting(scene))
+                of.setdefault(group, set()).add(get_setting(scene))
         story = [group for group in episode.groups if group is not None]
         assert all(a != b for a, b in pairwise(story))  # a border is always one of settings
     assert all(len(settings) == 1 for settings in of.values())
@@ -62,7 +73,7 @@ def test_scenes_return_to_the_same_place_and_cast_within_and_across_episodes():
 def test_a_long_series_ends_finding_new_settings():
     episodes = _episodes(0, count=24, minutes=2.0)
     groups = {group for episode in episodes for group in episode.groups} - {None}
-    assert groups == set(range(MOST_SETTINGS))
+    assert groups == set(range(MAX_SETTINGS))
 
 
 def test_the_opening_shows_the_same_frames_in_all_episodes():
@@ -73,7 +84,7 @@ def test_the_opening_shows_the_same_frames_in_all_episodes():
         assert isinstance(edit.clips[shots[-1]].take, Card)
         assert all(edit.clips[k].into.kind == CUT for k in shots[1:])
         screen = Screen(edit, *SIZE)
-        frames = [f for k in shots[1:-1] for f in range(edit.clips[k].begin, edit.clips[k].end, 9)]
+        frames = [f for k in shots[1:-1] for f in range(edit.clips[k].start, edit.clips[k].end, 9)]
         seen.append(np.stack([screen.frame(frame) for frame in frames]))
     assert all((other == seen[0]).all() for other in seen[1:])
 
@@ -106,7 +117,7 @@ def test_a_recap_shows_frames_of_the_episodes_that_it_quotes():
 
 
 def test_an_episode_does_not_depend_on_how_many_there_are():
-    assert series_truth(SETTINGS, 2).films == series_truth(SETTINGS, 4).films[:2]
+    assert build_series_truth(SETTINGS, 2).films == build_series_truth(SETTINGS, 4).films[:2]
     make_episode.cache_clear()
     last = make_episode(0, "train", FPS, 1.0, 3)
     assert last == _episodes(0, minutes=1.0)[3]
@@ -127,7 +138,7 @@ def test_excerpts_fit_at_any_rate(fps: Fraction):
 
 
 def test_truth_of_episodes(tmp_path: Path):
-    truth = episode_truth(SETTINGS, 2)
+    truth = build_episode_truth(SETTINGS, 2)
     assert type(read_truth(write_truth(tmp_path / "it.json", truth))) is EpisodeTruth
     assert read_truth(tmp_path / "it.json") == truth and truth.name == "episode-0002"
     assert truth.quotes[0].episode in ("episode-0000", "episode-0001")
@@ -146,8 +157,11 @@ def test_films_are_what_they_were():
     """Recorded before there were series: their truths and sets did not change by a byte."""
     settings = Settings(0, "train", 0.5, Fraction(24000, 1001), 180, 320, 48000, 1)
     digest = hashlib.sha256()
-    for truth in (*(film_truth(settings, n) for n in range(20)), set_truth(settings, 20)):
-        digest.update(json.dumps(plain(truth)).encode())
+    for truth in (
+        *(build_film_truth(settings, n) for n in range(20)),
+        build_set_truth(settings, 20),
+    ):
+        digest.update(json.dumps(to_json_value(truth)).encode())
     assert digest.hexdigest() == "ee5cb2e720d1d1c7c0e766c5d09f0b349c19859c329b522fdd65d19a866002ac"
 
 

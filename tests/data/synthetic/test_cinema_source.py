@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from vujax.data.synthetic import CinemaSource
+from vujax.data.synthetic import SyntheticImages
 from vujax.data.synthetic.captions import CLASSES, GENERIC
 
 
@@ -15,22 +15,22 @@ def _same(a: dict, b: dict) -> bool:
 
 
 def test_records_are_pure_functions_of_the_index():
-    source = CinemaSource(frames=50)
+    source = SyntheticImages(frames=50)
     forward = [source[i] for i in range(10)]
-    again = CinemaSource(frames=50)
+    again = SyntheticImages(frames=50)
     for i in reversed(range(10)):
         assert _same(forward[i], again[i])
 
 
 def test_pickled_sources_give_the_same_records():
-    source = CinemaSource("validation", seed=3, label="kind", captions_per_image=2)
+    source = SyntheticImages("validation", seed=3, label="kind", captions_per_image=2)
     copy = pickle.loads(pickle.dumps(source))
     assert copy == source
     assert _same(source[7], copy[7])
 
 
 def test_record_has_the_agreed_form():
-    record = CinemaSource(image_size=48, captions_per_image=3)[np.int64(5)]
+    record = SyntheticImages(image_size=48, captions_per_image=3)[np.int64(5)]
     assert set(record) == {"key", "image", "captions", "label"}
     assert record["image"].shape == (48, 48, 3) and record["image"].dtype == np.uint8
     assert len(record["captions"]) == 3 and all(isinstance(c, str) for c in record["captions"])
@@ -39,7 +39,7 @@ def test_record_has_the_agreed_form():
 
 def test_golden_captions_and_picture():
     """Recorded once: a change here changes every published figure of the cinema."""
-    source = CinemaSource()
+    source = SyntheticImages()
     assert [source[i]["captions"][0] for i in (0, 1, 5, 9)] == [
         "at dusk, a robot with a telescope at school",
         "a cat wearing orange playing a guitar",
@@ -51,7 +51,7 @@ def test_golden_captions_and_picture():
 
 @pytest.mark.parametrize("captions_per_image", [1, 2])
 def test_shares_of_noise_are_exact(captions_per_image: int):
-    source = CinemaSource(
+    source = SyntheticImages(
         frames=500, generic=0.2, swapped=0.1, captions_per_image=captions_per_image
     )
     noise = Counter(n for i in range(500) for n in source.truth(i).noise)
@@ -60,7 +60,7 @@ def test_shares_of_noise_are_exact(captions_per_image: int):
 
 
 def test_noise_is_what_truth_says_it_is():
-    source = CinemaSource(frames=400)
+    source = SyntheticImages(frames=400)
     untrue = 0
     for i in range(400):
         truth = source.truth(i)
@@ -73,12 +73,12 @@ def test_noise_is_what_truth_says_it_is():
     assert 0.8 * 40 < untrue <= 40
 
 
-def source_text(source: CinemaSource, index: int) -> str:
+def source_text(source: SyntheticImages, index: int) -> str:
     return source[index]["captions"][0]
 
 
 def test_validation_captions_are_all_true():
-    source = CinemaSource("validation")
+    source = SyntheticImages("validation")
     for i in range(len(source)):
         truth = source.truth(i)
         assert truth.noise == ("none",) and truth.captions[0].fits(truth.facts)
@@ -86,14 +86,14 @@ def test_validation_captions_are_all_true():
 
 def test_captions_are_many_to_many():
     """In a validation set, a caption fits several frames and a frame several captions."""
-    truths = [CinemaSource("validation").truth(i) for i in range(300)]
+    truths = [SyntheticImages("validation").truth(i) for i in range(300)]
     fits = np.array([[t.captions[0].fits(image.facts) for t in truths] for image in truths])
     assert (fits.sum(axis=0) > 1).mean() > 0.5
     assert (fits.sum(axis=1) > 1).mean() > 0.5
 
 
 def test_splits_are_disjoint():
-    train, held_out = CinemaSource(frames=300), CinemaSource("validation", frames=300)
+    train, held_out = SyntheticImages(frames=300), SyntheticImages("validation", frames=300)
     palettes = [{s.truth(i).shot.scene.film.palette for i in range(300)} for s in (train, held_out)]
     assert not palettes[0] & palettes[1]
     pictures = [{zlib.crc32(s[i]["image"]) for i in range(100)} for s in (train, held_out)]
@@ -104,7 +104,7 @@ def test_splits_are_disjoint():
 
 @pytest.mark.parametrize("label", list(CLASSES))
 def test_labels_name_the_truth(label: str):
-    source = CinemaSource("validation", label=label)
+    source = SyntheticImages("validation", label=label)
     for i in range(0, 60, 7):
         name, facts = source.classes[source[i]["label"]], source.truth(i).facts
         if label in ("kind", "character"):
@@ -115,7 +115,7 @@ def test_labels_name_the_truth(label: str):
 
 
 def test_every_class_occurs_in_validation():
-    source = CinemaSource("validation", label="character", frames=1024)
+    source = SyntheticImages("validation", label="character", frames=1024)
     for name, least in (("place", 30), ("kind", 50), ("event", 50), ("colour", 50)):
         counts = Counter(source.truth(i).facts[name] for i in range(1024))
         assert len(counts) == len(CLASSES[name]) and min(counts.values()) >= least
@@ -135,10 +135,10 @@ def test_every_class_occurs_in_validation():
 )
 def test_wrong_options_say_so(options: dict, message: str):
     with pytest.raises(ValueError, match=message):
-        CinemaSource(**options)
+        SyntheticImages(**options)
 
 
 @pytest.mark.parametrize("index", [-1, 10])
 def test_an_index_outside_says_so(index: int):
     with pytest.raises(IndexError, match=f"record {index} is outside 0..9"):
-        CinemaSource(frames=10)[index]
+        SyntheticImages(frames=10)[index]

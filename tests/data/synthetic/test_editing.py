@@ -5,8 +5,17 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from vujax.data.synthetic.editing import CUT, DISSOLVE, FADE, KINDS, Card, Edit, make_edit, night
-from vujax.data.synthetic.render import render
+from vujax.data.synthetic.editing import (
+    CUT,
+    DISSOLVE,
+    FADE,
+    KINDS,
+    Card,
+    Edit,
+    compute_night_preference,
+    make_edit,
+)
+from vujax.data.synthetic.render import render_frame
 from vujax.data.synthetic.screen import Screen
 from vujax.data.synthetic.world import make_film
 from vujax.video.shots.base import shots
@@ -34,9 +43,9 @@ def test_every_frame_is_in_one_shot_and_shows_one_or_two(fps: Fraction):
     edit = _edit(4, fps=fps)
     at = 0
     for number, clip in enumerate(edit.clips):
-        assert clip.begin == at and len(clip.alone) > 0
+        assert clip.start == at and len(clip.alone) > 0
         at = clip.end
-        assert all(edit.clip_at(frame) == number for frame in range(clip.begin, clip.end))
+        assert all(edit.clip_at(frame) == number for frame in range(clip.start, clip.end))
     assert at == edit.frames
     for frame in range(edit.frames):
         layers = edit.layers(frame)
@@ -49,7 +58,7 @@ def test_shots_by_the_shared_rule_are_the_clips(edits):
     for edit in edits:
         transitions = [clip.into.transition for clip in edit.clips if clip.into]
         assert [(s.begin, s.end) for s in shots(transitions, edit.frames)] == [
-            (clip.begin, clip.end) for clip in edit.clips
+            (clip.start, clip.end) for clip in edit.clips
         ]
 
 
@@ -83,14 +92,16 @@ def test_cards_recur_between_films(edits):
 
 def test_length_follows_minutes():
     story = lambda edit: sum(  # noqa: E731
-        clip.end - clip.begin for clip in edit.clips if not isinstance(clip.take, Card)
+        clip.end - clip.start for clip in edit.clips if not isinstance(clip.take, Card)
     )
     lengths = [story(_edit(number, 3.0)) / float(FPS) / 60 for number in range(20)]
     assert min(lengths) > 2.0 and max(lengths) < 5.0 and 2.6 < np.mean(lengths) < 3.8
 
 
 def test_a_film_that_prefers_the_night_has_more_of_it():
-    films = sorted((_edit(number, 3.0) for number in range(40)), key=lambda e: night(e.film))
+    films = sorted(
+        (_edit(number, 3.0) for number in range(40)), key=lambda e: compute_night_preference(e.film)
+    )
     dark = [
         np.mean([scene.time == "night" for scene in edit.scenes if scene.time != "sunset"])
         for edit in films
@@ -104,7 +115,7 @@ def test_a_film_that_prefers_the_night_has_more_of_it():
 def _shares(edit: Edit, number: int, frame: int) -> np.ndarray:
     """The shares of shots number - 1 and number, measured in the pixels of a frame."""
     drawn = [
-        render(edit.clips[n].take, edit.time_s(n, frame), *SIZE).ravel()
+        render_frame(edit.clips[n].take, edit.time_s(n, frame), *SIZE).ravel()
         for n in (number - 1, number)
     ]
     picture = Screen(edit, *SIZE).frame(frame).ravel()
@@ -195,7 +206,7 @@ def test_a_frame_is_a_function_of_its_number(edits):
         take = edit.clips[number].take
         expected = Screen(edit, *SIZE).frame(frame)
         if not isinstance(take, Card):
-            expected = render(take, edit.time_s(number, frame), *SIZE)
+            expected = render_frame(take, edit.time_s(number, frame), *SIZE)
         assert share == 1
         np.testing.assert_array_equal(screen.frame(frame), expected)
 

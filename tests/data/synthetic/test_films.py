@@ -1,19 +1,22 @@
 import numpy as np
 
-from vujax.data.synthetic.editing import night
-from vujax.data.synthetic.films import make_taste, watches
+from vujax.data.synthetic.editing import compute_night_preference
+from vujax.data.synthetic.films import has_watched, make_taste
 from vujax.data.synthetic.world import make_film
 
 FILMS = [make_film(0, "train", n) for n in range(120)]
 GENRES = np.array([film.genre.name for film in FILMS])
-NIGHTS = np.array([night(film) for film in FILMS])
+NIGHTS = np.array([compute_night_preference(film) for film in FILMS])
 TASTES = [make_taste(0, "train", user) for user in range(200)]
 
 
 def _table() -> np.ndarray:
     return np.array(
         [
-            [watches(taste, n, g, d) for n, (g, d) in enumerate(zip(GENRES, NIGHTS, strict=True))]
+            [
+                has_watched(taste, n, g, d)
+                for n, (g, d) in enumerate(zip(GENRES, NIGHTS, strict=True))
+            ]
             for taste in TASTES
         ]
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vujax.data.synthetic.captions import EVENT_PHRASES
-from vujax.data.synthetic.films import film_truth, set_truth
+from vujax.data.synthetic.films import build_film_truth, build_set_truth
 from vujax.data.synthetic.ground_truth import FilmTruth, Settings, SetTruth, read_truth, write_truth
 from vujax.data.synthetic.world import GENRES, make_film
 from vujax.video.shots.base import Transition, shots
@@ -25,13 +25,13 @@ SETTINGS = Settings(
 
 @pytest.fixture(scope="module")
 def film() -> FilmTruth:
-    truths = (film_truth(SETTINGS, number) for number in range(99))
+    truths = (build_film_truth(SETTINGS, number) for number in range(99))
     return next(t for t in truths if t.flashes and len({s.into.kind for s in t.shots[1:]}) == 3)
 
 
 @pytest.fixture(scope="module")
 def films() -> SetTruth:
-    return set_truth(SETTINGS, 5)
+    return build_set_truth(SETTINGS, 5)
 
 
 def _good(path: Path, truth: FilmTruth | SetTruth) -> dict:
@@ -44,8 +44,8 @@ def test_what_is_written_is_read(tmp_path: Path, film: FilmTruth, films: SetTrut
 
 
 def test_same_settings_same_truth(film: FilmTruth):
-    assert film_truth(SETTINGS, film.number) == film
-    assert film_truth(SETTINGS, film.number + 1).shots != film.shots
+    assert build_film_truth(SETTINGS, film.number) == film
+    assert build_film_truth(SETTINGS, film.number + 1).shots != film.shots
 
 
 def test_transitions_make_the_shots(film: FilmTruth):
@@ -78,7 +78,7 @@ def test_truth_is_what_is_shown(film: FilmTruth):
 def test_no_text_names_the_genre():
     words = {word for genre in GENRES for word in genre.name.split()} - {"tale"}
     for number in range(60):
-        truth = film_truth(SETTINGS, number)
+        truth = build_film_truth(SETTINGS, number)
         text = f"{truth.title} {truth.studio} {truth.synopsis} {truth.cast}".lower()
         assert not any(word in text for word in words)
         assert any(scene.summary and scene.summary in truth.synopsis for scene in truth.scenes)
@@ -89,7 +89,7 @@ def test_a_set_holds_its_films(films: SetTruth):
     table = films.watched()
     assert table.shape == (200, 5) and 0.1 < table.mean() < 0.6
     assert [films.films[n].name for n in table[3].nonzero()[0]] == list(films.users[3].watched)
-    larger = set_truth(SETTINGS, 7)
+    larger = build_set_truth(SETTINGS, 7)
     assert larger.films[:5] == films.films
     assert (larger.watched()[:, :5] == table).all()
 

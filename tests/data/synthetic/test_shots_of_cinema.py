@@ -4,8 +4,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from vujax.data.synthetic.dataset_shots import RATE, CinemaFilm, open_cinema
-from vujax.data.synthetic.films import film_truth
+from vujax.data.synthetic.dataset_shots import RATE, SyntheticFilm, open_synthetic_films
+from vujax.data.synthetic.films import build_film_truth
 from vujax.data.synthetic.ground_truth import Settings
 from vujax.data.synthetic.screen import Screen
 from vujax.data.synthetic.sound import Soundtrack
@@ -15,13 +15,13 @@ SIZE = (36, 64)
 
 
 @pytest.fixture(scope="module")
-def film() -> CinemaFilm:
-    (film,) = open_cinema(films=1, first=2, minutes=1.0, image_size=SIZE, fps="24000/1001")
+def film() -> SyntheticFilm:
+    (film,) = open_synthetic_films(films=1, first=2, minutes=1.0, image_size=SIZE, fps="24000/1001")
     return film
 
 
-def test_shots_and_scenes_are_those_of_the_truth(film: CinemaFilm):
-    truth = film_truth(Settings(0, "train", 1.0, Fraction(24000, 1001), *SIZE, 48000, 1), 2)
+def test_shots_and_scenes_are_those_of_the_truth(film: SyntheticFilm):
+    truth = build_film_truth(Settings(0, "train", 1.0, Fraction(24000, 1001), *SIZE, 48000, 1), 2)
     assert len(film) == len(truth.shots) and film.fps == pytest.approx(24000 / 1001)
     assert film.frames.dtype == np.int64 and film.starts.dtype == bool
     assert film.frames.tolist() == [[shot.first, shot.last] for shot in truth.shots]
@@ -31,7 +31,7 @@ def test_shots_and_scenes_are_those_of_the_truth(film: CinemaFilm):
     assert film.seconds[-1, 1] == pytest.approx(float(truth.duration_s))
 
 
-def test_keyframes_are_frames_at_quarters_of_the_shot(film: CinemaFilm):
+def test_keyframes_are_frames_at_quarters_of_the_shot(film: SyntheticFilm):
     shots = np.array([4, 1, 4])
     image = film.inputs(shots)["image"]
     assert image.shape == (3, 3, *SIZE, 3) and image.dtype == np.uint8
@@ -44,11 +44,11 @@ def test_keyframes_are_frames_at_quarters_of_the_shot(film: CinemaFilm):
     assert film.inputs(np.zeros(0, np.int64))["image"].shape == (0, 3, *SIZE, 3)
 
 
-def test_what_was_drawn_is_kept_and_not_carried(film: CinemaFilm, monkeypatch):
+def test_what_was_drawn_is_kept_and_not_carried(film: SyntheticFilm, monkeypatch):
     whole = film.inputs(np.arange(len(film)))["image"]
     copied = pickle.loads(pickle.dumps(film))
     assert copied.film == film.film and len(pickle.dumps(film)) < 1000
-    loose = open_cinema(
+    loose = open_synthetic_films(
         films=1, first=2, minutes=1.0, image_size=SIZE, fps="24000/1001", keep=False
     )
     for other in (copied, loose[0]):
@@ -59,7 +59,7 @@ def test_what_was_drawn_is_kept_and_not_carried(film: CinemaFilm, monkeypatch):
         loose[0].inputs(np.array([3]))
 
 
-def test_sound_of_shots_is_the_soundtrack(film: CinemaFilm):
+def test_sound_of_shots_is_the_soundtrack(film: SyntheticFilm):
     heard = [film.sound(shot) for shot in range(len(film))]
     whole = Soundtrack(film.edit, RATE).block(0, 1 << 40)[0]
     np.testing.assert_array_equal(np.concatenate(heard), whole[: sum(map(len, heard))])
@@ -67,7 +67,7 @@ def test_sound_of_shots_is_the_soundtrack(film: CinemaFilm):
 
 
 def test_films_differ_and_are_named():
-    films = open_cinema(films=3, first=5, minutes=0.5, split="validation", seed=7)
+    films = open_synthetic_films(films=3, first=5, minutes=0.5, split="validation", seed=7)
     assert [film.film for film in films] == [f"cinema-7-validation-000{n}" for n in (5, 6, 7)]
     assert len({film.edit.film.palette for film in films}) == 3
     assert films[0].inputs(np.array([0]))["image"].shape == (1, 3, 48, 48, 3)
@@ -88,10 +88,10 @@ def test_films_differ_and_are_named():
 )
 def test_wrong_options_say_so(options: dict, message: str):
     with pytest.raises(ValueError, match=message):
-        open_cinema(**options)
+        open_synthetic_films(**options)
 
 
-def test_shots_that_are_not_there(film: CinemaFilm):
+def test_shots_that_are_not_there(film: SyntheticFilm):
     with pytest.raises(IndexError, match="has shots 0"):
         film.inputs(np.array([0, -1]))
     with pytest.raises(IndexError, match=f"not {len(film)}"):
@@ -106,6 +106,8 @@ def test_gaps_by_hand():
 
 
 def test_colours_and_sounds_tell_of_scenes_and_more_together():
-    found = average_scores(open_cinema(split="validation", films=4, minutes=2.0, image_size=32))
+    found = average_scores(
+        open_synthetic_films(split="validation", films=4, minutes=2.0, image_size=32)
+    )
     assert 2 * found["chance"] < min(found["colours"], found["sounds"])
     assert max(found["colours"], found["sounds"]) < found["both"] < 0.9

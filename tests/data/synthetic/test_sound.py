@@ -58,6 +58,6 @@ def test_places_sound_their_own_way_and_the_same_again():
 def test_sound_changes_near_the_scene_but_not_with_it(edit):
     spans = _place_spans(edit)
     pairs = pairwise(edit.clips)
-    begins = [float(new.begin / edit.fps) for old, new in pairs if old.part != new.part]
+    begins = [float(new.start / edit.fps) for old, new in pairs if old.part != new.part]
     moved = [min(abs(begin - b) for b in begins) for _, begin, _ in spans[1:]]
     assert max(moved) > 0.02 and max(moved) <= 1.0

@@ -1,12 +1,14 @@
 import numpy as np
 
-from vujax.data.synthetic.dataset_shots import RATE, open_cinema
+from vujax.data.synthetic.dataset_shots import RATE, open_synthetic_films
 from vujax.video.audio import LogMel
 
 
 def test_spectrograms_of_shots():
     """Of the middle of long shots; what is short is heard again and again."""
-    (film,) = open_cinema(films=1, minutes=0.5, image_size=16, audio=True, audio_steps=60, mels=20)
+    (film,) = open_synthetic_films(
+        films=1, minutes=0.5, image_size=16, audio=True, audio_steps=60, mels=20
+    )
     lengths = [len(film.sound(shot)) / RATE for shot in range(len(film))]
     shots = np.array([np.argmax(lengths), np.argmin(lengths)])
     assert lengths[shots[0]] > 60 * 0.04 > lengths[shots[1]]
@@ -19,5 +21,5 @@ def test_spectrograms_of_shots():
     middle = whole[round(begin) + 5 : round(begin) + 50]
     assert np.abs(rows["audio"][0, 5:50] - middle).mean() < 0.2 * middle.std()
     assert np.isfinite(rows["audio"]).all() and rows["audio"][1].std() > 0
-    assert "audio" not in open_cinema(films=1)[0].inputs(np.array([0]))
+    assert "audio" not in open_synthetic_films(films=1)[0].inputs(np.array([0]))
     assert film.inputs(np.zeros(0, np.int64))["audio"].shape == (0, 60, 20)

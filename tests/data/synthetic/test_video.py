@@ -12,7 +12,7 @@ import pytest
 from vujax.cli import main
 from vujax.data.synthetic import video
 from vujax.data.synthetic.editing import DISSOLVE, KINDS
-from vujax.data.synthetic.films import edit_of, film_truth
+from vujax.data.synthetic.films import build_film_truth, make_film_edit
 from vujax.data.synthetic.ground_truth import FilmTruth, Settings, read_truth
 from vujax.data.synthetic.screen import Screen
 from vujax.data.synthetic.sound import Soundtrack
@@ -66,7 +66,7 @@ def test_the_file_has_the_frames_and_times_of_the_truth(film, decoded):
 
 def test_every_frame_is_the_one_that_was_drawn(film, decoded):
     _, truth = film
-    screen = Screen(edit_of(truth.settings, truth.number), 48, 80)
+    screen = Screen(make_film_edit(truth.settings, truth.number), 48, 80)
     away = [np.abs(decoded[2][k].astype(int) - screen.frame(k)).mean() for k in range(truth.frames)]
     # Grain and half the colour's sharpness are lost; a frame of another shot is away by more.
     assert np.mean(away) < 8 and max(away) < 14
@@ -74,7 +74,7 @@ def test_every_frame_is_the_one_that_was_drawn(film, decoded):
 
 def test_mix_weights_can_be_measured_in_the_file(film, decoded):
     _, truth = film
-    edit = edit_of(truth.settings, truth.number)
+    edit = make_film_edit(truth.settings, truth.number)
     joins = [(k, s.into) for k, s in enumerate(truth.shots) if s.into and s.into.kind == DISSOLVE]
     for k, join in joins:
         for frame in range(join.last + 1, join.first):
@@ -94,7 +94,7 @@ def test_sound_is_in_step(film):
     heard = np.concatenate(list(reader))
     assert reader.ended.whole and reader.sound.channels == 2
     assert abs(len(heard) / 16000 - truth.duration_s) < 0.1
-    made = Soundtrack(edit_of(truth.settings, truth.number), 16000, 2)
+    made = Soundtrack(make_film_edit(truth.settings, truth.number), 16000, 2)
     made = made.block(0, made.samples).mean(axis=0)
     loud = [k for k in range(16000, len(made) - 48000, 32000) if made[k : k + 32000].std() > 0.01]
     assert len(loud) > 5
@@ -162,7 +162,7 @@ def test_what_is_damaged_is_drawn_again_and_nothing_else(tiny: Path, name: str, 
 
 def _kill_in_the_second_film(folder: Path, monkeypatch, seed: int) -> None:
     settings = Settings(seed, "train", 0.1, Fraction(5), 16, 32, 8000, 1)  # those of TINY
-    left = [film_truth(settings, 0).frames + 30]
+    left = [build_film_truth(settings, 0).frames + 30]
 
     class Killed(Screen):
         def frame(self, number: int) -> np.ndarray:

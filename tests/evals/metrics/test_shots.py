@@ -20,7 +20,7 @@ def cut(at: float) -> Extent:
 
 
 def gap(a: Extent, b: Extent) -> float:
-    return max(a.begin - b.end, b.begin - a.end, 0)
+    return max(a.start - b.end, b.start - a.end, 0)
 
 
 def best(found: list[Extent], true: list[Extent], tolerance: float) -> tuple[int, float]:
@@ -30,7 +30,7 @@ def best(found: list[Extent], true: list[Extent], tolerance: float) -> tuple[int
     for choice in set(itertools.permutations(slots, len(found))):
         pairs = [(f, true[j]) for f, j in zip(found, choice, strict=True) if j is not None]
         if all(gap(f, t) <= tolerance for f, t in pairs):
-            apart = sum(abs(f.begin + f.end - t.begin - t.end) / 2 for f, t in pairs)
+            apart = sum(abs(f.start + f.end - t.start - t.end) / 2 for f, t in pairs)
             result = max(result, (len(pairs), -apart))
     return result
 
@@ -47,7 +47,7 @@ def test_pairs_are_the_most_and_the_nearest() -> None:
         pairs = match_extents(found, true, 1.0)
         assert len({i for i, _ in pairs}) == len({j for _, j in pairs}) == len(pairs)
         apart = sum(
-            abs(found[i].begin + found[i].end - true[j].begin - true[j].end) / 2 for i, j in pairs
+            abs(found[i].start + found[i].end - true[j].start - true[j].end) / 2 for i, j in pairs
         )
         assert (len(pairs), -apart) == pytest.approx(best(found, true, 1.0))
 

@@ -38,7 +38,7 @@ UNION = "union"
 
 TABLES = {
     "catalog": ("vujax.data.datasets.catalog", "catalog_movies"),
-    "cinema": ("vujax.data.synthetic.dataset_scenes", "cinema_set_movies"),
+    "cinema": ("vujax.data.synthetic.dataset_scenes", "open_synthetic_movies"),
     "condensed_movies": ("vujax.data.datasets.condensed_movies", "open_condensed_movies"),
     "tables": ("vujax.data.movies.tables", "open_movies"),
 }

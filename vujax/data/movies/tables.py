@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vujax.data.movies.records import Movies, Ratings
-from vujax.data.synthetic.dataset_scenes import movies_of
+from vujax.data.synthetic.dataset_scenes import truth_to_movies
 from vujax.data.synthetic.ground_truth import SetTruth, read_truth
 from vujax.data.tables import Row, find_table, need_table, read_rows
 from vujax.utils.io import write_atomically
@@ -175,7 +175,7 @@ def cinema_movies(path: Path) -> Movies:
     truth = read_truth(path)
     if not isinstance(truth, SetTruth):
         raise ValueError(f"{path} is the truth of a film: name the folder's {CINEMA}")
-    return movies_of(truth)
+    return truth_to_movies(truth)
 
 
 def unique(rows: Iterator[Row], column: str) -> Iterator[tuple[str, Row]]:

@@ -18,7 +18,7 @@ from vujax.utils.validation import check_options
 
 KINDS = {
     "array_record": ("vujax.data.sources.array_record", "ArrayRecordSource"),
-    "cinema": ("vujax.data.synthetic.dataset_images", "CinemaSource"),
+    "cinema": ("vujax.data.synthetic.dataset_images", "SyntheticImages"),
     "folder": ("vujax.data.sources.folder", "FolderSource"),
     "table": ("vujax.data.sources.table", "TableSource"),
     "tfds": ("vujax.data.sources.tfds", "TfdsSource"),

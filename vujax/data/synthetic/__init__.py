@@ -5,7 +5,7 @@ A film (`world`) has a genre, a palette, a cast of four and five places; its sce
 at any time and size; `captions` says part of what there is to see; `source` makes records of it.
 All of it is a pure function of (seed, split, film, scene, shot, time): nothing is stored.
 
-    source = CinemaSource("train", label="place")
+    source = SyntheticImages("train", label="place")
     record = source[7]            # dict(key, image uint8 [64 64 3], captions, label)
     source.truth(7).facts         # place, kind, colour, event, framing, time, weather, companion
 
@@ -64,4 +64,4 @@ distance of four shots before and four after. Sound tells of scenes too, and mor
     both                            .782
 """
 
-from vujax.data.synthetic.dataset_images import CinemaSource as CinemaSource
+from vujax.data.synthetic.dataset_images import SyntheticImages as SyntheticImages

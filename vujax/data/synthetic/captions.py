@@ -8,7 +8,7 @@ among the frame's.
 from dataclasses import dataclass
 
 from vujax.data.synthetic.random import Dice
-from vujax.data.synthetic.world import COLOURS, KINDS
+from vujax.data.synthetic.world import COLORS, KINDS
 
 Facts = dict[str, str]
 
@@ -43,7 +43,7 @@ GENERIC = (
     *("a picture", "an image from a movie", "a shot", "someone in a film", "a cartoon"),
 )
 
-COLOURED = (
+COLORED = (
     *("a {kind} in {colour}", "a {kind} dressed in {colour}", "a {kind} wearing {colour}"),
     *("a {kind} in a {colour} coat", "the {kind} in {colour}"),
 )
@@ -94,7 +94,7 @@ FRAMING_PHRASES = {
 }
 
 
-def describe(facts: Facts, *key: str | int) -> Caption:
+def make_caption(facts: Facts, *key: str | int) -> Caption:
     """A true caption of a frame with these facts; the key chooses what it says and how."""
     dice = Dice(*key)
     said = {name: value for name, value in facts.items() if dice.chance(MENTION[name])}
@@ -104,7 +104,7 @@ def describe(facts: Facts, *key: str | int) -> Caption:
     return Caption(_sentence(said, dice), tuple(sorted(said.items())))
 
 
-def generic(*key: str | int) -> Caption:
+def make_generic_caption(*key: str | int) -> Caption:
     """A caption that would do for any frame."""
     return Caption(Dice(*key).pick(GENERIC), ())
 
@@ -126,7 +126,7 @@ def _sentence(said: Facts, dice: Dice) -> str:
 def _who(said: Facts, dice: Dice) -> str:
     colour, kind = said.get("colour"), said.get("kind")
     if kind:
-        return dice.pick(COLOURED if colour else PLAIN).format(kind=kind, colour=colour)
+        return dice.pick(COLORED if colour else PLAIN).format(kind=kind, colour=colour)
     return dice.pick(SOMEONE) + (f" in {colour}" if colour else "")
 
 
@@ -153,14 +153,14 @@ CLASSES: dict[str, Facts] = {
     "place": {place: f"someone {phrases[0]}" for place, phrases in PLACE_PHRASES.items()},
     "event": {event: f"someone {phrases[0]}" for event, phrases in EVENT_PHRASES.items()},
     "kind": {kind: _article(f"a {kind}") for kind in KINDS},
-    "colour": {colour: f"someone in {colour}" for colour in COLOURS},
-    "character": {f"{k} in {c}": _article(f"a {k} in {c}") for k in KINDS for c in COLOURS},
+    "colour": {colour: f"someone in {colour}" for colour in COLORS},
+    "character": {f"{k} in {c}": _article(f"a {k} in {c}") for k in KINDS for c in COLORS},
     "framing": {
         framing: phrases[0].format("someone") for framing, phrases in FRAMING_PHRASES.items()
     },
 }
 
 
-def class_of(facts: Facts, label: str) -> str:
+def find_class(facts: Facts, label: str) -> str:
     """Which class of a label, a key of CLASSES[label], a frame with these facts belongs to."""
     return f"{facts['kind']} in {facts['colour']}" if label == "character" else facts[label]

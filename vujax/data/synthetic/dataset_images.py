@@ -4,13 +4,19 @@ import operator
 from dataclasses import dataclass
 from typing import Any
 
-from vujax.data.synthetic.captions import CLASSES, Caption, class_of, describe, generic
-from vujax.data.synthetic.random import Dice, shuffled
-from vujax.data.synthetic.render import render
+from vujax.data.synthetic.captions import (
+    CLASSES,
+    Caption,
+    find_class,
+    make_caption,
+    make_generic_caption,
+)
+from vujax.data.synthetic.random import Dice, permute_index
+from vujax.data.synthetic.render import render_frame
 from vujax.data.synthetic.script import Shot, make_scene, make_shot
 from vujax.data.synthetic.world import make_film
 
-SCENES = 12  # of a film, from which frames are taken
+NUM_SCENES = 12  # of a film, from which frames are taken
 
 # split -> what is taken where the caller names nothing: validation captions are all true.
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -20,7 +26,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Truth:
+class ImageTruth:
     """What is known of one record: the take it shows, when, and what became of each caption.
 
     `noise` holds one of 'none', 'generic', 'swapped' per caption.
@@ -38,7 +44,7 @@ class Truth:
 
 
 @dataclass(frozen=True)
-class CinemaSource:
+class SyntheticImages:
     """Frames of procedural films with captions; nothing is stored, record i is a function of i.
 
     Args:
@@ -99,17 +105,17 @@ class CinemaSource:
         scene, film = shot.scene, shot.scene.film
         return {
             "key": f"{self.split}-{index:06d}-f{film.number}-c{scene.number}-s{shot.number}",
-            "image": render(shot, time_s, self.image_size, self.image_size),
+            "image": render_frame(shot, time_s, self.image_size, self.image_size),
             "captions": [caption.text for caption, _ in self._captions(index, shot)],
-            "label": list(CLASSES[self.label]).index(class_of(shot.facts, self.label)),
+            "label": list(CLASSES[self.label]).index(find_class(shot.facts, self.label)),
         }
 
-    def truth(self, index: int) -> Truth:
+    def truth(self, index: int) -> ImageTruth:
         """Everything known of record `index`, without drawing it."""
         index = self._checked(index)
         shot, time_s = self._take(index)
         captions, noise = zip(*self._captions(index, shot), strict=True)
-        return Truth(shot, time_s, captions, noise)
+        return ImageTruth(shot, time_s, captions, noise)
 
     def _checked(self, index: int) -> int:
         index = operator.index(index)
@@ -120,7 +126,7 @@ class CinemaSource:
     def _take(self, index: int) -> tuple[Shot, float]:
         """The shot and the second in it that record `index` shows."""
         film = make_film(self.seed, self.split, index % self.films)
-        scene = make_scene(film, index // self.films % SCENES)
+        scene = make_scene(film, index // self.films % NUM_SCENES)
         dice = Dice(*film.key, "frame", index)
         shot = make_shot(scene, dice.below(scene.shots))
         return shot, round(dice.uniform(0.0, shot.length_s), 3)
@@ -131,9 +137,11 @@ class CinemaSource:
 
     def _caption(self, index: int, k: int, shot: Shot) -> tuple[Caption, str]:
         total = self.frames * self.captions_per_image
-        place = shuffled(index * self.captions_per_image + k, total, self.seed, self.split, "noise")
+        place = permute_index(
+            index * self.captions_per_image + k, total, self.seed, self.split, "noise"
+        )
         if place < round(self.generic * total):
-            return generic(self.seed, self.split, "generic", index, k), "generic"
+            return make_generic_caption(self.seed, self.split, "generic", index, k), "generic"
         if place >= round((self.generic + self.swapped) * total):
             return self._true_caption(index, k, shot), "none"
         step = 1 + Dice(self.seed, self.split, "swap", index, k).below(self.frames - 1)
@@ -141,7 +149,7 @@ class CinemaSource:
         return self._true_caption(other, k, self._take(other)[0]), "swapped"
 
     def _true_caption(self, index: int, k: int, shot: Shot) -> Caption:
-        return describe(shot.facts, self.seed, self.split, "caption", index, k)
+        return make_caption(shot.facts, self.seed, self.split, "caption", index, k)
 
 
 def _one_of(name: str, value: str, allowed: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """Scenes of the cinema's films with what is true of them, see `vujax.data.scenes`; kind 'cinema'.
 
-scenes = open_cinema_scenes(films=40, image_size=48)
+scenes = open_synthetic_scenes(films=40, image_size=48)
 scenes.labels["event"][0]                   # frozenset({'juggling', 'flag'})
 
 The films of the cinema as movies, by what their set's truth says of them.
@@ -14,12 +14,12 @@ import numpy as np
 from vujax.data.datasets.features import FeatureFilm, read_npz
 from vujax.data.movies.records import Movies, Ratings
 from vujax.data.scenes import FilmScenes, numbered, runs
-from vujax.data.synthetic.dataset_shots import CinemaFilm, open_cinema
-from vujax.data.synthetic.editing import Part, frame_rate
-from vujax.data.synthetic.films import set_truth
+from vujax.data.synthetic.dataset_shots import SyntheticFilm, open_synthetic_films
+from vujax.data.synthetic.editing import Part, parse_frame_rate
+from vujax.data.synthetic.films import build_set_truth
 from vujax.data.synthetic.ground_truth import Settings, SetTruth
 
-TRUTHS: dict[str, Callable[[Part], Iterable[str | None]]] = {
+SCENE_LABELS: dict[str, Callable[[Part], Iterable[str | None]]] = {
     "event": lambda part: [role.event for role in part.scene.roles],
     "cast": lambda part: [role.character.kind for role in part.scene.roles],
     "place": lambda part: [part.scene.place],
@@ -30,7 +30,7 @@ TRUTHS: dict[str, Callable[[Part], Iterable[str | None]]] = {
 """What is true of a scene, beside its film's 'genre'."""
 
 
-def open_cinema_scenes(
+def open_synthetic_scenes(
     seed: int = 0,
     split: str = "train",
     films: int = 40,
@@ -47,7 +47,7 @@ def open_cinema_scenes(
     """The scenes of some films; labels are 'genre' and those of TRUTHS.
 
     Args:
-      seed: see `vujax.data.synthetic.dataset_shots.open_cinema`, as for all up to `keep`.
+      seed: see `vujax.data.synthetic.dataset_shots.open_synthetic_films`, as for all up to `keep`.
       split: likewise.
       films: likewise.
       first: likewise.
@@ -66,11 +66,11 @@ def open_cinema_scenes(
       FileNotFoundError: a film has no vectors.
     """
     options = dict(seed=seed, split=split, films=films, first=first, minutes=minutes, fps=fps)
-    opened = open_cinema(**options, image_size=image_size, frames=frames, keep=keep)
+    opened = open_synthetic_films(**options, image_size=image_size, frames=frames, keep=keep)
     found = runs(opened)
     parts = [part for film in opened for part in film.edit.parts]
     kept = np.array([cards or part.scene is not None for part in parts], bool)
-    labels = {name: _of(truth, parts, kept) for name, truth in TRUTHS.items()}
+    labels = {name: _of(truth, parts, kept) for name, truth in SCENE_LABELS.items()}
     genres = [film.edit.film.genre.name for film in opened]
     labels["genre"] = [frozenset({genres[number]}) for number in found[kept, 0].tolist()]
     names = np.array(numbered(found[:, 0]))[kept]
@@ -88,7 +88,7 @@ def _of(
     ]
 
 
-def _featured(film: CinemaFilm, folder: str, key: str) -> FeatureFilm:
+def _featured(film: SyntheticFilm, folder: str, key: str) -> FeatureFilm:
     path = Path(folder) / f"{film.film}.npz"
     arrays = read_npz(path)
     if key not in arrays:
@@ -96,7 +96,7 @@ def _featured(film: CinemaFilm, folder: str, key: str) -> FeatureFilm:
     return FeatureFilm(film.film, film.seconds, film.frames, film.fps, film.starts, arrays[key])
 
 
-def movies_of(truth: SetTruth, ids: tuple[str, ...] | None = None) -> Movies:
+def truth_to_movies(truth: SetTruth, ids: tuple[str, ...] | None = None) -> Movies:
     """Genres, synopses and who watched what; ids are the films' names, or others in their order."""
     user, movie = np.nonzero(truth.watched())
     value = np.full(len(user), np.nan, np.float32)
@@ -109,7 +109,7 @@ def movies_of(truth: SetTruth, ids: tuple[str, ...] | None = None) -> Movies:
     )
 
 
-def cinema_set_movies(
+def open_synthetic_movies(
     seed: int = 0,
     split: str = "train",
     films: int = 40,
@@ -117,11 +117,9 @@ def cinema_set_movies(
     minutes: float = 3.0,
     fps: int | str = 24,
 ) -> Movies:
-    """The movies of `vujax.data.synthetic.dataset_shots.open_cinema`, under the same ids; nothing
-    is drawn.
-    """
+    """Open the movies of `open_synthetic_films`, under the same ids; nothing is drawn."""
     # Of pictures and sound nothing is read.
-    settings = Settings(seed, split, minutes, frame_rate(fps), 90, 160, 16000, 1)
-    truth = set_truth(settings, first + films)
+    settings = Settings(seed, split, minutes, parse_frame_rate(fps), 90, 160, 16000, 1)
+    truth = build_set_truth(settings, first + films)
     there = tuple(f"cinema-{seed}-{split}-{number:04d}" for number in range(first + films))
-    return movies_of(truth, there).only(there[first:])
+    return truth_to_movies(truth, there).only(there[first:])

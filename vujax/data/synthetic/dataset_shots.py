@@ -1,6 +1,6 @@
 """Films of the cinema as rows of shots, for training and scoring: no video file is made.
 
-    films = open_cinema(split="train", films=40)
+    films = open_synthetic_films(split="train", films=40)
     films[0].starts                                    # bool [n-1]: a scene begins with shot i+1
     films[0].inputs(np.array([0, 1]))["image"]         # uint8 [2 3 48 48 3]
     films[0].sound(0)                                  # float32 [samples], RATE a second
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from vujax.data.synthetic.dataset_images import DEFAULTS
-from vujax.data.synthetic.editing import Edit, frame_rate, make_edit
+from vujax.data.synthetic.editing import Edit, make_edit, parse_frame_rate
 from vujax.data.synthetic.screen import Screen
 from vujax.data.synthetic.sound import Soundtrack
 from vujax.data.synthetic.world import make_film
@@ -31,7 +31,7 @@ HOP_S = 0.04  # from one column of the spectrogram to the next
 
 
 @dataclass(frozen=True, eq=False)
-class CinemaFilm:
+class SyntheticFilm:
     """The shots of one film: a `vujax.data.films.Film`; picklable, without what it keeps.
 
     Attributes:
@@ -73,7 +73,7 @@ class CinemaFilm:
 
     @cached_property
     def frames(self) -> np.ndarray:
-        return np.array([(clip.begin, clip.end - 1) for clip in self.edit.clips], np.int64)
+        return np.array([(clip.start, clip.end - 1) for clip in self.edit.clips], np.int64)
 
     @cached_property
     def seconds(self) -> np.ndarray:
@@ -150,7 +150,7 @@ class CinemaFilm:
         return np.stack([screen.frame(int(first) + offset) for offset in at])
 
 
-def open_cinema(
+def open_synthetic_films(
     *,
     seed: int = 0,
     split: str = "train",
@@ -164,7 +164,7 @@ def open_cinema(
     audio_steps: int = 100,
     mels: int = 64,
     keep: bool = True,
-) -> tuple[CinemaFilm, ...]:
+) -> tuple[SyntheticFilm, ...]:
     """Films as rows of shots, the same for the same arguments.
 
     Args:
@@ -189,7 +189,7 @@ def open_cinema(
         raise ValueError(f"cinema: split={split!r} is none of {', '.join(DEFAULTS)}")
     if len(size) != 2 or min(size) < 8:
         raise ValueError(f"cinema: image_size={image_size} is not one or two numbers from 8 on")
-    rate = frame_rate(fps)
+    rate = parse_frame_rate(fps)
     for what, value, low, high in (
         ("films", films, 1, 100_000),
         ("first", first, 0, 100_000),
@@ -204,4 +204,4 @@ def open_cinema(
     numbers = range(first, first + films)
     heard = (audio_steps, mels) if audio else None
     options = (float(minutes), rate, size, frames, heard, keep)
-    return tuple(CinemaFilm(seed, split, number, *options) for number in numbers)
+    return tuple(SyntheticFilm(seed, split, number, *options) for number in numbers)

@@ -21,13 +21,13 @@ from itertools import accumulate, pairwise
 from vujax.data.synthetic.canvas import RGB, mix
 from vujax.data.synthetic.random import Dice
 from vujax.data.synthetic.script import Scene, Shot, make_scene, make_shot
-from vujax.data.synthetic.story import STUDIOS, names, studio, title
+from vujax.data.synthetic.story import STUDIOS, choose_names, choose_studio, make_title
 from vujax.data.synthetic.world import Film, Palette, make_film
 from vujax.video.shots.base import Transition
 
-SHORTEST = 8  # frames of a shot, at any rate
+MIN_SHOT_FRAMES = 8  # frames of a shot, at any rate
 
-LEAST_SCENES = 2
+MIN_SCENES = 2
 
 CUT, DISSOLVE, FADE = KINDS = ("cut", "dissolve", "fade")
 
@@ -40,15 +40,17 @@ HARD = {CUT: 1.0}  # within a part that is cut so
 
 LENGTH_S = {DISSOLVE: (0.25, 1.2), FADE: (0.5, 1.8)}
 
-STAYS = 0.3  # how often a scene is followed by another one in the same place, beside by chance
+STAY_PROBABILITY = (
+    0.3  # how often a scene is followed by another one in the same place, beside by chance
+)
 
-PAPERS = 4  # kinds of plain card
+NUM_PAPERS = 4  # kinds of plain card
 
-FLASHES = 0.06  # of the shots
+FLASH_PROBABILITY = 0.06  # of the shots
 
-SWEEPS = 0.10  # of the shots: the camera pans so fast that it looks like a transition
+SWEEP_PROBABILITY = 0.10  # of the shots: the camera pans so fast that it looks like a transition
 
-SWEEP = 0.45  # how far, in frame heights
+SWEEP_DISTANCE = 0.45  # how far, in frame heights
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class Excerpt:
     """A piece of a shot that was seen before, from `begin_s` after its first sight."""
 
     shot: Shot
-    begin_s: float
+    start_s: float
     length_s: float
 
 
@@ -137,7 +139,7 @@ class Clip:
 
     take: Shot | Card | Excerpt
     part: int
-    begin: int
+    start: int
     end: int
     into: Join | None
     out: Join | None
@@ -145,14 +147,14 @@ class Clip:
 
     @property
     def seen(self) -> range:
-        begin = self.into.first - self.into.coming if self.into else self.begin
+        begin = self.into.first - self.into.coming if self.into else self.start
         end = self.out.last + 1 + self.out.leaving if self.out else self.end
         return range(begin, end)
 
     @property
     def alone(self) -> range:
         """The frames that show nothing else."""
-        begin = self.into.first if self.into else self.begin
+        begin = self.into.first if self.into else self.start
         return range(begin, self.out.last + 1 if self.out else self.end)
 
 
@@ -179,7 +181,7 @@ class Edit:
         """The number of the shot that a frame is counted to."""
         if not 0 <= frame < self.frames:
             raise IndexError(f"cinema: frame {frame} is outside 0..{self.frames - 1}")
-        return bisect_right(self.clips, frame, key=lambda clip: clip.begin) - 1
+        return bisect_right(self.clips, frame, key=lambda clip: clip.start) - 1
 
     def layers(self, frame: int) -> tuple[tuple[int, float], ...]:
         """What a frame shows: shots by number with their shares, which add up to at most 1."""
@@ -202,7 +204,7 @@ class Edit:
         return clip.start_s + float((frame - clip.seen.start) / self.fps)
 
 
-def frame_rate(fps: Fraction | int | str) -> Fraction:
+def parse_frame_rate(fps: Fraction | int | str) -> Fraction:
     """Frames per second.
 
     Raises:
@@ -214,7 +216,7 @@ def frame_rate(fps: Fraction | int | str) -> Fraction:
         raise ValueError(f"cinema: fps={fps!r} is no rate such as 24 or 24000/1001") from None
 
 
-def night(film: Film) -> float:
+def compute_night_preference(film: Film) -> float:
     """A trait that no label tells: how much the film prefers the night to the day, 0..1."""
     return Dice(*film.key, "night").uniform()
 
@@ -223,13 +225,13 @@ def make_edit(film: Film, fps: Fraction, minutes: float) -> Edit:
     """The film at a rate, its story some `minutes` long: two thirds to four thirds of that."""
     dice = Dice(*film.key, "edit")
     parts = tuple(_parts(film, 60 * minutes * dice.uniform(2 / 3, 4 / 3)))
-    return assemble(film, fps, parts, dice)
+    return assemble_edit(film, fps, parts, dice)
 
 
-def assemble(film: Film, fps: Fraction, parts: tuple[Part, ...], dice: Dice) -> Edit:
+def assemble_edit(film: Film, fps: Fraction, parts: tuple[Part, ...], dice: Dice) -> Edit:
     """The parts one after the other; `dice` draws how shots meet, and the flashes."""
     takes = [(n, take) for n, part in enumerate(parts) for take in part.takes]
-    lengths = [max(SHORTEST, round(take.length_s * fps)) for _, take in takes]
+    lengths = [max(MIN_SHOT_FRAMES, round(take.length_s * fps)) for _, take in takes]
     starts = [0, *accumulate(lengths)]
     joins: list[Join | None] = [None]
     for k, ((a, _), (b, _)) in enumerate(pairwise(takes)):
@@ -247,45 +249,47 @@ def assemble(film: Film, fps: Fraction, parts: tuple[Part, ...], dice: Dice) -> 
 
 def _parts(film: Film, length_s: float) -> Iterator[Part]:
     dice = Dice(*film.key, "cards")
-    logo = Card((studio(film),), STUDIOS.index(studio(film)) % PAPERS, 2.0)
-    name = Card((title(film),), dice.below(PAPERS), dice.uniform(1.5, 3))
+    logo = Card((choose_studio(film),), STUDIOS.index(choose_studio(film)) % NUM_PAPERS, 2.0)
+    name = Card((make_title(film),), dice.below(NUM_PAPERS), dice.uniform(1.5, 3))
     yield Part("opening", None, (logo, name))
     for scene in _story(film, length_s):
-        yield Part("story", scene, tuple(takes_of(scene)))
+        yield Part("story", scene, tuple(generate_takes(scene)))
     end = Card(("The End",), 0, 1.5)
-    yield Part("closing", None, (cast_card(film, dice.uniform(2, 4)), end, logo))
+    yield Part("closing", None, (make_cast_card(film, dice.uniform(2, 4)), end, logo))
 
 
-def cast_card(film: Film, length_s: float) -> Card:
+def make_cast_card(film: Film, length_s: float) -> Card:
     """Who plays whom."""
-    people = zip(names(film), film.cast, strict=True)
+    people = zip(choose_names(film), film.cast, strict=True)
     return Card(tuple(f"{name} ... {who.kind}" for name, who in people), 0, length_s)
 
 
 def _story(film: Film, length_s: float) -> list[Scene]:
     """Scenes of the script, more by night or by day as the film prefers."""
-    dice, dark = Dice(*film.key, "story"), night(film)
+    dice, dark = Dice(*film.key, "story"), compute_night_preference(film)
     scenes: list[Scene] = []
     number, told_s, stays = 0, 0.0, False
-    while told_s < length_s or len(scenes) < LEAST_SCENES:
+    while told_s < length_s or len(scenes) < MIN_SCENES:
         scene = make_scene(film, number)
         number += 1
         if stays and scene.place != scenes[-1].place:
             continue
         if dice.chance({"night": dark, "day": 1 - dark}.get(scene.time, 0.5)):
             scenes.append(scene)
-            stays = dice.chance(STAYS)
+            stays = dice.chance(STAY_PROBABILITY)
             told_s += sum(make_shot(scene, k).length_s for k in range(scene.shots))
     return scenes
 
 
-def takes_of(scene: Scene) -> Iterator[Shot]:
+def generate_takes(scene: Scene) -> Iterator[Shot]:
     """The shots of a scene, as they are taken."""
     for k in range(scene.shots):
         shot = make_shot(scene, k)
-        if Dice(*shot.key, "sweep").chance(SWEEPS):
-            shot = replace(shot, move="pan", travel=SWEEP if shot.travel > 0 else -SWEEP)
-        yield at_angle(shot)
+        if Dice(*shot.key, "sweep").chance(SWEEP_PROBABILITY):
+            shot = replace(
+                shot, move="pan", travel=SWEEP_DISTANCE if shot.travel > 0 else -SWEEP_DISTANCE
+            )
+        yield apply_angle(shot)
 
 
 def _join(dice: Dice, odds: dict[str, float], begin: int, longest: int, fps: Fraction) -> Join:
@@ -313,7 +317,7 @@ def _fade(dice: Dice, between: int) -> tuple[int, int]:
 def _placed(clip: Clip, fps: Fraction) -> Clip:
     """The clip with its camera's move lasting as long as the shot is seen, or was at first."""
     if isinstance(clip.take, Excerpt):
-        return replace(clip, take=clip.take.shot, start_s=clip.take.begin_s)
+        return replace(clip, take=clip.take.shot, start_s=clip.take.start_s)
     if isinstance(clip.take, Card):
         return clip
     return replace(clip, take=replace(clip.take, length_s=float(len(clip.seen) / fps)))
@@ -324,7 +328,7 @@ def _flashes(dice: Dice, clips: tuple[Clip, ...], fps: Fraction) -> Iterator[Fla
         length = max(1, round(dice.uniform(0.03, 0.13) * fps))
         margin = max(3, round(fps / 4))
         room = len(clip.alone) - 2 * margin - length
-        if isinstance(clip.take, Shot) and room > 0 and dice.chance(FLASHES):
+        if isinstance(clip.take, Shot) and room > 0 and dice.chance(FLASH_PROBABILITY):
             first = clip.alone.start + margin + dice.below(room)
             yield Flash(first, first + length - 1, dice.uniform(0.75, 1.0))
 
@@ -338,7 +342,7 @@ TINT = (0.95, 1.05)  # of a set-up, to each channel
 MATCH = (0.82, 1.18)  # of a single shot
 
 
-def at_angle(shot: Shot) -> Shot:
+def apply_angle(shot: Shot) -> Shot:
     """The shot with the paint of the wall that it looks at and the light of its set-up."""
     scene = shot.scene
     film = scene.film

@@ -13,12 +13,19 @@ from math import exp
 from typing import Any
 
 from vujax.data.synthetic import ground_truth as t
-from vujax.data.synthetic.captions import describe
-from vujax.data.synthetic.editing import Card, Clip, Edit, Part, make_edit, night
+from vujax.data.synthetic.captions import make_caption
+from vujax.data.synthetic.editing import Card, Clip, Edit, Part, compute_night_preference, make_edit
 from vujax.data.synthetic.random import Dice
 from vujax.data.synthetic.script import Shot
 from vujax.data.synthetic.series import Episode, make_episode
-from vujax.data.synthetic.story import name_of, names, studio, summary, synopsis, title
+from vujax.data.synthetic.story import (
+    choose_names,
+    choose_studio,
+    find_name,
+    make_title,
+    summarize_scene,
+    write_synopsis,
+)
 from vujax.data.synthetic.world import GENRES, Film, make_film
 
 # Weights of the log-odds that a user watches a film.
@@ -42,7 +49,7 @@ def make_taste(seed: int, split: str, user: int) -> Taste:
     return Taste(key, tuple(favourites), dice.uniform(-1, 1))
 
 
-def watches(taste: Taste, film: int, genre: str, night: float) -> bool:
+def has_watched(taste: Taste, film: int, genre: str, night: float) -> bool:
     """Whether the user watches film number `film` of the set."""
     _, seed, split, _ = taste.key
     popular = POPULARITY * Dice("popularity", seed, split, film).uniform(-1, 1)
@@ -51,46 +58,48 @@ def watches(taste: Taste, film: int, genre: str, night: float) -> bool:
     return Dice(*taste.key, "watches", film).chance(1 / (1 + exp(-odds)))
 
 
-CAPTIONS = 2  # of each shot
+NUM_CAPTIONS = 2  # of each shot
 
-USERS = 200
+NUM_USERS = 200
 
 
-def name(number: int) -> str:
+def format_film_name(number: int) -> str:
     """The file name of a film, without its ending."""
     return f"film-{number:04d}"
 
 
-def episode_name(number: int) -> str:
+def format_episode_name(number: int) -> str:
     """The file name of an episode, without its ending."""
     return f"episode-{number:04d}"
 
 
-def edit_of(settings: t.Settings, number: int) -> Edit:
+def make_film_edit(settings: t.Settings, number: int) -> Edit:
     """The edited film `number` of a set."""
     film = make_film(settings.seed, settings.split, number)
     return make_edit(film, settings.fps, settings.minutes)
 
 
-def episode_of(settings: t.Settings, number: int) -> Episode:
+def make_set_episode(settings: t.Settings, number: int) -> Episode:
     """The edited episode `number` of a series."""
     return make_episode(settings.seed, settings.split, settings.fps, settings.minutes, number)
 
 
-def film_truth(settings: t.Settings, number: int) -> t.FilmTruth:
+def build_film_truth(settings: t.Settings, number: int) -> t.FilmTruth:
     """All that is known of film `number` of a set."""
-    facts = _facts(settings, edit_of(settings, number))
-    return t.FilmTruth(t.FILM, number=number, name=name(number), **facts)
+    facts = _facts(settings, make_film_edit(settings, number))
+    return t.FilmTruth(t.FILM, number=number, name=format_film_name(number), **facts)
 
 
-def episode_truth(settings: t.Settings, number: int) -> t.EpisodeTruth:
+def build_episode_truth(settings: t.Settings, number: int) -> t.EpisodeTruth:
     """All that is known of episode `number` of a series."""
-    episode = episode_of(settings, number)
-    sources = (t.QuoteTruth(q.shot, episode_name(q.episode), q.source) for q in episode.quotes)
+    episode = make_set_episode(settings, number)
+    sources = (
+        t.QuoteTruth(q.shot, format_episode_name(q.episode), q.source) for q in episode.quotes
+    )
     return t.EpisodeTruth(
         t.EPISODE,
         number=number,
-        name=episode_name(number),
+        name=format_episode_name(number),
         **_facts(settings, episode.edit),
         groups=episode.groups,
         quotes=tuple(sources),
@@ -100,15 +109,15 @@ def episode_truth(settings: t.Settings, number: int) -> t.EpisodeTruth:
 def _facts(settings: t.Settings, edit: Edit) -> dict[str, Any]:
     """What a film and an episode have in common."""
     film = edit.film
-    people = zip(names(film), film.cast, strict=True)
+    people = zip(choose_names(film), film.cast, strict=True)
     return dict(
         version=t.VERSION,
         settings=settings,
-        title=title(film),
-        studio=studio(film),
+        title=make_title(film),
+        studio=choose_studio(film),
         genre=film.genre.name,
-        night=night(film),
-        synopsis=synopsis(film, edit.scenes),
+        night=compute_night_preference(film),
+        synopsis=write_synopsis(film, edit.scenes),
         frames=edit.frames,
         cast=tuple(t.CastTruth(called, who.kind, who.colour) for called, who in people),
         scenes=_scenes(edit),
@@ -117,19 +126,19 @@ def _facts(settings: t.Settings, edit: Edit) -> dict[str, Any]:
     )
 
 
-def set_truth(settings: t.Settings, films: int) -> t.SetTruth:
+def build_set_truth(settings: t.Settings, films: int) -> t.SetTruth:
     """The films of a set and who watched them."""
-    truths = [film_truth(settings, number) for number in range(films)]
+    truths = [build_film_truth(settings, number) for number in range(films)]
     rows = tuple(map(_row, truths))
     world = (settings.seed, settings.split)
-    tastes = [make_taste(*world, user) for user in range(USERS)]
+    tastes = [make_taste(*world, user) for user in range(NUM_USERS)]
     users = tuple(_user(taste, truths) for taste in tastes)
     return t.SetTruth(t.SET, t.VERSION, settings, rows, users)
 
 
-def series_truth(settings: t.Settings, episodes: int) -> t.SetTruth:
+def build_series_truth(settings: t.Settings, episodes: int) -> t.SetTruth:
     """The episodes of a series, as a set that nobody watched yet."""
-    truths = [episode_truth(settings, number) for number in range(episodes)]
+    truths = [build_episode_truth(settings, number) for number in range(episodes)]
     return t.SetTruth(t.SET, t.VERSION, settings, tuple(map(_row, truths)), ())
 
 
@@ -139,12 +148,12 @@ def _row(film: t.FilmTruth) -> t.FilmRow:
 
 
 def _user(taste: Taste, films: list[t.FilmTruth]) -> t.UserTruth:
-    seen = [film.name for film in films if watches(taste, film.number, film.genre, film.night)]
+    seen = [film.name for film in films if has_watched(taste, film.number, film.genre, film.night)]
     return t.UserTruth(taste.favourites, taste.nights, tuple(seen))
 
 
 def _shot(film: Film, clip: Clip) -> t.ShotTruth:
-    shown = (clip.begin, clip.end - 1, clip.into, clip.part)
+    shown = (clip.start, clip.end - 1, clip.into, clip.part)
     if isinstance(clip.take, Card):
         text = "\n".join(clip.take.lines)
         return t.ShotTruth(*shown, None, None, None, None, (), (), text)
@@ -156,8 +165,10 @@ def _shot(film: Film, clip: Clip) -> t.ShotTruth:
         framing=shot.framing,
         move=shot.move,
         event=shot.lead.event,
-        cast=tuple(name_of(film, character.kind) for character in who),
-        captions=tuple(describe(shot.facts, *shot.key, "said", k).text for k in range(CAPTIONS)),
+        cast=tuple(find_name(film, character.kind) for character in who),
+        captions=tuple(
+            make_caption(shot.facts, *shot.key, "said", k).text for k in range(NUM_CAPTIONS)
+        ),
         text=None,
     )
 
@@ -171,7 +182,7 @@ def _scenes(edit: Edit) -> tuple[t.SceneTruth, ...]:
 
 
 def _scene(edit: Edit, part: Part, first_shot: int, last_shot: int) -> t.SceneTruth:
-    frames = (edit.clips[first_shot].begin, edit.clips[last_shot].end - 1)
+    frames = (edit.clips[first_shot].start, edit.clips[last_shot].end - 1)
     shown = (part.role, *frames, first_shot, last_shot)
     scene = part.scene
     if scene is None:
@@ -181,7 +192,7 @@ def _scene(edit: Edit, part: Part, first_shot: int, last_shot: int) -> t.SceneTr
         place=scene.place,
         time=scene.time,
         weather=scene.weather,
-        cast=tuple(name_of(edit.film, role.character.kind) for role in scene.roles),
+        cast=tuple(find_name(edit.film, role.character.kind) for role in scene.roles),
         events=tuple(role.event for role in scene.roles),
-        summary=summary(scene),
+        summary=summarize_scene(scene),
     )

@@ -39,7 +39,7 @@ VERSION = 1
 
 FILM, SET, EPISODE = "vujax cinema film", "vujax cinema set", "vujax cinema episode"
 
-MOST_BYTES = 1 << 28  # of a truth file; a larger one is none of ours
+MAX_BYTES = 1 << 28  # of a truth file; a larger one is none of ours
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -212,12 +212,12 @@ class SetTruth:
         return table
 
 
-KINDS_OF_TRUTH = {FILM: FilmTruth, SET: SetTruth, EPISODE: EpisodeTruth}
+TRUTH_CLASSES = {FILM: FilmTruth, SET: SetTruth, EPISODE: EpisodeTruth}
 
 
 def write_truth(path: Path, truth: FilmTruth | SetTruth) -> Path:
     """Writes a truth file, atomically; the same truth gives the same bytes."""
-    text = json.dumps(plain(truth), indent=1) + "\n"
+    text = json.dumps(to_json_value(truth), indent=1) + "\n"
     return write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
 
 
@@ -232,11 +232,11 @@ def read_truth(path: str | Path) -> FilmTruth | SetTruth:
     try:
         value = _load(path)
         kind = value.get("kind") if isinstance(value, dict) else None
-        if not isinstance(kind, str) or kind not in KINDS_OF_TRUTH:
+        if not isinstance(kind, str) or kind not in TRUTH_CLASSES:
             raise ValueError(f"'kind' is neither {FILM!r} nor {EPISODE!r} nor {SET!r}")
         if value.get("version") != VERSION:
             raise ValueError(f"'version' is not {VERSION}, the one that this vujax reads")
-        truth = build(KINDS_OF_TRUTH[kind], value)
+        truth = from_json_value(TRUTH_CLASSES[kind], value)
         problems = _set_problems(truth) if kind == SET else _film_problems(truth)
         if problem := next(problems, None):
             raise ValueError(problem)
@@ -248,8 +248,8 @@ def read_truth(path: str | Path) -> FilmTruth | SetTruth:
 
 
 def _load(path: Path) -> object:
-    if path.stat().st_size > MOST_BYTES:
-        raise ValueError(f"it is larger than {MOST_BYTES >> 20} MiB")
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"it is larger than {MAX_BYTES >> 20} MiB")
     try:
         return json.loads(path.read_bytes().decode("utf-8"))
     except RecursionError:
@@ -377,10 +377,10 @@ T = TypeVar("T")
 
 _PLAIN = {str: "a text", int: "an integer", float: "a number"}
 
-_MOST = 1 << 53  # what JSON's readers agree on
+_MAX_NUMBER = 1 << 53  # what JSON's readers agree on
 
 
-def plain(value: Any) -> dict[str, Any]:
+def to_json_value(value: Any) -> dict[str, Any]:
     """A dataclass as a JSON value: fractions become texts such as '24' or '24000/1001'."""
     return asdict(value, dict_factory=lambda items: {k: _plain(v) for k, v in items})
 
@@ -389,7 +389,7 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Fraction) else value
 
 
-def build(kind: type[T], value: object, key: str = "") -> T:
+def from_json_value(kind: type[T], value: object, key: str = "") -> T:
     """A `kind` (a dataclass of texts, numbers, fractions, tuples and dataclasses) of a JSON value.
 
     Raises:
@@ -399,12 +399,12 @@ def build(kind: type[T], value: object, key: str = "") -> T:
         return _build_dataclass(kind, value, key)
     if get_origin(kind) is types.UnionType:  # X | None
         inner = next(k for k in get_args(kind) if k is not type(None))
-        return None if value is None else build(inner, value, key)
+        return None if value is None else from_json_value(inner, value, key)
     if get_origin(kind) is tuple:
         if not isinstance(value, list):
             raise ValueError(f"'{key}' is not a list")
         item = get_args(kind)[0]
-        return tuple(build(item, v, f"{key}[{k}]") for k, v in enumerate(value))
+        return tuple(from_json_value(item, v, f"{key}[{k}]") for k, v in enumerate(value))
     if kind is Fraction:
         return _fraction(value, key)
     return _number_or_text(kind, value, key)
@@ -419,7 +419,9 @@ def _build_dataclass(kind: type[T], value: object, key: str) -> T:
         raise ValueError(f"'{prefix}{missing[0]}' is missing")
     if unknown := [name for name in value if name not in hints]:
         raise ValueError(f"{prefix + unknown[0][:60]!r} is no key of it")
-    return kind(**{name: build(hint, value[name], prefix + name) for name, hint in hints.items()})
+    return kind(
+        **{name: from_json_value(hint, value[name], prefix + name) for name, hint in hints.items()}
+    )
 
 
 @cache
@@ -432,7 +434,7 @@ def _number_or_text(kind: type[T], value: object, key: str) -> T:
     accepted = (int, float) if kind is float else kind
     if not isinstance(value, accepted) or isinstance(value, bool):
         raise ValueError(f"'{key}' is not {_PLAIN[kind]}")
-    if kind is not str and not (-_MOST <= value <= _MOST and isfinite(value)):
+    if kind is not str and not (-_MAX_NUMBER <= value <= _MAX_NUMBER and isfinite(value)):
         raise ValueError(f"'{key}' is out of range")
     return kind(value)
 

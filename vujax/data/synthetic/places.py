@@ -39,7 +39,7 @@ def draw_place(pen: Pen, scene: Scene, t: float) -> None:
     PAINTERS[scene.place](pen.lit(LIGHT[scene.time]), palette, where, scene, t)
 
 
-def _sky_colours(palette: Palette, time: str | None) -> tuple[RGB, RGB]:
+def _sky_colors(palette: Palette, time: str | None) -> tuple[RGB, RGB]:
     """Of the top and of the horizon."""
     top, low = palette.sky, palette.haze
     if time == "sunset":
@@ -50,7 +50,7 @@ def _sky_colours(palette: Palette, time: str | None) -> tuple[RGB, RGB]:
 
 
 def _sky(pen: Pen, palette: Palette, time: str | None, where: float) -> None:
-    pen.wash(*_sky_colours(palette, time), -0.6, HORIZON)
+    pen.wash(*_sky_colors(palette, time), -0.6, HORIZON)
     x = 0.7 * where - 0.35
     if time == "night":
         pen.tiles((-1.3, -0.7, 1.3, HORIZON), (0.17, 0.23), (0.08, 0.06), _PALE)
@@ -73,7 +73,7 @@ def _earth(pen: Pen, scene: Scene, colour: RGB, y: float = HORIZON) -> None:
 
 def _window(pen: Pen, palette: Palette, scene: Scene, x: float, y: float) -> None:
     """A window with the sky in it, lit as outside: the only sign of the hour indoors."""
-    sky, low = _sky_colours(palette, scene.time)
+    sky, low = _sky_colors(palette, scene.time)
     lit = pen.lit((1.0, 1.0, 1.0))
     lit.box(x - 0.17, y - 0.19, x + 0.17, y + 0.19, _PALE)
     lit.box(x - 0.145, y - 0.165, x + 0.145, y, sky)
@@ -141,7 +141,7 @@ def _desert(pen: Pen, p: Palette, where: list[float], scene: Scene, t: float) ->
     for x, size in ((-0.33, 1.0), (0.39, 0.8), (0.9, 0.9), (-0.85, 0.7)):
         cactus = pen.at(x + 0.12 * (where[3] - 0.5), 0.27, size)
         cactus.line((0, 0), (0, -0.44), 0.1, green)
-        cactus.lines(_ARMS, 0.07, green)
+        cactus.lines(_CACTUS_ARMS, 0.07, green)
 
 
 def _mountain(pen: Pen, p: Palette, where: list[float], scene: Scene, t: float) -> None:
@@ -286,7 +286,7 @@ def _spaceship(pen: Pen, p: Palette, where: list[float], scene: Scene, t: float)
 
 
 _TREES = (-0.72, -0.42, -0.13, 0.24, 0.53, 0.86)
-_ARMS = (
+_CACTUS_ARMS = (
     *(((0.0, -0.16), (0.14, -0.18)), ((0.14, -0.18), (0.14, -0.34))),
     *(((0.0, -0.22), (-0.14, -0.25)), ((-0.14, -0.25), (-0.14, -0.38))),
 )

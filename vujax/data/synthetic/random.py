@@ -52,7 +52,7 @@ class Dice:
         return pool[:k]
 
 
-def shuffled(index: int, n: int, *key: str | int) -> int:
+def permute_index(index: int, n: int, *key: str | int) -> int:
     """Where `index` lands in a random permutation of range(n), without making the permutation.
 
     A four-round Feistel network over the next power of four, walked until it falls inside

@@ -18,9 +18,9 @@ from vujax.data.synthetic.random import Dice
 from vujax.data.synthetic.script import Shot
 from vujax.data.synthetic.world import COATS, Character, Film
 
-GROUND = 0.44  # where feet stand, in stage units (frame heights below the centre)
-HEIGHT = 0.60  # of a figure
-FAR = 0.35  # how much of the camera's zoom and travel the set takes part in
+GROUND_Y = 0.44  # where feet stand, in stage units (frame heights below the centre)
+FIGURE_HEIGHT = 0.60  # of a figure
+SET_DEPTH = 0.35  # how much of the camera's zoom and travel the set takes part in
 # Zoom, and the height on the figure (in figure heights) that the camera aims at.
 LENSES = {"wide": (1.0, 0.73), "medium": (1.25, 0.61), "close": (1.85, 0.65)}
 
@@ -34,7 +34,7 @@ FOG: dict[str | None, RGB] = {
 
 
 @dataclass(frozen=True)
-class Fall:
+class Precipitation:
     """Rain or snow.
 
     A drop has a cell of `cell` frame heights, `length` times as high as wide, and fills `half` of
@@ -49,9 +49,9 @@ class Fall:
     strength: float
 
 
-FALLS = {
-    "rain": Fall(0.11, 2.2, (0.10, 0.32), speed=1.9, slant=0.25, strength=0.75),
-    "snow": Fall(0.13, 1.0, (0.17, 0.17), speed=0.22, slant=0.10, strength=1.8),
+PRECIPITATION = {
+    "rain": Precipitation(0.11, 2.2, (0.10, 0.32), speed=1.9, slant=0.25, strength=0.75),
+    "snow": Precipitation(0.13, 1.0, (0.17, 0.17), speed=0.22, slant=0.10, strength=1.8),
 }
 
 
@@ -91,11 +91,11 @@ class Take:
         self._draw_set(canvas, camera, clock)
         stage = camera.pen(canvas).lit(mix(LIGHT[None], LIGHT[scene.time], 0.55))
         if shot.companion:
-            behind = stage.at(-0.33 * shot.side, GROUND - 0.05, 0.75 * HEIGHT, shot.side)
+            behind = stage.at(-0.33 * shot.side, GROUND_Y - 0.05, 0.75 * FIGURE_HEIGHT, shot.side)
             _draw_standing(behind, shot.companion.character)
-        _draw_lead(stage.at(0, GROUND, HEIGHT, shot.side), shot, clock)
-        if scene.weather in FALLS:
-            _draw_fall(canvas, FALLS[scene.weather], clock)
+        _draw_lead(stage.at(0, GROUND_Y, FIGURE_HEIGHT, shot.side), shot, clock)
+        if scene.weather in PRECIPITATION:
+            _draw_fall(canvas, PRECIPITATION[scene.weather], clock)
         return _develop(canvas, scene.film, Dice(*shot.key, round(1000 * time_s)))
 
     def _draw_set(self, canvas: Canvas, camera: Camera, clock: float) -> None:
@@ -103,13 +103,13 @@ class Take:
         if self._set and self._set[0] == camera and scene.place not in MOVING:
             canvas.planes[...] = self._set[1]
             return
-        draw_place(camera.pen(canvas, FAR), scene, clock)
+        draw_place(camera.pen(canvas, SET_DEPTH), scene, clock)
         if scene.weather == "fog":
             camera.pen(canvas).tint(FOG[scene.time], 0.55)
         self._set = (camera, canvas.planes.copy())
 
 
-def render(shot: Shot, time_s: float, height: int, width: int) -> np.ndarray:
+def render_frame(shot: Shot, time_s: float, height: int, width: int) -> np.ndarray:
     """The frame of `shot` at `time_s` seconds after its start, uint8 [height width 3]."""
     return Take(shot, height, width).frame(time_s)
 
@@ -117,7 +117,7 @@ def render(shot: Shot, time_s: float, height: int, width: int) -> np.ndarray:
 def _camera(shot: Shot, time_s: float) -> Camera:
     zoom, aim = LENSES[shot.framing]
     done = min(1.0, max(0.0, time_s / shot.length_s))
-    x, y = shot.drift[0] / zoom, GROUND - aim * HEIGHT + shot.drift[1] / zoom
+    x, y = shot.drift[0] / zoom, GROUND_Y - aim * FIGURE_HEIGHT + shot.drift[1] / zoom
     if shot.move == "pan":
         x += shot.travel * (done - 0.5) / zoom
     if shot.move == "push in":
@@ -148,7 +148,7 @@ def _draw_standing(pen: Pen, who: Character) -> None:
     draw_head(body, who)
 
 
-def _draw_fall(canvas: Canvas, fall: Fall, clock: float) -> None:
+def _draw_fall(canvas: Canvas, fall: Precipitation, clock: float) -> None:
     """One drop or flake to each cell of a falling grid."""
     unit = 1.0 / (fall.cell * canvas.height)
     x = (canvas.columns - 0.5 * canvas.width + fall.slant * canvas.rows) * unit

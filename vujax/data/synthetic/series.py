@@ -16,33 +16,33 @@ from functools import lru_cache
 from itertools import count
 
 from vujax.data.synthetic.editing import (
-    LEAST_SCENES,
-    PAPERS,
-    SHORTEST,
+    MIN_SCENES,
+    MIN_SHOT_FRAMES,
+    NUM_PAPERS,
     Card,
     Edit,
     Excerpt,
     Part,
-    assemble,
-    cast_card,
-    takes_of,
+    assemble_edit,
+    generate_takes,
+    make_cast_card,
 )
 from vujax.data.synthetic.random import Dice
 from vujax.data.synthetic.script import Role, Scene, Shot, make_scene
-from vujax.data.synthetic.story import NAMES, STUDIOS, studio, title
+from vujax.data.synthetic.story import NAMES, STUDIOS, choose_studio, make_title
 from vujax.data.synthetic.world import EVENTS, PLACES, Film, make_film
 
-MOST_EPISODES = 100
-STANDING_SETS = 7  # places of a series
-RETURNS = 0.5  # how often a scene returns to an earlier setting
-SAME_HOUR = 0.6  # how often it does so at the same hour, in the same weather
-MOST_SETTINGS = 40  # of a series: from then on scenes only return
-COLD = 0.5  # how often the first scene comes before the opening
+MAX_EPISODES = 100
+NUM_PLACES = 7  # places of a series
+RETURN_PROBABILITY = 0.5  # how often a scene returns to an earlier setting
+SAME_HOUR_PROBABILITY = 0.6  # how often it does so at the same hour, in the same weather
+MAX_SETTINGS = 40  # of a series: from then on scenes only return
+COLD_OPEN_PROBABILITY = 0.5  # how often the first scene comes before the opening
 OPENING_SHOTS = (4, 6)
 OPENING_S = (1.2, 2.4)  # of each of them
 RECAP_SHOTS = (4, 7)
 RECAP_S = (1.2, 2.5)
-DRAWS = 10_000  # numbers of scenes that an episode may draw from
+MAX_DRAWS = 10_000  # numbers of scenes that an episode may draw from
 
 Setting = tuple[str, frozenset[str]]
 
@@ -71,7 +71,7 @@ class Episode:
     quotes: tuple[Quote, ...]
 
 
-def setting(scene: Scene) -> Setting:
+def get_setting(scene: Scene) -> Setting:
     """The place, and the kinds of its cast: what two scenes share when one returns."""
     return scene.place, frozenset(role.character.kind for role in scene.roles)
 
@@ -80,19 +80,19 @@ def setting(scene: Scene) -> Setting:
 def make_series(seed: int, split: str) -> Film:
     """The world of a series: as a film's, with more places."""
     film = make_film(seed, f"{split} series", 0)
-    places = Dice(*film.key, "standing sets").sample(PLACES, STANDING_SETS)
+    places = Dice(*film.key, "standing sets").sample(PLACES, NUM_PLACES)
     return replace(film, places=tuple(places))
 
 
-@lru_cache(maxsize=2 * MOST_EPISODES)
+@lru_cache(maxsize=2 * MAX_EPISODES)
 def make_episode(seed: int, split: str, fps: Fraction, minutes: float, number: int) -> Episode:
     """Episode `number` of a series, its story some `minutes` long.
 
     Raises:
       ValueError: `number` is outside 0..MOST_EPISODES - 1.
     """
-    if not 0 <= number < MOST_EPISODES:
-        raise ValueError(f"cinema: a series has episodes 0..{MOST_EPISODES - 1}, not {number}")
+    if not 0 <= number < MAX_EPISODES:
+        raise ValueError(f"cinema: a series has episodes 0..{MAX_EPISODES - 1}, not {number}")
     film = make_series(seed, split)
     before = [make_episode(seed, split, fps, minutes, n) for n in range(number)]
     told = [scene for episode in before for scene in episode.edit.scenes]
@@ -100,7 +100,7 @@ def make_episode(seed: int, split: str, fps: Fraction, minutes: float, number: i
     scenes = _story(film, number, 60 * minutes * dice.uniform(2 / 3, 4 / 3), told, dice)
     excerpts = _excerpts(before, dice)
     parts = tuple(_parts(film, number, scenes, [excerpt for _, excerpt in excerpts], dice))
-    edit = assemble(film, fps, parts, Dice(*film.key, "edit", number))
+    edit = assemble_edit(film, fps, parts, Dice(*film.key, "edit", number))
     quotes = tuple(Quote(k, *source) for k, (source, _) in enumerate(excerpts))
     return Episode(edit, _groups(parts, [*told, *scenes]), quotes)
 
@@ -110,8 +110,8 @@ def _parts(
 ) -> Iterator[Part]:
     if recap:
         yield Part("recap", None, tuple(recap), hard=True)
-    story = [Part("story", scene, tuple(takes_of(scene))) for scene in scenes]
-    cold = int(dice.chance(COLD))
+    story = [Part("story", scene, tuple(generate_takes(scene))) for scene in scenes]
+    cold = int(dice.chance(COLD_OPEN_PROBABILITY))
     yield from story[:cold]
     yield _opening(film)
     yield from story[cold:]
@@ -123,7 +123,7 @@ def _opening(film: Film) -> Part:
     dice = Dice(*film.key, "opening")
     shots = OPENING_SHOTS[0] + dice.below(OPENING_SHOTS[1] - OPENING_SHOTS[0] + 1)
     pictures = [_picture(film, -1 - k, dice.uniform(*OPENING_S)) for k in range(shots)]
-    name = Card((title(film),), dice.below(PAPERS), dice.uniform(2, 3))
+    name = Card((make_title(film),), dice.below(NUM_PAPERS), dice.uniform(2, 3))
     return Part("opening", None, (*pictures, name), hard=True)
 
 
@@ -133,37 +133,37 @@ def _closing(film: Film, number: int) -> Part:
     deeds = ("Written", "Directed", "Music")
     people = tuple(f"{deed} by {name}" for deed, name in zip(deeds, crew, strict=True))
     picture = _picture(film, -1 - OPENING_SHOTS[1], dice.uniform(*OPENING_S))
-    cards = (Card(people, 0, 2.5), cast_card(film, dice.uniform(2, 4)))
-    logo = Card((studio(film),), STUDIOS.index(studio(film)) % PAPERS, 2.0)
+    cards = (Card(people, 0, 2.5), make_cast_card(film, dice.uniform(2, 4)))
+    logo = Card((choose_studio(film),), STUDIOS.index(choose_studio(film)) % NUM_PAPERS, 2.0)
     return Part("closing", None, (picture, *cards, logo), hard=True)
 
 
 def _picture(film: Film, number: int, length_s: float) -> Shot:
     """A shot that belongs to no story."""
-    return replace(next(takes_of(make_scene(film, number))), length_s=length_s)
+    return replace(next(generate_takes(make_scene(film, number))), length_s=length_s)
 
 
 def _story(film: Film, number: int, length_s: float, told: list[Scene], dice: Dice) -> list[Scene]:
-    draws = (make_scene(film, k) for k in count(DRAWS * number))
+    draws = (make_scene(film, k) for k in count(MAX_DRAWS * number))
     scenes: list[Scene] = []
     told_s = 0.0
-    while told_s < length_s or len(scenes) < LEAST_SCENES:
+    while told_s < length_s or len(scenes) < MIN_SCENES:
         known = [*told, *scenes]
-        others = [s for s in known if not scenes or setting(s) != setting(scenes[-1])]
-        settings = {setting(scene) for scene in known}
-        if others and (dice.chance(RETURNS) or len(settings) >= MOST_SETTINGS):
+        others = [s for s in known if not scenes or get_setting(s) != get_setting(scenes[-1])]
+        settings = {get_setting(scene) for scene in known}
+        if others and (dice.chance(RETURN_PROBABILITY) or len(settings) >= MAX_SETTINGS):
             scene = _again(dice.pick(others), draws, dice)
         else:
-            scene = next(scene for scene in draws if setting(scene) not in settings)
+            scene = next(scene for scene in draws if get_setting(scene) not in settings)
         scenes.append(scene)
-        told_s += sum(shot.length_s for shot in takes_of(scene))
+        told_s += sum(shot.length_s for shot in generate_takes(scene))
     return scenes
 
 
 def _again(old: Scene, draws: Iterator[Scene], dice: Dice) -> Scene:
     """A scene in the setting of an old one."""
     scene = next(scene for scene in draws if scene.place == old.place)
-    if dice.chance(SAME_HOUR):
+    if dice.chance(SAME_HOUR_PROBABILITY):
         scene = replace(scene, time=old.time, weather=old.weather)
     events = dice.sample(EVENTS, len(old.roles))
     people = [role.character for role in old.roles]
@@ -185,19 +185,19 @@ def _excerpts(before: list[Episode], dice: Dice) -> list[tuple[tuple[int, int], 
 
 def _may_be_quoted(edit: Edit, shot: int) -> bool:
     clip = edit.clips[shot]
-    least = max(SHORTEST, round(RECAP_S[0] * edit.fps))
+    least = max(MIN_SHOT_FRAMES, round(RECAP_S[0] * edit.fps))
     return edit.parts[clip.part].role == "story" and len(clip.alone) >= least
 
 
 def _excerpt(edit: Edit, shot: int, dice: Dice) -> Excerpt:
     """A stretch of the frames that show nothing but the shot."""
     clip = edit.clips[shot]
-    frames = min(len(clip.alone), max(SHORTEST, round(dice.uniform(*RECAP_S) * edit.fps)))
+    frames = min(len(clip.alone), max(MIN_SHOT_FRAMES, round(dice.uniform(*RECAP_S) * edit.fps)))
     first = clip.alone.start + dice.below(len(clip.alone) - frames + 1)
     return Excerpt(clip.take, edit.time_s(shot, first), float(frames / edit.fps))
 
 
 def _groups(parts: tuple[Part, ...], told: list[Scene]) -> tuple[int | None, ...]:
     """Settings are numbered in the order in which the series comes to them."""
-    numbers = {known: k for k, known in enumerate(dict.fromkeys(map(setting, told)))}
-    return tuple(part.scene and numbers[setting(part.scene)] for part in parts)
+    numbers = {known: k for k, known in enumerate(dict.fromkeys(map(get_setting, told)))}
+    return tuple(part.scene and numbers[get_setting(part.scene)] for part in parts)

@@ -29,7 +29,7 @@ class Soundtrack:
         self._edit, self._rate, self._channels = edit, rate, channels
         self._places = _place_spans(edit)
         self._music = _music_spans(edit)
-        begins = np.array([float(clip.begin / edit.fps) for clip in edit.clips])
+        begins = np.array([float(clip.start / edit.fps) for clip in edit.clips])
         levels = [_level(edit, k) for k in range(len(begins))]
         # Two points a cut: the level before it and after it.
         self._level_times = np.repeat(begins, 2) + np.tile((0.0, RAMP_S), len(begins))
@@ -92,7 +92,7 @@ def _place_spans(edit: Edit) -> list[tuple[str, float, float]]:
     dice, before = Dice(*edit.film.key, "bridges"), None
     for number, part in enumerate(edit.parts):
         clips = [clip for clip in edit.clips if clip.part == number]
-        begin, end = (float(f / edit.fps) for f in (clips[0].begin, clips[-1].end))
+        begin, end = (float(f / edit.fps) for f in (clips[0].start, clips[-1].end))
         bridge = dice.uniform(-BRIDGE_S, BRIDGE_S)
         if part.scene is None:
             before = None

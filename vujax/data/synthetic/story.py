@@ -28,28 +28,28 @@ _THINGS = (
 )
 
 
-def title(film: Film) -> str:
+def make_title(film: Film) -> str:
     """Such as 'The Borrowed Map'; films may share a title."""
     dice = Dice(*film.key, "title")
     return f"The {dice.pick(_QUALITIES)} {dice.pick(_THINGS)}"
 
 
-def studio(film: Film) -> str:
+def choose_studio(film: Film) -> str:
     """Whose card opens and closes the film; films share studios."""
     return Dice(*film.key, "studio").pick(STUDIOS)
 
 
-def names(film: Film) -> tuple[str, ...]:
+def choose_names(film: Film) -> tuple[str, ...]:
     """One for each of the cast, all different."""
     return tuple(Dice(*film.key, "names").sample(NAMES, len(film.cast)))
 
 
-def name_of(film: Film, kind: str) -> str:
+def find_name(film: Film, kind: str) -> str:
     """The name of the one figure of this kind in the film's cast."""
-    return names(film)[[who.kind for who in film.cast].index(kind)]
+    return choose_names(film)[[who.kind for who in film.cast].index(kind)]
 
 
-def summary(scene: Scene) -> str:
+def summarize_scene(scene: Scene) -> str:
     """What happens in a scene, in one sentence."""
     dice = Dice(*scene.key, "summary")
     where = dice.pick(PLACE_PHRASES[scene.place])
@@ -57,7 +57,7 @@ def summary(scene: Scene) -> str:
     if scene.weather and scene.weather != "clear":
         when.append(dice.pick(WEATHER_PHRASES[scene.weather]))
     deeds = [
-        f"{name_of(scene.film, role.character.kind)} the {role.character.kind}"
+        f"{find_name(scene.film, role.character.kind)} the {role.character.kind}"
         f" {dice.pick(EVENT_PHRASES[role.event])}"
         for role in scene.roles
     ]
@@ -65,12 +65,12 @@ def summary(scene: Scene) -> str:
     return words[0].upper() + words[1:] + "."
 
 
-def synopsis(film: Film, scenes: list[Scene]) -> str:
+def write_synopsis(film: Film, scenes: list[Scene]) -> str:
     """Who the film is about and what happens, leaving some of its scenes out."""
     dice = Dice(*film.key, "synopsis")
     lead = film.cast[dice.below(len(film.cast))]
     told = [scene for scene in scenes if dice.chance(0.7)] or scenes[:1]
     opening = dice.pick(("The days of", "The story of", "Some days with", "All about"))
-    about = f"{opening} {name_of(film, lead.kind)}, a {lead.kind} in {lead.colour}."
+    about = f"{opening} {find_name(film, lead.kind)}, a {lead.kind} in {lead.colour}."
     about = about.replace("a astronaut", "an astronaut")
-    return " ".join([about, *(summary(scene) for scene in told)])
+    return " ".join([about, *(summarize_scene(scene) for scene in told)])

@@ -18,16 +18,16 @@ from threading import Thread
 import av
 
 from vujax.data.synthetic.dataset_images import DEFAULTS
-from vujax.data.synthetic.editing import Edit, frame_rate
+from vujax.data.synthetic.editing import Edit, parse_frame_rate
 from vujax.data.synthetic.films import (
-    edit_of,
-    episode_name,
-    episode_of,
-    episode_truth,
-    film_truth,
-    name,
-    series_truth,
-    set_truth,
+    build_episode_truth,
+    build_film_truth,
+    build_series_truth,
+    build_set_truth,
+    format_episode_name,
+    format_film_name,
+    make_film_edit,
+    make_set_episode,
 )
 from vujax.data.synthetic.ground_truth import (
     SUFFIX,
@@ -38,7 +38,7 @@ from vujax.data.synthetic.ground_truth import (
     write_truth,
 )
 from vujax.data.synthetic.screen import Screen
-from vujax.data.synthetic.series import MOST_EPISODES
+from vujax.data.synthetic.series import MAX_EPISODES
 from vujax.data.synthetic.sound import Soundtrack
 from vujax.utils.io import write_atomically
 from vujax.utils.system import cores
@@ -47,8 +47,8 @@ from vujax.video.probe import FilmError, probe
 SET = "set.json"
 # One thread and one preset, so that a build of x264 gives the same bytes on every machine.
 X264 = {"preset": "veryfast", "crf": "24", "threads": "1"}
-KEYFRAMES_S = 4  # between keyframes at most
-SOUND_BITS = 64_000  # per second and channel
+MAX_KEYFRAME_INTERVAL_S = 4  # between keyframes at most
+AUDIO_BITS_PER_CHANNEL = 64_000  # per second and channel
 
 
 def write_set(
@@ -98,15 +98,15 @@ def write_set(
       ChildProcessError: a worker was killed.
     """
     settings = Settings(
-        seed, split, float(minutes), frame_rate(fps), height, width, sound_rate, channels
+        seed, split, float(minutes), parse_frame_rate(fps), height, width, sound_rate, channels
     )
     _check(settings, films, workers)
-    if series and films > MOST_EPISODES:
-        raise ValueError(f"cinema: a series has at most {MOST_EPISODES} episodes, not {films}")
+    if series and films > MAX_EPISODES:
+        raise ValueError(f"cinema: a series has at most {MAX_EPISODES} episodes, not {films}")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _tidy(folder, films)
-    truth = (series_truth if series else set_truth)(settings, films)
+    truth = (build_series_truth if series else build_set_truth)(settings, films)
     if not _is_there(folder / SET, truth):
         (folder / SET).unlink(missing_ok=True)
     make = partial(write_film, folder, settings, series=series)
@@ -120,13 +120,13 @@ def write_set(
 
 def write_film(folder: Path, settings: Settings, number: int, *, series: bool = False) -> str:
     """Writes one film, or episode, and its truth, unless both are there; gives its name."""
-    truth = (episode_truth if series else film_truth)(settings, number)
+    truth = (build_episode_truth if series else build_film_truth)(settings, number)
     video, beside = folder / f"{truth.name}.mp4", folder / f"{truth.name}{SUFFIX}"
     if _is_there(beside, truth) and _is_whole(video, truth):
         return truth.name
     # First the old truth goes, so that none ever stands beside another film than its own.
     beside.unlink(missing_ok=True)
-    edit = episode_of(settings, number).edit if series else edit_of(settings, number)
+    edit = make_set_episode(settings, number).edit if series else make_film_edit(settings, number)
     write_atomically(video, lambda path: _encode(path, edit, settings))
     write_truth(beside, truth)
     return truth.name
@@ -136,11 +136,11 @@ def _encode(path: Path, edit: Edit, settings: Settings) -> None:
     with av.open(f"file:{path.absolute()}", "w", format="mp4") as container:
         picture = container.add_stream("libx264", rate=edit.fps, options=X264)
         picture.width, picture.height, picture.pix_fmt = settings.width, settings.height, "yuv420p"
-        picture.gop_size = round(KEYFRAMES_S * edit.fps)
+        picture.gop_size = round(MAX_KEYFRAME_INTERVAL_S * edit.fps)
         picture.codec_context.thread_count = 1
         layout = "mono" if settings.channels == 1 else "stereo"
         sound = container.add_stream("aac", rate=settings.sound_rate, layout=layout)
-        sound.bit_rate = SOUND_BITS * settings.channels
+        sound.bit_rate = AUDIO_BITS_PER_CHANNEL * settings.channels
         screen = Screen(edit, settings.height, settings.width)
         blocks = _sound_frames(edit, settings, layout)
         second = max(1, round(edit.fps))
@@ -231,7 +231,10 @@ def _ends_with_a_box(video: Path) -> bool:
 
 def _tidy(folder: Path, films: int) -> None:
     """Removes what a killed run left half-written."""
-    for stem in (SET, *(of(number) for number in range(films) for of in (name, episode_name))):
+    for stem in (
+        SET,
+        *(of(number) for number in range(films) for of in (format_film_name, format_episode_name)),
+    ):
         for leftover in folder.glob(f".{stem}*.tmp"):
             leftover.unlink(missing_ok=True)
 

@@ -38,7 +38,7 @@ COATS: dict[str, RGB] = {
     "white": (0.95, 0.95, 0.93),
     "black": (0.10, 0.10, 0.12),
 }
-COLOURS = tuple(COATS)
+COLORS = tuple(COATS)
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def make_film(seed: int, split: str, number: int) -> Film:
 
 
 def _character(dice: Dice, kind: str) -> Character:
-    colour = dice.pick(COLOURS)
+    colour = dice.pick(COLORS)
     coat = tuple(min(1.0, max(0.0, c + dice.uniform(-0.06, 0.06))) for c in COATS[colour])
     skin = dice.pick(_FURS if kind in ("cat", "rabbit", "bear") else _SKINS)
     return Character(kind, colour, coat, skin, dice.uniform(0.9, 1.1))

@@ -26,7 +26,7 @@ class Extent:
       kind: 'cut', 'gradual', 'dissolve', ...
     """
 
-    begin: float
+    start: float
     end: float
     kind: str
 
@@ -53,7 +53,7 @@ def match_extents(
     """
     if not found or not true:
         return []
-    a, b = (np.array([(e.begin, e.end) for e in side], float) for side in (found, true))
+    a, b = (np.array([(e.start, e.end) for e in side], float) for side in (found, true))
     gap = np.maximum(a[:, None, 0] - b[None, :, 1], b[None, :, 0] - a[:, None, 1])
     apart = np.abs(a.mean(axis=1)[:, None] - b.mean(axis=1))
     allowed = gap <= tolerance + 1e-9

@@ -136,7 +136,7 @@ def gap_distances(edits: Iterable[Edit], reach: int) -> tuple[np.ndarray, np.nda
     """
     scores, begins = [], []
     for edit in edits:
-        seen = frame_histograms(edit, [(clip.begin + clip.end) // 2 for clip in edit.clips])
+        seen = frame_histograms(edit, [(clip.start + clip.end) // 2 for clip in edit.clips])
         away = 1.0 - seen @ seen.T
         for k, (old, new) in enumerate(pairwise(edit.clips), 1):
             if not isinstance(old.take, Card) and not isinstance(new.take, Card):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vujax.data.synthetic.captions import CLASSES, class_of
-from vujax.data.synthetic.dataset_images import CinemaSource, Truth
+from vujax.data.synthetic.captions import CLASSES, find_class
+from vujax.data.synthetic.dataset_images import ImageTruth, SyntheticImages
 from vujax.evals.synthetic_difficulty.histograms import color_histograms
 
 
@@ -34,10 +34,10 @@ class Frames:
 
     histograms: np.ndarray
     texts: list[str]
-    truths: list[Truth]
+    truths: list[ImageTruth]
 
     @classmethod
-    def of(cls, source: CinemaSource) -> "Frames":
+    def of(cls, source: SyntheticImages) -> "Frames":
         records = [source[i] for i in range(len(source))]
         histograms = color_histograms(np.stack([record["image"] for record in records]))
         texts = [record["captions"][0] for record in records]
@@ -56,7 +56,7 @@ def score_by_histogram(known: Frames, asked: Frames, k: int = 32) -> np.ndarray:
     return ((expected - share) * rarity) @ words.T
 
 
-def score_by_facts(truths: list[Truth], seed: int = 0) -> np.ndarray:
+def score_by_facts(truths: list[ImageTruth], seed: int = 0) -> np.ndarray:
     """Scores [images captions] of one who knows every fact; ties broken at random."""
     fits = np.array([[t.captions[0].fits(image.facts) for t in truths] for image in truths])
     noise = np.random.default_rng(seed).uniform(0, 1e-6, fits.shape)
@@ -94,7 +94,7 @@ def measure_zero_shot(known: Frames, asked: Frames, label: str, k: int = 32) -> 
     """Top-1, a share of 1, of chance and of the vote of the k histogram neighbours' true labels."""
     classes = list(CLASSES[label])
     of_known, of_asked = (
-        np.array([classes.index(class_of(truth.facts, label)) for truth in frames.truths])
+        np.array([classes.index(find_class(truth.facts, label)) for truth in frames.truths])
         for frames in (known, asked)
     )
     nearest = find_neighbors(asked.histograms, known.histograms, k)
@@ -109,8 +109,8 @@ def measure_frames(arguments: Sequence[str]) -> None:
     parser.add_argument("--held-out", type=int, default=1024, help="validation frames")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(arguments)
-    known = Frames.of(CinemaSource("train", frames=args.train, seed=args.seed))
-    asked = Frames.of(CinemaSource("validation", frames=args.held_out, seed=args.seed))
+    known = Frames.of(SyntheticImages("train", frames=args.train, seed=args.seed))
+    asked = Frames.of(SyntheticImages("validation", frames=args.held_out, seed=args.seed))
     print(json.dumps({"retrieval": measure_retrieval(known, asked)}))
     for label in CLASSES:
         print(json.dumps({"zero_shot": label} | measure_zero_shot(known, asked, label)))

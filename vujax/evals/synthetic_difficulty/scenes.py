@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from vujax.data.synthetic.dataset_shots import CinemaFilm, open_cinema
+from vujax.data.synthetic.dataset_shots import SyntheticFilm, open_synthetic_films
 from vujax.evals.metrics.classification import average_precision
 from vujax.evals.synthetic_difficulty.histograms import color_histograms
 
@@ -19,14 +19,14 @@ WINDOW = 1024  # samples
 BANDS = 40
 
 
-def color_distances(film: CinemaFilm) -> np.ndarray:
+def color_distances(film: SyntheticFilm) -> np.ndarray:
     """Between all shots of a film, float32 `[n n]`."""
     images = film.inputs(np.arange(len(film)))["image"]
     seen = np.stack([color_histograms(shot.reshape(1, -1, 1, 3))[0] for shot in images])
     return 1.0 - seen @ seen.T
 
 
-def sound_distances(film: CinemaFilm) -> np.ndarray:
+def sound_distances(film: SyntheticFilm) -> np.ndarray:
     """Likewise; the mean difference in decibels."""
     heard = np.stack([_loudness(film.sound(shot)) for shot in range(len(film))])
     return np.abs(heard[:, None] - heard[None]).mean(axis=-1)
@@ -46,7 +46,7 @@ def score_gaps(away: np.ndarray, reach: int = REACH) -> np.ndarray:
     return np.array([away[max(0, k - reach) : k, k : k + reach].min() for k in borders])
 
 
-def score_film(film: CinemaFilm) -> dict[str, float]:
+def score_film(film: SyntheticFilm) -> dict[str, float]:
     """AP of one film, by what is seen or heard."""
     away = {"colours": color_distances(film), "sounds": sound_distances(film)}
     away["both"] = sum(one / one.std() for one in away.values())
@@ -54,7 +54,7 @@ def score_film(film: CinemaFilm) -> dict[str, float]:
     return found | {"chance": float(film.starts.mean())}
 
 
-def average_scores(films: Iterable[CinemaFilm]) -> dict[str, float]:
+def average_scores(films: Iterable[SyntheticFilm]) -> dict[str, float]:
     """Macro AP over films."""
     rows = [score_film(film) for film in films]
     return {what: round(float(np.mean([row[what] for row in rows])), 3) for what in rows[0]}
@@ -65,5 +65,5 @@ def measure_scenes(arguments: Sequence[str]) -> None:
     parser.add_argument("--films", type=int, default=40, help="of the validation split")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(arguments)
-    films = open_cinema(seed=args.seed, split="validation", films=args.films, keep=False)
+    films = open_synthetic_films(seed=args.seed, split="validation", films=args.films, keep=False)
     print(json.dumps({"macro AP of scene borders": average_scores(films), "films": args.films}))
