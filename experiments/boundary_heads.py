@@ -44,7 +44,7 @@ from vujax.evals.metrics.boundaries import FilmScores, compute_baselines, comput
 from vujax.scenes.head import Head, load_head
 from vujax.scenes.train_head import head_scores, train_head
 from vujax.training.sweep.tables import TableRow, short, write_intervals, write_rows
-from vujax.utils.io import write_atomically
+from vujax.utils.io import write_text
 
 RESULTS = Path(__file__).with_name("results") / "boundary_heads"
 PERCENTS = (1, 5, 10, 25, 50, 100)
@@ -234,7 +234,7 @@ def write(part: str, rows: list[TableRow]) -> None:
     write_rows(RESULTS, part, rows, f"Part `{part}` of experiments/boundary_heads.py: see there.")
     name = RESULTS / f"{part}.svg"
     if part == "labels":
-        write_atomically(name, lambda path: path.write_text(curves(rows)))
+        write_text(name, curves(rows))
         return
     seen = [row for row in rows if AP_LOW in row]
     words = [", ".join(row[k] for k in NAMES if row.get(k)) for row in seen]

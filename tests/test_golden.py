@@ -18,7 +18,7 @@ from vujax.data import films, scenes
 from vujax.data.movies import guide
 from vujax.training import setup
 from vujax.training.config import plain
-from vujax.utils.mesh import global_batch, make_mesh
+from vujax.utils.mesh import make_global_batch, make_mesh
 
 FOLDER = Path(__file__).parent / "golden"
 ARGUMENTS = {
@@ -39,7 +39,7 @@ def metrics_of(control: str) -> dict[str, float]:
     """The metrics of the first step of a tiny model on one device."""
     mesh = make_mesh(jax.devices()[:1])
     parts = setup.make_parts(config_of(CONTROLS[control]), mesh)
-    _, metrics = parts.step(setup.new_state(parts, seed=0), global_batch(mesh, host_batch()))
+    _, metrics = parts.step(setup.new_state(parts, seed=0), make_global_batch(mesh, host_batch()))
     return {name: float(value) for name, value in sorted(metrics.items())}
 
 

@@ -8,7 +8,7 @@ import optax
 import pytest
 
 from vujax import optim
-from vujax.utils.trees import flatten
+from vujax.utils.trees import flatten_tree
 
 
 def params():
@@ -25,7 +25,7 @@ def grads():
 
 
 def updates(rules, **settings):
-    optimizer = optim.make_optimizer(
+    optimizer = optim.build_optimizer(
         params(), optax.constant_schedule(0.1), rules=rules, **settings
     )
     state = optimizer.init(params())
@@ -33,12 +33,12 @@ def updates(rules, **settings):
 
 
 def test_cosine_with_warmup():
-    rate = optim.learning_rate(lr=2.0, total_steps=110, warmup_steps=10, schedule="cosine")
+    rate = optim.build_schedule(lr=2.0, total_steps=110, warmup_steps=10, schedule="cosine")
     np.testing.assert_allclose([rate(0), rate(5), rate(10), rate(60), rate(110)], [0, 1, 2, 1, 0])
 
 
 def test_constant_keeps_its_rate():
-    rate = optim.learning_rate(lr=2.0, total_steps=10, warmup_steps=0, schedule="constant")
+    rate = optim.build_schedule(lr=2.0, total_steps=10, warmup_steps=0, schedule="constant")
     assert rate(0) == rate(10) == 2.0
 
 
@@ -51,7 +51,7 @@ def test_constant_keeps_its_rate():
 )
 def test_bad_schedules(settings, words):
     with pytest.raises(ValueError, match=words):
-        optim.learning_rate(lr=1.0, total_steps=10, **settings)
+        optim.build_schedule(lr=1.0, total_steps=10, **settings)
 
 
 def test_equals_optax_adamw_without_rules():
@@ -75,7 +75,7 @@ def test_factors_and_frozen_leaves():
     )
     chex.assert_trees_all_close(got["logit_scale"], plain["logit_scale"])
     assert not any(u.any() for u in jax.tree.leaves(got["text"]))
-    assert not [name for name in flatten(state) if "text" in name and "kernel" in name]
+    assert not [name for name in flatten_tree(state) if "text" in name and "kernel" in name]
 
 
 def test_frozen_leaves_do_not_count_in_clipping():
@@ -94,9 +94,9 @@ def test_frozen_leaves_do_not_count_in_clipping():
 )
 def test_every_parameter_is_covered_and_every_rule_used(rules, words):
     with pytest.raises(ValueError, match=words):
-        optim.multipliers(params(), rules)
+        optim.lr_factors(params(), rules)
 
 
 def test_ema_keeps_dtype():
-    average = optim.ema({"a": jnp.zeros(3, jnp.bfloat16)}, {"a": jnp.ones(3)}, 0.75)
+    average = optim.update_ema({"a": jnp.zeros(3, jnp.bfloat16)}, {"a": jnp.ones(3)}, 0.75)
     chex.assert_trees_all_close(average, {"a": jnp.full(3, 0.25, jnp.bfloat16)})

@@ -31,7 +31,7 @@ from tools.bench_shots import timed
 from vujax.catalog import Catalog
 from vujax.cli import runtime
 from vujax.data.images import preprocess_eval_image
-from vujax.utils.system import cores
+from vujax.utils.system import count_cores
 
 BATCH, SIZE = 32, 224
 Run = Callable[[], tuple[int, int]]
@@ -62,7 +62,7 @@ def pictures(root: Path, folder: Path) -> Run:
     found = files(Catalog(root))
 
     def run() -> tuple[int, int]:
-        with ThreadPoolExecutor(cores()) as threads:
+        with ThreadPoolExecutor(count_cores()) as threads:
             return sum(
                 1 for _ in threads.map(lambda x: preprocess_eval_image(x, size=SIZE), found)
             ), 0
@@ -94,7 +94,7 @@ def stage(root: Path, folder: Path) -> Run:
     copy = folder / "catalog"
     shutil.copytree(root, copy, ignore=shutil.ignore_patterns("vectors"))
     sources = embed(copy, Lite).sources
-    embedded = Embed(Work(copy, Lite, batch=BATCH, decoders=cores()))
+    embedded = Embed(Work(copy, Lite, batch=BATCH, decoders=count_cores()))
     count = len(files(Catalog(copy)))
 
     def run() -> tuple[int, int]:
@@ -148,7 +148,7 @@ def torch_loop(root: Path, folder: Path) -> Run:
     loader = DataLoader(
         found,
         BATCH,
-        num_workers=cores(),
+        num_workers=count_cores(),
         collate_fn=lambda some: np.stack([preprocess_eval_image(file, size=SIZE) for file in some]),
     )
 

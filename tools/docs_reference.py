@@ -417,7 +417,7 @@ def _meanings(file: str, method: str, experiments: Collection[str]) -> dict[str,
 
     method_class = type_of_method(method)
     found = {f"method.{k}": v for k, v in _described(inspect.getdoc(method_class)).items()}
-    texts = _described(inspect.getdoc(optim.make_optimizer))
+    texts = _described(inspect.getdoc(optim.build_optimizer))
     found |= {f"optimizer.{name}": text for name, text in texts.items()}
     found |= TEXTS
     for name in ("common", file):

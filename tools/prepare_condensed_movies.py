@@ -19,8 +19,9 @@ import pyarrow as pa
 from vujax.data.datasets.condensed_movies import open_condensed_movies, read_clips
 from vujax.data.movies.holdout import read_held_out_movies, read_listed_clips, select_leak_free_pool
 from vujax.data.movies.records import Movies
-from vujax.data.movies.tables import joined_ratings, write_movies, write_table
+from vujax.data.movies.tables import joined_ratings, write_movies
 from vujax.data.tables import read_lines
+from vujax.utils.io import write_parquet
 
 
 def prepared(
@@ -63,7 +64,7 @@ def main() -> None:
         movies, clips = prepared(args.root, args.lvu, args.scenes, args.ratings)
         write_movies(movies, args.out)
         table = pa.table(dict(clip=list(clips), movie=list(clips.values())))
-        write_table(table, args.out / "clips.parquet")
+        write_parquet(args.out / "clips.parquet", table, compression="snappy")
     except (ValueError, OSError) as error:
         parser.error(str(error))
     print(f"{args.out}: {len(movies)} movies, {len(clips)} clips")

@@ -26,8 +26,7 @@ import pyarrow as pa
 
 from vujax.data.datasets.lvu import COUNT_COLUMNS, LVU, NO_NAME, SPLITS, LvuTask
 from vujax.data.movies.holdout import read_held_out_movies
-from vujax.data.movies.tables import write_table
-from vujax.utils.io import write_atomically, write_json
+from vujax.utils.io import write_json, write_parquet, write_text
 
 
 def task_table(task: LvuTask) -> pa.Table:
@@ -107,7 +106,7 @@ def main() -> None:
         lvu, held_out = LVU.open(args.root), sorted(read_held_out_movies(args.root))
         facts = report(lvu, held_out)
         for name, task in lvu.tasks.items():
-            write_table(task_table(task), args.out / f"{name}.parquet")
+            write_parquet(args.out / f"{name}.parquet", task_table(task), compression="snappy")
         for name, ids in (("held_out_movies", held_out), ("listed_clips", listed(lvu))):
             _write_lines(args.out / f"{name}.txt", ids)
         write_json(args.out / "report.json", facts)
@@ -118,7 +117,7 @@ def main() -> None:
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:
     text = "".join(f"{line}\n" for line in lines)
-    write_atomically(path, lambda p: p.write_text(text, "utf-8"))
+    write_text(path, text)
 
 
 def _summary(out: Path, facts: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from vujax.data.datasets.movienet import ENDS, TAGS, tag_table
 from vujax.data.datasets.prepare import prepare_films
 from vujax.data.films import open_films
-from vujax.data.movies.tables import write_table
+from vujax.utils.io import write_parquet
 from vujax.utils.validation import name_and_value
 
 KINDS = ("bassl", "movienet")
@@ -73,7 +73,7 @@ def main() -> int:
 def _write_tags(out: Path, table: pa.Table, films: Collection[str], bare: int) -> None:
     """Writes the tags of the films that are there, and says how many they are."""
     table = table.filter(pc.is_in(table["film"], pa.array(list(films), pa.string())))
-    write_table(table, out / TAGS)
+    write_parquet(out / TAGS, table, compression="snappy")
     acted = sum(map(bool, table["action"].to_pylist()))
     print(
         f"tags: {len(table)} scenes of {len(set(table['film'].to_pylist()))} films, "

@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from vujax.utils.trees import flatten, leaf_name
+from vujax.utils.trees import flatten_tree, leaf_name
 
 Tree = Any
 Rules = Sequence[tuple[str, float | None]]
 
 
-def learning_rate(
+def build_schedule(
     *, lr: float, total_steps: int, warmup_steps: int, schedule: str, final: float = 0.0
 ) -> optax.Schedule:
     """Linear warm-up from 0 to `lr`, then 'cosine' decay to `final * lr`, or 'constant'."""
@@ -35,7 +35,7 @@ def learning_rate(
     return optax.join_schedules([warmup, decay], [warmup_steps])
 
 
-def multipliers(params: Tree, rules: Rules) -> Tree:
+def lr_factors(params: Tree, rules: Rules) -> Tree:
     """The factor on the learning rate of each leaf of `params`; None marks a frozen leaf.
 
     Args:
@@ -62,18 +62,18 @@ def multipliers(params: Tree, rules: Rules) -> Tree:
     if idle := [pattern for rank, (pattern, _) in enumerate(rules) if rank not in used]:
         raise ValueError(
             f"optimizer.rules: pattern '{idle[0]}' decides for no parameter; "
-            f"the first names are {sorted(flatten(params))[:5]}"
+            f"the first names are {sorted(flatten_tree(params))[:5]}"
         )
     return tree
 
 
-def trainable(params: Tree, rules: Rules) -> Tree:
+def trainable_mask(params: Tree, rules: Rules) -> Tree:
     """True for the leaves that learn, False for the frozen ones."""
     is_none = lambda x: x is None  # noqa: E731
-    return jax.tree.map(lambda m: m is not None, multipliers(params, rules), is_leaf=is_none)
+    return jax.tree.map(lambda m: m is not None, lr_factors(params, rules), is_leaf=is_none)
 
 
-def make_optimizer(
+def build_optimizer(
     params: Tree,
     schedule: optax.Schedule,
     *,
@@ -99,8 +99,10 @@ def make_optimizer(
       clip_norm: bound on the global norm of the trainable gradients; None or 0: no clipping.
     """
     is_none = lambda x: x is None  # noqa: E731
-    factors = jax.tree.map(lambda m: m or 0.0, multipliers(params, rules), is_leaf=is_none)
-    labels = jax.tree.map(lambda learns: "learn" if learns else "frozen", trainable(params, rules))
+    factors = jax.tree.map(lambda m: m or 0.0, lr_factors(params, rules), is_leaf=is_none)
+    labels = jax.tree.map(
+        lambda learns: "learn" if learns else "frozen", trainable_mask(params, rules)
+    )
 
     def decayed(tree: Tree) -> Tree:
         return jax.tree_util.tree_map_with_path(
@@ -118,6 +120,6 @@ def make_optimizer(
     return optax.chain(split, by_factor)
 
 
-def ema(average: Tree, new: Tree, decay: float) -> Tree:
+def update_ema(average: Tree, new: Tree, decay: float) -> Tree:
     """`decay * average + (1 - decay) * new`, leaf by leaf, in the average's dtype."""
     return jax.tree.map(lambda a, b: (a + (1.0 - decay) * (b - a)).astype(a.dtype), average, new)

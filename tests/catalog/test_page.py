@@ -12,7 +12,7 @@ from vujax.catalog.page import write_page
 from vujax.pipeline.ingest.film import Ingest, Work, for_all
 from vujax.pipeline.ingest.settings import Settings
 from vujax.pipeline.ingest.sources import find
-from vujax.utils.formatting import clock, short_clock
+from vujax.utils.formatting import format_clock, format_short_clock
 
 HOSTILE = "</title><script>alert(1)</script><img src=x onerror=alert(2)>\" onload='x"
 
@@ -79,8 +79,8 @@ def test_many_shots_are_thinned(
 
 
 def test_clocks() -> None:
-    assert clock(3725.4) == "1:02:05"
-    assert [short_clock(t) for t in (0, 59.96, 3661.25, -0.5)] == [
+    assert format_clock(3725.4) == "1:02:05"
+    assert [format_short_clock(t) for t in (0, 59.96, 3661.25, -0.5)] == [
         "0:00.0",
         "1:00.0",
         "1:01:01.2",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.durability import record_syncs
 from vujax.catalog import schema
 from vujax.catalog.writer import Staging, read_manifest, remove_film, sweep_staging
 
@@ -108,3 +109,21 @@ def test_another_version_is_not_read(tmp_path: Path) -> None:
     (tmp_path / schema.CATALOG_FILE).write_text("[")
     with pytest.raises(ValueError, match="damaged"):
         schema.check_catalog(tmp_path)
+
+
+def test_a_film_is_on_the_disk_before_its_manifest_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema.create_catalog(tmp_path)
+    events = record_syncs(monkeypatch)
+    stage(tmp_path, "f", "one")
+    part, manifest = (
+        schema.part_path(tmp_path, "shots.parquet", "f"),
+        schema.manifest_path(tmp_path, "f"),
+    )
+    of_part, of_manifest = events.index(("rename", part)), events.index(("rename", manifest))
+    assert "shots.parquet" in {path.name for event, path in events[:of_part] if event == "sync"}
+    between = [path for event, path in events[of_part:of_manifest] if event == "sync"]
+    assert part.parent in between
+    assert manifest.name in {path.name for path in between}
+    assert events[of_manifest + 1 :] == [("sync", manifest.parent)]

@@ -56,7 +56,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @pytest.mark.parametrize(("there", "devices"), [(1, 1), (2, 2), (8, 8), (96, 8)])
 def test_cores_become_devices(there: int, devices: int, alone: pytest.MonkeyPatch) -> None:
-    alone.setattr(runtime, "cores", lambda: there)
+    alone.setattr(runtime, "count_cores", lambda: there)
     use_cores()
     assert os.environ[DEVICES] == str(devices)
 
@@ -72,7 +72,7 @@ def test_what_is_said_of_devices_stays(alone: pytest.MonkeyPatch) -> None:
 
 
 def test_jax_has_as_many_devices(alone: pytest.MonkeyPatch) -> None:
-    alone.setattr(runtime, "cores", lambda: 5)
+    alone.setattr(runtime, "count_cores", lambda: 5)
     alone.setenv("JAX_PLATFORMS", "cpu")
     use_cores()
     code = "import jax; print(len(jax.devices()))"
@@ -81,4 +81,4 @@ def test_jax_has_as_many_devices(alone: pytest.MonkeyPatch) -> None:
 
 
 def test_cores_are_those_of_this_process() -> None:
-    assert 1 <= system.cores() <= os.cpu_count()
+    assert 1 <= system.count_cores() <= os.cpu_count()

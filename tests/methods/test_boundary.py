@@ -13,7 +13,7 @@ from vujax.methods.base import Method
 from vujax.methods.boundary import Boundary, balanced_cross_entropy, called
 from vujax.models.boundary import BoundaryModel, build_head
 from vujax.training.step import init_state, make_train_step, shardings_of
-from vujax.utils.mesh import global_batch
+from vujax.utils.mesh import make_global_batch
 
 ROWS = 32
 SMALL = dict(before=2, after=2, hidden=8)
@@ -72,7 +72,7 @@ def program(method: Method, mesh, batch, state=None, *, micro_batches=1, fsdp=Fa
 def step_once(method: Boundary, mesh, batch):
     """`(gradients, metrics, extra)` of the first step on `mesh`."""
     state, step = program(method, mesh, batch)
-    after, metrics = jax.device_get(step(state, global_batch(mesh, batch)))
+    after, metrics = jax.device_get(step(state, make_global_batch(mesh, batch)))
     return after.opt_state, metrics, after.extra
 
 
@@ -90,7 +90,7 @@ def test_every_head_is_traced_on_eight_devices(head, mesh8):
     """shard_map checks what varies over the devices when it traces; compiling takes longer."""
     method = Boundary(BoundaryModel(None, build_head(**HEADS[head])))
     state, step = program(method, mesh8, host_batch())
-    traced = step.trace(state, global_batch(mesh8, host_batch()))
+    traced = step.trace(state, make_global_batch(mesh8, host_batch()))
     assert {"loss", "predicted_rate"} < set(traced.out_info[1])
 
 

@@ -10,7 +10,7 @@ from tests.methods.test_boundary import program
 from tests.toy import assert_gradients_close
 from vujax.methods.caption import Caption, counted, cross_entropy
 from vujax.models.caption import build_caption
-from vujax.utils.mesh import global_batch
+from vujax.utils.mesh import make_global_batch
 
 ROWS, SMALL = 32, dict(dim=6, vocab=11, context=7, prefix=2, width=8, layers=1, heads=2)
 
@@ -36,7 +36,7 @@ def test_raw_gradients_on_eight_devices(mesh1, mesh8):
     results = []
     for mesh, parts in ((mesh1, 1), (mesh8, 1), (mesh8, 2)):
         state, step = program(method, mesh, batch, micro_batches=parts)
-        after, metrics = jax.device_get(step(state, global_batch(mesh, batch)))
+        after, metrics = jax.device_get(step(state, make_global_batch(mesh, batch)))
         results.append((after.opt_state, metrics))
     (grads, metrics), *others = results
     assert optax.global_norm(grads) > 1e-2

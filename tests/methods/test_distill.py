@@ -15,7 +15,7 @@ from tests.toy import assert_gradients_close, recording_sgd
 from vujax import methods
 from vujax.methods import diagnostics, distill
 from vujax.training import setup
-from vujax.utils.mesh import AXIS, global_batch
+from vujax.utils.mesh import AXIS, make_global_batch
 
 ROWS = 32
 CONTROLS = {
@@ -53,7 +53,7 @@ def step_once(config, mesh, monkeypatch):
     parts = setup.make_parts(config, mesh)
     state = setup.new_state(parts, seed=0)
     after, metrics = jax.device_get(
-        parts.step(state, global_batch(mesh, host_batch(config.model.image.image_size)))
+        parts.step(state, make_global_batch(mesh, host_batch(config.model.image.image_size)))
     )
     return after.opt_state, metrics, after.extra
 

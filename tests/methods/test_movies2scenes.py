@@ -20,7 +20,7 @@ from vujax.models.projection import SceneContrast
 from vujax.models.scene_encoder import build_scene
 from vujax.models.shot_encoder import Projection
 from vujax.training.step import init_state
-from vujax.utils.mesh import global_batch, make_mesh
+from vujax.utils.mesh import make_global_batch, make_mesh
 
 FILMS, SHOTS, WIDTH, MOST, ROWS, DIM = 6, 40, 12, 4, 8, 6
 PLAIN = dict(crop=1.0, flip=0.0, colour=0.0, grey=0.0, dropout=0.0, gain=0.0, mask=0.0)
@@ -77,7 +77,7 @@ def step_once(devices: int, mask_similar: bool = False, **layout):
     method = method_of(mask_similar=mask_similar)
     mesh = make_mesh(jax.devices()[:devices])
     before, step = program(method, mesh, batch_of(), in_use(method), **layout)
-    after, metrics = jax.device_get(step(before, global_batch(mesh, batch_of())))
+    after, metrics = jax.device_get(step(before, make_global_batch(mesh, batch_of())))
     return before, after, metrics
 
 
@@ -209,7 +209,7 @@ def test_no_positive_is_of_a_movie_that_is_not_listed():
         }
         method, mesh = method_of(), make_mesh(jax.devices()[:1])
         _, step = program(method, mesh, batch, in_use(method))
-        metrics = step(in_use(method), global_batch(mesh, batch))[1]
+        metrics = step(in_use(method), make_global_batch(mesh, batch))[1]
         assert metrics["guided"] == share
 
 

@@ -20,7 +20,7 @@ from vujax.methods.shotcol import ShotCoL
 from vujax.models.projection import ShotContrast
 from vujax.models.shot_encoder import Projection, build_shot
 from vujax.training.step import State, init_state
-from vujax.utils.mesh import global_batch, make_mesh
+from vujax.utils.mesh import make_global_batch, make_mesh
 
 WINDOWS, BLOCK, NEIGHBOURS, DIM = 16, 2, 2, 6
 QUERIES = WINDOWS * BLOCK
@@ -87,7 +87,7 @@ def step_once(mode, devices: int, **layout):
 def step_of(method, mesh, **layout):
     (batch,) = batches(1)
     before, step = program(method, mesh, batch, in_use(method, batch), **layout)
-    after, metrics = jax.device_get(step(before, global_batch(mesh, batch)))
+    after, metrics = jax.device_get(step(before, make_global_batch(mesh, batch)))
     return before, after, metrics
 
 
@@ -201,7 +201,7 @@ def steps_of(method, mesh, state, count: int):
     data, states = batches(count), [state]
     state, step = program(method, mesh, data[0], state)
     for batch in data:
-        state, _ = step(state, global_batch(mesh, batch))
+        state, _ = step(state, make_global_batch(mesh, batch))
         states.append(jax.device_get(state))
     parts = state.extra["queue"]["vectors"].addressable_shards
     return states, {part.data.shape for part in parts}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vujax.models import release
-from vujax.utils.mesh import by_rows
+from vujax.utils.mesh import row_sharding
 
 VARIABLES = {
     "params": {
@@ -68,5 +68,5 @@ def test_damaged_weights(workdir):
 
 
 def test_to_host_gathers_what_is_divided(mesh8):
-    array = jax.device_put(np.arange(16.0), by_rows(mesh8))
+    array = jax.device_put(np.arange(16.0), row_sharding(mesh8))
     np.testing.assert_array_equal(release.to_host({"a": array})["a"], np.arange(16.0))

@@ -18,8 +18,8 @@ from tests.pipeline.ingest.films import run as ingest
 from tests.pipeline.workers.test_local import until
 from vujax.catalog import Catalog, schema
 from vujax.catalog.validate import find_problems
-from vujax.catalog.writer import is_process_alive
 from vujax.pipeline.workers.ray import RayEngine
+from vujax.utils.system import is_process_alive
 
 pytestmark = pytest.mark.multiprocess
 HAS_RAY = importlib.util.find_spec("ray") is not None

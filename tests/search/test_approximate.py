@@ -111,7 +111,7 @@ def test_a_graph_is_built_once(vectors: np.ndarray, queries: np.ndarray, tmp_pat
 def test_a_table_is_written_once(
     vectors: np.ndarray, queries: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / f".{1 << 22}.ab").mkdir()  # of a process that is no more
+    (tmp_path / f".old.ab.{1 << 22}.tmp").mkdir()  # of a process that is no more
     found = Lance(vectors, tmp_path).search(queries, 5)
     with monkeypatch.context() as patched:
         patched.setattr(lance, "_make", None)

@@ -100,7 +100,7 @@ def test_it_is_made_once(root: Path) -> None:
 def test_it_is_made_anew_when_the_catalogue_changes(root: Path) -> None:
     folder = opened(root).folder
     path = min((root / "vectors" / "shot").glob("*/*.parquet"))
-    left = folder.parent / f".{NO_PROCESS}.ab"
+    left = folder.parent / f".old.ab.{NO_PROCESS}.tmp"
     left.mkdir()
     path.unlink()
     index = opened(root)

@@ -9,7 +9,7 @@ import pytest
 from tests.toy import Toy
 from vujax.training.checkpoint import Checkpoints, abstract
 from vujax.training.step import State, shardings_of
-from vujax.utils.mesh import make_mesh, replicated
+from vujax.utils.mesh import make_mesh, replicated_sharding
 
 
 def state(step=0, width=8):
@@ -25,7 +25,7 @@ def state(step=0, width=8):
 def saved(tmp_path, mesh8):
     checkpoints = Checkpoints(tmp_path, keep_last=2, keep_every=100)
     for step in (1, 100, 150, 160, 170):
-        checkpoints.save(step, jax.device_put(state(step), replicated(mesh8)))
+        checkpoints.save(step, jax.device_put(state(step), replicated_sharding(mesh8)))
     checkpoints.close()
     return tmp_path
 
@@ -44,25 +44,27 @@ def test_restores_on_another_device_count(saved):
 
 
 def test_restores_a_named_step(saved, mesh1):
-    assert Checkpoints(saved).restore(abstract(state(), replicated(mesh1)), 100).step == 100
+    assert (
+        Checkpoints(saved).restore(abstract(state(), replicated_sharding(mesh1)), 100).step == 100
+    )
 
 
 def test_other_shapes_are_one_sentence(saved, mesh1):
     with pytest.raises(ValueError, match=r"'params/a/kernel' of shape \(16, 8\), .* \(16, 9\)"):
-        Checkpoints(saved).restore(abstract(state(width=9), replicated(mesh1)))
+        Checkpoints(saved).restore(abstract(state(width=9), replicated_sharding(mesh1)))
 
 
 def test_other_names_are_one_sentence(saved, mesh1):
     more = state().replace(extra={"queue": jnp.ones(3)})
     with pytest.raises(ValueError, match="has no 'extra/queue'"):
-        Checkpoints(saved).restore(abstract(more, replicated(mesh1)))
+        Checkpoints(saved).restore(abstract(more, replicated_sharding(mesh1)))
     fewer = state().replace(params={"a": state().params["a"]})
     with pytest.raises(ValueError, match="holds 'params/s', which this config does not have"):
-        Checkpoints(saved).restore(abstract(fewer, replicated(mesh1)))
+        Checkpoints(saved).restore(abstract(fewer, replicated_sharding(mesh1)))
 
 
 def test_nothing_to_restore(tmp_path, mesh1):
     checkpoints = Checkpoints(tmp_path)
     assert checkpoints.latest() is None
     with pytest.raises(FileNotFoundError, match="no checkpoint in"):
-        checkpoints.restore(abstract(state(), replicated(mesh1)))
+        checkpoints.restore(abstract(state(), replicated_sharding(mesh1)))

@@ -9,7 +9,7 @@ import pytest
 
 from tests.toy import Toy, assert_gradients_close, recording_sgd, toy_batch
 from vujax.training.step import State, init_state, make_train_step, shardings_of
-from vujax.utils.mesh import by_rows
+from vujax.utils.mesh import row_sharding
 
 ROWS = 32
 
@@ -34,7 +34,7 @@ def one_step(mesh, *, micro_batches=1, fsdp=False, learns=None, ema=False):
     )
     before = jax.device_get(state)
     placed = jax.device_put(state, shardings)
-    after, metrics = step(placed, jax.device_put(toy_batch(ROWS), by_rows(mesh)))
+    after, metrics = step(placed, jax.device_put(toy_batch(ROWS), row_sharding(mesh)))
     return before, jax.device_get(after), jax.device_get(metrics)
 
 
@@ -109,5 +109,5 @@ def test_step_traces_once(mesh8):
     step = make_train_step(method, optimizer, mesh8, **fixed)
     state = jax.device_put(state, shardings)
     for seed in range(3):
-        state, _ = step(state, jax.device_put(toy_batch(ROWS, seed), by_rows(mesh8)))
+        state, _ = step(state, jax.device_put(toy_batch(ROWS, seed), row_sharding(mesh8)))
     assert step._cache_size() == 1

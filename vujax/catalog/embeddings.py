@@ -21,8 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vujax.catalog.parquet import read_parquet
-from vujax.catalog.writer import is_process_alive
-from vujax.utils.io import write_atomically
+from vujax.utils.io import remove_stale_temporaries, write_parquet
 
 SCHEMA = 1
 """Version of these files."""
@@ -217,13 +216,9 @@ class EmbeddingStore:
         table = rows.append_column("vector", column).cast(build_schema(self.model.dim))
         table = table.replace_schema_metadata({PREFIX + key: v for key, v in facts.items()})
         path = self.path(film)
-        for left in path.parent.glob(f".{path.name}.*.tmp"):
-            process = left.name.split(".")[-2]
-            if process.isdecimal() and not is_process_alive(int(process)):  # a run that was killed
-                left.unlink(missing_ok=True)
+        remove_stale_temporaries(path.parent, path.name)
         # Numbers of a network hardly shrink; a search reads them all.
-        options = dict(compression="none", use_dictionary=False)
-        write_atomically(path, lambda p: pq.write_table(table, p, **options))
+        write_parquet(path, table, compression="none", use_dictionary=False)
 
     def is_current(self, film: str, made_from: str) -> bool:
         """Whether there are vectors of the film as it is, by this model; reads no vector."""

@@ -18,9 +18,9 @@ from PIL import Image
 from vujax.catalog import Catalog, Id, schema
 from vujax.catalog.records import RecordReader
 from vujax.catalog.schema import build_clock
-from vujax.utils.formatting import clock, printable, short_clock
+from vujax.utils.formatting import format_clock, format_short_clock, quote_unprintable
 from vujax.utils.html.document import Markup, document, join, tag
-from vujax.utils.io import write_atomically
+from vujax.utils.io import write_text
 from vujax.video.timecode import Clock
 
 MAX_THUMBNAILS = 2400  # of 3 KB each: with more, films show every second shot, or third ...
@@ -49,7 +49,7 @@ def write_page(catalog: Catalog, path: Path, films: Sequence[str] | None = None)
     else:
         rows = [row for film in films for row in catalog.films(film).to_pylist()]
     page = _page(catalog, rows)
-    return write_atomically(path, lambda p: p.write_text(page, encoding="utf-8"))
+    return write_text(path, page)
 
 
 def _page(catalog: Catalog, rows: list[dict[str, Any]]) -> str:
@@ -64,7 +64,7 @@ def _header(catalog: Catalog, rows: list[dict[str, Any]]) -> Markup:
     seconds = sum((row["end_s"] or 0) - (row["begin_s"] or 0) for row in rows)
     tiles = {
         "Films": f"{len(rows):,}",
-        "Film time": clock(seconds),
+        "Film time": format_clock(seconds),
         "Shots": f"{sum(row['shots'] or 0 for row in rows):,}",
         "Keyframes": f"{sum(row['keyframes'] or 0 for row in rows):,}",
         "In part": f"{partial:,}",
@@ -79,7 +79,7 @@ def _errors(rows: list[dict[str, Any]]) -> Markup | None:
     if not bad:
         return None
     lines = [
-        tag("tr", tag("th", printable(row["path"]), scope="row"), tag("td", row["reason"]))
+        tag("tr", tag("th", quote_unprintable(row["path"]), scope="row"), tag("td", row["reason"]))
         for row in bad[:MAX_ERRORS]
     ]
     more = f"{len(bad) - MAX_ERRORS} more are not listed." if len(bad) > MAX_ERRORS else None
@@ -129,8 +129,9 @@ def build_section(catalog: Catalog, row: dict[str, Any], every: int, *, folded: 
       folded: show no more than its name until it is opened.
     """
     shots = catalog.shots(row["film"]).to_pylist()
-    name = str(row.get("title") or printable(row["path"]))
-    length = f"{clock(row['end_s'] - row['begin_s'])}, {len(shots):,} shot{'s' * (len(shots) != 1)}"
+    name = str(row.get("title") or quote_unprintable(row["path"]))
+    plural = "s" * (len(shots) != 1)
+    length = f"{format_clock(row['end_s'] - row['begin_s'])}, {len(shots):,} shot{plural}"
     inside = [
         tag("p", row["reason"], class_="warning", role="status") if row["reason"] else None,
         _facts(row),
@@ -142,7 +143,7 @@ def build_section(catalog: Catalog, row: dict[str, Any], every: int, *, folded: 
 
 
 def _facts(row: dict[str, Any]) -> Markup:
-    facts = {name: printable(str(row[name])) for name in SHOWN_FACTS}
+    facts = {name: quote_unprintable(str(row[name])) for name in SHOWN_FACTS}
     rate = Fraction(row["rate_num"], row["rate_den"])
     special = [name for name in ("variable_rate", "interlaced", "hdr") if row[name]]
     facts["picture"] = ", ".join(
@@ -230,7 +231,7 @@ def _shot(
     return tag(
         "li",
         picture,
-        tag("b", short_clock(begin)),
+        tag("b", format_short_clock(begin)),
         tag("span", f"{end - begin:.1f} s", class_="length"),
         tag("span", name, class_="name"),
         tag("i", kind) if kind not in (None, "cut") else None,

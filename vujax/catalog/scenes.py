@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from vujax.catalog.embeddings import PREFIX
 from vujax.catalog.parquet import read_parquet
-from vujax.utils.io import write_atomically
+from vujax.utils.io import write_parquet
 
 SCHEMA = 1
 """Version of these files."""
@@ -60,9 +59,7 @@ def write_scenes(
     words = dict(schema=str(SCHEMA), source=made_from, made=json.dumps(facts, sort_keys=True))
     table = pa.Table.from_pylist(list(rows), schema=SCENES)
     table = table.replace_schema_metadata({PREFIX + key: word for key, word in words.items()})
-    write_atomically(
-        scenes_path(root, film), lambda p: pq.write_table(table, p, compression="zstd")
-    )
+    write_parquet(scenes_path(root, film), table)
 
 
 def read_scenes(root: Path, film: str, made_from: str) -> pa.Table:

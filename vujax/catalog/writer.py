@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from vujax.catalog import schema
-from vujax.utils.io import write_json
+from vujax.utils.io import publish, sync_folder, write_json
+from vujax.utils.system import is_process_alive
 
 SEPARATOR = "~"  # in no film id
 
@@ -64,13 +65,14 @@ class Staging:
             if name in made:
                 target.parent.mkdir(exist_ok=True)
                 self.path(name).replace(target)
+                sync_folder(target.parent)  # before a manifest names it
             elif name not in kept:
                 target.unlink(missing_ok=True)
         path = schema.manifest_path(self._root, self._film)
         # Made in the staging folder too, so that a kill leaves nothing among the manifests.
         ready = write_json(self.folder / path.name, {**manifest, "files": kept | made})
         path.parent.mkdir(exist_ok=True)
-        ready.replace(path)
+        publish(ready, path)
 
 
 def describe_file(path: Path) -> dict[str, Any]:
@@ -118,16 +120,3 @@ def sweep_staging(root: Path, film: str | None = None) -> None:
         dead = process.isdecimal() and host == here and not is_process_alive(int(process))
         if dead or (owned == film and host != here):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def is_process_alive(process: int) -> bool:
-    """Whether there is a process of this number that still runs."""
-    try:
-        os.kill(process, 0)
-        state = Path(f"/proc/{process}/stat").read_text()
-    except ProcessLookupError:
-        return False
-    except (PermissionError, FileNotFoundError):  # another user's, or a system without /proc
-        return True
-    # A killed process whose parent is gone too may stay a zombie where nobody collects them.
-    return state.rpartition(")")[2].split()[0] != "Z"

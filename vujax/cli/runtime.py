@@ -11,7 +11,7 @@ import os
 import platform
 from pathlib import Path
 
-from vujax.utils.system import cache_folder, cores
+from vujax.utils.system import count_cores, get_cache_folder
 
 VARIABLE = "JAX_COMPILATION_CACHE_DIR"
 DEVICES = "JAX_NUM_CPU_DEVICES"
@@ -31,7 +31,7 @@ def use_cores() -> None:
     What XLA_FLAGS or the environment say of its devices stays.
     """
     if DEVICES not in os.environ and "device_count" not in os.environ.get("XLA_FLAGS", ""):
-        os.environ[DEVICES] = str(min(cores(), MOST_DEVICES))
+        os.environ[DEVICES] = str(min(count_cores(), MOST_DEVICES))
 
 
 def keep_compiled() -> None:
@@ -42,7 +42,7 @@ def keep_compiled() -> None:
     """
     if VARIABLE in os.environ:
         return
-    folder = cache_folder() / "compiled" / _cpu()
+    folder = get_cache_folder() / "compiled" / _cpu()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:

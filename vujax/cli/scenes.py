@@ -127,13 +127,13 @@ class Workers:
 
 def summary(result: "Result") -> str:
     """What came of all films, as a person reads it."""
-    from vujax.utils.formatting import clock
+    from vujax.utils.formatting import format_clock
 
     lines = [] if result.series is None else ["", *_series(result.series)]
     total = max(sum(result.took.values()), 1e-9)
     seconds = sum(film.end_s - film.begin_s for film in result.films)
     shares = ", ".join(f"{name} {s:.1f} s ({s / total:.0%})" for name, s in result.took.items())
-    lines += ["", f"{'took':<9} {clock(total)}, {seconds / total:.1f}x real time: {shares}"]
+    lines += ["", f"{'took':<9} {format_clock(total)}, {seconds / total:.1f}x real time: {shares}"]
     written = result.files.written
     if written:
         folders = ", ".join(sorted({str(path.parent) for path in written}))
@@ -145,13 +145,13 @@ def summary(result: "Result") -> str:
 
 def _series(found: Any) -> list[str]:
     """What the episodes of a series have in common, a line each."""
-    from vujax.utils.formatting import short_clock
+    from vujax.utils.formatting import format_short_clock
 
     lines = []
     for episode in found.episodes:
         spans = {name: getattr(episode, name) for name in ("recap", "opening", "closing")}
         parts = [
-            f"{name} {short_clock(span.begin_s)} to {short_clock(span.end_s)}"
+            f"{name} {format_short_clock(span.begin_s)} to {format_short_clock(span.end_s)}"
             for name, span in spans.items()
             if span
         ]
@@ -164,22 +164,22 @@ def _series(found: Any) -> list[str]:
 
 def table(film: "Scenes") -> list[str]:
     """The scenes of a film, a line each."""
-    from vujax.utils.formatting import short_clock
+    from vujax.utils.formatting import format_short_clock
 
     lines = [_line(film), f"{'scene':>7}{'begin':>12}{'end':>12}{'shots':>7}{'score':>7}"]
     for scene in film.scenes:
-        times = f"{short_clock(scene.begin_s):>12}{short_clock(scene.end_s):>12}"
+        times = f"{format_short_clock(scene.begin_s):>12}{format_short_clock(scene.end_s):>12}"
         score = "" if scene.score is None else f"{scene.score:.2f}"
         lines.append(f"{scene.number:>7}{times}{scene.shots:>7}{score:>7}")
     return lines
 
 
 def _line(film: "Scenes") -> str:
-    from vujax.utils.formatting import clock, printable
+    from vujax.utils.formatting import format_clock, quote_unprintable
 
-    length = clock(film.end_s - film.begin_s)
+    length = format_clock(film.end_s - film.begin_s)
     counts = f"{_count(len(film.scenes), 'scene')}, {_count(film.shots, 'shot')}"
-    return f"{printable(film.title)}: {counts}, {length}"
+    return f"{quote_unprintable(film.title)}: {counts}, {length}"
 
 
 def _count(number: int, what: str) -> str:
@@ -188,9 +188,9 @@ def _count(number: int, what: str) -> str:
 
 def reasons(result: "Result") -> list[str]:
     """What could not be done, with the reason; the first lines."""
-    from vujax.utils.formatting import printable
+    from vujax.utils.formatting import quote_unprintable
 
-    lines = [f"error: {printable(path)}: {reason}" for path, reason in result.failed]
+    lines = [f"error: {quote_unprintable(path)}: {reason}" for path, reason in result.failed]
     lines += [f"not written: {path}: {reason}" for path, reason in result.files.unwritten]
     more = len(lines) - MOST_LINES
     return [*lines[:MOST_LINES], *([f"... and {more} more"] if more > 0 else [])]

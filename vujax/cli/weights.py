@@ -63,4 +63,4 @@ def _list() -> None:
             continue
         imported = release.read_config(folder).get("imported", {})
         print(f"{folder.parent} {imported.get('source')} {imported.get('licence') or ''}".rstrip())
-    print(f"cache: {pretrained.cache_folder()}")
+    print(f"cache: {pretrained.get_cache_folder()}")

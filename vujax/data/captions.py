@@ -25,7 +25,7 @@ from vujax.data.pipeline import (
 )
 from vujax.data.records import BadSampleCounter
 from vujax.models.tokenizers.words import ShortTokens
-from vujax.utils.io import write_atomically
+from vujax.utils.io import write_parquet
 
 METADATA_PREFIX = "vujax."
 
@@ -102,7 +102,6 @@ def concat_pairs(parts: Sequence[EmbeddingPairs]) -> EmbeddingPairs:
 def write_embedding_pairs(pairs: EmbeddingPairs, path: Path) -> Path:
     """Writes the file; it appears whole or not at all."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     numbers = pa.array(np.ascontiguousarray(pairs.vectors, np.float32).reshape(-1))
     columns = {
@@ -112,7 +111,7 @@ def write_embedding_pairs(pairs: EmbeddingPairs, path: Path) -> Path:
     }
     about = {METADATA_PREFIX + "encoder": pairs.encoder, METADATA_PREFIX + "digest": pairs.digest}
     table = pa.table(columns).replace_schema_metadata(about)
-    return write_atomically(path, lambda p: pq.write_table(table, p, compression="zstd"))
+    return write_parquet(path, table)
 
 
 def read_embedding_pairs(path: str | Path) -> EmbeddingPairs:

@@ -17,7 +17,7 @@ from typing import Any
 from vujax.catalog.embeddings import MOST_NAME
 from vujax.encoders.base import digest
 from vujax.models import release
-from vujax.utils.trees import flatten
+from vujax.utils.trees import flatten_tree
 
 Tree = Any
 
@@ -72,7 +72,7 @@ def name_of(path: Path) -> str:
 def digest_of(config: Mapping[str, Any], variables: Tree) -> str:
     """The digest of a release: equal for equal weights, sizes, pictures and inputs."""
     settings = {key: config[key] for key in SETTINGS if config.get(key)}
-    return digest(flatten(variables), settings)
+    return digest(flatten_tree(variables), settings)
 
 
 def _kind(path: Path, config: Any) -> str:

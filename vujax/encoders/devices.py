@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from vujax.utils.mesh import by_rows, make_mesh, replicated
+from vujax.utils.mesh import make_mesh, replicated_sharding, row_sharding
 
 Tree = Any
 COPIES = 1 << 30
@@ -39,7 +39,7 @@ class OnDevices:
           variables: its first argument.
         """
         self._mesh, self._function = mesh_for(variables), jax.jit(function)
-        self._variables = jax.device_put(variables, replicated(self._mesh))
+        self._variables = jax.device_put(variables, replicated_sharding(self._mesh))
 
     @property
     def devices(self) -> int:
@@ -54,5 +54,5 @@ class OnDevices:
         count = len(jax.tree.leaves(rows)[0])
         if padding := -count % self._mesh.size:
             rows = jax.tree.map(lambda x: np.pad(x, [(0, padding)] + [(0, 0)] * (x.ndim - 1)), rows)
-        found = self._function(self._variables, jax.device_put(rows, by_rows(self._mesh)))
+        found = self._function(self._variables, jax.device_put(rows, row_sharding(self._mesh)))
         return found[:count] if padding else found

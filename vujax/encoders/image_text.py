@@ -18,7 +18,7 @@ from vujax.encoders.devices import OnDevices, mesh_for
 from vujax.models import release
 from vujax.models.tokenizers.clip import check_texts
 from vujax.models.tokenizers.huggingface import open_tokenizer
-from vujax.utils.mesh import by_rows, replicated
+from vujax.utils.mesh import replicated_sharding, row_sharding
 
 Tree = Any
 
@@ -43,7 +43,7 @@ class TextEncoder:
         self.dim = model.text.embed_dim
         params = {key: value for key, value in variables["params"].items() if key != "image"}
         self._mesh = mesh_for(params)
-        self._variables = jax.device_put({"params": params}, replicated(self._mesh))
+        self._variables = jax.device_put({"params": params}, replicated_sharding(self._mesh))
 
         def encode(variables: Tree, tokens: jax.Array) -> jax.Array:
             return model.apply(variables, tokens, method="encode_text")[0]
@@ -66,7 +66,7 @@ class TextEncoder:
         size = max(1 << (len(texts) - 1).bit_length(), self._mesh.size)
         size += -size % self._mesh.size
         tokens = self._tokenizer([*texts, *[""] * (size - len(texts))])
-        placed = jax.device_put(tokens, by_rows(self._mesh))
+        placed = jax.device_put(tokens, row_sharding(self._mesh))
         return np.asarray(self._encode(self._variables, placed))[: len(texts)]
 
 

@@ -14,7 +14,7 @@ from safetensors.numpy import save as to_bytes
 
 from vujax.models import efficientnet, minilm
 from vujax.models.clip import unit
-from vujax.utils.io import write_atomically, write_json
+from vujax.utils.io import write_bytes, write_json
 
 HEADS = Path(__file__).parent / "heads"
 DEFAULT = "lite"
@@ -55,7 +55,7 @@ class TextHead:
 def save_head(folder: Path, head: TextHead) -> Path:
     """Writes the two files of `folder`."""
     data = to_bytes({name: np.asarray(x, order="C") for name, x in head.tensors.items()})
-    write_atomically(folder / WEIGHTS, lambda path: path.write_bytes(data))
+    write_bytes(folder / WEIGHTS, data)
     write_json(folder / CONFIG, head.config)
     return folder
 

@@ -16,7 +16,7 @@ from jax.sharding import Mesh, Sharding
 
 from vujax.data.scene_batches import SceneRows
 from vujax.models.tokenizers.clip import Tokenizer, tokenize
-from vujax.utils.mesh import by_rows, global_batch, replicated
+from vujax.utils.mesh import make_global_batch, replicated_sharding, row_sharding
 
 Variables = Any
 
@@ -55,7 +55,7 @@ def extract(
     parts, pending = [], None
     for batch in batches:
         numeric = {k: v for k, v in batch.items() if isinstance(v, np.ndarray)}
-        submitted = step(variables, global_batch(mesh, numeric))
+        submitted = step(variables, make_global_batch(mesh, numeric))
         if pending is not None:  # fetched one batch late: the device never waits for the host
             parts.append(_real_rows(pending))
         pending = submitted
@@ -72,7 +72,7 @@ def _encode_everywhere(encode: Encode, mesh: Mesh) -> Callable[..., dict[str, ja
         return kept | {"embeddings": encode(variables, batch).astype(np.float32)}
 
     # Replicated results: the gather over devices and hosts is the compiler's.
-    return jax.jit(step, out_shardings=replicated(mesh))
+    return jax.jit(step, out_shardings=replicated_sharding(mesh))
 
 
 def _real_rows(result: dict[str, jax.Array]) -> dict[str, np.ndarray]:
@@ -152,7 +152,7 @@ def place_rows(value: np.ndarray, mesh: Mesh, *, fill: float = 0) -> jax.Array:
     """`value` `[n ...]`, padded with `fill` to a multiple of the devices, divided among them."""
     value = np.asarray(value)
     padding = np.full((-len(value) % mesh.size, *value.shape[1:]), fill, value.dtype)
-    return place(np.concatenate([value, padding]), by_rows(mesh))
+    return place(np.concatenate([value, padding]), row_sharding(mesh))
 
 
 @functools.lru_cache(maxsize=16)

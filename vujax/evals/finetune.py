@@ -28,8 +28,8 @@ from vujax.data.scene_batches import SceneRows
 from vujax.data.scenes import Scenes, SomeScenes
 from vujax.evals.folds import split_movie_folds
 from vujax.evals.linear_probe import Standardizer
-from vujax.optim import learning_rate, make_optimizer
-from vujax.utils.mesh import global_batch, make_mesh, replicated
+from vujax.optim import build_optimizer, build_schedule
+from vujax.utils.mesh import make_global_batch, make_mesh, replicated_sharding
 
 KINDS = ("class", "tags", "number")
 
@@ -130,14 +130,14 @@ class LabeledScenes:
         with closing(batches):
             for _, batch in zip(range(steps), batches, strict=False):
                 target = self.targets.values[batch["scene"]]
-                yield global_batch(self._mesh, {**batch, "target": target})
+                yield make_global_batch(self._mesh, {**batch, "target": target})
 
     def outputs(self, apply: Callable[..., jax.Array], params: Any) -> np.ndarray:
         """`apply(params, batch)` `[r s k]` of each scene, `[n k]` in their order."""
         found: dict[int, np.ndarray] = {}
         with closing(self._rows.eval_batches(batch_size=self._batch_size)) as batches:
             for batch in batches:
-                values = np.asarray(apply(params, global_batch(self._mesh, batch)))
+                values = np.asarray(apply(params, make_global_batch(self._mesh, batch)))
                 there = batch["scene"] >= 0
                 found.update(zip(batch["scene"][there].tolist(), values[there], strict=True))
         return np.stack([found[scene] for scene in range(len(found))])
@@ -226,9 +226,9 @@ def finetune(
     )
     first, apply = _with_head(model, variables, feature, fit, targets.only(train).width, mesh)
     schedule = dict(total_steps=steps, warmup_steps=warmup_steps, schedule="cosine")
-    optimizer = make_optimizer(
+    optimizer = build_optimizer(
         first,
-        learning_rate(lr=lr, **schedule),
+        build_schedule(lr=lr, **schedule),
         rules=(("head/.*", head_lr / lr), (".*", 1.0)),
         weight_decay=weight_decay,
     )
@@ -255,7 +255,7 @@ def _with_head(
         vectors, out = model.apply({"params": params, **rest}, batch)
         return vectors if feature is None else out[feature]
 
-    start = jax.device_put(variables["params"], replicated(mesh))
+    start = jax.device_put(variables["params"], replicated_sharding(mesh))
     scale = Standardizer.fit(fit.outputs(jax.jit(encode), start))
 
     def apply(params: Any, batch: Any) -> jax.Array:

@@ -24,7 +24,7 @@ from vujax.evals.features import Variables, image_encoder, place, place_rows
 from vujax.evals.folds import hold_out_examples
 from vujax.evals.metrics.classification import label_baselines, mean_class_accuracy
 from vujax.evals.reader import Reader
-from vujax.utils.mesh import replicated
+from vujax.utils.mesh import replicated_sharding
 
 L2_GRID = tuple(float(l2) for l2 in np.logspace(-6, 1, 15))
 
@@ -140,7 +140,7 @@ def minimize(
     start = start or LinearClassifier(
         np.zeros((features.shape[1], outputs), np.float32), np.zeros(outputs, np.float32)
     )
-    everywhere = replicated(mesh)
+    everywhere = replicated_sharding(mesh)
     solution = _solver(loss, mesh, max_steps)(
         jax.tree.map(lambda x: place(np.float32(x), everywhere), start),
         place_rows(np.float32(features), mesh),
@@ -196,7 +196,7 @@ def _solver(loss: Loss, mesh: Mesh, max_steps: int) -> Callable[..., LinearClass
         first = _Progress(start, optimizer.init(start), jnp.float32(jnp.inf), 0, 0)
         return lax.while_loop(unfinished, step, first).linear
 
-    return jax.jit(solve, out_shardings=replicated(mesh))
+    return jax.jit(solve, out_shardings=replicated_sharding(mesh))
 
 
 class PenaltyChoice(NamedTuple):

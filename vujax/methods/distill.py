@@ -26,8 +26,8 @@ from vujax.methods import diagnostics
 from vujax.methods.base import Batch, Embeddings, whole, with_statistics
 from vujax.models.clip import CLIP
 from vujax.models.tokenizers.huggingface import open_preprocess
-from vujax.optim import ema
-from vujax.utils.mesh import by_rows
+from vujax.optim import update_ema
+from vujax.utils.mesh import row_sharding
 
 
 def model(config: ml_collections.ConfigDict, mesh: Mesh) -> CLIP:
@@ -35,7 +35,7 @@ def model(config: ml_collections.ConfigDict, mesh: Mesh) -> CLIP:
     settings = config.model.to_dict()
     if not config.fsdp:
         return models.build(**settings)
-    shard = functools.partial(jax.lax.with_sharding_constraint, shardings=by_rows(mesh))
+    shard = functools.partial(jax.lax.with_sharding_constraint, shardings=row_sharding(mesh))
     return models.build(**settings, shard=shard)
 
 
@@ -278,4 +278,4 @@ class Distill:
         """Moves the averaged teacher, if there is one."""
         if self.teacher == "self":
             return extra
-        return extra | {"teacher": ema(extra["teacher"], params, self.teacher_decay)}
+        return extra | {"teacher": update_ema(extra["teacher"], params, self.teacher_decay)}

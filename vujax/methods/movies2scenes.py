@@ -40,7 +40,7 @@ from vujax.methods.base import Batch, Embeddings, in_training, whole, with_stati
 from vujax.models.projection import SceneContrast
 from vujax.models.scene_encoder import build_scene
 from vujax.models.shot_encoder import INPUTS, Projection
-from vujax.optim import ema
+from vujax.optim import update_ema
 
 
 def model(config: ml_collections.ConfigDict, mesh: Mesh) -> SceneContrast:
@@ -270,7 +270,7 @@ class Movies2Scenes:
 
     def after_update(self, params: Tree, extra: Tree) -> Tree:
         """Moves the key encoder."""
-        moved = ema(extra["key"]["params"], params, self.momentum)
+        moved = update_ema(extra["key"]["params"], params, self.momentum)
         return extra | {"key": extra["key"] | {"params": moved}}
 
 

@@ -29,7 +29,7 @@ from vujax.methods.augment import Augment
 from vujax.methods.base import Batch, Embeddings, in_training, whole, with_statistics
 from vujax.models.projection import ShotContrast
 from vujax.models.shot_encoder import INPUTS, Projection, build_shot
-from vujax.optim import ema
+from vujax.optim import update_ema
 
 
 def model(config: ml_collections.ConfigDict, mesh: Mesh) -> ShotContrast:
@@ -267,7 +267,7 @@ class ShotCoL:
         """Moves the key encoder."""
         if not self._has_key_encoder:
             return extra
-        moved = ema(extra["key"]["params"], params, self.momentum)
+        moved = update_ema(extra["key"]["params"], params, self.momentum)
         return extra | {"key": extra["key"] | {"params": moved}}
 
 

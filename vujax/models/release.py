@@ -14,9 +14,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from safetensors.numpy import save as to_bytes
 
-from vujax.training.checkpoint import compare_shapes
-from vujax.utils.io import write_atomically, write_json
-from vujax.utils.trees import flatten, unflatten
+from vujax.utils.io import write_bytes, write_json
+from vujax.utils.trees import compare_shapes, flatten_tree, unflatten_tree
 
 Tree = Any
 FOLDER, CONFIG, WEIGHTS = "release", "config.json", "weights.safetensors"
@@ -38,8 +37,8 @@ def save(
     folder = Path(workdir) / FOLDER
     if parent:
         config = _inputs_of(find(Path(parent)), folder) | config
-    arrays = {name: np.asarray(leaf, order="C") for name, leaf in flatten(variables).items()}
-    write_atomically(folder / WEIGHTS, lambda p: p.write_bytes(to_bytes(arrays)))
+    arrays = {name: np.asarray(leaf, order="C") for name, leaf in flatten_tree(variables).items()}
+    write_bytes(folder / WEIGHTS, to_bytes(arrays))
     write_json(folder / CONFIG, config)
     return folder
 
@@ -50,7 +49,7 @@ def _inputs_of(parent: Path, folder: Path) -> dict[str, Any]:
     file = (config.get("tokenizer") or {}).get("file")
     if file and parent.resolve() != folder.resolve():
         data = (parent / Path(file).name).read_bytes()
-        write_atomically(folder / Path(file).name, lambda p: p.write_bytes(data))
+        write_bytes(folder / Path(file).name, data)
     return {name: config[name] for name in INPUTS if name in config}
 
 
@@ -77,7 +76,7 @@ def load(path: Path) -> tuple[dict[str, Any], Tree]:
         arrays = load_file(folder / WEIGHTS)
     except SafetensorError as error:
         raise _damaged(folder, error) from error
-    return config, unflatten(arrays)
+    return config, unflatten_tree(arrays)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -120,10 +119,10 @@ def start_from(
     _, variables = load(path)
     there, here = moved or ("", "")
     keep = lambda name: name.startswith(tuple(fresh)) if fresh else False  # noqa: E731
-    found = {k: v for k, v in flatten(variables.get(part, {})).items() if k.startswith(there)}
+    found = {k: v for k, v in flatten_tree(variables.get(part, {})).items() if k.startswith(there)}
     saved = {here + k.removeprefix(there): v for k, v in found.items()}
     saved = {k: v for k, v in saved.items() if not keep(k)}
-    mine = flatten(tree)
+    mine = flatten_tree(tree)
     wanted = {k: v for k, v in mine.items() if k.startswith(here) and not keep(k)}
     if moved and not wanted:
         raise ValueError(
@@ -131,7 +130,7 @@ def start_from(
         )
     remedy = "take its config.model, or name a prefix in init_fresh to start those anew"
     compare_shapes(saved, wanted, f"release {path}", remedy)
-    return unflatten({name: saved.get(name, leaf) for name, leaf in mine.items()})
+    return unflatten_tree({name: saved.get(name, leaf) for name, leaf in mine.items()})
 
 
 def _tops(names: Iterable[str]) -> list[str]:

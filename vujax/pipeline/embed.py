@@ -33,7 +33,7 @@ from vujax.pipeline.ingest.run import Run, Runner
 from vujax.pipeline.ingest.sources import Found, Source
 from vujax.pipeline.workers.local import LocalEngine
 from vujax.pipeline.workers.pool import Engine, Pool, Progress
-from vujax.utils.system import cores
+from vujax.utils.system import count_cores
 
 
 @dataclass(frozen=True)
@@ -310,7 +310,7 @@ def embed(
     runner = runner or Runner()
     root = root.resolve()
     sources = tuple(_source(root, film) for film in Catalog(root).ids())
-    decoders = (runner.workers or cores()) if runner.name == "local" else ACTOR_DECODERS
+    decoders = (runner.workers or count_cores()) if runner.name == "local" else ACTOR_DECODERS
     work = Work(root, encoder, levels, batch, decoders)
     share = runner.share(sources)
     return Run(Found(sources, 0, 0), share, _events(work, runner, share))

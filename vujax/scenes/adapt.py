@@ -20,7 +20,7 @@ from vujax.methods.shotcol import ShotCoL
 from vujax.models.projection import ShotContrast
 from vujax.models.shot_encoder import build_shot
 from vujax.training.fit import program, shapes_of
-from vujax.utils.mesh import global_batch, make_mesh
+from vujax.utils.mesh import make_global_batch, make_mesh
 
 ENCODED = 4096  # shots at once
 LEAST_STEPS = 10
@@ -124,7 +124,7 @@ def learn(films: Sequence[np.ndarray], how: Adaptation, *, seed: int = 0) -> Ada
     state, mesh = init(jax.random.key(seed)), make_mesh(jax.devices()[:1])
     with closing(windows.train_batches(batch_size=how.windows, seed=seed)) as batches:
         for _ in range(steps):
-            state, _ = step(state, global_batch(mesh, next(batches)))
+            state, _ = step(state, make_global_batch(mesh, next(batches)))
     return Adapted(how, {"params": jax.device_get(state.params)})
 
 

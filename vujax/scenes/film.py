@@ -16,7 +16,7 @@ from vujax.catalog import scenes as kept
 from vujax.catalog.schema import build_clock
 from vujax.scenes import break_cues, exports
 from vujax.scenes.types import Head, How, Scenes, divided
-from vujax.utils.formatting import printable
+from vujax.utils.formatting import quote_unprintable
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def scenes_of(catalog: Catalog, shots: ShotVectors, division: Division, how: Map
     return Scenes(
         film=shots.film,
         path=str(Path(row["folder"], row["path"])),
-        title=str(row.get("title") or printable(Path(row["path"]).name)),
+        title=str(row.get("title") or quote_unprintable(Path(row["path"]).name)),
         clock=clock,
         size=(row["width"], row["height"]),
         variable_rate=row["variable_rate"],

@@ -15,7 +15,7 @@ import numpy as np
 from vujax.data.shot_similarity import compute_local_similarity, normalize_rows
 from vujax.models import release
 from vujax.models.boundary import BoundaryModel, SimilarityHead, build_boundary
-from vujax.utils.trees import flatten
+from vujax.utils.trees import flatten_tree
 
 Tree = Any
 HEADS = Path(__file__).parent / "heads"
@@ -53,7 +53,7 @@ class Head:
     def digest(self) -> str:
         """SHA-256 of its weights and of `saved`, the same before it is saved and when loaded."""
         found = hashlib.sha256(json.dumps(self.saved, sort_keys=True).encode())
-        for name, leaf in sorted(flatten(self.variables).items()):
+        for name, leaf in sorted(flatten_tree(self.variables).items()):
             array = np.asarray(leaf, order="C")
             found.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
             found.update(array.tobytes())

@@ -21,9 +21,9 @@ from vujax.catalog.records import RecordReader
 from vujax.scenes import page_charts
 from vujax.scenes.page_charts import MOST_SCENES, colour
 from vujax.scenes.types import Cue, Scene, Scenes
-from vujax.utils.formatting import clock, printable, short_clock
+from vujax.utils.formatting import format_clock, format_short_clock, quote_unprintable
 from vujax.utils.html.document import Markup, document, tag
-from vujax.utils.io import write_atomically
+from vujax.utils.io import write_text
 
 MOST_CUES = 1000
 
@@ -59,17 +59,17 @@ def write_page(
         ),
     ]
     page = document(f"{scenes.title}: scenes", body, ["vujax.scenes"])
-    return write_atomically(path, lambda p: p.write_text(page, encoding="utf-8"))
+    return write_text(path, page)
 
 
 def _header(scenes: Scenes) -> Markup:
     lengths = [scene.length_s for scene in scenes.scenes]
     tiles = {
         "Scenes": f"{len(scenes.scenes):,}",
-        "Film time": clock(scenes.end_s - scenes.begin_s),
+        "Film time": format_clock(scenes.end_s - scenes.begin_s),
         "Shots": f"{scenes.shots:,}",
-        "Median scene": short_clock(float(np.median(lengths))),
-        "Longest scene": short_clock(max(lengths)),
+        "Median scene": format_short_clock(float(np.median(lengths))),
+        "Longest scene": format_short_clock(max(lengths)),
         "Places for a break": "not known" if scenes.cues is None else f"{len(scenes.cues):,}",
     }
     pairs = [tag("div", tag("dt", name), tag("dd", value)) for name, value in tiles.items()]
@@ -115,7 +115,7 @@ def _cue(cue: Cue) -> Markup:
     sound = "none" if cue.level_db is None else f"{cue.level_db:.0f} dB"
     return tag(
         "tr",
-        tag("th", short_clock(cue.seconds), scope="row", class_="num"),
+        tag("th", format_short_clock(cue.seconds), scope="row", class_="num"),
         tag("td", tag("code", cue.timecode)),
         tag("td", tag("a", f"Scene {cue.scene}", href=page_charts.anchor(cue.scene))),
         tag("td", sound, tag("b", " silent", class_="yes") if cue.silent else None, class_="num"),
@@ -136,7 +136,7 @@ def _beside(name: str) -> str:
 def _files(files: Sequence[str]) -> Markup | None:
     if not files:
         return None
-    links = [tag("li", tag("a", printable(name), href=_beside(name))) for name in files]
+    links = [tag("li", tag("a", quote_unprintable(name), href=_beside(name))) for name in files]
     return tag("section", tag("h2", "Files"), tag("ul", links, class_="files"))
 
 
@@ -145,7 +145,7 @@ def _facts(scenes: Scenes) -> Markup:
     threshold = "none" if scenes.threshold is None else f"{scenes.threshold:.4g}"
     facts = {
         "film": scenes.film,
-        "file": printable(scenes.path),
+        "file": quote_unprintable(scenes.path),
         "picture": f"{scenes.size[0]}x{scenes.size[1]}, {_rate(rate)}"
         + (", variable rate" if scenes.variable_rate else ""),
         "shots by": made["detector"],
@@ -233,7 +233,7 @@ class _Strip:
     def _words(self, scene: Scene, shown: int) -> list[Markup | None]:
         shots = f"{scene.shots:,} shot{'s' * (scene.shots != 1)}"
         some = f", {shown} shown" if shown < scene.shots else ""
-        times = f"{short_clock(scene.begin_s)} – {short_clock(scene.end_s)}"
+        times = f"{format_short_clock(scene.begin_s)} – {format_short_clock(scene.end_s)}"
         return [
             tag("h3", scene.title),
             tag("b", self._link(scene.begin_s, times), class_="num"),
@@ -244,12 +244,12 @@ class _Strip:
 
     def _picture(self, shot: int) -> Markup:
         begin_s = self.scenes.borders_s[shot - 1] if shot else self.scenes.begin_s
-        tip, record = f"shot {shot}, from {short_clock(begin_s)}", self.middles.get(shot)
+        tip, record = f"shot {shot}, from {format_short_clock(begin_s)}", self.middles.get(shot)
         picture = tag("span", class_="none")
         if record is not None and self.reader is not None:
             src = build_thumbnail_uri(self.reader[record], SIZE)
             picture = tag("img", src=src, alt=tip, loading="lazy")
-        time = tag("span", short_clock(begin_s), class_="at num")
+        time = tag("span", format_short_clock(begin_s), class_="at num")
         return tag("li", self._link(begin_s, [picture, time]), title=tip)
 
     def _link(self, seconds: float, content: str | Sequence[Markup]) -> Markup | str | Sequence:

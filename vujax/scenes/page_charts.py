@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from vujax.scenes.types import Cue, Scene, Scenes
-from vujax.utils.formatting import clock, short_clock
+from vujax.utils.formatting import format_clock, format_short_clock
 from vujax.utils.html.document import Markup, tag
 
 COLOURS = 8  # in the style
@@ -59,7 +59,7 @@ def about(scene: Scene) -> str:
     shots = f"{scene.shots} shot{'s' * (scene.shots != 1)}"
     sure = "" if scene.score is None else f"\nscore of its begin: {scene.score:.2f}"
     return (
-        f"{scene.title}: {short_clock(scene.begin_s)} to {short_clock(scene.end_s)}\n"
+        f"{scene.title}: {format_short_clock(scene.begin_s)} to {format_short_clock(scene.end_s)}\n"
         f"{scene.begin_timecode} to {scene.end_timecode}\n{scene.length_s:.1f} s, {shots}{sure}"
     )
 
@@ -92,7 +92,7 @@ def _breaks(scenes: Scenes) -> Markup | None:
             "a",
             class_="break",
             href="#breaks",
-            title=f"Place for a break: {short_clock(cue.seconds)}, {why(cue)}",
+            title=f"Place for a break: {format_short_clock(cue.seconds)}, {why(cue)}",
             style=f"left:{100 * (cue.seconds - scenes.begin_s) / _length(scenes):.3f}%",
         )
         for cue in scenes.cues[:MOST_DOTS]
@@ -180,7 +180,7 @@ def _ticks(scenes: Scenes) -> list[Markup]:
     step = next((s for s in STEPS_S if length / s <= MOST_TICKS), STEPS_S[-1])
     first = -int(-scenes.begin_s // step)
     times = [k * step for k in range(first, int(scenes.end_s // step) + 1)]
-    text = clock if scenes.end_s >= 3600 else _minutes
+    text = format_clock if scenes.end_s >= 3600 else _minutes
     return [
         tag("span", text(t), style=f"left:{100 * (t - scenes.begin_s) / length:.3f}%")
         for t in times

@@ -19,7 +19,7 @@ from vujax.pipeline.ingest.film import Detectors, Ingest, Outcome, Work
 from vujax.pipeline.ingest.settings import Settings
 from vujax.pipeline.ingest.sources import Source, find
 from vujax.pipeline.workers.pool import Progress
-from vujax.utils.system import cores
+from vujax.utils.system import count_cores
 
 if TYPE_CHECKING:
     from vujax.pipeline.embed import Embed
@@ -98,7 +98,7 @@ class Making:
             embed as film,  # here, so that what only reads a catalogue does not wait
         )
 
-        return film.Embed(film.Work(self._root, self.encoder, decoders=cores()))
+        return film.Embed(film.Work(self._root, self.encoder, decoders=count_cores()))
 
 
 class Here:

@@ -18,7 +18,7 @@ from vujax.methods.boundary import Boundary
 from vujax.models.boundary import BoundaryModel, build_head
 from vujax.scenes.head import Head
 from vujax.training.fit import program, shapes_of
-from vujax.utils.mesh import global_batch, make_mesh
+from vujax.utils.mesh import make_global_batch, make_mesh
 
 Tree = Any
 THRESHOLDS = np.linspace(0.05, 0.98, 94)
@@ -119,7 +119,7 @@ def fit(
     state, mesh = init(jax.random.key(seed)), make_mesh(jax.devices()[:1])
     for number, examples in zip(range(steps), _draws(rows.examples, batch_size, seed)):  # noqa: B905
         index = np.arange(number * batch_size, (number + 1) * batch_size, dtype=np.int32)
-        state, _ = step(state, global_batch(mesh, rows.load(examples) | {"index": index}))
+        state, _ = step(state, make_global_batch(mesh, rows.load(examples) | {"index": index}))
     return jax.device_get(state.params)
 
 

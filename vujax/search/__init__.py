@@ -17,7 +17,7 @@ from vujax.catalog.schema import build_clock
 from vujax.search import filters
 from vujax.search.backends.base import NOTHING, Searcher
 from vujax.search.index import Index
-from vujax.utils.formatting import printable
+from vujax.utils.formatting import quote_unprintable
 
 MORE = 4  # times as many rows are asked for when some will be left out
 
@@ -162,7 +162,7 @@ def _hit(rank: int, score: float, row: dict[str, Any], film: dict[str, Any], fol
     return Hit(
         rank=rank,
         score=score,
-        title=printable(str(film.get("title") or film["path"])),
+        title=quote_unprintable(str(film.get("title") or film["path"])),
         timecode=build_clock(film).timecode(row["pts"]),
         first_shot=row["shot"],
         last_shot=row["last_shot"],

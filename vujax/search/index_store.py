@@ -13,8 +13,6 @@ a temporary folder and is gone afterwards. To delete `index/` loses nothing but 
 
 import hashlib
 import json
-import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -30,7 +28,7 @@ import pyarrow.parquet as pq
 from vujax.catalog import Catalog, embeddings, scenes, schema
 from vujax.catalog.embeddings import EmbeddingStore
 from vujax.catalog.parquet import read_parquet
-from vujax.catalog.writer import is_process_alive
+from vujax.utils.io import publish, remove_stale_temporaries, temporary_path
 
 if TYPE_CHECKING:
     from vujax.search.text_space import TextSpace
@@ -94,7 +92,7 @@ def open_kept(
         pass
     except (OSError, ValueError, KeyError, TypeError):  # it is damaged
         shutil.rmtree(folder, ignore_errors=True)
-    making = place / f".{os.getpid()}.{secrets.token_hex(4)}"
+    making = temporary_path(folder)
     try:
         making.mkdir(parents=True)
     except OSError:
@@ -163,7 +161,6 @@ def _write(
             _check(mapped, len(found), shelf, space)
             mapped.astype(DTYPES[dtype]).tofile(file)
             tables.append(rows_of(catalog, shelf.level, film, found))
-        os.fsync(file.fileno())
     report(len(films), len(films))
     rows = pa.concat_tables(tables)
     if not len(rows):
@@ -210,18 +207,10 @@ def rows_of(catalog: Catalog, level: str, film: str, found: pa.Table) -> pa.Tabl
 def _publish(making: Path, folder: Path) -> None:
     """Renames the new index into place and removes those of what the catalogue was before."""
     try:
-        making.rename(folder)
+        publish(making, folder)
     except OSError:  # another process made the same, and was quicker
         return
-    sweep(folder.parent)
+    remove_stale_temporaries(folder.parent)
     for other in folder.parent.glob("[!.]*"):
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)
-
-
-def sweep(folder: Path) -> None:
-    """Removes what killed processes left: names that begin with a dot and hold their number."""
-    for left in folder.glob(".*"):
-        numbers = [int(part) for part in left.name.split(".") if part.isdecimal()]
-        if numbers and not any(map(is_process_alive, numbers)):
-            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)

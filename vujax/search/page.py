@@ -13,9 +13,9 @@ from vujax.catalog.page import build_thumbnail_uri
 from vujax.catalog.records import RecordReader
 from vujax.search import Hit
 from vujax.search.index import Index
-from vujax.utils.formatting import short_clock
+from vujax.utils.formatting import format_short_clock
 from vujax.utils.html.document import Markup, document, tag
-from vujax.utils.io import write_atomically
+from vujax.utils.io import write_text
 
 MOST_PICTURES = 1500  # of 4 KB each
 MOST_IN_STRIP = {"frame": 1, "shot": 3, "scene": 10}
@@ -53,11 +53,11 @@ def write_page(path: Path, index: Index, hits: Sequence[Hit], query: str) -> Pat
         ),
     ]
     page = document(f"{query}: vujax search", body, ["vujax.catalog", "vujax.search"])
-    return write_atomically(path, lambda p: p.write_text(page, encoding="utf-8"))
+    return write_text(path, page)
 
 
 def _article(hit: Hit, pictures: list[Markup]) -> Markup:
-    span = f"{short_clock(hit.begin_s)} – {short_clock(hit.end_s)}"
+    span = f"{format_short_clock(hit.begin_s)} – {format_short_clock(hit.end_s)}"
     folded = f"{hit.folded} more of this shot" if hit.folded else None
     words = [
         tag("h3", f"{hit.rank}. {hit.title}"),

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from vujax.search import Hit
 from vujax.search.index import Index
-from vujax.utils.io import csv_rows, json_lines, write_atomically
+from vujax.utils.io import TABLE_SUFFIXES, write_table
 
 COLUMNS = pa.schema(
     {
@@ -31,7 +30,7 @@ COLUMNS = pa.schema(
         "query": pa.string(),
     }
 )
-SUFFIXES = (".parquet", ".csv", ".jsonl", ".html")
+SUFFIXES = (*TABLE_SUFFIXES, ".html")
 
 
 def check(path: Path) -> None:
@@ -63,17 +62,4 @@ def write(path: Path, index: Index, hits: Sequence[Hit], query: str) -> Path:
         return write_page(path, index, hits, query)
     about = dict(level=index.level, encoder=index.model.folder, query=query)
     rows = [dataclasses.asdict(hit) | about for hit in hits]
-    how = {".parquet": _parquet, ".csv": _csv, ".jsonl": _jsonl}[path.suffix.lower()]
-    return write_atomically(path, lambda p: how(p, rows))
-
-
-def _parquet(path: Path, rows: list[dict]) -> None:
-    pq.write_table(pa.Table.from_pylist(rows, schema=COLUMNS), path, compression="zstd")
-
-
-def _csv(path: Path, rows: list[dict]) -> None:
-    csv_rows(path, COLUMNS.names, rows)
-
-
-def _jsonl(path: Path, rows: list[dict]) -> None:
-    json_lines(path, ({name: row[name] for name in COLUMNS.names} for row in rows))
+    return write_table(path, [pa.Table.from_pylist(rows, schema=COLUMNS)], COLUMNS)

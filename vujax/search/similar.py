@@ -15,7 +15,7 @@ import pyarrow as pa
 from vujax.catalog import Catalog, Id, embeddings
 from vujax.catalog.schema import build_clock
 from vujax.encoders.base import name_of
-from vujax.utils.formatting import clock, printable
+from vujax.utils.formatting import format_clock, quote_unprintable
 from vujax.video.timecode import TIMECODE, parse_timecode, timecode_rate
 
 
@@ -241,7 +241,9 @@ def _at(catalog: Catalog, film: str, time: str, level: str) -> Id:
         raise ValueError(f"{film} has no shots ({row['reason'] or 'it is empty'})")
     seconds = seconds_of(time, timecode_rate(build_clock(row).rate))
     if seconds >= table["end_s"][-1].as_py():
-        raise ValueError(f"{film} is over after {clock(table['end_s'][-1].as_py())}, before {time}")
+        raise ValueError(
+            f"{film} is over after {format_clock(table['end_s'][-1].as_py())}, before {time}"
+        )
     begins = table["begin_s"].to_numpy()
     return Id.parse(table["id"][max(0, int((begins <= seconds).sum()) - 1)].as_py())
 
@@ -318,7 +320,7 @@ class _Pieces:
         return Piece(
             row["id"],
             found.film,
-            str(film.get("title") or printable(Path(film["path"]).name)),
+            str(film.get("title") or quote_unprintable(Path(film["path"]).name)),
             (row[ends[0]], row[ends[1]]),
             row["begin_s"],
             row["end_s"],

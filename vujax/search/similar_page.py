@@ -8,9 +8,9 @@ from vujax.catalog import Catalog
 from vujax.catalog.page import build_thumbnail_uri, group_keyframe_records
 from vujax.catalog.records import RecordReader
 from vujax.search.similar import Piece, Similar
-from vujax.utils.formatting import short_clock
+from vujax.utils.formatting import format_short_clock
 from vujax.utils.html.document import Markup, document, tag
-from vujax.utils.io import write_atomically
+from vujax.utils.io import write_text
 
 MOST_PICTURES = 1500  # of 4 KB each
 MOST_IN_STRIP = {"shot": 3, "scene": 10}
@@ -43,7 +43,7 @@ def write_page(catalog: Catalog, similar: Similar, path: Path) -> Path:
         ),
     ]
     page = document(title, body, ["vujax.catalog"])
-    return write_atomically(path, lambda p: p.write_text(page, encoding="utf-8"))
+    return write_text(path, page)
 
 
 def _tiles(similar: Similar) -> Markup:
@@ -80,7 +80,11 @@ class _Strips:
         name = piece.title if place is None else f"{place}. {piece.title}"
         words = [
             tag("h3", name),
-            tag("b", f"{short_clock(piece.begin_s)} – {short_clock(piece.end_s)}", class_="num"),
+            tag(
+                "b",
+                f"{format_short_clock(piece.begin_s)} – {format_short_clock(piece.end_s)}",
+                class_="num",
+            ),
             tag("span", f"{piece.end_s - piece.begin_s:.1f} s", class_="note num"),
             None if place is None else _cosine(piece.cosine),
             tag("code", f"{piece.id}  {begin} – {end}"),

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 from orbax.checkpoint import v1 as ocp
 
-from vujax.utils.trees import flatten
+from vujax.utils.trees import compare_shapes, flatten_tree
 
 Tree = Any
 
@@ -57,9 +57,9 @@ class Checkpoints:
         step = self.latest() if step is None else step
         if step is None:
             raise FileNotFoundError(f"no checkpoint in {self.directory}")
-        saved = flatten(self._checkpointer.metadata(step).metadata)
+        saved = flatten_tree(self._checkpointer.metadata(step).metadata)
         where = f"checkpoint {self.directory / str(step)}"
-        compare_shapes(saved, flatten(like), where, "use the config.json in its workdir")
+        compare_shapes(saved, flatten_tree(like), where, "use the config.json in its workdir")
         return self._checkpointer.load(step, like)
 
     def wait(self) -> None:
@@ -70,23 +70,6 @@ class Checkpoints:
         """Waits, then ends the background threads."""
         self.wait()
         self._checkpointer.close()
-
-
-def compare_shapes(saved: dict[str, Any], wanted: dict[str, Any], where: str, remedy: str) -> None:
-    """Raises ValueError with one sentence unless both have the same names and shapes."""
-    if missing := sorted(wanted.keys() - saved.keys()):
-        raise ValueError(f"{where} has no '{missing[0]}' ({len(missing)} such leaves): {remedy}")
-    if surplus := sorted(saved.keys() - wanted.keys()):
-        raise ValueError(
-            f"{where} holds '{surplus[0]}', which this config does not have ({len(surplus)} such "
-            f"leaves): {remedy}"
-        )
-    for name, leaf in wanted.items():
-        had, wants = tuple(saved[name].shape), tuple(leaf.shape)
-        if had != wants:
-            raise ValueError(
-                f"{where} has '{name}' of shape {had}, this config asks for {wants}: {remedy}"
-            )
 
 
 def abstract(state: Tree, shardings: Tree | jax.sharding.Sharding) -> Tree:

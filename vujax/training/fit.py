@@ -36,8 +36,10 @@ def program(
     """
     batch = {name: np.zeros(shape, dtype) for name, shape, dtype in shapes}
     params, _ = jax.eval_shape(method.init, jax.random.key(0), batch)
-    schedule = optim.learning_rate(lr=lr, total_steps=steps, warmup_steps=warmup, schedule="cosine")
-    optimizer = optim.make_optimizer(params, schedule, weight_decay=weight_decay)
+    schedule = optim.build_schedule(
+        lr=lr, total_steps=steps, warmup_steps=warmup, schedule="cosine"
+    )
+    optimizer = optim.build_optimizer(params, schedule, weight_decay=weight_decay)
     mesh = make_mesh(jax.devices()[:1])
 
     def init(key: jax.Array) -> State:

@@ -17,7 +17,7 @@ from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
 from vujax.training.setup import Parts
-from vujax.utils.io import write_atomically
+from vujax.utils.io import write_text
 
 FILE = "metrics.jsonl"
 
@@ -42,7 +42,7 @@ class Writer:
     def __init__(self, workdir: Path, start_step: int) -> None:
         kept = [line for line in read(workdir) if line["step"] <= start_step]
         text = "".join(json.dumps(line) + "\n" for line in kept)
-        write_atomically(workdir / FILE, lambda p: p.write_text(text))
+        write_text(workdir / FILE, text)
         self._lines = (workdir / FILE).open("a")
         self._events = SummaryWriter(str(workdir / "tensorboard"), purge_step=start_step + 1)
 

@@ -25,7 +25,7 @@ from vujax.training.logging import Watch, command
 from vujax.training.preemption import Interrupt
 from vujax.training.step import State
 from vujax.utils.io import write_json
-from vujax.utils.mesh import global_batch, make_mesh
+from vujax.utils.mesh import make_global_batch, make_mesh
 
 Tree = Any
 # What may differ when a run is taken up again: it does not change the trained numbers.
@@ -187,7 +187,7 @@ def train(this: Run, checkpoints: Checkpoints, state: State) -> State:
         with Interrupt() as interrupt:
             for step in range(first + 1, total + 1):
                 began = time.monotonic()
-                batch = global_batch(this.mesh, next(source))
+                batch = make_global_batch(this.mesh, next(source))
                 watch.meter.waited(time.monotonic() - began, this.config.batch_size)
                 state, scalars = this.parts.step(state, batch)
                 watch.see(step, scalars, batch)

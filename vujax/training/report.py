@@ -26,7 +26,7 @@ from vujax.evals.base import Example
 from vujax.training import logging
 from vujax.utils.html.charts import curve, sparkline
 from vujax.utils.html.document import Markup, is_share, join, number, percent, tag
-from vujax.utils.io import write_atomically
+from vujax.utils.io import write_text
 
 FILE = "report.html"
 
@@ -84,7 +84,7 @@ def write_report(
         tag("footer", f"Written by vujax, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
     ]
     page = _page(title, body)
-    return write_atomically(workdir / FILE, lambda path: path.write_text(page, encoding="utf-8"))
+    return write_text(workdir / FILE, page)
 
 
 def read_evaluations(workdir: Path) -> list[dict[str, Any]]:

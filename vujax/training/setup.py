@@ -20,7 +20,7 @@ from vujax.methods.base import Batch, Method
 from vujax.training.checkpoint import abstract
 from vujax.training.config import duration
 from vujax.training.step import State, TrainStep, init_state, make_train_step, shardings_of
-from vujax.utils.mesh import by_rows
+from vujax.utils.mesh import row_sharding
 
 Tree = Any
 INIT = 2**32 - 1  # folded into the seed for the start; steps fold in their own number
@@ -117,7 +117,7 @@ def make_schedule(
         total_steps=steps,
         default=0,
     )
-    return optim.learning_rate(
+    return optim.build_schedule(
         lr=settings.lr,
         total_steps=steps,
         warmup_steps=warmup,
@@ -136,8 +136,8 @@ def _optimizer(
     params, _ = jax.eval_shape(method.init, jax.random.key(0), batch)
     names = ("rules", "b1", "b2", "eps", "weight_decay", "decay", "clip_norm")
     settings = {name: config.optimizer[name] for name in names}
-    optimizer = optim.make_optimizer(params, schedule, **settings)
-    return optimizer, optim.trainable(params, settings["rules"])
+    optimizer = optim.build_optimizer(params, schedule, **settings)
+    return optimizer, optim.trainable_mask(params, settings["rules"])
 
 
 def new_state(parts: Parts, seed: int) -> State:
@@ -147,4 +147,4 @@ def new_state(parts: Parts, seed: int) -> State:
 
 def abstract_batch(config: ml_collections.ConfigDict, mesh: Mesh) -> Batch:
     """Shapes, dtypes and shardings of the global batch, for compiling without data."""
-    return abstract(task_of(config).shapes(config, config.batch_size), by_rows(mesh))
+    return abstract(task_of(config).shapes(config, config.batch_size), row_sharding(mesh))

@@ -19,8 +19,8 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from vujax.methods.base import Batch, Embeddings, Method
-from vujax.optim import ema
-from vujax.utils.mesh import AXIS, by_rows, replicated
+from vujax.optim import update_ema
+from vujax.utils.mesh import AXIS, replicated_sharding, row_sharding
 
 Tree = Any
 TrainStep = Callable[["State", Batch], tuple["State", dict[str, jax.Array]]]
@@ -124,7 +124,7 @@ def _finish(
     """The optimizer's update, averages, and the metrics that every method has."""
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    average = None if state.average is None else ema(state.average, params, ema_decay)
+    average = None if state.average is None else update_ema(state.average, params, ema_decay)
     extra = method.after_update(params, extra)
     metrics = metrics | {
         "grad_norm": optax.global_norm(grads),
@@ -217,8 +217,8 @@ def make_train_step(
     return jax.jit(
         sharded if fsdp else in_parts(data_parallel),
         donate_argnums=0,
-        in_shardings=(state_shardings, by_rows(mesh)),
-        out_shardings=(state_shardings, replicated(mesh)),
+        in_shardings=(state_shardings, row_sharding(mesh)),
+        out_shardings=(state_shardings, replicated_sharding(mesh)),
     )
 
 

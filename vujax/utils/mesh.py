@@ -17,17 +17,17 @@ def make_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
     return jax.make_mesh((len(devices),), (AXIS,), devices=devices, axis_types=(AxisType.Auto,))
 
 
-def replicated(mesh: Mesh) -> NamedSharding:
+def replicated_sharding(mesh: Mesh) -> NamedSharding:
     """The sharding of an array that every device holds whole."""
     return NamedSharding(mesh, P())
 
 
-def by_rows(mesh: Mesh) -> NamedSharding:
+def row_sharding(mesh: Mesh) -> NamedSharding:
     """The sharding of an array whose first axis is divided among the devices."""
     return NamedSharding(mesh, P(AXIS))
 
 
-def global_batch(mesh: Mesh, host_batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
+def make_global_batch(mesh: Mesh, host_batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
     """This host's rows `[b ...]` become its part of global arrays `[b * hosts ...]`.
 
     Raises:
@@ -40,7 +40,7 @@ def global_batch(mesh: Mesh, host_batch: dict[str, np.ndarray]) -> dict[str, jax
                 f"batch entry '{name}' has {len(value)} rows on this host, which do not divide "
                 f"among its {devices} devices: make batch_size a multiple of {mesh.size}"
             )
-    sharding = by_rows(mesh)
+    sharding = row_sharding(mesh)
     return {
         k: jax.make_array_from_process_local_data(sharding, np.asarray(v))
         for k, v in host_batch.items()

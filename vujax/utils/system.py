@@ -1,25 +1,35 @@
-"""How many cores there are.
-
-Where vujax keeps what it can make or fetch again.
-"""
+"""CPU cores, processes and the cache folder of this machine."""
 
 import os
 import sys
 from pathlib import Path
 
 
-def cores() -> int:
-    """Those that this process may use, which a container can make fewer than there are."""
+def count_cores() -> int:
+    """Return the number of cores that this process may use, which a container may limit."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def cache_folder() -> Path:
-    """$VUJAX_CACHE, or the platform's folder for such files."""
+def get_cache_folder() -> Path:
+    """Return $VUJAX_CACHE, or the platform's folder for files that can be fetched again."""
     if chosen := os.environ.get("VUJAX_CACHE"):
         return Path(chosen)
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "vujax"
     variable = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"
     return Path(os.environ.get(variable) or Path.home() / ".cache") / "vujax"
+
+
+def is_process_alive(process: int) -> bool:
+    """Return True when a process of this number runs on this machine."""
+    try:
+        os.kill(process, 0)
+        state = Path(f"/proc/{process}/stat").read_text()
+    except ProcessLookupError:
+        return False
+    except (PermissionError, FileNotFoundError):  # another user's, or a system without /proc
+        return True
+    # A killed process whose parent is gone too may stay a zombie that nobody collects.
+    return state.rpartition(")")[2].split()[0] != "Z"

@@ -17,6 +17,7 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition, Stream
 from av.video.frame import VideoFrame
 
+from vujax.utils.formatting import quote_unprintable
 from vujax.video.timecode import MOST_GAP_S, Clock
 
 # Formats that hold their own data. Never playlists, whose entries may name any file or host.
@@ -190,7 +191,7 @@ def _check(path: Path) -> None:
 
 def named(path: Path) -> str:
     """The path for a message: quoted when it would break the line."""
-    return str(path) if str(path).isprintable() else repr(str(path))
+    return quote_unprintable(str(path))
 
 
 def pick(container: InputContainer, kind: str) -> Stream | None:

@@ -190,7 +190,7 @@ def test_fiftyone(places: Places, log: LabelLog, tmp_path: Path) -> None:
 
 def test_a_folder_is_never_written_over(places: Places, log: LabelLog, tmp_path: Path) -> None:
     (tmp_path / "coco").mkdir()
-    with pytest.raises(FileExistsError, match="is there already"):
+    with pytest.raises(FileExistsError, match="exists already"):
         export(places, log, "coco", tmp_path / "coco")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.durability import record_syncs
 from vujax.annotate import labels
 from vujax.annotate.labels import log as module
 from vujax.annotate.labels.entry import Decision
@@ -299,3 +300,23 @@ def test_kill_9_loses_nothing_that_was_promised(path: Path) -> None:
         found = values(log)
     assert promised.items() <= found.items()
     assert len(found) <= len(promised) + 1 + 3  # a line that was written and not yet answered
+
+
+def test_an_append_returns_when_its_lines_are_on_the_disk(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    events = record_syncs(monkeypatch)
+    fsync = os.fsync
+
+    def measured(descriptor: int) -> None:
+        sizes.append(path.stat().st_size)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", measured)
+    with LabelLog(path) as log:
+        log.append([decision(1)], author="ann")
+        assert ("sync", path.parent) in events  # the new file's name
+        log.append([decision(2)], author="ann")
+        assert sizes[-1] == path.stat().st_size
+        assert events[-1] == ("sync", path)

@@ -156,7 +156,8 @@ def test_films_that_lack_vectors_or_keyframes(root, trained, tmp_path):
 def test_damaged_and_other_models_are_refused(root, trained, tmp_path):
     tagger, report = trained
     catalog = Catalog(root)
-    with pytest.raises(ValueError, match=r"suffix '\.xlsx': use one of \.parquet, \.csv, \.jsonl"):
+    known = r"suffix '\.xlsx'; expected one of: \.parquet, \.csv, \.jsonl"
+    with pytest.raises(ValueError, match=known):
         apply(tagger, catalog, tmp_path / "tags.xlsx")
     with pytest.raises(FileNotFoundError, match="is no model"):
         disk.load(tmp_path)

@@ -145,6 +145,6 @@ def test_the_cache_is_the_platforms(monkeypatch, tmp_path, platform, variable, f
     monkeypatch.setattr("sys.platform", platform)
     monkeypatch.delenv("VUJAX_CACHE", raising=False)
     monkeypatch.setenv(variable, str(tmp_path))
-    assert pretrained.cache_folder() == tmp_path / folder
+    assert pretrained.get_cache_folder() == tmp_path / folder
     monkeypatch.setenv("VUJAX_CACHE", str(tmp_path / "mine"))
-    assert pretrained.cache_folder() == tmp_path / "mine"
+    assert pretrained.get_cache_folder() == tmp_path / "mine"

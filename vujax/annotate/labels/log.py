@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from vujax.annotate.labels.entry import Decision, Entry, Undo, check_author, parse
+from vujax.utils.io import sync_folder
 
 SCHEMA = 1
 """Version of these files."""
@@ -208,11 +209,7 @@ class LabelLog:
 
     def _begin(self) -> None:
         self._write([dict(kind=KIND, schema=SCHEMA, set=self.path.stem)])
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self.path.parent)
 
     def _write(self, lines: Sequence[dict[str, Any]]) -> None:
         """Adds lines and takes note of them; the lock is held."""

@@ -3,14 +3,13 @@
 A tagger applied to all films of a catalogue: one row for each item and tag.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from vujax.annotate.tagging.resolve import has_items, items_of, vectors_of
 from vujax.catalog import Catalog, embeddings
@@ -18,7 +17,7 @@ from vujax.catalog.embeddings import EmbeddingModel
 from vujax.evals.linear_probe import LinearClassifier, Standardizer
 from vujax.evals.multilabel_probe import TagProbe
 from vujax.models import release
-from vujax.utils.io import csv_rows, json_lines, write_atomically, write_json
+from vujax.utils.io import check_table_suffix, write_json, write_table
 
 KIND = "tagger"
 
@@ -154,7 +153,7 @@ def apply(tagger: Tagger, catalog: Catalog, out: Path) -> Applied:
       ValueError: another suffix; the vectors are of another model, damaged or stale.
       FileNotFoundError: a film has no vectors.
     """
-    write = writer(out)
+    check_table_suffix(out)
     check_model(tagger, catalog)
     films = [film for film in catalog.ids() if has_items(catalog, tagger.level, film)]
     counts = np.zeros(len(tagger.tags), np.int64)
@@ -168,7 +167,7 @@ def apply(tagger: Tagger, catalog: Catalog, out: Path) -> Applied:
             counts[:] += chosen.sum(0)
             yield table
 
-    write_atomically(out, lambda path: write(path, tables()))
+    write_table(out, tables(), COLUMNS)
     without = len(catalog.ids()) - len(films)
     chosen = dict(zip(tagger.tags, counts.tolist(), strict=True))
     return Applied(len(films), without, items, chosen)
@@ -221,37 +220,3 @@ def _film(tagger: Tagger, catalog: Catalog, film: str) -> tuple[pa.Table, np.nda
     ]
     arrays = [pa.array(c, type_) for c, type_ in zip(columns, COLUMNS.types, strict=True)]
     return pa.Table.from_arrays(arrays, schema=COLUMNS), chosen
-
-
-def writer(out: Path) -> Callable[[Path, Iterator[pa.Table]], None]:
-    """What writes a file of this suffix.
-
-    Raises:
-      ValueError: there is none.
-    """
-    suffix = out.suffix.lower()
-    if suffix not in WRITERS:
-        known = ", ".join(WRITERS)
-        raise ValueError(f"{out} has the suffix {suffix!r}: use one of {known}")
-    return WRITERS[suffix]
-
-
-def _parquet(path: Path, tables: Iterator[pa.Table]) -> None:
-    with pq.ParquetWriter(path, COLUMNS, compression="zstd") as file:
-        for table in tables:
-            file.write_table(table)
-
-
-def _csv(path: Path, tables: Iterator[pa.Table]) -> None:
-    csv_rows(path, COLUMNS.names, _rows(tables))
-
-
-def _jsonl(path: Path, tables: Iterator[pa.Table]) -> None:
-    json_lines(path, _rows(tables))
-
-
-def _rows(tables: Iterator[pa.Table]) -> Iterator[dict[str, Any]]:
-    return (row for table in tables for row in table.to_pylist())
-
-
-WRITERS = {".parquet": _parquet, ".csv": _csv, ".jsonl": _jsonl}

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from array_record.python.array_record_module import ArrayRecordWriter
 from PIL import Image
 
@@ -20,7 +19,7 @@ from vujax.data.datasets.prepared import FORMAT, read_manifest
 from vujax.data.datasets.shot_folders import KEYFRAMES, FolderFilm
 from vujax.data.images import BICUBIC, FORMATS, to_rgb
 from vujax.data.sources.array_record import MANIFEST, WRITER_OPTIONS
-from vujax.utils.io import write_atomically, write_json
+from vujax.utils.io import write_array, write_atomically, write_json, write_parquet
 
 JPEG_QUALITY = 90  # of JPEG files that are made smaller
 CHUNK_SHOTS = 256  # whose features are read at once
@@ -135,8 +134,8 @@ def write_film(film: FolderFilm, folder: Path, side: int | None) -> dict[str, An
             write_atomically(places[0], lambda path: _write_pictures(film, path, side))
         if film.folders.features:
             vectors = _features(film)
-            write_atomically(places[1], lambda path: _save(path, vectors))
-        write_atomically(places[2], lambda path: pq.write_table(_rows(film), path))
+            write_array(places[1], vectors)
+        write_parquet(places[2], _rows(film), compression="snappy")
     except (ValueError, FileNotFoundError) as error:
         return str(error)
     return dict(
@@ -184,11 +183,6 @@ def _features(film: FolderFilm) -> np.ndarray:
     shots = np.arange(len(film))
     parts = np.split(shots, range(CHUNK_SHOTS, len(shots), CHUNK_SHOTS))
     return np.concatenate([film.features(part) for part in parts])
-
-
-def _save(path: Path, vectors: np.ndarray) -> None:
-    with path.open("wb") as file:  # np.save would add a suffix to the temporary name
-        np.save(file, vectors, allow_pickle=False)
 
 
 def _rows(film: FolderFilm) -> pa.Table:

@@ -42,7 +42,7 @@ from vujax.data.movies.channels import Channel
 from vujax.data.movies.records import Movies as Movies
 from vujax.data.movies.records import Ratings as Ratings
 from vujax.data.movies.synopsis import synopsis_channel
-from vujax.utils.system import cores
+from vujax.utils.system import count_cores
 from vujax.utils.validation import check_options
 
 SAMPLE = 512
@@ -191,7 +191,7 @@ def _all_rows(similarity: Similarity, marks: np.ndarray, k: int) -> tuple[np.nda
         return top_k(similarity.scores(rows), k, marks[rows], marks)
 
     begins = range(0, len(marks), BLOCK)
-    with ThreadPoolExecutor(cores()) as threads:
+    with ThreadPoolExecutor(count_cores()) as threads:
         found = list(threads.map(block, begins))
     empty = [np.zeros((0, k), np.int32)], [np.zeros((0, k), np.float32)]
     index, score = zip(*found, strict=True) if found else empty

@@ -8,7 +8,6 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 from scipy import sparse
@@ -21,7 +20,7 @@ from vujax.data.movies.channels import (
 )
 from vujax.data.movies.records import Movies
 from vujax.models import pretrained
-from vujax.utils.io import write_atomically
+from vujax.utils.io import write_array
 
 WORD = re.compile(r"\w+(?:['’]\w+)*")
 TERM = re.compile(r"\b\w\w+\b")
@@ -157,16 +156,11 @@ def embed_sentences(texts: Sequence[str]) -> np.ndarray:
     """
     release = pretrained.RELEASES["minilm"].sha256
     digest = hashlib.sha256("\0".join([release, *texts]).encode("utf-8", "replace")).hexdigest()
-    path = pretrained.cache_folder() / "sentences" / f"{digest[:32]}.npy"
+    path = pretrained.get_cache_folder() / "sentences" / f"{digest[:32]}.npy"
     if not path.is_file():
         vectors = _encode(texts)
-        write_atomically(path, lambda p: _save(p, vectors))
+        write_array(path, vectors)
     return np.load(path, allow_pickle=False)
-
-
-def _save(path: Path, vectors: np.ndarray) -> None:
-    with path.open("wb") as file:
-        np.save(file, vectors)
 
 
 def _encode(texts: Sequence[str]) -> np.ndarray:

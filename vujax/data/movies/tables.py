@@ -26,13 +26,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from vujax.data.movies.records import Movies, Ratings
 from vujax.data.synthetic.dataset_scenes import truth_to_movies
 from vujax.data.synthetic.ground_truth import SetTruth, read_truth
 from vujax.data.tables import Row, find_table, need_table, read_rows
-from vujax.utils.io import write_atomically
+from vujax.utils.io import write_parquet
 
 RATINGS = (0.0, 10.0)
 
@@ -239,20 +238,17 @@ def write_movies(movies: Movies, folder: str | Path) -> Path:
     )
     types = [pa.string(), pa.string(), pa.list_(pa.string()), pa.string()]
     schema = pa.schema(list(zip(columns, types, strict=True)))
-    write_table(pa.table(columns, schema=schema), folder / "movies.parquet")
+    write_parquet(folder / "movies.parquet", pa.table(columns, schema=schema), compression="snappy")
     if movies.ratings is not None:
         ids = pa.array(np.array(movies.ids, object)[movies.ratings.movie], pa.string())
         value = pa.array(movies.ratings.value, from_pandas=True)  # NaN as null: not rated
         ratings = pa.table(dict(user=movies.ratings.user, movie=ids, rating=value))
-        write_table(ratings, folder / "ratings.parquet")
+        write_parquet(folder / "ratings.parquet", ratings, compression="snappy")
     if movies.lists is not None:
         pairs = [(movie, other) for movie, found in movies.lists.items() for other in found]
         columns = dict(movie=[pair[0] for pair in pairs], similar=[pair[1] for pair in pairs])
         schema = pa.schema([("movie", pa.string()), ("similar", pa.string())])
-        write_table(pa.table(columns, schema=schema), folder / "lists.parquet")
+        write_parquet(
+            folder / "lists.parquet", pa.table(columns, schema=schema), compression="snappy"
+        )
     return folder
-
-
-def write_table(table: pa.Table, path: Path) -> Path:
-    """Writes a Parquet file, whole or not at all."""
-    return write_atomically(path, lambda p: pq.write_table(table, p))

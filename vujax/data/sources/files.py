@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vujax.utils.io import write_atomically
+from vujax.utils.io import write_array
 
 RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
@@ -126,10 +126,5 @@ def load_or_build_index(
             return kept[1:]
     spans = build(file)
     kept = np.concatenate([stamp, spans])
-    write_atomically(path, lambda temporary: _save(temporary, kept))
+    write_array(path, kept)
     return spans
-
-
-def _save(path: Path, value: np.ndarray) -> None:
-    with path.open("wb") as handle:  # np.save would append .npy to the temporary name
-        np.save(handle, value, allow_pickle=False)

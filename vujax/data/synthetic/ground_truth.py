@@ -31,7 +31,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 import numpy as np
 
 from vujax.data.synthetic.editing import KINDS, Flash, Join
-from vujax.utils.io import write_atomically
+from vujax.utils.io import write_text
 from vujax.video.probe import named
 from vujax.video.shots.base import Transition
 
@@ -217,8 +217,8 @@ TRUTH_CLASSES = {FILM: FilmTruth, SET: SetTruth, EPISODE: EpisodeTruth}
 
 def write_truth(path: Path, truth: FilmTruth | SetTruth) -> Path:
     """Writes a truth file, atomically; the same truth gives the same bytes."""
-    text = json.dumps(to_json_value(truth), indent=1) + "\n"
-    return write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
+    return write_text(path, json.dumps(to_json_value(truth), indent=1) + "
+")
 
 
 def read_truth(path: str | Path) -> FilmTruth | SetTruth:

@@ -41,7 +41,7 @@ from vujax.data.synthetic.screen import Screen
 from vujax.data.synthetic.series import MAX_EPISODES
 from vujax.data.synthetic.sound import Soundtrack
 from vujax.utils.io import write_atomically
-from vujax.utils.system import cores
+from vujax.utils.system import count_cores
 from vujax.video.probe import FilmError, probe
 
 SET = "set.json"
@@ -110,7 +110,7 @@ def write_set(
     if not _is_there(folder / SET, truth):
         (folder / SET).unlink(missing_ok=True)
     make = partial(write_film, folder, settings, series=series)
-    for done, film in enumerate(_each(make, films, workers or cores()), 1):
+    for done, film in enumerate(_each(make, films, workers or count_cores()), 1):
         if progress:
             progress(film, done, films)
     if not _is_there(folder / SET, truth):

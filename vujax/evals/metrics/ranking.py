@@ -23,7 +23,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from vujax.evals.features import place, place_rows
-from vujax.utils.mesh import AXIS, replicated
+from vujax.utils.mesh import AXIS, replicated_sharding
 
 TIE = 1e-6
 
@@ -115,7 +115,7 @@ def rank_items(
     """
     copies = np.ones(len(gallery), np.int32) if copies is None else copies
     tile = max(1, min(len(queries), TILE_ELEMENTS // len(gallery)))
-    everywhere = replicated(mesh)
+    everywhere = replicated_sharding(mesh)
     counted = _rank_rows(mesh, tile, tuple(relation.all_copies for relation in relations))(
         place_rows(np.float32(queries), mesh),
         [place_rows(np.int32(r.query_keys), mesh, fill=NO_KEY) for r in relations],
@@ -145,7 +145,7 @@ def _rank_rows(mesh: Mesh, tile: int, all_copies: tuple[bool, ...]) -> Callable[
 
     divided = (P(AXIS), P(AXIS), P(), P(), P())
     shard = jax.shard_map(rows, mesh=mesh, in_specs=divided, out_specs=P(AXIS), check_vma=True)
-    return jax.jit(shard, out_shardings=replicated(mesh))
+    return jax.jit(shard, out_shardings=replicated_sharding(mesh))
 
 
 def _right(
@@ -176,7 +176,7 @@ def find_nearest(
     k = min(k, len(gallery))
     tile = max(1, min(len(queries), TILE_ELEMENTS // len(gallery)))
     found = _nearest_rows(mesh, tile, k)(
-        place_rows(np.float32(queries), mesh), place(np.float32(gallery), replicated(mesh))
+        place_rows(np.float32(queries), mesh), place(np.float32(gallery), replicated_sharding(mesh))
     )
     scores, indices = (np.asarray(x)[: len(queries)] for x in found)
     return scores, indices
@@ -193,7 +193,7 @@ def _nearest_rows(mesh: Mesh, tile: int, k: int) -> Callable[..., tuple[jax.Arra
     shard = jax.shard_map(
         rows, mesh=mesh, in_specs=(P(AXIS), P()), out_specs=P(AXIS), check_vma=True
     )
-    return jax.jit(shard, out_shardings=replicated(mesh))
+    return jax.jit(shard, out_shardings=replicated_sharding(mesh))
 
 
 def normalize_rows(rows: np.ndarray) -> np.ndarray:

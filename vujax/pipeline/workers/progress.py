@@ -10,7 +10,7 @@ from tqdm import tqdm
 from vujax.pipeline.ingest.film import Outcome
 from vujax.pipeline.ingest.sources import Found, Source
 from vujax.pipeline.workers.pool import Progress
-from vujax.utils.formatting import clock, printable
+from vujax.utils.formatting import format_clock, quote_unprintable
 
 FORMAT = "{percentage:3.0f}%|{bar:20}| {desc}, left {remaining}"
 MOST_REASONS = 20
@@ -92,8 +92,8 @@ class Terminal:
             ),
             ("shots", f"{sum(o.shots for o in self.outcomes):,}"),
             ("keyframes", f"{sum(o.keyframes for o in self.outcomes):,}"),
-            ("film time", clock(sum(o.seconds for o in self.outcomes))),
-            ("took", f"{clock(elapsed)}, {self._fresh_s / elapsed:.1f}x real time"),
+            ("film time", format_clock(sum(o.seconds for o in self.outcomes))),
+            ("took", f"{format_clock(elapsed)}, {self._fresh_s / elapsed:.1f}x real time"),
         ]
         passed = _counts({"linked folders": found.links, "files of other kinds": found.others})
         if found.links or found.others:
@@ -102,7 +102,9 @@ class Terminal:
 
     def reasons(self, found: Found) -> list[str]:
         """What is not whole, with the reason; the first lines."""
-        lines = [f"error: {printable(path)}: the folder may not be read" for path in found.closed]
+        lines = [
+            f"error: {quote_unprintable(path)}: the folder may not be read" for path in found.closed
+        ]
         lines += [_one_line(outcome) for outcome in self.outcomes if outcome.reason]
         more = len(lines) - MOST_REASONS
         return [*lines[:MOST_REASONS], *([f"... and {more} more"] if more > 0 else [])]
@@ -117,4 +119,4 @@ def _counts(counts: dict[str, int]) -> str:
 
 
 def _one_line(outcome: Outcome) -> str:
-    return f"{outcome.status}: {printable(outcome.source.path)}: {outcome.reason}"
+    return f"{outcome.status}: {quote_unprintable(outcome.source.path)}: {outcome.reason}"

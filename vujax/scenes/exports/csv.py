@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 
 from vujax.scenes.types import Scenes
-from vujax.utils.io import write_atomically
+from vujax.utils.io import write_text
 
 COLUMNS = (
     "number",
@@ -37,5 +37,5 @@ def write(scenes: Scenes, path: Path) -> list[str]:
         values |= {name: f"{values[name]:.6f}" for name in ("begin_s", "end_s", "length_s")}
         values["score"] = "" if scene.score is None else f"{scene.score:.6f}"
         table.writerow([*values.values(), scenes.film])
-    write_atomically(path, lambda p: p.write_text(file.getvalue(), encoding="utf-8", newline=""))
+    write_text(path, file.getvalue(), newline="")
     return []

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from vujax.scenes.types import Scenes
-from vujax.utils.formatting import one_line
-from vujax.utils.io import write_atomically
+from vujax.utils.formatting import join_lines
+from vujax.utils.io import write_text
 from vujax.video.timecode import can_drop, timecode_rate
 
 MOST_EVENTS = 999
@@ -26,13 +26,13 @@ def write(scenes: Scenes, path: Path) -> list[str]:
         why = f"{shown} is no rate of timecode" if odd else "The film's frame rate varies"
         notes.append(f"{why}: the EDL counts time at {float(rate):.5g} frames/s.")
     mode = "DROP FRAME" if can_drop(rate) else "NON-DROP FRAME"
-    lines = [f"TITLE: {one_line(scenes.title)[:MOST_TITLE]}", f"FCM: {mode}", ""]
+    lines = [f"TITLE: {join_lines(scenes.title)[:MOST_TITLE]}", f"FCM: {mode}", ""]
     for scene in scenes.scenes:
         span = f"{scene.begin_timecode} {scene.end_timecode}"
         lines.append(f"{scene.number:03d}  {REEL:<8} V     C        {span} {span}")
-        lines.append(f"* FROM CLIP NAME: {one_line(Path(scenes.path).name)}")
+        lines.append(f"* FROM CLIP NAME: {join_lines(Path(scenes.path).name)}")
         lines.append(f"* COMMENT: {scene.title}")
     lines += [f"* {note}" for note in notes]
     text = "\n".join(lines) + "\n"
-    write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
+    write_text(path, text)
     return notes

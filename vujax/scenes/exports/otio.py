@@ -11,8 +11,8 @@ import opentimelineio as otio
 from opentimelineio.opentime import RationalTime, TimeRange
 
 from vujax.scenes.types import Cue, Scene, Scenes
-from vujax.utils.formatting import one_line
-from vujax.utils.io import write_atomically
+from vujax.utils.formatting import join_lines
+from vujax.utils.io import write_text
 
 KEPT = ("id", "begin_s", "end_s", "begin_pts", "end_pts", "begin_timecode", "first_shot")
 
@@ -20,7 +20,7 @@ KEPT = ("id", "begin_s", "end_s", "begin_pts", "end_pts", "begin_timecode", "fir
 def write(scenes: Scenes, path: Path) -> list[str]:
     """Writes the file; it appears whole or not at all."""
     text = otio.adapters.write_to_string(timeline(scenes), adapter_name="otio_json", indent=1)
-    write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
+    write_text(path, text)
     if not scenes.variable_rate:
         return []
     rate = f"{float(scenes.clock.rate):.5g}"
@@ -50,7 +50,7 @@ def _clip(scene: Scene, scenes: Scenes) -> otio.schema.Clip:
     span = _range(scene.begin_pts, scene.end_pts, scenes)
     url = Path(scenes.path).absolute().as_uri()
     media = otio.schema.ExternalReference(target_url=url, available_range=whole)
-    media.name = one_line(Path(scenes.path).name)
+    media.name = join_lines(Path(scenes.path).name)
     clip = otio.schema.Clip(name=scene.title, media_reference=media, source_range=span)
     known = {name: getattr(scene, name) for name in KEPT}
     clip.metadata["vujax"] = known | {"shots": scene.shots, "score": scene.score}

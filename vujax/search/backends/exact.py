@@ -15,7 +15,7 @@ from jax.sharding import Mesh, Sharding
 from jax.sharding import PartitionSpec as P
 
 from vujax.search.backends.base import Found, best
-from vujax.utils.mesh import AXIS, by_rows, make_mesh, replicated
+from vujax.utils.mesh import AXIS, make_mesh, replicated_sharding, row_sharding
 
 MOST_SCORES = 2**26
 """Scores that one device holds at once: 256 MiB of float32."""
@@ -67,7 +67,7 @@ class Exact:
     def _place(self, value: np.ndarray) -> jax.Array:
         """`[n ...]`, filled up with zeros to what divides, each device's rows on it."""
         shape = (self._local * self._mesh.size, *value.shape[1:])
-        return _placed(value, shape, by_rows(self._mesh))
+        return _placed(value, shape, row_sharding(self._mesh))
 
 
 def _placed(value: np.ndarray, shape: tuple[int, ...], sharding: Sharding) -> jax.Array:
@@ -112,4 +112,4 @@ def _nearest(mesh: Mesh, k: int, local: int) -> Callable[..., tuple[jax.Array, j
         scores, place = lax.top_k(scores, k)  # equal ones: the first, which is the lowest row
         return scores, jnp.take_along_axis(rows, place, axis=1)
 
-    return jax.jit(everyone, out_shardings=replicated(mesh))
+    return jax.jit(everyone, out_shardings=replicated_sharding(mesh))

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from vujax.search.backends.base import Found, best, dense, is_narrow
-from vujax.search.index_store import sweep
-from vujax.utils.io import write_atomically
+from vujax.utils.io import remove_stale_temporaries, write_atomically
 
 LINKS = 24  # of a vector, twice as many in the lowest layer
 BUILD_BREADTH = 80  # candidates while a vector is linked
@@ -51,7 +50,7 @@ class Faiss:
         if self._graph is None:
             self._graph = self._build(report)
             if path:
-                sweep(path.parent)
+                remove_stale_temporaries(path.parent)
                 write_atomically(path, lambda p: self._faiss.write_index(self._graph, os.fspath(p)))
 
     def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Found:

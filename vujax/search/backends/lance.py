@@ -1,8 +1,5 @@
 """Search in a LanceDB table, extra [lance]: on disk, for vectors that do not fit into memory."""
 
-import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from vujax.search.backends.base import Found, best, dense, is_narrow
-from vujax.search.index_store import sweep
+from vujax.utils.io import remove_stale_temporaries, write_folder_atomically
 
 TABLE = "vectors"
 FLAT_ROWS = 20_000
@@ -92,17 +89,15 @@ def _make(database: Any, place: Path, vectors: np.ndarray) -> None:
     """Writes the table and its index; the folder appears whole or not at all."""
     dim = vectors.shape[1]
     schema = pa.schema({"row": pa.int64(), "vector": pa.list_(pa.float32(), dim)})
-    sweep(place.parent)
-    making = place.with_name(f".{os.getpid()}.{secrets.token_hex(4)}")
-    try:
+    remove_stale_temporaries(place.parent)
+
+    def write(folder: Path) -> None:
         rows = pa.RecordBatchReader.from_batches(schema, _batches(vectors, schema))
-        table = database.connect(making).create_table(TABLE, rows)
+        table = database.connect(folder).create_table(TABLE, rows)
         if len(vectors) >= FLAT_ROWS:
             table.create_index(metric="dot", index_type="IVF_HNSW_SQ")
-        shutil.rmtree(place, ignore_errors=True)
-        making.rename(place)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
+
+    write_folder_atomically(place, write, overwrite=True)
 
 
 def _batches(vectors: np.ndarray, schema: pa.Schema) -> Iterator[pa.RecordBatch]:

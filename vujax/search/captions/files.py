@@ -5,12 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from vujax.utils.formatting import clock_ms, one_line
-from vujax.utils.io import csv_rows, json_lines, write_atomically
+from vujax.utils.formatting import format_clock_ms, join_lines
+from vujax.utils.io import (
+    TABLE_SUFFIXES,
+    write_atomically,
+    write_json_lines,
+    write_table,
+    write_text,
+)
 
-SUFFIXES = (".vtt", ".parquet", ".csv", ".jsonl")
+SUFFIXES = (".vtt", *TABLE_SUFFIXES)
 
 
 def check(out: Path) -> None:
@@ -43,10 +48,12 @@ def write(tables: dict[str, pa.Table], out: Path) -> list[Path]:
     if out.suffix == ".vtt":
         several = {out.with_suffix("") / f"{film}.vtt": table for film, table in tables.items()}
         files = several if len(tables) > 1 else {out: next(iter(tables.values()))}
-        return [_write_text(path, vtt(table)) for path, table in files.items()]
+        return [write_text(path, vtt(table)) for path, table in files.items()]
     table = pa.concat_tables(tables.values())
-    writers = {".parquet": _write_parquet, ".csv": _write_csv, ".jsonl": _write_jsonl}
-    return [write_atomically(out, lambda path: writers[out.suffix](table, path))]
+    if out.suffix == ".jsonl":
+        rows = map(_plain, table.to_pylist())
+        return [write_atomically(out, lambda path: write_json_lines(path, rows))]
+    return [write_table(out, [table], table.schema)]
 
 
 def vtt(table: pa.Table) -> str:
@@ -57,30 +64,14 @@ def vtt(table: pa.Table) -> str:
     """
     rows = table.to_pylist()
     # An arrow ends the header, whatever comes after it.
-    title = one_line(rows[0]["title"] if rows else "").replace("-->", "->")
+    title = join_lines(rows[0]["title"] if rows else "").replace("-->", "->")
     cues = [f"WEBVTT Captions of {title}".rstrip()]
     for row in rows:
-        begin, end = clock_ms(row["begin_s"]), clock_ms(row["end_s"])
+        begin, end = format_clock_ms(row["begin_s"]), format_clock_ms(row["end_s"])
         if row["caption"] and begin < end:
-            text = html.escape(one_line(row["caption"]), quote=False)
-            cues.append(f"{one_line(row['id'])}\n{begin} --> {end}\n{text}")
+            text = html.escape(join_lines(row["caption"]), quote=False)
+            cues.append(f"{join_lines(row['id'])}\n{begin} --> {end}\n{text}")
     return "\n\n".join(cues) + "\n"
-
-
-def _write_text(path: Path, text: str) -> Path:
-    return write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))
-
-
-def _write_parquet(table: pa.Table, path: Path) -> None:
-    pq.write_table(table, path, compression="zstd")
-
-
-def _write_csv(table: pa.Table, path: Path) -> None:
-    csv_rows(path, table.column_names, table.to_pylist())
-
-
-def _write_jsonl(table: pa.Table, path: Path) -> None:
-    json_lines(path, map(_plain, table.to_pylist()))
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from vujax.training.sweep.launch import launch
 from vujax.training.sweep.plan import command, read_plan
 from vujax.training.sweep.plot import svg
 from vujax.training.sweep.results import Summary, markdown, read_results, summarise, write_csv
-from vujax.utils.io import write_atomically
+from vujax.utils.io import write_text
 
 PROGRAM = ("-m", "vujax.main")
 
@@ -47,7 +47,7 @@ def report(summary: Summary, directory: Path) -> None:
     table = markdown(summary)
     write_csv(directory / "table.csv", summary)
     for name, text in (("table.md", table), ("plot.svg", svg(summary))):
-        write_atomically(directory / name, lambda path, text=text: path.write_text(text))
+        write_text(directory / name, text)
     print(f"\n{table}\nwritten: {directory}/table.csv, table.md, plot.svg")
     for i, metric in enumerate(summary.metrics):
         if not any(row.own[i] for row in summary.rows):

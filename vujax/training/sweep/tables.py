@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vujax.evals.metrics.boundaries import FilmScores, compute_interval
-from vujax.utils.io import write_atomically, write_json
+from vujax.utils.io import write_atomically, write_json, write_text
 
 TableRow = Mapping[str, Any]
 
@@ -30,7 +30,7 @@ def write_rows(folder: Path, name: str, rows: Sequence[TableRow], about: str = "
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = rows_to_markdown(columns, rows)
     above = f"{about.strip()}\n\n" if about else ""
-    write_atomically(folder / f"{name}.md", lambda path: path.write_text(above + text))
+    write_text(folder / f"{name}.md", above + text)
 
     def table(path: Path) -> None:
         with path.open("w", newline="") as file:
@@ -72,7 +72,7 @@ def write_intervals(
     back = '<rect width="100%" height="100%" fill="#fff"/><style>text{font:12px sans-serif}</style>'
     size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     svg = f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{back}{zero}{"".join(parts)}</svg>\n'
-    write_atomically(path, lambda p: p.write_text(svg))
+    write_text(path, svg)
 
 
 def _text(x: float, y: float, words: str) -> str:

@@ -5,9 +5,7 @@ What is written appears whole or not at all.
 """
 
 import importlib
-import os
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +13,6 @@ from vujax.annotate.labels.items import Places
 from vujax.annotate.labels.log import LabelLog
 from vujax.annotate.labels.rows import Row, rows_of
 from vujax.catalog import Catalog
-from vujax.utils.io import write_atomically
 
 # The suffix of a file; a folder has none.
 FORMATS = {
@@ -109,27 +106,3 @@ def export(
     module, name = WRITERS[format].split(":")
     notes += getattr(importlib.import_module(module), name)(what, out)
     return Exported(out, len(rows), tuple(notes))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file of UTF-8, as it is."""
-    write_atomically(path, lambda p: p.write_text(text, encoding="utf-8", newline=""))
-
-
-def write_folder(out: Path, write: Callable[[Path], None]) -> None:
-    """Calls `write` with a folder beside `out`, then renames it.
-
-    Raises:
-      FileExistsError: `out` is there already.
-    """
-    if out.exists() or out.is_symlink():
-        raise FileExistsError(f"{out} is there already: name a new folder, or delete it")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    try:
-        write(temporary)
-        temporary.rename(out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

@@ -6,10 +6,11 @@ A picture that was looked at and has no such label is there without a tag.
 from pathlib import Path
 from xml.etree import ElementTree
 
-from vujax.annotate.labels.exports.base import Export, write_folder
+from vujax.annotate.labels.exports.base import Export
 from vujax.annotate.labels.images import skipped, write_images
 from vujax.annotate.labels.rows import labels_of
-from vujax.utils.formatting import printable
+from vujax.utils.formatting import quote_unprintable
+from vujax.utils.io import write_folder_atomically
 
 
 def write(export: Export, out: Path) -> list[str]:
@@ -33,7 +34,7 @@ def write(export: Export, out: Path) -> list[str]:
         path = folder / "annotations.xml"
         ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 
-    write_folder(out, fill)
+    write_folder_atomically(out, fill)
     fails = sum(not row.holds for row in export.rows)
     if fails:
         notes.append(
@@ -45,7 +46,9 @@ def write(export: Export, out: Path) -> list[str]:
 def _meta(name: str, labels: list[str], images: int) -> ElementTree.Element:
     meta = ElementTree.Element("meta")
     task = ElementTree.SubElement(meta, "task")
-    for key, value in dict(name=printable(name), size=str(images), mode="annotation").items():
+    for key, value in dict(
+        name=quote_unprintable(name), size=str(images), mode="annotation"
+    ).items():
         ElementTree.SubElement(task, key).text = value
     group = ElementTree.SubElement(task, "labels")
     for label in labels:

@@ -9,10 +9,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from vujax.annotate.labels.exports.base import Export, write_folder
+from vujax.annotate.labels.exports.base import Export
 from vujax.annotate.labels.exports.records import facts
 from vujax.annotate.labels.images import skipped, write_images
 from vujax.annotate.labels.rows import Item
+from vujax.utils.io import write_folder_atomically
 
 
 def write(export: Export, out: Path) -> list[str]:
@@ -32,7 +33,7 @@ def write(export: Export, out: Path) -> list[str]:
             text = json.dumps(contents, ensure_ascii=False, indent=1)
             (folder / name).write_text(text, encoding="utf-8")
 
-    write_folder(out, fill)
+    write_folder_atomically(out, fill)
     return notes
 
 

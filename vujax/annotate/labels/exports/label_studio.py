@@ -11,10 +11,11 @@ from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-from vujax.annotate.labels.exports.base import Export, write_folder
+from vujax.annotate.labels.exports.base import Export
 from vujax.annotate.labels.exports.records import facts
 from vujax.annotate.labels.images import skipped, write_images
 from vujax.annotate.labels.rows import Item, labels_of
+from vujax.utils.io import write_folder_atomically
 
 CHOICES = {"present": "holds", "absent": "fails"}
 """Name of the choices, and which labels of an item they are."""
@@ -34,7 +35,7 @@ def write(export: Export, out: Path) -> list[str]:
         (folder / "tasks.json").write_text(text, encoding="utf-8")
         (folder / "config.xml").write_text(_config(labels_of(export.rows)), encoding="utf-8")
 
-    write_folder(out, fill)
+    write_folder_atomically(out, fill)
     return notes
 
 

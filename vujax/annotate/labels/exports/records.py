@@ -18,11 +18,12 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from vujax.annotate.labels.exports.base import Export, write_folder
+from vujax.annotate.labels.exports.base import Export
 from vujax.annotate.labels.images import skipped, with_pictures
 from vujax.annotate.labels.rows import Item, items_of, labels_of
 from vujax.data.records import BadSample, Record
 from vujax.data.sources.array_record import convert_source
+from vujax.utils.io import write_folder_atomically
 
 
 class LabelSource:
@@ -82,7 +83,7 @@ SHARD = 1000  # samples
 def write_webdataset(export: Export, out: Path) -> list[str]:
     """Writes the folder."""
     source = LabelSource(export)
-    write_folder(out, lambda folder: _fill_shards(source, folder))
+    write_folder_atomically(out, lambda folder: _fill_shards(source, folder))
     return skipped(export, len(source))
 
 
@@ -114,7 +115,7 @@ def write_array_record(export: Export, out: Path) -> list[str]:
     """Writes the folder."""
     source = LabelSource(export)
     origin = dict(kind="vujax labels", set=export.name, pictures=export.pictures)
-    write_folder(out, lambda folder: _fill_array_record(source, folder, origin))
+    write_folder_atomically(out, lambda folder: _fill_array_record(source, folder, origin))
     return skipped(export, len(source))
 
 

@@ -11,11 +11,10 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from vujax.annotate.labels.exports.base import Export, write_text
+from vujax.annotate.labels.exports.base import Export
 from vujax.annotate.labels.rows import COLUMNS
-from vujax.utils.io import write_atomically
+from vujax.utils import io as files
 
 CSV_COLUMNS = ("video", "label", "start", "end", "score", "value", "id")
 
@@ -30,14 +29,14 @@ def write_csv(export: Export, out: Path) -> list[str]:
         span = [f"{cells[name]:.6f}" for name in ("begin_s", "end_s")]
         score = "" if cells["score"] is None else f"{cells['score']:.6f}"
         table.writerow([cells["video"], row.label, *span, score, cells["value"], cells["id"]])
-    write_text(out, file.getvalue())
+    files.write_text(out, file.getvalue(), newline="")
     return []
 
 
 def write_jsonl(export: Export, out: Path) -> list[str]:
     """Writes the file."""
     lines = (json.dumps(row.cells(), ensure_ascii=False) + "\n" for row in export.rows)
-    write_text(out, "".join(lines))
+    files.write_text(out, "".join(lines), newline="")
     return []
 
 
@@ -55,5 +54,5 @@ SCHEMA = pa.schema([(name, NUMBERS.get(name, pa.string())) for name in COLUMNS])
 def write_parquet(export: Export, out: Path) -> list[str]:
     """Writes the file."""
     table = pa.Table.from_pylist([row.cells() for row in export.rows], schema=SCHEMA)
-    write_atomically(out, lambda path: pq.write_table(table, path, compression="zstd"))
+    files.write_parquet(out, table)
     return []
