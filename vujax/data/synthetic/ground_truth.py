@@ -217,8 +217,7 @@ TRUTH_CLASSES = {FILM: FilmTruth, SET: SetTruth, EPISODE: EpisodeTruth}
 
 def write_truth(path: Path, truth: FilmTruth | SetTruth) -> Path:
     """Writes a truth file, atomically; the same truth gives the same bytes."""
-    return write_text(path, json.dumps(to_json_value(truth), indent=1) + "
-")
+    return write_text(path, json.dumps(to_json_value(truth), indent=1) + "\n")
 
 
 def read_truth(path: str | Path) -> FilmTruth | SetTruth:
