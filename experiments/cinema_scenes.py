@@ -64,7 +64,7 @@ def read_tags(work: Path, seeds: int) -> None:
     config, mesh = config_of("union", 0), make_mesh()
     seen = config.data.scenes.to_dict()
     evaluator = SceneTags(
-        task.model(config, mesh),
+        task.build_model(config, mesh),
         mesh,
         train=seen,
         validation=seen | HELD_OUT,

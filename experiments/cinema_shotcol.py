@@ -69,7 +69,7 @@ class Study:
         if not kept.exists():
             loop.run(config, workdir)
             mesh, (_, variables) = make_mesh(), release.load(workdir)
-            model = shotcol.model(config, mesh)
+            model = shotcol.build_model(config, mesh)
             score = GapBoundaries(model, mesh, films={"main": films}, batch_size=64)
             score(variables)
             write_json(kept, [film.scores.tolist() for film in score.scores])

@@ -97,7 +97,7 @@ def vectors_of(guide: str, config: ConfigDict, folder: Path, scenes: Any) -> np.
         return np.stack(list(seen))
     loop.run(config, folder)
     variables, mesh = release.load(folder)[1], make_mesh()
-    model = task.model(config, mesh)
+    model = task.build_model(config, mesh)
     rows = SceneRows(scenes, config.inputs.to_dict(), width=LONGEST, most=8)
     encode = lambda v, batch: model.apply(v, batch)[0]  # noqa: E731
     return extract_scenes(encode, variables, rows, batch_size=64, mesh=mesh)

@@ -12,7 +12,6 @@ contributing guide are copies of the repository's files, with links that work in
 
 import argparse
 import ast
-import dataclasses
 import importlib
 import inspect
 import json
@@ -428,11 +427,10 @@ def _meanings(file: str, method: str, experiments: Collection[str]) -> dict[str,
 
 
 def type_of_method(name: str) -> type:
-    """Return the class of a method: the one in its module that is given a model."""
-    module = importlib.import_module(f"vujax.methods.{name}")
-    classes = (found for _, found in inspect.getmembers(module, dataclasses.is_dataclass))
-    (method,) = (c for c in classes if c.__module__ == module.__name__ and hasattr(c, "objective"))
-    return method
+    """Return the class of a method by its registered name."""
+    from vujax import methods
+
+    return methods.METHODS.load(name).method
 
 
 def _meaning(key: str, meanings: Mapping[str, str]) -> str:

@@ -89,7 +89,7 @@ def embeddings_of(control: dict, rows: int) -> distill.Embeddings:
 @pytest.mark.parametrize("control", CONTROLS)
 def test_objective_on_eight_devices(control, mesh8):
     """Loss, metrics and raw gradients by embeddings, temperature and bias, for every control."""
-    method = methods.make(None, name="distill", **CONTROLS[control])
+    method = methods.build_method(None, name="distill", **CONTROLS[control])
     embeddings, rng = embeddings_of(CONTROLS[control], ROWS), jax.random.key(2)
 
     def value(embeddings, axis_name):
@@ -163,7 +163,7 @@ def test_spread_of_known_vectors():
 
 
 def test_collapsed_embeddings_raise_every_alarm():
-    method = methods.make(None, name="distill")
+    method = methods.build_method(None, name="distill")
     same = jnp.tile(jnp.eye(1, 16), (64, 1))
     embeddings = distill.Embeddings({"image": same, "text": same}, {"scale": jnp.asarray(14.0)})
     _, (_, metrics) = method.objective(embeddings, {}, jax.random.key(0), jnp.ones(()), None)
@@ -178,7 +178,7 @@ def test_collapsed_embeddings_raise_every_alarm():
 
 
 def test_the_start_of_a_training_is_no_collapse():
-    method = methods.make(None, name="distill")
+    method = methods.build_method(None, name="distill")
     same = jnp.tile(jnp.eye(1, 16), (64, 1))
     embeddings = distill.Embeddings({"image": same, "text": same}, {"scale": jnp.asarray(14.0)})
     _, (_, metrics) = method.objective(embeddings, {}, jax.random.key(0), jnp.zeros(()), None)
@@ -198,7 +198,7 @@ def test_ema_teacher_follows_once_per_step(mesh1, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (dict(name="distil"), "'distil' is unknown: use one of .*'distill'"),
+        (dict(name="distil"), "unknown method 'distil'; expected one of: .*distill"),
         (dict(name="distill", targets="plain"), "no setting 'targets'"),
         (dict(name="distill", target="swap"), "method.target 'swap' is unknown"),
         (dict(name="distill", loss="sigmoid"), "has no soft targets"),
@@ -206,4 +206,4 @@ def test_ema_teacher_follows_once_per_step(mesh1, monkeypatch):
 )
 def test_bad_settings(settings, words):
     with pytest.raises(ValueError, match=words):
-        methods.make(None, **settings)
+        methods.build_method(None, **settings)

@@ -87,7 +87,7 @@ def test_held_out_movies_have_no_part_in_it(films, tmp_path):
     options = {"data.guide": "all", "data.scenes.films.path": str(tmp_path)}
     for path, there in (("", ("tt0000000", "tt0000001")), (str(held), ("tt0000000",))):
         config = small(films, **options | {"data.held_out.list": path})
-        assert task.data(config).scenes.movies == there
+        assert task.open_data(config).scenes.movies == there
 
 
 @pytest.mark.long

@@ -1,65 +1,56 @@
-"""The methods: one file each, all of the shape that `vujax.methods.base.Method` describes.
+"""Training methods: one file each, ending in its `SPEC`.
 
-Tasks: what a method learns from, one file each: its model, its batches, their shapes.
-
-The train loop knows none of them by name; `config.method.name` says which one it is.
+A new method is a file `methods/x.py`, a config `configs/x.py` and a line here; a method of another
+package is an entry point of the group `vujax.methods` that names its `MethodSpec`.
 """
 
 import dataclasses
-import importlib
 from typing import Any
 
 import flax.linen as nn
-import ml_collections
 
-from vujax.methods.base import Data, Method, Task
-from vujax.methods.boundary import Boundary
-from vujax.methods.caption import Caption
-from vujax.methods.distill import Distill
-from vujax.methods.movies2scenes import Movies2Scenes
-from vujax.methods.shotcol import ShotCoL
+from vujax.methods.base import Method, MethodSpec
+from vujax.utils.registry import Registry
 
-METHODS: dict[str, type] = {
-    "boundary": Boundary,
-    "caption": Caption,
-    "distill": Distill,
-    "movies2scenes": Movies2Scenes,
-    "shotcol": ShotCoL,
-}
+__all__ = ["METHODS", "Method", "MethodSpec", "build_method", "spec_of"]
+
+METHODS = Registry(
+    "method",
+    {
+        "boundary": "vujax.methods.boundary:SPEC",
+        "caption": "vujax.methods.caption:SPEC",
+        "distill": "vujax.methods.distill:SPEC",
+        "movies2scenes": "vujax.methods.movies2scenes:SPEC",
+        "shotcol": "vujax.methods.shotcol:SPEC",
+    },
+    entry_points="vujax.methods",
+)
 
 
-def make(model: nn.Module, *, name: str, **settings: Any) -> Method:
-    """The method `name` on `model`.
+def spec_of(config: Any) -> MethodSpec:
+    """Return the spec of the method that `config.method.name` names.
 
     Raises:
-      ValueError: an unknown name or setting.
+      ValueError: the method is unknown.
+      ImportError: it is a plug-in that cannot be imported.
     """
-    if name not in METHODS:
-        raise ValueError(f"method.name '{name}' is unknown: use one of {sorted(METHODS)}")
-    known = {field.name for field in dataclasses.fields(METHODS[name])} - {"model"}
+    return METHODS.load(config.method.name, "method.name")
+
+
+def build_method(model: nn.Module, *, name: str, **settings: Any) -> Method:
+    """Build a method on a model from the values of `config.method`.
+
+    Args:
+      model: module that the method trains.
+      name: registered name of the method.
+      **settings: fields of the method's dataclass.
+
+    Raises:
+      ValueError: the name or a setting is unknown.
+      ImportError: the method is a plug-in that cannot be imported.
+    """
+    spec = METHODS.load(name, "method.name")
+    known = {field.name for field in dataclasses.fields(spec.method)} - {"model"}
     if unknown := sorted(settings.keys() - known):
         raise ValueError(f"method '{name}' has no setting '{unknown[0]}'; it has {sorted(known)}")
-    return METHODS[name](model, **settings)
-
-
-__all__ = ["Data", "Task", "task_of"]
-
-TASKS = {
-    "boundary": "boundary",
-    "caption": "caption",
-    "distill": "distill",
-    "movies2scenes": "movies2scenes",
-    "shotcol": "shotcol",
-}
-
-
-def task_of(config: ml_collections.ConfigDict) -> Task:
-    """The task of a config's method; a module with the functions of `base.Task`.
-
-    Raises:
-      ValueError: there is no such method.
-    """
-    name = config.method.name
-    if name not in TASKS:
-        raise ValueError(f"method.name '{name}' is unknown: use one of {sorted(TASKS)}")
-    return importlib.import_module(f"vujax.methods.{TASKS[name]}")
+    return spec.method(model, **settings)

@@ -3,16 +3,16 @@
 `embed` works example by example; `objective` sees the whole batch and is the only place where
 devices talk. That split is what lets one train step serve plain data parallelism, accumulation that
 keeps every negative (GradCache, Gao et al. 2021, arXiv:2101.06983) and sharded parameters.
-
-What the train loop asks of a task.
 """
 
+import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import flax.linen as nn
 import jax
-import ml_collections
 from jax.sharding import Mesh, PartitionSpec
+from ml_collections import ConfigDict
 
 from vujax.data.pipeline import TrainBatches
 
@@ -130,16 +130,23 @@ class Data(Protocol):
         """
 
 
-class Task(Protocol):
-    """A module of three functions."""
+@dataclasses.dataclass(frozen=True)
+class MethodSpec:
+    """Everything that a training method brings, in one place.
 
-    def model(self, config: ml_collections.ConfigDict, mesh: Mesh) -> nn.Module:
-        """What `config.model` describes."""
+    Attributes:
+      name: as in `config.method.name`.
+      method: dataclass with the functions of `Method`; its fields but `model` are settings.
+      build_model: `(config, mesh) -> flax module` that `config.model` describes.
+      batch_spec: `(config, rows) -> {name: ShapeDtypeStruct}` of a batch; reads no data.
+      open_data: `config -> Data`, the training data that `config.data` describes.
+      encoder: name in `vujax.encoders.ENCODERS` that serves the trained model; '' if the model
+        makes no embeddings.
+    """
 
-    def shapes(
-        self, config: ml_collections.ConfigDict, rows: int
-    ) -> dict[str, jax.ShapeDtypeStruct]:
-        """The arrays of a batch of `rows` examples; reads no data."""
-
-    def data(self, config: ml_collections.ConfigDict) -> Data:
-        """Opens the training data that `config.data` describes."""
+    name: str
+    method: Callable[..., Method]
+    build_model: Callable[[ConfigDict, Mesh], nn.Module]
+    batch_spec: Callable[[ConfigDict, int], dict[str, jax.ShapeDtypeStruct]]
+    open_data: Callable[[ConfigDict], Data]
+    encoder: str = ""

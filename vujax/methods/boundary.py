@@ -20,22 +20,22 @@ from jax.sharding import Mesh
 from vujax.data import boundary_windows
 from vujax.data.boundary_windows import BoundaryWindows
 from vujax.data.films import check_inputs, open_sets
-from vujax.methods.base import Batch, Embeddings, in_training, whole, with_statistics
+from vujax.methods.base import Batch, Embeddings, MethodSpec, in_training, whole, with_statistics
 from vujax.models.boundary import BoundaryModel, build_boundary, build_head
 
 
-def model(config: ml_collections.ConfigDict, mesh: Mesh) -> BoundaryModel:
+def build_model(config: ml_collections.ConfigDict, mesh: Mesh) -> BoundaryModel:
     """The encoder, if there is one, and the head."""
     del mesh
     return build_boundary(**config.model.to_dict())
 
 
-def shapes(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
+def batch_spec(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
     """See `vujax.data.boundary_windows.shapes`."""
     return boundary_windows.shapes(config.inputs.to_dict(), rows, **window(config))
 
 
-def data(config: ml_collections.ConfigDict) -> BoundaryWindows:
+def open_data(config: ml_collections.ConfigDict) -> BoundaryWindows:
     """The labelled films of `config.data.films`."""
     settings = config.data.to_dict()
     films = open_sets(settings.pop("films"))
@@ -174,3 +174,12 @@ def called(
         "recall": both / jnp.maximum(positive, 1),
         "precision": both / jnp.maximum(predicted, 1),
     }
+
+
+SPEC = MethodSpec(
+    name="boundary",
+    method=Boundary,
+    build_model=build_model,
+    batch_spec=batch_spec,
+    open_data=open_data,
+)

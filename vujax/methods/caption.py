@@ -19,22 +19,22 @@ from jax.sharding import Mesh
 from vujax.data import captions
 from vujax.data.captions import CaptionDataset
 from vujax.encoders.pairs import open_pairs
-from vujax.methods.base import Batch, Embeddings, whole
+from vujax.methods.base import Batch, Embeddings, MethodSpec, whole
 from vujax.models.caption import END, CaptionDecoder, build_caption
 
 
-def model(config: ml_collections.ConfigDict, mesh: Mesh) -> CaptionDecoder:
+def build_model(config: ml_collections.ConfigDict, mesh: Mesh) -> CaptionDecoder:
     """The decoder."""
     del mesh
     return build_caption(**config.model.to_dict())
 
 
-def shapes(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
+def batch_spec(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
     """See `vujax.data.captions.shapes`."""
     return captions.shapes(config.model.dim, config.model.context, rows)
 
 
-def data(config: ml_collections.ConfigDict) -> CaptionDataset:
+def open_data(config: ml_collections.ConfigDict) -> CaptionDataset:
     """The pairs of `config.data.sources`, their vectors by `config.model.encoder`.
 
     Raises:
@@ -144,3 +144,12 @@ class Caption:
         """Nothing is averaged."""
         del params
         return extra
+
+
+SPEC = MethodSpec(
+    name="caption",
+    method=Caption,
+    build_model=build_model,
+    batch_spec=batch_spec,
+    open_data=open_data,
+)

@@ -23,14 +23,14 @@ from vujax import losses, models
 from vujax.data import image_text
 from vujax.data.pipeline import TrainBatches, open_mixture
 from vujax.methods import diagnostics
-from vujax.methods.base import Batch, Embeddings, whole, with_statistics
+from vujax.methods.base import Batch, Embeddings, MethodSpec, whole, with_statistics
 from vujax.models.clip import CLIP
 from vujax.models.tokenizers.huggingface import open_preprocess
 from vujax.optim import update_ema
 from vujax.utils.mesh import row_sharding
 
 
-def model(config: ml_collections.ConfigDict, mesh: Mesh) -> CLIP:
+def build_model(config: ml_collections.ConfigDict, mesh: Mesh) -> CLIP:
     """The towers; under FSDP their activations are told to stay divided by rows."""
     settings = config.model.to_dict()
     if not config.fsdp:
@@ -39,7 +39,7 @@ def model(config: ml_collections.ConfigDict, mesh: Mesh) -> CLIP:
     return models.build(**settings, shard=shard)
 
 
-def shapes(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
+def batch_spec(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
     """Pictures, captions as tokens, positions in the stream, and samples that were replaced."""
     size, context = config.model.image.image_size, config.model.text.context
     return {
@@ -68,7 +68,10 @@ class Pairs:
         return image_text.train_batches(self._settings, **self._inputs, **which)
 
 
-data = Pairs
+def open_data(config: ml_collections.ConfigDict) -> Pairs:
+    """The sources of `config.data`."""
+    return Pairs(config)
+
 
 Tree = Any
 
@@ -279,3 +282,13 @@ class Distill:
         if self.teacher == "self":
             return extra
         return extra | {"teacher": update_ema(extra["teacher"], params, self.teacher_decay)}
+
+
+SPEC = MethodSpec(
+    name="distill",
+    method=Distill,
+    build_model=build_model,
+    batch_spec=batch_spec,
+    open_data=open_data,
+    encoder="distill",
+)

@@ -36,14 +36,14 @@ from vujax.data.scenes import Scenes, open_scenes
 from vujax.losses.memory_bank import NO_FILM, Bank, Contrast, Nearest, contrast, nearest
 from vujax.methods import diagnostics, momentum_queue
 from vujax.methods.augment import Augment
-from vujax.methods.base import Batch, Embeddings, in_training, whole, with_statistics
+from vujax.methods.base import Batch, Embeddings, MethodSpec, in_training, whole, with_statistics
 from vujax.models.projection import SceneContrast
 from vujax.models.scene_encoder import build_scene
 from vujax.models.shot_encoder import INPUTS, Projection
 from vujax.optim import update_ema
 
 
-def model(config: ml_collections.ConfigDict, mesh: Mesh) -> SceneContrast:
+def build_model(config: ml_collections.ConfigDict, mesh: Mesh) -> SceneContrast:
     """The encoder, and the projection through which it learns."""
     del mesh
     projection = tuple(config.model.get("projection", ()))
@@ -51,12 +51,12 @@ def model(config: ml_collections.ConfigDict, mesh: Mesh) -> SceneContrast:
     return SceneContrast(build_scene(**config.model.encoder.to_dict()), head)
 
 
-def shapes(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
+def batch_spec(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
     """See `vujax.data.movies.guide.shapes`."""
     return guide.shapes(config.inputs.to_dict(), rows, k=config.data.k, **_sizes(config.data))
 
 
-def data(config: ml_collections.ConfigDict) -> GuidedRows:
+def open_data(config: ml_collections.ConfigDict) -> GuidedRows:
     """The scenes of `config.data.scenes` but for held out movies, and what guides them."""
     settings = config.data.to_dict()
     held_out = held_out_of(settings["held_out"])
@@ -291,3 +291,13 @@ def dropped(segment: jax.Array, keys: jax.Array, share: float) -> jax.Array:
     mine = segment[:, :, None] == segment[:, None, :]  # [b w w]
     luckiest = jnp.where(mine, luck[:, None, :], -1.0).max(axis=2) == luck
     return jnp.where((luck < share) & ~luckiest, 0, segment)
+
+
+SPEC = MethodSpec(
+    name="movies2scenes",
+    method=Movies2Scenes,
+    build_model=build_model,
+    batch_spec=batch_spec,
+    open_data=open_data,
+    encoder="movies2scenes",
+)

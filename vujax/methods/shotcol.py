@@ -26,13 +26,13 @@ from vujax.data.shot_windows import ShotWindows
 from vujax.losses.memory_bank import NO_FILM, Bank, Contrast, Ids, allowed, contrast
 from vujax.methods import diagnostics, momentum_queue
 from vujax.methods.augment import Augment
-from vujax.methods.base import Batch, Embeddings, in_training, whole, with_statistics
+from vujax.methods.base import Batch, Embeddings, MethodSpec, in_training, whole, with_statistics
 from vujax.models.projection import ShotContrast
 from vujax.models.shot_encoder import INPUTS, Projection, build_shot
 from vujax.optim import update_ema
 
 
-def model(config: ml_collections.ConfigDict, mesh: Mesh) -> ShotContrast:
+def build_model(config: ml_collections.ConfigDict, mesh: Mesh) -> ShotContrast:
     """The encoder, and the projection through which it learns."""
     del mesh
     projection = tuple(config.model.get("projection", ()))
@@ -40,13 +40,13 @@ def model(config: ml_collections.ConfigDict, mesh: Mesh) -> ShotContrast:
     return ShotContrast(build_shot(**config.model.encoder.to_dict()), head)
 
 
-def shapes(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
+def batch_spec(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
     """See `vujax.data.shot_windows.shapes`."""
     cut = dict(neighbours=config.data.neighbours, block=config.data.block)
     return shot_windows.shapes(config.inputs.to_dict(), rows, **cut)
 
 
-def data(config: ml_collections.ConfigDict) -> ShotWindows:
+def open_data(config: ml_collections.ConfigDict) -> ShotWindows:
     """The films of `config.data.films`, cut into windows."""
     settings = config.data.to_dict()
     return ShotWindows(open_sets(settings.pop("films")), config.inputs.to_dict(), **settings)
@@ -285,3 +285,13 @@ def bank_of(earlier: momentum_queue.Queue) -> Bank:
     """A device's part of the queue as negatives."""
     keys = momentum_queue.flat(earlier)
     return Bank(keys["vectors"], Ids(keys["film"], keys["shot"], jnp.full_like(keys["film"], -1)))
+
+
+SPEC = MethodSpec(
+    name="shotcol",
+    method=ShotCoL,
+    build_model=build_model,
+    batch_spec=batch_spec,
+    open_data=open_data,
+    encoder="shotcol",
+)

@@ -16,7 +16,8 @@ from jax.sharding import Mesh
 
 from vujax import evals
 from vujax.data.pipeline import TrainBatches
-from vujax.methods import Data, task_of
+from vujax.methods import spec_of
+from vujax.methods.base import Data
 from vujax.models import release
 from vujax.training import report, setup
 from vujax.training.checkpoint import Checkpoints
@@ -65,7 +66,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> None:
       FloatingPointError: the loss or a gradient is not finite.
     """
     mesh = make_mesh()
-    data = task_of(config).data(config)
+    data = spec_of(config).open_data(config)
     parts = setup.make_parts(config, mesh, examples=data.examples)
     parent = config.get("init_from", "")
     evaluators = {

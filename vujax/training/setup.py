@@ -14,8 +14,8 @@ import ml_collections
 import optax
 from jax.sharding import Mesh
 
-from vujax import methods, optim
-from vujax.methods import task_of
+from vujax import optim
+from vujax.methods import build_method, spec_of
 from vujax.methods.base import Batch, Method
 from vujax.training.checkpoint import abstract
 from vujax.training.config import duration
@@ -73,12 +73,12 @@ def make_parts(
             f"{config.micro_batches} micro_batches: use a multiple of "
             f"{mesh.size * config.micro_batches}"
         )
-    task = task_of(config)
-    model = task.model(config, mesh)
-    method = methods.make(model, **config.method)
+    spec = spec_of(config)
+    model = spec.build_model(config, mesh)
+    method = build_method(model, **config.method)
     steps = total_steps(config, examples)
     schedule = make_schedule(config, steps, examples)
-    batch = task.shapes(config, config.batch_size)
+    batch = spec.batch_spec(config, config.batch_size)
     optimizer, learns = _optimizer(config, method, schedule, batch)
     average = config.ema_decay > 0
 
@@ -147,4 +147,4 @@ def new_state(parts: Parts, seed: int) -> State:
 
 def abstract_batch(config: ml_collections.ConfigDict, mesh: Mesh) -> Batch:
     """Shapes, dtypes and shardings of the global batch, for compiling without data."""
-    return abstract(task_of(config).shapes(config, config.batch_size), row_sharding(mesh))
+    return abstract(spec_of(config).batch_spec(config, config.batch_size), row_sharding(mesh))
