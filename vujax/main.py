@@ -56,7 +56,7 @@ def main(argv: list[str]) -> None:
         jax.distributed.initialize()
     if logging.get_verbosity() == logging.INFO and not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)  # orbax tells of every file
-    workdir = WORKDIR.value or default_workdir(flags.FLAGS["config"].config_filename)
+    workdir = WORKDIR.value or default_workdir(flags.FLAGS["config"].config_filename)  # type: ignore[attr-defined]
     try:
         loop.run(CONFIG.value, Path(workdir))
     except (ValueError, OSError, FloatingPointError) as error:

@@ -17,7 +17,7 @@ import importlib
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 from vujax.cli import runtime
@@ -69,7 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parser(wanted: Sequence[str]) -> tuple[argparse.ArgumentParser, object]:
+def _parser(
+    wanted: Sequence[str],
+) -> tuple[argparse.ArgumentParser, Callable[[argparse.Namespace], int] | None]:
     """The parser, in which only the wanted command has its arguments, and what runs that."""
     parser = argparse.ArgumentParser(prog="vujax", description="Films to shots, scenes and labels.")
     parser.add_argument("--version", action="version", version=f"vujax {version('vujax')}")

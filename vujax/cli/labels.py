@@ -3,6 +3,10 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vujax.annotate.labels.log import LabelLog
 
 FORMATS = (
     "csv",
@@ -89,7 +93,7 @@ def _list(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _date(log: object) -> str:
+def _date(log: "LabelLog") -> str:
     times = [entry.time for entry in log.state().values()]
     return f"the last one of {max(times)[:16].replace('T', ' ')} UTC" if times else "none holds"
 

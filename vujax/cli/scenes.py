@@ -68,11 +68,16 @@ def run(arguments: argparse.Namespace) -> int:
     from vujax.scenes.detect import run as segment
     from vujax.scenes.types import How
 
-    given = (getattr(arguments, name) for name in ("head", "threshold", "scenes", "min_duration"))
     job = Job(
         arguments.paths,
         arguments.out,
-        How(*given, arguments.adapt),
+        How(
+            head=arguments.head,
+            threshold=arguments.threshold,
+            scenes=arguments.scenes,
+            min_duration=arguments.min_duration,
+            adapt=arguments.adapt,
+        ),
         arguments.encoder,
         arguments.shots,
         exports.check(arguments.formats),

@@ -214,7 +214,7 @@ class CaptionDataset:
             self.examples, derive_seed(seed, "order of captions")
         )
         chosen = derive_seed(seed, "choice of captions")
-        batches = places.batch(rows)[mine].map(lambda which: self._load(*which, chosen))
+        batches = places.batch(rows)[mine].map(lambda which: self._load(*which, seed=chosen))
         return TrainBatches(iterate(batches, workers=0), BadSampleCounter(0.0), alone=hosts == 1)
 
     def _load(self, positions: np.ndarray, examples: np.ndarray, seed: int) -> Batch:

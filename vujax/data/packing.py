@@ -193,8 +193,8 @@ def plan_buckets(lengths: Sequence[int] | np.ndarray, widths: Sequence[int]) -> 
     Raises:
       ValueError: there is no bucket or no sequence, or one fits into no bucket.
     """
-    lengths, widths = np.asarray(lengths, np.int64), np.unique(np.asarray(widths, np.int64))
-    if not len(widths) or widths[0] < 1:
-        raise ValueError(f"buckets {widths.tolist()} are none: give widths from 1 on")
-    check_lengths(lengths, int(widths[-1]))
-    return Buckets(lengths, widths)
+    lengths, limits = np.asarray(lengths, np.int64), np.unique(np.asarray(widths, np.int64))
+    if not len(limits) or limits[0] < 1:
+        raise ValueError(f"buckets {limits.tolist()} are none: give widths from 1 on")
+    check_lengths(lengths, int(limits[-1]))
+    return Buckets(lengths, limits)

@@ -6,7 +6,7 @@ Several sources as one endless stream of (source, record), in an order that need
 import functools
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import grain
 import numpy as np
@@ -22,6 +22,13 @@ INDEX_PERIOD = 2**31  # positions are int32 on the device
 NUM_THREADS = 2  # without workers: each makes a batch; Pillow lets other threads run meanwhile
 
 
+class RowIterator(Iterator[dict[str, Any]], Protocol):
+    """An iterator over batches that holds threads or processes."""
+
+    def close(self) -> None:
+        """End them."""
+
+
 class TrainBatches(Iterator[Batch]):
     """This host's rows of one training batch after another, without end.
 
@@ -29,9 +36,7 @@ class TrainBatches(Iterator[Batch]):
       bad: what had to be replaced so far.
     """
 
-    def __init__(
-        self, rows: Iterator[dict[str, Any]], bad: BadSampleCounter, *, alone: bool
-    ) -> None:
+    def __init__(self, rows: RowIterator, bad: BadSampleCounter, *, alone: bool) -> None:
         """Reads from `rows`; `alone`: this is the only host, so it may stop the run by itself."""
         self._rows, self.bad, self._alone = rows, bad, alone
 

@@ -122,7 +122,7 @@ def check_scenes(scenes: Scenes, what: str) -> None:
         raise ValueError(f"scene {scenes.keys[int(scenes.lengths.argmin())]} has no shot")
     if len(set(scenes.keys)) < len(scenes.keys):
         seen: set[str] = set()
-        twice = next(key for key in scenes.keys if key in seen or seen.add(key))
+        twice = next(key for key in scenes.keys if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise ValueError(f"two scenes are named {twice}: each needs an id of its own")
 
 
@@ -176,6 +176,11 @@ class SomeScenes:
     max_shots: int
     long: str
     bare: tuple[str, ...] = ()
+    movies: tuple[str, ...] = field(init=False, repr=False)
+    movie: np.ndarray = field(init=False, repr=False)
+    keys: tuple[str, ...] = field(init=False, repr=False)
+    lengths: np.ndarray = field(init=False, repr=False)
+    labels: Labels = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         there, movie = np.unique(self.of.movie[self.index], return_inverse=True)
@@ -216,6 +221,14 @@ class SingleShots:
     """
 
     of: Scenes
+    scene: np.ndarray = field(init=False, repr=False)
+    shot: np.ndarray = field(init=False, repr=False)
+    movies: tuple[str, ...] = field(init=False, repr=False)
+    movie: np.ndarray = field(init=False, repr=False)
+    keys: tuple[str, ...] = field(init=False, repr=False)
+    lengths: np.ndarray = field(init=False, repr=False)
+    labels: Labels = field(init=False, repr=False)
+    bare: tuple[str, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         scene = np.repeat(np.arange(len(self.of.keys)), self.of.lengths)

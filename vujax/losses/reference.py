@@ -52,7 +52,8 @@ def soft_alignment(
 ) -> jax.Array:
     """See `vujax.losses.soft_alignment`."""
     logits = similarity(image, text, scale)
-    teacher_logits = similarity(*(teacher or (image, text)), scale) / teacher_temperature
+    teacher_image, teacher_text = teacher or (image, text)
+    teacher_logits = similarity(teacher_image, teacher_text, scale) / teacher_temperature
     weight = (soft_weight * unaligned)[:, None]
     hard = hard_targets(len(image), label_smoothing)
     of_images, of_texts = (

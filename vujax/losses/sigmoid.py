@@ -43,7 +43,7 @@ def sigmoid(
       ValueError: arrays whose shapes do not fit.
     """
     _tiling.check_rows("sigmoid", image, text)
-    cut = _tiling.layout(*image.shape, axis_name, tile)
+    cut = _tiling.layout(*image.shape, axis_name=axis_name, largest=tile)
     scale, bias = (_tiling.varying(cut, x, _tiling.wide(image)) for x in (scale, bias))
     return _share(cut, precision, (image, text), scale, bias) / (cut.n * cut.devices)
 

@@ -82,7 +82,7 @@ def soft_alignment(
         teacher=teacher,
         temperature=None if is_one else jnp.asarray(teacher_temperature, jnp.float32),
     )
-    cut = _tiling.layout(*image.shape, axis_name, tile)
+    cut = _tiling.layout(*image.shape, axis_name=axis_name, largest=tile)
     settings = Settings(cut, target == "swapped", precision)
     return _share(settings, (image, text), scale, lax.stop_gradient(soft), label_smoothing)
 
@@ -118,7 +118,7 @@ def info_nce(
       ValueError: arrays whose shapes do not fit.
     """
     _tiling.check_rows("info_nce", query, key)
-    cut = _tiling.layout(*query.shape, axis_name, tile)
+    cut = _tiling.layout(*query.shape, axis_name=axis_name, largest=tile)
     return _share(Settings(cut, False, precision), (query, key), scale, None, label_smoothing)
 
 

@@ -186,7 +186,8 @@ class ShotCoL:
         flat = jax.tree.map(lambda x: x.reshape(b * w, *x.shape[2:]), inputs)
         statistics = {k: v for k, v in extra.items() if k == "batch_stats"}
         variables = lax.stop_gradient({"params": params} | statistics)
-        seen = self.model.apply(variables, flat)[1].reshape(b, w, -1)
+        outputs: Any = self.model.apply(variables, flat)
+        seen = outputs[1].reshape(b, w, -1)
         mine = take(seen, batch["query"])
         return jnp.einsum("bqd,bwd->bqw", mine, seen, precision="highest")
 

@@ -144,7 +144,8 @@ def fill(tensors: Mapping[str, Any], rules: Rules, template: Mapping[str, Any]) 
     found = sources({name: np.shape(x) for name, x in tensors.items()}, rules, template)
     leaves = {path: take(tensors[source.tensor], source) for path, source in found.items()}
     variables = unflatten_dict(leaves)
-    scanned = jax.tree.structure(variables) != jax.tree.structure(dict(template))
+    structures = [jax.tree.structure(tree) for tree in (variables, dict(template))]
+    scanned = structures[0] != structures[1]  # type: ignore[operator]
     return stack_blocks(variables) if scanned else variables
 
 

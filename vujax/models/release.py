@@ -145,7 +145,7 @@ def to_host(tree: Tree) -> Tree:
     def gather(x: jax.Array) -> np.ndarray:
         if x.is_fully_addressable:
             return np.asarray(x)
-        sharding = jax.sharding.NamedSharding(x.sharding.mesh, whole)
+        sharding = jax.sharding.NamedSharding(x.sharding.mesh, whole)  # type: ignore[attr-defined]
         return np.asarray(jax.jit(lambda v: v, out_shardings=sharding)(x).addressable_data(0))
 
     return jax.tree.map(gather, tree)

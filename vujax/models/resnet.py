@@ -108,7 +108,7 @@ class BatchNorm(nn.BatchNorm):
 
     shared_over: str | None = None
 
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array) -> jax.Array:  # type: ignore[override]
         y = super().__call__(x)
         updated = not (self.use_running_average or self.is_initializing())
         if updated and self.shared_over is not None:

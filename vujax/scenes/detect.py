@@ -288,12 +288,12 @@ def _embedded(
     made = encoder.encoder()
     model = model_of(made, Catalog(root))
     shelf = embeddings.EmbeddingStore(root, "shot", model)
-    films = list(_known(Catalog(root), films, result))
-    missing = [film for film, source in films if not shelf.is_current(film, source)]
+    sources = list(_known(Catalog(root), films, result))
+    missing = [film for film, source in sources if not shelf.is_current(film, source)]
     outcomes = stages.embed(root, missing, encoder) if missing else []
     bad = {o.film: o.reason for o in outcomes if o.film in missing and o.reason}
     result.failed += [(film, bad[film]) for film in missing if film in bad]
-    return [film for film, _ in films if film not in bad], model.folder
+    return [film for film, _ in sources if film not in bad], model.folder
 
 
 def _known(catalog: Catalog, films: Sequence[str], result: Result) -> Iterator[tuple[str, str]]:

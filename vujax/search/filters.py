@@ -145,6 +145,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self._text, self._place = text, 0
         self.kind: str | None = None
+        self.word = ""
         self.next()
 
     def next(self) -> str:

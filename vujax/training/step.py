@@ -237,8 +237,8 @@ def _sum_over_devices(grads: Tree, learns: Tree) -> Tree:
     keep = jax.tree.leaves(learns)
     summed = iter(lax.psum([g for g, k in zip(leaves, keep, strict=True) if k], AXIS))
     zeros = lambda g: jnp.zeros(g.shape, g.dtype)  # noqa: E731
-    return structure.unflatten(
-        [next(summed) if k else zeros(g) for g, k in zip(leaves, keep, strict=True)]
+    return jax.tree.unflatten(
+        structure, [next(summed) if k else zeros(g) for g, k in zip(leaves, keep, strict=True)]
     )
 
 

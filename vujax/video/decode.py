@@ -6,6 +6,7 @@ Memory does not grow with the film's length.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -88,7 +89,7 @@ class Ended:
             reasons.append(f"reading stopped at {end_s:.2f} s ({self.stopped})")
         elif not self.frames:
             reasons.append(f"no {what} of it can be decoded")
-        elif declared_s is not None and end_s < declared_s - max(1, part.duration_s / 50):
+        elif declared_s is not None and end_s < declared_s - max(Fraction(1), part.duration_s / 50):
             reasons.append(
                 f"it ends at {end_s:.2f} s though its header says {float(declared_s):.2f} s"
             )

@@ -151,7 +151,7 @@ def _export(desk: Desk) -> Callable[[Request], Awaitable[Response]]:
     return exported
 
 
-async def _refused(request: Request, error: Exception) -> Response:
+async def _refused(request: Request, error: Refused) -> Response:
     return JSONResponse({"error": error.reason}, error.status)
 
 

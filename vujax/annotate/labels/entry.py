@@ -101,15 +101,15 @@ def parse(facts: Any) -> Entry | Undo:
     """
     facts = dict(facts)
     undone = facts.pop("undo", None)
-    head = [facts.pop("sequence"), facts.pop("group") if undone is None else undone]
-    if not all(type(number) is int and number > 0 for number in head):
+    sequence, group = facts.pop("sequence"), facts.pop("group") if undone is None else undone
+    if not all(type(number) is int and number > 0 for number in (sequence, group)):
         raise ValueError("its numbers are no whole numbers above 0")
     time, author = facts.pop("time"), facts.pop("author")
     check_text("time", time, 40)
     check_author(author)
     if undone is not None:
-        return Undo(*head, time, author, **facts)
-    return Entry(*head, time, author, Decision(**facts))
+        return Undo(sequence, group, time, author, **facts)
+    return Entry(sequence, group, time, author, Decision(**facts))
 
 
 def check_label(label: object) -> None:
@@ -118,8 +118,8 @@ def check_label(label: object) -> None:
     Raises:
       ValueError: it is empty, too long, begins or ends with a space, or holds what cannot be seen.
     """
-    good = isinstance(label, str) and 0 < len(label) <= MOST_LABEL and label.isprintable()
-    if not good or label != label.strip():
+    text = label if isinstance(label, str) else ""
+    if not 0 < len(text) <= MOST_LABEL or not text.isprintable() or text != text.strip():
         raise ValueError(
             f"{str(label)[:MOST_LABEL]!r} is no label: those are one line of 1 to {MOST_LABEL} "
             "characters without a space at either end"

@@ -246,7 +246,7 @@ def read_truth(path: str | Path) -> FilmTruth | SetTruth:
     return truth
 
 
-def _load(path: Path) -> object:
+def _load(path: Path) -> Any:
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"it is larger than {MAX_BYTES >> 20} MiB")
     try:
@@ -284,7 +284,8 @@ def _film_problems(truth: FilmTruth) -> Iterator[str]:
         return
     yield from _shot_problems(truth)
     yield from _scene_problems(truth)
-    for k, part in enumerate((*truth.shots, *truth.scenes)):
+    parts: list[ShotTruth | SceneTruth] = [*truth.shots, *truth.scenes]
+    for k, part in enumerate(parts):
         key = f"shots[{k}]" if k < len(truth.shots) else f"scenes[{k - len(truth.shots)}]"
         if not set(part.cast) <= set(people):
             yield f"'{key}.cast' names somebody who is not in 'cast'"
@@ -433,9 +434,11 @@ def _number_or_text(kind: type[T], value: object, key: str) -> T:
     accepted = (int, float) if kind is float else kind
     if not isinstance(value, accepted) or isinstance(value, bool):
         raise ValueError(f"'{key}' is not {_PLAIN[kind]}")
-    if kind is not str and not (-_MAX_NUMBER <= value <= _MAX_NUMBER and isfinite(value)):
+    if isinstance(value, int | float) and not (
+        -_MAX_NUMBER <= value <= _MAX_NUMBER and isfinite(value)
+    ):
         raise ValueError(f"'{key}' is out of range")
-    return kind(value)
+    return kind(value)  # type: ignore[call-arg]
 
 
 def _fraction(value: object, key: str) -> Fraction:

@@ -336,9 +336,9 @@ def match_within_seconds(
 
 def _mean(values: Sequence[float] | np.ndarray) -> float:
     """Of those that are numbers; NaN if none is."""
-    values = np.asarray(values, np.float64)
-    values = values[~np.isnan(values)]
-    return float(values.mean()) if len(values) else float("nan")
+    numbers = np.asarray(values, np.float64)
+    numbers = numbers[~np.isnan(numbers)]
+    return float(numbers.mean()) if len(numbers) else float("nan")
 
 
 def _check(f: FilmScores, mode: str) -> None:

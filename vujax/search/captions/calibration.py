@@ -54,7 +54,8 @@ class Calibration:
             chance = min(max(float(fitted.x[first]), 0.0), 1.0)
             middle = np.average(levels[first:last], weights=count[first:last])
             points.append((float(middle), chance))
-        return cls(*map(tuple, zip(*points, strict=True)), len(scores))
+        middles, chances = zip(*points, strict=True)
+        return cls(middles, chances, len(scores))
 
     def __call__(self, scores: np.ndarray) -> np.ndarray:
         """Chances float64 `[n]` of scores `[n]`."""

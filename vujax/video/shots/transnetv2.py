@@ -183,7 +183,7 @@ LONG_WINDOW = 300  # each frame is computed 1.2 times instead of twice; takes ab
 @jax.jit
 def probabilities(variables: Any, frames: jax.Array) -> jax.Array:
     """Frames uint8 `[t 27 48 3]` -> float32 `[t 2]`: single, many (see `transnetv2.Logits`)."""
-    logits = transnetv2.TransNetV2().apply(variables, frames[None])
+    logits: Any = transnetv2.TransNetV2().apply(variables, frames[None])
     return jax.nn.sigmoid(jnp.stack([logits.single[0], logits.many[0]], axis=-1))
 
 
