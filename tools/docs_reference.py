@@ -412,9 +412,9 @@ def _shown(value: Any) -> str:
 
 def _meanings(file: str, method: str, experiments: Collection[str]) -> dict[str, str]:
     """Return texts by dotted key, or by 'section*name'."""
-    from vujax import optim
+    from vujax import methods, optim
 
-    method_class = type_of_method(method)
+    method_class = methods.METHODS.load(method).method
     found = {f"method.{k}": v for k, v in _described(inspect.getdoc(method_class)).items()}
     texts = _described(inspect.getdoc(optim.build_optimizer))
     found |= {f"optimizer.{name}": text for name, text in texts.items()}
@@ -424,13 +424,6 @@ def _meanings(file: str, method: str, experiments: Collection[str]) -> dict[str,
         if path.exists():
             found |= dict(_comments(path, experiments))
     return found
-
-
-def type_of_method(name: str) -> type:
-    """Return the class of a method by its registered name."""
-    from vujax import methods
-
-    return methods.METHODS.load(name).method
 
 
 def _meaning(key: str, meanings: Mapping[str, str]) -> str:
