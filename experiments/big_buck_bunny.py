@@ -27,12 +27,12 @@ from vujax.data.datasets.scene_ranges import snap_to_shots
 from vujax.data.films import open_films
 from vujax.evals.metrics.boundaries import duration_scores, match_within_seconds
 from vujax.evals.metrics.classification import average_precision
-from vujax.scenes.adapt import adapt
-from vujax.scenes.detect import Job, run
-from vujax.scenes.film import divide, shot_vectors
-from vujax.scenes.head import Head, load_head
+from vujax.scenes.adapt import adapt_embeddings
+from vujax.scenes.detect import SceneDetectionJob, run_scene_detection
+from vujax.scenes.film import load_shot_embeddings, predict_boundaries
+from vujax.scenes.head import BoundaryHead, load_head
 from vujax.scenes.train_head import train_head
-from vujax.scenes.types import How
+from vujax.scenes.types import SceneDetectionOptions
 from vujax.training.sweep.tables import TableRow, short, write_rows
 
 RESULTS = Path(__file__).with_name("results") / "big_buck_bunny"
@@ -105,26 +105,34 @@ def _highest(film: Film, scores: np.ndarray, count: int) -> Found:
     return Found(film.seconds[1 + np.sort(np.argsort(-scores)[:count]), 0], scores)
 
 
-def divided(film: Film, vectors: np.ndarray, how: How, head: Head | None) -> Found:
+def divided(
+    film: Film, vectors: np.ndarray, how: SceneDetectionOptions, head: BoundaryHead | None
+) -> Found:
     """What `vujax scenes` does with these vectors."""
-    division = divide(vectors, film.seconds, how, head)
-    return Found(film.seconds[1 + division.borders, 0], division.scores)
+    division = predict_boundaries(vectors, film.seconds, how, head)
+    return Found(film.seconds[1 + division.boundaries, 0], division.scores)
 
 
 def by_pictures(
-    film: Film, seeds: int, heads: dict[str, Sequence[Head | None]]
+    film: Film, seeds: int, heads: dict[str, Sequence[BoundaryHead | None]]
 ) -> Iterator[TableRow]:
     """Each head (or none) on the encoder's vectors and on adapted ones; and a wished number."""
     for name, ones in heads.items():
-        yield row(name, film, [divided(film, film.vectors, How(), head) for head in ones])
+        yield row(
+            name,
+            film,
+            [divided(film, film.vectors, SceneDetectionOptions(), head) for head in ones],
+        )
         count = len(film.true_s)
-        highest = [divided(film, film.vectors, How(), head).scores for head in ones]
+        highest = [
+            divided(film, film.vectors, SceneDetectionOptions(), head).scores for head in ones
+        ]
         yield row(f"{name}, its 16 highest", film, [_highest(film, s, count) for s in highest])
-    adapted = [adapt([film.vectors], seed=seed)[0] for seed in range(seeds)]
+    adapted = [adapt_embeddings([film.vectors], seed=seed)[0] for seed in range(seeds)]
     for name, ones in heads.items():
-        runs = [divided(film, vectors, How(), ones[0]) for vectors in adapted]
+        runs = [divided(film, vectors, SceneDetectionOptions(), ones[0]) for vectors in adapted]
         yield row(f"{name}, adapted", film, runs)
-    wished = How(scenes=len(film.true_s) + 1)
+    wished = SceneDetectionOptions(num_scenes=len(film.true_s) + 1)
     yield row("17 scenes wished", film, [_only_times(divided(film, film.vectors, wished, None))])
     runs = [_only_times(divided(film, vectors, wished, None)) for vectors in adapted]
     yield row("17 scenes wished, adapted", film, runs)
@@ -135,7 +143,7 @@ def _only_times(found: Found) -> Found:
     return Found(found.times)
 
 
-def real_heads(data: Path, seeds: int) -> list[Head]:
+def real_heads(data: Path, seeds: int) -> list[BoundaryHead]:
     """Trained on the 18 labelled films of BBC and RAI; their weights are not in the package."""
     films = open_films("features", path=str(data / "boundaries"), key="vgg19")
     return [train_head(films, {"kind": "similarity"}, seed=seed) for seed in range(seeds)]
@@ -143,16 +151,16 @@ def real_heads(data: Path, seeds: int) -> list[Head]:
 
 def read(data: Path, work: Path) -> tuple[TableRow, Film]:
     """The product's own run, and what it is made of."""
-    job = Job([data / "bbb" / "bbb_160x120_4fps.mp4"], work, formats=("json",))
-    result = run(job)
+    job = SceneDetectionJob([data / "bbb" / "bbb_160x120_4fps.mp4"], work, formats=("json",))
+    result = run_scene_detection(job)
     if result.failed:
         raise SystemExit("; ".join(f"{path}: {reason}" for path, reason in result.failed))
     (scenes,) = result.films
     (truth,) = open_films("ranges", path=str(data / "bbb" / "bbb_ovsd.json"))
-    shots = shot_vectors(Catalog(work / "catalog"), scenes.film, job.encoder)
+    shots = load_shot_embeddings(Catalog(work / "catalog"), scenes.film, job.encoder)
     labels = snap_to_shots(truth.scene_seconds, shots.seconds[:, 0])
     film = Film(shots.vectors, shots.seconds, truth.scene_seconds[1:], labels.starts)
-    times = np.array([scene.begin_s for scene in scenes.scenes[1:]])
+    times = np.array([scene.start_s for scene in scenes.scenes[1:]])
     product = row("vujax scenes, end to end", film, [Found(times, np.array(scenes.scores))])
     return product, film
 

@@ -41,8 +41,8 @@ from vujax.data.films import Film, open_films
 from vujax.data.shot_similarity import compute_gap_scores
 from vujax.evals.metrics.bootstrap import student_interval
 from vujax.evals.metrics.boundaries import FilmScores, compute_baselines, compute_interval, evaluate
-from vujax.scenes.head import Head, load_head
-from vujax.scenes.train_head import head_scores, train_head
+from vujax.scenes.head import BoundaryHead, load_head
+from vujax.scenes.train_head import score_film, train_head
 from vujax.training.sweep.tables import TableRow, short, write_intervals, write_rows
 from vujax.utils.io import write_text
 
@@ -91,12 +91,12 @@ class Study:
             return {"kind": kind}
         return {"kind": kind, "width": self.width, "hidden": 4 * self.width}
 
-    def trained(self, films: Sequence[Film], kind: str, **more: Any) -> list[Head]:
+    def trained(self, films: Sequence[Film], kind: str, **more: Any) -> list[BoundaryHead]:
         """A head with its threshold for each seed."""
         seeds = range(self.seeds if kind == "similarity" else self.slow_seeds or self.seeds)
         return [self.train(films, kind, seed, **more) for seed in seeds]
 
-    def train(self, films: Sequence[Film], kind: str, seed: int, **more: Any) -> Head:
+    def train(self, films: Sequence[Film], kind: str, seed: int, **more: Any) -> BoundaryHead:
         """A trained head with its threshold."""
         options = more.pop("head", {})
         recipe = RECIPES[kind] | dict(folds=self.folds, seed=seed) | more
@@ -113,9 +113,9 @@ def gap_scored(films: Sequence[Film]) -> list[FilmScores]:
     return scored(films, lambda f: compute_gap_scores(f.inputs(np.arange(len(f)))["feature"]))
 
 
-def judged(heads: Sequence[Head], films: Sequence[Film]) -> TableRow:
+def judged(heads: Sequence[BoundaryHead], films: Sequence[Film]) -> TableRow:
     """Means over seeds and films, with intervals of the AP."""
-    runs = [scored(films, lambda film, head=head: head_scores(head, film)) for head in heads]
+    runs = [scored(films, lambda film, head=head: score_film(head, film)) for head in heads]
     results = [evaluate(r, threshold=h.threshold) for r, h in zip(runs, heads, strict=True)]
     mean = lambda key: float(np.mean([result[key] for result in results]))  # noqa: E731
     over_films = compute_interval(runs, "ap")
@@ -199,7 +199,7 @@ def shipped(study: Study) -> Iterator[TableRow]:
     if study.catalog:
         sets["cinema, lite"] = open_films("catalog", path=str(study.catalog), encoder="lite")
     for name, films in sets.items():
-        own = scored(films, lambda film: head_scores(head, film))
+        own = scored(films, lambda film: score_film(head, film))
         gain = compute_interval([own], "ap", against=[gap_scored(films)])
         words = ("ap less gap score", "gain low", "gain high")
         row = {"films": name, "head": "shipped"} | judged([head], films)

@@ -3,9 +3,9 @@
     python experiments/cinema_series.py --work runs/cinema_series
 
 The whole road: `vujax cinema --series 4`, `vujax ingest --detector adaptive`, `vujax embed
---encoder lite`, then `vujax.scenes.series.repeats` on the vectors of the shots found. The borders
-of scenes are the true ones, moved to the nearest border of shots found, so that what is scored is
-the finding of repeats.
+--encoder lite`, then `vujax.scenes.series.analyze_series` on the embeddings of the detected shots.
+Scene boundaries are the true ones, moved to the nearest detected shot boundary, so that only the
+detection of repeats is scored.
 
 Series of seeds 300 to 303 are reported. How `repeats` finds near-duplicates, and its constants,
 were chosen on eight others (`--seeds 100 101 102 103 0 1 2 3 --name chosen_on`). A first reading of
@@ -35,7 +35,7 @@ import numpy as np
 from vujax.catalog import Catalog
 from vujax.catalog.embeddings import to_matrix
 from vujax.data.synthetic.ground_truth import EpisodeTruth, read_truth
-from vujax.scenes.series import EpisodeShots, SeriesFound, Stretch, repeats
+from vujax.scenes.series import EpisodeShots, SeriesStructure, ShotRange, analyze_series
 from vujax.utils.io import write_json
 
 RESULTS = Path(__file__).parent / "results" / "cinema_series"
@@ -94,7 +94,7 @@ def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.maximum(np.minimum(a[:, None, 1], b[None, :, 1]) - begin, 0)
 
 
-def count(series: list[Made], found: SeriesFound) -> Counter[str]:
+def count(series: list[Made], found: SeriesStructure) -> Counter[str]:
     """'KIND found', 'KIND true' and 'KIND right' of a series."""
     total = _count_returns(series, found)
     for made, episode in zip(series, found.episodes, strict=True):
@@ -104,7 +104,7 @@ def count(series: list[Made], found: SeriesFound) -> Counter[str]:
     return total
 
 
-def _count_returns(series: list[Made], found: SeriesFound) -> Counter[str]:
+def _count_returns(series: list[Made], found: SeriesStructure) -> Counter[str]:
     true, said, hours = [], [], []
     for made, episode in zip(series, found.episodes, strict=True):
         shots, starts = made.shots.seconds, made.shots.starts
@@ -124,10 +124,10 @@ def _count_returns(series: list[Made], found: SeriesFound) -> Counter[str]:
     return total + _counts("at one hour", 0, then.sum(), (then & say).sum())
 
 
-def _count_seconds(made: Made, role: str, found: Stretch | None) -> Counter[str]:
+def _count_seconds(made: Made, role: str, found: ShotRange | None) -> Counter[str]:
     of = np.array([scene.role == role for scene in made.truth.scenes])
     true = made.true_scenes[of].reshape(-1, 2)
-    said = np.array([(found.begin_s, found.end_s)] if found else []).reshape(-1, 2)
+    said = np.array([(found.start_s, found.end_s)] if found else []).reshape(-1, 2)
     lengths = [float((ranges[:, 1] - ranges[:, 0]).sum()) for ranges in (said, true)]
     return _counts(role, *lengths, float(overlap(said, true).sum()))
 
@@ -175,7 +175,7 @@ def main() -> None:
         folder = args.work / f"seed{seed}"
         catalog = make(folder, seed, args.episodes)
         series = list(read(folder / "films", Catalog(catalog)))
-        counts = count(series, repeats([made.shots for made in series]))
+        counts = count(series, analyze_series([made.shots for made in series]))
         each[seed] = table(counts)
         print(json.dumps({"seed": seed} | each[seed]))
         total += counts

@@ -12,8 +12,9 @@ once, with what is best on all of BBC. 'adapted' trains on the shots of the film
 (never on labels), 'elsewhere' on those of the other set.
 
 How long to learn depends on how many shots there are. `--alone` adapts to one BBC film at a time,
-and to pieces of 100 shots, in more and more passes over them; `Adaptation.passes` was chosen there,
-after a first reading of RAI in which 400 steps, 171 passes over its 598 shots, gained nothing.
+and to pieces of 100 shots, in more and more passes over them; `AdaptationConfig.passes` was chosen
+there, after a first reading of RAI in which 400 steps, 171 passes over its 598 shots, gained
+nothing.
 
 Writes under experiments/results/scene_adaptation/: grid (every run on BBC), table (macro AP and
 paired differences; intervals over films and seeds) and a picture. `--work` keeps finished runs, so
@@ -33,7 +34,7 @@ import numpy as np
 from vujax.data.films import Film, open_films
 from vujax.data.shot_similarity import compute_gap_scores
 from vujax.evals.metrics.boundaries import FilmScores, compute_baselines, evaluate
-from vujax.scenes.adapt import Adaptation, learn
+from vujax.scenes.adapt import AdaptationConfig, train_adapter
 from vujax.training.sweep.tables import Runs, TableRow, paired_rows, write_intervals, write_rows
 from vujax.utils.io import write_atomically, write_json
 
@@ -47,10 +48,10 @@ PASSES = (10, 25, 50, 100, 200)
 Encode = Callable[[np.ndarray], np.ndarray]
 
 
-def grid() -> list[Adaptation]:
+def grid() -> list[AdaptationConfig]:
     """Every mode, neighbourhood and temperature."""
     return [
-        Adaptation(mode=mode, neighbours=m, temperature=t)
+        AdaptationConfig(mode=mode, neighbours=m, temperature=t)
         for mode, reaches in MODES.items()
         for m, t in product(reaches, TEMPERATURES)
     ]
@@ -66,7 +67,7 @@ class Study:
             for name in SETS
         }
 
-    def runs(self, how: Adaptation, learned: str, scored: str) -> Runs:
+    def runs(self, how: AdaptationConfig, learned: str, scored: str) -> Runs:
         """Scores of the films of `scored`, adapted on the shots of `learned`, for each seed."""
         found = [self._run(how, learned, scored, seed) for seed in range(self.seeds)]
         return [self._of(scored, run) for run in found if run]
@@ -80,7 +81,7 @@ class Study:
     def _of(self, name: str, scores: Sequence[np.ndarray]) -> list[FilmScores]:
         return [FilmScores.of(f, s) for f, s in zip(self.films[name], scores, strict=True)]
 
-    def _run(self, how: Adaptation, learned: str, scored: str, seed: int) -> list | None:
+    def _run(self, how: AdaptationConfig, learned: str, scored: str, seed: int) -> list | None:
         """Kept scores, or new ones; None where another part makes them."""
         words = f"{how.mode}-{how.neighbours}-{how.temperature}-{learned}-{scored}-{seed}"
         path = self._work / f"{words}.json"
@@ -89,7 +90,7 @@ class Study:
         index, parts = self._part
         if zlib.crc32(words.encode()) % parts != index:
             return None
-        network = learn([vectors(film) for film in self.films[learned]], how, seed=seed)
+        network = train_adapter([vectors(film) for film in self.films[learned]], how, seed=seed)
         scores = [
             compute_gap_scores(network(vectors(film))).tolist() for film in self.films[scored]
         ]
@@ -104,9 +105,9 @@ def alone(films: Sequence[Film]) -> Iterator[TableRow]:
         cuts = [cut for film in films for cut in pieces(film, shots)]
         yield {"shots": shots or "film", "passes": 0} | _mean(cuts, lambda seen: seen)
         for passes in PASSES:
-            how = Adaptation(passes=passes, steps=10_000)
+            how = AdaptationConfig(passes=passes, steps=10_000)
             words = {"shots": shots or "film", "passes": passes}
-            yield words | _mean(cuts, lambda seen, how=how: learn([seen], how)(seen))
+            yield words | _mean(cuts, lambda seen, how=how: train_adapter([seen], how)(seen))
 
 
 def pieces(film: Film, shots: int | None) -> Iterator[tuple[np.ndarray, FilmScores]]:
@@ -143,7 +144,7 @@ def left_out(candidates: list[Runs]) -> tuple[Runs, int]:
     return runs, int(each.sum(axis=1).argmax())
 
 
-def table(study: Study, found: dict[Adaptation, Runs]) -> Iterator[TableRow]:
+def table(study: Study, found: dict[AdaptationConfig, Runs]) -> Iterator[TableRow]:
     """Rows of both data sets, and which differences are real."""
     honest, best = {"raw": study.raw("bbc")}, {}
     for mode in MODES:
@@ -162,7 +163,7 @@ def table(study: Study, found: dict[Adaptation, Runs]) -> Iterator[TableRow]:
 
 
 def rows(
-    films: str, kind: str, runs: dict[str, Runs], best: dict[str, Adaptation]
+    films: str, kind: str, runs: dict[str, Runs], best: dict[str, AdaptationConfig]
 ) -> Iterator[TableRow]:
     """Macro AP of each mode, and its differences from those before it."""
     for row in paired_rows(runs, ("raw", *MODES), column="vectors"):
@@ -209,7 +210,7 @@ def main() -> None:
         print(json.dumps(row))
 
 
-def _grid_row(how: Adaptation, runs: Runs) -> TableRow:
+def _grid_row(how: AdaptationConfig, runs: Runs) -> TableRow:
     (row,) = paired_rows({how.mode: runs}, (), column="mode")
     return row | dict(neighbours=how.neighbours, temperature=how.temperature)
 
@@ -217,7 +218,7 @@ def _grid_row(how: Adaptation, runs: Runs) -> TableRow:
 def write_vectors(study: Study, path: Path) -> None:
     """Vectors of all films, adapted to all of them without labels, for boundary_heads.py."""
     films = [film for name in SETS for film in study.films[name]]
-    network = learn([vectors(film) for film in films], Adaptation())
+    network = train_adapter([vectors(film) for film in films], AdaptationConfig())
     arrays = {film.film: network(vectors(film)) for film in films}
 
     def save(temporary: Path) -> None:

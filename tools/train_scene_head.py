@@ -23,8 +23,8 @@ from typing import Any
 
 from vujax.data.films import Film, open_films
 from vujax.evals.metrics.boundaries import FilmScores, evaluate
-from vujax.scenes.head import Head, save_head
-from vujax.scenes.train_head import head_scores, train_head
+from vujax.scenes.head import BoundaryHead, save_head
+from vujax.scenes.train_head import score_film, train_head
 
 # In full, so that the head stays what it is when the defaults change.
 HEAD = dict(kind="similarity", reach=6, hidden=[16, 16], dropout=0.3, scale="film", gain=0.4)
@@ -39,9 +39,9 @@ def option(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def report(head: Head, films: list[Film]) -> dict[str, float]:
+def report(head: BoundaryHead, films: list[Film]) -> dict[str, float]:
     """What to print."""
-    scores = [FilmScores.of(f, head_scores(head, f)) for f in films]
+    scores = [FilmScores.of(f, score_film(head, f)) for f in films]
     result = evaluate(scores, threshold=head.threshold)
     keys = ("macro/ap", "macro/f1", "micro/predicted_rate", "micro/true_rate", "films")
     facts = {"threshold": head.threshold, "weights": head.parameters, "digest": head.digest}

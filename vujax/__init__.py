@@ -4,7 +4,7 @@ __version__ = "0.1.0"
 
 
 def detect_scenes(paths, **options):
-    """The scenes of films; see `vujax.scenes.detect.segment`."""
-    from vujax.scenes.detect import segment  # here: `import vujax` brings nothing else
+    """The scenes of films; see `vujax.scenes.detect.detect_scenes`."""
+    from vujax.scenes.detect import detect_scenes  # here: `import vujax` brings nothing else
 
-    return segment(paths, **options)
+    return detect_scenes(paths, **options)

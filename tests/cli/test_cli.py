@@ -9,7 +9,7 @@ import pytest
 from tests.pipeline.ingest.films import Cuts, film
 from vujax import cli
 from vujax.cli import ingest
-from vujax.cli.runner import place
+from vujax.cli.runner import resolve_host
 from vujax.models import release
 from vujax.pipeline.ingest import detectors
 from vujax.pipeline.ingest.film import for_all
@@ -57,7 +57,10 @@ def test_starting_imports_nothing_heavy() -> None:
         (["ingest", "nowhere", "--out", "OUT", "--detector", "content"], "nowhere does not exist"),
         (["ingest", ".", "--out", "OUT", "--detector", "content", "--workers", "0"], "1 worker"),
         (["ingest", ".", "--out", "OUT", "--detector", "content", "--positions", "2"], "between"),
-        (["ingest", ".", "--out", "OUT", "--detector", "content", "--host", "1"], "go together"),
+        (
+            ["ingest", ".", "--out", "OUT", "--detector", "content", "--host", "1"],
+            "must be given together",
+        ),
         (["ingest", ".", "--out", "OUT", "--shots", "no.csv"], "no.csv does not exist"),
         (["ingest", ".", "--out", "OUT", "--detector-option", "x"], "is not NAME=VALUE"),
         (["catalog", "check", "OUT"], "is no catalogue"),
@@ -129,11 +132,11 @@ def test_imported_models_are_listed(
 
 
 def test_the_place_among_hosts() -> None:
-    assert place(None, None, {}) == (0, 1)
-    assert place(2, 4, {}) == (2, 4)
-    assert place(None, None, {"JAX_PROCESS_ID": "1", "JAX_NUM_PROCESSES": "3"}) == (1, 3)
+    assert resolve_host(None, None, {}) == (0, 1)
+    assert resolve_host(2, 4, {}) == (2, 4)
+    assert resolve_host(None, None, {"JAX_PROCESS_ID": "1", "JAX_NUM_PROCESSES": "3"}) == (1, 3)
     with pytest.raises(ValueError, match="must both be numbers"):
-        place(None, None, {"JAX_PROCESS_ID": "1"})
+        resolve_host(None, None, {"JAX_PROCESS_ID": "1"})
 
 
 def test_a_film_finds_its_own_list_of_shots(tmp_path: Path) -> None:

@@ -54,18 +54,18 @@ def test_starting_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     ("more", "why"),
     [
-        (["--threshold", "2"], "lies in 0..1, not 2"),
-        (["--threshold", "-0.1"], "lies in 0..1, not -0.1"),
-        (["--threshold", "nan"], "lies in 0..1, not nan"),
-        (["--min-duration", "inf"], "0 seconds or more, not inf"),
+        (["--threshold", "2"], "threshold must be in 0..1, got 2"),
+        (["--threshold", "-0.1"], "must be in 0..1, got -0.1"),
+        (["--threshold", "nan"], "must be in 0..1, got nan"),
+        (["--min-duration", "inf"], "0 seconds or more, got inf"),
         (["--head", "no-such"], "no-such is no model"),
         (["--threshold", "0.5", "--scenes", "3"], "a number of scenes and a threshold"),
-        (["--scenes", "0"], "at least 1 scene"),
+        (["--scenes", "0"], "number of scenes must be at least 1"),
         (["--min-duration", "-1"], "0 seconds or more"),
         (["--encoder", "no-such"], "no encoder 'no-such'"),
-        (["--shots", "no-such"], "no-such is no detector"),
+        (["--shots", "no-such"], "unknown shot detector 'no-such'"),
         (["--workers", "0"], "at least 1 worker"),
-        (["--host", "0", "--hosts", "2"], "on one machine: let `vujax ingest`"),
+        (["--host", "0", "--hosts", "2"], "on one machine; run `vujax ingest`"),
     ],
 )
 def test_a_mistake_is_one_sentence(
@@ -109,14 +109,14 @@ def test_what_is_not_there_and_where_nothing_can_be_written(
     assert "gone.mp4" in line
     film(tmp_path / "in" / "a.mp4", LENGTHS)
     (tmp_path / "file").write_text("no folder")
-    for out, why in (("file", "is a file: name"), ("file/out", "cannot be written to")):
+    for out, why in (("file", "is a file; name"), ("file/out", "cannot write to")):
         assert cli.main(words(tmp_path, "--head", "none", "--out", str(tmp_path / out))) == 1
         (line,) = capsys.readouterr().err.strip().splitlines()
         assert why in line
 
 
 def test_one_is_one() -> None:
-    assert scenes.table(result(shots=(9,), borders=()))[0] == "A film: 1 scene, 1 shot, 0:00:00"
+    assert scenes.table(result(shots=(9,), boundaries=()))[0] == "A film: 1 scene, 1 shot, 0:00:00"
     assert scenes.table(result())[0] == "A film: 3 scenes, 4 shots, 0:00:06"
 
 
@@ -126,7 +126,7 @@ def test_more_scenes_than_shots(tmp_path: Path, capsys: pytest.CaptureFixture) -
     film(tmp_path / "in" / "a.mp4", LENGTHS)
     assert cli.main(words(tmp_path, "--head", "none", "--scenes", "500")) == 1
     said = capsys.readouterr()
-    assert said.err.strip() == "error: a.mp4: it has 4 shots, which cannot be 500 scenes"
+    assert said.err.strip() == "error: a.mp4: it has 4 shots, too few for 500 scenes"
     assert "Traceback" not in said.out
 
 

@@ -1,9 +1,9 @@
-"""Results without films: scenes of given lengths at any rate."""
+"""Scene detection results without films: scenes of given lengths at any frame rate."""
 
 from collections.abc import Sequence
 from fractions import Fraction
 
-from vujax.scenes.types import Scenes, divided
+from vujax.scenes.types import DetectedScenes, build_scenes
 from vujax.video.timecode import Clock
 
 NTSC_FILM = Fraction(24000, 1001)
@@ -13,14 +13,14 @@ HOSTILE = "a \"b\"; c=d #e \\ \n00:01 --> 00:02\n<script>alert('x')</script>"
 
 def result(
     shots: Sequence[int] = (30, 12, 50, 41),
-    borders: Sequence[int] = (1, 2),
+    boundaries: Sequence[int] = (1, 2),
     rate: Fraction = NTSC_FILM,
     start: Fraction = Fraction(0),
     title: str = "A film",
     path: str = "/films/film.mp4",
     variable_rate: bool = False,
-) -> Scenes:
-    """A film whose shots have so many frames, and scenes that begin after `borders`."""
+) -> DetectedScenes:
+    """Return the scenes of a film with shots of these lengths in frames."""
     clock = Clock(Fraction(1, 90000), start, rate)
     edges = [sum(shots[:i]) for i in range(len(shots) + 1)]
     pts = [clock.pts(edge / rate) for edge in edges]
@@ -35,10 +35,10 @@ def result(
         )
         for i in range(len(shots))
     ]
-    scores = [0.9 if i in borders else 0.1 for i in range(len(shots) - 1)]
+    scores = [0.9 if i in boundaries else 0.1 for i in range(len(shots) - 1)]
     made = dict(detector="cuts", encoder="stub", encoder_digest="0" * 64, head="default")
     made |= dict(head_digest=None, scenes_wished=None, min_duration=0.0, adapted=False)
-    return Scenes(
+    return DetectedScenes(
         film="film-01234567",
         path=path,
         title=title,
@@ -46,9 +46,9 @@ def result(
         size=(96, 64),
         variable_rate=variable_rate,
         reason="",
-        borders_s=tuple(row["begin_s"] for row in rows[1:]),
+        boundaries_s=tuple(row["begin_s"] for row in rows[1:]),
         scores=tuple(scores),
         threshold=0.5,
-        made=made,
-        scenes=divided("film-01234567", rows, clock, scores, borders),
+        provenance=made,
+        scenes=build_scenes("film-01234567", rows, clock, scores, boundaries),
     )

@@ -7,11 +7,11 @@ import pytest
 from vujax.data.shot_similarity import compute_gap_scores
 from vujax.methods.shotcol import ShotCoL
 from vujax.scenes import adapt as adapting
-from vujax.scenes.adapt import Adaptation, adapt, learn
+from vujax.scenes.adapt import AdaptationConfig, adapt_embeddings, train_adapter
 from vujax.training.fit import program
 
 WIDTH = 8
-HOW = Adaptation(
+HOW = AdaptationConfig(
     neighbours=2, steps=40, windows=8, block=2, queue=64, hidden=16, dim=6, lr=1e-2, temperature=0.3
 )
 
@@ -25,7 +25,7 @@ def film(shots: int, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def adapted():
-    return adapt([film(40), film(1), film(9)], HOW)
+    return adapt_embeddings([film(40), film(1), film(9)], HOW)
 
 
 def test_a_vector_for_each_shot_of_each_film(adapted):
@@ -35,8 +35,8 @@ def test_a_vector_for_each_shot_of_each_film(adapted):
 
 def test_the_seed_decides(adapted):
     films = [film(40), film(1), film(9)]
-    chex.assert_trees_all_equal(adapt(films, HOW), adapted)
-    assert np.abs(adapt(films, HOW, seed=1)[0] - adapted[0]).max() > 1e-3
+    chex.assert_trees_all_equal(adapt_embeddings(films, HOW), adapted)
+    assert np.abs(adapt_embeddings(films, HOW, seed=1)[0] - adapted[0]).max() > 1e-3
 
 
 def test_one_program_for_films_of_any_length(adapted, monkeypatch):
@@ -44,12 +44,12 @@ def test_one_program_for_films_of_any_length(adapted, monkeypatch):
     monkeypatch.setattr(ShotCoL, "embed", None)
     monkeypatch.setattr(ShotCoL, "objective", None)
     kept = program.cache_info().currsize
-    (vectors,) = adapt([film(300, seed=3)], HOW)
+    (vectors,) = adapt_embeddings([film(300, seed=3)], HOW)
     assert vectors.shape == (300, 6) and program.cache_info().currsize == kept
 
 
 def test_few_shots_are_not_learned_by_heart():
-    how = Adaptation(steps=400, passes=50.0, windows=32, block=8)
+    how = AdaptationConfig(steps=400, passes=50.0, windows=32, block=8)
     assert [how.steps_for(shots) for shots in (1, 256, 512, 5000)] == [10, 50, 100, 400]
 
 
@@ -66,21 +66,21 @@ def test_learning_tells_scenes_apart(adapted, monkeypatch):
         return program(*args, **kwargs)[0], lambda state, batch: (state, {})
 
     monkeypatch.setattr(adapting, "program", idle)
-    (untrained,) = adapt([film(40)], HOW)
+    (untrained,) = adapt_embeddings([film(40)], HOW)
     assert told_apart(adapted[0]) > told_apart(untrained) + 0.05
 
 
 def test_rows_are_encoded_as_one_by_one(monkeypatch):
-    trained = learn([film(12)], HOW)
+    trained = train_adapter([film(12)], HOW)
     whole = trained(film(12))
-    monkeypatch.setattr(adapting, "ENCODED", 5)
+    monkeypatch.setattr(adapting, "ENCODE_CHUNK", 5)
     np.testing.assert_allclose(trained(film(12)), whole, rtol=1e-5, atol=1e-6)
 
 
 def test_a_shot_alone_stays_as_it_is():
     for films in ([film(1)], [film(1), film(1, seed=1)]):
-        chex.assert_trees_all_equal(adapt(films, HOW), films)
-    assert compute_gap_scores(adapt([film(1)], HOW)[0]).shape == (0,)
+        chex.assert_trees_all_equal(adapt_embeddings(films, HOW), films)
+    assert compute_gap_scores(adapt_embeddings([film(1)], HOW)[0]).shape == (0,)
 
 
 def spoiled() -> np.ndarray:
@@ -101,4 +101,4 @@ def spoiled() -> np.ndarray:
 )
 def test_vectors_that_cannot_be(films, words):
     with pytest.raises(ValueError, match=words):
-        adapt(films, HOW)
+        adapt_embeddings(films, HOW)

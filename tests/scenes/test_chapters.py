@@ -19,16 +19,16 @@ from tests.video.clips import (
     write_sound,
 )
 from vujax.scenes.exports.chapters import suffix_of, write
-from vujax.scenes.types import Scenes
+from vujax.scenes.types import DetectedScenes
 from vujax.video.probe import probe
 
 LENGTHS = (30, 12, 50)
 
 
-def scenes_of(path: Path) -> Scenes:
+def scenes_of(path: Path) -> DetectedScenes:
     """Scenes of a film of LENGTHS at 24 frames a second, which begin with each of its shots."""
     clock = probe(path).picture.clock
-    made = result(shots=LENGTHS, borders=(0, 1), rate=Fraction(24), start=clock.start)
+    made = result(shots=LENGTHS, boundaries=(0, 1), rate=Fraction(24), start=clock.start)
     return replace(made, path=str(path))
 
 

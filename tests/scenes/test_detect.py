@@ -15,9 +15,9 @@ from tests.encoders.stub import Stub
 from tests.pipeline.ingest.films import Cuts, film
 from vujax.catalog import Catalog, schema
 from vujax.pipeline.ingest.film import for_all
-from vujax.scenes.detect import Job, run, segment
-from vujax.scenes.film import divide
-from vujax.scenes.types import How
+from vujax.scenes.detect import SceneDetectionJob, detect_scenes, run_scene_detection
+from vujax.scenes.film import predict_boundaries
+from vujax.scenes.types import SceneDetectionOptions
 from vujax.video.shots.shot_lists import read_shots
 
 LENGTHS = (30, 12, 50, 26)
@@ -49,7 +49,7 @@ OPTIONS = dict(encoder=Stub, head=EverySecond(), detector=CUTS)
 
 def test_a_film_to_every_file(tmp_path: Path) -> None:
     source = film(tmp_path / "in" / "a.mp4", LENGTHS)
-    (found,) = vujax.scenes(source, out=tmp_path / "out", **OPTIONS)
+    (found,) = vujax.detect_scenes(source, out=tmp_path / "out", **OPTIONS)
     assert [(s.first_frame, s.last_frame) for s in found.scenes] == [(0, 41), (42, 117)]
     assert found.scenes[1].score == pytest.approx(0.9)
     assert found.threshold == 0.5
@@ -65,15 +65,15 @@ def test_a_film_to_every_file(tmp_path: Path) -> None:
 
 def test_the_catalogue_keeps_the_scenes_until_its_shots_change(tmp_path: Path) -> None:
     source = film(tmp_path / "in" / "a.mp4", LENGTHS)
-    (found,) = segment(source, out=tmp_path / "out", **OPTIONS)
+    (found,) = detect_scenes(source, out=tmp_path / "out", **OPTIONS)
     catalog = Catalog(tmp_path / "out" / "catalog")
     rows = catalog.scenes(found.film).to_pylist()
     assert [row["id"] for row in rows] == [f"{found.film}/c000", f"{found.film}/c001"]
     assert [(row["first_shot"], row["last_shot"]) for row in rows] == [(0, 1), (2, 3)]
-    assert rows[1]["begin_pts"] == found.scenes[1].begin_pts
+    assert rows[1]["begin_pts"] == found.scenes[1].start_pts
     assert (rows[0]["score"], rows[0]["head"], rows[0]["threshold"]) == (None, "EverySecond", 0.5)
     film(source, (30, 12, 50))
-    (again,) = segment(source, out=tmp_path / "out", **OPTIONS)
+    (again,) = detect_scenes(source, out=tmp_path / "out", **OPTIONS)
     assert catalog.scenes()["film"].to_pylist() == [again.film] * 2
     with pytest.raises(KeyError, match="no film"):
         catalog.scenes(found.film)
@@ -81,21 +81,21 @@ def test_the_catalogue_keeps_the_scenes_until_its_shots_change(tmp_path: Path) -
 
 def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
     source = film(tmp_path / "in" / "a.mp4", LENGTHS)
-    (first,) = segment(source, out=tmp_path / "out", **OPTIONS)
+    (first,) = detect_scenes(source, out=tmp_path / "out", **OPTIONS)
     before = {
         p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "catalog" / "vectors").rglob("*.*")
     }
     again = OPTIONS | dict(encoder=Unused)
-    (second,) = segment(source, out=tmp_path / "out", threshold=0.05, **again)
+    (second,) = detect_scenes(source, out=tmp_path / "out", threshold=0.05, **again)
     assert (len(first.scenes), len(second.scenes)) == (2, 4)
     after = {p: p.stat().st_mtime_ns for p in before}
     assert before == after
     # A catalogue is as good as films, and may be all that is left of them.
     source.unlink()
-    (third,) = segment(tmp_path / "out" / "catalog", encoder=Stub, head=EverySecond())
-    assert [s.begin_pts for s in third.scenes] == [s.begin_pts for s in first.scenes]
+    (third,) = detect_scenes(tmp_path / "out" / "catalog", encoder=Stub, head=EverySecond())
+    assert [s.start_pts for s in third.scenes] == [s.start_pts for s in first.scenes]
     assert third.cues is None
-    assert "were not looked for" in third.notes[0]
+    assert "Break cues were not computed" in third.notes[0]
 
 
 def test_the_encoder_is_made_and_tried_once(tmp_path: Path) -> None:
@@ -108,13 +108,13 @@ def test_the_encoder_is_made_and_tried_once(tmp_path: Path) -> None:
     for name in ("a", "b"):
         film(tmp_path / "in" / f"{name}.mp4", LENGTHS)
     options = OPTIONS | dict(encoder=make, formats=())
-    segment(tmp_path / "in", out=tmp_path / "out", **options)
+    detect_scenes(tmp_path / "in", out=tmp_path / "out", **options)
     (first,) = made
     assert len(first.shapes) == 3  # the trial, and a batch of each film
-    segment(tmp_path / "in", out=tmp_path / "out", **options)
+    detect_scenes(tmp_path / "in", out=tmp_path / "out", **options)
     assert made[1].shapes == []
     film(tmp_path / "in" / "c.mp4", (30, 12))
-    segment(tmp_path / "in", out=tmp_path / "out", **options)
+    detect_scenes(tmp_path / "in", out=tmp_path / "out", **options)
     assert len(made[2].shapes) == 2
 
 
@@ -125,31 +125,38 @@ def test_an_encoder_that_cannot_be_had_is_one_sentence(tmp_path: Path) -> None:
     source = film(tmp_path / "in" / "a.mp4", LENGTHS)
     for out in (None, tmp_path / "out"):
         with pytest.raises(ValueError, match=r"^its weights are damaged$"):
-            segment(source, out=out, **OPTIONS | dict(encoder=make))
+            detect_scenes(source, out=out, **OPTIONS | dict(encoder=make))
 
 
 def test_a_bad_film_is_named_and_the_others_go_on(tmp_path: Path) -> None:
     for name in ("a", "b"):
         film(tmp_path / "in" / f"{name}.mp4", LENGTHS)
     (tmp_path / "in" / "bad.mp4").write_text("no film")
-    job = Job([tmp_path / "in"], tmp_path / "out", How(EverySecond()), Stub, CUTS, ("csv",))
-    result = run(job)
+    job = SceneDetectionJob(
+        [tmp_path / "in"],
+        tmp_path / "out",
+        SceneDetectionOptions(EverySecond()),
+        Stub,
+        CUTS,
+        ("csv",),
+    )
+    result = run_scene_detection(job)
     assert [Path(one.path).name for one in result.films] == ["a.mp4", "b.mp4"]
     ((path, reason),) = result.failed
     assert path == "bad.mp4"
     assert "cannot be read as a film" in reason
     assert [path.name for path in result.files.written] == ["a.csv", "b.csv"]
     with pytest.warns(UserWarning, match=r"bad.mp4: .*cannot be read as a film"):
-        assert len(segment(tmp_path / "in", **OPTIONS)) == 2
+        assert len(detect_scenes(tmp_path / "in", **OPTIONS)) == 2
     with pytest.raises(ValueError, match=r"bad.mp4: .*cannot be read as a film"):
-        segment(tmp_path / "in" / "bad.mp4", **OPTIONS)
+        detect_scenes(tmp_path / "in" / "bad.mp4", **OPTIONS)
 
 
 def test_any_name_is_only_a_name(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     film(tmp_path / "a.mp4", LENGTHS).rename(tmp_path / "in" / NAME)
-    (found,) = segment(tmp_path / "in", out=tmp_path / "out", **OPTIONS)
-    assert found.notes == ("The film has no sound: only its picture was looked at.",)
+    (found,) = detect_scenes(tmp_path / "in", out=tmp_path / "out", **OPTIONS)
+    assert found.notes == ("The film has no sound: break cues use the image only.",)
     assert found.title == repr(NAME)
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert "<script" not in page
@@ -162,7 +169,7 @@ def test_any_name_is_only_a_name(tmp_path: Path) -> None:
 def test_copies_among_the_films_are_no_films(tmp_path: Path) -> None:
     film(tmp_path / "a.mp4", LENGTHS)
     for _ in range(2):
-        found = segment(tmp_path, out=tmp_path / "out", **OPTIONS)
+        found = detect_scenes(tmp_path, out=tmp_path / "out", **OPTIONS)
         assert [Path(one.path).name for one in found] == ["a.mp4"]
     assert (tmp_path / "out" / "scenes.mp4").exists()
 
@@ -170,11 +177,15 @@ def test_copies_among_the_films_are_no_films(tmp_path: Path) -> None:
 def test_a_damaged_manifest_is_one_films_fault(tmp_path: Path) -> None:
     for name in ("a", "b"):
         film(tmp_path / "in" / f"{name}.mp4", LENGTHS)
-    segment(tmp_path / "in", out=tmp_path / "out", **OPTIONS | dict(formats=()))
+    detect_scenes(tmp_path / "in", out=tmp_path / "out", **OPTIONS | dict(formats=()))
     root = tmp_path / "out" / "catalog"
     first, second = Catalog(root).ids()
     schema.manifest_path(root, first).write_text("{")
-    result = run(Job([root], tmp_path / "other", How(EverySecond()), Stub, CUTS, ()))
+    result = run_scene_detection(
+        SceneDetectionJob(
+            [root], tmp_path / "other", SceneDetectionOptions(EverySecond()), Stub, CUTS, ()
+        )
+    )
     assert [one.film for one in result.films] == [second]
     assert [path for path, _ in result.failed] == [first]
 
@@ -182,7 +193,7 @@ def test_a_damaged_manifest_is_one_films_fault(tmp_path: Path) -> None:
 @pytest.mark.parametrize("lengths", [(40,), (20, 20)])
 def test_films_of_one_and_two_shots(lengths: tuple[int, ...], tmp_path: Path) -> None:
     source = film(tmp_path / "a.mp4", lengths)
-    (found,) = segment(source, out=tmp_path / "out", **OPTIONS)
+    (found,) = detect_scenes(source, out=tmp_path / "out", **OPTIONS)
     (scene,) = found.scenes
     assert (scene.first_frame, scene.last_frame) == (0, 39)
     rows = list(csv.DictReader((tmp_path / "out" / "scenes.csv").open()))
@@ -194,7 +205,7 @@ def test_a_black_film(tmp_path: Path) -> None:
     from tests.video.clips import make
 
     source = make(tmp_path / "a.mp4", images=[np.zeros((64, 96, 3), np.uint8)] * 60)
-    (found,) = segment(source, out=tmp_path / "out", **OPTIONS)
+    (found,) = detect_scenes(source, out=tmp_path / "out", **OPTIONS)
     assert len(found.scenes) == 1
     assert found.cues == ()
 
@@ -202,8 +213,10 @@ def test_a_black_film(tmp_path: Path) -> None:
 def test_what_one_format_cannot_do_stops_no_other(tmp_path: Path) -> None:
     source = film(tmp_path / "in" / "a.mp4", LENGTHS)
     (tmp_path / "out" / "scenes.vtt").mkdir(parents=True)  # cannot be replaced by a file
-    job = Job([source], tmp_path / "out", How(EverySecond()), Stub, CUTS, ("vtt", "csv"))
-    result = run(job)
+    job = SceneDetectionJob(
+        [source], tmp_path / "out", SceneDetectionOptions(EverySecond()), Stub, CUTS, ("vtt", "csv")
+    )
+    result = run_scene_detection(job)
     assert [path.name for path in result.files.written] == ["scenes.csv"]
     assert [path.name for path, _ in result.files.unwritten] == ["scenes.vtt"]
     assert any("scenes.vtt could not be written" in note for note in result.films[0].notes)
@@ -213,61 +226,74 @@ def test_mistakes_are_said_before_anything_is_read(tmp_path: Path) -> None:
     source = film(tmp_path / "in" / "a.mp4", LENGTHS)
     (tmp_path / "file").touch()
     for options, why in (
-        (dict(threshold=2.0), "lies in 0..1"),
+        (dict(threshold=2.0), "threshold must be in 0..1"),
         (dict(formats=["pdf"]), "no format 'pdf'"),
         (dict(encoder="../lite"), "no encoder"),
         (dict(out=tmp_path / "file"), "is a file"),
-        (dict(detector="no-such"), "is no detector"),
+        (dict(detector="no-such"), "unknown shot detector 'no-such'"),
     ):
         with pytest.raises((ValueError, OSError), match=why):
-            segment(source, **OPTIONS | dict(out=tmp_path / "out") | options)
+            detect_scenes(source, **OPTIONS | dict(out=tmp_path / "out") | options)
         assert not (tmp_path / "out" / "catalog").exists()
-    with pytest.raises(ValueError, match="it has 4 shots, which cannot be 9 scenes"):
-        segment(source, scenes=9, **OPTIONS)
+    with pytest.raises(ValueError, match="it has 4 shots, too few for 9 scenes"):
+        detect_scenes(source, scenes=9, **OPTIONS)
     schema.create_catalog(tmp_path / "empty")
     (tmp_path / "none").mkdir()
     for name in ("empty", "none"):
         with pytest.raises(ValueError, match=f"{name} holds no film"):
-            segment(tmp_path / name, **OPTIONS)
-    with pytest.raises(ValueError, match="is where the films are"):
-        segment(tmp_path / "in", **OPTIONS | dict(out=tmp_path / "in"))
+            detect_scenes(tmp_path / name, **OPTIONS)
+    with pytest.raises(ValueError, match="is the folder of the films"):
+        detect_scenes(tmp_path / "in", **OPTIONS | dict(out=tmp_path / "in"))
 
 
 def test_a_number_of_scenes_and_none_of_a_head() -> None:
     rng = np.random.default_rng(0)
     vectors = np.repeat(rng.normal(size=(3, 16)), 5, axis=0) + 0.05 * rng.normal(size=(15, 16))
     seconds = np.stack([np.arange(15.0), np.arange(1.0, 16.0)], axis=1)
-    for how in (How("none", scenes=3), How("none")):
-        division = divide(vectors.astype(np.float32), seconds, how, None)
-        assert list(division.borders) == [4, 9]
+    for how in (SceneDetectionOptions("none", num_scenes=3), SceneDetectionOptions("none")):
+        division = predict_boundaries(vectors.astype(np.float32), seconds, how, None)
+        assert list(division.boundaries) == [4, 9]
         assert division.threshold is None
         assert division.scores.shape == (14,)
-    assert divide(vectors, seconds, How("none", threshold=0.5), None).threshold == 0.5
+    assert (
+        predict_boundaries(
+            vectors, seconds, SceneDetectionOptions("none", threshold=0.5), None
+        ).threshold
+        == 0.5
+    )
 
 
 def test_nothing_is_kept_without_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "t"))
     (tmp_path / "t").mkdir()
-    (found,) = segment(film(tmp_path / "a.mp4", LENGTHS), **OPTIONS)
+    (found,) = detect_scenes(film(tmp_path / "a.mp4", LENGTHS), **OPTIONS)
     assert len(found.scenes) == 2
     assert list((tmp_path / "t").iterdir()) == []
 
 
 def test_a_series_is_given_its_episodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vujax.scenes import series
+    from vujax.scenes import detect
 
     for name in ("e1", "e2"):
         film(tmp_path / "in" / f"{name}.mp4", LENGTHS)
     given = []
-    whole = series.repeats
+    whole = detect.analyze_series
     monkeypatch.setattr(
-        series, "repeats", lambda episodes: given.extend(episodes) or whole(episodes)
+        detect, "analyze_series", lambda episodes: given.extend(episodes) or whole(episodes)
     )
-    job = Job([tmp_path / "in"], tmp_path / "out", How(EverySecond()), Stub, CUTS, (), series=True)
-    result = run(job)
+    job = SceneDetectionJob(
+        [tmp_path / "in"],
+        tmp_path / "out",
+        SceneDetectionOptions(EverySecond()),
+        Stub,
+        CUTS,
+        (),
+        series=True,
+    )
+    result = run_scene_detection(job)
     assert [episode.film[:2] for episode in given] == ["e1", "e2"]
     assert given[0].vectors.shape == (4, 6)
-    assert list(given[0].borders) == [1]
+    assert list(given[0].boundaries) == [1]
     assert given[0].seconds[1] == pytest.approx([30 / 24, 42 / 24])
     found = json.loads((tmp_path / "out" / "series.json").read_text())
     assert [one["film"] for one in found["episodes"]] == [one.film for one in result.films]

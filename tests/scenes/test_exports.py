@@ -13,7 +13,7 @@ import pytest
 
 from tests.scenes.results import HOSTILE, NTSC, NTSC_FILM, result
 from vujax.scenes import exports
-from vujax.scenes.types import Cue
+from vujax.scenes.types import BreakCue
 from vujax.video.shots.shot_lists import read_shots
 from vujax.video.timecode import parse_timecode, timecode_rate
 
@@ -34,7 +34,7 @@ def test_csv(rate: Fraction, tmp_path: Path) -> None:
     rows = list(csv.DictReader(path.open(newline="", encoding="utf-8")))
     assert [int(row["first_frame"]) for row in rows] == [0, 42, 92]
     assert [row["score"] for row in rows] == ["", "0.900000", "0.900000"]
-    assert rows[1]["begin_timecode"] == film.scenes[1].begin_timecode
+    assert rows[1]["begin_timecode"] == film.scenes[1].start_timecode
     spans = read_shots(path, rate)  # what `vujax ingest --shots` reads
     assert [round(span.begin * rate) for span in spans] == [0, 42, 92]
     assert notes == []
@@ -60,7 +60,7 @@ def test_ffmetadata_as_libav_reads_it(rate: Fraction, tmp_path: Path) -> None:
         assert file.metadata == {"title": " ".join(HOSTILE.split())}
         chapters = file.chapters()
     begins = [float(one["start"] * one["time_base"]) for one in chapters]
-    assert begins == pytest.approx([scene.begin_s for scene in film.scenes], abs=1e-6)
+    assert begins == pytest.approx([scene.start_s for scene in film.scenes], abs=1e-6)
     assert [one["end"] for one in chapters[:-1]] == [one["start"] for one in chapters[1:]]
     assert [one["metadata"]["title"] for one in chapters] == ["Scene 1", "Scene 2", "Scene 3"]
 
@@ -75,18 +75,18 @@ def test_edl(rate: Fraction, tmp_path: Path) -> None:
     spans = read_shots(path, rate)
     edges = [(span.begin * counted, span.end * counted) for span in spans]
     assert edges == [(0, 3012), (3012, 8012), (8012, 8053)]
-    assert parse_timecode(film.scenes[2].begin_timecode, counted) == 8012
+    assert parse_timecode(film.scenes[2].start_timecode, counted) == 8012
     assert notes == []
 
 
 def test_edl_says_what_it_cannot_hold(tmp_path: Path) -> None:
-    _, _, notes = written("edl", tmp_path, shots=(2,) * 1001, borders=range(1000))
+    _, _, notes = written("edl", tmp_path, shots=(2,) * 1001, boundaries=range(1000))
     assert "1001 events" in notes[0]
     path, _, notes = written("edl", tmp_path, variable_rate=True)
     assert "rate varies: the EDL counts time at 23.976 frames/s." in notes[0]
     assert f"* {notes[0]}" in path.read_text("utf-8")
     _, _, notes = written("edl", tmp_path, rate=Fraction(27, 2))
-    assert "13.5 frames/s is no rate of timecode" in notes[0]
+    assert "13.5 frames/s is not a timecode rate" in notes[0]
 
 
 @pytest.mark.parametrize("rate", RATES)
@@ -109,7 +109,7 @@ def test_otio(rate: Fraction, tmp_path: Path) -> None:
     assert timeline.metadata["vujax"]["rate"] == str(rate)
     known = dict(track[1].metadata["vujax"])
     assert {name: known[name] for name in known} == {
-        name: getattr(film.scenes[1], name) for name in known
+        name: film.scenes[1].to_row()[name] for name in known
     }
     assert {"begin_pts", "end_s", "shots", "score"} <= known.keys()
     assert notes == []
@@ -129,26 +129,24 @@ def test_otio_names_the_film(tmp_path: Path) -> None:
 def test_otio_of_a_variable_rate(tmp_path: Path) -> None:
     """Frames are nominal, without a gap; the exact times are in the metadata."""
     scenes = result(rate=Fraction(30000, 1001), variable_rate=True)
-    late = [replace(s, begin_pts=s.begin_pts + 700, end_pts=s.end_pts + 700) for s in scenes.scenes]
-    late[0] = replace(late[0], begin_pts=0)
+    late = [replace(s, start_pts=s.start_pts + 700, end_pts=s.end_pts + 700) for s in scenes.scenes]
+    late[0] = replace(late[0], start_pts=0)
     path = tmp_path / "scenes.otio"
     (note,) = exports.writer("otio")(replace(scenes, scenes=tuple(late)), path)
-    assert (
-        note == "The film's frame rate varies: the OTIO timeline counts frames at 29.97 frames/s."
-    )
+    assert note == "The film's frame rate varies: the OTIO timeline counts 29.97 frames/s."
     (track,) = otio.adapters.read_from_file(str(path)).video_tracks()
     spans = [clip.source_range for clip in track]
     assert all(span.start_time.value.is_integer() for span in spans)
     ends = [span.end_time_exclusive() for span in spans]
     assert ends[:-1] == [span.start_time for span in spans[1:]]
-    assert [clip.metadata["vujax"]["begin_pts"] for clip in track] == [s.begin_pts for s in late]
+    assert [clip.metadata["vujax"]["begin_pts"] for clip in track] == [s.start_pts for s in late]
 
 
 def test_otio_marks_the_breaks(tmp_path: Path) -> None:
     scenes = result()
     cues = (
-        Cue(2, scenes.scenes[1].begin_s, "", -71.5, True, False),
-        Cue(3, scenes.scenes[2].begin_s, "", None, True, True),
+        BreakCue(2, scenes.scenes[1].start_s, "", -71.5, True, False),
+        BreakCue(3, scenes.scenes[2].start_s, "", None, True, True),
     )
     path = tmp_path / "scenes.otio"
     exports.writer("otio")(replace(scenes, cues=cues), path)
@@ -167,7 +165,7 @@ def test_json_holds_everything(tmp_path: Path) -> None:
     assert found["made"]["threshold"] == 0.5
     second = found["scenes"][1]
     for name in ("begin_s", "end_pts", "begin_timecode", "last_frame", "score", "id"):
-        assert second[name] == getattr(film.scenes[1], name)
+        assert second[name] == film.scenes[1].to_row()[name]
     assert found["borders"]["scores"] == [0.1, 0.9, 0.9]
 
 
@@ -180,7 +178,7 @@ def test_unknown_formats_are_named() -> None:
 def test_twenty_thousand_scenes(tmp_path: Path) -> None:
     """Every shot a scene of its own: files of some bytes a scene, read back whole."""
     shots = 20_000
-    scenes = result(shots=(9,) * shots, borders=range(shots - 1))
+    scenes = result(shots=(9,) * shots, boundaries=range(shots - 1))
     for name in ("csv", "vtt", "ffmetadata", "edl", "json"):
         path = exports.path_of(scenes, name, tmp_path, "scenes")
         exports.writer(name)(scenes, path)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.encoders.stub import Stub, catalogue
 from vujax.catalog import Catalog, embeddings
-from vujax.scenes.film import shot_vectors
+from vujax.scenes.film import load_shot_embeddings
 
 
 def test_a_shot_without_a_keyframe_takes_the_vector_before_it(tmp_path: Path) -> None:
@@ -22,10 +22,10 @@ def test_a_shot_without_a_keyframe_takes_the_vector_before_it(tmp_path: Path) ->
     for kept, wanted in (([0, 2], [0, 0, 1]), ([1], [0, 0, 0])):
         found = np.arange(2 * len(kept), dtype=np.float32).reshape(-1, 2)
         shelf.write(film, source, rows.take(pa.array(kept)), found)
-        shots = shot_vectors(catalog, film, "stub")
+        shots = load_shot_embeddings(catalog, film, "stub")
         np.testing.assert_array_equal(shots.vectors, found[wanted])
         assert shots.seconds.shape == (3, 2)
         assert shots.seconds[1, 0] == shots.seconds[0, 1]
     shelf.write(film, source, rows.take(pa.array([], pa.int64())), np.zeros((0, 2), np.float32))
     with pytest.raises(ValueError, match="it has no keyframes"):
-        shot_vectors(catalog, film, "stub")
+        load_shot_embeddings(catalog, film, "stub")

@@ -12,9 +12,9 @@ from tests.data.boundary_films import MemoryFilm
 from vujax.data.boundary_windows import BoundaryWindows
 from vujax.models import release
 from vujax.models.boundary import BoundaryModel, build_head
-from vujax.scenes.head import CHUNK, DEFAULT, HEADS, Head, load_head, save_head
-from vujax.scenes.train_head import best_threshold, head_scores, train_head
-from vujax.scenes.types import How
+from vujax.scenes.head import CHUNK, DEFAULT_HEAD, HEADS_DIR, BoundaryHead, load_head, save_head
+from vujax.scenes.train_head import choose_threshold, score_film, train_head
+from vujax.scenes.types import SceneDetectionOptions
 
 KINDS = {
     "similarity": dict(kind="similarity", reach=3, hidden=[8]),
@@ -28,13 +28,13 @@ def film_of(shots: int, width: int = 4, seed: int = 0) -> tuple[np.ndarray, np.n
     return rng.normal(size=(shots, width)), np.stack([np.append(0, ends[:-1]), ends], axis=1)
 
 
-def head_of(kind: str, encoder: nn.Module | None = None) -> Head:
+def head_of(kind: str, encoder: nn.Module | None = None) -> BoundaryHead:
     model = BoundaryModel(encoder, build_head(**KINDS[kind]))
     vectors, seconds = film_of(3)
     film = MemoryFilm("f", {"feature": vectors.astype(np.float32)}, [1, 1], seconds)
     batch = BoundaryWindows([film], **model.window).load(np.arange(2))
     variables = jax.device_get(jax.jit(model.init)(jax.random.key(0), batch))
-    return Head(model, variables, 0.7, {"model": {"head": KINDS[kind]}})
+    return BoundaryHead(model, variables, 0.7, {"model": {"head": KINDS[kind]}})
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -79,8 +79,11 @@ def test_the_digest_names_weights_and_settings(tmp_path):
 def test_the_head_of_the_package(width):
     head = load_head()
     assert 0 < head.threshold < 1
-    assert How().facts(How().load())["head_digest"] == head.digest  # what scenes.json says
-    files = list((HEADS / DEFAULT / release.FOLDER).iterdir())
+    assert (
+        SceneDetectionOptions().provenance(SceneDetectionOptions().load_head())["head_digest"]
+        == head.digest
+    )  # what scenes.json says
+    files = list((HEADS_DIR / DEFAULT_HEAD / release.FOLDER).iterdir())
     assert {file.name for file in files} == {release.CONFIG, release.WEIGHTS}
     assert sum(file.stat().st_size for file in files) < 20_000
     assert {"films", "command", "seed", "licence"} <= set(head.config["about"])
@@ -135,7 +138,7 @@ def test_an_encoder_on_vectors():
     vectors, seconds = film_of(9)
     weights = head.variables["params"]["encoder"]["Dense_0"]
     encoded = vectors @ weights["kernel"] + weights["bias"]
-    alone = Head(
+    alone = BoundaryHead(
         BoundaryModel(None, head.model.head),
         {"params": {"head": head.variables["params"]["head"]}},
         0.5,
@@ -171,7 +174,7 @@ def test_no_head(tmp_path):
 def test_the_best_threshold():
     scores = [np.array([0.9, 0.2, 0.6, 0.1]), np.array([0.3, 0.8]), np.array([0.99])]
     starts = [np.array([1, 0, 1, 0]), np.array([0, 1]), np.array([0])]
-    assert 0.3 <= best_threshold(scores, starts) < 0.6
+    assert 0.3 <= choose_threshold(scores, starts) < 0.6
 
 
 def scenes(seed: int) -> MemoryFilm:
@@ -188,8 +191,8 @@ def test_training_learns_and_repeats():
     settings = dict(kind="similarity", reach=3, hidden=[8], gain=1.0)
     head = train_head(films, settings, steps=60, batch_size=64, lr=0.02, folds=3, seed=1)
     new = scenes(9)
-    called = head_scores(head, new) > head.threshold
+    called = score_film(head, new) > head.threshold
     assert (called == new.starts).mean() > 0.95 and head.threshold != 0.5
     again = train_head(films, settings, steps=60, batch_size=64, lr=0.02, folds=0, seed=1)
-    np.testing.assert_array_equal(head_scores(again, new), head_scores(head, new))
+    np.testing.assert_array_equal(score_film(again, new), score_film(head, new))
     assert head.config["model"] == {"head": settings} and again.threshold == 0.5

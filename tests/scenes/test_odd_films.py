@@ -17,18 +17,18 @@ from tests.scenes.results import HOSTILE
 from tests.video.clips import make
 from vujax.pipeline.ingest.film import for_all
 from vujax.scenes import adapt
-from vujax.scenes.detect import segment
-from vujax.scenes.film import divide
-from vujax.scenes.types import How, Scenes
+from vujax.scenes.detect import detect_scenes
+from vujax.scenes.film import predict_boundaries
+from vujax.scenes.types import DetectedScenes, SceneDetectionOptions
 
 LENGTHS = (30, 12, 50, 26)
 
 
-def find(path: Path, **options: object) -> Scenes:
+def find(path: Path, **options: object) -> DetectedScenes:
     """The scenes of one film, in all formats, beside its folder."""
     wanted = dict(encoder=Stub, head="none", detector=functools.partial(for_all, Cuts))
     out = path.parent.parent / "out"
-    (found,) = segment(path, **dict(out=out) | wanted | options)
+    (found,) = detect_scenes(path, **dict(out=out) | wanted | options)
     return found
 
 
@@ -47,7 +47,7 @@ def test_a_film_of_three_frames(folder: Path) -> None:
     found = find(source)
     (scene,) = found.scenes
     assert (scene.first_frame, scene.last_frame, scene.score) == (0, 2, None)
-    assert (found.scores, found.borders_s, found.cues) == ((), (), ())
+    assert (found.scores, found.boundaries_s, found.cues) == ((), (), ())
     assert "it is one scene" in written(source, "report.html").read_text("utf-8")
     (track,) = otio.adapters.read_from_file(str(written(source, "scenes.otio"))).video_tracks()
     assert [clip.source_range.duration.value for clip in track] == [3]
@@ -62,17 +62,17 @@ def test_two_shots_and_every_number_of_scenes(folder: Path) -> None:
     assert len(find(source, scenes=1).scenes) == 1
     assert len(find(source, scenes=2).scenes) == 2
     assert len(find(source, threshold=0.0).scenes) == 2
-    with pytest.raises(ValueError, match="it has 2 shots, which cannot be 500 scenes"):
+    with pytest.raises(ValueError, match="it has 2 shots, too few for 500 scenes"):
         find(source, scenes=500)
 
 
 def test_adapted_to_two_shots_and_to_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = functools.partial(adapt.Adaptation, steps=1, windows=2, queue=16)
-    monkeypatch.setattr(adapt, "Adaptation", few)
+    few = functools.partial(adapt.AdaptationConfig, steps=1, windows=2, queue=16)
+    monkeypatch.setattr(adapt, "AdaptationConfig", few)
     for lengths in ((20, 20), (40,)):
         found = find(film(folder / "a.mp4", lengths), adapt=True, scenes=len(lengths))
         assert len(found.scenes) == len(lengths)
-        assert found.made["adapted"]
+        assert found.provenance["adapted"]
 
 
 def test_one_shot_whatever_is_wished(folder: Path) -> None:
@@ -94,28 +94,28 @@ def test_twenty_thousand_shots() -> None:
     vectors = (np.repeat(places, 50, axis=0) + rng.normal(size=(20_000, 64))).astype(np.float32)
     seconds = np.arange(20_000)[:, None] + np.array([0.0, 1.0])
     truth = set(range(49, 19_999, 50))
-    found = divide(vectors, seconds, How("none"), None)
+    found = predict_boundaries(vectors, seconds, SceneDetectionOptions("none"), None)
     assert found.scores.shape == (19_999,)
-    assert truth <= set(found.borders.tolist())
-    few = divide(vectors, seconds, How("none", scenes=20), None)
-    assert len(few.borders) == 19
-    assert set(few.borders.tolist()) <= truth
+    assert truth <= set(found.boundaries.tolist())
+    few = predict_boundaries(vectors, seconds, SceneDetectionOptions("none", num_scenes=20), None)
+    assert len(few.boundaries) == 19
+    assert set(few.boundaries.tolist()) <= truth
 
 
 def test_nan_features_are_named() -> None:
     vectors = np.ones((5, 4), np.float32)
     vectors[3, 1] = np.nan
     seconds = np.arange(5)[:, None] + np.array([0.0, 1.0])
-    for how in (How("none"), How("none", scenes=2)):
+    for how in (SceneDetectionOptions("none"), SceneDetectionOptions("none", num_scenes=2)):
         with pytest.raises(ValueError, match="hold NaN or infinity, the first is that of shot 3"):
-            divide(vectors, seconds, how, None)
+            predict_boundaries(vectors, seconds, how, None)
 
 
 def test_a_vertical_film_without_sound(folder: Path) -> None:
     source = film(folder / "a.mp4", LENGTHS, (64, 160))
     found = find(source, scenes=3)
     assert found.size == (64, 160)
-    assert found.notes == ("The film has no sound: only its picture was looked at.",)
+    assert found.notes == ("The film has no sound: break cues use the image only.",)
     assert '--ratio:0.562"' in written(source, "report.html").read_text("utf-8")
 
 
@@ -144,14 +144,14 @@ def test_a_variable_rate(folder: Path) -> None:
     source = make(folder / "a.mkv", images=images, pts=pts, time_base=Fraction(1, 1000), muxer={})
     found = find(source, scenes=3)
     assert found.variable_rate
-    assert [scene.begin_s for scene in found.scenes] == pytest.approx([0, 0.4, 1.2], abs=0.002)
+    assert [scene.start_s for scene in found.scenes] == pytest.approx([0, 0.4, 1.2], abs=0.002)
     (track,) = otio.adapters.read_from_file(str(written(source, "scenes.otio"))).video_tracks()
     spans = [clip.source_range for clip in track]
     assert [a.end_time_exclusive() for a in spans[:-1]] == [b.start_time for b in spans[1:]]
     exact = [clip.metadata["vujax"]["begin_s"] for clip in track]
-    assert exact == [scene.begin_s for scene in found.scenes]
+    assert exact == [scene.start_s for scene in found.scenes]
     for span, scene in zip(spans, found.scenes, strict=True):
-        assert abs(span.start_time.to_seconds() - scene.begin_s) <= 0.5 / float(found.clock.rate)
+        assert abs(span.start_time.to_seconds() - scene.start_s) <= 0.5 / float(found.clock.rate)
     assert any("OTIO timeline counts" in note for note in found.notes)
 
 
@@ -180,5 +180,7 @@ def test_what_is_no_film(folder: Path, tmp_path: Path) -> None:
         assert "\n" not in str(raised.value)
     (tmp_path / "file").touch()
     source = film(folder / "a.mp4", LENGTHS)
-    with pytest.raises(OSError, match=r"file/out cannot be written to .*: name another folder"):
+    with pytest.raises(
+        OSError, match=r"cannot write to .*file/out .*; name another output directory"
+    ):
         find(source, out=tmp_path / "file" / "out")

@@ -16,7 +16,7 @@ from tests.scenes.results import HOSTILE, result
 from vujax.catalog import Catalog
 from vujax.scenes import page, page_charts
 from vujax.scenes.page import write_page
-from vujax.scenes.types import Cue, Scenes
+from vujax.scenes.types import BreakCue, DetectedScenes
 
 
 @pytest.fixture(scope="module")
@@ -24,16 +24,16 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     return Catalog(catalogue(tmp_path_factory.mktemp("page"), 1))
 
 
-def of_catalogue(catalog: Catalog, **options: object) -> Scenes:
+def of_catalogue(catalog: Catalog, **options: object) -> DetectedScenes:
     """Two scenes of the catalogue's film."""
     (film,) = catalog.ids()
-    made = result(shots=(20, 30, 14), borders=(1,), rate=Fraction(24), **options)
-    cues = (Cue(2, made.scenes[1].begin_s, "00:00:02:02", -63.2, True, False),)
-    return replace(made, film=film, cues=cues, notes=("A note.",), took={"shots": 1.25})
+    made = result(shots=(20, 30, 14), boundaries=(1,), rate=Fraction(24), **options)
+    cues = (BreakCue(2, made.scenes[1].start_s, "00:00:02:02", -63.2, True, False),)
+    return replace(made, film=film, cues=cues, notes=("A note.",), timings_s={"shots": 1.25})
 
 
-def page_of(catalog: Catalog, scenes: Scenes, path: Path, files: tuple = ()) -> str:
-    vectors = np.eye(len(scenes.borders_s) + 1, 8, dtype=np.float32)
+def page_of(catalog: Catalog, scenes: DetectedScenes, path: Path, files: tuple = ()) -> str:
+    vectors = np.eye(len(scenes.boundaries_s) + 1, 8, dtype=np.float32)
     return write_page(catalog, scenes, vectors, path, files).read_text("utf-8")
 
 
@@ -67,13 +67,13 @@ def test_no_text_becomes_markup(catalog: Catalog, tmp_path: Path) -> None:
 
 def test_many_scenes_and_shots_are_capped(catalog: Catalog, tmp_path: Path) -> None:
     shots = 20_000
-    scenes = result(shots=(2,) * shots, borders=range(9, shots - 1, 10))
+    scenes = result(shots=(2,) * shots, boundaries=range(9, shots - 1, 10))
     scenes = replace(scenes, film=catalog.ids()[0], cues=())
     vectors = np.random.default_rng(0).normal(size=(shots, 16)).astype(np.float32)
     path = write_page(catalog, scenes, vectors, tmp_path / "p.html")
     assert path.stat().st_size < 3 << 20
     found = Elements(path.read_text("utf-8"))
-    assert len(found.of("article")) == page.MOST_SCENES
+    assert len(found.of("article")) == page.MAX_SCENES
     assert "The first 400 of 2,000 scenes." in found.text
     assert "A pixel is the mean over about 33.3 shots each way" in found.text
     assert "the curve shows the highest nearby" in found.text
@@ -81,17 +81,17 @@ def test_many_scenes_and_shots_are_capped(catalog: Catalog, tmp_path: Path) -> N
 
 def test_every_shot_a_scene(catalog: Catalog, tmp_path: Path) -> None:
     shots = 20_000
-    scenes = result(shots=(2,) * shots, borders=range(shots - 1))
-    cues = tuple(Cue(s.number, s.begin_s, "", None, False, True) for s in scenes.scenes[1:])
+    scenes = result(shots=(2,) * shots, boundaries=range(shots - 1))
+    cues = tuple(BreakCue(s.number, s.start_s, "", None, False, True) for s in scenes.scenes[1:])
     scenes = replace(scenes, film=catalog.ids()[0], cues=cues)
     vectors = np.random.default_rng(0).normal(size=(shots, 16)).astype(np.float32)
     path = write_page(catalog, scenes, vectors, tmp_path / "p.html", ("scenes.mp4",))
     assert path.stat().st_size < 3 << 20
     found = Elements(path.read_text("utf-8"))
     widths = [float(a["style"].removeprefix("width:")[:-1]) for a in found.of("li") if "style" in a]
-    assert len(widths) <= page_charts.MOST_BLOCKS
+    assert len(widths) <= page_charts.MAX_BLOCKS
     assert sum(widths) == pytest.approx(100, abs=0.1)
-    assert len(found.of("a", "break")) == len(found.of("a", "begin")) == page_charts.MOST_DOTS
+    assert len(found.of("a", "break")) == len(found.of("a", "begin")) == page_charts.MAX_DOTS
     places = {f"#{a['id']}" for _, a in found.tags if "id" in a}
     links = {a["href"] for a in found.of("a") if a.get("href", "").startswith("#")}
     assert links <= places
@@ -118,7 +118,7 @@ def test_breaks_are_marked_on_the_timeline(catalog: Catalog, tmp_path: Path) -> 
 
 
 def test_a_film_of_one_shot(catalog: Catalog, tmp_path: Path) -> None:
-    scenes = replace(result(shots=(9,), borders=()), film=catalog.ids()[0])
+    scenes = replace(result(shots=(9,), boundaries=()), film=catalog.ids()[0])
     found = Elements(page_of(catalog, scenes, tmp_path / "p.html"))
     assert "it is one scene" in found.text
     assert not found.of("rect")
@@ -129,12 +129,12 @@ def test_a_pixel_is_the_mean_of_its_cosines() -> None:
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     whole = unit @ unit.T
     means = whole.reshape(4, 3, 4, 3).mean(axis=(1, 3))
-    np.testing.assert_allclose(page_charts.cosines(vectors, 4), means, atol=1e-6)
-    np.testing.assert_allclose(page_charts.cosines(vectors), whole, atol=1e-6)
+    np.testing.assert_allclose(page_charts.pairwise_cosines(vectors, 4), means, atol=1e-6)
+    np.testing.assert_allclose(page_charts.pairwise_cosines(vectors), whole, atol=1e-6)
 
 
 def test_the_picture_is_bright_where_shots_are_alike() -> None:
-    scenes = result(shots=(5,) * 6, borders=(2,))
+    scenes = result(shots=(5,) * 6, boundaries=(2,))
     vectors = np.repeat(np.eye(2, dtype=np.float32), 3, axis=0)
     found = Elements(page_charts.similarity_section(scenes, vectors))
     data = base64.b64decode(found.of("img")[0]["src"].partition(",")[2])
@@ -145,8 +145,8 @@ def test_the_picture_is_bright_where_shots_are_alike() -> None:
 def test_peaks_of_a_long_curve_stay() -> None:
     y = np.zeros(50_000)
     y[31_337] = 1
-    x, kept = page_charts.peaks(np.arange(50_000), y)
-    assert (len(x), kept.max(), int(x[kept.argmax()])) == (page_charts.MOST_POINTS, 1, 31_337)
+    x, kept = page_charts.downsample_peaks(np.arange(50_000), y)
+    assert (len(x), kept.max(), int(x[kept.argmax()])) == (page_charts.MAX_POINTS, 1, 31_337)
 
 
 @pytest.mark.browser

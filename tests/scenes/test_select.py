@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from vujax.scenes.select import by_count, by_prominence, by_threshold, peaks, prominences
+from vujax.scenes.select import (
+    compute_prominences,
+    find_peaks,
+    select_by_prominence,
+    select_by_threshold,
+    select_k_scenes,
+)
 
 
 def seconds_of(lengths) -> np.ndarray:
@@ -17,40 +23,43 @@ def seconds_of(lengths) -> np.ndarray:
 
 def test_above_the_threshold():
     scores = np.array([0.2, 0.5, 0.9, 0.6])
-    assert by_threshold(scores, seconds_of(np.ones(5)), threshold=0.5).tolist() == [2, 3]
+    assert select_by_threshold(scores, seconds_of(np.ones(5)), threshold=0.5).tolist() == [2, 3]
 
 
 def test_no_scene_is_shorter_than_asked():
     scores = np.array([0.9, 0.8, 0.95, 0.7, 0.99])
     seconds = seconds_of([5, 2, 4, 6, 7, 1])  # borders at 5, 7, 11, 17, 24; end 25
-    borders = by_threshold(scores, seconds, threshold=0.5, min_duration=5)
+    borders = select_by_threshold(scores, seconds, threshold=0.5, min_duration=5)
     # 24 is too near the end; then 11, then 5; 7 is near both; 17 is far enough.
     assert borders.tolist() == [0, 2, 3]
     rng = np.random.default_rng(0)
     scores, seconds = rng.random(200), seconds_of(rng.random(201) * 10)
-    for choose in (by_prominence, lambda s, t, **o: by_threshold(s, t, threshold=0.3, **o)):
+    for choose in (
+        select_by_prominence,
+        lambda s, t, **o: select_by_threshold(s, t, threshold=0.3, **o),
+    ):
         borders = choose(scores, seconds, min_duration=12.0)
         moments = np.concatenate([[0], seconds[borders + 1, 0], [seconds[-1, 1]]])
         assert len(borders) > 20 and np.diff(moments).min() >= 12
 
 
 def test_of_equal_scores_the_earlier_stays():
-    borders = by_threshold(np.ones(4), seconds_of(np.ones(5)), threshold=0.5, min_duration=2)
+    borders = select_by_threshold(np.ones(4), seconds_of(np.ones(5)), threshold=0.5, min_duration=2)
     assert borders.tolist() == [1]
 
 
 def test_peaks_that_stand_out():
     scores = np.array([0.0, 1.0, 0.9, 1.0, 0.0, 0.1, 0.0, 3.0, 3.0, 3.0, 0.5])
-    borders = by_prominence(scores, seconds_of(np.ones(12)), prominence=0.5)
+    borders = select_by_prominence(scores, seconds_of(np.ones(12)), prominence=0.5)
     assert borders.tolist() == [1, 3, 8]
-    everything = by_prominence(scores, seconds_of(np.ones(12)), prominence=0.0)
+    everything = select_by_prominence(scores, seconds_of(np.ones(12)), prominence=0.0)
     assert everything.tolist() == [1, 3, 5, 8]
-    assert by_prominence(scores, seconds_of(np.ones(12)), prominence=2.0).tolist() == [8]
+    assert select_by_prominence(scores, seconds_of(np.ones(12)), prominence=2.0).tolist() == [8]
 
 
 def test_a_peak_may_stand_at_an_end():
     scores = np.array([2.0, 0.0, 0.1, 0.0, 2.0])
-    assert by_prominence(scores, seconds_of(np.ones(6)), prominence=1.0).tolist() == [0, 4]
+    assert select_by_prominence(scores, seconds_of(np.ones(6)), prominence=1.0).tolist() == [0, 4]
 
 
 def test_peaks_and_prominences_are_those_of_scipy():
@@ -61,8 +70,8 @@ def test_peaks_and_prominences_are_those_of_scipy():
             padded = np.pad(scores, 1, constant_values=scores.min())
             for least in (0.0, 0.5, 2.0):
                 expected, found = signal.find_peaks(padded, prominence=least)
-                tops = peaks(scores)
-                high = prominences(scores)[tops]
+                tops = find_peaks(scores)
+                high = compute_prominences(scores)[tops]
                 np.testing.assert_array_equal(tops[high >= least], expected - 1)
                 np.testing.assert_array_equal(high[high >= least], found["prominences"])
 
@@ -70,8 +79,8 @@ def test_peaks_and_prominences_are_those_of_scipy():
 @pytest.mark.parametrize("borders", [0, 1, 2, 50])
 def test_equal_scores_have_no_peak(borders):
     scores, seconds = np.full(borders, 0.3), seconds_of(np.ones(borders + 1))
-    assert by_prominence(scores, seconds).tolist() == []
-    assert by_threshold(scores, seconds, threshold=0.5, min_duration=3.0).tolist() == []
+    assert select_by_prominence(scores, seconds).tolist() == []
+    assert select_by_threshold(scores, seconds, threshold=0.5, min_duration=3.0).tolist() == []
 
 
 def cost(vectors: np.ndarray, borders: tuple[int, ...]) -> float:
@@ -87,18 +96,18 @@ def test_the_best_of_all_groupings(scenes):
         vectors = np.random.default_rng(seed).normal(size=(9, 3)) + [1, 0, 0]
         every = itertools.combinations(range(8), scenes - 1)
         best = min(every, key=lambda borders: cost(vectors, borders))
-        assert by_count(vectors, scenes).tolist() == list(best)
+        assert select_k_scenes(vectors, scenes).tolist() == list(best)
 
 
 def test_no_more_scenes_than_shots():
-    assert by_count(np.eye(3), 7).tolist() == [0, 1]
-    assert by_count(np.ones((1, 4)), 3).tolist() == []
-    assert by_count(np.ones((2, 4)), 2).tolist() == [0]
+    assert select_k_scenes(np.eye(3), 7).tolist() == [0, 1]
+    assert select_k_scenes(np.ones((1, 4)), 3).tolist() == []
+    assert select_k_scenes(np.ones((2, 4)), 2).tolist() == [0]
 
 
 @pytest.mark.parametrize("value", [0.0, 0.7])
 def test_a_film_of_equal_shots_is_divided_evenly(value):
-    assert by_count(np.full((12, 512), value), 4).tolist() == [2, 5, 8]
+    assert select_k_scenes(np.full((12, 512), value), 4).tolist() == [2, 5, 8]
 
 
 def test_a_long_film_takes_bounded_memory():
@@ -107,7 +116,7 @@ def test_a_long_film_takes_bounded_memory():
     looks = np.repeat(rng.normal(size=(40, 16)), 500, axis=0)
     vectors = (looks + 0.3 * rng.normal(size=looks.shape)).astype(np.float32)
     tracemalloc.start()
-    borders = by_count(vectors, 40, most=400)
+    borders = select_k_scenes(vectors, 40, most=400)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert borders.tolist() == list(range(499, 19_999, 500))
@@ -117,14 +126,14 @@ def test_a_long_film_takes_bounded_memory():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: by_count(np.ones((5, 2)), 0), "scenes must be between 1 and"),
-        (lambda: by_count(np.ones((5, 2)), 5, most=3), "between 1 and 4, not 5"),
-        (lambda: by_count(np.full((5, 2), np.inf), 2), "NaN or infinity"),
+        (lambda: select_k_scenes(np.ones((5, 2)), 0), "scenes must be between 1 and"),
+        (lambda: select_k_scenes(np.ones((5, 2)), 5, most=3), "between 1 and 4, not 5"),
+        (lambda: select_k_scenes(np.full((5, 2), np.inf), 2), "NaN or infinity"),
         (
-            lambda: by_threshold(np.ones(5), np.ones((5, 2)), threshold=0.5),
+            lambda: select_by_threshold(np.ones(5), np.ones((5, 2)), threshold=0.5),
             r"5 scores are of 6 shots, whose seconds are \[6 2\], not \[5, 2\]",
         ),
-        (lambda: by_prominence(np.array([np.nan]), np.ones((2, 2))), "must be finite"),
+        (lambda: select_by_prominence(np.array([np.nan]), np.ones((2, 2))), "must be finite"),
     ],
 )
 def test_bad_input(call, words):

@@ -12,8 +12,8 @@ from vujax.data.synthetic.editing import Edit
 from vujax.data.synthetic.screen import Screen
 from vujax.data.synthetic.series import make_episode
 from vujax.evals.synthetic_difficulty.histograms import color_histograms
-from vujax.scenes.recurrence import group_settings, similarities
-from vujax.scenes.series import EpisodeShots, Stretch, repeats
+from vujax.scenes.recurrence import compute_similarities, group_settings
+from vujax.scenes.series import EpisodeShots, ShotRange, analyze_series
 
 DIM = 256
 SETTINGS = 8
@@ -69,19 +69,19 @@ def _series(maker: Maker) -> list[EpisodeShots]:
     return episodes
 
 
-def _shots(stretch: Stretch | None) -> tuple[int, int] | None:
+def _shots(stretch: ShotRange | None) -> tuple[int, int] | None:
     return stretch and (stretch.first, stretch.last)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_all_that_episodes_have_in_common(seed: int):
     episodes = _series(Maker(seed))
-    found = repeats(episodes).episodes
+    found = analyze_series(episodes).episodes
     assert [_shots(e.opening) for e in found] == [(0, 5), (4, 9), (12, 17), (5, 10)]
     assert [_shots(e.recap) for e in found] == [None, (0, 3), (0, 3), (0, 4)]
     lasts = [len(e.vectors) - 1 for e in episodes]
     assert [_shots(e.closing) for e in found] == [(last - 4, last) for last in lasts]
-    assert (found[1].recap.begin_s, found[1].recap.end_s) == (0.0, 8.0)
+    assert (found[1].recap.start_s, found[1].recap.end_s) == (0.0, 8.0)
     # Shots of a story begin behind the opening, and from episode 1 on behind the recap.
     quotes = [(q.shot, q.film, q.source) for q in found[2].quotes]
     assert quotes == [
@@ -92,7 +92,7 @@ def test_all_that_episodes_have_in_common(seed: int):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_scenes_that_return(seed: int):
-    found = repeats(_series(Maker(seed)))
+    found = analyze_series(_series(Maker(seed)))
     true = [[k % SETTINGS for k in range(n, n + 7)] for n in (0, 3, 6, 9)]
     groups = [[g for g in e.groups if g is not None] for e in found.episodes]
     flat, truth = (list(chain.from_iterable(of)) for of in (groups, true))
@@ -106,22 +106,22 @@ def test_scenes_that_return(seed: int):
 def test_units_and_offsets_of_the_vectors_do_not_matter():
     episodes = _series(Maker())
     moved = [
-        EpisodeShots(e.film, 1000 * e.vectors - 200, e.seconds + 7, e.borders) for e in episodes
+        EpisodeShots(e.film, 1000 * e.vectors - 200, e.seconds + 7, e.boundaries) for e in episodes
     ]
-    one, two = repeats(episodes), repeats(moved)
+    one, two = analyze_series(episodes), analyze_series(moved)
     assert [e.groups for e in one.episodes] == [e.groups for e in two.episodes]
     assert [e.quotes for e in one.episodes] == [e.quotes for e in two.episodes]
     assert one.duplicate == pytest.approx(two.duplicate, abs=1e-4)
-    assert two.episodes[0].opening.begin_s == 7.0
+    assert two.episodes[0].opening.start_s == 7.0
 
 
 def test_a_shot_that_a_detector_missed_does_not_end_a_run():
     episodes = _series(Maker())
     e = episodes[1]
     kept = np.delete(np.arange(len(e.vectors)), 6)  # of the opening, 4 to 9
-    episodes[1] = EpisodeShots(e.film, e.vectors[kept], e.seconds[kept], e.borders - 1)
-    episodes[1].borders[0] += 1
-    found = repeats(episodes).episodes
+    episodes[1] = EpisodeShots(e.film, e.vectors[kept], e.seconds[kept], e.boundaries - 1)
+    episodes[1].boundaries[0] += 1
+    found = analyze_series(episodes).episodes
     assert [_shots(e.opening) for e in found] == [(0, 5), (4, 8), (12, 17), (5, 10)]
 
 
@@ -135,7 +135,7 @@ def test_a_shot_that_two_recaps_quote_is_from_the_story():
         maker.episode("1", recap, *told[1]),
         maker.episode("2", np.concatenate([recap[::-1], maker.repeated(told[1][3][:1])]), *told[2]),
     ]
-    found = repeats(episodes).episodes
+    found = analyze_series(episodes).episodes
     sources = [("0", 5), ("0", 17), ("0", 29)]
     assert [(q.film, q.source) for q in found[1].quotes] == sources
     assert [(q.film, q.source) for q in found[2].quotes] == [*sources[::-1], ("1", 27)]
@@ -150,7 +150,7 @@ def test_an_opening_is_no_recap_of_one_that_was_not_found():
         for n, scenes in enumerate(told)
         if (opening := maker.repeated(maker.opening)) is not None
     ]
-    found = repeats(episodes).episodes
+    found = analyze_series(episodes).episodes
     assert [_shots(e.opening) for e in found] == [None, (0, 5), (0, 5), (0, 5)]
     assert [e.recap for e in found] == [None] * 4
 
@@ -162,7 +162,7 @@ def test_other_texts_at_the_very_end_belong_to_the_credits():
         story = [maker.scene(k) for k in range(n, n + 5)]
         credits = np.concatenate([maker.repeated(maker.credits), maker._noise(2)])
         episodes.append(maker.episode(f"episode {n}", *story, credits))
-    found = repeats(episodes).episodes
+    found = analyze_series(episodes).episodes
     assert [_shots(e.closing) for e in found] == [(40, 46)] * 3
     assert [e.opening for e in found] == [None] * 3
 
@@ -175,7 +175,7 @@ def test_films_with_nothing_in_common(seed: int):
         maker.episode(f"film {n}", *(maker.scene(k) for k in range(6)))
         for n, maker in enumerate(makers)
     ]
-    found = repeats(episodes)
+    found = analyze_series(episodes)
     assert not any(e.recap or e.opening or e.closing or e.quotes for e in found.episodes)
     assert found.returning() == {}
 
@@ -183,7 +183,7 @@ def test_films_with_nothing_in_common(seed: int):
 def test_one_film_has_scenes_that_return_and_nothing_else():
     maker = Maker()
     film = maker.episode("film", *(maker.scene(k) for k in (0, 1, 0, 2, 1, 0)))
-    found = repeats([film])
+    found = analyze_series([film])
     assert found.episodes[0].groups == (0, 1, 0, 2, 1, 0) and found.duplicate is None
     assert found.returning() == {
         0: [("film", 0), ("film", 2), ("film", 5)],
@@ -198,7 +198,7 @@ def test_one_film_has_scenes_that_return_and_nothing_else():
 def test_films_of_one_or_two_shots(shots: int, count: int):
     maker = Maker()
     episodes = [maker.episode(f"film {n}", maker._noise(shots)) for n in range(count)]
-    found = repeats(episodes)
+    found = analyze_series(episodes)
     assert [len(e.groups) for e in found.episodes] == [1] * count
     assert [e.groups for e in found.episodes] == [(n,) for n in range(count)]
 
@@ -211,21 +211,23 @@ def test_films_in_which_all_looks_the_same(value: float, rounding: float):
     episodes = [
         EpisodeShots(f, value + n, seconds, borders) for f, n in zip("ab", noise, strict=True)
     ]
-    found = repeats(episodes)
+    found = analyze_series(episodes)
     assert [e.groups for e in found.episodes] == [(0, 0, 0)] * 2  # they cannot be told apart
 
 
 def test_similarity_by_hand():
     east, north = np.eye(2, dtype=np.float32)
     films = [[np.stack([east]), np.stack([east, north])], [], [np.stack([north, north, east])]]
-    np.testing.assert_allclose(similarities(films), [[1, 0.75, 2 / 3], [0.75, 1, 1], [2 / 3, 1, 1]])
+    np.testing.assert_allclose(
+        compute_similarities(films), [[1, 0.75, 2 / 3], [0.75, 1, 1], [2 / 3, 1, 1]]
+    )
     groups, same = group_settings([[np.stack([east])], [np.zeros((0, 2), np.float32)]])
     assert (groups, same) == ([[0], [None]], None)
 
 
 def _bad(**changes) -> list[EpisodeShots]:
     seconds = np.stack([np.arange(4.0), np.arange(4.0) + 1], axis=1)
-    facts = dict(film="b", vectors=np.ones((4, 3)), seconds=seconds, borders=np.array([1]))
+    facts = dict(film="b", vectors=np.ones((4, 3)), seconds=seconds, boundaries=np.array([1]))
     return [EpisodeShots(**facts | {"film": "a"}), EpisodeShots(**facts | changes)]
 
 
@@ -233,23 +235,23 @@ def _bad(**changes) -> list[EpisodeShots]:
     "episodes, message",
     [
         ([], "at least one episode"),
-        (_bad(film="a"), "two episodes are named a"),
+        (_bad(film="a"), "two episodes have the id a"),
         (_bad(vectors=np.ones((4, 2))), "with one d"),
-        (_bad(vectors=np.ones((3, 3))), "b has 3 vectors and seconds"),
-        (_bad(vectors=np.full((4, 3), np.nan)), "b has numbers that are not finite"),
-        (_bad(borders=np.array([3])), "borders must increase within 0..2"),
-        (_bad(borders=np.array([1, 1])), "b: its borders must increase"),
+        (_bad(vectors=np.ones((3, 3))), "b has 3 embeddings and seconds"),
+        (_bad(vectors=np.full((4, 3), np.nan)), "b has a value that is not finite"),
+        (_bad(boundaries=np.array([3])), "scene boundaries must increase within 0..2"),
+        (_bad(boundaries=np.array([1, 1])), "b: scene boundaries must increase"),
     ],
 )
 def test_what_does_not_fit_says_so(episodes: list[EpisodeShots], message: str):
     with pytest.raises(ValueError, match=message):
-        repeats(episodes)
+        analyze_series(episodes)
 
 
 def _colours(edit: Edit) -> np.ndarray:
     """The colour histogram of the middle of each shot."""
     screen = Screen(edit, 36, 64)
-    frames = [screen.frame((clip.begin + clip.end) // 2) for clip in edit.clips]
+    frames = [screen.frame((clip.start + clip.end) // 2) for clip in edit.clips]
     return color_histograms(np.stack(frames), 8)
 
 
@@ -258,10 +260,10 @@ def test_a_made_series_by_its_colours():
     episodes = []
     for number, episode in enumerate(made):
         clips, fps = episode.edit.clips, float(episode.edit.fps)
-        seconds = np.array([(clip.begin, clip.end) for clip in clips]) / fps
+        seconds = np.array([(clip.start, clip.end) for clip in clips]) / fps
         borders = np.flatnonzero(np.diff([clip.part for clip in clips]))
         episodes.append(EpisodeShots(str(number), _colours(episode.edit), seconds, borders))
-    found = repeats(episodes)
+    found = analyze_series(episodes)
     for episode, of in zip(made, found.episodes, strict=True):
         parts = [episode.edit.parts[clip.part].role for clip in episode.edit.clips]
         for role in ("recap", "opening", "closing"):
@@ -283,8 +285,8 @@ def test_end_credits_of_a_real_series(data_root: Path):
         seconds = film["shots"] / 25.0
         borders = np.flatnonzero(film["boundary"])
         episodes.append(EpisodeShots(path.stem, film["vgg19"], seconds, borders))
-    found = repeats(episodes).episodes
+    found = analyze_series(episodes).episodes
     lasts = [len(episode.vectors) - 1 for episode in episodes]
     assert [_shots(e.closing) for e in found] == [(last, last) for last in lasts]
-    assert all(50 < e.closing.end_s - e.closing.begin_s < 70 for e in found)
+    assert all(50 < e.closing.end_s - e.closing.start_s < 70 for e in found)
     assert not any(e.recap for e in found)

@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     make = base.opener(arguments.encoder)
     levels = None if arguments.level is None else (arguments.level,)
-    who = runner.runner_of(arguments)
+    who = runner.build_runner(arguments)
     prepared = embed(arguments.catalog, make, levels=levels, batch=arguments.batch, runner=who)
     terminal = runner.follow(prepared, who, "embedded")
     made = sum(outcome.keyframes for outcome in terminal.outcomes if outcome.done)

@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         quality=arguments.quality,
         audio_rate=arguments.audio,
     )
-    who = runner.runner_of(arguments)
+    who = runner.build_runner(arguments)
     prepared = ingest(
         arguments.paths,
         arguments.out,

@@ -1,4 +1,4 @@
-"""What the commands that do something with many films share: who does it, and what is shown."""
+"""Options and progress display of the commands that process many films."""
 
 import argparse
 import os
@@ -7,73 +7,93 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # the help needs none of it
+if TYPE_CHECKING:  # not needed for --help
     from vujax.pipeline.ingest.run import Run, Runner
     from vujax.pipeline.ingest.sources import Found
     from vujax.pipeline.workers.progress import Terminal
 
 
 def add_arguments(parser: argparse.ArgumentParser, workers: str) -> None:
-    """Declares who does it.
+    """Declare the execution options.
 
     Args:
-      parser: of the command.
-      workers: what --workers counts.
+      parser: the command's parser.
+      workers: help of --workers.
     """
-    add = parser.add_argument_group("who does it").add_argument
-    add("--runner", default="local", choices=["local", "ray"], help="processes here, or Ray")
+    add = parser.add_argument_group("execution").add_argument
+    add(
+        "--runner",
+        default="local",
+        choices=["local", "ray"],
+        help="local processes or a Ray cluster (default: local)",
+    )
     add("--workers", type=int, metavar="N", help=workers)
-    add("--host", type=int, metavar="I", help="number of this machine among --hosts, from 0")
-    add("--hosts", type=int, metavar="N", help="machines that share the catalogue's folder")
+    add("--host", type=int, metavar="I", help="index of this machine among --hosts, from 0")
+    add("--hosts", type=int, metavar="N", help="number of machines that share the catalog folder")
     add(
         "--stall-minutes",
         type=float,
         default=10.0,
         metavar="M",
-        help="give a film up that makes no progress for so long (10)",
+        help="minutes without progress after which a film is given up (default: 10)",
     )
-    add("--strict", action="store_true", help="exit with 1 when anything is not whole")
+    add("--strict", action="store_true", help="exit with status 1 if any film is incomplete")
 
 
-def runner_of(arguments: argparse.Namespace) -> "Runner":
-    """Who does it.
+def build_runner(arguments: argparse.Namespace) -> "Runner":
+    """Build the runner from the execution options.
 
     Raises:
-      ValueError: that cannot be.
+      ValueError: an option is invalid.
     """
     from vujax.pipeline.ingest.run import Runner
 
-    host, hosts = place(arguments.host, arguments.hosts, os.environ)
-    return Runner(arguments.runner, arguments.workers, 60 * arguments.stall_minutes, host, hosts)
+    host, hosts = resolve_host(arguments.host, arguments.hosts, os.environ)
+    return Runner(
+        name=arguments.runner,
+        workers=arguments.workers,
+        stall_s=60 * arguments.stall_minutes,
+        host=host,
+        hosts=hosts,
+    )
 
 
-def place(host: int | None, hosts: int | None, environment: Mapping[str, str]) -> tuple[int, int]:
-    """This machine's number and how many there are: the arguments, else what JAX is told.
+def resolve_host(
+    host: int | None, hosts: int | None, environment: Mapping[str, str]
+) -> tuple[int, int]:
+    """Return this machine's index and the number of machines, by default from JAX's variables.
 
     Raises:
-      ValueError: one of the two is missing or no number.
+      ValueError: one of the two is missing or not a number.
     """
     if host is None and hosts is None:
         names = ("JAX_PROCESS_ID", "JAX_NUM_PROCESSES")
-        told = [environment.get(name, "") for name in names]
-        if not any(told):
+        values = [environment.get(name, "") for name in names]
+        if not any(values):
             return 0, 1
-        if not all(text.isdecimal() for text in told):
-            raise ValueError(f"{' and '.join(names)} must both be numbers, not {told}")
-        return int(told[0]), int(told[1])
+        if not all(text.isdecimal() for text in values):
+            raise ValueError(f"{' and '.join(names)} must both be numbers, got {values}")
+        return int(values[0]), int(values[1])
     if host is None or hosts is None:
-        raise ValueError("--host and --hosts go together")
+        raise ValueError("--host and --hosts must be given together")
     return host, hosts
 
 
-def follow(prepared: "Run", runner: "Runner", deed: str) -> "Terminal":
-    """Does it, and shows how far it is, then the table; `reasons` of the result are next."""
+def follow(prepared: "Run", execution: "Runner", verb: str) -> "Terminal":
+    """Run the work, show progress and print the summary.
+
+    Args:
+      prepared: the work.
+      execution: the runner.
+      verb: past participle for the summary, such as 'read'.
+    """
     from vujax.pipeline.workers.progress import Terminal
 
-    if runner.hosts > 1:
+    if execution.hosts > 1:
         share, total = len(prepared.sources), len(prepared.found.sources)
-        print(f"host {runner.host} of {runner.hosts}: {share} of {total} films", file=sys.stderr)
-    with Terminal(prepared.sources, deed) as terminal, closing(prepared.events) as events:
+        place = f"host {execution.host} of {execution.hosts}"
+        print(f"{place}: {share} of {total} films", file=sys.stderr)
+    with Terminal(prepared.sources, verb) as terminal, closing(prepared.events) as events:
         for event in events:
             terminal.show(event)
     print(terminal.summary(prepared.found))
@@ -81,7 +101,7 @@ def follow(prepared: "Run", runner: "Runner", deed: str) -> "Terminal":
 
 
 def finish(terminal: "Terminal", found: "Found", strict: bool) -> int:
-    """Names what is not whole; the exit status."""
+    """Print what is incomplete and return the exit status."""
     for line in terminal.reasons(found):
         print(line)
     bad = bool(found.closed) or any(outcome.reason for outcome in terminal.outcomes)

@@ -22,12 +22,12 @@ from vujax.models.shot_encoder import build_shot
 from vujax.training.fit import program, shapes_of
 from vujax.utils.mesh import make_global_batch, make_mesh
 
-ENCODED = 4096  # shots at once
-LEAST_STEPS = 10
+ENCODE_CHUNK = 4096  # shots at once
+MIN_STEPS = 10
 
 
 @dataclass(frozen=True)
-class Adaptation:
+class AdaptationConfig:
     """How vectors are adapted; chosen on BBC Planet Earth, see experiments/scene_adaptation.py.
 
     Attributes:
@@ -67,7 +67,7 @@ class Adaptation:
     def steps_for(self, shots: int) -> int:
         """Steps of a training on so many shots."""
         passes = math.ceil(self.passes * shots / (self.windows * self.block))
-        return min(self.steps, max(passes, LEAST_STEPS))
+        return min(self.steps, max(passes, MIN_STEPS))
 
     def model(self) -> ShotContrast:
         """The network: vectors, divided by their length, through one hidden layer."""
@@ -76,7 +76,7 @@ class Adaptation:
 
 
 @dataclass(frozen=True)
-class Adapted:
+class Adapter:
     """A trained network.
 
     Attributes:
@@ -84,13 +84,13 @@ class Adapted:
       variables: of `how.model()`.
     """
 
-    how: Adaptation
+    how: AdaptationConfig
     variables: dict = field(repr=False)
 
     def __call__(self, vectors: np.ndarray) -> np.ndarray:
         """Vectors float32 `[n d]` -> adapted ones, float32 `[n dim]`."""
-        starts = range(0, len(vectors), ENCODED)
-        return np.concatenate([self._encode(vectors[at : at + ENCODED]) for at in starts])
+        starts = range(0, len(vectors), ENCODE_CHUNK)
+        return np.concatenate([self._encode(vectors[at : at + ENCODE_CHUNK]) for at in starts])
 
     def _encode(self, vectors: np.ndarray) -> np.ndarray:
         """Rows are filled up to a power of two, so that few shapes are compiled."""
@@ -99,7 +99,7 @@ class Adapted:
         return np.asarray(_encode(self.how, self.variables, filled))[: len(vectors)]
 
 
-def learn(films: Sequence[np.ndarray], how: Adaptation, *, seed: int = 0) -> Adapted:
+def train_adapter(films: Sequence[np.ndarray], how: AdaptationConfig, *, seed: int = 0) -> Adapter:
     """Trains on films' vectors, float32 `[n d]` each; the same arguments give the same network.
 
     Raises:
@@ -125,11 +125,11 @@ def learn(films: Sequence[np.ndarray], how: Adaptation, *, seed: int = 0) -> Ada
     with closing(windows.train_batches(batch_size=how.windows, seed=seed)) as batches:
         for _ in range(steps):
             state, _ = step(state, make_global_batch(mesh, next(batches)))
-    return Adapted(how, {"params": jax.device_get(state.params)})
+    return Adapter(how, {"params": jax.device_get(state.params)})
 
 
-def adapt(
-    films: Sequence[np.ndarray], how: Adaptation | None = None, *, seed: int = 0
+def adapt_embeddings(
+    films: Sequence[np.ndarray], how: AdaptationConfig | None = None, *, seed: int = 0
 ) -> list[np.ndarray]:
     """Each film's vectors, adapted to all of them; films of one shot each stay as they are.
 
@@ -143,7 +143,7 @@ def adapt(
     """
     if max(map(len, _films(films))) < 2:
         return list(films)
-    trained = learn(films, how or Adaptation(), seed=seed)
+    trained = train_adapter(films, how or AdaptationConfig(), seed=seed)
     return [trained(film) for film in films]
 
 
@@ -163,10 +163,10 @@ def _seconds(shots: int) -> np.ndarray:
     return np.arange(shots)[:, None] + np.array([0.0, 1.0])
 
 
-def _cut(how: Adaptation) -> dict[str, int]:
+def _cut(how: AdaptationConfig) -> dict[str, int]:
     return dict(neighbours=how.neighbours, block=how.block)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _encode(how: Adaptation, variables: dict, vectors: jax.Array) -> jax.Array:
+def _encode(how: AdaptationConfig, variables: dict, vectors: jax.Array) -> jax.Array:
     return how.model().apply(variables, {"feature": vectors})[0]

@@ -1,4 +1,11 @@
-"""From films to the files that say when their scenes begin."""
+"""Scene detection for many films: ingest, embed, find boundaries, write files.
+
+    for film in detect_scenes("film.mp4", out="scenes/"):
+        for scene in film.scenes:
+            print(scene.number, scene.start_timecode, scene.end_timecode)
+
+`detect_scenes` is the short way; the command line calls `run_scene_detection` with its workers.
+"""
 
 import shutil
 import tempfile
@@ -6,9 +13,8 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,32 +23,39 @@ from vujax.encoders import base
 from vujax.pipeline.embed import model_of
 from vujax.pipeline.ingest.film import Detectors
 from vujax.scenes import exports
-from vujax.scenes.film import Files, Finish, ShotVectors, shot_vectors
-from vujax.scenes.stages import Here, Making, Reading, Stages, detectors
-from vujax.scenes.types import Head, How, Scenes
+from vujax.scenes.film import FilmProcessor, OutputFiles, ShotEmbeddings, load_shot_embeddings
+from vujax.scenes.series import EpisodeShots, SeriesStructure, analyze_series
+from vujax.scenes.stages import (
+    BackgroundEncoder,
+    IngestOptions,
+    InProcessStages,
+    Stages,
+    open_detectors,
+)
+from vujax.scenes.types import DetectedScenes, Head, SceneDetectionOptions
 from vujax.utils.io import write_json
 
-CATALOG = "catalog"  # in the output's folder
+CATALOG = "catalog"  # in the output directory
 SERIES = "series.json"
 
 
 @dataclass(frozen=True)
-class Job:
-    """What is to be done.
+class SceneDetectionJob:
+    """Request to detect the scenes of films.
 
     Attributes:
-      paths: films and folders of them, or one catalogue.
-      out: folder of the output; None: a catalogue that is thrown away, and no files.
-      how: scenes are found.
-      encoder: see `encoders.open_encoder`, or a picklable call that makes one.
-      shots: see `stages.detectors`, or a picklable call that makes detectors.
-      formats: of `exports.FORMATS`.
-      series: the films are episodes of one series.
+      paths: films and folders of films, or one catalog.
+      out: output directory; None for a temporary catalog and no files.
+      options: selection of the scene boundaries.
+      encoder: see `encoders.open_encoder`, or a picklable callable that returns an encoder.
+      shots: see `stages.open_detectors`, or a picklable callable that returns detectors.
+      formats: names of `exports.FORMATS`.
+      series: whether the films are episodes of one series.
     """
 
     paths: Sequence[Path]
     out: Path | None
-    how: How = field(default_factory=How)
+    options: SceneDetectionOptions = field(default_factory=SceneDetectionOptions)
     encoder: str | Callable[[], base.AnyEncoder] = "lite"
     shots: str | Callable[[], Detectors] = "transnetv2"
     formats: tuple[str, ...] = tuple(exports.FORMATS)
@@ -50,25 +63,25 @@ class Job:
 
 
 @dataclass
-class Result:
-    """What came of it.
+class SceneDetectionResult:
+    """Result of a `SceneDetectionJob`.
 
     Attributes:
-      films: those whose scenes are known.
-      failed: path and reason of the others.
-      files: what was written, and what could not be.
-      took: seconds, by what on.
-      series: what was found over the episodes.
+      films: films with their scenes.
+      failed: path and reason of the other films.
+      files: files that were written, and those that could not be.
+      timings_s: seconds by stage.
+      series: structure over the episodes of a series.
     """
 
-    films: list[Scenes] = field(default_factory=list)
+    films: list[DetectedScenes] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
-    files: Files = field(default_factory=Files)
-    took: dict[str, float] = field(default_factory=dict)
-    series: Any = None
+    files: OutputFiles = field(default_factory=OutputFiles)
+    timings_s: dict[str, float] = field(default_factory=dict)
+    series: SeriesStructure | None = None
 
 
-def segment(
+def detect_scenes(
     paths: str | Path | Sequence[str | Path],
     *,
     out: str | Path | None = None,
@@ -80,32 +93,45 @@ def segment(
     adapt: bool = False,
     detector: str | Callable[[], Detectors] = "transnetv2",
     formats: Sequence[str] = tuple(exports.FORMATS),
-) -> list[Scenes]:
-    """Finds the scenes of films, in this process.
+) -> list[DetectedScenes]:
+    """Detect the scenes of films in this process.
 
     Args:
-      paths: a film, a folder of films, several of these, or a catalogue.
-      out: folder for all files that `vujax scenes` writes; None: nothing is kept.
-      encoder: of the keyframes, or of shots: 'lite', or the folder of a model.
-      head: name or path of what scores borders; 'none': by how little their sides are alike.
-      threshold: of the scores, 0 to 1; None: the head's own.
-      scenes: how many are wished for in each film.
-      min_duration: seconds of the shortest scene.
-      adapt: first train vectors on these films, without labels.
-      detector: of shots: transnetv2, adaptive, content, or a list of known shots.
-      formats: to write, of `exports.FORMATS`.
+      paths: a film, a folder of films, several of these, or a catalog.
+      out: output directory for all files of `vujax scenes`; None to keep nothing.
+      encoder: encoder of keyframes or shots: 'lite', or the folder of a model.
+      head: name or path of the boundary head, or 'none' to score boundaries by dissimilarity.
+      threshold: minimum score, 0 to 1; None for the head's own.
+      scenes: number of scenes of each film; None to let the scores decide.
+      min_duration: minimum length of a scene in seconds.
+      adapt: train embeddings on these films first, without labels.
+      detector: shot detector (transnetv2, adaptive, content), or a list of known shots.
+      formats: formats to write, of `exports.FORMATS`.
 
     Returns:
-      The scenes of each film that could be read; a warning names the others.
+      The scenes of each film that could be read; warnings name the others.
 
     Raises:
       ValueError: an argument is wrong, or no film could be read.
-      OSError: a file or released weights cannot be had.
+      OSError: a file or released weights are not available.
     """
     several = [paths] if isinstance(paths, str | Path) else list(paths)
-    how = How(head, threshold, scenes, min_duration, adapt)
-    given = [Path(path) for path in several], out and Path(out), how, encoder, detector
-    result = run(Job(*given, formats=exports.check(formats)))
+    options = SceneDetectionOptions(
+        head=head,
+        threshold=threshold,
+        num_scenes=scenes,
+        min_duration=min_duration,
+        adapt=adapt,
+    )
+    job = SceneDetectionJob(
+        paths=[Path(path) for path in several],
+        out=Path(out) if out else None,
+        options=options,
+        encoder=encoder,
+        shots=detector,
+        formats=exports.check(formats),
+    )
+    result = run_scene_detection(job)
     if not result.films:
         raise ValueError("; ".join(f"{path}: {reason}" for path, reason in result.failed))
     for path, reason in result.failed:
@@ -113,148 +139,154 @@ def segment(
     return result.films
 
 
-def run(
-    job: Job, stages: Stages | None = None, say: Callable[[Scenes], None] | None = None
-) -> Result:
-    """Does a job.
+def run_scene_detection(
+    job: SceneDetectionJob,
+    stages: Stages | None = None,
+    report: Callable[[DetectedScenes], None] | None = None,
+) -> SceneDetectionResult:
+    """Run a job.
 
     Args:
-      job: to do.
-      stages: who reads films and makes vectors; None: this process.
-      say: told of each film when its files are written.
+      job: the request.
+      stages: execution of ingest and embedding; None for this process.
+      report: called with each film after its files are written.
 
     Raises:
-      ValueError, OSError, ImportError: nothing can be done. What is wrong with one film or one
-        format only stands in the result.
+      ValueError, OSError, ImportError: the whole job is impossible. Failures of one film or one
+        format are part of the result instead.
     """
-    head, stages, result = job.how.load(), stages or Here(), Result()
-    make = _encoder(job.encoder)
+    head, stages, result = (
+        job.options.load_head(),
+        stages or InProcessStages(),
+        SceneDetectionResult(),
+    )
+    make = base.opener(job.encoder) if isinstance(job.encoder, str) else job.encoder
     if job.out is not None:
-        _writable(job.out, job.paths)
-    with _catalogue(job) as (root, is_new):
-        reading = _reading(job) if is_new else None
-        if reading:
+        _check_writable(job.out, job.paths)
+    with _open_catalog(job) as (root, is_new):
+        ingest = _ingest_options(job) if is_new else None
+        if ingest:
             schema.create_catalog(root)
-        soon = stages.embeds_here and not (root / embeddings.FOLDER).exists()
-        encoder = Making(root, make, soon=soon)
-        with _timed(result.took, "shots"):
+        warm_up = stages.embeds_here and not (root / embeddings.FOLDER).exists()
+        encoder = BackgroundEncoder(root, make, warm_up=warm_up)
+        with _timed(result.timings_s, "shots"):
             films = (
-                _read(job, root, stages, reading, result) if reading else schema.list_films(root)
+                _ingest(job, root, stages, ingest, result) if ingest else schema.list_films(root)
             )
         if not films and not result.failed:
-            raise ValueError(f"{', '.join(map(str, job.paths))} holds no film: name video files")
-        with _timed(result.took, "encoder"):
-            films, name = _embedded(root, encoder, films, stages, result)
-        with _timed(result.took, "rest"):
-            _finish(Catalog(root), films, name, job, head, result, say)
-        result.took["rest"] -= result.took.get("adapt", 0.0)
+            raise ValueError(f"{', '.join(map(str, job.paths))} holds no film; name video files")
+        with _timed(result.timings_s, "encoder"):
+            films, name = _embed(root, encoder, films, stages, result)
+        with _timed(result.timings_s, "rest"):
+            _detect(Catalog(root), films, name, job, head, result, report)
+        result.timings_s["rest"] -= result.timings_s.get("adapt", 0.0)
     return result
 
 
-def _finish(
+def analyze_episodes(episodes: Sequence[tuple[ShotEmbeddings, DetectedScenes]]) -> SeriesStructure:
+    """Find what recurs over the episodes of a series; see `vujax.scenes.series`.
+
+    Args:
+      episodes: embeddings and scenes of each episode, in order.
+    """
+    return analyze_series(
+        [
+            EpisodeShots(
+                film=shots.film,
+                vectors=shots.vectors,
+                seconds=shots.seconds,
+                boundaries=np.array([s.first_shot - 1 for s in scenes.scenes[1:]], np.int64),
+            )
+            for shots, scenes in episodes
+        ]
+    )
+
+
+def _detect(
     catalog: Catalog,
     films: Sequence[str],
     encoder: str,
-    job: Job,
+    job: SceneDetectionJob,
     head: Head | None,
-    result: Result,
-    say: Callable[[Scenes], None] | None,
+    result: SceneDetectionResult,
+    report: Callable[[DetectedScenes], None] | None,
 ) -> None:
-    """Scenes of the films, one after the other; the vectors of all are held only when they must."""
-    seen = {}
-    if job.how.adapt:
-        with _timed(result.took, "adapt"):
-            seen = _adapted(catalog, films, encoder)
-    is_only = len(films) + len(result.failed) == 1
-    finish = Finish(catalog, job.how, head, job.out, job.formats, is_only, result.files)
+    """Detect scenes film by film; embeddings of all films are held only for adaptation."""
+    adapted = {}
+    if job.options.adapt:
+        with _timed(result.timings_s, "adapt"):
+            adapted = _adapt(catalog, films, encoder)
+    process = FilmProcessor(
+        catalog=catalog,
+        options=job.options,
+        head=head,
+        out=job.out,
+        formats=job.formats,
+        is_only=len(films) + len(result.failed) == 1,
+        files=result.files,
+    )
     episodes = []
     for film in films:
         try:
-            shots = shot_vectors(catalog, film, encoder)
-            scenes = finish(shots, seen.get(film, shots.vectors), result.took)
+            shots = load_shot_embeddings(catalog, film, encoder)
+            scenes = process(shots, adapted.get(film, shots.vectors), result.timings_s)
         except (ValueError, OSError) as error:
             result.failed.append((catalog.manifest(film)["path"], str(error)))
             continue
         result.films.append(scenes)
         if job.series:
             episodes.append((shots, scenes))
-        if say:
-            say(scenes)
+        if report:
+            report(scenes)
     if episodes:
-        result.series = found_in_series(episodes)
+        result.series = analyze_episodes(episodes)
         if job.out is not None:
-            found = dict(kind="vujax series", schema=1, **asdict(result.series))
-            result.files.written.append(write_json(job.out / SERIES, found))
+            contents = dict(kind="vujax series", schema=1, **result.series.to_dict())
+            result.files.written.append(write_json(job.out / SERIES, contents))
 
 
-def _adapted(catalog: Catalog, films: Sequence[str], encoder: str) -> dict[str, np.ndarray]:
-    """Vectors trained on the films, by film; one that has none is missing."""
-    from vujax.scenes.adapt import adapt
+def _adapt(catalog: Catalog, films: Sequence[str], encoder: str) -> dict[str, np.ndarray]:
+    """Return adapted shot embeddings by film; films without embeddings are missing."""
+    from vujax.scenes.adapt import adapt_embeddings
 
     given = {}
     for film in films:
-        with suppress(ValueError, OSError):  # said when its turn comes
-            given[film] = shot_vectors(catalog, film, encoder).vectors
-    return dict(zip(given, adapt(list(given.values())), strict=True)) if given else {}
-
-
-def found_in_series(episodes: Sequence[tuple[ShotVectors, Scenes]]) -> Any:
-    """What returns over the episodes of a series: see `vujax.scenes.series`.
-
-    Args:
-      episodes: vectors and scenes of each, in order.
-    """
-    from vujax.scenes import series
-
-    given = [
-        series.EpisodeShots(
-            film=shots.film,
-            vectors=shots.vectors,
-            seconds=shots.seconds,
-            borders=np.array([scene.first_shot - 1 for scene in scenes.scenes[1:]], np.int64),
-        )
-        for shots, scenes in episodes
-    ]
-    return series.repeats(given)
+        with suppress(ValueError, OSError):  # reported when the film is processed
+            given[film] = load_shot_embeddings(catalog, film, encoder).vectors
+    return dict(zip(given, adapt_embeddings(list(given.values())), strict=True)) if given else {}
 
 
 @contextmanager
-def _timed(took: dict[str, float], name: str) -> Iterator[None]:
-    begun = time.perf_counter()
+def _timed(timings_s: dict[str, float], name: str) -> Iterator[None]:
+    start = time.perf_counter()
     yield
-    took[name] = took.get(name, 0.0) + time.perf_counter() - begun
+    timings_s[name] = timings_s.get(name, 0.0) + time.perf_counter() - start
 
 
-def _encoder(encoder: str | Callable[[], base.AnyEncoder]) -> Callable[[], base.AnyEncoder]:
-    if not isinstance(encoder, str):
-        return encoder
-    return base.opener(encoder)
-
-
-def _writable(out: Path, paths: Sequence[Path]) -> None:
-    """Raises before hours of work when the output cannot go there.
+def _check_writable(out: Path, paths: Sequence[Path]) -> None:
+    """Fail before hours of work if the output cannot be written.
 
     Raises:
-      ValueError: it is a file, or a folder of films, which would have copies among them.
-      OSError: it cannot be written to.
+      ValueError: `out` is a file, or a folder of films, which would get copies among them.
+      OSError: `out` cannot be written to.
     """
     if out.resolve() in [path.resolve() for path in paths if path.is_dir()]:
-        raise ValueError(f"{out} is where the films are: name another folder for the output")
+        raise ValueError(f"{out} is the folder of the films; name another output directory")
     if out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file: name a folder for the output")
+        raise ValueError(f"{out} is a file; name an output directory")
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
             pass
     except OSError as error:
         raise OSError(
-            f"{out} cannot be written to ({error.strerror}): name another folder"
+            f"cannot write to {out} ({error.strerror}); name another output directory"
         ) from None
 
 
 @contextmanager
-def _catalogue(job: Job) -> Iterator[tuple[Path, bool]]:
-    """The catalogue's folder, and whether films are to be read into it first."""
+def _open_catalog(job: SceneDetectionJob) -> Iterator[tuple[Path, bool]]:
+    """Yield the catalog's folder, and whether films must be ingested into it first."""
     if len(job.paths) == 1 and (job.paths[0] / schema.CATALOG_FILE).is_file():
         schema.check_catalog(job.paths[0])
         yield job.paths[0].resolve(), False
@@ -268,36 +300,47 @@ def _catalogue(job: Job) -> Iterator[tuple[Path, bool]]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _reading(job: Job) -> Reading:
-    make = detectors(job.shots) if isinstance(job.shots, str) else job.shots
-    return Reading(make, job.out)
+def _ingest_options(job: SceneDetectionJob) -> IngestOptions:
+    make = open_detectors(job.shots) if isinstance(job.shots, str) else job.shots
+    return IngestOptions(detectors=make, exclude=job.out)
 
 
-def _read(job: Job, root: Path, stages: Stages, reading: Reading, result: Result) -> list[str]:
-    """Ids of the films that were read."""
-    outcomes = stages.read(job.paths, root, reading)
+def _ingest(
+    job: SceneDetectionJob,
+    root: Path,
+    stages: Stages,
+    options: IngestOptions,
+    result: SceneDetectionResult,
+) -> list[str]:
+    """Ingest the films and return the ids of those that could be read."""
+    outcomes = stages.ingest(job.paths, root, options)
     failed = [outcome for outcome in outcomes if outcome.status == "error"]
     result.failed += [(outcome.source.path, outcome.reason) for outcome in failed]
     return [outcome.film for outcome in outcomes if outcome.status != "error"]
 
 
-def _embedded(
-    root: Path, encoder: Making, films: Sequence[str], stages: Stages, result: Result
+def _embed(
+    root: Path,
+    encoder: BackgroundEncoder,
+    films: Sequence[str],
+    stages: Stages,
+    result: SceneDetectionResult,
 ) -> tuple[list[str], str]:
-    """The films that have vectors now, and the vectors' name."""
-    made = encoder.encoder()
-    model = model_of(made, Catalog(root))
-    shelf = embeddings.EmbeddingStore(root, "shot", model)
-    sources = list(_known(Catalog(root), films, result))
-    missing = [film for film, source in sources if not shelf.is_current(film, source)]
+    """Embed what is missing and return the films with embeddings, and the embeddings' name."""
+    model = model_of(encoder.encoder(), Catalog(root))
+    store = embeddings.EmbeddingStore(root, "shot", model)
+    current = list(_readable(Catalog(root), films, result))
+    missing = [film for film, source in current if not store.is_current(film, source)]
     outcomes = stages.embed(root, missing, encoder) if missing else []
     bad = {o.film: o.reason for o in outcomes if o.film in missing and o.reason}
     result.failed += [(film, bad[film]) for film in missing if film in bad]
-    return [film for film, _ in sources if film not in bad], model.folder
+    return [film for film, _ in current if film not in bad], model.folder
 
 
-def _known(catalog: Catalog, films: Sequence[str], result: Result) -> Iterator[tuple[str, str]]:
-    """Films whose manifest can be read, and the source of their vectors."""
+def _readable(
+    catalog: Catalog, films: Sequence[str], result: SceneDetectionResult
+) -> Iterator[tuple[str, str]]:
+    """Yield films whose manifest can be read, and the source of their embeddings."""
     for film in films:
         try:
             yield film, embeddings.hash_source(catalog.manifest(film))

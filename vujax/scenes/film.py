@@ -1,7 +1,4 @@
-"""One film of a catalogue: the vectors of its shots to scenes.
-
-The end of the road for one film: its scenes, into the catalogue and into files.
-"""
+"""Scene detection for one film: shot embeddings to scenes, catalog rows and exported files."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -12,22 +9,25 @@ from typing import Any
 import numpy as np
 
 from vujax.catalog import Catalog, embeddings
-from vujax.catalog import scenes as kept
+from vujax.catalog import scenes as scene_tables
 from vujax.catalog.schema import build_clock
 from vujax.scenes import break_cues, exports
-from vujax.scenes.types import Head, How, Scenes, divided
+from vujax.scenes.types import DetectedScenes, Head, SceneDetectionOptions, build_scenes
 from vujax.utils.formatting import quote_unprintable
+
+SINGLE_FILM_STEM = "scenes"  # file stem when a run has one film
+SINGLE_FILM_PAGE_STEM = "report"
 
 
 @dataclass(frozen=True)
-class ShotVectors:
-    """A film's shots as the head sees them.
+class ShotEmbeddings:
+    """Shots of one film with their embeddings.
 
     Attributes:
-      film: its id.
-      rows: of its shots in the catalogue.
+      film: catalog id.
+      rows: rows of the film's shot table in the catalog.
       vectors: float32 `[shots d]`.
-      model: that made them.
+      model: model that computed them.
     """
 
     film: str
@@ -37,95 +37,117 @@ class ShotVectors:
 
     @property
     def seconds(self) -> np.ndarray:
-        """Begins and ends, float64 `[shots 2]`."""
+        """Start and end of each shot, float64 `[shots 2]`."""
         return np.array([(row["begin_s"], row["end_s"]) for row in self.rows], np.float64)
 
 
 @dataclass(frozen=True)
-class Division:
-    """Where scenes begin.
+class BoundaryPrediction:
+    """Scores of shot boundaries and the scene boundaries among them.
 
     Attributes:
       scores: float32 `[shots - 1]`.
-      borders: int `[scenes - 1]`, those that were chosen.
-      threshold: by which; None where there is none.
+      boundaries: scene boundaries, int `[scenes - 1]`: a scene starts with shot boundary + 1.
+      threshold: score threshold; None when none was used.
     """
 
     scores: np.ndarray
-    borders: np.ndarray
+    boundaries: np.ndarray
     threshold: float | None
 
 
-def shot_vectors(catalog: Catalog, film: str, encoder: str) -> ShotVectors:
-    """A film's shots; one that has no keyframe takes the vector of the shot before it.
+@dataclass
+class OutputFiles:
+    """Files of a run.
+
+    Attributes:
+      written: paths that were written.
+      unwritten: path and reason of those that could not be written.
+    """
+
+    written: list[Path] = field(default_factory=list)
+    unwritten: list[tuple[Path, str]] = field(default_factory=list)
+
+
+def load_shot_embeddings(catalog: Catalog, film: str, encoder: str) -> ShotEmbeddings:
+    """Load the shot embeddings of a film; a shot without keyframe takes those of the one before.
 
     Args:
-      catalog: that it is in.
-      film: its id.
-      encoder: name of the vectors, or name and hash.
+      catalog: catalog of the film.
+      film: catalog id.
+      encoder: name of the embeddings, or name and hash.
 
     Raises:
-      ValueError, FileNotFoundError: it has no shots, or no such vectors.
+      ValueError, FileNotFoundError: the film has no shots, or no such embeddings.
     """
     rows = catalog.shots(film).to_pylist()
     reason = catalog.manifest(film).get("reason")
     if not rows:
         raise ValueError(reason or "it has no shots")
-    shelf = embeddings.open_store(catalog.path, "shot", encoder)
+    store = embeddings.open_store(catalog.path, "shot", encoder)
     table = catalog.embeddings("shot", encoder, film)
     if not len(table):
         raise ValueError(reason or "it has no keyframes")
-    at = np.searchsorted(table["shot"].to_numpy(), np.arange(len(rows)), side="right") - 1
-    return ShotVectors(film, rows, embeddings.to_matrix(table)[np.maximum(at, 0)], shelf.model)
+    indices = np.searchsorted(table["shot"].to_numpy(), np.arange(len(rows)), side="right") - 1
+    vectors = embeddings.to_matrix(table)[np.maximum(indices, 0)]
+    return ShotEmbeddings(film, rows, vectors, store.model)
 
 
-def divide(found: np.ndarray, seconds: np.ndarray, how: How, head: Head | None) -> Division:
-    """Vectors of a film's shots to the borders of its scenes.
+def predict_boundaries(
+    vectors: np.ndarray, seconds: np.ndarray, options: SceneDetectionOptions, head: Head | None
+) -> BoundaryPrediction:
+    """Predict the scene boundaries of a film from its shot embeddings.
 
     Args:
-      found: float32 `[shots d]`.
-      seconds: float64 `[shots 2]`.
-      how: to choose.
-      head: that `how` names.
+      vectors: float32 `[shots d]`.
+      seconds: start and end of each shot, float64 `[shots 2]`.
+      options: selection of the boundaries.
+      head: the loaded head of `options`.
 
     Raises:
-      ValueError: more scenes are wished for than there are shots.
+      ValueError: `options` asks for more scenes than there are shots.
     """
-    shots = len(found)
-    if how.scenes is not None and how.scenes > shots:
-        raise ValueError(f"it has {shots} shots, which cannot be {how.scenes} scenes")
+    shots = len(vectors)
+    if options.num_scenes is not None and options.num_scenes > shots:
+        raise ValueError(f"it has {shots} shots, too few for {options.num_scenes} scenes")
     if shots == 1:
-        return Division(np.zeros(0, np.float32), np.zeros(0, np.int64), None)
+        return BoundaryPrediction(np.zeros(0, np.float32), np.zeros(0, np.int64), None)
     from vujax.data.shot_similarity import compute_gap_scores
     from vujax.scenes import select
 
-    scores = compute_gap_scores(found) if head is None else head.scores(found, seconds)
-    if how.scenes is not None:
-        return Division(scores, select.by_count(found, how.scenes), None)
-    least = how.min_duration or 0.0
-    threshold = how.threshold
+    scores = compute_gap_scores(vectors) if head is None else head.scores(vectors, seconds)
+    if options.num_scenes is not None:
+        chosen = select.select_k_scenes(vectors, options.num_scenes)
+        return BoundaryPrediction(scores, chosen, None)
+    min_duration = options.min_duration or 0.0
+    threshold = options.threshold
     if threshold is None and head is not None:
         threshold = head.threshold
     if threshold is None:
-        return Division(scores, select.by_prominence(scores, seconds, min_duration=least), None)
-    borders = select.by_threshold(scores, seconds, threshold=threshold, min_duration=least)
-    return Division(scores, borders, float(threshold))
+        chosen = select.select_by_prominence(scores, seconds, min_duration=min_duration)
+        return BoundaryPrediction(scores, chosen, None)
+    chosen = select.select_by_threshold(
+        scores, seconds, threshold=threshold, min_duration=min_duration
+    )
+    return BoundaryPrediction(scores, chosen, float(threshold))
 
 
-def scenes_of(catalog: Catalog, shots: ShotVectors, division: Division, how: Mapping) -> Scenes:
-    """The result of one film.
+def build_result(
+    catalog: Catalog, shots: ShotEmbeddings, prediction: BoundaryPrediction, settings: Mapping
+) -> DetectedScenes:
+    """Build the result of one film.
 
     Args:
-      catalog: that it is in.
-      shots: of the film.
-      division: of it.
-      how: what the result keeps of how the borders were found.
+      catalog: catalog of the film.
+      shots: shots of the film.
+      prediction: boundaries of its scenes.
+      settings: settings to record in the result's provenance.
     """
     row = catalog.films(shots.film).to_pylist()[0]
     clock = build_clock(row)
     model = shots.model
-    made = dict(detector=row["detector"], encoder=model.name, encoder_digest=model.digest)
-    return Scenes(
+    models = dict(detector=row["detector"], encoder=model.name, encoder_digest=model.digest)
+    return DetectedScenes(
         film=shots.film,
         path=str(Path(row["folder"], row["path"])),
         title=str(row.get("title") or quote_unprintable(Path(row["path"]).name)),
@@ -133,107 +155,98 @@ def scenes_of(catalog: Catalog, shots: ShotVectors, division: Division, how: Map
         size=(row["width"], row["height"]),
         variable_rate=row["variable_rate"],
         reason=row["reason"],
-        borders_s=tuple(shot["begin_s"] for shot in shots.rows[1:]),
-        scores=tuple(map(float, division.scores)),
-        threshold=division.threshold,
-        made=made | dict(how),
-        scenes=divided(shots.film, shots.rows, clock, division.scores, division.borders),
+        boundaries_s=tuple(shot["begin_s"] for shot in shots.rows[1:]),
+        scores=tuple(map(float, prediction.scores)),
+        threshold=prediction.threshold,
+        provenance=models | dict(settings),
+        scenes=build_scenes(
+            shots.film, shots.rows, clock, prediction.scores, prediction.boundaries
+        ),
     )
 
 
-ONE = "scenes"  # name of the files when there is one film
-
-ONE_PAGE = "report"
-
-
-@dataclass
-class Files:
-    """What a run wrote.
-
-    Attributes:
-      written: files.
-      unwritten: path and reason of those that could not be.
-    """
-
-    written: list[Path] = field(default_factory=list)
-    unwritten: list[tuple[Path, str]] = field(default_factory=list)
-
-
 @dataclass(frozen=True)
-class Finish:
-    """Divides films and writes what was found.
+class FilmProcessor:
+    """Detection of a film's scenes, and writing of the catalog rows and files.
 
     Attributes:
-      catalog: that they are in.
-      how: borders are found.
-      head: that `how` names.
-      out: folder of the files; None: none are written.
-      formats: of `exports.FORMATS`.
-      is_only: there is one film, whose files need not bear its name.
-      files: takes note of what is written.
+      catalog: catalog of the films.
+      options: selection of the boundaries.
+      head: the loaded head of `options`.
+      out: output directory; None to write no files.
+      formats: names of `exports.FORMATS`.
+      is_only: whether the run has one film, whose files need not carry its name.
+      files: collects the paths that are written.
     """
 
     catalog: Catalog
-    how: How
+    options: SceneDetectionOptions
     head: Head | None
     out: Path | None
     formats: Sequence[str]
     is_only: bool
-    files: Files
+    files: OutputFiles
 
-    def __call__(self, shots: ShotVectors, seen: np.ndarray, took: Mapping[str, float]) -> Scenes:
-        """The scenes of a film.
+    def __call__(
+        self, shots: ShotEmbeddings, vectors: np.ndarray, timings_s: Mapping[str, float]
+    ) -> DetectedScenes:
+        """Detect the scenes of a film and write them.
 
         Args:
-          shots: of it.
-          seen: float32 `[shots d]`, by which borders are scored.
-          took: seconds that came before.
+          shots: shots of the film.
+          vectors: float32 `[shots d]`, by which boundaries are scored; may be adapted.
+          timings_s: seconds of the stages before this one.
 
         Raises:
-          ValueError: it cannot have as many scenes as are wished for.
+          ValueError: the film has fewer shots than the wanted number of scenes.
         """
-        begun = time.perf_counter()
-        division = divide(seen, shots.seconds, self.how, self.head)
-        scenes = scenes_of(self.catalog, shots, division, self.how.facts(self.head))
-        scenes = self._with_cues(scenes)
-        self._keep(scenes)
+        start = time.perf_counter()
+        prediction = predict_boundaries(vectors, shots.seconds, self.options, self.head)
+        settings = self.options.provenance(self.head)
+        scenes = build_result(self.catalog, shots, prediction, settings)
+        scenes = self._add_cues(scenes)
+        self._write_catalog(scenes)
         if self.out is not None:
-            scenes = self._write(scenes, seen, dict(took), begun)
-        return replace(scenes, took=dict(took) | {"rest": time.perf_counter() - begun})
+            scenes = self._write_files(scenes, vectors, dict(timings_s), start)
+        rest = {"rest": time.perf_counter() - start}
+        return replace(scenes, timings_s=dict(timings_s) | rest)
 
-    def _with_cues(self, scenes: Scenes) -> Scenes:
+    def _add_cues(self, scenes: DetectedScenes) -> DetectedScenes:
         row = self.catalog.films(scenes.film).to_pylist()[0]
         try:
-            found, notes = break_cues.find(scenes, repaired=bool(row["repaired"]))
+            cues, notes = break_cues.find_break_cues(scenes, repaired=bool(row["repaired"]))
         except (ValueError, OSError) as error:
-            note = f"Places for breaks were not looked for: {error}."
+            note = f"Break cues were not computed: {error}."
             return replace(scenes, notes=(*scenes.notes, note))
-        return replace(scenes, cues=found, notes=(*scenes.notes, *notes))
+        return replace(scenes, cues=cues, notes=(*scenes.notes, *notes))
 
-    def _keep(self, scenes: Scenes) -> None:
-        """Writes the scenes into the catalogue."""
-        about = dict(film=scenes.film, threshold=scenes.threshold)
-        about |= {name: scenes.made[name] for name in ("encoder", "head")}
-        rows = [
-            about
-            | dict(scene=scene.number - 1)
-            | {name: getattr(scene, name) for name in kept.SCENES.names if hasattr(scene, name)}
-            for scene in scenes.scenes
-        ]
+    def _write_catalog(self, scenes: DetectedScenes) -> None:
+        shared = dict(film=scenes.film, threshold=scenes.threshold)
+        shared |= {name: scenes.provenance[name] for name in ("encoder", "head")}
+        rows = []
+        for scene in scenes.scenes:
+            fields = shared | dict(scene=scene.number - 1) | scene.to_row()
+            rows.append({name: fields[name] for name in scene_tables.SCENES.names})
         source = embeddings.hash_source(self.catalog.manifest(scenes.film))
-        kept.write_scenes(self.catalog.path, scenes.film, source, rows, dict(scenes.made))
+        made = dict(scenes.provenance)
+        scene_tables.write_scenes(self.catalog.path, scenes.film, source, rows, made)
 
-    def _write(
-        self, scenes: Scenes, seen: np.ndarray, took: dict[str, float], begun: float
-    ) -> Scenes:
-        """Writes the formats; those that say all come last and know what the others lack."""
+    def _write_files(
+        self,
+        scenes: DetectedScenes,
+        vectors: np.ndarray,
+        timings_s: dict[str, float],
+        start: float,
+    ) -> DetectedScenes:
+        """Write all formats; JSON and the page come last and carry the notes of the others."""
         stem = self._stem(scenes.film)
         for name in (name for name in exports.FORMATS if name in self.formats):
-            one = ONE_PAGE if name == exports.PAGE else ONE
-            path = exports.path_of(scenes, name, self.out, one if self.is_only else stem)
-            scenes = replace(scenes, took=took | {"rest": time.perf_counter() - begun})
+            single = SINGLE_FILM_PAGE_STEM if name == exports.PAGE else SINGLE_FILM_STEM
+            path = exports.path_of(scenes, name, self.out, single if self.is_only else stem)
+            rest = {"rest": time.perf_counter() - start}
+            scenes = replace(scenes, timings_s=timings_s | rest)
             try:
-                notes = self._format(name, scenes, seen, path)
+                notes = self._write_format(name, scenes, vectors, path)
             except (ValueError, OSError) as error:
                 reason = getattr(error, "strerror", None) or str(error)
                 self.files.unwritten.append((path, reason))
@@ -243,18 +256,20 @@ class Finish:
             scenes = replace(scenes, notes=(*scenes.notes, *notes))
         return scenes
 
-    def _format(self, name: str, scenes: Scenes, seen: np.ndarray, path: Path) -> list[str]:
+    def _write_format(
+        self, name: str, scenes: DetectedScenes, vectors: np.ndarray, path: Path
+    ) -> list[str]:
         if name != exports.PAGE:
             return exports.writer(name)(scenes, path)
         from vujax.scenes.page import write_page
 
-        beside = [file for file in self.files.written if file.parent == path.parent]
-        mine = [file.name for file in beside if self.is_only or file.stem == path.stem]
-        write_page(self.catalog, scenes, seen, path, mine)
+        siblings = [file for file in self.files.written if file.parent == path.parent]
+        names = [file.name for file in siblings if self.is_only or file.stem == path.stem]
+        write_page(self.catalog, scenes, vectors, path, names)
         return []
 
     def _stem(self, film: str) -> str:
-        """The film's slug; its id where another film of the catalogue has the same slug."""
+        """Return the film's slug, or its id where several films of the catalog share the slug."""
         slug = film.rpartition("-")[0]
-        namesakes = [one for one in self.catalog.ids() if one.rpartition("-")[0] == slug]
+        namesakes = [other for other in self.catalog.ids() if other.rpartition("-")[0] == slug]
         return slug if len(namesakes) == 1 else film

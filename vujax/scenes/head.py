@@ -18,13 +18,13 @@ from vujax.models.boundary import BoundaryModel, SimilarityHead, build_boundary
 from vujax.utils.trees import flatten_tree
 
 Tree = Any
-HEADS = Path(__file__).parent / "heads"
-DEFAULT = "default"
+HEADS_DIR = Path(__file__).parent / "heads"
+DEFAULT_HEAD = "default"
 CHUNK = 256  # borders judged at once, and shots encoded at once: memory does not grow with a film
 
 
 @dataclasses.dataclass(frozen=True)
-class Head:
+class BoundaryHead:
     """A boundary model with its weights.
 
     Attributes:
@@ -111,7 +111,7 @@ class Head:
         if shapes(wanted) != shapes(self.variables["params"]):
             raise ValueError(
                 f"the head did not learn on vectors of width {width}: take those of the encoder "
-                f"that it was trained with, or the head '{DEFAULT}', which takes any"
+                f"that it was trained with, or the head '{DEFAULT_HEAD}', which takes any"
             )
 
     def _encode(self, vectors: np.ndarray) -> np.ndarray:
@@ -137,7 +137,7 @@ def _encode(model: BoundaryModel, variables: Tree, vectors: jax.Array) -> jax.Ar
     return inputs["vectors"][:, 0]
 
 
-def load_head(name_or_path: str | Path = DEFAULT) -> Head:
+def load_head(name_or_path: str | Path = DEFAULT_HEAD) -> BoundaryHead:
     """A head that comes with the package, or one that was trained.
 
     Args:
@@ -148,18 +148,18 @@ def load_head(name_or_path: str | Path = DEFAULT) -> Head:
       FileNotFoundError: there is no such head.
       ValueError: the folder holds another kind of model, or is damaged.
     """
-    path = HEADS / DEFAULT if str(name_or_path) == DEFAULT else Path(name_or_path)
+    path = HEADS_DIR / DEFAULT_HEAD if str(name_or_path) == DEFAULT_HEAD else Path(name_or_path)
     config, variables = release.load(path)
     settings = config.get("model", {})
     if "head" not in settings:
         raise ValueError(
             f"{path} holds a model without a boundary head: train one with configs/boundary.py, or "
-            f"take '{DEFAULT}'"
+            f"take '{DEFAULT_HEAD}'"
         )
     threshold = float(config.get("threshold", 0.5))
-    return Head(build_boundary(**settings), variables, threshold, config)
+    return BoundaryHead(build_boundary(**settings), variables, threshold, config)
 
 
-def save_head(folder: Path, head: Head) -> Path:
+def save_head(folder: Path, head: BoundaryHead) -> Path:
     """Writes `folder/release`, from which `load_head(folder)` reads the head."""
     return release.save(folder, head.saved, head.variables)

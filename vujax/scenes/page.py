@@ -19,19 +19,23 @@ from vujax.catalog import Catalog
 from vujax.catalog.page import build_thumbnail_uri, group_keyframe_records
 from vujax.catalog.records import RecordReader
 from vujax.scenes import page_charts
-from vujax.scenes.page_charts import MOST_SCENES, colour
-from vujax.scenes.types import Cue, Scene, Scenes
+from vujax.scenes.page_charts import MAX_SCENES, color_class
+from vujax.scenes.types import BreakCue, DetectedScenes, Scene
 from vujax.utils.formatting import format_clock, format_short_clock, quote_unprintable
 from vujax.utils.html.document import Markup, document, tag
 from vujax.utils.io import write_text
 
-MOST_CUES = 1000
+MAX_CUES = 1000
 
 PLAYED = (".mp4", ".m4v", ".webm")  # by any browser
 
 
 def write_page(
-    catalog: Catalog, scenes: Scenes, seen: np.ndarray, path: Path, files: Sequence[str] = ()
+    catalog: Catalog,
+    scenes: DetectedScenes,
+    seen: np.ndarray,
+    path: Path,
+    files: Sequence[str] = (),
 ) -> Path:
     """Writes the page.
 
@@ -51,7 +55,7 @@ def write_page(
             "main",
             _warnings(scenes),
             page_charts.timeline_section(scenes),
-            section(catalog, scenes, _player(files)),
+            scenes_section(catalog, scenes, _player(files)),
             page_charts.similarity_section(scenes, seen),
             _cues(scenes.cues),
             _files(files),
@@ -62,12 +66,12 @@ def write_page(
     return write_text(path, page)
 
 
-def _header(scenes: Scenes) -> Markup:
+def _header(scenes: DetectedScenes) -> Markup:
     lengths = [scene.length_s for scene in scenes.scenes]
     tiles = {
         "Scenes": f"{len(scenes.scenes):,}",
-        "Film time": format_clock(scenes.end_s - scenes.begin_s),
-        "Shots": f"{scenes.shots:,}",
+        "Film time": format_clock(scenes.end_s - scenes.start_s),
+        "Shots": f"{scenes.num_shots:,}",
         "Median scene": format_short_clock(float(np.median(lengths))),
         "Longest scene": format_short_clock(max(lengths)),
         "Places for a break": "not known" if scenes.cues is None else f"{len(scenes.cues):,}",
@@ -76,13 +80,13 @@ def _header(scenes: Scenes) -> Markup:
     return tag("header", tag("h1", scenes.title), tag("dl", pairs, class_="tiles"))
 
 
-def _warnings(scenes: Scenes) -> list[Markup]:
+def _warnings(scenes: DetectedScenes) -> list[Markup]:
     lines = [f"Not all of the film could be read: {scenes.reason}."] if scenes.reason else []
     found = [tag("p", line, class_="warning", role="status") for line in lines]
     return [*found, *(tag("p", note, class_="note") for note in scenes.notes)]
 
 
-def _cues(cues: Sequence[Cue] | None) -> Markup | None:
+def _cues(cues: Sequence[BreakCue] | None) -> Markup | None:
     if cues is None:
         return None
     names = ("Time", "Timecode", "Before", "Sound", "Picture")
@@ -91,9 +95,9 @@ def _cues(cues: Sequence[Cue] | None) -> Markup | None:
         "table",
         tag("caption", "Places for a break"),
         head,
-        tag("tbody", [_cue(cue) for cue in cues[:MOST_CUES]]),
+        tag("tbody", [_cue(cue) for cue in cues[:MAX_CUES]]),
     )
-    more = f"{len(cues) - MOST_CUES} more are not listed." if len(cues) > MOST_CUES else None
+    more = f"{len(cues) - MAX_CUES} more are not listed." if len(cues) > MAX_CUES else None
     none = tag("p", "No border of scenes is silent or black.", class_="note")
     return tag(
         "section",
@@ -111,13 +115,13 @@ def _cues(cues: Sequence[Cue] | None) -> Markup | None:
     )
 
 
-def _cue(cue: Cue) -> Markup:
+def _cue(cue: BreakCue) -> Markup:
     sound = "none" if cue.level_db is None else f"{cue.level_db:.0f} dB"
     return tag(
         "tr",
         tag("th", format_short_clock(cue.seconds), scope="row", class_="num"),
         tag("td", tag("code", cue.timecode)),
-        tag("td", tag("a", f"Scene {cue.scene}", href=page_charts.anchor(cue.scene))),
+        tag("td", tag("a", f"Scene {cue.scene}", href=page_charts.scene_anchor(cue.scene))),
         tag("td", sound, tag("b", " silent", class_="yes") if cue.silent else None, class_="num"),
         tag("td", tag("b", "black", class_="yes") if cue.black else "seen"),
     )
@@ -140,8 +144,8 @@ def _files(files: Sequence[str]) -> Markup | None:
     return tag("section", tag("h2", "Files"), tag("ul", links, class_="files"))
 
 
-def _facts(scenes: Scenes) -> Markup:
-    made, rate = scenes.made, scenes.clock.rate
+def _facts(scenes: DetectedScenes) -> Markup:
+    made, rate = scenes.provenance, scenes.clock.rate
     threshold = "none" if scenes.threshold is None else f"{scenes.threshold:.4g}"
     facts = {
         "film": scenes.film,
@@ -153,7 +157,7 @@ def _facts(scenes: Scenes) -> Markup:
         "borders by": " ".join(filter(None, (made["head"], (made["head_digest"] or "")[:8]))),
         "threshold": threshold,
         "adapted to the films": "yes" if made["adapted"] else "no",
-        "took": ", ".join(f"{name} {value:.1f} s" for name, value in scenes.took.items()),
+        "took": ", ".join(f"{name} {value:.1f} s" for name, value in scenes.timings_s.items()),
     }
     pairs = [[tag("dt", name), tag("dd", str(value))] for name, value in facts.items()]
     return tag("section", tag("h2", "How it was made"), tag("dl", pairs, class_="facts card made"))
@@ -164,14 +168,14 @@ def _rate(rate: Fraction) -> str:
     return f"{rate} frames/s" if whole else f"{float(rate):.3f} ({rate}) frames/s"
 
 
-MOST_PICTURES = 900  # of 4 KB each
+MAX_THUMBNAILS = 900  # of 4 KB each
 
-MOST_IN_STRIP = 10
+MAX_IN_STRIP = 10
 
 SIZE = (160, 160)
 
 
-def section(catalog: Catalog, scenes: Scenes, player: str | None = None) -> Markup:
+def scenes_section(catalog: Catalog, scenes: DetectedScenes, player: str | None = None) -> Markup:
     """All scenes, or the first 400.
 
     Args:
@@ -179,8 +183,8 @@ def section(catalog: Catalog, scenes: Scenes, player: str | None = None) -> Mark
       scenes: of the film.
       player: address of a file of the film that a browser plays; its times become links.
     """
-    shown = scenes.scenes[:MOST_SCENES]
-    most = int(np.clip(MOST_PICTURES // len(shown), 1, MOST_IN_STRIP))
+    shown = scenes.scenes[:MAX_SCENES]
+    most = int(np.clip(MAX_THUMBNAILS // len(shown), 1, MAX_IN_STRIP))
     middles = _middles(catalog, scenes.film)
     reader = catalog.jpegs(scenes.film) if middles else None
     notes = [f"At most {most} shot{'s' * (most != 1)} of a scene are shown, evenly spread."]
@@ -198,7 +202,7 @@ def section(catalog: Catalog, scenes: Scenes, player: str | None = None) -> Mark
     )
 
 
-def _ratio(scenes: Scenes) -> str:
+def _ratio(scenes: DetectedScenes) -> str:
     """Of a picture's frame: the film's, but not so high or wide that it breaks the page."""
     width, height = scenes.size
     return f"{float(np.clip(width / height, 9 / 16, 2.4)):.3f}"
@@ -212,7 +216,7 @@ def _middles(catalog: Catalog, film: str) -> dict[int, int]:
 
 @dataclass(frozen=True)
 class _Strip:
-    scenes: Scenes
+    scenes: DetectedScenes
     middles: dict[int, int]
     reader: RecordReader | None
     most: int
@@ -226,24 +230,24 @@ class _Strip:
             "article",
             tag("header", self._words(scene, count)),
             tag("ol", [self._picture(int(number)) for number in chosen], class_="strip"),
-            class_=f"scene {colour(scene)}",
+            class_=f"scene {color_class(scene)}",
             id=f"scene-{scene.number}",
         )
 
     def _words(self, scene: Scene, shown: int) -> list[Markup | None]:
-        shots = f"{scene.shots:,} shot{'s' * (scene.shots != 1)}"
-        some = f", {shown} shown" if shown < scene.shots else ""
-        times = f"{format_short_clock(scene.begin_s)} – {format_short_clock(scene.end_s)}"
+        shots = f"{scene.num_shots:,} shot{'s' * (scene.num_shots != 1)}"
+        some = f", {shown} shown" if shown < scene.num_shots else ""
+        times = f"{format_short_clock(scene.start_s)} – {format_short_clock(scene.end_s)}"
         return [
             tag("h3", scene.title),
-            tag("b", self._link(scene.begin_s, times), class_="num"),
+            tag("b", self._link(scene.start_s, times), class_="num"),
             tag("span", f"{scene.length_s:.1f} s, {shots}{some}", class_="note num"),
-            tag("code", f"{scene.begin_timecode} – {scene.end_timecode}"),
+            tag("code", f"{scene.start_timecode} – {scene.end_timecode}"),
             None if scene.score is None else _sure(scene.score),
         ]
 
     def _picture(self, shot: int) -> Markup:
-        begin_s = self.scenes.borders_s[shot - 1] if shot else self.scenes.begin_s
+        begin_s = self.scenes.boundaries_s[shot - 1] if shot else self.scenes.start_s
         tip, record = f"shot {shot}, from {format_short_clock(begin_s)}", self.middles.get(shot)
         picture = tag("span", class_="none")
         if record is not None and self.reader is not None:

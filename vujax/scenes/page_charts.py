@@ -11,28 +11,28 @@ from itertools import pairwise
 import numpy as np
 from PIL import Image
 
-from vujax.scenes.types import Cue, Scene, Scenes
+from vujax.scenes.types import BreakCue, DetectedScenes, Scene
 from vujax.utils.formatting import format_clock, format_short_clock
 from vujax.utils.html.document import Markup, tag
 
-COLOURS = 8  # in the style
+NUM_COLORS = 8  # in the style
 
-MOST_POINTS = 1200  # of the curve
+MAX_POINTS = 1200  # of the curve
 
-MOST_DOTS = 1500
+MAX_DOTS = 1500
 
-MOST_BLOCKS = 1500
+MAX_BLOCKS = 1500
 
-MOST_SCENES = 400  # that have a place on the page
+MAX_SCENES = 400  # that have a place on the page
 
-MOST_TICKS = 7
+MAX_TICKS = 7
 
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 
 WIDTH, HEIGHT = 1000, 100  # units of the curve
 
 
-def timeline_section(scenes: Scenes) -> Markup:
+def timeline_section(scenes: DetectedScenes) -> Markup:
     """The timeline."""
     return tag(
         "section",
@@ -49,41 +49,43 @@ def timeline_section(scenes: Scenes) -> Markup:
     )
 
 
-def colour(scene: Scene) -> str:
+def color_class(scene: Scene) -> str:
     """The style's class of a scene's colour."""
-    return f"c{(scene.number - 1) % COLOURS}"
+    return f"c{(scene.number - 1) % NUM_COLORS}"
 
 
-def about(scene: Scene) -> str:
+def describe_scene(scene: Scene) -> str:
     """What is shown of a scene under the pointer."""
-    shots = f"{scene.shots} shot{'s' * (scene.shots != 1)}"
+    shots = f"{scene.num_shots} shot{'s' * (scene.num_shots != 1)}"
     sure = "" if scene.score is None else f"\nscore of its begin: {scene.score:.2f}"
     return (
-        f"{scene.title}: {format_short_clock(scene.begin_s)} to {format_short_clock(scene.end_s)}\n"
-        f"{scene.begin_timecode} to {scene.end_timecode}\n{scene.length_s:.1f} s, {shots}{sure}"
+        f"{scene.title}: {format_short_clock(scene.start_s)} to {format_short_clock(scene.end_s)}\n"
+        f"{scene.start_timecode} to {scene.end_timecode}\n{scene.length_s:.1f} s, {shots}{sure}"
     )
 
 
-def anchor(number: int) -> str | None:
+def scene_anchor(number: int) -> str | None:
     """Where on the page a scene is, by its number; None for one that is not shown."""
-    return f"#scene-{number}" if number <= MOST_SCENES else None
+    return f"#scene-{number}" if number <= MAX_SCENES else None
 
 
-def _blocks(scenes: Scenes) -> list[Markup]:
+def _blocks(scenes: DetectedScenes) -> list[Markup]:
     """A block for each scene; for several, where they are narrower than a pixel."""
-    every = -(-len(scenes.scenes) // MOST_BLOCKS)
+    every = -(-len(scenes.scenes) // MAX_BLOCKS)
     found = []
     for at in range(0, len(scenes.scenes), every):
         first, last = scenes.scenes[at], scenes.scenes[at : at + every][-1]
-        share = (last.end_s - first.begin_s) / _length(scenes)
-        words = about(first) if first is last else f"{first.title} to {last.title}"
-        link = tag("a", str(first.number), href=anchor(first.number), aria_label=words, title=words)
-        look = colour(first) if every == 1 else f"c{at // every % COLOURS}"
+        share = (last.end_s - first.start_s) / _length(scenes)
+        words = describe_scene(first) if first is last else f"{first.title} to {last.title}"
+        link = tag(
+            "a", str(first.number), href=scene_anchor(first.number), aria_label=words, title=words
+        )
+        look = color_class(first) if every == 1 else f"c{at // every % NUM_COLORS}"
         found.append(tag("li", link, class_=look, style=f"width:{100 * share:.4f}%"))
     return found
 
 
-def _breaks(scenes: Scenes) -> Markup | None:
+def _breaks(scenes: DetectedScenes) -> Markup | None:
     """A mark at each place for a break."""
     if not scenes.cues:
         return None
@@ -92,32 +94,33 @@ def _breaks(scenes: Scenes) -> Markup | None:
             "a",
             class_="break",
             href="#breaks",
-            title=f"Place for a break: {format_short_clock(cue.seconds)}, {why(cue)}",
-            style=f"left:{100 * (cue.seconds - scenes.begin_s) / _length(scenes):.3f}%",
+            title=f"Place for a break: {format_short_clock(cue.seconds)}, {describe_cue(cue)}",
+            style=f"left:{100 * (cue.seconds - scenes.start_s) / _length(scenes):.3f}%",
         )
-        for cue in scenes.cues[:MOST_DOTS]
+        for cue in scenes.cues[:MAX_DOTS]
     ]
     return tag("div", marks, class_="breaks")
 
 
-def why(cue: Cue) -> str:
+def describe_cue(cue: BreakCue) -> str:
     """What makes a border a place for a break."""
     return " and ".join(name for name in ("silent", "black") if getattr(cue, name))
 
 
-def _length(scenes: Scenes) -> float:
-    return max(scenes.end_s - scenes.begin_s, 1e-9)
+def _length(scenes: DetectedScenes) -> float:
+    return max(scenes.end_s - scenes.start_s, 1e-9)
 
 
-def _curve(scenes: Scenes) -> Markup:
+def _curve(scenes: DetectedScenes) -> Markup:
     length, top = _length(scenes), _top(scenes)
-    x = (np.array(scenes.borders_s) - scenes.begin_s) / length
+    x = (np.array(scenes.boundaries_s) - scenes.start_s) / length
     y = np.clip(np.array(scenes.scores) / top, 0, 1)
     line = "L".join(
-        f"{a * WIDTH:.2f} {(1 - b) * HEIGHT:.2f}" for a, b in zip(*peaks(x, y), strict=True)
+        f"{a * WIDTH:.2f} {(1 - b) * HEIGHT:.2f}"
+        for a, b in zip(*downsample_peaks(x, y), strict=True)
     )
-    starts = [(scene.begin_s - scenes.begin_s) / length for scene in scenes.scenes[1:]]
-    lines = starts if len(starts) <= MOST_DOTS else []  # more would be a plane
+    starts = [(scene.start_s - scenes.start_s) / length for scene in scenes.scenes[1:]]
+    lines = starts if len(starts) <= MAX_DOTS else []  # more would be a plane
     chosen = "".join(f"M{at * WIDTH:.2f} 0V{HEIGHT}" for at in lines)
     labels = [(top, f"{top:.2g}"), (0.0, "0")]
     level = None
@@ -139,17 +142,19 @@ def _curve(scenes: Scenes) -> Markup:
     return tag("div", svg, _labels(labels, top), _dots(scenes, starts, top), class_="scores")
 
 
-def _top(scenes: Scenes) -> float:
+def _top(scenes: DetectedScenes) -> float:
     """Score at the curve's top: 1 for shares, which scores of a head are."""
     highest = max((score for score in scenes.scores), default=0.0)
-    return 1.0 if scenes.made["head"] != "none" and highest <= 1 else max(highest * 1.05, 1e-6)
+    return (
+        1.0 if scenes.provenance["head"] != "none" and highest <= 1 else max(highest * 1.05, 1e-6)
+    )
 
 
-def peaks(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def downsample_peaks(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The highest of each stretch of points, so that at most MOST_POINTS are left."""
-    if len(x) <= MOST_POINTS:
+    if len(x) <= MAX_POINTS:
         return x, y
-    edges = np.linspace(0, len(x), MOST_POINTS + 1).astype(int)
+    edges = np.linspace(0, len(x), MAX_POINTS + 1).astype(int)
     best = np.array([a + int(np.argmax(y[a:b])) for a, b in pairwise(edges)])
     return x[best], y[best]
 
@@ -161,28 +166,28 @@ def _labels(labels: Sequence[tuple[float, str]], top: float) -> list[Markup]:
     ]
 
 
-def _dots(scenes: Scenes, starts: Sequence[float], top: float) -> list[Markup]:
+def _dots(scenes: DetectedScenes, starts: Sequence[float], top: float) -> list[Markup]:
     """The chosen borders; a mark of its own for each, which says what it is."""
     return [
         tag(
             "a",
-            class_=f"begin {colour(scene)}",
-            href=anchor(scene.number),
-            title=about(scene),
+            class_=f"begin {color_class(scene)}",
+            href=scene_anchor(scene.number),
+            title=describe_scene(scene),
             style=f"left:{100 * at:.3f}%;bottom:{100 * min(max(scene.score / top, 0), 1):.2f}%",
         )
-        for scene, at in list(zip(scenes.scenes[1:], starts, strict=True))[:MOST_DOTS]
+        for scene, at in list(zip(scenes.scenes[1:], starts, strict=True))[:MAX_DOTS]
     ]
 
 
-def _ticks(scenes: Scenes) -> list[Markup]:
+def _ticks(scenes: DetectedScenes) -> list[Markup]:
     length = _length(scenes)
-    step = next((s for s in STEPS_S if length / s <= MOST_TICKS), STEPS_S[-1])
-    first = -int(-scenes.begin_s // step)
+    step = next((s for s in STEPS_S if length / s <= MAX_TICKS), STEPS_S[-1])
+    first = -int(-scenes.start_s // step)
     times = [k * step for k in range(first, int(scenes.end_s // step) + 1)]
     text = format_clock if scenes.end_s >= 3600 else _minutes
     return [
-        tag("span", text(t), style=f"left:{100 * (t - scenes.begin_s) / length:.3f}%")
+        tag("span", text(t), style=f"left:{100 * (t - scenes.start_s) / length:.3f}%")
         for t in times
     ]
 
@@ -191,7 +196,7 @@ def _minutes(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-def _legend(scenes: Scenes) -> str:
+def _legend(scenes: DetectedScenes) -> str:
     if not scenes.scores:
         return "The film is one shot, so it is one scene."
     parts = ["Each block is a scene; the curve is the score of every border of two shots"]
@@ -200,14 +205,14 @@ def _legend(scenes: Scenes) -> str:
         parts.append("the dashed line is the threshold")
     if scenes.cues:
         parts.append("triangles are places for a break")
-    if len(scenes.scores) > MOST_POINTS:
+    if len(scenes.scores) > MAX_POINTS:
         parts.append(f"of {len(scenes.scores):,} borders the curve shows the highest nearby")
     return "; ".join(parts) + "."
 
 
 SIDE = 600  # pixels at most
 
-MOST_SQUARES = 1500
+MAX_SQUARES = 1500
 
 # From unlike to alike; read on light and on dark paper.
 RAMP = (
@@ -220,7 +225,7 @@ RAMP = (
 )
 
 
-def similarity_section(scenes: Scenes, seen: np.ndarray) -> Markup | None:
+def similarity_section(scenes: DetectedScenes, seen: np.ndarray) -> Markup | None:
     """The picture; None for a film of one shot.
 
     Args:
@@ -230,7 +235,7 @@ def similarity_section(scenes: Scenes, seen: np.ndarray) -> Markup | None:
     shots = len(seen)
     if shots < 2:
         return None
-    found = cosines(seen)
+    found = pairwise_cosines(seen)
     low, high = _range(found)
     levels = np.clip((found - low) / (high - low) * 255, 0, 255).astype(np.uint8)
     note = f"{shots:,} shots against each other, from the film's begin at the top left."
@@ -255,7 +260,7 @@ def similarity_section(scenes: Scenes, seen: np.ndarray) -> Markup | None:
     )
 
 
-def cosines(vectors: np.ndarray, side: int = SIDE) -> np.ndarray:
+def pairwise_cosines(vectors: np.ndarray, side: int = SIDE) -> np.ndarray:
     """Cosines of all pairs, float32 `[m m]`, m at most `side`.
 
     With more shots than pixels a pixel is the mean cosine of its stretches of shots, which is the
@@ -297,12 +302,18 @@ def _gradient() -> str:
     return f"linear-gradient(90deg,{','.join(f'rgb{colour}'.replace(' ', '') for colour in RAMP)})"
 
 
-def _squares(scenes: Scenes) -> Markup:
+def _squares(scenes: DetectedScenes) -> Markup:
     squares = []
-    for scene in scenes.scenes[:MOST_SQUARES]:
-        place = dict(x=scene.first_shot, y=scene.first_shot, width=scene.shots, height=scene.shots)
-        link = tag("a", tag("rect", tag("title", about(scene)), **place), href=anchor(scene.number))
+    for scene in scenes.scenes[:MAX_SQUARES]:
+        place = dict(
+            x=scene.first_shot, y=scene.first_shot, width=scene.num_shots, height=scene.num_shots
+        )
+        link = tag(
+            "a",
+            tag("rect", tag("title", describe_scene(scene)), **place),
+            href=scene_anchor(scene.number),
+        )
         squares.append(link)
-    shots = scenes.shots
+    shots = scenes.num_shots
     label = f"{len(squares)} scenes along the diagonal"
     return tag("svg", squares, viewBox=f"0 0 {shots} {shots}", role="img", aria_label=label)

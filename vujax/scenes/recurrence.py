@@ -18,10 +18,10 @@ from itertools import pairwise
 
 import numpy as np
 
-OWN = 0.6
+OWN_QUANTILE = 0.6
 
 
-def centred(vectors: Sequence[np.ndarray]) -> list[np.ndarray]:
+def center(vectors: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Centred on the series and of length 1, float32; zeros for what is just the mean."""
     mean = np.mean([np.mean(v, axis=0, dtype=np.float64) for v in vectors], axis=0)
     mean = mean.astype(np.float32)
@@ -34,7 +34,7 @@ def centred(vectors: Sequence[np.ndarray]) -> list[np.ndarray]:
     return units
 
 
-def duplicate_cosine(unit: Sequence[np.ndarray]) -> float:
+def estimate_duplicate_cosine(unit: Sequence[np.ndarray]) -> float:
     """The cosine from which on two shots of different episodes are near-duplicates."""
     other, own = ([np.full(len(u), -1.0, np.float32) for u in unit] for _ in range(2))
     for i, a in enumerate(unit):
@@ -46,7 +46,7 @@ def duplicate_cosine(unit: Sequence[np.ndarray]) -> float:
             np.maximum(other[i], cosines.max(axis=1), out=other[i])
             np.maximum(other[j], cosines.max(axis=0), out=other[j])
     angles = np.arccos(np.clip(np.concatenate(other), -1.0, 1.0))
-    return float(max(np.cos(_otsu(angles)), np.quantile(np.concatenate(own), OWN)))
+    return float(max(np.cos(_otsu(angles)), np.quantile(np.concatenate(own), OWN_QUANTILE)))
 
 
 def _otsu(values: np.ndarray) -> float:
@@ -59,15 +59,15 @@ def _otsu(values: np.ndarray) -> float:
     return float(ranked[k] + ranked[k + 1]) / 2
 
 
-def repeated(cosines: np.ndarray, duplicate: float) -> np.ndarray:
+def find_duplicates(cosines: np.ndarray, duplicate: float) -> np.ndarray:
     """Which shots, of cosines `[a b]`, are near-duplicates and each the likest of the other."""
     mutual = (cosines == cosines.max(axis=1, keepdims=True)) & (cosines == cosines.max(axis=0))
     return mutual & (cosines >= duplicate)
 
 
-SAME = 0.5
+CUT_FRACTION = 0.5
 
-LEAST_HALF = 2  # shots of half a scene
+MIN_HALF_SHOTS = 2  # shots of half a scene
 
 
 def group_settings(
@@ -92,7 +92,7 @@ def group_settings(
             groups[film][scene] = 0
         return groups, None
     kept = [[shots for shots in scenes if len(shots)] for scenes in films]
-    alike = similarities(kept)
+    alike = compute_similarities(kept)
     next_to = [k for k, (a, b) in enumerate(pairwise(told)) if a[0] == b[0]]
     same = _threshold(alike, next_to, [shots for scenes in kept for shots in scenes])
     for (film, scene), group in zip(told, _clusters(alike, same), strict=True):
@@ -100,7 +100,7 @@ def group_settings(
     return groups, same
 
 
-def similarities(films: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+def compute_similarities(films: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
     """Of all scenes of all films with each other, float32 `[scenes scenes]`.
 
     Two films' shots are compared at a time.
@@ -131,11 +131,11 @@ def _threshold(alike: np.ndarray, next_to: Sequence[int], scenes: Iterable[np.nd
     halves = [
         _compare([shots[: len(shots) // 2]], [shots[len(shots) // 2 :]])[0, 0]
         for shots in scenes
-        if len(shots) >= 2 * LEAST_HALF
+        if len(shots) >= 2 * MIN_HALF_SHOTS
     ]
     neighbours = [alike[k, k + 1] for k in next_to] or alike[np.triu_indices(len(alike), 1)]
     one, two = (float(np.median(of)) if len(of) else 1.0 for of in (halves, neighbours))
-    return two + SAME * max(one - two, 0.0)
+    return two + CUT_FRACTION * max(one - two, 0.0)
 
 
 def _clusters(alike: np.ndarray, same: float) -> list[int]:

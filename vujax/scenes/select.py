@@ -6,10 +6,10 @@ import numpy as np
 
 from vujax.data.shot_similarity import compute_gap_scores, normalize_rows
 
-MOST = 3000  # borders that `by_count` weighs up exactly: two tables of 70 MB
+MAX_CANDIDATES = 3000  # borders that `by_count` weighs up exactly: two tables of 70 MB
 
 
-def by_threshold(
+def select_by_threshold(
     scores: np.ndarray, seconds: np.ndarray, *, threshold: float, min_duration: float = 0.0
 ) -> np.ndarray:
     """Borders whose score is above `threshold`.
@@ -27,10 +27,10 @@ def by_threshold(
       ValueError: the shapes do not fit, or a number is not finite.
     """
     scores, seconds = _checked(scores, seconds)
-    return apart(np.flatnonzero(scores > threshold), scores, seconds, min_duration)
+    return enforce_min_duration(np.flatnonzero(scores > threshold), scores, seconds, min_duration)
 
 
-def by_prominence(
+def select_by_prominence(
     scores: np.ndarray,
     seconds: np.ndarray,
     *,
@@ -58,12 +58,12 @@ def by_prominence(
     scores, seconds = _checked(scores, seconds)
     if len(scores) < 2 or scores.std() < 1e-6:  # equal but for rounding
         return np.zeros(0, np.int64)
-    tops = peaks(scores)
-    high = prominences(scores)[tops] >= max(prominence, 0.0) * scores.std()
-    return apart(tops[high], scores, seconds, min_duration)
+    tops = find_peaks(scores)
+    high = compute_prominences(scores)[tops] >= max(prominence, 0.0) * scores.std()
+    return enforce_min_duration(tops[high], scores, seconds, min_duration)
 
 
-def peaks(scores: np.ndarray) -> np.ndarray:
+def find_peaks(scores: np.ndarray) -> np.ndarray:
     """Where scores `[n]` are higher than on both sides, the ends too: int64, a run's middle."""
     first = np.flatnonzero(np.diff(scores, prepend=np.nan) != 0)
     last = np.append(first[1:], len(scores)) - 1
@@ -73,7 +73,7 @@ def peaks(scores: np.ndarray) -> np.ndarray:
     return at[scores[at] > scores.min()]
 
 
-def prominences(scores: np.ndarray) -> np.ndarray:
+def compute_prominences(scores: np.ndarray) -> np.ndarray:
     """How far one must come down from each score `[n]` to reach a higher one, either way.
 
     Beyond the ends lies the lowest score.
@@ -95,7 +95,7 @@ def _lowest(values: list[float]) -> list[float]:
     return found
 
 
-def apart(
+def enforce_min_duration(
     borders: np.ndarray, scores: np.ndarray, seconds: np.ndarray, min_duration: float
 ) -> np.ndarray:
     """Those of `borders` that leave no scene shorter than `min_duration` seconds.
@@ -119,7 +119,7 @@ def apart(
     return np.sort(np.array(chosen, np.int64))
 
 
-def by_count(vectors: np.ndarray, scenes: int, *, most: int = MOST) -> np.ndarray:
+def select_k_scenes(vectors: np.ndarray, scenes: int, *, most: int = MAX_CANDIDATES) -> np.ndarray:
     """The borders that divide a film into `scenes` scenes of shots as alike as possible.
 
     Optimal sequential grouping (Rotman, Porat & Ashour 2017), by dynamic programming. The cost of a

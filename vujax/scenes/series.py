@@ -1,70 +1,90 @@
-"""What the episodes of a series have in common, from the vectors of their shots alone.
+"""Structure of a series: openings, recaps, end credits and recurring settings of its episodes.
 
-    found = repeats([EpisodeShots(film, vectors, seconds, borders), ...])    # in order of showing
-    found.episodes[1].recap                 # Stretch(first=0, last=5, begin_s=0.0, end_s=11.2)
-    found.returning()                       # {3: [("episode-1", 4), ("episode-2", 0)], ...}
+    structure = analyze_series([EpisodeShots(film, vectors, seconds, boundaries), ...])
+    structure.episodes[1].recap             # ShotRange(first=0, last=5, start_s=0.0, end_s=11.2)
+    structure.returning()                   # {3: [("episode-1", 4), ("episode-2", 0)], ...}
 
-Vectors are centred on the mean of the series and compared by their cosines. What counts as alike is
-learned from the series itself:
+Shot embeddings are centered on the mean of the series and compared by cosine similarity. The
+similarity thresholds for near-duplicate shots and for recurring settings are estimated from the
+series itself, see `vujax.scenes.recurrence`.
 
-- Near-duplicates, the same shot shown again: see `duplicates`.
-- Scenes that return, at the same place with the same people: see `returns`.
-
-An opening is a run of near-duplicates, in the same order, near the beginning of more than half of
-the episodes, and end credits are one near their ends. A recap are shots at the beginning or beside
-the opening that repeat shots of earlier episodes which are not themselves any of these.
+An opening is a run of near-duplicates in the same order near the start of more than half of the
+episodes, and end credits are such a run near their ends. A recap is a run of shots at the start or
+next to the opening that repeats shots of earlier episodes outside of their own openings, recaps and
+credits.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
-from vujax.scenes.recurrence import centred, duplicate_cosine, group_settings, repeated
+from vujax.scenes.recurrence import (
+    center,
+    estimate_duplicate_cosine,
+    find_duplicates,
+    group_settings,
+)
+from vujax.scenes.types import deprecated_alias
 
-HEAD = (0.4, 900.0)  # share of the film and seconds in which openings and recaps are looked for
-TAIL = (0.25, 600.0)  # likewise end credits
-LEAST = 3  # shots of an opening and of a recap
-LEAST_CREDITS = 1  # of end credits, which often are one long shot with text that runs
-SKIP = 2  # shots that a run may skip, for a detector may miss or add one
-BESIDE = 3  # shots between a recap and the film's begin or the opening
+# Share of the film, and seconds, that are searched for openings and recaps.
+HEAD_WINDOW = (0.4, 900.0)
+TAIL_WINDOW = (0.25, 600.0)  # the same for end credits
+MIN_SHOTS = 3  # of an opening or a recap
+MIN_CREDITS_SHOTS = 1  # end credits often are one long shot of rolling text
+MAX_SKIP = 2  # shots that a run may skip, because a detector may miss or add one
+MAX_GAP = 3  # shots between a recap and the start of the film or the opening
 
 
 @dataclass(frozen=True, eq=False)
 class EpisodeShots:
-    """The shots of an episode.
+    """Shots of one episode.
 
     Attributes:
-      film: its id, unique in the series.
-      vectors: float `[n d]`, one per shot, of any length.
-      seconds: float `[n 2]`, begin and end of each shot.
-      borders: int `[k]`, increasing: a scene begins with shot border + 1.
+      film: id, unique in the series.
+      vectors: shot embeddings, float `[n d]`, of any norm.
+      seconds: start and end of each shot, float `[n 2]`.
+      boundaries: scene boundaries, increasing int `[k]`: a scene starts with shot boundary + 1.
     """
 
     film: str
     vectors: np.ndarray
     seconds: np.ndarray
-    borders: np.ndarray
+    boundaries: np.ndarray
 
     @property
     def starts(self) -> np.ndarray:
-        """The first shot of each scene."""
-        return np.concatenate([[0], np.asarray(self.borders, np.int64) + 1])
+        """First shot of each scene, int64 `[k+1]`."""
+        return np.concatenate([[0], np.asarray(self.boundaries, np.int64) + 1])
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """Shots `first` to `last`, both inclusive, and when they begin and end."""
+class ShotRange:
+    """A run of shots.
+
+    Attributes:
+      first: index of the first shot.
+      last: index of the last shot, inclusive.
+      start_s: start of the first shot in seconds.
+      end_s: end of the last shot in seconds.
+    """
 
     first: int
     last: int
-    begin_s: float
+    start_s: float
     end_s: float
+
+    begin_s = deprecated_alias("begin_s", "start_s")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields under their names in series.json."""
+        return dict(first=self.first, last=self.last, begin_s=self.start_s, end_s=self.end_s)
 
 
 @dataclass(frozen=True)
-class Quote:
-    """Shot `shot` of a recap repeats shot `source` of the earlier episode `film`."""
+class RecapQuote:
+    """Repetition in a recap: shot `shot` repeats shot `source` of the earlier episode `film`."""
 
     shot: int
     film: str
@@ -72,37 +92,56 @@ class Quote:
 
 
 @dataclass(frozen=True)
-class EpisodeFound:
-    """What an episode has in common with the others; None for what it has not.
+class EpisodeStructure:
+    """Structure of one episode.
 
-    `groups` has a number for each scene: scenes of one number, here and in the other episodes,
-    return to the same place and people. It is None where a scene is opening, recap or closing.
+    Attributes:
+      film: id of the episode.
+      groups: setting of each scene; scenes of all episodes with the same number share place and
+        cast. None for scenes that are opening, recap or closing.
+      recap: shots of the recap, or None.
+      opening: shots of the opening, or None.
+      closing: shots of the end credits, or None.
+      quotes: repeated shots of the recap.
     """
 
     film: str
     groups: tuple[int | None, ...]
-    recap: Stretch | None
-    opening: Stretch | None
-    closing: Stretch | None
-    quotes: tuple[Quote, ...]
+    recap: ShotRange | None
+    opening: ShotRange | None
+    closing: ShotRange | None
+    quotes: tuple[RecapQuote, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields under their names in series.json."""
+        ranges = {name: getattr(self, name) for name in ("recap", "opening", "closing")}
+        return asdict(self) | {name: span and span.to_dict() for name, span in ranges.items()}
 
 
 @dataclass(frozen=True)
-class SeriesFound:
-    """What the episodes have in common.
+class SeriesStructure:
+    """Structure of a series.
 
     Attributes:
-      episodes: as they were given.
-      duplicate: the cosine from which on shots were near-duplicates; None for one episode.
-      same: the similarity from which on scenes were of one setting; None for one scene.
+      episodes: in the order of the input.
+      duplicate: minimum cosine of near-duplicate shots; None for one episode.
+      same: minimum similarity of scenes of one setting; None for one scene.
     """
 
-    episodes: tuple[EpisodeFound, ...]
+    episodes: tuple[EpisodeStructure, ...]
     duplicate: float | None
     same: float | None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the contents of series.json."""
+        return dict(
+            episodes=tuple(episode.to_dict() for episode in self.episodes),
+            duplicate=self.duplicate,
+            same=self.same,
+        )
+
     def returning(self) -> dict[int, list[tuple[str, int]]]:
-        """The groups of at least two scenes: (film, number of the scene) of each."""
+        """Return the settings of at least two scenes, with (film, index) of each scene."""
         groups: dict[int, list[tuple[str, int]]] = {}
         for episode in self.episodes:
             for scene, group in enumerate(episode.groups):
@@ -111,42 +150,42 @@ class SeriesFound:
         return {group: scenes for group, scenes in groups.items() if len(scenes) > 1}
 
 
-def repeats(episodes: Sequence[EpisodeShots]) -> SeriesFound:
-    """Finds what episodes have in common.
+def analyze_series(episodes: Sequence[EpisodeShots]) -> SeriesStructure:
+    """Find openings, recaps, end credits and recurring settings.
 
-    Memory grows with the episodes' vectors and the square of the number of scenes, not of shots:
-    two episodes are compared at a time.
+    Two episodes are compared at a time, so memory grows with the embeddings and with the square of
+    the number of scenes, not of shots.
 
     Args:
-      episodes: in the order in which they are shown; of one, only scenes that return are found.
+      episodes: in broadcast order; for a single one, only recurring settings are found.
 
     Raises:
-      ValueError: an episode's arrays do not fit together, have numbers that are not finite, or two
-        episodes are named alike.
+      ValueError: shapes do not match, a value is not finite, or two episodes have the same id.
     """
     _check(episodes)
-    unit = centred([episode.vectors for episode in episodes])
-    duplicate = duplicate_cosine(unit) if len(episodes) > 1 else None
+    unit = center([episode.vectors for episode in episodes])
+    duplicate = estimate_duplicate_cosine(unit) if len(episodes) > 1 else None
     roles = [_Roles() for _ in episodes]
-    if duplicate is not None and duplicate > 0:  # else all that there is looks the same
+    if duplicate is not None and duplicate > 0:  # otherwise all shots look the same
         roles = _roles(episodes, unit, duplicate)
     scenes = [_scenes(e, u, r) for e, u, r in zip(episodes, unit, roles, strict=True)]
     groups, same = group_settings(scenes)
-    found = [
-        EpisodeFound(e.film, tuple(g), r.recap, r.opening, r.closing, r.quotes)
+    structures = [
+        EpisodeStructure(e.film, tuple(g), r.recap, r.opening, r.closing, r.quotes)
         for e, g, r in zip(episodes, groups, roles, strict=True)
     ]
-    return SeriesFound(tuple(found), duplicate, same)
+    return SeriesStructure(tuple(structures), duplicate, same)
 
 
 def _scenes(episode: EpisodeShots, unit: np.ndarray, roles: "_Roles") -> list[np.ndarray]:
-    """Vectors of each scene's shots of the story; none where they are its lesser part."""
+    """Return each scene's story shots, or none if they are less than half of the scene."""
     free = roles.free(len(unit))
     length = episode.seconds[:, 1] - episode.seconds[:, 0]
     scenes = []
     for shots in np.split(np.arange(len(unit)), episode.starts[1:]):
-        told = shots[free[shots]]
-        scenes.append(unit[told if 2 * length[told].sum() >= length[shots].sum() else told[:0]])
+        story = shots[free[shots]]
+        is_story = 2 * length[story].sum() >= length[shots].sum()
+        scenes.append(unit[story if is_story else story[:0]])
     return scenes
 
 
@@ -155,23 +194,25 @@ def _check(episodes: Sequence[EpisodeShots]) -> None:
         raise ValueError("a series needs at least one episode")
     dims = {np.shape(e.vectors)[1:] for e in episodes}
     if len(dims) > 1 or len(next(iter(dims))) != 1:
-        raise ValueError(f"the episodes' vectors must be [shots d] with one d, not {dims}")
+        raise ValueError(f"embeddings of the episodes must be [shots d] with one d, got {dims}")
     films = [e.film for e in episodes]
     for e in episodes:
-        shots, borders = len(e.vectors), np.asarray(e.borders)
+        shots, boundaries = len(e.vectors), np.asarray(e.boundaries)
         if films.count(e.film) > 1:
-            raise ValueError(f"two episodes are named {e.film}: each needs an id of its own")
+            raise ValueError(f"two episodes have the id {e.film}; give each its own")
         if shots == 0 or np.shape(e.seconds) != (shots, 2):
             raise ValueError(
-                f"{e.film} has {shots} vectors and seconds {np.shape(e.seconds)}: it needs at "
-                "least one shot, and begin and end of each"
+                f"{e.film} has {shots} embeddings and seconds {np.shape(e.seconds)}; expected at "
+                "least one shot, and start and end of each"
             )
-        if len(borders) and not (
-            borders[0] >= 0 and borders[-1] < shots - 1 and (np.diff(borders) > 0).all()
+        if len(boundaries) and not (
+            boundaries[0] >= 0 and boundaries[-1] < shots - 1 and (np.diff(boundaries) > 0).all()
         ):
-            raise ValueError(f"{e.film}: its borders must increase within 0..{shots - 2}")
+            raise ValueError(f"{e.film}: scene boundaries must increase within 0..{shots - 2}")
         if not (np.isfinite(e.vectors).all() and np.isfinite(e.seconds).all()):
-            raise ValueError(f"{e.film} has numbers that are not finite: compute its vectors again")
+            raise ValueError(
+                f"{e.film} has a value that is not finite; compute its embeddings again"
+            )
 
 
 # Openings, end credits, recaps
@@ -179,13 +220,13 @@ def _check(episodes: Sequence[EpisodeShots]) -> None:
 
 @dataclass
 class _Roles:
-    recap: Stretch | None = None
-    opening: Stretch | None = None
-    closing: Stretch | None = None
-    quotes: tuple[Quote, ...] = ()
+    recap: ShotRange | None = None
+    opening: ShotRange | None = None
+    closing: ShotRange | None = None
+    quotes: tuple[RecapQuote, ...] = ()
 
     def free(self, shots: int) -> np.ndarray:
-        """The shots that are none of these, bool `[shots]`."""
+        """Return a mask of the shots without a role, bool `[shots]`."""
         free = np.ones(shots, bool)
         for stretch in (self.recap, self.opening, self.closing):
             if stretch:
@@ -196,54 +237,59 @@ class _Roles:
 def _roles(
     episodes: Sequence[EpisodeShots], unit: Sequence[np.ndarray], duplicate: float
 ) -> list[_Roles]:
-    heads = [_window(e.seconds, *HEAD) for e in episodes]
-    tails = [_window(-e.seconds[::-1, ::-1], *TAIL) for e in episodes]
-    openings = _common_runs([u[:n] for u, n in zip(unit, heads, strict=True)], duplicate, LEAST)
-    # Backwards, end credits are an opening.
+    share, max_s = HEAD_WINDOW
+    heads = [_window(e.seconds, share, max_s) for e in episodes]
+    share, max_s = TAIL_WINDOW
+    tails = [_window(-e.seconds[::-1, ::-1], share, max_s) for e in episodes]
+    openings = _common_runs([u[:n] for u, n in zip(unit, heads, strict=True)], duplicate, MIN_SHOTS)
+    # End credits are an opening in reverse.
     ends = [u[::-1][:n] for u, n in zip(unit, tails, strict=True)]
-    closings = _common_runs(ends, duplicate, LEAST_CREDITS)
+    closings = _common_runs(ends, duplicate, MIN_CREDITS_SHOTS)
     roles = []
     for e, opening, closing in zip(episodes, openings, closings, strict=True):
         last = len(e.seconds) - 1
-        shots = closing and (last - closing[1], last if closing[0] <= SKIP else last - closing[0])
+        shots = None
+        if closing:
+            end = last if closing[0] <= MAX_SKIP else last - closing[0]
+            shots = (last - closing[1], end)
         if shots and shots[0] <= (opening[1] if opening else 0):
-            shots = None  # films so short that they are nothing else
+            shots = None  # the film is too short for both
         roles.append(_Roles(opening=_stretch(e, opening), closing=_stretch(e, shots)))
     for k in range(1, len(episodes)):
         _find_recap(k, episodes, unit, roles, heads[k], duplicate)
     return roles
 
 
-def _window(seconds: np.ndarray, share: float, most_s: float) -> int:
-    """How many shots begin in the first part of a film."""
-    begin, end = seconds[0, 0], seconds[-1, 1]
-    return int(np.searchsorted(seconds[:, 0], begin + min(share * (end - begin), most_s)))
+def _window(seconds: np.ndarray, share: float, max_s: float) -> int:
+    """Count the shots that start in the first part of a film."""
+    start, end = seconds[0, 0], seconds[-1, 1]
+    return int(np.searchsorted(seconds[:, 0], start + min(share * (end - start), max_s)))
 
 
-def _stretch(episode: EpisodeShots, shots: tuple[int, int] | None) -> Stretch | None:
+def _stretch(episode: EpisodeShots, shots: tuple[int, int] | None) -> ShotRange | None:
     if shots is None:
         return None
     first, last = shots
-    return Stretch(first, last, float(episode.seconds[first, 0]), float(episode.seconds[last, 1]))
+    return ShotRange(first, last, float(episode.seconds[first, 0]), float(episode.seconds[last, 1]))
 
 
 def _common_runs(
-    unit: Sequence[np.ndarray], duplicate: float, least: int
+    unit: Sequence[np.ndarray], duplicate: float, min_shots: int
 ) -> list[tuple[int, int] | None]:
-    """The first and last shot of the run that an episode and most others share."""
+    """Return the first and last shot of each episode's run that most other episodes share."""
     votes = [np.zeros(len(u), int) for u in unit]
     for i, a in enumerate(unit):
         for j in range(i):
-            for shot, other in _longest_run(repeated(a @ unit[j].T, duplicate), least):
+            for shot, other in _longest_run(find_duplicates(a @ unit[j].T, duplicate), min_shots):
                 votes[i][shot] += 1
                 votes[j][other] += 1
-    needed = max(1, len(unit) // 2)  # so that it is in more than half, this one included
-    return [_densest(v >= needed, least) for v in votes]
+    needed = max(1, len(unit) // 2)  # more than half of the episodes, this one included
+    return [_densest(v >= needed, min_shots) for v in votes]
 
 
-def _longest_run(same: np.ndarray, least: int) -> list[tuple[int, int]]:
-    """The longest chain of true cells of `[a b]`, both numbers growing by 1 to 1 + SKIP."""
-    steps = [(i, j) for i in range(1, SKIP + 2) for j in range(1, SKIP + 2)]
+def _longest_run(same: np.ndarray, min_shots: int) -> list[tuple[int, int]]:
+    """Find the longest chain of true cells of `[a b]`; both indices grow by 1 to 1 + MAX_SKIP."""
+    steps = [(i, j) for i in range(1, MAX_SKIP + 2) for j in range(1, MAX_SKIP + 2)]
     chains: dict[tuple[int, int], tuple[int, tuple[int, int] | None]] = {}
     for i, j in np.argwhere(same).tolist():
         before = [(i - a, j - b) for a, b in steps if (i - a, j - b) in chains]
@@ -254,15 +300,18 @@ def _longest_run(same: np.ndarray, least: int) -> list[tuple[int, int]]:
     while cell:
         run.append(cell)
         cell = chains[cell][1]
-    return run[::-1] if len(run) >= least else []
+    return run[::-1] if len(run) >= min_shots else []
 
 
 def _densest(
-    hits: np.ndarray, least: int, barred: np.ndarray | None = None
+    hits: np.ndarray, min_hits: int, barred: np.ndarray | None = None
 ) -> tuple[int, int] | None:
-    """First and last of the stretch with the most hits over misses; None below `least` hits.
+    """Find the first and last index of the interval with the most hits minus misses (Kadane).
 
-    No stretch crosses what is barred. (Kadane's algorithm.)
+    Args:
+      hits: bool `[n]`.
+      min_hits: minimum number of hits; with fewer the result is None.
+      barred: bool `[n]`, positions that no interval contains.
     """
     worth = np.where(hits, 1, -1)
     best, run, first = (0, 0, 0), 0, 0
@@ -272,7 +321,7 @@ def _densest(
         run = run + value if barred is None or not barred[k] else -1
         best = max(best, (run, -first, k))
     total, first, last = best[0], -best[1], best[2]
-    if total <= 0 or hits[first : last + 1].sum() < least:
+    if total <= 0 or hits[first : last + 1].sum() < min_hits:
         return None
     return first, last
 
@@ -285,17 +334,17 @@ def _find_recap(
     head: int,
     duplicate: float,
 ) -> None:
-    """Finds the recap of episode `k` from those before it, whose roles are known."""
-    found = [_best_source(unit[k][:head], unit[j], roles[j]) for j in range(k)]
-    cosine = np.array([best for best, _ in found])
+    """Find the recap of episode `k` from those before it, whose roles are known."""
+    matches = [_best_source(unit[k][:head], unit[j], roles[j]) for j in range(k)]
+    cosine = np.array([best for best, _ in matches])
     hits = cosine.max(axis=0) >= duplicate
-    shots = _densest(hits, LEAST, ~roles[k].free(len(unit[k]))[:head])
+    shots = _densest(hits, MIN_SHOTS, ~roles[k].free(len(unit[k]))[:head])
     if shots is None or not _is_beside(shots, roles[k].opening):
         return
     roles[k].recap = _stretch(episodes[k], shots)
-    of = cosine.argmax(axis=0)
+    nearest = cosine.argmax(axis=0)
     roles[k].quotes = tuple(
-        Quote(shot, episodes[of[shot]].film, int(found[of[shot]][1][shot]))
+        RecapQuote(shot, episodes[nearest[shot]].film, int(matches[nearest[shot]][1][shot]))
         for shot in range(shots[0], shots[1] + 1)
         if hits[shot]
     )
@@ -304,9 +353,9 @@ def _find_recap(
 def _best_source(
     head: np.ndarray, unit: np.ndarray, roles: _Roles
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each shot of a head the likest of an episode's own shots: its cosine, and which it is.
+    """Return cosine and index of the most similar story shot of an episode, per shot of a head.
 
-    The cosine is -1 where another shot of the head is still more like that one.
+    The cosine is -1 where another shot of the head is more similar to that shot.
     """
     cosines = np.where(roles.free(len(unit)), head @ unit.T, -1.0)
     source = cosines.argmax(axis=1)
@@ -314,8 +363,8 @@ def _best_source(
     return np.where(best == cosines.max(axis=0)[source], best, -1.0), source
 
 
-def _is_beside(shots: tuple[int, int], opening: Stretch | None) -> bool:
+def _is_beside(shots: tuple[int, int], opening: ShotRange | None) -> bool:
     near = [shots[0]]
     if opening:
         near += [shots[0] - opening.last, opening.first - shots[1]]
-    return any(0 <= gap <= BESIDE for gap in near)
+    return any(0 <= gap <= MAX_GAP for gap in near)

@@ -1,7 +1,7 @@
-"""What comes before scenes: films to shots and keyframes, and those to vectors.
+"""Stages before scene detection: films to shots and keyframes, and those to embeddings.
 
-Both are `vujax.pipeline.ingest` and `vujax.encoders`: what is done already is passed over. `Here`
-does it in this process, which a plain script can call; the command line gives it to workers.
+The work is that of `vujax.pipeline`; finished films are skipped. `InProcessStages` runs them one
+after the other in this process; the command line provides stages that use its workers.
 """
 
 import functools
@@ -28,137 +28,139 @@ DETECTORS = ("transnetv2", "adaptive", "content")
 
 
 class Stages(Protocol):
-    """Who reads films and makes vectors.
+    """Execution of ingest and embedding.
 
     Attributes:
-      embeds_here: vectors are made in this process.
+      embeds_here: whether embeddings are computed in this process.
     """
 
     embeds_here: bool
 
-    def read(self, paths: Sequence[Path], root: Path, reading: "Reading") -> list[Outcome]:
-        """Films into the catalogue at `root`; one outcome for each film."""
+    def ingest(self, paths: Sequence[Path], root: Path, options: "IngestOptions") -> list[Outcome]:
+        """Ingest films into the catalog at `root` and return one outcome per film."""
 
-    def embed(self, root: Path, films: Sequence[str], encoder: "Making") -> list[Outcome]:
-        """Vectors of these films of the catalogue, where they are missing."""
+    def embed(
+        self, root: Path, films: Sequence[str], encoder: "BackgroundEncoder"
+    ) -> list[Outcome]:
+        """Compute missing embeddings of films of the catalog at `root`."""
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How films are read.
+class IngestOptions:
+    """Options of the ingest stage.
 
     Attributes:
-      detectors: of shots; picklable.
-      leave_out: a folder in which no films are looked for, for its films are copies.
+      detectors: returns the shot detectors; picklable.
+      exclude: a folder that is not searched for films, because it receives copies of them.
     """
 
     detectors: Callable[[], Detectors]
-    leave_out: Path | None
+    exclude: Path | None
 
 
-class Making:
-    """An encoder that gets ready in a thread, while films are read.
+class BackgroundEncoder:
+    """An encoder that a thread loads and compiles while films are ingested.
 
     Attributes:
-      make: makes another one elsewhere; picklable.
+      make: returns another encoder in a worker; picklable.
     """
 
-    def __init__(self, root: Path, make: Callable[[], AnyEncoder], *, soon: bool) -> None:
-        """Begins.
+    def __init__(self, root: Path, make: Callable[[], AnyEncoder], *, warm_up: bool) -> None:
+        """Start to load the encoder.
 
         Args:
-          root: of the catalogue.
-          make: makes the encoder; picklable.
-          soon: vectors will be missing, and made in this process, so it is tried out too.
+          root: root of the catalog.
+          make: returns the encoder; picklable.
+          warm_up: whether to compile it too, because this process will compute embeddings.
         """
         self.make, self._root = make, root
-        with_one = ThreadPoolExecutor(1, "encoder")
-        self._encoder = with_one.submit(make)
-        self._stage = with_one.submit(self._try) if soon else None
-        with_one.shutdown(wait=False)
+        executor = ThreadPoolExecutor(1, "encoder")
+        self._encoder = executor.submit(make)
+        self._stage = executor.submit(self._compile) if warm_up else None
+        executor.shutdown(wait=False)
 
     def encoder(self) -> AnyEncoder:
-        """The encoder, which says which vectors would be its own.
+        """Return the encoder, which names its embeddings.
 
         Raises:
-          ValueError, OSError: it cannot be had.
+          ValueError, OSError: the encoder is not available.
         """
         return self._encoder.result()
 
     def stage(self) -> "Embed":
-        """What makes vectors; compiled.
+        """Return the compiled embedding stage.
 
         Raises:
-          ValueError, OSError: the encoder cannot be had, or cannot run.
+          ValueError, OSError: the encoder is not available, or cannot run.
         """
-        return self._stage.result() if self._stage else self._try()
+        return self._stage.result() if self._stage else self._compile()
 
-    def _try(self) -> "Embed":
-        from vujax.pipeline import (
-            embed as film,  # here, so that what only reads a catalogue does not wait
-        )
+    def _compile(self) -> "Embed":
+        from vujax.pipeline import embed  # slow to import, and not needed to read a catalog
 
-        return film.Embed(film.Work(self._root, self.encoder, decoders=count_cores()))
+        return embed.Embed(embed.Work(self._root, self.encoder, decoders=count_cores()))
 
 
-class Here:
-    """One film after the other, in this process."""
+class InProcessStages:
+    """`Stages` in this process, one film after the other."""
 
     embeds_here = True
 
-    def read(self, paths: Sequence[Path], root: Path, reading: Reading) -> list[Outcome]:
+    def ingest(self, paths: Sequence[Path], root: Path, options: IngestOptions) -> list[Outcome]:
         """See `Stages`."""
-        found = find(paths, reading.leave_out or root)
+        found = find(paths, options.exclude or root)
         schema.create_catalog(root)
         sweep_staging(root)
-        stage = Ingest(Work(root, Settings(), reading.detectors))
+        stage = Ingest(Work(root, Settings(), options.detectors))
         return [stage(source) for source in found.sources]
 
-    def embed(self, root: Path, films: Sequence[str], encoder: Making) -> list[Outcome]:
+    def embed(self, root: Path, films: Sequence[str], encoder: BackgroundEncoder) -> list[Outcome]:
         """See `Stages`."""
-        events = embedding([source_of(root, film) for film in films], encoder.stage())
+        sources = [build_embed_source(root, film) for film in films]
+        events = embed_with_progress(sources, encoder.stage())
         return [event for event in events if isinstance(event, Outcome)]
 
 
-def embedding(
+def embed_with_progress(
     sources: Sequence[Source], stage: "Embed"
 ) -> Generator[Progress | Outcome, None, None]:
-    """Makes vectors in this process, and says how far it is."""
-    said: SimpleQueue = SimpleQueue()
+    """Compute embeddings in this process, and yield progress and one outcome per source."""
+    events: SimpleQueue = SimpleQueue()
     with ThreadPoolExecutor(1) as thread:
         for source in sources:
-            told = functools.partial(_tell, said, source)
-            thread.submit(stage, source, told).add_done_callback(lambda f: said.put(f.result()))
+            report = functools.partial(_report, events, source)
+            future = thread.submit(stage, source, report)
+            future.add_done_callback(lambda f: events.put(f.result()))
             event = None
             while not isinstance(event, Outcome):
-                event = said.get()
+                event = events.get()
                 yield event
 
 
-def _tell(said: SimpleQueue, source: Source, seconds: float) -> None:
-    said.put(Progress(source, seconds))
+def _report(events: SimpleQueue, source: Source, seconds: float) -> None:
+    events.put(Progress(source, seconds))
 
 
-def source_of(root: Path, film: str) -> Source:
-    """A film of a catalogue as work for `vujax.encoders`."""
+def build_embed_source(root: Path, film: str) -> Source:
+    """Build the unit of embedding work for one film of a catalog."""
     path = schema.part_path(root, "keyframes", film)
     return Source(str(root), film, path, film, path.stat().st_size if path.exists() else 0)
 
 
-def detectors(shots: str) -> Callable[[], Detectors]:
-    """What finds the shots; picklable.
+def open_detectors(shots: str) -> Callable[[], Detectors]:
+    """Return a picklable callable that returns the shot detectors.
 
     Args:
-      shots: name of a detector, or path of a list of known shots, or of a folder of such lists.
+      shots: name of a detector, or path of a shot-list file or of a directory of such files.
 
     Raises:
-      FileNotFoundError: there is no such file.
-      OSError: the detector's weights cannot be had.
+      FileNotFoundError: `shots` is neither a detector nor an existing path.
+      OSError: the detector's weights are not available.
     """
     from vujax.pipeline.ingest import detectors
 
     if shots in DETECTORS:
-        if shots == "transnetv2":  # once, here, and not in each worker
+        if shots == "transnetv2":  # download once, here, and not in each worker
             from vujax.models import pretrained
 
             pretrained.fetch(shots)
@@ -166,6 +168,7 @@ def detectors(shots: str) -> Callable[[], Detectors]:
     path = Path(shots)
     if not path.exists():
         raise FileNotFoundError(
-            f"{shots} is no detector ({', '.join(DETECTORS)}) and no list of shots that exists"
+            f"unknown shot detector {shots!r}; expected one of: {', '.join(DETECTORS)}, or an "
+            "existing shot-list file or directory"
         )
     return functools.partial(detectors.known, path.resolve(), {})

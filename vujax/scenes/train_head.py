@@ -16,7 +16,7 @@ from vujax.data.films import Film
 from vujax.data.pipeline import derive_seed
 from vujax.methods.boundary import Boundary
 from vujax.models.boundary import BoundaryModel, build_head
-from vujax.scenes.head import Head
+from vujax.scenes.head import BoundaryHead
 from vujax.training.fit import program, shapes_of
 from vujax.utils.mesh import make_global_batch, make_mesh
 
@@ -35,7 +35,7 @@ def train_head(
     labels_percent: float = 100.0,
     folds: int = 4,
     seed: int = 0,
-) -> Head:
+) -> BoundaryHead:
     """A head and its threshold; the same films and seed give the same head.
 
     The threshold is the one with the best F1 (mean over films) on films that the head did not learn
@@ -58,14 +58,14 @@ def train_head(
     recipe = dict(steps=steps, batch_size=batch_size, lr=lr, weight_decay=weight_decay)
     module = build_head(**head)
 
-    def trained(films: Sequence[Film], threshold: float = 0.5) -> Head:
+    def trained(films: Sequence[Film], threshold: float = 0.5) -> BoundaryHead:
         rows = BoundaryWindows(films, **module.window, labels_percent=labels_percent, seed=seed)
         config = {
             "model": {"head": dict(head)},
             "training": recipe | {"labels_percent": labels_percent, "seed": seed},
         }
-        variables = {"params": fit(rows, module, **recipe, seed=seed)}
-        return Head(BoundaryModel(None, module), variables, threshold, config)
+        variables = {"params": fit_head(rows, module, **recipe, seed=seed)}
+        return BoundaryHead(BoundaryModel(None, module), variables, threshold, config)
 
     parts = [films[i::folds] for i in range(min(folds, len(films)))]
     if len(parts) < 2:
@@ -73,16 +73,16 @@ def train_head(
     scored = []
     for part in parts:
         rest = trained([film for film in films if film not in part])
-        scored += [(head_scores(rest, film), film.starts) for film in part]
-    return trained(films, best_threshold(*zip(*scored, strict=True)))
+        scored += [(score_film(rest, film), film.starts) for film in part]
+    return trained(films, choose_threshold(*zip(*scored, strict=True)))
 
 
-def head_scores(head: Head, film: Film) -> np.ndarray:
+def score_film(head: BoundaryHead, film: Film) -> np.ndarray:
     """`Head.scores` of a film's 'feature'."""
     return head.scores(film.inputs(np.arange(len(film)))["feature"], film.seconds)
 
 
-def best_threshold(scores: Sequence[np.ndarray], starts: Sequence[np.ndarray]) -> float:
+def choose_threshold(scores: Sequence[np.ndarray], starts: Sequence[np.ndarray]) -> float:
     """The threshold (of 0.05, 0.06, ... 0.98) with the best F1, mean over films with a positive.
 
     F1 is smoothed over 0.05 on either side first: single peaks of its curve are chance.
@@ -102,7 +102,7 @@ def best_threshold(scores: Sequence[np.ndarray], starts: Sequence[np.ndarray]) -
     return round(float(THRESHOLDS[smooth.argmax()]), 2)
 
 
-def fit(
+def fit_head(
     rows: BoundaryWindows,
     head: nn.Module,
     *,

@@ -1,8 +1,9 @@
-"""How the borders of scenes are found, and what of it cannot go together.
+"""Options and results of scene detection, as plain data.
 
-What a film was divided into: plain data, with every time in ticks, seconds, frames and SMPTE.
+Every time is given in clock ticks (`pts`), seconds, frames and SMPTE timecode.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -16,63 +17,71 @@ NO_HEAD = "none"
 
 
 class Head(Protocol):
-    """What scores borders; `vujax.scenes.head.load_head` gives one.
+    """A scorer of shot boundaries, such as `vujax.scenes.head.load_head` returns.
 
     Attributes:
-      threshold: of its scores, from which on a scene begins.
+      threshold: score above which a shot boundary is a scene boundary.
     """
 
     threshold: float
 
     def scores(self, vectors: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-        """Shots float32 `[n d]` and their begins and ends `[n 2]` -> float32 `[n-1]`."""
+        """Score the shot boundaries of one film.
+
+        Args:
+          vectors: shot embeddings, float32 `[n d]`.
+          seconds: start and end of each shot, float64 `[n 2]`.
+
+        Returns:
+          float32 `[n-1]`; higher means that a scene boundary is more likely.
+        """
 
 
 @dataclass(frozen=True)
-class How:
-    """How scenes are found.
+class SceneDetectionOptions:
+    """Options that choose the scene boundaries of a film.
 
     Attributes:
-      head: name or path of the head, or 'none': then a border scores by how little the shots on its
-        two sides are alike, and peaks are chosen.
-      threshold: of the scores; None: the head's own.
-      scenes: how many; None: as many as there are.
-      min_duration: seconds of the shortest scene.
-      adapt: first train vectors on the films themselves, without labels.
+      head: name or path of a boundary head, a `Head`, or 'none' to score each shot boundary by the
+        dissimilarity of its two sides and to select peaks.
+      threshold: minimum score, exclusive; None for the head's own.
+      num_scenes: exact number of scenes; None to let the scores decide.
+      min_duration: minimum length of a scene in seconds.
+      adapt: train embeddings on the films themselves first, without labels.
     """
 
     head: str | Head = "default"
     threshold: float | None = None
-    scenes: int | None = None
+    num_scenes: int | None = None
     min_duration: float | None = None
     adapt: bool = False
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise ValueError(f"the threshold lies in 0..1, not {self.threshold:g}")
-        if self.scenes is not None and self.scenes < 1:
-            raise ValueError(f"a film has at least 1 scene, not {self.scenes}")
+            raise ValueError(f"threshold must be in 0..1, got {self.threshold:g}")
+        if self.num_scenes is not None and self.num_scenes < 1:
+            raise ValueError(f"the number of scenes must be at least 1, got {self.num_scenes}")
         if self.min_duration is not None and not 0 <= self.min_duration < float("inf"):
             raise ValueError(
-                f"the shortest scene lasts 0 seconds or more, not {self.min_duration:g}"
+                f"the minimum duration must be 0 seconds or more, got {self.min_duration:g}"
             )
-        others = {"a threshold": self.threshold, "a shortest scene": self.min_duration}
+        others = {"a threshold": self.threshold, "a minimum duration": self.min_duration}
         given = [name for name, value in others.items() if value is not None]
-        if self.scenes is not None and given:
+        if self.num_scenes is not None and given:
             raise ValueError(
-                f"a number of scenes and {given[0]} cannot both be wished for: leave one out"
+                f"a number of scenes and {given[0]} exclude each other: remove one of them"
             )
 
     @property
     def head_name(self) -> str:
-        """For tables and manifests."""
+        """Name of the head in tables and manifests."""
         return self.head if isinstance(self.head, str) else type(self.head).__name__
 
-    def load(self) -> Head | None:
-        """The head; None where there is to be none.
+    def load_head(self) -> Head | None:
+        """Load the head, or return None for 'none'.
 
         Raises:
-          ValueError, OSError: there is no such head, or its file is damaged.
+          ValueError, OSError: the head is not found, or its file is damaged.
         """
         if not isinstance(self.head, str):
             return self.head
@@ -82,78 +91,115 @@ class How:
 
         return load_head(self.head)
 
-    def facts(self, head: Head | None) -> dict[str, Any]:
-        """What a result keeps of it."""
+    def provenance(self, head: Head | None) -> dict[str, Any]:
+        """Return the settings that a result records; keys are those of scenes.json."""
         return dict(
             head=self.head_name,
             head_digest=getattr(head, "digest", None),
-            scenes_wished=self.scenes,
+            scenes_wished=self.num_scenes,
             min_duration=self.min_duration or 0.0,
             adapted=self.adapt,
         )
 
 
+def deprecated_alias(old: str, new: str) -> property:
+    """Return a property that reads attribute `new` and warns that `old` was renamed."""
+
+    def read(self: Any) -> Any:
+        message = f"{type(self).__name__}.{old} is deprecated; use {new}"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        return getattr(self, new)
+
+    return property(read, doc=f"Deprecated alias of `{new}`.")
+
+
 @dataclass(frozen=True)
 class Scene:
-    """One scene. It ends where the next one begins.
+    """One scene. It ends where the next one starts.
 
     Attributes:
-      number: from 1, as people count; the id counts from 0, as all ids do.
-      id: in the catalogue, such as `film-1a2b3c4d/c003`.
-      begin_s: seconds since the film's start.
+      number: counted from 1; the id counts from 0, as all ids do.
+      id: catalog id, such as `film-1a2b3c4d/c003`.
+      start_s: seconds since the start of the film.
       end_s: seconds.
-      begin_pts: of its first frame, in ticks of the film's time base.
-      end_pts: of the frame after its last one.
-      first_frame: counted from 0.
-      last_frame: still in it.
-      begin_timecode: SMPTE, 00:00:00:00 at the film's start.
-      end_timecode: SMPTE of the frame after its last one.
-      first_shot: number of its first shot, from 0.
-      last_shot: still in it.
-      score: that a scene begins here, higher is surer; None for the first scene.
+      start_pts: timestamp of the first frame, in ticks of the film's time base.
+      end_pts: timestamp of the frame after the last one.
+      first_frame: index of the first frame, from 0.
+      last_frame: index of the last frame, inclusive.
+      start_timecode: SMPTE timecode; 00:00:00:00 is the start of the film.
+      end_timecode: SMPTE timecode of the frame after the last one.
+      first_shot: index of the first shot, from 0.
+      last_shot: index of the last shot, inclusive.
+      score: score of the boundary at which the scene starts; None for the first scene.
     """
 
     number: int
     id: str
-    begin_s: float
+    start_s: float
     end_s: float
-    begin_pts: int
+    start_pts: int
     end_pts: int
     first_frame: int
     last_frame: int
-    begin_timecode: str
+    start_timecode: str
     end_timecode: str
     first_shot: int
     last_shot: int
     score: float | None
 
+    begin_s = deprecated_alias("begin_s", "start_s")
+    begin_pts = deprecated_alias("begin_pts", "start_pts")
+    begin_timecode = deprecated_alias("begin_timecode", "start_timecode")
+    shots = deprecated_alias("shots", "num_shots")
+
     @property
     def title(self) -> str:
-        """What players and editors show."""
+        """Title in players and editors."""
         return f"Scene {self.number}"
 
     @property
     def length_s(self) -> float:
-        """Seconds."""
-        return self.end_s - self.begin_s
+        """Duration in seconds."""
+        return self.end_s - self.start_s
 
     @property
-    def shots(self) -> int:
-        """How many."""
+    def num_shots(self) -> int:
+        """Number of shots."""
         return self.last_shot - self.first_shot + 1
+
+    def to_row(self) -> dict[str, Any]:
+        """Return all fields under their names in files, in order: `begin_s` for `start_s`."""
+        return {
+            "number": self.number,
+            "id": self.id,
+            "begin_s": self.start_s,
+            "end_s": self.end_s,
+            "begin_pts": self.start_pts,
+            "end_pts": self.end_pts,
+            "first_frame": self.first_frame,
+            "last_frame": self.last_frame,
+            "begin_timecode": self.start_timecode,
+            "end_timecode": self.end_timecode,
+            "first_shot": self.first_shot,
+            "last_shot": self.last_shot,
+            "score": self.score,
+            "title": self.title,
+            "length_s": self.length_s,
+            "shots": self.num_shots,
+        }
 
 
 @dataclass(frozen=True)
-class Cue:
-    """The border of two scenes at which nothing is heard or seen: a place for a break.
+class BreakCue:
+    """A silent or black scene boundary: a candidate for an advertising break.
 
     Attributes:
-      scene: number of the scene that begins here, from 1.
-      seconds: since the film's start.
-      timecode: SMPTE.
-      level_db: of the quietest moment around it, in dB below full scale; None without sound.
-      silent: nothing is heard.
-      black: nothing is seen.
+      scene: number of the scene that starts here, from 1.
+      seconds: seconds since the start of the film.
+      timecode: SMPTE timecode.
+      level_db: level of the quietest moment nearby, in dB below full scale; None without sound.
+      silent: whether the sound is below the silence threshold.
+      black: whether the image is black.
     """
 
     scene: int
@@ -165,25 +211,25 @@ class Cue:
 
 
 @dataclass(frozen=True)
-class Scenes:
+class DetectedScenes:
     """The scenes of one film.
 
     Attributes:
-      film: its id in the catalogue.
-      path: of the file.
-      title: from the metadata, else the file's name.
-      clock: how it counts time.
-      size: width and height as shown.
-      variable_rate: its frames come at uneven times.
-      reason: why not all of the film could be read; '' for a whole one.
-      borders_s: seconds at which shots begin, without the first one.
-      scores: of these borders: higher, more likely that a scene begins there.
-      threshold: of the scores; None when it was not by one that the borders were chosen.
-      made: what made the scenes: names, hashes, settings.
+      film: catalog id of the film.
+      path: path of the file.
+      title: title from the metadata, else the file name.
+      clock: time base, start and frame rate.
+      size: displayed width and height.
+      variable_rate: whether the frame rate varies.
+      reason: why a part of the film could not be read; '' for a complete film.
+      boundaries_s: times of the shot boundaries in seconds, `num_shots - 1` of them.
+      scores: scores of the shot boundaries; higher means that a scene boundary is more likely.
+      threshold: minimum score of a scene boundary; None when no threshold was used.
+      provenance: names, hashes and settings that produced the scenes.
       scenes: in order, without gaps.
-      cues: places for breaks; None when they were not looked for.
-      notes: what is not as one may expect it, a sentence each.
-      took: seconds that this run spent, by what on.
+      cues: break cues; None when they were not computed.
+      notes: warnings for the reader, one sentence each.
+      timings_s: seconds spent by this run, by stage.
     """
 
     film: str
@@ -193,56 +239,62 @@ class Scenes:
     size: tuple[int, int]
     variable_rate: bool
     reason: str
-    borders_s: tuple[float, ...]
+    boundaries_s: tuple[float, ...]
     scores: tuple[float, ...]
     threshold: float | None
-    made: Mapping[str, Any]
+    provenance: Mapping[str, Any]
     scenes: tuple[Scene, ...]
-    cues: tuple[Cue, ...] | None = None
+    cues: tuple[BreakCue, ...] | None = None
     notes: tuple[str, ...] = ()
-    took: Mapping[str, float] = field(default_factory=dict)
+    timings_s: Mapping[str, float] = field(default_factory=dict)
+
+    begin_s = deprecated_alias("begin_s", "start_s")
+    borders_s = deprecated_alias("borders_s", "boundaries_s")
+    made = deprecated_alias("made", "provenance")
+    shots = deprecated_alias("shots", "num_shots")
+    took = deprecated_alias("took", "timings_s")
 
     @property
-    def begin_s(self) -> float:
-        """Of the first scene."""
-        return self.scenes[0].begin_s
+    def start_s(self) -> float:
+        """Start of the first scene in seconds."""
+        return self.scenes[0].start_s
 
     @property
     def end_s(self) -> float:
-        """Of the last scene."""
+        """End of the last scene in seconds."""
         return self.scenes[-1].end_s
 
     @property
-    def shots(self) -> int:
-        """Of the whole film."""
+    def num_shots(self) -> int:
+        """Number of shots of the film."""
         return self.scenes[-1].last_shot + 1
 
 
-def divided(
+def build_scenes(
     film: str,
     shots: Sequence[Mapping[str, Any]],
     clock: Clock,
     scores: Sequence[float],
-    borders: Sequence[int],
+    boundaries: Sequence[int],
 ) -> tuple[Scene, ...]:
-    """Shots to scenes.
+    """Group shots into scenes.
 
     Args:
-      film: its id.
-      shots: rows of its table in the catalogue, at least one.
-      clock: of the film.
-      scores: one a border of two shots.
-      borders: i says that a scene begins with shot i + 1.
+      film: catalog id.
+      shots: rows of the film's shot table in the catalog, at least one.
+      clock: clock of the film.
+      scores: one per shot boundary.
+      boundaries: scene boundaries; i means that a scene starts with shot i + 1.
     """
-    firsts = [0, *(int(border) + 1 for border in sorted(borders))]
+    firsts = [0, *(int(boundary) + 1 for boundary in sorted(boundaries))]
     lasts = [*(first - 1 for first in firsts[1:]), len(shots) - 1]
     return tuple(
-        _scene(film, k, (first, last), shots, clock, float(scores[first - 1]) if k else None)
+        _build_scene(film, k, (first, last), shots, clock, float(scores[first - 1]) if k else None)
         for k, (first, last) in enumerate(zip(firsts, lasts, strict=True))
     )
 
 
-def _scene(
+def _build_scene(
     film: str,
     index: int,
     span: tuple[int, int],
@@ -254,13 +306,13 @@ def _scene(
     return Scene(
         number=index + 1,
         id=str(Id(film, scene=index)),
-        begin_s=first["begin_s"],
+        start_s=first["begin_s"],
         end_s=last["end_s"],
-        begin_pts=first["begin_pts"],
+        start_pts=first["begin_pts"],
         end_pts=last["end_pts"],
         first_frame=first["first_frame"],
         last_frame=last["last_frame"],
-        begin_timecode=clock.timecode(first["begin_pts"]),
+        start_timecode=clock.timecode(first["begin_pts"]),
         end_timecode=clock.timecode(last["end_pts"]),
         first_shot=span[0],
         last_shot=span[1],

@@ -8,7 +8,7 @@ import importlib
 from collections.abc import Callable
 from pathlib import Path
 
-from vujax.scenes.types import Scenes
+from vujax.scenes.types import DetectedScenes
 
 # The suffix of each; that of the copy with chapters depends on the film. The last two also tell
 # what the others could not take.
@@ -39,12 +39,12 @@ def check(names: object) -> tuple[str, ...]:
     return wanted
 
 
-def writer(name: str) -> Callable[[Scenes, Path], list[str]]:
+def writer(name: str) -> Callable[[DetectedScenes, Path], list[str]]:
     """What writes a format, except the page; imported when it is asked for."""
     return importlib.import_module(MODULES[name]).write
 
 
-def path_of(scenes: Scenes, name: str, folder: Path, stem: str) -> Path:
+def path_of(scenes: DetectedScenes, name: str, folder: Path, stem: str) -> Path:
     """Where a format goes.
 
     Args:

@@ -1,10 +1,10 @@
-"""scenes.csv: one row a scene, for spreadsheets; `vujax ingest --shots` reads its times too."""
+"""scenes.csv: one row per scene, for spreadsheets; `vujax ingest --shots` reads its times too."""
 
 import csv
 import io
 from pathlib import Path
 
-from vujax.scenes.types import Scenes
+from vujax.scenes.types import DetectedScenes
 from vujax.utils.io import write_text
 
 COLUMNS = (
@@ -27,15 +27,15 @@ COLUMNS = (
 )
 
 
-def write(scenes: Scenes, path: Path) -> list[str]:
-    """Writes the file (RFC 4180, UTF-8); it appears whole or not at all."""
+def write(scenes: DetectedScenes, path: Path) -> list[str]:
+    """Write the file (RFC 4180, UTF-8) atomically."""
     file = io.StringIO(newline="")
     table = csv.writer(file)
     table.writerow(COLUMNS)
     for scene in scenes.scenes:
-        values = {name: getattr(scene, name) for name in COLUMNS if name != "film"}
-        values |= {name: f"{values[name]:.6f}" for name in ("begin_s", "end_s", "length_s")}
-        values["score"] = "" if scene.score is None else f"{scene.score:.6f}"
-        table.writerow([*values.values(), scenes.film])
+        row = scene.to_row() | {"film": scenes.film}
+        row |= {name: f"{row[name]:.6f}" for name in ("begin_s", "end_s", "length_s")}
+        row["score"] = "" if scene.score is None else f"{scene.score:.6f}"
+        table.writerow([row[name] for name in COLUMNS])
     write_text(path, file.getvalue(), newline="")
     return []

@@ -3,26 +3,26 @@
 import re
 from pathlib import Path
 
-from vujax.scenes.types import Scenes
+from vujax.scenes.types import DetectedScenes
 from vujax.utils.formatting import join_lines
 from vujax.utils.io import write_text
 
-TICKS = 1_000_000  # a second
+TICKS = 1_000_000  # per second
 SPECIAL = re.compile(r"([=;#\\\n])")
 
 
-def write(scenes: Scenes, path: Path) -> list[str]:
-    """Writes the file; it appears whole or not at all."""
-    lines = [";FFMETADATA1", f"title={escaped(join_lines(scenes.title))}"]
+def write(scenes: DetectedScenes, path: Path) -> list[str]:
+    """Write the file atomically."""
+    lines = [";FFMETADATA1", f"title={escape(join_lines(scenes.title))}"]
     for scene in scenes.scenes:
         lines += ["[CHAPTER]", f"TIMEBASE=1/{TICKS}"]
-        lines += [f"START={round(scene.begin_s * TICKS)}", f"END={round(scene.end_s * TICKS)}"]
-        lines += [f"title={escaped(scene.title)}"]
+        lines += [f"START={round(scene.start_s * TICKS)}", f"END={round(scene.end_s * TICKS)}"]
+        lines += [f"title={escape(scene.title)}"]
     text = "\n".join(lines) + "\n"
     write_text(path, text)
     return []
 
 
-def escaped(value: str) -> str:
-    """A value in which no character ends it or begins a comment."""
+def escape(value: str) -> str:
+    """Escape the characters that would end a value or start a comment."""
     return SPECIAL.sub(r"\\\1", value)

@@ -1,8 +1,8 @@
-"""scenes.json: everything that is known, for programs.
+"""scenes.json: the complete result, for programs.
 
-`schema` counts versions of the layout. Seconds count from the film's start, `pts` in ticks of
-`film.time_base` as the file has them, frames from 0; a scene ends where the next one begins.
-`borders` are all borders of shots, `scores` what each of them got.
+`schema` is the version of the layout. Seconds count from the start of the film, `pts` in ticks of
+`film.time_base` as in the file, frames from 0; a scene ends where the next one starts. `borders`
+holds the times and scores of all shot boundaries.
 """
 
 from dataclasses import asdict
@@ -11,37 +11,35 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from vujax.scenes.types import Scenes
+from vujax.scenes.types import DetectedScenes
 from vujax.utils.io import write_json
 
 SCHEMA = 1
 
 
-def write(scenes: Scenes, path: Path) -> list[str]:
-    """Writes the file; it appears whole or not at all."""
-    write_json(path, contents(scenes))
+def write(scenes: DetectedScenes, path: Path) -> list[str]:
+    """Write the file atomically."""
+    write_json(path, to_dict(scenes))
     return []
 
 
-def contents(scenes: Scenes) -> dict[str, Any]:
-    """What the file holds."""
-    made = {"vujax": version("vujax"), "threshold": scenes.threshold, **scenes.made}
+def to_dict(scenes: DetectedScenes) -> dict[str, Any]:
+    """Return the contents of the file."""
+    made = {"vujax": version("vujax"), "threshold": scenes.threshold, **scenes.provenance}
+    times, scores = list(scenes.boundaries_s), [round(score, 6) for score in scenes.scores]
     return dict(
         kind="vujax scenes",
         schema=SCHEMA,
         film=_film(scenes),
-        made=made | {"took_s": {k: round(v, 3) for k, v in scenes.took.items()}},
-        scenes=[
-            asdict(scene) | dict(title=scene.title, length_s=scene.length_s, shots=scene.shots)
-            for scene in scenes.scenes
-        ],
-        borders=dict(seconds=list(scenes.borders_s), scores=[round(s, 6) for s in scenes.scores]),
+        made=made | {"took_s": {k: round(v, 3) for k, v in scenes.timings_s.items()}},
+        scenes=[scene.to_row() for scene in scenes.scenes],
+        borders=dict(seconds=times, scores=scores),
         cues=None if scenes.cues is None else [asdict(cue) for cue in scenes.cues],
         notes=list(scenes.notes),
     )
 
 
-def _film(scenes: Scenes) -> dict[str, Any]:
+def _film(scenes: DetectedScenes) -> dict[str, Any]:
     clock = scenes.clock
     return dict(
         id=scenes.film,
@@ -49,16 +47,16 @@ def _film(scenes: Scenes) -> dict[str, Any]:
         title=scenes.title,
         width=scenes.size[0],
         height=scenes.size[1],
-        fps=_text(clock.rate),
-        time_base=_text(clock.time_base),
-        start=_text(clock.start),
+        fps=_fraction(clock.rate),
+        time_base=_fraction(clock.time_base),
+        start=_fraction(clock.start),
         variable_rate=scenes.variable_rate,
-        begin_s=scenes.begin_s,
+        begin_s=scenes.start_s,
         end_s=scenes.end_s,
-        shots=scenes.shots,
+        shots=scenes.num_shots,
         reason=scenes.reason,
     )
 
 
-def _text(value: Fraction) -> str:
+def _fraction(value: Fraction) -> str:
     return f"{value.numerator}/{value.denominator}"

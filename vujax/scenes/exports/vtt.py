@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from vujax.scenes.types import Scenes
+from vujax.scenes.types import DetectedScenes
 from vujax.utils.formatting import format_clock_ms, join_lines
 from vujax.utils.io import write_text
 
 
-def write(scenes: Scenes, path: Path) -> list[str]:
-    """Writes the file; it appears whole or not at all."""
-    # An arrow ends the header, whatever comes after it.
+def write(scenes: DetectedScenes, path: Path) -> list[str]:
+    """Write the file atomically."""
+    # An arrow would end the header.
     head = f"WEBVTT Scenes of {join_lines(scenes.title).replace('-->', '->')}"
     cues = [
-        f"{scene.number}\n{format_clock_ms(scene.begin_s)} --> {format_clock_ms(scene.end_s)}\n"
+        f"{scene.number}\n{format_clock_ms(scene.start_s)} --> {format_clock_ms(scene.end_s)}\n"
         f"{scene.title}"
         for scene in scenes.scenes
     ]
