@@ -37,7 +37,7 @@ SCHEMA = 1
 """Version of these files; those of another one are made anew."""
 
 FOLDER = "index"
-DTYPES = {
+DTYPES: dict[str, np.dtype] = {
     "float32": np.dtype(np.float32),
     "float16": np.dtype(np.float16),
     "bfloat16": np.dtype(jnp.bfloat16),
