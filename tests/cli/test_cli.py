@@ -65,7 +65,7 @@ def test_starting_imports_nothing_heavy() -> None:
         (["ingest", ".", "--out", "OUT", "--detector-option", "x"], "is not NAME=VALUE"),
         (["catalog", "check", "OUT"], "is no catalogue"),
         (["catalog", "show", "OUT"], "is no catalogue"),
-        (["embed", "OUT", "--encoder", "../nil"], "there is no encoder '../nil': there is lite"),
+        (["embed", "OUT", "--encoder", "../nil"], "unknown encoder '../nil'; expected lite"),
         (["weights", "get", "nothing"], "nothing"),
         (["weights", "import", "/nowhere"], "/nowhere does not exist: give a folder or a"),
         (["cinema", "--out", "OUT", "--width", "33"], "must be even"),

@@ -50,7 +50,7 @@ def test_from_the_folder_of_a_model(
 def test_a_mistake_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     root = str(catalogue(tmp_path, 1))
     for words, why in (
-        (["embed", root, "--encoder", "no-such"], "there is no encoder 'no-such'"),
+        (["embed", root, "--encoder", "no-such"], "unknown encoder 'no-such'"),
         (["embed", root, "--encoder", str(tmp_path)], "is no model"),
         (["similar", root, "nobody@0:01"], "has no film nobody"),
         (["similar", root, f"{Catalog(root).ids()[0]}/s0"], "has no shot vectors: make them with"),

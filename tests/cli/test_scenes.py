@@ -10,10 +10,9 @@ import pytest
 from tests.encoders.stub import Stub
 from tests.pipeline.ingest.films import film
 from tests.scenes.results import result
-from vujax import cli
+from vujax import cli, encoders
 from vujax.cli import scenes
 from vujax.cli.runtime import VARIABLE
-from vujax.encoders import base
 from vujax.scenes import exports
 
 LENGTHS = (30, 12, 50, 26)
@@ -29,8 +28,8 @@ def compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> None:
     """The encoder `lite` without its weights; it runs in this process."""
-    monkeypatch.setattr(base, "check", lambda name: None)
-    monkeypatch.setattr(base, "released", lambda name: Stub())
+    monkeypatch.setattr(encoders, "check", lambda name: None)
+    monkeypatch.setattr(encoders, "open_released", lambda name: Stub())
 
 
 def words(tmp_path: Path, *more: str, source: str = "a.mp4") -> list[str]:
@@ -62,7 +61,7 @@ def test_starting_imports_nothing_heavy() -> None:
         (["--threshold", "0.5", "--scenes", "3"], "a number of scenes and a threshold"),
         (["--scenes", "0"], "number of scenes must be at least 1"),
         (["--min-duration", "-1"], "0 seconds or more"),
-        (["--encoder", "no-such"], "no encoder 'no-such'"),
+        (["--encoder", "no-such"], "unknown encoder 'no-such'"),
         (["--shots", "no-such"], "unknown shot detector 'no-such'"),
         (["--workers", "0"], "at least 1 worker"),
         (["--host", "0", "--hosts", "2"], "on one machine; run `vujax ingest`"),
@@ -72,7 +71,7 @@ def test_a_mistake_is_one_sentence(
     more: list[str], why: str, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch
 ) -> None:
     if "--encoder" not in more:
-        monkeypatch.setattr(base, "check", lambda name: None)
+        monkeypatch.setattr(encoders, "check", lambda name: None)
     film(tmp_path / "in" / "a.mp4", LENGTHS)
     assert cli.main(words(tmp_path, "--head", "none", *more)) == 1
     (line,) = capsys.readouterr().err.strip().splitlines()

@@ -12,8 +12,8 @@ import pytest
 from tests.encoders import releases
 from vujax import encoders
 from vujax.catalog.embeddings import NAME
-from vujax.encoders import base, image_text, shots
-from vujax.encoders.base import levels_of, name_of, open_encoder, opener
+from vujax.encoders import base, image_text, name_of, open_encoder, opener, shots
+from vujax.encoders.base import levels_of
 from vujax.models import release
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, releases.SIZE, releases.SIZE, 3), np.uint8)
@@ -77,7 +77,7 @@ def test_a_digest_is_of_weights_sizes_and_pictures(tmp_path: Path) -> None:
     ):
         releases.image_text(tmp_path / f"m{number}", seed, **more)
         digests.append(open_encoder(str(tmp_path / f"m{number}")).digest)
-        assert digests[-1] == encoders.digest_of(*release.load(tmp_path / f"m{number}"))
+        assert digests[-1] == base.digest_of(*release.load(tmp_path / f"m{number}"))
     assert digests[0] == digests[1]
     assert len(set(digests)) == 3
 
@@ -91,14 +91,16 @@ def test_an_opener_goes_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_is_no_encoder(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="there is no encoder 'no-such': there is lite, or name"):
+    with pytest.raises(
+        ValueError, match="unknown encoder 'no-such'; expected lite or the directory"
+    ):
         opener("no-such")
     with pytest.raises(FileNotFoundError, match="is no model"):
         opener(str(tmp_path))
     releases.image_text(tmp_path / "m")
     whole = config_of(tmp_path / "m")
     for config, why in (
-        (whole | dict(method=dict(name="boundary")), "is of the method 'boundary', and vectors"),
+        (whole | dict(method=dict(name="boundary")), "is of the method 'boundary', and embeddings"),
         ({"model": {}}, "names no method"),
         ([], "names no method"),
     ):
@@ -138,7 +140,7 @@ def test_a_level_that_cannot_be(tmp_path: Path) -> None:
         open_encoder(str(tmp_path / "s"), "reel")
     encoder = open_encoder(str(tmp_path / "s"), "scene")
     assert shots.trial(encoder, 8).shape == (2, releases.MOST, 12)
-    assert base.check(str(tmp_path / "s")) is None
+    assert encoders.check(str(tmp_path / "s")) is None
 
 
 def test_pictures_become_what_the_model_learned_on(

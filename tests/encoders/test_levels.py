@@ -14,7 +14,7 @@ from vujax.catalog import Catalog, embeddings, scenes
 from vujax.catalog.validate import find_problems
 from vujax.data.films import open_films
 from vujax.data.scenes import open_scenes
-from vujax.encoders.base import opener
+from vujax.encoders import opener
 from vujax.pipeline.embed import Embed, Work, embed
 from vujax.pipeline.ingest.film import Outcome
 

@@ -11,7 +11,7 @@ from tests.encoders import releases
 from vujax.data.scene_batches import SceneRows
 from vujax.data.scenes import SingleShots, choose_scenes
 from vujax.data.shot_frames import evenly
-from vujax.encoders.base import open_encoder
+from vujax.encoders import open_encoder
 from vujax.encoders.shots import encode_scenes
 
 LENGTHS = (1, 3, 2, 4, 7, 1, 4, 9)

@@ -33,10 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Makes the vectors; exit status 0 even when some films have none, unless --strict."""
-    from vujax.encoders import base
+    from vujax import encoders
     from vujax.pipeline.embed import embed
 
-    make = base.opener(arguments.encoder)
+    make = encoders.opener(arguments.encoder)
     levels = None if arguments.level is None else (arguments.level,)
     who = runner.build_runner(arguments)
     prepared = embed(arguments.catalog, make, levels=levels, batch=arguments.batch, runner=who)

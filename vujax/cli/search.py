@@ -164,7 +164,7 @@ def _encode(arguments: argparse.Namespace, index: "Index") -> "Encode":
     """Makes vectors of pictures; the encoder is opened when there is one."""
 
     def encode(path: Path):
-        from vujax.encoders.base import open_encoder
+        from vujax.encoders import open_encoder
         from vujax.search.query import picture_vector
 
         return picture_vector(path, open_encoder(arguments.encoder, "frame"), index)

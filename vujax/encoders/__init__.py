@@ -1,60 +1,116 @@
-"""Embed: from a catalogue to vectors of its keyframes, shots and scenes, and what is alike by them.
+"""Encoders: networks that turn images, shots and scenes into embeddings.
 
-`encoders.open_encoder` opens a network, by name or by the folder of a trained or imported model.
-`film.Embed` is the stage: a film of the catalogue in, its vectors out, decoding beside the network;
-`maker` gives the network what it sees, pictures (`frame_maker`) or shots and scenes (`shot_maker`).
-`run.embed` lets workers do it for all films. `similar.similar` finds what is nearest.
+    encoder = open_encoder("lite")                  # released: EfficientNet-Lite0
+    encoder = open_encoder("runs/mine")             # trained here, or imported
+    encoder = open_encoder("runs/mine", "frame")    # an encoder of images, or a ValueError
 
-Models that were trained here, or imported, as encoders: what a release says of itself.
+A catalog keeps embeddings under the encoder's name: 'lite', or the name of the model's directory.
 """
 
-import importlib
-import re
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from vujax.catalog.embeddings import MOST_NAME
-from vujax.encoders.base import digest
-from vujax.models import release
-from vujax.utils.trees import flatten_tree
+from vujax.encoders import base
+from vujax.encoders.base import check_level
+from vujax.models import pretrained, release
+from vujax.utils.registry import Registry
 
-Tree = Any
+__all__ = ["ENCODERS", "RELEASED", "check", "name_of", "open_encoder", "open_released", "opener"]
 
-KINDS = {
-    "distill": ("vujax.encoders.image_text", "ImageText"),
-    "shotcol": ("vujax.encoders.shots", "SingleShotEncoder"),
-    "movies2scenes": ("vujax.encoders.shots", "SceneEncoder"),
-}
+RELEASED = {"lite": base.LITE_NETWORK}
+"""Released encoders, and the weights of `vujax.models.pretrained` that each needs."""
 
-"""What makes an encoder of a release, by the method that it learned by."""
-
-SETTINGS = ("model", "preprocess", "inputs", "vectors")
-
-UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
-
-
-def check(path: Path) -> None:
-    """Raises unless a folder holds a model that is an encoder; reads no weights.
-
-    Raises:
-      FileNotFoundError: it holds no model.
-      ValueError: it is damaged, or its method makes no vectors.
-    """
-    _kind(path, release.read_config(release.find(path)))
+ENCODERS = Registry(
+    "encoder of trained models",
+    {
+        "distill": "vujax.encoders.image_text:ImageText",
+        "shotcol": "vujax.encoders.shots:SingleShotEncoder",
+        "movies2scenes": "vujax.encoders.shots:SceneEncoder",
+    },
+    entry_points="vujax.encoders",
+)
+"""Encoders of trained models, by the name that a method's spec gives (`MethodSpec.encoder`)."""
 
 
-def open_trained(path: Path) -> Any:
-    """The encoder of a workdir or a release's folder; see `encoders.open_encoder`.
+def check(spec: str) -> None:
+    """Raise unless there is such an encoder; fetch released weights at the first use.
+
+    Args:
+      spec: see `open_encoder`.
 
     Raises:
-      FileNotFoundError, ValueError: see `check`; or its weights and settings do not fit.
+      ValueError: there is none, its directory is damaged, or its model makes no embeddings.
+      FileNotFoundError: the directory holds no model.
+      OSError: its weights are not available.
     """
+    if spec in RELEASED:
+        pretrained.fetch(RELEASED[spec])
+    elif Path(spec).exists():
+        _kind(Path(spec), release.read_config(release.find(Path(spec))))
+    else:
+        raise ValueError(
+            f"unknown encoder {spec!r}; expected {', '.join(RELEASED)} or the directory of a "
+            "training or of its release"
+        )
+
+
+def open_encoder(spec: str, level: str | None = None) -> Any:
+    """Open an encoder on this process's devices.
+
+    Args:
+      spec: name of a released one, or path of a training's workdir or of a release.
+      level: of `vujax.catalog.embeddings.LEVELS`, at which embeddings are wanted; with 'frame' the
+        result is an `Encoder`.
+
+    Returns:
+      An `Encoder` or a `ShotEncoder`, as its `sees` says.
+
+    Raises:
+      ValueError: there is none, it is damaged, or it has no embeddings of that level.
+      FileNotFoundError: the directory holds no model.
+      OSError: its weights are not available.
+    """
+    check(spec)
+    encoder = open_released(spec) if spec in RELEASED else _open_trained(Path(spec))
+    if level is not None:
+        check_level(encoder, level)
+    return encoder
+
+
+def open_released(name: str) -> base.Encoder:
+    """Open a released encoder; raises like `check`."""
+    check(name)
+    from vujax.encoders.lite import Lite  # brings JAX
+
+    return Lite()
+
+
+def opener(spec: str) -> Callable[[], Any]:
+    """Return a picklable call that opens an encoder in another process; checked now.
+
+    Raises:
+      ValueError, OSError: see `check`.
+    """
+    check(spec)  # what it needs is fetched once, here, not in each worker
+    return functools.partial(open_encoder, spec if spec in RELEASED else str(Path(spec).resolve()))
+
+
+def name_of(spec: str) -> str:
+    """Return the name under which a catalog keeps an encoder's embeddings; open nothing.
+
+    Args:
+      spec: see `open_encoder`; what is no directory is a name already.
+    """
+    return spec if spec in RELEASED or not Path(spec).is_dir() else base.name_of(Path(spec))
+
+
+def _open_trained(path: Path) -> Any:
     config, variables = release.load(path)
-    module, kind = KINDS[_kind(path, config)]
-    make = getattr(importlib.import_module(module), kind)
+    make = ENCODERS.load(_kind(path, config))
     try:
-        return make(name_of(path), config, variables)
+        return make(base.name_of(path), config, variables)
     except (KeyError, TypeError) as error:
         raise ValueError(
             f"{path} is no model that this vujax knows ({type(error).__name__}: {error}): train or "
@@ -62,25 +118,15 @@ def open_trained(path: Path) -> Any:
         ) from error
 
 
-def name_of(path: Path) -> str:
-    """The folder's own name, that of the workdir for a folder 'release', fit for a catalogue."""
-    folder = path.resolve()
-    folder = folder.parent if folder.name == release.FOLDER else folder
-    return UNSAFE.sub("-", folder.name).lstrip("-_")[:MOST_NAME] or "encoder"
-
-
-def digest_of(config: Mapping[str, Any], variables: Tree) -> str:
-    """The digest of a release: equal for equal weights, sizes, pictures and inputs."""
-    settings = {key: config[key] for key in SETTINGS if config.get(key)}
-    return digest(flatten_tree(variables), settings)
-
-
-def _kind(path: Path, config: Any) -> str:
+def _kind(path: Path, config: Mapping[str, Any]) -> str:
+    """Return the name in ENCODERS that serves a release: its own, or that of its method."""
     method = config.get("method") if isinstance(config, dict) else None
     name = method.get("name") if isinstance(method, dict) else None
-    if name not in KINDS:
+    kind = config.get("encoder", name) if isinstance(config, dict) else None
+    if kind not in ENCODERS:
         what = "names no method" if name is None else f"is of the method {name!r}"
         raise ValueError(
-            f"{path} {what}, and vectors are made by models of {', '.join(KINDS)}: name such a one"
+            f"{path} {what}, and embeddings are made by models of {', '.join(ENCODERS)}: name such "
+            "a one"
         )
-    return name
+    return str(kind)

@@ -1,28 +1,27 @@
-"""Networks that make vectors of pictures, of shots and of scenes, by name or by the folder of one.
+"""Interfaces of encoders: networks that turn images, shots or scenes into embeddings."""
 
-encoder = open_encoder("lite")                  # released: EfficientNet-Lite0
-encoder = open_encoder("runs/mine")             # trained here, or imported
-encoder = open_encoder("runs/mine", "frame")    # an `Encoder` of pictures, or a ValueError
-
-The folder's own name is the encoder's, under which a catalogue keeps its vectors.
-"""
-
-import functools
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vujax.catalog.embeddings import LEVELS
+from vujax.catalog.embeddings import LEVELS, MOST_NAME
 from vujax.data.images import preprocess_eval_image
-from vujax.models import pretrained
+from vujax.models import release
+from vujax.utils.trees import flatten_tree
 
-WEIGHTS = {"lite": "efficientnet-lite0"}
-"""Released encoders, and which of `vujax.models.pretrained` each needs."""
+LITE_NETWORK = "efficientnet-lite0"
+"""Released weights of the encoder 'lite'; see `vujax.models.pretrained`."""
+
+SETTINGS = ("model", "preprocess", "inputs", "vectors")
+"""Keys of a release's config that change its embeddings."""
+
+UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 class AnyEncoder(Protocol):
@@ -101,74 +100,20 @@ def levels_of(encoder: AnyEncoder) -> tuple[str, ...]:
     return LEVELS[LEVELS.index(encoder.sees[0]) :]
 
 
-def check(spec: str) -> None:
-    """Raises unless there is such an encoder; fetches released weights at the first use.
+def digest_of(config: Mapping[str, Any], variables: Any) -> str:
+    """Return the digest of a release: equal for equal weights, sizes, preprocessing and inputs."""
+    settings = {key: config[key] for key in SETTINGS if config.get(key)}
+    return digest(flatten_tree(variables), settings)
 
-    Args:
-      spec: see `open_encoder`.
 
-    Raises:
-      ValueError: there is none, or its folder is damaged.
-      FileNotFoundError: the folder holds no model.
-      OSError: its weights cannot be had.
+def name_of(path: Path) -> str:
+    """Return the encoder name of a model's directory, fit for a catalog.
+
+    It is the directory's own name; for a directory `release`, that of the workdir around it.
     """
-    if spec in WEIGHTS:
-        pretrained.fetch(WEIGHTS[spec])
-    elif Path(spec).exists():
-        from vujax import encoders
-
-        encoders.check(Path(spec))
-    else:
-        raise ValueError(
-            f"there is no encoder {spec!r}: there is {', '.join(WEIGHTS)}, or name the folder of a "
-            "training or of its release"
-        )
-
-
-def released(name: str) -> Encoder:
-    """A released encoder, on this process's devices; raises like `check`."""
-    check(name)
-    from vujax.encoders.lite import Lite  # brings JAX
-
-    return Lite()
-
-
-def open_encoder(spec: str, level: str | None = None) -> Any:
-    """An encoder, on this process's devices.
-
-    Args:
-      spec: name of a released one, or path of a training's workdir or of a release's folder; see
-        `vujax.encoders.KINDS`.
-      level: of LEVELS, at which vectors are wanted; with 'frame' the result is an `Encoder`.
-
-    Returns:
-      An `Encoder` or a `ShotEncoder`, as its `sees` says.
-
-    Raises:
-      ValueError: there is none, it is damaged, or it can make no vectors of that level.
-      FileNotFoundError: the folder holds no model.
-      OSError: its weights cannot be had.
-    """
-    check(spec)
-    if spec in WEIGHTS:
-        found = released(spec)
-    else:
-        from vujax import encoders
-
-        found = encoders.open_trained(Path(spec))
-    if level is not None:
-        check_level(found, level)
-    return found
-
-
-def opener(spec: str) -> Callable[[], Any]:
-    """What opens an encoder elsewhere, in another process or folder: picklable; checked now.
-
-    Raises:
-      ValueError, OSError: see `check`.
-    """
-    check(spec)  # what it needs is fetched once, here, not in each worker
-    return functools.partial(open_encoder, spec if spec in WEIGHTS else str(Path(spec).resolve()))
+    folder = path.resolve()
+    folder = folder.parent if folder.name == release.FOLDER else folder
+    return UNSAFE.sub("-", folder.name).lstrip("-_")[:MOST_NAME] or "encoder"
 
 
 def check_level(encoder: AnyEncoder, level: str) -> None:
@@ -184,16 +129,3 @@ def check_level(encoder: AnyEncoder, level: str) -> None:
             f"{encoder.name} sees the keyframes of a shot together, so it has no vectors of level "
             f"{level!r}: take {' or '.join(levels_of(encoder))}"
         )
-
-
-def name_of(spec: str) -> str:
-    """The name under which a catalogue keeps an encoder's vectors; opens nothing.
-
-    Args:
-      spec: see `open_encoder`; what is no folder is a name already.
-    """
-    if spec in WEIGHTS or not Path(spec).is_dir():
-        return spec
-    from vujax import encoders
-
-    return encoders.name_of(Path(spec))

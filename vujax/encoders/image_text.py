@@ -12,8 +12,7 @@ import numpy as np
 
 from vujax import models
 from vujax.data.images import preprocess_eval_image
-from vujax.encoders import digest_of, name_of
-from vujax.encoders.base import Encoder
+from vujax.encoders.base import Encoder, digest_of, name_of
 from vujax.encoders.devices import OnDevices, mesh_for
 from vujax.models import release
 from vujax.models.tokenizers.clip import check_texts

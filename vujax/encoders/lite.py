@@ -19,14 +19,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from vujax.encoders.base import WEIGHTS, Encoder, digest
+from vujax.encoders.base import LITE_NETWORK, Encoder, digest
 from vujax.encoders.devices import OnDevices
 from vujax.models import efficientnet, pretrained
 from vujax.models.clip import unit
 
 # `picture` names the keyframe preprocessing: see `vujax.data.images.preprocess_eval_image`.
 SETTINGS = {
-    "network": WEIGHTS["lite"],
+    "network": LITE_NETWORK,
     "picture": "shorter side bicubic, centre square",
     "size": efficientnet.IMAGE_SIZE,
     "features": "pooled",
@@ -46,7 +46,7 @@ class Lite(Encoder):
         Raises:
           ValueError, OSError: see `vujax.models.pretrained.load`.
         """
-        tensors = pretrained.load(WEIGHTS["lite"])
+        tensors = pretrained.load(LITE_NETWORK)
         self.digest = digest(tensors, SETTINGS)
         self._network = OnDevices(features, efficientnet.from_released(tensors))
 

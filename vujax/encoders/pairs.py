@@ -15,11 +15,11 @@ import numpy as np
 from absl import logging
 from tqdm import tqdm
 
+from vujax import encoders
 from vujax.data import captions as vector_pairs
 from vujax.data.captions import EmbeddingPairs, concat_pairs
 from vujax.data.records import BadSample, Source
 from vujax.data.sources import open_source
-from vujax.encoders import base
 from vujax.encoders.base import Encoder
 
 BATCH, DECODERS = 32, 2
@@ -88,8 +88,8 @@ class _Maker:
 
 
 def open_encoder(spec: str) -> Encoder:
-    """The encoder that --encoder names; see `vujax.encoders.base`."""
-    return base.open_encoder(spec, "frame")
+    """The encoder that --encoder names; see `vujax.encoders.open_encoder`."""
+    return encoders.open_encoder(spec, "frame")
 
 
 def _same(kept: EmbeddingPairs, source: Source) -> bool:

@@ -16,8 +16,7 @@ from numpy.typing import ArrayLike
 
 from vujax.data.scene_batches import SceneRows, shapes
 from vujax.data.scenes import Scenes, choose_scenes
-from vujax.encoders import digest_of
-from vujax.encoders.base import ShotEncoder
+from vujax.encoders.base import ShotEncoder, digest_of
 from vujax.encoders.devices import OnDevices
 from vujax.models.scene_encoder import build_scene
 from vujax.models.shot_encoder import build_shot

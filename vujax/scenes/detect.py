@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vujax import encoders
 from vujax.catalog import Catalog, embeddings, schema
 from vujax.encoders import base
 from vujax.pipeline.embed import model_of
@@ -160,7 +161,7 @@ def run_scene_detection(
         stages or InProcessStages(),
         SceneDetectionResult(),
     )
-    make = base.opener(job.encoder) if isinstance(job.encoder, str) else job.encoder
+    make = encoders.opener(job.encoder) if isinstance(job.encoder, str) else job.encoder
     if job.out is not None:
         _check_writable(job.out, job.paths)
     with _open_catalog(job) as (root, is_new):

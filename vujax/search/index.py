@@ -169,7 +169,7 @@ def encoder_of(spec: str) -> str:
     """
     if re.fullmatch(embeddings.NAME, spec) or re.fullmatch(embeddings.FOLDER_NAME, spec):
         return spec
-    from vujax.encoders.base import open_encoder  # brings JAX, and loads the weights
+    from vujax.encoders import open_encoder  # brings JAX, and loads the weights
 
     encoder = open_encoder(spec)
     return embeddings.EmbeddingModel(encoder.name, encoder.digest, encoder.dim).folder

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from vujax.catalog import Catalog, Id, embeddings
 from vujax.catalog.schema import build_clock
-from vujax.encoders.base import name_of
+from vujax.encoders import name_of
 from vujax.utils.formatting import format_clock, quote_unprintable
 from vujax.video.timecode import TIMECODE, parse_timecode, timecode_rate
 

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vujax.encoders.base import WEIGHTS, digest
+from vujax.encoders.base import LITE_NETWORK, digest
 from vujax.encoders.lite import class_names, conse
 from vujax.encoders.sentences import Sentences
 from vujax.encoders.text_head import TextHead, load_head
@@ -167,7 +167,7 @@ class LiteSpace:
 
 def conse_mapping(sentences: Sentences) -> tuple[Mapping, dict[str, np.ndarray]]:
     """ConSE from features, and the classifier's weights; encodes all names, a few seconds."""
-    released = pretrained.load(WEIGHTS["lite"])
+    released = pretrained.load(LITE_NETWORK)
     classifier = {key: released[name] for key, name in CLASSIFIER.items()}
     names = sentences([entry.name for entry in class_names()])
 

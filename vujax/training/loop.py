@@ -257,6 +257,9 @@ def finish(this: Run, state: State) -> None:
     if not this.config.eval_only:
         config = plain(this.config)
         kept = {name: config[name] for name in RELEASED if name in config}
+        spec = spec_of(this.config)
+        if spec.encoder not in ("", spec.name):  # a method whose model another one's encoder serves
+            kept |= {"encoder": spec.encoder}
         kept |= {"step": int(state.step)}
         parent = this.config.get("init_from", "")
         print(f"Model: {release.save(this.workdir, kept, weights, parent)}")

@@ -10,9 +10,9 @@ import jax
 import numpy as np
 import pyarrow as pa
 
+from vujax import encoders
 from vujax.catalog import Catalog
 from vujax.catalog.embeddings import to_matrix
-from vujax.encoders import base
 from vujax.encoders.pairs import open_encoder
 from vujax.evals.captioning import build_caption_decoder, decode_captions
 from vujax.models import release
@@ -162,7 +162,7 @@ def open_decoder(path: Path, **options: Any) -> DecoderSpeaker:
 
 def catalog_name(spec: str) -> str:
     """The name under which a catalogue has the vectors of `--encoder`."""
-    if spec in base.WEIGHTS or not Path(spec).is_dir():
+    if spec in encoders.RELEASED or not Path(spec).is_dir():
         return spec
     return open_encoder(spec).name
 
