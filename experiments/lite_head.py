@@ -46,8 +46,8 @@ from vujax.data.images import preprocess_eval_image
 from vujax.data.records import Record
 from vujax.data.sources import open_source
 from vujax.data.sources.split import HoldOut
-from vujax.encoders.lite import Lite, class_names, conse
-from vujax.encoders.sentences import Sentences
+from vujax.encoders.lite import Lite, conse, read_class_names
+from vujax.encoders.sentences import SentenceEncoder
 from vujax.encoders.text_head import TextHead, load_head, save_head
 from vujax.evals.metrics.bootstrap import bootstrap, paired_bootstrap
 from vujax.evals.metrics.ranking import Ranks
@@ -114,7 +114,7 @@ Encode = Callable[[np.ndarray], np.ndarray]
 Hits = dict[str, np.ndarray]  # '<direction>/R@k' and 'recall', each [n]
 
 
-def read(name: str, data: Path, work: Path, sentences: Sentences) -> Pairs:
+def read(name: str, data: Path, work: Path, sentences: SentenceEncoder) -> Pairs:
     """A data set; its features and its captions' vectors are computed once."""
     pattern, path = PATHS[name]
     source = open_source("webdataset", path=str(data / pattern))
@@ -126,7 +126,7 @@ def read(name: str, data: Path, work: Path, sentences: Sentences) -> Pairs:
     return Pairs(vectors, captions, texts, np.array(part))
 
 
-def encoded(captions: Sequence[str], sentences: Sentences) -> np.ndarray:
+def encoded(captions: Sequence[str], sentences: SentenceEncoder) -> np.ndarray:
     """Their vectors `[n 384]`; equal captions are encoded once."""
     different = sorted(set(captions))
     rows = dict(zip(different, sentences(different), strict=True))
@@ -165,7 +165,7 @@ class Study:
     """The pairs, and heads that are kept."""
 
     def __init__(self, data: Path, work: Path) -> None:
-        self._work, self.sentences = work, Sentences()
+        self._work, self.sentences = work, SentenceEncoder()
         self.pairs = {name: read(name, data, work, self.sentences) for name in PATHS}
         self._held = np.concatenate([p.vectors[p.part == 1] for p in self.pairs.values()])
 
@@ -230,7 +230,7 @@ def hits(ranks: Mapping[str, Ranks]) -> Hits:
 class Conse:
     """ConSE over features, with any of its numbers."""
 
-    def __init__(self, sentences: Sentences) -> None:
+    def __init__(self, sentences: SentenceEncoder) -> None:
         released = pretrained.load("efficientnet-lite0")
         self._classifier = [released[name] for name in CLASSIFIER.values()]
         self.names = {kind: _means(sentences, texts) for kind, texts in WORDS.items()}
@@ -242,9 +242,9 @@ class Conse:
         return np.concatenate([conse(part, self.names[words], **numbers) for part in parts])
 
 
-def _means(sentences: Sentences, texts: Callable[[Any], Sequence[str]]) -> np.ndarray:
+def _means(sentences: SentenceEncoder, texts: Callable[[Any], Sequence[str]]) -> np.ndarray:
     """A unit vector for each class: the mean over its texts."""
-    each = [texts(entry) for entry in class_names()]
+    each = [texts(entry) for entry in read_class_names()]
     rows = np.split(sentences([t for own in each for t in own]), np.cumsum([*map(len, each)])[:-1])
     return _unit(np.stack([row.mean(axis=0) for row in rows]))
 

@@ -40,7 +40,7 @@ Run = Callable[[], tuple[int, int]]
 def files(catalog: Catalog) -> list[bytes]:
     """Every keyframe's JPEG."""
     found = []
-    for film in catalog.ids():
+    for film in catalog.film_ids():
         records = np.unique(catalog.keyframes(film)["record"].to_numpy())
         reader = catalog.jpegs(film)
         found += [reader[record] for record in records.tolist()]
@@ -89,12 +89,12 @@ def network(root: Path, folder: Path) -> Run:
 def stage(root: Path, folder: Path) -> Run:
     """The stage, on a copy that has no vectors."""
     from vujax.encoders.lite import Lite
-    from vujax.pipeline.embed import Embed, Work, embed
+    from vujax.pipeline.embed import EmbedJob, EmbedStage, embed
 
     copy = folder / "catalog"
     shutil.copytree(root, copy, ignore=shutil.ignore_patterns("vectors"))
     sources = embed(copy, Lite).sources
-    embedded = Embed(Work(copy, Lite, batch=BATCH, decoders=count_cores()))
+    embedded = EmbedStage(EmbedJob(copy, Lite, batch=BATCH, decoders=count_cores()))
     count = len(files(Catalog(copy)))
 
     def run() -> tuple[int, int]:

@@ -90,13 +90,13 @@ def ours(film: Path, options: dict, every_s: float | None) -> Run:
     """Our pass with TransNetV2."""
     detector = shot_detector("transnetv2", **options)
     reader = FrameReader(film, every_s=every_s)
-    warm = detector.start(reader.picture)
+    warm = detector.start(reader.video)
     noise = np.random.default_rng(0).integers(0, 256, (100, *detector.size, 3), np.uint8)
     warm.add(Chunk(np.arange(100), noise, ()))
     warm.finish()
 
     def run() -> tuple[int, int]:
-        detection = detector.start(reader.picture)
+        detection = detector.start(reader.video)
         frames = transitions = 0
         for chunk in reader:
             transitions += len(detection.add(chunk))

@@ -115,7 +115,7 @@ def main() -> None:
             runner=args.runner,
             victims=args.victims,
             kills=kills,
-            films=len(Catalog(killed).ids()),
+            films=len(Catalog(killed).film_ids()),
             files=sum(path.is_file() for path in killed.rglob("*")),
             differ=found,
             problems=list(find_problems(killed)),

@@ -92,6 +92,7 @@ NAMESPACES: dict[str, tuple[str, ...]] = {
         "vujax.video.decode",
         "vujax.video.seek",
         "vujax.video.audio",
+        "vujax.video.log_mel",
         "vujax.video.shots.base",
         "vujax.video.shots",
         "vujax.video.shots.shot_lists",

@@ -63,10 +63,10 @@ def cinema(folder: Path) -> Iterator[Case]:
 def find(detector: ShotDetector, path: Path) -> tuple[list[Transition], list[float]]:
     """A film's transitions, and the timestamps in seconds of its frames."""
     reader = FrameReader(path, size=detector.size, every_s=None)
-    detection, found, times = detector.start(reader.picture), [], []
+    detection, found, times = detector.start(reader.video), [], []
     for chunk in reader:
         found += detection.add(chunk)
-        times += (chunk.pts * float(reader.picture.clock.time_base)).tolist()
+        times += (chunk.pts * float(reader.video.clock.time_base)).tolist()
     return [*found, *detection.finish()], times
 
 

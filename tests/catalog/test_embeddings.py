@@ -14,7 +14,7 @@ from tests.encoders.stub import Stub, catalogue
 from vujax.catalog import Catalog, embeddings, schema
 from vujax.catalog.embeddings import EmbeddingModel, EmbeddingStore
 from vujax.catalog.validate import find_problems
-from vujax.pipeline.embed import Embed, Work, embed
+from vujax.pipeline.embed import EmbedJob, EmbedStage, embed
 
 NO_PROCESS = 1 << 22  # one more than Linux counts to
 
@@ -22,7 +22,7 @@ NO_PROCESS = 1 << 22  # one more than Linux counts to
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = catalogue(tmp_path_factory.mktemp("vectors"))
-    stage = Embed(Work(root, Stub, batch=4))
+    stage = EmbedStage(EmbedJob(root, Stub, batch=4))
     assert [stage(source).status for source in embed(root, Stub).sources] == ["whole"] * 2
     return root
 

@@ -9,9 +9,9 @@ from tests.pipeline.ingest.films import Cuts, film
 from vujax.catalog import Catalog, schema
 from vujax.catalog import page as catalog_page
 from vujax.catalog.page import write_page
-from vujax.pipeline.ingest.film import Ingest, Work, for_all
-from vujax.pipeline.ingest.settings import Settings
-from vujax.pipeline.ingest.sources import find
+from vujax.pipeline.ingest.film import IngestJob, IngestStage, share_detector
+from vujax.pipeline.ingest.settings import IngestSettings
+from vujax.pipeline.ingest.sources import find_films
 from vujax.utils.formatting import format_clock, format_short_clock
 
 HOSTILE = "</title><script>alert(1)</script><img src=x onerror=alert(2)>\" onload='x"
@@ -26,9 +26,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     quoted = HOSTILE.replace('"', '""')
     (folder / "m.csv").write_text(f'path,title,synopsis\nsecond.mp4,"{quoted}","{quoted}"\n')
     schema.create_catalog(folder / "out")
-    work = Work(folder / "out", Settings(), lambda: for_all(Cuts), folder / "m.csv")
-    ingest = Ingest(work)
-    for source in find([folder / "in"]).sources:
+    work = IngestJob(
+        folder / "out", IngestSettings(), lambda: share_detector(Cuts), folder / "m.csv"
+    )
+    ingest = IngestStage(work)
+    for source in find_films([folder / "in"]).sources:
         ingest(source)
     return folder / "out"
 
@@ -61,7 +63,7 @@ def test_no_text_becomes_markup(root: Path, tmp_path: Path) -> None:
 
 
 def test_one_film_alone(root: Path, tmp_path: Path) -> None:
-    (film,) = (film for film in Catalog(root).ids() if film.startswith("second"))
+    (film,) = (film for film in Catalog(root).film_ids() if film.startswith("second"))
     page = write_page(Catalog(root), tmp_path / "p.html", [film]).read_text("utf-8")
     assert page.count("<img") == 2
     with pytest.raises(KeyError, match="no film other"):

@@ -13,7 +13,7 @@ from vujax.catalog.writer import remove_film
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     found = catalogue(tmp_path, 1)
-    (film,) = Catalog(found).ids()
+    (film,) = Catalog(found).film_ids()
     source = embeddings.hash_source(Catalog(found).manifest(film))
     rows = [
         dict(film=film, scene=k, id=f"{film}/c00{k}", first_shot=first, last_shot=last)
@@ -37,7 +37,7 @@ def test_written_and_read(root: Path) -> None:
 
 
 def test_scenes_of_what_a_film_was_are_refused(root: Path) -> None:
-    (film,) = Catalog(root).ids()
+    (film,) = Catalog(root).film_ids()
     scenes.write_scenes(root, film, "0" * 64, [], {})
     with pytest.raises(ValueError, match="is of what the film was before: run `vujax scenes`"):
         Catalog(root).scenes(film)
@@ -45,7 +45,7 @@ def test_scenes_of_what_a_film_was_are_refused(root: Path) -> None:
 
 
 def test_a_film_without_scenes(root: Path) -> None:
-    (film,) = Catalog(root).ids()
+    (film,) = Catalog(root).film_ids()
     scenes.scenes_path(root, film).unlink()
     assert len(Catalog(root).scenes()) == 0
     with pytest.raises(FileNotFoundError, match="run `vujax scenes`"):
@@ -53,13 +53,13 @@ def test_a_film_without_scenes(root: Path) -> None:
 
 
 def test_scenes_go_with_their_film(root: Path) -> None:
-    (film,) = Catalog(root).ids()
+    (film,) = Catalog(root).film_ids()
     remove_film(root, film)
     assert not scenes.scenes_path(root, film).exists()
 
 
 def test_damage_is_found(root: Path) -> None:
-    (film,) = Catalog(root).ids()
+    (film,) = Catalog(root).film_ids()
     source = embeddings.hash_source(Catalog(root).manifest(film))
     scenes.write_scenes(root, film, source, [dict(film=film, first_shot=0, last_shot=1)], {})
     assert "leave shots out" in problems(root)[0]

@@ -14,9 +14,9 @@ from vujax.catalog.parquet import read_parquet
 from vujax.catalog.records import RecordWriter
 from vujax.catalog.validate import find_problems
 from vujax.catalog.writer import describe_file
-from vujax.pipeline.ingest.film import Ingest, Work, for_all
-from vujax.pipeline.ingest.settings import Settings
-from vujax.pipeline.ingest.sources import find
+from vujax.pipeline.ingest.film import IngestJob, IngestStage, share_detector
+from vujax.pipeline.ingest.settings import IngestSettings
+from vujax.pipeline.ingest.sources import find_films
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +24,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("catalog")
     film(folder / "in" / "a.mp4", (30, 40, 30))
     schema.create_catalog(folder / "out")
-    ingest = Ingest(Work(folder / "out", Settings(), lambda: for_all(Cuts)))
-    for source in find([folder / "in"]).sources:
+    ingest = IngestStage(IngestJob(folder / "out", IngestSettings(), lambda: share_detector(Cuts)))
+    for source in find_films([folder / "in"]).sources:
         ingest(source)
     return folder / "out"
 
@@ -122,7 +122,7 @@ def test_a_damaged_manifest(root: Path) -> None:
 
 def test_a_reader_says_what_is_missing(root: Path) -> None:
     catalog = Catalog(root)
-    (film,) = catalog.ids()
+    (film,) = catalog.film_ids()
     with pytest.raises(KeyError, match="no film other"):
         catalog.shots("other")
     with pytest.raises(ValueError, match="is no id"):

@@ -49,7 +49,7 @@ def test_captions_of_a_bank(root, tmp_path, capsys):
     assert "films        2, 0 without captions" in told and "c.parquet" in told
     assert cli.main(words(root, tmp_path, "c.vtt", *bank, "--level", "frame")) == 0
     files = sorted((tmp_path / "c").iterdir())
-    assert [file.stem for file in files] == Catalog(root).ids()
+    assert [file.stem for file in files] == Catalog(root).film_ids()
     for file in files:
         cues = file.read_text(encoding="utf-8").split("\n\n")[1:]
         assert cues and all(cue.count("-->") == 1 and "<b" not in cue for cue in cues)
@@ -106,7 +106,7 @@ def test_captions_of_the_nearest_pictures(root, tmp_path, capsys):
     learn = ["--calibrate", str(tmp_path / "pairs.parquet")]
     assert cli.main(words(root, tmp_path, "e.parquet", *pairs, *learn)) == 1
     assert "other pairs than --pairs" in capsys.readouterr().err
-    for film in Catalog(root).ids():
+    for film in Catalog(root).film_ids():
         own = table.filter(pc.field("film") == film)["caption"].to_pylist()
         assert len(set(own)) == len(own)
 

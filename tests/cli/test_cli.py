@@ -12,19 +12,19 @@ from vujax.cli import ingest
 from vujax.cli.runner import resolve_host
 from vujax.models import release
 from vujax.pipeline.ingest import detectors
-from vujax.pipeline.ingest.film import for_all
-from vujax.pipeline.ingest.sources import find
+from vujax.pipeline.ingest.film import share_detector
+from vujax.pipeline.ingest.sources import find_films
 
 
 def adapted(name: str, options: dict) -> object:
     """Stands for the detectors by name: at the top of a module, so that workers find it."""
     assert (name, options) == ("adaptive", {"late": 5})
-    return for_all(lambda: Cuts(5))
+    return share_detector(lambda: Cuts(5))
 
 
 @pytest.fixture
 def cuts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detectors, "one_for_all", adapted)
+    monkeypatch.setattr(detectors, "open_shared_detector", adapted)
 
 
 def test_help_and_usage(capsys: pytest.CaptureFixture) -> None:
@@ -143,11 +143,13 @@ def test_a_film_finds_its_own_list_of_shots(tmp_path: Path) -> None:
     for name in ("in/a/x.v2.mp4", "in/y.mp4", "lists/a/x.v2.csv", "lists/y.csv", "lists/y.edl"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
-    one, two = find([tmp_path / "in"]).sources
-    assert detectors.list_of(tmp_path / "lists", one) == tmp_path / "lists" / "a" / "x.v2.csv"
+    one, two = find_films([tmp_path / "in"]).sources
+    assert (
+        detectors.find_shot_list(tmp_path / "lists", one) == tmp_path / "lists" / "a" / "x.v2.csv"
+    )
     with pytest.raises(ValueError, match="more than one list"):
-        detectors.list_of(tmp_path / "lists", two)
+        detectors.find_shot_list(tmp_path / "lists", two)
     (tmp_path / "lists" / "y.csv").unlink()
     (tmp_path / "lists" / "y.edl").unlink()
     with pytest.raises(FileNotFoundError, match="has no list"):
-        detectors.list_of(tmp_path / "lists", two)
+        detectors.find_shot_list(tmp_path / "lists", two)

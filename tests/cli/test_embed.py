@@ -53,7 +53,10 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture
         (["embed", root, "--encoder", "no-such"], "unknown encoder 'no-such'"),
         (["embed", root, "--encoder", str(tmp_path)], "is no model"),
         (["similar", root, "nobody@0:01"], "has no film nobody"),
-        (["similar", root, f"{Catalog(root).ids()[0]}/s0"], "has no shot vectors: make them with"),
+        (
+            ["similar", root, f"{Catalog(root).film_ids()[0]}/s0"],
+            "has no shot vectors: make them with",
+        ),
         (["similar", str(tmp_path / "in"), "a/s0"], "is no catalogue"),
     ):
         assert cli.main(words) == 1

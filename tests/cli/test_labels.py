@@ -44,7 +44,7 @@ def test_starting_imports_nothing_heavy() -> None:
 def test_label_list_export_import_undo(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    film = Catalog(root).ids()[0]
+    film = Catalog(root).film_ids()[0]
 
     def do(*words: str) -> str:
         assert cli.main(["labels", *words]) == 0

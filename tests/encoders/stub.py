@@ -11,10 +11,10 @@ from tests.pipeline.ingest.films import Cuts, folder_of_films
 from vujax.catalog import schema
 from vujax.encoders.base import Encoder
 from vujax.pipeline.embed import embed
-from vujax.pipeline.ingest.film import Ingest, Outcome, Work, for_all
-from vujax.pipeline.ingest.run import Runner
-from vujax.pipeline.ingest.settings import Settings
-from vujax.pipeline.ingest.sources import find
+from vujax.pipeline.ingest.film import IngestJob, IngestStage, Outcome, share_detector
+from vujax.pipeline.ingest.run import RunnerOptions
+from vujax.pipeline.ingest.settings import IngestSettings
+from vujax.pipeline.ingest.sources import find_films
 
 
 class Stub(Encoder):
@@ -74,15 +74,15 @@ class Dies(Stub):
 def catalogue(folder: Path, films: int = 2) -> Path:
     """A catalogue of small films, made in this process."""
     schema.create_catalog(folder / "out")
-    stage = Ingest(Work(folder / "out", Settings(), lambda: for_all(Cuts)))
-    for source in find([folder_of_films(folder / "in", films)]).sources:
+    stage = IngestStage(IngestJob(folder / "out", IngestSettings(), lambda: share_detector(Cuts)))
+    for source in find_films([folder_of_films(folder / "in", films)]).sources:
         stage(source)
     return folder / "out"
 
 
 def run(root: Path, encoder: object = Stub, batch: int = 4, **runner: object) -> list[Outcome]:
     """Embeds with both levels."""
-    prepared = embed(root, encoder, batch=batch, runner=Runner(**{"workers": 2} | runner))
+    prepared = embed(root, encoder, batch=batch, runner=RunnerOptions(**{"workers": 2} | runner))
     return [event for event in prepared.events if isinstance(event, Outcome)]
 
 

@@ -139,7 +139,7 @@ def test_a_level_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no vectors of level 'reel'"):
         open_encoder(str(tmp_path / "s"), "reel")
     encoder = open_encoder(str(tmp_path / "s"), "scene")
-    assert shots.trial(encoder, 8).shape == (2, releases.MOST, 12)
+    assert shots.run_trial(encoder, 8).shape == (2, releases.MOST, 12)
     assert encoders.check(str(tmp_path / "s")) is None
 
 

@@ -10,14 +10,14 @@ import pytest
 from tests.models.pretrained import wheels
 from vujax.data.images import preprocess_eval_image
 from vujax.data.sources import open_source
-from vujax.encoders.lite import TABLE, class_names
+from vujax.encoders.lite import CLASS_TABLE, read_class_names
 from vujax.models import efficientnet
 
 A_CLASS = 3  # pictures
 
 
 def test_the_table_is_whole() -> None:
-    classes = class_names()
+    classes = read_class_names()
     assert len(classes) == efficientnet.CLASSES
     wnids = [entry.wnid for entry in classes]
     # The labels of ILSVRC 2012 follow the order of the ids.
@@ -25,7 +25,7 @@ def test_the_table_is_whole() -> None:
     assert all(name.strip() == name != "" for e in classes for name in (e.name, *e.synonyms))
     known = {0: "tench", 207: "golden retriever", 388: "giant panda", 999: "toilet paper"}
     assert {label: classes[label].name.lower() for label in known} == known
-    licence = TABLE.with_name("LICENSE").read_text()
+    licence = CLASS_TABLE.with_name("LICENSE").read_text()
     assert "MIT License" in licence and "WordNet 3.0 Copyright" in licence
 
 
@@ -44,8 +44,8 @@ def test_the_order_is_the_classifiers(data_root: Path) -> None:
     apply = jax.jit(lambda x: efficientnet.EfficientNetLite0().apply(variables, x)[1]["logits"])
     batches = np.array_split(np.stack(images[: len(images) // 50 * 50]), len(images) // 50)
     labels = np.concatenate([np.argmax(apply(batch), axis=1) for batch in batches])
-    wnids = [class_names()[label].wnid for label in labels]
+    wnids = [read_class_names()[label].wnid for label in labels]
     right = np.mean([a == b for a, b in zip(wnids, truth, strict=False)])
-    shifted = np.mean([class_names()[(k + 1) % 1000].wnid == t for k, t in zip(labels, truth)])  # noqa: B905
+    shifted = np.mean([read_class_names()[(k + 1) % 1000].wnid == t for k, t in zip(labels, truth)])  # noqa: B905
     print(f"{right:.1%} of {len(labels)} pictures are named rightly; shifted by one {shifted:.1%}")
     assert len(pictures) == 200 and right > 0.2 > 10 * shifted

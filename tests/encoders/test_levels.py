@@ -15,7 +15,7 @@ from vujax.catalog.validate import find_problems
 from vujax.data.films import open_films
 from vujax.data.scenes import open_scenes
 from vujax.encoders import opener
-from vujax.pipeline.embed import Embed, Work, embed
+from vujax.pipeline.embed import EmbedJob, EmbedStage, embed
 from vujax.pipeline.ingest.film import Outcome
 
 
@@ -39,7 +39,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def divide(root: Path, number: int, spans: list[tuple[int, int]]) -> str:
     """Writes a film's scenes as `vujax scenes` does."""
-    film = Catalog(root).ids()[number]
+    film = Catalog(root).film_ids()[number]
     shots = Catalog(root).shots(film).to_pylist()
     rows = [
         dict(film=film, scene=k, id=f"{film}/c{k:03d}", first_shot=first, last_shot=last)
@@ -53,7 +53,7 @@ def divide(root: Path, number: int, spans: list[tuple[int, int]]) -> str:
 
 def outcomes(root: Path, encoder: Callable = Stub, *levels: str) -> list[Outcome]:
     """The stage on every film, in this process."""
-    stage = Embed(Work(root, encoder, levels or None, batch=4))
+    stage = EmbedStage(EmbedJob(root, encoder, levels or None, batch=4))
     return [stage(source) for source in embed(root, encoder).sources]
 
 
@@ -115,7 +115,7 @@ def test_new_scenes_make_their_vectors_old(root: Path) -> None:
 
 def test_without_scenes_reading_says_what_to_run(root: Path) -> None:
     outcomes(root, Stub, "scene")
-    one, other = Catalog(root).ids()
+    one, other = Catalog(root).film_ids()
     with pytest.raises(FileNotFoundError, match="run `vujax scenes` on its film again"):
         Catalog(root).embeddings("scene", "stub", other)
     scenes.scenes_path(root, one).unlink()
@@ -154,7 +154,7 @@ def test_shots_by_a_model_of_shots(root: Path, models: Path) -> None:
         numbers(root, "shot", "shotcol", film.film), plain, rtol=1e-4, atol=1e-5
     )
     outcomes(root, make, "scene")
-    one = Catalog(root).ids()[0]
+    one = Catalog(root).film_ids()[0]
     shots = numbers(root, "shot", "shotcol", one)
     np.testing.assert_allclose(
         numbers(root, "scene", "shotcol"), [shots[:2].mean(axis=0), shots[2]], atol=1e-5

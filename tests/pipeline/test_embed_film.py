@@ -13,7 +13,7 @@ from vujax.catalog.records import RecordWriter
 from vujax.catalog.validate import find_problems
 from vujax.catalog.writer import describe_file
 from vujax.data.images import preprocess_eval_image
-from vujax.pipeline.embed import Embed, Work, embed
+from vujax.pipeline.embed import EmbedJob, EmbedStage, embed
 from vujax.pipeline.ingest.film import Outcome
 
 
@@ -27,13 +27,13 @@ def root(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "catalog"))
 
 
-def work(root: Path, encoder: object = Stub, **options: object) -> Work:
-    return Work(root, encoder, **{"batch": 4} | options)
+def work(root: Path, encoder: object = Stub, **options: object) -> EmbedJob:
+    return EmbedJob(root, encoder, **{"batch": 4} | options)
 
 
 def outcomes(root: Path, encoder: object = Stub, **options: object) -> list[Outcome]:
     """The stage on every film, in this process."""
-    stage = Embed(work(root, encoder, **options))
+    stage = EmbedStage(work(root, encoder, **options))
     return [stage(source) for source in embed(root, encoder).sources]
 
 

@@ -36,7 +36,7 @@ def film(path: Path, black: tuple[int, int] = (0, 0), silent: tuple[float, float
 
 
 def scenes(path: Path) -> DetectedScenes:
-    clock = probe(path).picture.clock
+    clock = probe(path).video.clock
     made = result(shots=(48, 48, 48), boundaries=(0, 1), rate=Fraction(24), start=clock.start)
     pts = [replace(s, start_pts=clock.pts(Fraction(s.start_s))) for s in made.scenes]
     return replace(made, path=str(path), clock=clock, scenes=tuple(pts))

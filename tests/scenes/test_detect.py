@@ -14,15 +14,15 @@ import vujax
 from tests.encoders.stub import Stub
 from tests.pipeline.ingest.films import Cuts, film
 from vujax.catalog import Catalog, schema
-from vujax.pipeline.ingest.film import for_all
+from vujax.pipeline.ingest.film import share_detector
 from vujax.scenes.detect import SceneDetectionJob, detect_scenes, run_scene_detection
 from vujax.scenes.film import predict_boundaries
 from vujax.scenes.types import SceneDetectionOptions
-from vujax.video.shots.shot_lists import read_shots
+from vujax.video.shots.shot_lists import read_shot_list
 
 LENGTHS = (30, 12, 50, 26)
 NAME = """<script>alert("1")<\x0bscript>\n--> ;=#\\ 'x'.mp4"""
-CUTS = functools.partial(for_all, Cuts)
+CUTS = functools.partial(share_detector, Cuts)
 
 
 class EverySecond:
@@ -163,7 +163,7 @@ def test_any_name_is_only_a_name(tmp_path: Path) -> None:
     rows = list(csv.DictReader((tmp_path / "out" / "scenes.csv").open(newline="")))
     assert len(rows) == 2
     assert len((tmp_path / "out" / "scenes.vtt").read_text().split("-->")) == 3
-    assert len(read_shots(tmp_path / "out" / "scenes.edl", found.clock.rate)) == 2
+    assert len(read_shot_list(tmp_path / "out" / "scenes.edl", found.clock.rate)) == 2
 
 
 def test_copies_among_the_films_are_no_films(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_damaged_manifest_is_one_films_fault(tmp_path: Path) -> None:
         film(tmp_path / "in" / f"{name}.mp4", LENGTHS)
     detect_scenes(tmp_path / "in", out=tmp_path / "out", **OPTIONS | dict(formats=()))
     root = tmp_path / "out" / "catalog"
-    first, second = Catalog(root).ids()
+    first, second = Catalog(root).film_ids()
     schema.manifest_path(root, first).write_text("{")
     result = run_scene_detection(
         SceneDetectionJob(

@@ -14,8 +14,8 @@ import pytest
 from tests.scenes.results import HOSTILE, NTSC, NTSC_FILM, result
 from vujax.scenes import exports
 from vujax.scenes.types import BreakCue
-from vujax.video.shots.shot_lists import read_shots
-from vujax.video.timecode import parse_timecode, timecode_rate
+from vujax.video.shots.shot_lists import read_shot_list
+from vujax.video.timecode import nearest_timecode_rate, parse_timecode
 
 RATES = (NTSC_FILM, NTSC, Fraction(25), Fraction(4))
 CUE = re.compile(r"(\d+)\n(\d\d):(\d\d):(\d\d\.\d{3}) --> (\d\d):(\d\d):(\d\d\.\d{3})\n(.+)")
@@ -35,7 +35,7 @@ def test_csv(rate: Fraction, tmp_path: Path) -> None:
     assert [int(row["first_frame"]) for row in rows] == [0, 42, 92]
     assert [row["score"] for row in rows] == ["", "0.900000", "0.900000"]
     assert rows[1]["begin_timecode"] == film.scenes[1].start_timecode
-    spans = read_shots(path, rate)  # what `vujax ingest --shots` reads
+    spans = read_shot_list(path, rate)  # what `vujax ingest --shots` reads
     assert [round(span.begin * rate) for span in spans] == [0, 42, 92]
     assert notes == []
 
@@ -71,8 +71,8 @@ def test_edl(rate: Fraction, tmp_path: Path) -> None:
     text = path.read_text("utf-8")
     assert ("FCM: DROP FRAME" if rate == NTSC else "FCM: NON-DROP FRAME") in text.splitlines()
     assert len(text.splitlines()) == 3 + 3 * 3  # no name begins a line of its own
-    counted = timecode_rate(rate)
-    spans = read_shots(path, rate)
+    counted = nearest_timecode_rate(rate)
+    spans = read_shot_list(path, rate)
     edges = [(span.begin * counted, span.end * counted) for span in spans]
     assert edges == [(0, 3012), (3012, 8012), (8012, 8053)]
     assert parse_timecode(film.scenes[2].start_timecode, counted) == 8012
@@ -183,7 +183,7 @@ def test_twenty_thousand_scenes(tmp_path: Path) -> None:
         path = exports.path_of(scenes, name, tmp_path, "scenes")
         exports.writer(name)(scenes, path)
         assert path.stat().st_size < 600 * shots
-    assert len(read_shots(tmp_path / "scenes.csv", NTSC_FILM)) == shots
-    assert len(read_shots(tmp_path / "scenes.edl", NTSC_FILM)) == shots
+    assert len(read_shot_list(tmp_path / "scenes.csv", NTSC_FILM)) == shots
+    assert len(read_shot_list(tmp_path / "scenes.edl", NTSC_FILM)) == shots
     assert len(json.loads((tmp_path / "scenes.json").read_text())["scenes"]) == shots
     assert max(map(len, (tmp_path / "scenes.edl").read_text().splitlines())) < 90

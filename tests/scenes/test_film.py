@@ -13,7 +13,7 @@ from vujax.scenes.film import load_shot_embeddings
 
 def test_a_shot_without_a_keyframe_takes_the_vector_before_it(tmp_path: Path) -> None:
     catalog = Catalog(catalogue(tmp_path, 1))
-    (film,) = catalog.ids()
+    (film,) = catalog.film_ids()
     stub, source = Stub(dim=2), embeddings.hash_source(catalog.manifest(film))
     shelf = embeddings.EmbeddingStore(
         catalog.path, "shot", embeddings.EmbeddingModel("stub", stub.digest, 2)

@@ -15,7 +15,7 @@ from tests.encoders.stub import Stub
 from tests.pipeline.ingest.films import COLOURS, Cuts, colours, film, film_with_sound
 from tests.scenes.results import HOSTILE
 from tests.video.clips import make
-from vujax.pipeline.ingest.film import for_all
+from vujax.pipeline.ingest.film import share_detector
 from vujax.scenes import adapt
 from vujax.scenes.detect import detect_scenes
 from vujax.scenes.film import predict_boundaries
@@ -26,7 +26,7 @@ LENGTHS = (30, 12, 50, 26)
 
 def find(path: Path, **options: object) -> DetectedScenes:
     """The scenes of one film, in all formats, beside its folder."""
-    wanted = dict(encoder=Stub, head="none", detector=functools.partial(for_all, Cuts))
+    wanted = dict(encoder=Stub, head="none", detector=functools.partial(share_detector, Cuts))
     out = path.parent.parent / "out"
     (found,) = detect_scenes(path, **dict(out=out) | wanted | options)
     return found

@@ -26,7 +26,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
 
 def of_catalogue(catalog: Catalog, **options: object) -> DetectedScenes:
     """Two scenes of the catalogue's film."""
-    (film,) = catalog.ids()
+    (film,) = catalog.film_ids()
     made = result(shots=(20, 30, 14), boundaries=(1,), rate=Fraction(24), **options)
     cues = (BreakCue(2, made.scenes[1].start_s, "00:00:02:02", -63.2, True, False),)
     return replace(made, film=film, cues=cues, notes=("A note.",), timings_s={"shots": 1.25})
@@ -68,7 +68,7 @@ def test_no_text_becomes_markup(catalog: Catalog, tmp_path: Path) -> None:
 def test_many_scenes_and_shots_are_capped(catalog: Catalog, tmp_path: Path) -> None:
     shots = 20_000
     scenes = result(shots=(2,) * shots, boundaries=range(9, shots - 1, 10))
-    scenes = replace(scenes, film=catalog.ids()[0], cues=())
+    scenes = replace(scenes, film=catalog.film_ids()[0], cues=())
     vectors = np.random.default_rng(0).normal(size=(shots, 16)).astype(np.float32)
     path = write_page(catalog, scenes, vectors, tmp_path / "p.html")
     assert path.stat().st_size < 3 << 20
@@ -83,7 +83,7 @@ def test_every_shot_a_scene(catalog: Catalog, tmp_path: Path) -> None:
     shots = 20_000
     scenes = result(shots=(2,) * shots, boundaries=range(shots - 1))
     cues = tuple(BreakCue(s.number, s.start_s, "", None, False, True) for s in scenes.scenes[1:])
-    scenes = replace(scenes, film=catalog.ids()[0], cues=cues)
+    scenes = replace(scenes, film=catalog.film_ids()[0], cues=cues)
     vectors = np.random.default_rng(0).normal(size=(shots, 16)).astype(np.float32)
     path = write_page(catalog, scenes, vectors, tmp_path / "p.html", ("scenes.mp4",))
     assert path.stat().st_size < 3 << 20
@@ -118,7 +118,7 @@ def test_breaks_are_marked_on_the_timeline(catalog: Catalog, tmp_path: Path) -> 
 
 
 def test_a_film_of_one_shot(catalog: Catalog, tmp_path: Path) -> None:
-    scenes = replace(result(shots=(9,), boundaries=()), film=catalog.ids()[0])
+    scenes = replace(result(shots=(9,), boundaries=()), film=catalog.film_ids()[0])
     found = Elements(page_of(catalog, scenes, tmp_path / "p.html"))
     assert "it is one scene" in found.text
     assert not found.of("rect")

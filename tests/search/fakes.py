@@ -13,9 +13,9 @@ from tests.encoders.stub import Stub, run
 from tests.pipeline.ingest.films import Cuts, folder_of_films
 from vujax.catalog import schema
 from vujax.evals.metrics.ranking import normalize_rows
-from vujax.pipeline.ingest.film import Ingest, Work, for_all
-from vujax.pipeline.ingest.settings import Settings
-from vujax.pipeline.ingest.sources import find
+from vujax.pipeline.ingest.film import IngestJob, IngestStage, share_detector
+from vujax.pipeline.ingest.settings import IngestSettings
+from vujax.pipeline.ingest.sources import find_films
 
 COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1)}
 METADATA = """path,title,year,genres
@@ -61,9 +61,11 @@ def catalogue(folder: Path, films: int = 3) -> Path:
     """A catalogue of films whose shots are red, green and blue, with metadata and vectors."""
     (folder / "m.csv").write_text(METADATA)
     schema.create_catalog(folder / "out")
-    work = Work(folder / "out", Settings(), lambda: for_all(Cuts), folder / "m.csv")
-    stage = Ingest(work)
-    for source in find([folder_of_films(folder / "in", films)]).sources:
+    work = IngestJob(
+        folder / "out", IngestSettings(), lambda: share_detector(Cuts), folder / "m.csv"
+    )
+    stage = IngestStage(work)
+    for source in find_films([folder_of_films(folder / "in", films)]).sources:
         stage(source)
     assert {outcome.status for outcome in run(folder / "out")} == {"whole"}
     return folder / "out"

@@ -53,7 +53,7 @@ def test_rows_are_the_catalogues(root: Path, level: str) -> None:
 
 def test_scenes_have_the_spans_of_their_shots(root: Path) -> None:
     catalog = Catalog(root)
-    film = catalog.ids()[0]
+    film = catalog.film_ids()[0]
     begins = [*catalog.shots(film)["begin_s"].to_pylist(), 9.0]
     rows = [
         dict(film=film, scene=i, id=f"{film}/c00{i}", first_shot=a, last_shot=b)
@@ -201,7 +201,7 @@ def test_a_space_of_another_encoder(root: Path) -> None:
 
 def test_rows_of_an_id(root: Path) -> None:
     frames, shots = opened(root, "frame"), opened(root, "shot")
-    film = Catalog(root).ids()[1]
+    film = Catalog(root).film_ids()[1]
     assert shots.rows_of(f"{film}/s1").tolist() == [4]
     assert shots.rows_of(film).tolist() == [3, 4, 5]
     assert shots.rows_of(f"{film}/s0001/0").tolist() == [4]  # the shot of the frame

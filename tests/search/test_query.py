@@ -59,7 +59,7 @@ def test_weights_that_are_none() -> None:
 
 
 def test_the_score_is_the_formula(index: Index) -> None:
-    film = Catalog(index.catalog.path).ids()[0]
+    film = Catalog(index.catalog.path).film_ids()[0]
     terms = [term("red"), term("green:2"), term("blue", against=True)]
     terms += [term(f"{film}/s0000:0.5", "like"), term("x.jpg", "image")]
     picture = normalize_rows(np.array([1.0, 2, 3], np.float32))

@@ -110,7 +110,7 @@ def test_folded_frames_are_counted_whatever_was_asked_for(frames: Index) -> None
 
 
 def test_like_what_is_there(shots: Index) -> None:
-    film = Catalog(shots.catalog.path).ids()[0]
+    film = Catalog(shots.catalog.path).film_ids()[0]
     vector = combine([term(f"{film}/s0001", "like")], shots)
     kept = kept_rows(shots, None, shots.rows_of(f"{film}/s0001"))
     hits = find(shots, open_searcher("exact", shots), vector, top=2, kept=kept)

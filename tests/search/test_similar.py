@@ -54,9 +54,9 @@ def test_all_cosines_sorted(root: Path) -> None:
 
 
 def test_no_film_takes_all_and_the_own_one_may_be_left_out(root: Path) -> None:
-    catalog, film = Catalog(root), Catalog(root).ids()[0]
+    catalog, film = Catalog(root), Catalog(root).film_ids()[0]
     found = similar(catalog, f"{film}/s0", per_film=1)
-    assert sorted(one.film for one in found.found) == catalog.ids()
+    assert sorted(one.film for one in found.found) == catalog.film_ids()
     others = similar(catalog, f"{film}/s0", other_films=True)
     assert (others.compared, others.films) == (6, 2)
     assert film not in {one.film for one in others.found}
@@ -65,7 +65,7 @@ def test_no_film_takes_all_and_the_own_one_may_be_left_out(root: Path) -> None:
 
 def test_scenes_and_films_without(root: Path) -> None:
     catalog = Catalog(root)
-    one, two, three = catalog.ids()
+    one, two, three = catalog.film_ids()
     found = similar(catalog, f"{one}/c001")
     assert sorted(piece.id for piece in found.found) == [
         f"{one}/c000",
@@ -85,7 +85,7 @@ def test_scenes_and_films_without(root: Path) -> None:
 
 def test_where_a_query_is(root: Path) -> None:
     catalog = Catalog(root)
-    film = catalog.ids()[0]  # cuts at frames 20 and 50, over after 64
+    film = catalog.film_ids()[0]  # cuts at frames 20 and 50, over after 64
     at = lambda time, level=None: str(locate(catalog, f"{film}@{time}", level))  # noqa: E731
     assert at("0:00") == at("00:00:00:19") == f"{film}/s0000"
     assert at("00:00.84") == at("00:00:00:20") == f"{film}/s0001"
@@ -135,13 +135,13 @@ def test_times(time: str, seconds: float | None) -> None:
     ],
 )
 def test_no_such_query(root: Path, query: str, why: str) -> None:
-    film = Catalog(root).ids()[0]
+    film = Catalog(root).film_ids()[0]
     with pytest.raises((KeyError, ValueError), match=why):
         similar(Catalog(root), query.replace("FILM", film))
 
 
 def test_whose_vectors(root: Path) -> None:
-    catalog, film = Catalog(root), Catalog(root).ids()[0]
+    catalog, film = Catalog(root), Catalog(root).film_ids()[0]
     with pytest.raises(FileNotFoundError, match="no shot vectors of other: make them with `vujax"):
         similar(catalog, f"{film}/s0", encoder="other")
     outcomes(root, lambda: Stub(name="second"), "shot")
@@ -160,7 +160,7 @@ def test_whose_vectors(root: Path) -> None:
 def test_the_command_and_its_page(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    film, out = Catalog(root).ids()[0], tmp_path / "page.html"
+    film, out = Catalog(root).film_ids()[0], tmp_path / "page.html"
     words = ["similar", str(root), f"{film}@0:01", "--out", str(out)]
     assert cli.main(words) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -174,7 +174,7 @@ def test_the_command_and_its_page(
     found = Elements(out.read_text("utf-8"))
     pictures = [a["src"] for tag, a in found.tags if tag == "img"]
     assert len(pictures) == 9 * 3 and all(s.startswith("data:image/jpeg;") for s in pictures)
-    assert all(f"{one}/s0000" in found.text for one in Catalog(root).ids())
+    assert all(f"{one}/s0000" in found.text for one in Catalog(root).film_ids())
     assert cli.main([*words, "--level", "scene", "--top", "1"]) == 0
     captured = capsys.readouterr()
     assert f"{film}/c000" in captured.out.splitlines()[1]
@@ -189,7 +189,7 @@ def test_a_long_list_has_fewer_pictures(
 ) -> None:
     monkeypatch.setattr(page, "MOST_PICTURES", 9)
     catalog = Catalog(root)
-    found = similar(catalog, f"{catalog.ids()[0]}/s0")
+    found = similar(catalog, f"{catalog.film_ids()[0]}/s0")
     text = page.write_page(catalog, found, tmp_path / "p.html").read_text("utf-8")
     assert text.count("<img") == 9
 
@@ -205,7 +205,7 @@ def test_no_title_becomes_markup(
 
     monkeypatch.setattr(Catalog, "films", titled)
     catalog = Catalog(root)
-    found = similar(catalog, f"{catalog.ids()[0]}/s0")
+    found = similar(catalog, f"{catalog.film_ids()[0]}/s0")
     elements = Elements(page.write_page(catalog, found, tmp_path / "p.html").read_text("utf-8"))
     assert elements.text.count(HOSTILE) == 2 + 1 + 8  # title, heading, query and results
     assert "script" not in {tag for tag, _ in elements.tags}
@@ -220,7 +220,7 @@ def test_a_browser_shows_it_without_scrolling_sideways(
     root: Path, tmp_path: Path, width: int, piece: str
 ) -> None:
     catalog = Catalog(root)
-    found = similar(catalog, f"{catalog.ids()[0]}/{piece}")
+    found = similar(catalog, f"{catalog.film_ids()[0]}/{piece}")
     found = dataclasses.replace(found, query=dataclasses.replace(found.query, title="Name" * 40))
     seen, window = widths(page.write_page(catalog, found, tmp_path / "p.html"), width)
     assert seen <= window
@@ -228,7 +228,7 @@ def test_a_browser_shows_it_without_scrolling_sideways(
 
 def test_a_shot_without_keyframes_is_no_query(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     catalog = Catalog(root)
-    film, plain = catalog.ids()[0], Catalog.embeddings
+    film, plain = catalog.film_ids()[0], Catalog.embeddings
     monkeypatch.setattr(Catalog, "embeddings", lambda *given: plain(*given).slice(1))
     with pytest.raises(ValueError, match="s0000 has no keyframe, and so no vector"):
         similar(catalog, f"{film}/s0")

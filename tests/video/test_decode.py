@@ -17,7 +17,13 @@ from tests.video.clips import (
     tone,
     write_pictures,
 )
-from vujax.video.decode import Ended, FrameReader, Pace, packets, still_size
+from vujax.video.decode import (
+    FramePacer,
+    FrameReader,
+    ReadStatus,
+    compute_still_size,
+    demux_packets,
+)
 from vujax.video.probe import FilmError
 
 
@@ -40,9 +46,9 @@ def test_every_frame_once_in_the_order_shown(tmp_path, name):
     reader, pts, small, _ = read(make(tmp_path / name), chunk=20)
     assert small.shape == (48, 27, 48, 3) and small.dtype == np.uint8
     assert numbers(small) == list(range(48))
-    assert [reader.picture.clock.frame(int(p)) for p in pts] == list(range(48))
-    assert reader.ended.whole and reader.ended.frames == 48
-    assert reader.ended.damaged == reader.ended.repaired == 0
+    assert [reader.video.clock.frame(int(p)) for p in pts] == list(range(48))
+    assert reader.status.is_complete and reader.status.frames == 48
+    assert reader.status.damaged == reader.status.repaired == 0
 
 
 def test_chunks_have_their_own_candidates(tmp_path):
@@ -57,9 +63,9 @@ def test_candidates_are_the_frames_at_their_times(tmp_path):
     reader, pts, _, stills = read(make(tmp_path / "a.mp4", size=(480, 320)))
     assert all(still.image.shape == (224, 336, 3) for still in stills)
     for still in stills:
-        assert number(still.image) == reader.picture.clock.frame(still.pts)
-    kept = np.array([float(reader.picture.clock.seconds(still.pts)) for still in stills])
-    times = np.array([float(reader.picture.clock.seconds(int(p))) for p in pts])
+        assert number(still.image) == reader.video.clock.frame(still.pts)
+    kept = np.array([float(reader.video.clock.seconds(still.pts)) for still in stills])
+    times = np.array([float(reader.video.clock.seconds(int(p))) for p in pts])
     assert np.abs(times[:, None] - kept).min(axis=1).max() <= 0.25
     assert len(stills) == 5
 
@@ -69,9 +75,9 @@ def test_candidates_of_a_variable_rate(tmp_path):
     path = make(tmp_path / "a.mp4", pts=ticks, time_base=Fraction(1, 1000))
     reader, pts, small, stills = read(path)
     assert numbers(small) == list(range(48))
-    assert [round(1000 * reader.picture.clock.seconds(int(p))) for p in pts] == ticks
-    assert np.diff([still.pts for still in stills]).max() * reader.picture.clock.time_base <= 0.5
-    assert reader.ended.whole
+    assert [round(1000 * reader.video.clock.seconds(int(p))) for p in pts] == ticks
+    assert np.diff([still.pts for still in stills]).max() * reader.video.clock.time_base <= 0.5
+    assert reader.status.is_complete
 
 
 def test_without_candidates(tmp_path):
@@ -79,7 +85,7 @@ def test_without_candidates(tmp_path):
 
 
 def test_pace_keeps_all_when_frames_are_rare():
-    pace = Pace(10)
+    pace = FramePacer(10)
     times = [0, 4, 8, 12, 16, 40, 80, 82, 84]
     kept = [pts for pts, after in zip(times, [*times[1:], None], strict=True) if pace(pts, after)]
     assert kept == [0, 8, 16, 40, 80, 84]
@@ -97,7 +103,7 @@ def test_pace_keeps_all_when_frames_are_rare():
     ],
 )
 def test_still_size(shown, size):
-    assert still_size(shown, 224) == size
+    assert compute_still_size(shown, 224) == size
 
 
 def corner() -> np.ndarray:
@@ -129,8 +135,8 @@ def test_sample_aspect_makes_square_pixels(tmp_path):
 
 def test_start_offset_is_kept(tmp_path):
     reader, pts, _, _ = read(make(tmp_path / "a.mp4", pts=range(36, 84)))
-    assert pts[0] * reader.picture.clock.time_base == Fraction(3, 2)
-    assert reader.ended.whole
+    assert pts[0] * reader.video.clock.time_base == Fraction(3, 2)
+    assert reader.status.is_complete
 
 
 @pytest.mark.parametrize(
@@ -145,7 +151,7 @@ def test_start_offset_is_kept(tmp_path):
 )
 def test_other_pictures(tmp_path, options):
     reader, _, small, _ = read(make(tmp_path / "a.mp4", **options))
-    assert numbers(small) == list(range(48)) and reader.ended.whole
+    assert numbers(small) == list(range(48)) and reader.status.is_complete
 
 
 def test_colours_are_rgb(tmp_path):
@@ -157,19 +163,19 @@ def test_colours_are_rgb(tmp_path):
 
 def test_one_pixel(tmp_path):
     reader, _, small, stills = read(make(tmp_path / "a.mkv", 3, size=(1, 1), codec="ffv1"))
-    assert len(small) == 3 and stills[0].image.shape == (1, 1, 3) and reader.ended.whole
+    assert len(small) == 3 and stills[0].image.shape == (1, 1, 3) and reader.status.is_complete
 
 
 def test_one_frame(tmp_path):
     reader, _, small, stills = read(make(tmp_path / "a.mp4", 1))
-    assert len(small) == len(stills) == 1 and reader.ended.whole
+    assert len(small) == len(stills) == 1 and reader.status.is_complete
 
 
 def test_missing_timestamps_are_made_up(tmp_path):
     reader, pts, small, _ = read(make(tmp_path / "a.h264"))
     assert numbers(small) == list(range(48))
-    assert (np.diff(pts) == reader.picture.clock.frame_ticks).all()
-    assert reader.ended.repaired == 48 and reader.ended.whole
+    assert (np.diff(pts) == reader.video.clock.frame_ticks).all()
+    assert reader.status.repaired == 48 and reader.status.is_complete
 
 
 def test_timestamps_that_go_backwards(tmp_path):
@@ -177,8 +183,8 @@ def test_timestamps_that_go_backwards(tmp_path):
     path = joined(tmp_path / "a.ts", [late, make(tmp_path / "early.ts")])
     reader, pts, small, _ = read(path)
     assert numbers(small) == list(range(48)) * 2
-    assert (np.diff(pts) == reader.picture.clock.frame_ticks).all()
-    assert reader.ended.repaired == 48
+    assert (np.diff(pts) == reader.video.clock.frame_ticks).all()
+    assert reader.status.repaired == 48
 
 
 @pytest.mark.parametrize("start_s", [0, 1000])
@@ -188,7 +194,7 @@ def test_a_film_cut_in_half(tmp_path, start_s):
     reader, _, small, _ = read(path)
     assert 40 < len(small) < 200
     assert numbers(small[:40]) == list(range(40))
-    assert f"though its header says {start_s + 10}.00 s" in reader.ended.reason
+    assert f"though its header says {start_s + 10}.00 s" in reader.status.reason
 
 
 def test_damage_in_the_middle(tmp_path):
@@ -199,7 +205,7 @@ def test_damage_in_the_middle(tmp_path):
     path.write_bytes(data)
     reader, _, small, _ = read(path)
     assert 60 < len(small) < 240
-    assert "frames are missing for" in reader.ended.reason
+    assert "frames are missing for" in reader.status.reason
 
 
 def test_frames_that_show_damage_are_counted(tmp_path):
@@ -210,8 +216,8 @@ def test_frames_that_show_damage_are_counted(tmp_path):
     path.write_bytes(data)
     reader, _, small, _ = read(path)
     assert len(small) > 200
-    assert reader.ended.damaged > 240 - len(small)  # more than those that are missing
-    assert "damaged" in reader.ended.reason
+    assert reader.status.damaged > 240 - len(small)  # more than those that are missing
+    assert "damaged" in reader.status.reason
 
 
 def test_no_keyframe(tmp_path):
@@ -227,7 +233,7 @@ def test_no_keyframe(tmp_path):
     except FilmError as error:
         assert "b.ts" in str(error)
     else:
-        assert len(small) == 0 and not reader.ended.whole
+        assert len(small) == 0 and not reader.status.is_complete
 
 
 def test_the_larger_of_two_pictures_is_read(tmp_path):
@@ -241,21 +247,23 @@ def test_the_larger_of_two_pictures_is_read(tmp_path):
 
 def test_sound_only(tmp_path):
     path = make_sound(tmp_path / "a.mp4", [(0, tone(1, 48000))], 48000, "aac", None)
-    with pytest.raises(FilmError, match=r"a\.mp4 has no picture"):
+    with pytest.raises(FilmError, match=r"a\.mp4 has no video stream"):
         FrameReader(path)
 
 
 def test_frames_are_made_when_they_are_asked_for(tmp_path):
     reader = FrameReader(make(tmp_path / "a.mp4", 240), chunk=8)
     next(iter(reader))
-    assert reader.ended.frames == 8
+    assert reader.status.frames == 8
 
 
 def test_stopping_early_is_said(tmp_path):
     reader = FrameReader(make(tmp_path / "a.mp4"), chunk=8)
     next(iter(reader))
-    assert reader.ended.reason == "it was not read to its end"
-    assert sum(len(chunk.pts) for chunk in reader) == 48 and reader.ended.whole  # again, and all
+    assert reader.status.reason == "it was not read to its end"
+    assert (
+        sum(len(chunk.pts) for chunk in reader) == 48 and reader.status.is_complete
+    )  # again, and all
 
 
 @pytest.mark.parametrize("error", [IndexError(), av.error.InvalidDataError(1, "bad data")])
@@ -265,8 +273,11 @@ def test_a_demuxer_that_fails_ends_the_stream(error):
             yield "packet"
             raise error
 
-    ended = Ended()
-    assert list(packets(Broken(), None, ended)) == ["packet", None]  # None: the decoder's rest
+    ended = ReadStatus()
+    assert list(demux_packets(Broken(), None, ended)) == [
+        "packet",
+        None,
+    ]  # None: the decoder's rest
     assert ended.stopped == getattr(error, "strerror", "")
 
 
@@ -281,4 +292,4 @@ def test_flipped_bytes_never_crash(tmp_path, name):
         except FilmError as error:
             assert path.name in str(error)
         else:
-            assert (np.diff(pts) > 0).all() and len(pts) == reader.ended.frames <= 48
+            assert (np.diff(pts) > 0).all() and len(pts) == reader.status.frames <= 48

@@ -21,8 +21,8 @@ from vujax.video.probe import FilmError, probe
 
 def test_a_plain_film(tmp_path):
     film = probe(make(tmp_path / "a.mp4"))
-    picture = film.picture
-    assert film.streams == ("video",) and film.sound is None
+    picture = film.video
+    assert film.streams == ("video",) and film.audio is None
     assert (picture.codec, picture.coded, picture.shown) == ("h264", (96, 64), (96, 64))
     assert (picture.clock.rate, picture.clock.start) == (RATE, 0)
     assert (picture.duration_s, film.duration_s) == (2, 2)
@@ -32,54 +32,54 @@ def test_a_plain_film(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.ts"])
 def test_rounded_timestamps_are_no_variable_rate(tmp_path, name):
-    assert not probe(make(tmp_path / name)).picture.variable_rate
+    assert not probe(make(tmp_path / name)).video.variable_rate
 
 
 def test_start_offset(tmp_path):
-    clock = probe(make(tmp_path / "a.mp4", pts=range(36, 84))).picture.clock
+    clock = probe(make(tmp_path / "a.mp4", pts=range(36, 84))).video.clock
     assert clock.start == Fraction(3, 2)
     assert clock.seconds(round(Fraction(3, 2) / clock.time_base)) == 0
 
 
 def test_the_start_is_that_of_the_first_stream(tmp_path):
     film = probe(make_sound(tmp_path / "a.mkv", [(0.25, tone(1, 16000))], picture_s=0.5))
-    assert (film.picture.start_s, film.sound.start_s) == (Fraction(1, 2), Fraction(1, 4))
-    assert film.picture.clock.start == film.sound.clock.start == Fraction(1, 4)
-    assert film.picture.declared_end_s == Fraction(3, 2)  # Matroska's tag, not the file's length
+    assert (film.video.start_s, film.audio.start_s) == (Fraction(1, 2), Fraction(1, 4))
+    assert film.video.clock.start == film.audio.clock.start == Fraction(1, 4)
+    assert film.video.declared_end_s == Fraction(3, 2)  # Matroska's tag, not the file's length
 
 
 @pytest.mark.parametrize("rotation, shown", [(90, (64, 96)), (180, (96, 64)), (270, (64, 96))])
 def test_rotation(tmp_path, rotation, shown):
-    picture = probe(make(tmp_path / "a.mp4", rotation=rotation)).picture
+    picture = probe(make(tmp_path / "a.mp4", rotation=rotation)).video
     assert (picture.rotation, picture.shown) == (rotation, shown)
 
 
 def test_sample_aspect(tmp_path):
-    picture = probe(make(tmp_path / "a.mp4", sample_aspect=Fraction(4, 3))).picture
+    picture = probe(make(tmp_path / "a.mp4", sample_aspect=Fraction(4, 3))).video
     assert (picture.coded, picture.shown) == ((96, 64), (128, 64))
 
 
 def test_odd_sizes(tmp_path):
-    picture = probe(make(tmp_path / "a.mp4", size=(97, 61), pixels="yuv444p")).picture
+    picture = probe(make(tmp_path / "a.mp4", size=(97, 61), pixels="yuv444p")).video
     assert picture.shown == (97, 61)
 
 
 def test_variable_rate(tmp_path):
     ticks = [40 * i + (10 if i % 8 == 0 else 0) for i in range(48)]
     film = probe(make(tmp_path / "a.mp4", pts=ticks, time_base=Fraction(1, 1000)))
-    assert film.picture.variable_rate
+    assert film.video.variable_rate
 
 
 def test_a_rate_that_changes_after_the_sample(tmp_path):
     ticks = [40 * i if i < 320 else 40 * 320 + 80 * (i - 320) for i in range(480)]
     film = probe(make(tmp_path / "a.mp4", 480, pts=ticks, time_base=Fraction(1, 1000)))
-    assert film.picture.variable_rate
+    assert film.video.variable_rate
 
 
 def test_interlaced_hdr_and_ten_bits(tmp_path):
-    fields = probe(make(tmp_path / "a.mp4", options={"x264-params": "tff=1"})).picture
+    fields = probe(make(tmp_path / "a.mp4", options={"x264-params": "tff=1"})).video
     assert fields.interlaced and not fields.hdr
-    deep = probe(make(tmp_path / "b.mp4", pixels="yuv420p10le", transfer=16)).picture
+    deep = probe(make(tmp_path / "b.mp4", pixels="yuv420p10le", transfer=16)).video
     assert deep.hdr and deep.bits == 10 and not deep.interlaced
 
 
@@ -90,7 +90,7 @@ def test_the_larger_of_two_pictures(tmp_path):
         write_pictures(container, small, [numbered(i, 32, 32) for i in range(4)])
         write_pictures(container, large, [numbered(i) for i in range(4)])
     film = probe(path)
-    assert film.streams == ("video", "video") and film.picture.coded == (96, 64)
+    assert film.streams == ("video", "video") and film.video.coded == (96, 64)
 
 
 def test_a_cover_is_no_film(tmp_path):
@@ -102,17 +102,17 @@ def test_a_cover_is_no_film(tmp_path):
         container.add_attachment("cover.jpg", "image/jpeg", cover.getvalue())
         write_pictures(container, video, [numbered(i) for i in range(4)])
     film = probe(path)
-    assert film.streams == ("video", "video") and film.picture.coded == (96, 64)
+    assert film.streams == ("video", "video") and film.video.coded == (96, 64)
 
 
 def test_sound_only(tmp_path):
     film = probe(make_sound(tmp_path / "a.mp4", [(0, tone(1, 48000, 2))], 48000, "aac", None))
-    assert film.picture is None
-    assert (film.sound.codec, film.sound.rate, film.sound.channels) == ("aac", 48000, 2)
+    assert film.video is None
+    assert (film.audio.codec, film.audio.rate, film.audio.channels) == ("aac", 48000, 2)
 
 
 def test_one_pixel(tmp_path):
-    assert probe(make(tmp_path / "a.mkv", size=(1, 1), codec="ffv1")).picture.shown == (1, 1)
+    assert probe(make(tmp_path / "a.mkv", size=(1, 1), codec="ffv1")).video.shown == (1, 1)
 
 
 def test_files_that_are_no_films(tmp_path):
@@ -123,7 +123,7 @@ def test_files_that_are_no_films(tmp_path):
         probe(empty)
     with pytest.raises(FilmError, match=r"text\.mp4 cannot be read as a film"):
         probe(text)
-    with pytest.raises(FilmError, match="is no file"):
+    with pytest.raises(FilmError, match="is not a regular file"):
         probe(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"none\.mp4 does not exist"):
         probe(tmp_path / "none.mp4")
@@ -134,7 +134,7 @@ def test_files_that_are_no_films(tmp_path):
 def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     path = make(tmp_path / "a.mp4")
     monkeypatch.setattr(os, "access", lambda *_: False)  # the tests may run as root
-    with pytest.raises(PermissionError, match=r"a\.mp4 may not be read"):
+    with pytest.raises(PermissionError, match=r"a\.mp4 is not readable"):
         probe(path)
 
 
@@ -144,19 +144,19 @@ def test_a_header_that_lies_about_eight_gigabytes(tmp_path):
     at = data.index(b"mdat")
     data[at - 4 : at] = b"\xff\xff\xff\xf0"
     path.write_bytes(data)
-    assert probe(path).picture.coded == (96, 64)
+    assert probe(path).video.coded == (96, 64)
 
 
 def test_a_picture_that_is_too_large_is_refused(tmp_path, monkeypatch):
     path = make(tmp_path / "a.mkv", 2, size=(320, 240), codec="ffv1")
-    monkeypatch.setattr("vujax.video.probe.MOST_PIXELS", 320 * 239)
+    monkeypatch.setattr("vujax.video.probe.MAX_PIXELS", 320 * 239)
     with pytest.raises(FilmError, match="over 76480 px"):
         probe(path)
 
 
 def test_a_pipe_does_not_hang(tmp_path):
     os.mkfifo(tmp_path / "a.mp4")
-    with pytest.raises(FilmError, match="is no file"):
+    with pytest.raises(FilmError, match="is not a regular file"):
         probe(tmp_path / "a.mp4")
 
 
@@ -174,7 +174,7 @@ def test_names_are_only_names(tmp_path, monkeypatch, name):
     path = make(tmp_path / "a.mp4").rename(tmp_path / name)
     monkeypatch.chdir(tmp_path)
     for form in (path, name):
-        assert probe(form).picture.coded == (96, 64)
+        assert probe(form).video.coded == (96, 64)
 
 
 def test_a_message_is_one_line_whatever_the_name(tmp_path):

@@ -26,7 +26,7 @@ def test_every_frame_alone_and_together(tmp_path, name, options):
     pts = pts_of(path)
     reader, stills = read(path, pts)
     assert [number(stills[p].image) for p in pts] == list(range(60))
-    assert [still.pts for still in stills.values()] == pts and reader.ended.whole
+    assert [still.pts for still in stills.values()] == pts and reader.status.is_complete
     for i in range(0, 60, 7):
         assert number(read(path, [pts[i]])[1][pts[i]].image) == i
 
@@ -63,7 +63,7 @@ def test_long_gops_are_not_decoded_twice(tmp_path):
     path = make(tmp_path / "a.ts", 240, gop=240)
     pts = pts_of(path)
     reader, _ = read(path, pts[::40])
-    assert reader.ended.frames == 6
+    assert reader.status.frames == 6
     assert reader.decoded < 2 * 240
 
 
@@ -104,28 +104,28 @@ def test_a_film_cut_short(tmp_path):
     reader, stills = read(path, [pts[10], pts[230]])
     assert number(stills[pts[10]].image) == 10
     assert pts[230] not in stills or stills[pts[230]].pts < pts[120]
-    assert reader.ended.frames == len(stills)
+    assert reader.status.frames == len(stills)
 
 
 def test_nothing_wanted(tmp_path):
     reader, stills = read(make(tmp_path / "a.mp4"), [])
-    assert stills == {} and reader.ended.whole and reader.seeks == 0
+    assert stills == {} and reader.status.is_complete and reader.seeks == 0
 
 
 def test_preview_is_the_keyframes(tmp_path):
     path = make(tmp_path / "a.mp4", 240, gop=24, rotation=90)
     reader = KeyframeReader(path)
     stills = list(reader)
-    assert [reader.picture.clock.frame(still.pts) for still in stills] == list(range(0, 240, 24))
-    assert stills[0].image.shape == (96, 64, 3) and reader.ended.whole
+    assert [reader.video.clock.frame(still.pts) for still in stills] == list(range(0, 240, 24))
+    assert stills[0].image.shape == (96, 64, 3) and reader.status.is_complete
     sparse = [still.pts for still in KeyframeReader(path, every_s=2.5)]
     assert sparse == [still.pts for still in stills[::3]]
 
 
 def test_preview_of_what_cannot_be_decoded(tmp_path, monkeypatch):
     reader = KeyframeReader(make(tmp_path / "a.mp4"))
-    monkeypatch.setattr("vujax.video.seek.decoded", lambda *_: iter(()))
-    assert list(reader) == [] and reader.ended.reason
+    monkeypatch.setattr("vujax.video.seek.decode_frames", lambda *_: iter(()))
+    assert list(reader) == [] and reader.status.reason
 
 
 def test_preview_shows_the_right_pictures(tmp_path):

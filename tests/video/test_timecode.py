@@ -2,7 +2,13 @@ from fractions import Fraction
 
 import pytest
 
-from vujax.video.timecode import Clock, Steady, parse_timecode, timecode, timecode_rate
+from vujax.video.timecode import (
+    Clock,
+    TimestampRepair,
+    format_timecode,
+    nearest_timecode_rate,
+    parse_timecode,
+)
 
 NTSC_30, NTSC_60 = Fraction(30000, 1001), Fraction(60000, 1001)
 BROADCAST = Clock(Fraction(1, 90000), start=Fraction(7, 5), rate=NTSC_30)
@@ -44,19 +50,19 @@ def test_frame_ticks():
     ],
 )
 def test_drop_frame_known_values(frame, text):
-    assert timecode(frame, NTSC_30, drop_frame=True) == text
+    assert format_timecode(frame, NTSC_30, drop_frame=True) == text
     assert parse_timecode(text, NTSC_30) == frame
 
 
 def test_drop_frame_at_60_leaves_out_four():
-    assert timecode(3600, NTSC_60, drop_frame=True) == "00:01:00;04"
-    assert timecode(215784, NTSC_60, drop_frame=True) == "01:00:00;00"
+    assert format_timecode(3600, NTSC_60, drop_frame=True) == "00:01:00;04"
+    assert format_timecode(215784, NTSC_60, drop_frame=True) == "01:00:00;00"
 
 
 @pytest.mark.parametrize("rate", [NTSC_30, NTSC_60])
 def test_drop_frame_numbers_every_frame_once_and_stays_near_the_clock(rate):
     for frame in range(0, 110000, 7):
-        text = timecode(frame, rate, drop_frame=True)
+        text = format_timecode(frame, rate, drop_frame=True)
         assert parse_timecode(text, rate) == frame
         hours, minutes, seconds = (int(part) for part in text[:8].split(":"))
         shown = 3600 * hours + 60 * minutes + seconds + Fraction(int(text[9:]), round(rate))
@@ -65,8 +71,8 @@ def test_drop_frame_numbers_every_frame_once_and_stays_near_the_clock(rate):
 
 def test_non_drop_timecode():
     film = Fraction(24000, 1001)
-    assert timecode(86399, film) == "00:59:59:23"
-    assert timecode(25 * 86400, Fraction(25)) == "00:00:00:00"
+    assert format_timecode(86399, film) == "00:59:59:23"
+    assert format_timecode(25 * 86400, Fraction(25)) == "00:00:00:00"
     assert parse_timecode("00:59:59:23", film) == 86399
 
 
@@ -78,8 +84,8 @@ def test_clock_writes_drop_frame_where_it_is_defined():
 
 
 def test_variable_rates_take_the_nearest_that_timecode_has():
-    assert timecode_rate(Fraction(17300, 1000)) == 17
-    assert timecode_rate(Fraction(23976, 1000)) == Fraction(24000, 1001)
+    assert nearest_timecode_rate(Fraction(17300, 1000)) == 17
+    assert nearest_timecode_rate(Fraction(23976, 1000)) == Fraction(24000, 1001)
     odd = Clock(Fraction(1, 1000), rate=Fraction(17300, 1000))
     assert odd.timecode(3600_000) == "01:00:00:00"  # no drift
 
@@ -94,11 +100,11 @@ def test_timecodes_that_do_not_exist(text):
 
 def test_drop_frame_is_refused_where_it_is_not_defined():
     with pytest.raises(ValueError, match="24"):
-        timecode(0, Fraction(24), drop_frame=True)
+        format_timecode(0, Fraction(24), drop_frame=True)
 
 
 def test_steady_keeps_good_times_and_mends_bad_ones():
-    steady = Steady(Clock(Fraction(1, 1000), rate=Fraction(25)))
+    steady = TimestampRepair(Clock(Fraction(1, 1000), rate=Fraction(25)))
     given = [0, 40, None, 120, 119, 120, 5000, 5000 + 601_000, 5100]
     want = [0, 40, 80, 120, 160, 200, 5000, 5040, 5100]
     assert [steady(pts) for pts in given] == want
@@ -106,4 +112,4 @@ def test_steady_keeps_good_times_and_mends_bad_ones():
 
 
 def test_steady_begins_at_the_films_start():
-    assert Steady(BROADCAST)(None) == 126000
+    assert TimestampRepair(BROADCAST)(None) == 126000

@@ -8,7 +8,7 @@ import numpy as np
 
 from vujax.catalog.reader import Catalog
 from vujax.catalog.records import RecordReader
-from vujax.video.audio import LogMel
+from vujax.video.log_mel import LogMel
 
 WINDOW_S, HOP_S = 0.032, 0.01
 MAX_HZ = 14000.0  # as `LogMel` has it, where the sound reaches so far

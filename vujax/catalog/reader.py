@@ -40,7 +40,7 @@ class Catalog:
         self.path = Path(path)
         schema.check_catalog(self.path)
 
-    def ids(self) -> list[str]:
+    def film_ids(self) -> list[str]:
         """The ids of all films, those with errors too."""
         return schema.list_films(self.path)
 
@@ -105,7 +105,7 @@ class Catalog:
             before.
         """
         shelf = embeddings.open_store(self.path, level, encoder)
-        films = self.ids() if film is None else [self._one(film)]
+        films = self.film_ids() if film is None else [self._one(film)]
         manifests = {one: self.manifest(one) for one in films}
         sources = {
             one: embeddings.hash_source(m)
@@ -145,7 +145,7 @@ class Catalog:
           FileNotFoundError: it has no scenes yet.
           ValueError: they are damaged, or of what the film was before.
         """
-        films = self.ids() if film is None else [self._one(film)]
+        films = self.film_ids() if film is None else [self._one(film)]
         there = [one for one in films if film or scenes.scenes_path(self.path, one).exists()]
         sources = {one: embeddings.hash_source(self.manifest(one)) for one in there}
         tables = [scenes.read_scenes(self.path, one, source) for one, source in sources.items()]
@@ -169,7 +169,7 @@ class Catalog:
         return film
 
     def _table(self, name: str, film: str | None) -> pa.Table:
-        films: Sequence[str] = self.ids() if film is None else [self._one(film)]
+        films: Sequence[str] = self.film_ids() if film is None else [self._one(film)]
         paths = [schema.part_path(self.path, name, one) for one in films]
         # A film with an error has no shots; only its row among the films must be there.
         there = [path for path in paths if name == "films.parquet" or path.exists()]

@@ -67,9 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Reads the films; exit status 0 even when some of them are bad, unless --strict."""
     from vujax.pipeline.ingest.run import ingest
-    from vujax.pipeline.ingest.settings import Settings
+    from vujax.pipeline.ingest.settings import IngestSettings
 
-    settings = Settings(
+    settings = IngestSettings(
         positions=tuple(arguments.positions),
         side=arguments.side,
         quality=arguments.quality,
@@ -107,10 +107,10 @@ def _detectors(arguments: argparse.Namespace) -> Any:
             from vujax.models import pretrained
 
             pretrained.fetch("transnetv2")
-        return functools.partial(detectors.one_for_all, arguments.detector, options)
+        return functools.partial(detectors.open_shared_detector, arguments.detector, options)
     if not arguments.shots.exists():
         raise FileNotFoundError(f"{arguments.shots} does not exist (--shots)")
-    return functools.partial(detectors.known, arguments.shots.resolve(), options)
+    return functools.partial(detectors.open_shot_lists, arguments.shots.resolve(), options)
 
 
 def _option(text: str) -> tuple[str, Any]:

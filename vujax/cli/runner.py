@@ -8,9 +8,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # not needed for --help
-    from vujax.pipeline.ingest.run import Run, Runner
-    from vujax.pipeline.ingest.sources import Found
-    from vujax.pipeline.workers.progress import Terminal
+    from vujax.pipeline.ingest.run import Run, RunnerOptions
+    from vujax.pipeline.ingest.sources import SourceListing
+    from vujax.pipeline.workers.progress import ProgressDisplay
 
 
 def add_arguments(parser: argparse.ArgumentParser, workers: str) -> None:
@@ -40,16 +40,16 @@ def add_arguments(parser: argparse.ArgumentParser, workers: str) -> None:
     add("--strict", action="store_true", help="exit with status 1 if any film is incomplete")
 
 
-def build_runner(arguments: argparse.Namespace) -> "Runner":
+def build_runner(arguments: argparse.Namespace) -> "RunnerOptions":
     """Build the runner from the execution options.
 
     Raises:
       ValueError: an option is invalid.
     """
-    from vujax.pipeline.ingest.run import Runner
+    from vujax.pipeline.ingest.run import RunnerOptions
 
     host, hosts = resolve_host(arguments.host, arguments.hosts, os.environ)
-    return Runner(
+    return RunnerOptions(
         name=arguments.runner,
         workers=arguments.workers,
         stall_s=60 * arguments.stall_minutes,
@@ -79,7 +79,7 @@ def resolve_host(
     return host, hosts
 
 
-def follow(prepared: "Run", execution: "Runner", verb: str) -> "Terminal":
+def follow(prepared: "Run", execution: "RunnerOptions", verb: str) -> "ProgressDisplay":
     """Run the work, show progress and print the summary.
 
     Args:
@@ -87,20 +87,20 @@ def follow(prepared: "Run", execution: "Runner", verb: str) -> "Terminal":
       execution: the runner.
       verb: past participle for the summary, such as 'read'.
     """
-    from vujax.pipeline.workers.progress import Terminal
+    from vujax.pipeline.workers.progress import ProgressDisplay
 
     if execution.hosts > 1:
         share, total = len(prepared.sources), len(prepared.found.sources)
         place = f"host {execution.host} of {execution.hosts}"
         print(f"{place}: {share} of {total} films", file=sys.stderr)
-    with Terminal(prepared.sources, verb) as terminal, closing(prepared.events) as events:
+    with ProgressDisplay(prepared.sources, verb) as terminal, closing(prepared.events) as events:
         for event in events:
             terminal.show(event)
     print(terminal.summary(prepared.found))
     return terminal
 
 
-def finish(terminal: "Terminal", found: "Found", strict: bool) -> int:
+def finish(terminal: "ProgressDisplay", found: "SourceListing", strict: bool) -> int:
     """Print what is incomplete and return the exit status."""
     for line in terminal.reasons(found):
         print(line)

@@ -15,7 +15,7 @@ from vujax.cli.embed import ENCODER
 
 if TYPE_CHECKING:  # not needed for --help
     from vujax.pipeline.ingest.film import Outcome
-    from vujax.pipeline.ingest.run import Runner
+    from vujax.pipeline.ingest.run import RunnerOptions
     from vujax.scenes.detect import SceneDetectionJob, SceneDetectionResult
     from vujax.scenes.series import SeriesStructure
     from vujax.scenes.stages import BackgroundEncoder, IngestOptions
@@ -125,7 +125,7 @@ def _build_job(arguments: argparse.Namespace) -> "SceneDetectionJob":
 class WorkerStages:
     """`vujax.scenes.stages.Stages` in worker processes, with a progress display."""
 
-    def __init__(self, execution: "Runner") -> None:
+    def __init__(self, execution: "RunnerOptions") -> None:
         self._runner, self.embeds_here = execution, execution.name != "ray"
 
     def ingest(
@@ -145,7 +145,7 @@ class WorkerStages:
         """See `Stages`; only Ray uses workers, because one process owns the accelerators here."""
         from vujax.pipeline.embed import embed
         from vujax.pipeline.ingest.run import Run
-        from vujax.pipeline.ingest.sources import Found
+        from vujax.pipeline.ingest.sources import SourceListing
         from vujax.scenes.stages import build_embed_source, embed_with_progress
 
         if not self.embeds_here:
@@ -153,7 +153,7 @@ class WorkerStages:
         else:
             sources = tuple(build_embed_source(root, film) for film in films)
             events = embed_with_progress(sources, encoder.stage())
-            prepared = Run(Found(sources, 0, 0), sources, events)
+            prepared = Run(SourceListing(sources, 0, 0), sources, events)
         return runner.follow(prepared, self._runner, "embedded").outcomes
 
 

@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from vujax.data.synthetic.dataset_images import DEFAULTS
 from vujax.data.synthetic.video import write_set
-from vujax.video.probe import named
+from vujax.video.probe import quote_path
 
 _OPTIONS = ("seed", "split", "minutes", "height", "width", "fps", "channels", "workers")
 
@@ -51,5 +51,5 @@ def run(args: argparse.Namespace) -> int:
         truth = write_set(args.out, progress=progress, **options)
     minutes = sum(film.duration_s for film in truth.films) / 60
     what = "films" if args.series is None else "episodes"
-    print(f"{named(args.out)}: {len(truth.films)} {what}, {minutes:.1f} minutes, set.json")
+    print(f"{quote_path(args.out)}: {len(truth.films)} {what}, {minutes:.1f} minutes, set.json")
     return 0

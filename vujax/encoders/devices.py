@@ -10,21 +10,21 @@ from jax.sharding import Mesh
 from vujax.utils.mesh import make_mesh, replicated_sharding, row_sharding
 
 Tree = Any
-COPIES = 1 << 30
+MAX_COPIES_BYTES = 1 << 30
 """Bytes that all copies of a network's weights may take in the memory that a CPU's devices share;
 one copy may take more."""
 
 
-def mesh_for(variables: Tree) -> Mesh:
+def build_weight_mesh(variables: Tree) -> Mesh:
     """This process's devices, each of which is to hold the variables; of a CPU fewer if large."""
     devices = jax.local_devices()
     if devices[0].platform == "cpu":
         size = sum(x.nbytes for x in jax.tree.leaves(variables))
-        devices = devices[: max(1, COPIES // max(size, 1))]
+        devices = devices[: max(1, MAX_COPIES_BYTES // max(size, 1))]
     return make_mesh(devices)
 
 
-class OnDevices:
+class ShardedFunction:
     """A compiled function of rows; the devices of `mesh_for` share each batch.
 
     Attributes:
@@ -38,7 +38,7 @@ class OnDevices:
           function: of variables and of arrays `[b ...]` to an array `[b ...]`; may not mix rows.
           variables: its first argument.
         """
-        self._mesh, self._function = mesh_for(variables), jax.jit(function)
+        self._mesh, self._function = build_weight_mesh(variables), jax.jit(function)
         self._variables = jax.device_put(variables, replicated_sharding(self._mesh))
 
     @property

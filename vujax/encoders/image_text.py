@@ -13,7 +13,7 @@ import numpy as np
 from vujax import models
 from vujax.data.images import preprocess_eval_image
 from vujax.encoders.base import Encoder, digest_of, name_of
-from vujax.encoders.devices import OnDevices, mesh_for
+from vujax.encoders.devices import ShardedFunction, build_weight_mesh
 from vujax.models import release
 from vujax.models.tokenizers.clip import check_texts
 from vujax.models.tokenizers.huggingface import open_tokenizer
@@ -41,7 +41,7 @@ class TextEncoder:
         model = models.build(**config["model"])
         self.dim = model.text.embed_dim
         params = {key: value for key, value in variables["params"].items() if key != "image"}
-        self._mesh = mesh_for(params)
+        self._mesh = build_weight_mesh(params)
         self._variables = jax.device_put({"params": params}, replicated_sharding(self._mesh))
 
         def encode(variables: Tree, tokens: jax.Array) -> jax.Array:
@@ -82,7 +82,7 @@ def open_text_encoder(spec: str | Path) -> TextEncoder:
     return TextEncoder(Path(spec))
 
 
-HOW = ("resize", "interpolation")
+PREPROCESS_KEYS = ("resize", "interpolation")
 
 
 class ImageText(Encoder):
@@ -103,13 +103,13 @@ class ImageText(Encoder):
         model = models.build(**config["model"])
         self.name, self.digest, self.size = name, digest_of(config, variables), model.image_size
         given = config.get("preprocess") or {}
-        self._how = {key: given[key] for key in HOW if key in given}
+        self._how = {key: given[key] for key in PREPROCESS_KEYS if key in given}
         params = {key: value for key, value in variables["params"].items() if key != "text"}
 
         def embed(variables: Tree, images: jax.Array) -> jax.Array:
             return model.apply(variables, images, method="encode_image")[0]
 
-        self._network = OnDevices(embed, {**variables, "params": params})
+        self._network = ShardedFunction(embed, {**variables, "params": params})
         self.dim = self._network.dim(np.zeros((1, self.size, self.size, 3), np.uint8))
 
     def picture(self, file: bytes) -> np.ndarray:

@@ -20,7 +20,7 @@ import numpy as np
 from jax import lax
 
 from vujax.encoders.base import LITE_NETWORK, Encoder, digest
-from vujax.encoders.devices import OnDevices
+from vujax.encoders.devices import ShardedFunction
 from vujax.models import efficientnet, pretrained
 from vujax.models.clip import unit
 
@@ -48,19 +48,19 @@ class Lite(Encoder):
         """
         tensors = pretrained.load(LITE_NETWORK)
         self.digest = digest(tensors, SETTINGS)
-        self._network = OnDevices(features, efficientnet.from_released(tensors))
+        self._network = ShardedFunction(compute_features, efficientnet.from_released(tensors))
 
     def encode(self, images: np.ndarray) -> jax.Array:
         """Pictures uint8 `[b 224 224 3]` -> float32 `[b 1280]`, still being computed."""
         return self._network(images)
 
 
-def features(variables: Any, images: jax.Array) -> jax.Array:
+def compute_features(variables: Any, images: jax.Array) -> jax.Array:
     """Pictures uint8 `[b h w 3]` -> float32 `[b 1280]`."""
     return efficientnet.EfficientNetLite0().apply(variables, images)[0]
 
 
-TABLE = Path(__file__).parent / "classes" / "imagenet1k.tsv"
+CLASS_TABLE = Path(__file__).parent / "classes" / "imagenet1k.tsv"
 
 
 class ClassName(NamedTuple):
@@ -77,9 +77,9 @@ class ClassName(NamedTuple):
     synonyms: tuple[str, ...]
 
 
-def class_names() -> list[ClassName]:
+def read_class_names() -> list[ClassName]:
     """All classes of ILSVRC 2012: entry k has label k."""
-    with TABLE.open(newline="", encoding="utf-8") as file:
+    with CLASS_TABLE.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         return [ClassName(r["wnid"], r["name"], tuple(r["synonyms"].split(", "))) for r in rows]
 

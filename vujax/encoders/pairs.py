@@ -22,11 +22,11 @@ from vujax.data.records import BadSample, Source
 from vujax.data.sources import open_source
 from vujax.encoders.base import Encoder
 
-BATCH, DECODERS = 32, 2
+BATCH, NUM_DECODERS = 32, 2
 
-PROBES = 16  # records of a source that must still be those of the kept vectors
+NUM_PROBES = 16  # records of a source that must still be those of the kept vectors
 
-MOST_BAD = 0.01
+MAX_BAD_SHARE = 0.01
 
 
 def open_pairs(
@@ -95,7 +95,7 @@ def open_encoder(spec: str) -> Encoder:
 def _same(kept: EmbeddingPairs, source: Source) -> bool:
     """Whether some records, spread over the source, are among those that were encoded."""
     known = dict(zip(kept.keys, kept.captions, strict=True))
-    for place in np.unique(np.linspace(0, len(source) - 1, PROBES).astype(int)):
+    for place in np.unique(np.linspace(0, len(source) - 1, NUM_PROBES).astype(int)):
         try:
             record = source[int(place)]
         except BadSample:
@@ -139,9 +139,9 @@ def encode_pairs(source: Source, encoder: Encoder, name: str = "pictures") -> Em
 
     found = np.empty((len(source), encoder.dim), np.float32)
     done = 0
-    with ThreadPoolExecutor(DECODERS, "decode") as threads, _bar(name, len(source)) as bar:
+    with ThreadPoolExecutor(NUM_DECODERS, "decode") as threads, _bar(name, len(source)) as bar:
         options = dict(size=encoder.size, batch=BATCH, threads=threads)
-        for pixels, count in batches(load, range(len(source)), decode, **options):
+        for pixels, count in iterate_batches(load, range(len(source)), decode, **options):
             found[done : done + count] = np.asarray(encoder.encode(pixels), np.float32)[:count]
             done += count
             bar.update(count)
@@ -158,17 +158,17 @@ def _bar(name: str, total: int) -> tqdm:
 def _report(name: str, bad: Mapping[int, str], total: int) -> None:
     for reason in list(bad.values())[:5]:
         logging.warning("%s: left out: %s", name, reason)
-    if len(bad) > MOST_BAD * max(total, 100):
+    if len(bad) > MAX_BAD_SHARE * max(total, 100):
         raise ValueError(
             f"{len(bad)} of {total} pictures of {name} cannot be used, such as "
             f"{next(iter(bad.values()))}: mend the data"
         )
 
 
-AHEAD = 3  # batches that are decoded or wait to be; they bound the memory
+MAX_PENDING = 3  # batches that are decoded or wait to be; they bound the memory
 
 
-def batches(
+def iterate_batches(
     read: Callable[[int], bytes],
     records: Sequence[int],
     decode: Callable[[bytes], np.ndarray],
@@ -205,7 +205,7 @@ def batches(
         files = map(read, records[first : first + batch])
         tasks = [threads.submit(put, pixels, row, data) for row, data in enumerate(files)]
         waiting.append((pixels, tasks))
-        if len(waiting) == AHEAD:
+        if len(waiting) == MAX_PENDING:
             yield _finished(*waiting.popleft())
     while waiting:
         yield _finished(*waiting.popleft())

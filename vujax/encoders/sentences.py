@@ -20,7 +20,7 @@ def _encode(variables: Any, tokens: jax.Array, mask: jax.Array) -> jax.Array:
     return minilm.MiniLM().apply(variables, tokens, mask)[0]
 
 
-class Sentences:
+class SentenceEncoder:
     """The released sentence encoder.
 
     Attributes:

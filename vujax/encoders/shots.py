@@ -17,16 +17,16 @@ from numpy.typing import ArrayLike
 from vujax.data.scene_batches import SceneRows, shapes
 from vujax.data.scenes import Scenes, choose_scenes
 from vujax.encoders.base import ShotEncoder, digest_of
-from vujax.encoders.devices import OnDevices
+from vujax.encoders.devices import ShardedFunction
 from vujax.models.scene_encoder import build_scene
 from vujax.models.shot_encoder import build_shot
 
 Tree = Any
 
-SEEN = ("image", "feature")
+KNOWN_INPUTS = ("image", "feature")
 
 
-class OfShots(ShotEncoder):
+class ReleasedShotEncoder(ShotEncoder):
     """A `ShotEncoder` of a release; its vectors are not normalised."""
 
     def __init__(
@@ -44,10 +44,10 @@ class OfShots(ShotEncoder):
           ValueError: the release does not say what it sees, or a catalogue does not have it.
         """
         self.name, self.digest, self.max_shots = name, digest_of(config, variables), max_shots
-        self.inputs = inputs_of(name, config)
+        self.inputs = read_inputs(name, config)
         self.vectors = config.get("vectors") if "feature" in self.inputs else None
         own = {key: tree["encoder"] for key, tree in variables.items() if "encoder" in tree}
-        self._network = OnDevices(self._vectors, own)
+        self._network = ShardedFunction(self._vectors, own)
         self.dim = self._network.dim(shapes(self.inputs, 1, width=max_shots, most=max_shots))
 
     def encode(self, rows: Mapping[str, np.ndarray]) -> jax.Array:
@@ -59,7 +59,7 @@ class OfShots(ShotEncoder):
         raise NotImplementedError
 
 
-class SingleShotEncoder(OfShots):
+class SingleShotEncoder(ReleasedShotEncoder):
     """The shot encoder that ShotCoL trained: it sees one shot at a time."""
 
     sees = ("shot",)
@@ -74,7 +74,7 @@ class SingleShotEncoder(OfShots):
         return self._model.apply(variables, shots)[0][:, None]
 
 
-class SceneEncoder(OfShots):
+class SceneEncoder(ReleasedShotEncoder):
     """The scene model that Movies2Scenes trained: it sees single shots and scenes alike."""
 
     sees = ("shot", "scene")
@@ -88,7 +88,7 @@ class SceneEncoder(OfShots):
         return self._model.apply(variables, rows)[0]
 
 
-def inputs_of(name: str, config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+def read_inputs(name: str, config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     """What a release's model sees of a shot, see `ShotEncoder.inputs`.
 
     Raises:
@@ -100,10 +100,10 @@ def inputs_of(name: str, config: Mapping[str, Any]) -> dict[str, tuple[int, ...]
             f"{name} does not say in its config.json what it sees of a shot (inputs): release it "
             "again from its training's folder"
         )
-    if unknown := sorted(set(inputs) - set(SEEN)):
+    if unknown := sorted(set(inputs) - set(KNOWN_INPUTS)):
         raise ValueError(
-            f"{name} takes {unknown[0]} of shots, and vectors are made of {' or '.join(SEEN)} "
-            "alone: train it without"
+            f"{name} takes {unknown[0]} of shots, and vectors are made of "
+            f"{' or '.join(KNOWN_INPUTS)} alone: train it without"
         )
     if len(inputs.get("feature", (0,))) != 1:
         raise ValueError(
@@ -143,10 +143,10 @@ def encode_scenes(
     chosen, most = choose_scenes(scenes, max_shots=encoder.max_shots), encoder.max_shots
     rows = SceneRows(chosen, encoder.inputs, width=most, most=most)
     found = np.full((len(chosen.keys), encoder.dim), np.nan, np.float32)
-    with closing(rows.eval_batches(batch_size=rows_of(encoder, batch))) as batches:
+    with closing(rows.eval_batches(batch_size=count_rows(encoder, batch))) as batches:
         pending, known = None, 0
         for given in batches:
-            made = encoder.encode(seen(encoder, given)), given["scene"]
+            made = encoder.encode(select_inputs(encoder, given)), given["scene"]
             if pending:  # fetched one batch late: the device never waits for the host
                 known += _put(found, *pending)
                 done(known)
@@ -155,20 +155,20 @@ def encode_scenes(
     return found
 
 
-def trial(encoder: ShotEncoder, batch: int) -> np.ndarray:
+def run_trial(encoder: ShotEncoder, batch: int) -> np.ndarray:
     """What it makes of empty rows, float32 `[r s dim]`: compiles what `encode_scenes` runs."""
-    most, count = encoder.max_shots, rows_of(encoder, batch)
+    most, count = encoder.max_shots, count_rows(encoder, batch)
     empty = shapes(encoder.inputs, count, width=most, most=most)
     zeros = {name: np.zeros(array.shape, array.dtype) for name, array in empty.items()}
-    return np.asarray(encoder.encode(seen(encoder, zeros)))
+    return np.asarray(encoder.encode(select_inputs(encoder, zeros)))
 
 
-def seen(encoder: ShotEncoder, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def select_inputs(encoder: ShotEncoder, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What an encoder needs of rows."""
     return {name: rows[name] for name in (*encoder.inputs, "segment", "place", "time", "scene")}
 
 
-def rows_of(encoder: ShotEncoder, batch: int) -> int:
+def count_rows(encoder: ShotEncoder, batch: int) -> int:
     """Rows of about so many shots."""
     return max(1, batch // encoder.max_shots)
 

@@ -23,7 +23,7 @@ SHAPES = {"kernel": (efficientnet.FEATURES, minilm.WIDTH), "bias": (minilm.WIDTH
 
 
 @jax.jit
-def apply(kernel: jax.Array, bias: jax.Array, features: jax.Array) -> jax.Array:
+def apply_head(kernel: jax.Array, bias: jax.Array, features: jax.Array) -> jax.Array:
     """Features `[n 1280]` -> unit vectors float32 `[n 384]`: an affine map, then the length."""
     return unit(jnp.matmul(features, kernel.astype(jnp.float32), precision="highest") + bias)
 
@@ -49,7 +49,7 @@ class TextHead:
 
     def __call__(self, features: jax.Array) -> jax.Array:
         """See `apply`."""
-        return apply(self.kernel, self.bias, features)
+        return apply_head(self.kernel, self.bias, features)
 
 
 def save_head(folder: Path, head: TextHead) -> Path:

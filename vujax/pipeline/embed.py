@@ -25,19 +25,19 @@ from vujax.catalog.embeddings import LEVELS, EmbeddingModel, EmbeddingStore
 from vujax.data.datasets.catalog import open_catalog
 from vujax.data.scenes import FilmScenes
 from vujax.encoders.base import AnyEncoder, Encoder, ShotEncoder, check_level, levels_of
-from vujax.encoders.pairs import batches
-from vujax.encoders.shots import encode_scenes, trial
+from vujax.encoders.pairs import iterate_batches
+from vujax.encoders.shots import encode_scenes, run_trial
 from vujax.pipeline.ingest.film import Outcome
 from vujax.pipeline.ingest.reader import Report
-from vujax.pipeline.ingest.run import Run, Runner
-from vujax.pipeline.ingest.sources import Found, Source
+from vujax.pipeline.ingest.run import Run, RunnerOptions
+from vujax.pipeline.ingest.sources import Source, SourceListing
 from vujax.pipeline.workers.local import LocalEngine
 from vujax.pipeline.workers.pool import Engine, Pool, Progress
 from vujax.utils.system import count_cores
 
 
 @dataclass(frozen=True)
-class Tables:
+class FilmTables:
     """A film's rows in the catalogue.
 
     Attributes:
@@ -57,17 +57,19 @@ class Tables:
         return embeddings.build_rows(level, self.shots, self.keyframes, self.scenes)
 
 
-class Maker(Protocol):
+class Extractor(Protocol):
     """Makes vectors at the levels that an encoder sees."""
 
     def trial(self) -> np.ndarray:
         """Runs the encoder once, on nothing; float32 `[n dim]`."""
 
-    def __call__(self, level: str, tables: Tables, report: Report) -> np.ndarray:
+    def __call__(self, level: str, tables: FilmTables, report: Report) -> np.ndarray:
         """Vectors of a film, one for each of its rows of the level: float32 `[n dim]`."""
 
 
-def maker_of(encoder: Any, catalog: Catalog, batch: int, threads: ThreadPoolExecutor) -> Maker:
+def build_extractor(
+    encoder: Any, catalog: Catalog, batch: int, threads: ThreadPoolExecutor
+) -> Extractor:
     """The maker for an encoder.
 
     Args:
@@ -80,13 +82,13 @@ def maker_of(encoder: Any, catalog: Catalog, batch: int, threads: ThreadPoolExec
       FileNotFoundError: the catalogue has not the vectors that the encoder takes.
     """
     if encoder.sees[0] == "frame":
-        return FrameMaker(encoder, catalog, batch, threads)
+        return FrameExtractor(encoder, catalog, batch, threads)
     # brings JAX
 
-    return ShotMaker(encoder, catalog, batch)
+    return ShotExtractor(encoder, catalog, batch)
 
 
-def model_of(encoder: Any, catalog: Catalog) -> EmbeddingModel:
+def resolve_model(encoder: Any, catalog: Catalog) -> EmbeddingModel:
     """What vectors in a catalogue say that they are made by.
 
     An encoder that takes the vectors of another one is a model with that one.
@@ -101,7 +103,7 @@ def model_of(encoder: Any, catalog: Catalog) -> EmbeddingModel:
     return EmbeddingModel(encoder.name, digest, encoder.dim)
 
 
-USUAL = ("frame", "shot")
+DEFAULT_LEVELS = ("frame", "shot")
 
 """Levels that are made unless told otherwise, of those that the encoder can make."""
 
@@ -109,7 +111,7 @@ NO_SCENES = "it has no scenes: run `vujax scenes` on the catalogue"
 
 
 @dataclass(frozen=True)
-class Work:
+class EmbedJob:
     """What a worker needs besides films; picklable.
 
     Attributes:
@@ -135,14 +137,14 @@ class Work:
             )
 
 
-class Embed:
+class EmbedStage:
     """Makes vectors, film by film.
 
     Attributes:
       model: that makes them.
     """
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: EmbedJob) -> None:
         """Makes the encoder, and runs it once: for all films it is compiled once.
 
         Raises:
@@ -151,9 +153,9 @@ class Embed:
         self._work, self._catalog = work, Catalog(work.root)
         self._encoder = work.encoder()
         self._levels = _levels(self._encoder, work.levels)
-        self.model = model_of(self._encoder, self._catalog)
+        self.model = resolve_model(self._encoder, self._catalog)
         self._threads = ThreadPoolExecutor(work.decoders, "decode")
-        self._make = maker_of(self._encoder, self._catalog, work.batch, self._threads)
+        self._make = build_extractor(self._encoder, self._catalog, work.batch, self._threads)
         self._try()
 
     def __call__(self, source: Source, report: Report = lambda seconds: None) -> Outcome:
@@ -164,9 +166,11 @@ class Embed:
         try:
             return self._embed(source, report)
         except (ValueError, OSError, KeyError) as error:
-            return fail(source, str(error.args[0] if isinstance(error, KeyError) else error))
+            return build_failure(
+                source, str(error.args[0] if isinstance(error, KeyError) else error)
+            )
         except Exception as error:  # one film must not stop the others
-            return fail(source, f"{type(error).__name__}: {error}")
+            return build_failure(source, f"{type(error).__name__}: {error}")
 
     def _try(self) -> None:
         batch = self._work.batch
@@ -190,7 +194,9 @@ class Embed:
             LEVELS, embeddings.hash_source(manifest)
         )  # first: see `EmbeddingStore.write`
         if not embeddings.has_keyframes(manifest):
-            return fail(source, f"it has no keyframes ({manifest.get('reason') or 'no shots'})")
+            return build_failure(
+                source, f"it has no keyframes ({manifest.get('reason') or 'no shots'})"
+            )
         levels, scenes = self._levels, None
         if "scene" in levels:
             try:
@@ -200,12 +206,14 @@ class Embed:
             else:
                 made_from["scene"] = embeddings.hash_scene_source(made_from["scene"], scenes)
         if not levels:
-            return fail(source, NO_SCENES)
+            return build_failure(source, NO_SCENES)
         shelves = {level: EmbeddingStore(self._work.root, level, self.model) for level in LEVELS}
         wanted = [x for x in levels if not shelves[x].is_current(film, made_from[x])]
         if wanted:
             tables = (self._catalog.shots(film), self._catalog.keyframes(film), scenes)
-            values = _Values(self._encoder, self._make, Tables(film, *tables), shelves, made_from)
+            values = _Values(
+                self._encoder, self._make, FilmTables(film, *tables), shelves, made_from
+            )
             for level in wanted:
                 shelves[level].write(
                     film, made_from[level], values.tables.rows(level), values.of(level, report)
@@ -226,7 +234,7 @@ def _levels(encoder: AnyEncoder, asked: tuple[str, ...] | None) -> tuple[str, ..
     """
     for level in asked or ():
         check_level(encoder, level)
-    return asked or tuple(level for level in USUAL if level in levels_of(encoder))
+    return asked or tuple(level for level in DEFAULT_LEVELS if level in levels_of(encoder))
 
 
 class _Values:
@@ -235,8 +243,8 @@ class _Values:
     def __init__(
         self,
         encoder: AnyEncoder,
-        make: Maker,
-        tables: Tables,
+        make: Extractor,
+        tables: FilmTables,
         shelves: Mapping[str, EmbeddingStore],
         made_from: Mapping[str, str],
     ) -> None:
@@ -257,12 +265,14 @@ class _Values:
         if level in self._encoder.sees:
             return self._make(level, tables, report)
         if level == "shot":
-            return means(self.of("frame", report), tables.keyframes["shot"].to_numpy())
+            return average_groups(self.of("frame", report), tables.keyframes["shot"].to_numpy())
         shots = tables.rows("shot")["shot"].to_numpy()
-        return means(self.of("shot", report), embeddings.find_scene_rows(tables.scenes, shots))
+        return average_groups(
+            self.of("shot", report), embeddings.find_scene_rows(tables.scenes, shots)
+        )
 
 
-def means(values: np.ndarray, of: np.ndarray) -> np.ndarray:
+def average_groups(values: np.ndarray, of: np.ndarray) -> np.ndarray:
     """The mean of each shot's, or scene's, rows, float32 `[shots d]`.
 
     Args:
@@ -274,12 +284,12 @@ def means(values: np.ndarray, of: np.ndarray) -> np.ndarray:
     return (sums / count[:, None]).astype(np.float32)
 
 
-def fail(source: Source, reason: str) -> Outcome:
+def build_failure(source: Source, reason: str) -> Outcome:
     """The outcome of a film that has no vectors now."""
     return Outcome(source, source.slug, "error", " ".join(reason.split()))
 
 
-ACTOR_DECODERS = 2  # threads of a Ray actor that decode
+NUM_ACTOR_DECODERS = 2  # threads of a Ray actor that decode
 
 
 def embed(
@@ -288,7 +298,7 @@ def embed(
     *,
     levels: tuple[str, ...] | None = None,
     batch: int = 32,
-    runner: Runner | None = None,
+    runner: RunnerOptions | None = None,
 ) -> Run:
     """Prepares to make the vectors that a catalogue's films lack.
 
@@ -307,13 +317,13 @@ def embed(
       FileNotFoundError, ValueError: an argument is wrong, or `root` is no catalogue.
       ImportError: the runner's package is missing.
     """
-    runner = runner or Runner()
+    runner = runner or RunnerOptions()
     root = root.resolve()
-    sources = tuple(_source(root, film) for film in Catalog(root).ids())
-    decoders = (runner.workers or count_cores()) if runner.name == "local" else ACTOR_DECODERS
-    work = Work(root, encoder, levels, batch, decoders)
+    sources = tuple(_source(root, film) for film in Catalog(root).film_ids())
+    decoders = (runner.workers or count_cores()) if runner.name == "local" else NUM_ACTOR_DECODERS
+    work = EmbedJob(root, encoder, levels, batch, decoders)
     share = runner.share(sources)
-    return Run(Found(sources, 0, 0), share, _events(work, runner, share))
+    return Run(SourceListing(sources, 0, 0), share, _events(work, runner, share))
 
 
 def _source(root: Path, film: str) -> Source:
@@ -322,14 +332,14 @@ def _source(root: Path, film: str) -> Source:
 
 
 def _events(
-    work: Work, runner: Runner, sources: list[Source]
+    work: EmbedJob, runner: RunnerOptions, sources: list[Source]
 ) -> Generator[Progress | Outcome, None, None]:
     if sources:
-        engine, workers = _engine(functools.partial(Embed, work), runner)
-        yield from Pool(engine, workers, stall_s=runner.stall_s, fail=fail).run(sources)
+        engine, workers = _engine(functools.partial(EmbedStage, work), runner)
+        yield from Pool(engine, workers, stall_s=runner.stall_s, fail=build_failure).run(sources)
 
 
-def _engine(make: Callable[[], Embed], runner: Runner) -> tuple[Engine, int]:
+def _engine(make: Callable[[], EmbedStage], runner: RunnerOptions) -> tuple[Engine, int]:
     if runner.name == "local":
         return LocalEngine(make, cpu_only=False), 1
     from vujax.pipeline.workers.ray import RayEngine
@@ -338,7 +348,7 @@ def _engine(make: Callable[[], Embed], runner: Runner) -> tuple[Engine, int]:
     return engine, min(runner.workers or engine.places, engine.places)
 
 
-class FrameMaker:
+class FrameExtractor:
     """A `Maker` for an encoder of pictures; see `Maker`."""
 
     def __init__(
@@ -352,7 +362,7 @@ class FrameMaker:
         size = self._encoder.size
         return np.asarray(self._encoder.encode(np.zeros((self._batch, size, size, 3), np.uint8)))
 
-    def __call__(self, level: str, tables: Tables, report: Report) -> np.ndarray:
+    def __call__(self, level: str, tables: FilmTables, report: Report) -> np.ndarray:
         """See `Maker`."""
         # Keyframes of a short shot may share one picture.
         records, first, place = np.unique(
@@ -368,7 +378,7 @@ class FrameMaker:
     def _encoded(self, film: str, records: Sequence[int]) -> Iterator[np.ndarray]:
         """Vectors of pictures, in order, a batch at a time."""
         encoder, reader = self._encoder, self._catalog.jpegs(film)
-        pictures = batches(
+        pictures = iterate_batches(
             reader.__getitem__,
             records,
             encoder.picture,
@@ -390,7 +400,7 @@ def _fetched(found: Any, count: int) -> np.ndarray:
     return np.asarray(found, np.float32)[:count]
 
 
-class ShotMaker:
+class ShotExtractor:
     """A `Maker` for an encoder of shots; see `Maker`.
 
     Shots are seen as in training, see `vujax.data.datasets.catalog`: so many of a shot's keyframes,
@@ -408,9 +418,9 @@ class ShotMaker:
 
     def trial(self) -> np.ndarray:
         """See `Maker`."""
-        return trial(self._encoder, self._batch).reshape(-1, self._encoder.dim)
+        return run_trial(self._encoder, self._batch).reshape(-1, self._encoder.dim)
 
-    def __call__(self, level: str, tables: Tables, report: Report) -> np.ndarray:
+    def __call__(self, level: str, tables: FilmTables, report: Report) -> np.ndarray:
         """See `Maker`."""
         films = open_catalog(str(self._catalog.path), films=[tables.film], **self._options)
         runs = _runs(level, tables)
@@ -419,7 +429,7 @@ class ShotMaker:
         return encode_scenes(self._encoder, FilmScenes(films, runs), self._batch, told)
 
 
-def _runs(level: str, tables: Tables) -> np.ndarray:
+def _runs(level: str, tables: FilmTables) -> np.ndarray:
     """See `FilmScenes`: each shot or scene that is to have a vector."""
     rows = tables.rows(level)
     first = rows["shot"].to_numpy().astype(np.int64)

@@ -12,7 +12,7 @@ from fractions import Fraction
 import numpy as np
 
 from vujax.scenes.types import BreakCue, DetectedScenes, Scene
-from vujax.video.audio import SoundReader
+from vujax.video.audio import AudioReader
 from vujax.video.probe import FilmError, probe
 from vujax.video.seek import StillReader
 from vujax.video.timecode import Clock
@@ -78,10 +78,10 @@ def measure_quietest(path: str, moments: Sequence[float]) -> tuple[list[float | 
     Returns:
       The levels, None without readable sound, and notes with the reason.
     """
-    if probe(path).sound is None:
+    if probe(path).audio is None:
         return [None] * len(moments), ["The film has no sound: break cues use the image only."]
     try:
-        energy = compute_energies(SoundReader(path, rate=SOUND_RATE))
+        energy = compute_energies(AudioReader(path, rate=SOUND_RATE))
     except FilmError as error:
         return [None] * len(moments), [f"The sound was not analyzed: {error}."]
     width = round(SILENT_S / STEP_S)

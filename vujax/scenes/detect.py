@@ -21,8 +21,8 @@ import numpy as np
 from vujax import encoders
 from vujax.catalog import Catalog, embeddings, schema
 from vujax.encoders import base
-from vujax.pipeline.embed import model_of
-from vujax.pipeline.ingest.film import Detectors
+from vujax.pipeline.embed import resolve_model
+from vujax.pipeline.ingest.film import DetectorSelector
 from vujax.scenes import exports
 from vujax.scenes.film import FilmProcessor, OutputFiles, ShotEmbeddings, load_shot_embeddings
 from vujax.scenes.series import EpisodeShots, SeriesStructure, analyze_series
@@ -58,7 +58,7 @@ class SceneDetectionJob:
     out: Path | None
     options: SceneDetectionOptions = field(default_factory=SceneDetectionOptions)
     encoder: str | Callable[[], base.AnyEncoder] = "lite"
-    shots: str | Callable[[], Detectors] = "transnetv2"
+    shots: str | Callable[[], DetectorSelector] = "transnetv2"
     formats: tuple[str, ...] = tuple(exports.FORMATS)
     series: bool = False
 
@@ -92,7 +92,7 @@ def detect_scenes(
     scenes: int | None = None,
     min_duration: float | None = None,
     adapt: bool = False,
-    detector: str | Callable[[], Detectors] = "transnetv2",
+    detector: str | Callable[[], DetectorSelector] = "transnetv2",
     formats: Sequence[str] = tuple(exports.FORMATS),
 ) -> list[DetectedScenes]:
     """Detect the scenes of films in this process.
@@ -328,7 +328,7 @@ def _embed(
     result: SceneDetectionResult,
 ) -> tuple[list[str], str]:
     """Embed what is missing and return the films with embeddings, and the embeddings' name."""
-    model = model_of(encoder.encoder(), Catalog(root))
+    model = resolve_model(encoder.encoder(), Catalog(root))
     store = embeddings.EmbeddingStore(root, "shot", model)
     current = list(_readable(Catalog(root), films, result))
     missing = [film for film, source in current if not store.is_current(film, source)]

@@ -271,5 +271,5 @@ class FilmProcessor:
     def _stem(self, film: str) -> str:
         """Return the film's slug, or its id where several films of the catalog share the slug."""
         slug = film.rpartition("-")[0]
-        namesakes = [other for other in self.catalog.ids() if other.rpartition("-")[0] == slug]
+        namesakes = [other for other in self.catalog.film_ids() if other.rpartition("-")[0] == slug]
         return slug if len(namesakes) == 1 else film

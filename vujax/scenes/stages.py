@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Protocol
 from vujax.catalog import schema
 from vujax.catalog.writer import sweep_staging
 from vujax.encoders.base import AnyEncoder
-from vujax.pipeline.ingest.film import Detectors, Ingest, Outcome, Work
-from vujax.pipeline.ingest.settings import Settings
-from vujax.pipeline.ingest.sources import Source, find
+from vujax.pipeline.ingest.film import DetectorSelector, IngestJob, IngestStage, Outcome
+from vujax.pipeline.ingest.settings import IngestSettings
+from vujax.pipeline.ingest.sources import Source, find_films
 from vujax.pipeline.workers.pool import Progress
 from vujax.utils.system import count_cores
 
 if TYPE_CHECKING:
-    from vujax.pipeline.embed import Embed
+    from vujax.pipeline.embed import EmbedStage
 
 DETECTORS = ("transnetv2", "adaptive", "content")
 
@@ -54,7 +54,7 @@ class IngestOptions:
       exclude: a folder that is not searched for films, because it receives copies of them.
     """
 
-    detectors: Callable[[], Detectors]
+    detectors: Callable[[], DetectorSelector]
     exclude: Path | None
 
 
@@ -87,7 +87,7 @@ class BackgroundEncoder:
         """
         return self._encoder.result()
 
-    def stage(self) -> "Embed":
+    def stage(self) -> "EmbedStage":
         """Return the compiled embedding stage.
 
         Raises:
@@ -95,10 +95,10 @@ class BackgroundEncoder:
         """
         return self._stage.result() if self._stage else self._compile()
 
-    def _compile(self) -> "Embed":
+    def _compile(self) -> "EmbedStage":
         from vujax.pipeline import embed  # slow to import, and not needed to read a catalog
 
-        return embed.Embed(embed.Work(self._root, self.encoder, decoders=count_cores()))
+        return embed.EmbedStage(embed.EmbedJob(self._root, self.encoder, decoders=count_cores()))
 
 
 class InProcessStages:
@@ -108,10 +108,10 @@ class InProcessStages:
 
     def ingest(self, paths: Sequence[Path], root: Path, options: IngestOptions) -> list[Outcome]:
         """See `Stages`."""
-        found = find(paths, options.exclude or root)
+        found = find_films(paths, options.exclude or root)
         schema.create_catalog(root)
         sweep_staging(root)
-        stage = Ingest(Work(root, Settings(), options.detectors))
+        stage = IngestStage(IngestJob(root, IngestSettings(), options.detectors))
         return [stage(source) for source in found.sources]
 
     def embed(self, root: Path, films: Sequence[str], encoder: BackgroundEncoder) -> list[Outcome]:
@@ -122,7 +122,7 @@ class InProcessStages:
 
 
 def embed_with_progress(
-    sources: Sequence[Source], stage: "Embed"
+    sources: Sequence[Source], stage: "EmbedStage"
 ) -> Generator[Progress | Outcome, None, None]:
     """Compute embeddings in this process, and yield progress and one outcome per source."""
     events: SimpleQueue = SimpleQueue()
@@ -147,7 +147,7 @@ def build_embed_source(root: Path, film: str) -> Source:
     return Source(str(root), film, path, film, path.stat().st_size if path.exists() else 0)
 
 
-def open_detectors(shots: str) -> Callable[[], Detectors]:
+def open_detectors(shots: str) -> Callable[[], DetectorSelector]:
     """Return a picklable callable that returns the shot detectors.
 
     Args:
@@ -164,11 +164,11 @@ def open_detectors(shots: str) -> Callable[[], Detectors]:
             from vujax.models import pretrained
 
             pretrained.fetch(shots)
-        return functools.partial(detectors.one_for_all, shots, {})
+        return functools.partial(detectors.open_shared_detector, shots, {})
     path = Path(shots)
     if not path.exists():
         raise FileNotFoundError(
             f"unknown shot detector {shots!r}; expected one of: {', '.join(DETECTORS)}, or an "
             "existing shot-list file or directory"
         )
-    return functools.partial(detectors.known, path.resolve(), {})
+    return functools.partial(detectors.open_shot_lists, path.resolve(), {})

@@ -110,7 +110,7 @@ def open_kept(
 def _key(catalog: Catalog, shelf: EmbeddingStore, space: "TextSpace") -> str:
     """Changes with whatever the index is made from."""
     facts: list = [SCHEMA, shelf.model.digest, shelf.model.dim, space.digest, space.dim]
-    for film in catalog.ids():
+    for film in catalog.film_ids():
         files = [schema.manifest_path(catalog.path, film), shelf.path(film)]
         if shelf.level == "scene":
             files.append(scenes.scenes_path(catalog.path, film))
@@ -146,7 +146,7 @@ def _write(
     dtype: str,
     report: Callable[[int, int], None],
 ) -> None:
-    films, tables, missing = catalog.ids(), [ROWS.empty_table()], []
+    films, tables, missing = catalog.film_ids(), [ROWS.empty_table()], []
     with (folder / "vectors.bin").open("wb") as file:
         for done, film in enumerate(films):
             report(done, len(films))

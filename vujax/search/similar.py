@@ -16,7 +16,7 @@ from vujax.catalog import Catalog, Id, embeddings
 from vujax.catalog.schema import build_clock
 from vujax.encoders import name_of
 from vujax.utils.formatting import format_clock, quote_unprintable
-from vujax.video.timecode import TIMECODE, parse_timecode, timecode_rate
+from vujax.video.timecode import TIMECODE, nearest_timecode_rate, parse_timecode
 
 
 @dataclass(frozen=True, order=True)
@@ -181,7 +181,7 @@ def similar(
     model = embeddings.open_store(catalog.path, level, _encoder(catalog.path, level, encoder)).model
     own = catalog.embeddings(level, model.folder, wanted.film)
     row = _row(own, wanted)
-    films = [film for film in catalog.ids() if film != wanted.film or not other_films]
+    films = [film for film in catalog.film_ids() if film != wanted.film or not other_films]
     read: dict[str, int] = {}
     left_out: dict[str, str] = {}
     near = nearest(
@@ -239,7 +239,7 @@ def _at(catalog: Catalog, film: str, time: str, level: str) -> Id:
     table = catalog.shots(film) if level == "shot" else catalog.scenes(film)
     if not len(table):
         raise ValueError(f"{film} has no shots ({row['reason'] or 'it is empty'})")
-    seconds = seconds_of(time, timecode_rate(build_clock(row).rate))
+    seconds = seconds_of(time, nearest_timecode_rate(build_clock(row).rate))
     if seconds >= table["end_s"][-1].as_py():
         raise ValueError(
             f"{film} is over after {format_clock(table['end_s'][-1].as_py())}, before {time}"

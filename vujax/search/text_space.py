@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from vujax.encoders.base import LITE_NETWORK, digest
-from vujax.encoders.lite import class_names, conse
-from vujax.encoders.sentences import Sentences
+from vujax.encoders.lite import conse, read_class_names
+from vujax.encoders.sentences import SentenceEncoder
 from vujax.encoders.text_head import TextHead, load_head
 from vujax.models import pretrained
 from vujax.models.clip import unit
@@ -131,12 +131,12 @@ Mapping = Callable[[jax.Array], jax.Array]
 class LiteSpace:
     """A `vujax.search.text_space.TextSpace` over the vectors of the encoder `lite`."""
 
-    dim = Sentences.dim
+    dim = SentenceEncoder.dim
 
     def __init__(
         self,
         name: str,
-        sentences: Sentences,
+        sentences: SentenceEncoder,
         mapping: Mapping,
         *,
         tensors: dict[str, np.ndarray],
@@ -165,11 +165,11 @@ class LiteSpace:
         return found
 
 
-def conse_mapping(sentences: Sentences) -> tuple[Mapping, dict[str, np.ndarray]]:
+def conse_mapping(sentences: SentenceEncoder) -> tuple[Mapping, dict[str, np.ndarray]]:
     """ConSE from features, and the classifier's weights; encodes all names, a few seconds."""
     released = pretrained.load(LITE_NETWORK)
     classifier = {key: released[name] for key, name in CLASSIFIER.items()}
-    names = sentences([entry.name for entry in class_names()])
+    names = sentences([entry.name for entry in read_class_names()])
 
     @jax.jit
     def mapping(features: jax.Array) -> jax.Array:
@@ -192,12 +192,12 @@ def open_lite(name: str) -> LiteSpace:
       ValueError, OSError: see `vujax.models.pretrained.load`.
       ImportError: the extra [sentences] is not installed.
     """
-    sentences = Sentences()
+    sentences = SentenceEncoder()
     if name == "lite-head":
         head = load_head()
         return LiteSpace(name, sentences, head, tensors=head.tensors, settings={})
     mapping, tensors = conse_mapping(sentences)
-    settings = CONSE | {"names": [entry.name for entry in class_names()]}
+    settings = CONSE | {"names": [entry.name for entry in read_class_names()]}
     if name == "lite-conse":
         return LiteSpace(name, sentences, mapping, tensors=tensors, settings=settings)
     head = load_head()

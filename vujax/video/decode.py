@@ -1,7 +1,7 @@
-"""All frames of a film, small, with the larger ones that keyframes are chosen from: one pass.
+"""One-pass decoding of a film: small frames, and larger stills as keyframe candidates.
 
-Pictures are scaled by libswscale straight from the decoder's YUV; a full RGB frame never exists.
-Memory does not grow with the film's length.
+libswscale scales frames straight from the decoder's YUV; a full-size RGB frame never exists. Memory
+does not grow with the length of the film.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,23 +18,32 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from vujax.video.probe import Film, FilmError, Part, Picture, named, only, open_film, probe
-from vujax.video.timecode import Steady
+from vujax.video.probe import (
+    FilmError,
+    FilmInfo,
+    StreamInfo,
+    VideoStream,
+    isolate_stream,
+    open_container,
+    probe,
+    quote_path,
+)
+from vujax.video.timecode import TimestampRepair
 
-SMALL = (27, 48)
-"""Height and width that TransNetV2 sees (Soucek and Lokoc 2020, arXiv:2008.04838)."""
-SIDE = 224
+SMALL_SIZE = (27, 48)
+"""Height and width of TransNetV2's input (Soucek and Lokoc 2020, arXiv:2008.04838)."""
+STILL_SIDE = 224
 SCALING = Interpolation.BICUBIC  # ffmpeg's default, with which the original TransNetV2 reads films
-MOST_STEP_S = 1.0  # between frames of a film of constant rate; more, and some are lost
-LONGEST = 8  # sides: a picture of 1 x 10,000 pixels must not become one of 224 x 2,240,000
+MAX_STEP_S = 1.0  # between frames of a film of constant rate; a longer step means lost frames
+MAX_ASPECT = 8  # long side / short side of a still: 1 x 10,000 must not become 224 x 2,240,000
 
 
 @dataclass(frozen=True)
 class Still:
-    """One frame.
+    """One decoded frame.
 
     Attributes:
-      pts: in ticks of the picture's clock.
+      pts: timestamp in ticks of the video stream's clock.
       image: uint8 `[h w 3]` RGB, upright, with square pixels.
     """
 
@@ -44,12 +53,12 @@ class Still:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Successive frames.
+    """Consecutive frames of a film.
 
     Attributes:
-      pts: int64 `[n]`, growing, in ticks of the picture's clock.
+      pts: int64 `[n]`, increasing, in ticks of the video stream's clock.
       small: uint8 `[n h w 3]` RGB, upright.
-      candidates: those of these frames that were also kept larger.
+      candidates: larger copies of some of these frames.
     """
 
     pts: np.ndarray
@@ -58,16 +67,16 @@ class Chunk:
 
 
 @dataclass
-class Ended:
-    """How reading a stream ended.
+class ReadStatus:
+    """Outcome of reading one stream.
 
     Attributes:
-      reason: why less than the whole was had, in one sentence; '' when all of it was.
-      frames: pictures (or samples of sound) delivered.
-      damaged: packets that could not be decoded, and frames that show it.
-      repaired: timestamps that were missing, went backwards or leapt, and were made up.
-      gap_s: seconds without frames where a constant rate promises some.
-      stopped: libav's reason when it could not go on before the file's end.
+      reason: one sentence on what is missing; '' if the stream was read completely.
+      frames: number of frames (or audio samples) delivered.
+      damaged: number of packets that failed to decode and of frames marked corrupt.
+      repaired: number of timestamps that were missing, decreasing or too far ahead, and replaced.
+      gap_s: seconds without frames in a stream of constant rate.
+      stopped: libav's reason for stopping before the end of the file.
     """
 
     reason: str = "it was not read to its end"
@@ -78,18 +87,26 @@ class Ended:
     stopped: str = ""
 
     @property
-    def whole(self) -> bool:
-        """Whether everything that the file declares was read."""
+    def is_complete(self) -> bool:
+        """True if everything that the file declares was read."""
         return not self.reason
 
-    def close(self, what: str, end_s: float, part: Part) -> None:
-        """Sets the reason, now that `part` was read up to the timestamp `end_s`."""
-        reasons, declared_s = [], part.declared_end_s
+    def close(self, kind: str, end_s: float, stream: StreamInfo) -> None:
+        """Set the reason after a stream was read.
+
+        Args:
+          kind: 'frame' or 'sound', for the reason.
+          end_s: timestamp up to which the stream was read, in seconds.
+          stream: headers of the stream.
+        """
+        reasons, declared_s = [], stream.declared_end_s
         if self.stopped:
             reasons.append(f"reading stopped at {end_s:.2f} s ({self.stopped})")
         elif not self.frames:
-            reasons.append(f"no {what} of it can be decoded")
-        elif declared_s is not None and end_s < declared_s - max(Fraction(1), part.duration_s / 50):
+            reasons.append(f"no {kind} of it can be decoded")
+        elif declared_s is not None and end_s < declared_s - max(
+            Fraction(1), stream.duration_s / 50
+        ):
             reasons.append(
                 f"it ends at {end_s:.2f} s though its header says {float(declared_s):.2f} s"
             )
@@ -100,60 +117,156 @@ class Ended:
         self.reason = "; ".join(reasons)
 
 
-def film_with_picture(path: str | Path) -> tuple[Film, Picture]:
-    """What the file is, when it has a picture.
+class FrameReader:
+    """Streaming reader of a film's frames: iterate it for chunks, then read `status`.
+
+    Attributes:
+      film: headers of the file.
+      video: headers of its video stream.
+      status: outcome of the last iteration.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        size: tuple[int, int] = SMALL_SIZE,
+        every_s: float | None = 0.5,
+        side: int = STILL_SIDE,
+        chunk: int = 256,
+    ) -> None:
+        """Read the headers; each iteration opens the file again.
+
+        Args:
+          path: path of the film.
+          size: height and width of the small frames, whatever the aspect ratio of the film.
+          every_s: seconds between candidates; None for no candidates.
+          side: shorter side of a candidate in pixels; smaller films are not enlarged.
+          chunk: frames per chunk; the last chunk may have fewer.
+
+        Raises:
+          FilmError: the file has no decodable video stream.
+          FileNotFoundError, PermissionError: the file is missing or not readable.
+        """
+        self.film, self.video = probe_video(path)
+        self.status = ReadStatus()
+        self._size, self._every_s, self._side, self._chunk = size, every_s, side, chunk
+        self._max_step = round(MAX_STEP_S / self.video.clock.time_base)
+
+    def __iter__(self) -> Iterator[Chunk]:
+        self.status = ReadStatus()
+        rows: list[tuple[int, np.ndarray]] = []
+        stills: list[Still] = []
+        for pts, small, still in self._images(self.status):
+            rows.append((pts, small))
+            if still is not None:
+                stills.append(Still(pts, still))
+            if len(rows) == self._chunk:
+                yield _build_chunk(rows, stills)
+                rows, stills = [], []
+        if rows:
+            yield _build_chunk(rows, stills)
+
+    def _images(self, status: ReadStatus) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
+        video, clock = self.video, self.video.clock
+        scale_small = Scaler(self._size, video.rotation)
+        scale_still = Scaler(compute_still_size(video.shown, self._side), video.rotation)
+        is_candidate = self._pacer()
+        pts = last = round(video.start_s / clock.time_base)
+        for frame, pts, following in _with_next(self._frames(status)):
+            try:
+                small = scale_small(frame)
+                keep = is_candidate(pts, following)
+                still = np.ascontiguousarray(scale_still(frame)) if keep else None
+            except av.FFmpegError:
+                status.damaged += 1
+                continue
+            step, last = pts - last, pts
+            if step > self._max_step and not video.variable_rate:
+                status.gap_s += float(step * clock.time_base)
+            status.frames += 1
+            yield pts, small, still
+        end_s = float((pts + clock.frame_ticks) * clock.time_base)
+        status.close("frame", end_s, video)
+
+    def _frames(self, status: ReadStatus) -> Iterator[tuple[VideoFrame, int]]:
+        repair = TimestampRepair(self.video.clock)
+        with open_container(self.film.path) as container:
+            stream = isolate_stream(container, self.video.index)
+            packets = demux_packets(container, stream, status)
+            for frame in decode_frames(packets, stream, status):
+                yield frame, repair(frame.pts)
+        status.repaired = repair.repaired
+
+    def _pacer(self) -> Callable[[int, int | None], bool]:
+        if self._every_s is None:
+            return lambda pts, following: False
+        return FramePacer(round(self._every_s / self.video.clock.time_base))
+
+
+def probe_video(path: str | Path) -> tuple[FilmInfo, VideoStream]:
+    """Return the headers of a file and of its video stream.
 
     Raises:
-      FilmError: it has none, or is no film.
+      FilmError: the file has no video stream, or is not a film.
     """
     film = probe(path)
-    if film.picture is None:
-        raise FilmError(f"{named(film.path)} has no picture: it holds sound only")
-    return film, film.picture
+    if film.video is None:
+        raise FilmError(f"{quote_path(film.path)} has no video stream, only sound")
+    return film, film.video
 
 
-def packets(container: InputContainer, stream: Stream, ended: Ended) -> Iterator[Packet | None]:
-    """The stream's packets; the last one makes the decoder hand out what it still holds."""
+def demux_packets(
+    container: InputContainer, stream: Stream, status: ReadStatus
+) -> Iterator[Packet | None]:
+    """Yield the packets of a stream, then None, on which the decoder returns what it holds."""
     try:
         yield from container.demux(stream)
     except av.FFmpegError as error:
-        ended.stopped = error.strerror
+        status.stopped = error.strerror
         yield None
     except IndexError:  # PyAV's, at the end of a file in which more streams appeared on the way
         yield None
 
 
-def decoded(source: Iterator[Packet | None], stream: Stream, ended: Ended) -> Iterator[Frame]:
-    """Frames in the order shown; damaged packets are counted and passed over."""
-    for packet in source:
+def decode_frames(
+    packets: Iterator[Packet | None], stream: Stream, status: ReadStatus
+) -> Iterator[Frame]:
+    """Yield frames in presentation order; count damaged packets and skip them."""
+    for packet in packets:
         try:
             frames = stream.codec_context.decode(packet)
         except av.FFmpegError:
-            ended.damaged += 1
+            status.damaged += 1
             continue
-        ended.damaged += sum(frame.is_corrupt for frame in frames)
+        status.damaged += sum(frame.is_corrupt for frame in frames)
         yield from frames
 
 
-def still_size(shown: tuple[int, int], side: int) -> tuple[int, int]:
-    """Height and width of a still: the shorter side `side`, or the film's own if that is less."""
+def compute_still_size(shown: tuple[int, int], side: int) -> tuple[int, int]:
+    """Return height and width of a still whose shorter side is `side`, or the film's if smaller.
+
+    Args:
+      shown: displayed width and height of the film.
+      side: shorter side in pixels.
+    """
     short, long = min(shown), max(shown)
     small = min(side, short)
-    large = min(round(long * small / short), LONGEST * max(small, side))
+    large = min(round(long * small / short), MAX_ASPECT * max(small, side))
     return (small, large) if shown[0] >= shown[1] else (large, small)
 
 
 class Scaler:
-    """From a decoder's frame to upright RGB of a given size."""
+    """Conversion of a decoder's frame to upright RGB of a given size."""
 
     def __init__(self, size: tuple[int, int], rotation: int) -> None:
-        """Scales to `size` (height, width), turning counter-clockwise by `rotation` degrees."""
+        """Scale to `size` (height, width) and turn counter-clockwise by `rotation` degrees."""
         self._turns = rotation // 90
         self._height, self._width = size[::-1] if self._turns % 2 else size
         self._reformatter = VideoReformatter()  # keeps libswscale's tables from frame to frame
 
     def __call__(self, frame: VideoFrame) -> np.ndarray:
-        """uint8 `[height width 3]`; a view, which lives on without the frame."""
+        """Return uint8 `[height width 3]`: a view that stays valid without the frame."""
         scaled = self._reformatter.reformat(
             frame,
             self._width,
@@ -165,113 +278,29 @@ class Scaler:
         return np.rot90(scaled.to_ndarray(), self._turns)
 
 
-class Pace:
-    """Says which frames to keep: the first, the last, and few enough between for gaps of `ticks`.
+class FramePacer:
+    """Selection of the first frame, the last, and as few between as gaps of `ticks` allow.
 
-    So no frame is farther than `ticks` / 2 from a kept one, unless frames are rarer than that.
+    No frame is farther than `ticks` / 2 from a selected one, unless frames are rarer than that.
     """
 
     def __init__(self, ticks: int) -> None:
         self._ticks = ticks
-        self._kept: int | None = None
+        self._selected: int | None = None
 
     def __call__(self, pts: int, following: int | None) -> bool:
-        """Whether to keep the frame at `pts`: there is no next one, or that would be late."""
-        late = self._kept is None or following is None or following > self._kept + self._ticks
-        if late:
-            self._kept = pts
-        return late
-
-
-class FrameReader:
-    """Streams a film's frames; iterate it for chunks, then ask `ended` how it went.
-
-    Attributes:
-      film: what the file is.
-      picture: its video stream.
-      ended: how the last iteration ended.
-    """
-
-    def __init__(
-        self,
-        path: str | Path,
-        *,
-        size: tuple[int, int] = SMALL,
-        every_s: float | None = 0.5,
-        side: int = SIDE,
-        chunk: int = 256,
-    ) -> None:
-        """Opens nothing for long: each iteration reads the file anew.
-
-        Args:
-          path: of the film.
-          size: height and width of the small frames, whatever the film's aspect.
-          every_s: seconds between candidates; None: no candidates.
-          side: shorter side of a candidate; films smaller than this are not enlarged.
-          chunk: frames per chunk, the last one may have fewer.
-
-        Raises:
-          FilmError: the file has no picture that can be decoded.
-          FileNotFoundError, PermissionError: the file cannot be had.
-        """
-        self.film, self.picture = film_with_picture(path)
-        self.ended = Ended()
-        self._size, self._every_s, self._side, self._chunk = size, every_s, side, chunk
-        self._most_step = round(MOST_STEP_S / self.picture.clock.time_base)
-
-    def __iter__(self) -> Iterator[Chunk]:
-        self.ended = Ended()
-        rows: list[tuple[int, np.ndarray]] = []
-        stills: list[Still] = []
-        for pts, small, still in self._pictures(self.ended):
-            rows.append((pts, small))
-            if still is not None:
-                stills.append(Still(pts, still))
-            if len(rows) == self._chunk:
-                yield _chunk(rows, stills)
-                rows, stills = [], []
-        if rows:
-            yield _chunk(rows, stills)
-
-    def _pictures(self, ended: Ended) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
-        picture, clock = self.picture, self.picture.clock
-        shrink = Scaler(self._size, picture.rotation)
-        enlarge = Scaler(still_size(picture.shown, self._side), picture.rotation)
-        keep = self._pace()
-        pts = last = round(picture.start_s / clock.time_base)
-        for frame, pts, following in _with_next(self._frames(ended)):
-            try:
-                small = shrink(frame)
-                still = np.ascontiguousarray(enlarge(frame)) if keep(pts, following) else None
-            except av.FFmpegError:
-                ended.damaged += 1
-                continue
-            step, last = pts - last, pts
-            if step > self._most_step and not picture.variable_rate:
-                ended.gap_s += float(step * clock.time_base)
-            ended.frames += 1
-            yield pts, small, still
-        end_s = float((pts + clock.frame_ticks) * clock.time_base)
-        ended.close("frame", end_s, picture)
-
-    def _frames(self, ended: Ended) -> Iterator[tuple[VideoFrame, int]]:
-        steady = Steady(self.picture.clock)
-        with open_film(self.film.path) as container:
-            stream = only(container, self.picture.index)
-            for frame in decoded(packets(container, stream, ended), stream, ended):
-                yield frame, steady(frame.pts)
-        ended.repaired = steady.repaired
-
-    def _pace(self) -> Callable[[int, int | None], bool]:
-        if self._every_s is None:
-            return lambda pts, following: False
-        return Pace(round(self._every_s / self.picture.clock.time_base))
+        """Return True to select the frame at `pts`, given the next frame's PTS (None: no next)."""
+        is_due = following is None or self._selected is None
+        is_due = is_due or following > self._selected + self._ticks
+        if is_due:
+            self._selected = pts
+        return is_due
 
 
 def _with_next(
     frames: Iterator[tuple[VideoFrame, int]],
 ) -> Iterator[tuple[VideoFrame, int, int | None]]:
-    """Each frame with its time and the next one's."""
+    """Yield each frame with its own timestamp and that of the next frame."""
     before = next(frames, None)
     for frame in frames:
         yield *before, frame[1]
@@ -280,6 +309,6 @@ def _with_next(
         yield *before, None
 
 
-def _chunk(rows: list[tuple[int, np.ndarray]], stills: list[Still]) -> Chunk:
-    times, pictures = zip(*rows, strict=True)
-    return Chunk(np.array(times, np.int64), np.stack(pictures), tuple(stills))
+def _build_chunk(rows: list[tuple[int, np.ndarray]], stills: list[Still]) -> Chunk:
+    times, images = zip(*rows, strict=True)
+    return Chunk(np.array(times, np.int64), np.stack(images), tuple(stills))

@@ -1,4 +1,4 @@
-"""What a video file is: its streams, the picture as shown, its clock, and what is special in it."""
+"""Container and stream headers of a video file: codecs, displayed size, clock, irregularities."""
 
 import itertools
 import os
@@ -18,34 +18,34 @@ from av.stream import Discard, Disposition, Stream
 from av.video.frame import VideoFrame
 
 from vujax.utils.formatting import quote_unprintable
-from vujax.video.timecode import MOST_GAP_S, Clock
+from vujax.video.timecode import MAX_GAP_S, Clock
 
 # Formats that hold their own data. Never playlists, whose entries may name any file or host.
 FORMATS = (
     "mov,matroska,mpegts,mpeg,avi,flv,asf,ogg,mxf,gxf,nut,ivf,rm,dv,wtv,wav,mp3,aac,flac,"
     "h264,hevc,m4v,mpegvideo,yuv4mpegpipe"
 )
-MOST_PIXELS = 1 << 26  # 8192 x 8192: a header that claims more is damaged
-SAMPLED_PACKETS = 300
-HDR_TRANSFERS = (16, 18)  # libav's numbers of SMPTE ST 2084 (PQ) and ARIB STD-B67 (HLG)
+MAX_PIXELS = 1 << 26  # 8192 x 8192: a header that claims more is damaged
+NUM_SAMPLED_PACKETS = 300
+HDR_TRANSFERS = (16, 18)  # libav's numbers for SMPTE ST 2084 (PQ) and ARIB STD-B67 (HLG)
 INTERLACED_ORDERS = range(2, 6)  # libav's field orders with two fields
 DURATION = re.compile(r"([0-9]{1,4}):([0-9]{2}):([0-9]{2}(?:\.[0-9]{1,9})?)")
 
 
 class FilmError(ValueError):
-    """A file that cannot be used as a film: one sentence that names it and says why."""
+    """A file that cannot be used as a film; the message names it and gives the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
-    """A stream of a film.
+class StreamInfo:
+    """One stream of a film.
 
     Attributes:
-      index: of the stream in the file.
-      codec: libav's name of it.
-      clock: its time; all parts of a film have the same start.
-      start_s: timestamp of what comes first in it.
-      duration_s: as its header declares; None when it does not.
+      index: index of the stream in the file.
+      codec: libav's name of the codec.
+      clock: clock of the stream; all streams of a film share the same `start`.
+      start_s: timestamp of the first frame or sample, in seconds.
+      duration_s: duration declared by the header, in seconds; None when it declares none.
     """
 
     index: int
@@ -56,22 +56,23 @@ class Part:
 
     @property
     def declared_end_s(self) -> Fraction | None:
-        """Timestamp at which it ends, by its header."""
+        """End timestamp declared by the header, in seconds."""
         return None if self.duration_s is None else self.start_s + self.duration_s
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture(Part):
-    """The video stream that is used.
+class VideoStream(StreamInfo):
+    """The video stream that is read.
 
     Attributes:
-      coded: width and height of the stored picture.
+      coded: width and height of the stored frame.
       sample_aspect: width / height of one stored pixel.
-      rotation: degrees counter-clockwise that make the stored picture upright: 0, 90, 180 or 270.
-      variable_rate: the first frames come at uneven times, or at another rate than the average.
-      interlaced: a frame holds two fields of different times.
-      hdr: its transfer function is PQ or HLG; pixels are given without tone mapping.
-      bits: of one component, 8 or more.
+      rotation: degrees counter-clockwise that turn the stored frame upright: 0, 90, 180 or 270.
+      variable_rate: True if the first frames are spaced unevenly, or at another rate than the
+        average.
+      interlaced: True if a frame holds two fields of different times.
+      hdr: True if the transfer function is PQ or HLG; pixels are not tone-mapped.
+      bits: bits per component, 8 or more.
     """
 
     coded: tuple[int, int]
@@ -84,19 +85,19 @@ class Picture(Part):
 
     @property
     def shown(self) -> tuple[int, int]:
-        """Width and height as shown: square pixels, upright."""
+        """Width and height as displayed: square pixels, upright."""
         width, height = self.coded
         width = max(1, round(width * self.sample_aspect))
         return (height, width) if self.rotation in (90, 270) else (width, height)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sound(Part):
-    """The audio stream that is used.
+class AudioStream(StreamInfo):
+    """The audio stream that is read.
 
     Attributes:
       rate: samples per second of each channel.
-      channels: how many.
+      channels: number of channels.
     """
 
     rate: int
@@ -104,77 +105,79 @@ class Sound(Part):
 
 
 @dataclass(frozen=True)
-class Film:
-    """A file that holds at least one of picture and sound.
+class FilmInfo:
+    """Headers of a file that holds a video stream, an audio stream, or both.
 
     Attributes:
-      path: of the file.
+      path: path of the file.
       format: libav's name of the container.
-      streams: one word a stream in the file's order: 'video', 'audio', 'subtitle', 'data' ...
-      picture: None when there is only sound.
-      sound: None when the film is silent.
+      streams: type of each stream in file order: 'video', 'audio', 'subtitle', 'data', ...
+      video: video stream; None for a file of sound alone.
+      audio: audio stream; None for a silent film.
     """
 
     path: Path
     format: str
     streams: tuple[str, ...]
-    picture: Picture | None
-    sound: Sound | None
+    video: VideoStream | None
+    audio: AudioStream | None
 
     @property
     def duration_s(self) -> Fraction | None:
-        """Seconds of picture, or of sound when there is no picture; None when no header says."""
-        return (self.picture or self.sound).duration_s
+        """Declared seconds of video, or of audio without video; None if no header declares it."""
+        return (self.video or self.audio).duration_s
 
 
-def probe(path: str | Path) -> Film:
-    """Reads headers and the first frames.
+def probe(path: str | Path) -> FilmInfo:
+    """Read the headers and the first frames of a file.
 
     Raises:
-      FilmError: it is no film, or damaged beyond use.
-      FileNotFoundError, PermissionError: the file cannot be had.
+      FilmError: the file is not a film, or is damaged beyond use.
+      FileNotFoundError, PermissionError: the file is missing or not readable.
     """
     path = Path(path)
-    with open_film(path) as container:
-        video, audio = pick(container, "video"), pick(container, "audio")
+    with open_container(path) as container:
+        video, audio = select_stream(container, "video"), select_stream(container, "audio")
         if video is None and audio is None:
-            raise FilmError(f"{named(path)} holds neither picture nor sound that can be decoded")
+            raise FilmError(f"{quote_path(path)} has no decodable video or audio stream")
         start = _film_start(video, audio)
-        sound = audio and Sound(
-            **_part(audio, start, container), rate=audio.sample_rate, channels=audio.channels
-        )
-        picture = video and _picture(video, start, container, path)
         streams = tuple(stream.type for stream in container.streams)
-        return Film(path, container.format.name, streams, picture, sound)
+        return FilmInfo(
+            path,
+            container.format.name,
+            streams,
+            video=video and _video_stream(video, start, container, path),
+            audio=audio and _audio_stream(audio, start, container),
+        )
 
 
 @contextmanager
-def open_film(path: Path) -> Iterator[InputContainer]:
-    """Opens a file, never a playlist or an address; every decoder of it will use one thread.
+def open_container(path: Path) -> Iterator[InputContainer]:
+    """Open a file, never a playlist or a URL; its decoders use one thread each.
 
     Raises:
-      FilmError: it is no film.
-      FileNotFoundError, PermissionError: the file cannot be had.
+      FilmError: the file is not a film.
+      FileNotFoundError, PermissionError: the file is missing or not readable.
     """
     _check(path)
     try:
         container = av.open(
             f"file:{path.absolute()}",
             container_options={"format_whitelist": FORMATS, "protocol_whitelist": "file"},
-            options={"max_pixels": str(MOST_PIXELS), "threads": "1"},
+            options={"max_pixels": str(MAX_PIXELS), "threads": "1"},
             metadata_errors="replace",
         )
     except av.FFmpegError as error:
         raise FilmError(
-            f"{named(path)} cannot be read as a film ({error.strerror}): it is of another kind, cut"
-            " short or damaged"
+            f"{quote_path(path)} cannot be read as a film ({error.strerror}): it is of another "
+            "kind, cut short or damaged"
         ) from error
     with container:
         yield container
 
 
 def _check(path: Path) -> None:
-    name = named(path)
+    name = quote_path(path)
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -182,20 +185,20 @@ def _check(path: Path) -> None:
     except OSError as error:
         raise OSError(f"{name} cannot be opened ({error.strerror})") from error
     if not stat.S_ISREG(status.st_mode):
-        raise FilmError(f"{name} is no file: give the path of a video file")
+        raise FilmError(f"{name} is not a regular file; give the path of a video file")
     if not status.st_size:
-        raise FilmError(f"{name} is empty: copy it again")
+        raise FilmError(f"{name} is empty; copy it again")
     if not os.access(path, os.R_OK):
-        raise PermissionError(f"{name} may not be read: ask for the permission to")
+        raise PermissionError(f"{name} is not readable; ask for read permission")
 
 
-def named(path: Path) -> str:
-    """The path for a message: quoted when it would break the line."""
+def quote_path(path: Path) -> str:
+    """Return a path for a message, quoted if it holds unprintable characters."""
     return quote_unprintable(str(path))
 
 
-def pick(container: InputContainer, kind: str) -> Stream | None:
-    """The stream of a kind to use: decodable, not a cover; the default one, then the largest."""
+def select_stream(container: InputContainer, kind: str) -> Stream | None:
+    """Return the stream of a kind to read: decodable, no cover art; default first, then largest."""
     streams = [
         stream
         for stream in getattr(container.streams, kind)
@@ -211,20 +214,21 @@ def pick(container: InputContainer, kind: str) -> Stream | None:
     return max(streams, key=merit, default=None)
 
 
-def only(container: InputContainer, index: int) -> Stream:
-    """The stream at `index`, on one thread, with all others thrown away unread."""
+def isolate_stream(container: InputContainer, index: int) -> Stream:
+    """Return the stream at `index`, decoding on one thread, and discard all other streams."""
     for stream in container.streams:
         stream.discard = Discard.default if stream.index == index else Discard.all
     stream = container.streams[index]
     # One process per core, one thread each, decodes more films per second than threads do.
     stream.codec_context.thread_count = 1
     stream.codec_context.thread_type = "NONE"
-    stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
+    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
     return stream
 
 
 def _film_start(video: Stream | None, audio: Stream | None) -> Fraction:
-    """The earliest timestamp; sound before zero is the encoder's run-up, which nobody hears."""
+    """Return the earliest timestamp, in seconds, of the two streams."""
+    # Sound before zero is the encoder's priming, which players skip.
     heard = [max(_start(audio), Fraction(0))] if audio else []
     return min(heard + [_start(video)] if video else heard)
 
@@ -234,7 +238,7 @@ def _start(stream: Stream) -> Fraction:
 
 
 def _duration(stream: Stream, container: InputContainer) -> Fraction | None:
-    """Seconds, by the stream's header; the last resort is the whole file's."""
+    """Return the declared duration of a stream, in seconds; the container's as a last resort."""
     if stream.duration:
         return stream.duration * stream.time_base
     if match := DURATION.fullmatch(stream.metadata.get("DURATION", "")):  # Matroska: up to its end
@@ -243,7 +247,7 @@ def _duration(stream: Stream, container: InputContainer) -> Fraction | None:
     return Fraction(container.duration, av.time_base) if container.duration else None
 
 
-def _part(stream: Stream, start: Fraction, container: InputContainer) -> dict[str, Any]:
+def _stream_facts(stream: Stream, start: Fraction, container: InputContainer) -> dict[str, Any]:
     rate = getattr(stream, "average_rate", None) or Clock.rate
     return dict(
         index=stream.index,
@@ -254,24 +258,33 @@ def _part(stream: Stream, start: Fraction, container: InputContainer) -> dict[st
     )
 
 
-def _picture(stream: Stream, start: Fraction, container: InputContainer, path: Path) -> Picture:
-    part = _part(stream, start, container)
+def _audio_stream(stream: Stream, start: Fraction, container: InputContainer) -> AudioStream:
+    facts = _stream_facts(stream, start, container)
+    return AudioStream(**facts, rate=stream.sample_rate, channels=stream.channels)
+
+
+def _video_stream(
+    stream: Stream, start: Fraction, container: InputContainer, path: Path
+) -> VideoStream:
+    facts = _stream_facts(stream, start, container)
     frame, times = _sample(container, stream.index)
     context = stream.codec_context
     header = frame or context
     width, height, pixels = header.width, header.height, header.format
-    if not 0 < width * height <= MOST_PIXELS:
+    if not 0 < width * height <= MAX_PIXELS:
         size = f"{width}x{height}"
-        raise FilmError(f"{named(path)} has a picture of {size}: damaged, or over {MOST_PIXELS} px")
-    if part["clock"].time_base > MOST_GAP_S:
-        step = float(part["clock"].time_base)
-        raise FilmError(f"{named(path)} counts time in steps of {step:.0f} s: it is damaged")
-    return Picture(
-        **part,
+        raise FilmError(
+            f"{quote_path(path)} has frames of {size}: it is damaged, or over {MAX_PIXELS} px"
+        )
+    if facts["clock"].time_base > MAX_GAP_S:
+        step = float(facts["clock"].time_base)
+        raise FilmError(f"{quote_path(path)} counts time in steps of {step:.0f} s: it is damaged")
+    return VideoStream(
+        **facts,
         coded=(width, height),
         sample_aspect=stream.sample_aspect_ratio or Fraction(1),
         rotation=round((frame.rotation if frame else 0) / 90) * 90 % 360,
-        variable_rate=_is_variable(times, part["clock"]),
+        variable_rate=_is_variable(times, facts["clock"]),
         interlaced=bool(frame and frame.interlaced_frame)
         or context.field_order in INTERLACED_ORDERS,
         hdr=header.color_trc in HDR_TRANSFERS,
@@ -280,10 +293,10 @@ def _picture(stream: Stream, start: Fraction, container: InputContainer, path: P
 
 
 def _sample(container: InputContainer, index: int) -> tuple[VideoFrame | None, np.ndarray]:
-    """The first frame that decodes and the timestamps of the first packets in order."""
-    stream, frame, times = only(container, index), None, []
+    """Return the first decodable frame and the sorted timestamps of the first packets."""
+    stream, frame, times = isolate_stream(container, index), None, []
     with suppress(av.FFmpegError, IndexError):  # the latter where streams appear on the way
-        for packet in itertools.islice(container.demux(stream), SAMPLED_PACKETS):
+        for packet in itertools.islice(container.demux(stream), NUM_SAMPLED_PACKETS):
             if packet.pts is not None:
                 times.append(packet.pts)
             if frame is None:
@@ -293,10 +306,10 @@ def _sample(container: InputContainer, index: int) -> tuple[VideoFrame | None, n
 
 
 def _is_variable(times: np.ndarray, clock: Clock) -> bool:
-    """Whether many steps are not the middle one, or the middle one not the declared average."""
+    """Return True if many steps differ from the median one, or that from the declared average."""
     if len(times) < 3:
         return False
     steps = np.diff(times)
-    middle = np.median(steps)
-    uneven = np.abs(steps - middle) > max(1, 0.1 * middle)  # more than rounding
-    return bool(uneven.mean() > 0.05 or abs(middle / clock.frame_ticks - 1) > max(0.02, 1 / middle))
+    median = np.median(steps)
+    uneven = np.abs(steps - median) > max(1, 0.1 * median)  # more than rounding
+    return bool(uneven.mean() > 0.05 or abs(median / clock.frame_ticks - 1) > max(0.02, 1 / median))

@@ -1,9 +1,9 @@
-"""Frames at given times with few seeks, and a quick look at a film by its keyframes alone.
+"""Random access to a film: frames at given times with few seeks, and its keyframes alone.
 
-A decoder can only start at a keyframe. Times that fall into one group of pictures (GOP) are served
-by one seek and one run of the decoder. Containers seek by decoding time (DTS), which with B-frames
-lies before the time of showing (PTS); what counts here is whether a keyframe's PTS is not after the
-time that is wanted, so no frame before a keyframe is missed.
+A decoder can only start at a keyframe. Times within one group of pictures (GOP) are served by one
+seek and one run of the decoder. Containers seek by decoding time (DTS), which with B-frames lies
+before the presentation time (PTS); a keyframe is accepted only if its PTS is not after the
+requested time, so that no frame before a keyframe is missed.
 """
 
 import itertools
@@ -19,117 +19,117 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 
 from vujax.video.decode import (
-    SIDE,
-    Ended,
+    STILL_SIDE,
+    ReadStatus,
     Scaler,
     Still,
-    decoded,
-    film_with_picture,
-    packets,
-    still_size,
+    compute_still_size,
+    decode_frames,
+    demux_packets,
+    probe_video,
 )
-from vujax.video.probe import Picture, only, open_film
-from vujax.video.timecode import Steady
+from vujax.video.probe import VideoStream, isolate_stream, open_container
+from vujax.video.timecode import TimestampRepair
 
-# Searched by time, which may miss the very first packets; what libav calls their index is the
-# packets that it came upon, not keyframes.
+# Searched by time, which may miss the very first packets; what libav calls their index lists the
+# packets that it has read, not keyframes.
 UNINDEXED = ("mpegts", "mpeg")
 
 
 class StillReader:
-    """The frames on screen at given times; iterate it for `(wanted, still)` in order of time.
+    """Reader of the frames on screen at given times: iterate it for `(target, still)` in order.
 
-    The frame on screen at a PTS is the last one that is not after it; before the first frame, the
-    first. `still.pts` is its own. Times whose frame cannot be had are passed over and counted in
-    `ended`.
+    The frame on screen at a PTS is the last one not after it; before the first frame, the first.
+    `still.pts` is the frame's own timestamp. Times whose frame cannot be decoded are skipped and
+    counted in `status`.
 
     Attributes:
-      film: what the file is.
-      picture: its video stream.
-      ended: how the last iteration ended; `frames` is the number of stills.
-      seeks: jumps in the file of the last iteration.
-      decoded: frames that the decoder made in the last iteration.
+      film: headers of the file.
+      video: headers of its video stream.
+      status: outcome of the last iteration; `frames` is the number of stills.
+      seeks: number of seeks in the last iteration.
+      decoded: number of frames decoded in the last iteration.
     """
 
     def __init__(
-        self, path: str | Path, pts: Iterable[int], *, side: int = SIDE, seek: bool = True
+        self, path: str | Path, pts: Iterable[int], *, side: int = STILL_SIDE, seek: bool = True
     ) -> None:
-        """Opens nothing for long: each iteration reads the file anew.
+        """Read the headers; each iteration opens the file again.
 
         Args:
-          path: of the film.
-          pts: wanted, in ticks of the picture's clock, in any order.
-          side: shorter side of a still; films smaller than this are not enlarged.
-          seek: False for a file whose timestamps had to be repaired (`FrameReader.ended.repaired`):
-            it is decoded from its beginning and repaired alike.
+          path: path of the film.
+          pts: requested times, in ticks of the video stream's clock, in any order.
+          side: shorter side of a still in pixels; smaller films are not enlarged.
+          seek: False for a file whose timestamps needed repair (`FrameReader.status.repaired`); it
+            is decoded from its beginning and repaired in the same way.
 
         Raises:
-          FilmError: the file has no picture that can be decoded.
-          FileNotFoundError, PermissionError: the file cannot be had.
+          FilmError: the file has no decodable video stream.
+          FileNotFoundError, PermissionError: the file is missing or not readable.
         """
-        self.film, self.picture = film_with_picture(path)
-        self.ended, self.seeks, self.decoded = Ended(), 0, 0
-        self._wanted, self._side, self._seek = sorted(set(pts)), side, seek
+        self.film, self.video = probe_video(path)
+        self.status, self.seeks, self.decoded = ReadStatus(), 0, 0
+        self._targets, self._side, self._seek = sorted(set(pts)), side, seek
 
     def __iter__(self) -> Iterator[tuple[int, Still]]:
-        self.ended = ended = Ended()
-        picture = self.picture
-        scale = Scaler(still_size(picture.shown, self._side), picture.rotation)
-        with open_film(self.film.path) as container:
-            stream = only(container, picture.index)
-            kind = Cursor if self._seek else LinearCursor
-            cursor = kind(container, stream, picture, ended)
-            for wanted in self._wanted:
-                frame = _at(cursor, wanted, ended)
+        self.status = status = ReadStatus()
+        video = self.video
+        scale = Scaler(compute_still_size(video.shown, self._side), video.rotation)
+        with open_container(self.film.path) as container:
+            stream = isolate_stream(container, video.index)
+            kind = SeekingCursor if self._seek else LinearCursor
+            cursor = kind(container, stream, video, status)
+            for target in self._targets:
+                frame = _read_frame(cursor, target, status)
                 self.seeks, self.decoded = cursor.seeks, cursor.decoded
-                still = frame and make_still(frame, frame.pts, scale, ended)
+                still = frame and make_still(frame, frame.pts, scale, status)
                 if still:
-                    ended.frames += 1
-                    yield wanted, still
-        if missing := len(self._wanted) - ended.frames:
-            why = f" ({ended.stopped})" if ended.stopped else ""
-            ended.reason = f"{missing} of {len(self._wanted)} frames cannot be decoded{why}"
+                    status.frames += 1
+                    yield target, still
+        if missing := len(self._targets) - status.frames:
+            why = f" ({status.stopped})" if status.stopped else ""
+            status.reason = f"{missing} of {len(self._targets)} frames cannot be decoded{why}"
         else:
-            ended.reason = ""
+            status.reason = ""
 
 
-def _at(cursor: "LinearCursor", pts: int, ended: Ended) -> VideoFrame | None:
+def _read_frame(cursor: "LinearCursor", pts: int, status: ReadStatus) -> VideoFrame | None:
     try:
-        return cursor.at(pts)
-    except av.FFmpegError as error:  # a file that cannot be sought in
-        ended.stopped = error.strerror
+        return cursor.frame_at(pts)
+    except av.FFmpegError as error:  # a file that is not seekable
+        status.stopped = error.strerror
         return None
 
 
-def make_still(frame: VideoFrame, pts: int, scale: Scaler, ended: Ended) -> Still | None:
-    """The frame scaled; None, and one more damaged, when it cannot be."""
+def make_still(frame: VideoFrame, pts: int, scale: Scaler, status: ReadStatus) -> Still | None:
+    """Return the scaled frame; if scaling fails, count it as damaged and return None."""
     try:
         return Still(pts, np.ascontiguousarray(scale(frame)))
     except av.FFmpegError:
-        ended.damaged += 1
+        status.damaged += 1
         return None
 
 
 class LinearCursor:
-    """Goes through a film once, from its beginning, to times that grow.
+    """Position in a film that is decoded once, from its beginning, to increasing times.
 
     Attributes:
-      seeks: none.
-      decoded: frames made so far.
+      seeks: number of seeks: 0.
+      decoded: number of frames decoded so far.
     """
 
     def __init__(
-        self, container: InputContainer, stream: Stream, picture: Picture, ended: Ended
+        self, container: InputContainer, stream: Stream, video: VideoStream, status: ReadStatus
     ) -> None:
         self.seeks = self.decoded = 0
-        self._stream, self._ended = stream, ended
-        self._steady = Steady(picture.clock)
+        self._stream, self._status = stream, status
+        self._repair = TimestampRepair(video.clock)
         self._shown: VideoFrame | None = None
         self._ahead: VideoFrame | None = None
-        self._frames = self._timed(packets(container, stream, ended))
+        self._frames = self._timed(demux_packets(container, stream, status))
 
-    def at(self, pts: int) -> VideoFrame | None:
-        """The frame on screen at `pts`; None when the file has no frame that can be decoded."""
+    def frame_at(self, pts: int) -> VideoFrame | None:
+        """Return the frame on screen at `pts`; None if the file has no decodable frame."""
         while self._shown is None or self._shown.pts < pts:
             self._ahead = self._ahead or next(self._frames, None)
             if self._ahead is None or (self._shown is not None and self._ahead.pts > pts):
@@ -137,82 +137,83 @@ class LinearCursor:
             self._shown, self._ahead = self._ahead, None
         return self._shown
 
-    def _timed(self, source: Iterator[Packet | None]) -> Iterator[VideoFrame]:
-        for frame in decoded(source, self._stream, self._ended):
+    def _timed(self, packets: Iterator[Packet | None]) -> Iterator[VideoFrame]:
+        for frame in decode_frames(packets, self._stream, self._status):
             self.decoded += 1
-            frame.pts = self._steady(frame.pts)
+            frame.pts = self._repair(frame.pts)
             yield frame
 
 
-class Cursor(LinearCursor):
-    """Jumps to the last keyframe before a time that lies in another GOP.
+class SeekingCursor(LinearCursor):
+    """Position in a film that seeks to the last keyframe before a time in another GOP.
 
     Attributes:
-      seeks: jumps so far.
-      decoded: frames made so far.
+      seeks: number of seeks so far.
+      decoded: number of frames decoded so far.
     """
 
     def __init__(
-        self, container: InputContainer, stream: Stream, picture: Picture, ended: Ended
+        self, container: InputContainer, stream: Stream, video: VideoStream, status: ReadStatus
     ) -> None:
-        super().__init__(container, stream, picture, ended)
+        super().__init__(container, stream, video, status)
         self._container = container
         self._indexed = container.format.name not in UNINDEXED
-        self._first = round(picture.start_s / picture.clock.time_base)
-        self._second = max(1, round(1 / picture.clock.time_base))
-        self._gop = self._second  # the longest known of, for files without an index
-        self._delay = 0  # the most by which a keyframe's PTS was after its DTS
-        self._hopeless = False
+        self._first = round(video.start_s / video.clock.time_base)
+        self._second = max(1, round(1 / video.clock.time_base))
+        self._gop = self._second  # longest GOP seen, for files without an index
+        self._delay = 0  # longest delay seen from a keyframe's DTS to its PTS
+        self._is_hopeless = False
 
-    def at(self, pts: int) -> VideoFrame | None:
-        """The frame on screen at `pts`; None when none can be decoded from the keyframe before."""
-        if self._hopeless:
+    def frame_at(self, pts: int) -> VideoFrame | None:
+        """Return the frame on screen at `pts`; None if none decodes from the keyframe before."""
+        if self._is_hopeless:
             return None
         if self._shown is None or self._is_far(pts):
-            self._land(pts)
-        return super().at(pts)
+            self._seek_before(pts)
+        return super().frame_at(pts)
 
     def _is_far(self, pts: int) -> bool:
-        """Whether a keyframe lies between the frame that is shown and `pts`."""
+        """Return True if a keyframe lies between the current frame and `pts`."""
         index, here = self._stream.index_entries, self._shown.pts
         if self._indexed and len(index) and index[-1].timestamp >= pts:
-            # The index counts in DTS. A keyframe that it has before `time - delay` is shown before
-            # `time`; one that is missed so costs the rest of a GOP, and no frame.
+            # The index counts in DTS. A keyframe indexed before `time - delay` is presented before
+            # `time`; a keyframe missed this way costs the rest of a GOP, but no frame.
             before, after = (index.search_timestamp(time - self._delay) for time in (here, pts))
             return before < after
         return pts - here > self._gop
 
-    def _land(self, pts: int) -> None:
-        """Makes the decoder start at the last keyframe whose PTS is not after `pts`."""
+    def _seek_before(self, pts: int) -> None:
+        """Start the decoder at the last keyframe whose PTS is not after `pts`."""
         pts = max(pts, self._first)
         target, step = pts, self._second // 4 + 1
-        key, source = self._keyframe_at(target)
+        key, packets = self._seek_keyframe(target)
         while target > self._first and (key is None or _time(key) > pts):
             before = target if key is None or key.dts is None else key.dts - 1
             target, step = max(self._first, min(target - step, before)), 2 * step
-            key, source = self._keyframe_at(target)
+            key, packets = self._seek_keyframe(target)
         self._shown = self._ahead = None
-        self._hopeless = key is None  # even from the beginning
+        self._is_hopeless = key is None  # even from the beginning
         if key is not None:
             self._gop = max(self._gop, pts - _time(key))
             if key.dts is not None:
                 self._delay = max(self._delay, _time(key) - key.dts)
-            self._frames = self._run(key, source)
+            self._frames = self._decode_from(key, packets)
 
-    def _keyframe_at(self, target: int) -> tuple[Packet | None, Iterator[Packet | None]]:
-        """The first keyframe after a jump to `target`, and the packets behind it."""
+    def _seek_keyframe(self, target: int) -> tuple[Packet | None, Iterator[Packet | None]]:
+        """Return the first keyframe packet after a seek to `target`, and the packets behind it."""
         self.seeks += 1
         if target == self._first and not self._indexed:
             self._container.seek(0, unsupported_byte_offset=True)
         else:
             self._container.seek(target, stream=self._stream)
-        source = packets(self._container, self._stream, self._ended)
-        keys = (p for p in source if p and p.is_keyframe and _time(p) is not None)
-        return next(keys, None), source
+        packets = demux_packets(self._container, self._stream, self._status)
+        keys = (p for p in packets if p and p.is_keyframe and _time(p) is not None)
+        return next(keys, None), packets
 
-    def _run(self, key: Packet, source: Iterator[Packet | None]) -> Iterator[VideoFrame]:
-        """Frames from a keyframe on, without those before it, whose references were not read."""
-        for frame in decoded(itertools.chain([key], source), self._stream, self._ended):
+    def _decode_from(self, key: Packet, packets: Iterator[Packet | None]) -> Iterator[VideoFrame]:
+        """Yield frames from a keyframe on; earlier ones refer to frames that were not read."""
+        packets = itertools.chain([key], packets)
+        for frame in decode_frames(packets, self._stream, self._status):
             self.decoded += 1
             if frame.pts is not None and frame.pts >= _time(key):
                 yield frame
@@ -223,51 +224,51 @@ def _time(packet: Packet) -> int | None:
 
 
 class KeyframeReader:
-    """The frames that the encoder made keyframes: a look at a film in a fraction of its time.
+    """Fast reader of a film's codec keyframes alone: iterate it for stills.
 
-    Iterate it for stills. Where the last keyframe is says nothing of the film's end, so `ended` is
-    about what libav could not read or decode.
+    The position of the last keyframe does not tell the end of the film, so `status` only reports
+    what libav could not read or decode.
 
     Attributes:
-      film: what the file is.
-      picture: its video stream.
-      ended: how the last iteration ended.
+      film: headers of the file.
+      video: headers of its video stream.
+      status: outcome of the last iteration.
     """
 
-    def __init__(self, path: str | Path, *, every_s: float = 0.0, side: int = SIDE) -> None:
-        """Opens nothing for long: each iteration reads the file anew.
+    def __init__(self, path: str | Path, *, every_s: float = 0.0, side: int = STILL_SIDE) -> None:
+        """Read the headers; each iteration opens the file again.
 
         Args:
-          path: of the film.
-          every_s: keyframes sooner than this after the last one are left out.
-          side: shorter side of a still; films smaller than this are not enlarged.
+          path: path of the film.
+          every_s: minimum seconds between two keyframes; those in between are skipped.
+          side: shorter side of a still in pixels; smaller films are not enlarged.
 
         Raises:
-          FilmError: the file has no picture that can be decoded.
-          FileNotFoundError, PermissionError: the file cannot be had.
+          FilmError: the file has no decodable video stream.
+          FileNotFoundError, PermissionError: the file is missing or not readable.
         """
-        self.film, self.picture = film_with_picture(path)
-        self.ended = Ended()
+        self.film, self.video = probe_video(path)
+        self.status = ReadStatus()
         self._every_s, self._side = every_s, side
 
     def __iter__(self) -> Iterator[Still]:
-        self.ended = ended = Ended()
-        picture, clock = self.picture, self.picture.clock
-        scale = Scaler(still_size(picture.shown, self._side), picture.rotation)
-        steady, due = Steady(clock), None
-        with open_film(self.film.path) as container:
-            stream = only(container, picture.index)
+        self.status = status = ReadStatus()
+        video, clock = self.video, self.video.clock
+        scale = Scaler(compute_still_size(video.shown, self._side), video.rotation)
+        repair, due = TimestampRepair(clock), None
+        with open_container(self.film.path) as container:
+            stream = isolate_stream(container, video.index)
             stream.codec_context.skip_frame = "NONKEY"
-            for frame in decoded(packets(container, stream, ended), stream, ended):
-                pts = steady(frame.pts)
+            for frame in decode_frames(demux_packets(container, stream, status), stream, status):
+                pts = repair(frame.pts)
                 if due is not None and clock.seconds(pts) < due:
                     continue
                 due = clock.seconds(pts) + Fraction(self._every_s)
-                if still := make_still(frame, pts, scale, ended):
-                    ended.frames += 1
+                if still := make_still(frame, pts, scale, status):
+                    status.frames += 1
                     yield still
-        ended.repaired = steady.repaired
-        if not ended.frames or ended.stopped:
-            ended.reason = f"no more than {ended.frames} keyframes can be decoded"
+        status.repaired = repair.repaired
+        if not status.frames or status.stopped:
+            status.reason = f"no more than {status.frames} keyframes can be decoded"
         else:
-            ended.reason = ""
+            status.reason = ""

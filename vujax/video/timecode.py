@@ -1,7 +1,7 @@
-"""A film's time: presentation timestamps (PTS) as rationals; seconds, frames and timecode as views.
+"""Film time: presentation timestamps (PTS), and seconds, frames and SMPTE timecode from them.
 
-A PTS is an integer count of a stream's time base. It is the only time that is stored: seconds since
-the film's start, nominal frame numbers and SMPTE timecode are computed from it when somebody reads.
+A PTS is an integer count of a stream's time base, and the only time that is stored. Seconds since
+the start of the film, nominal frame numbers and timecode are computed from it on demand.
 """
 
 import math
@@ -11,19 +11,19 @@ from fractions import Fraction
 
 NTSC = Fraction(1000, 1001)
 DAY_HOURS = 24
-MOST_GAP_S = 600  # a longer silence between two frames is a broken timestamp
+MAX_GAP_S = 600  # a longer gap between two frames is a broken timestamp
 TIMECODE = re.compile(r"(\d\d):([0-5]\d):([0-5]\d)([:;])(\d\d)")
 
 
 @dataclass(frozen=True)
 class Clock:
-    """How one stream of a film counts time.
+    """Time base, origin and frame rate of one stream of a film.
 
     Attributes:
-      time_base: seconds of one tick.
-      start: the timestamp, in seconds, at which the film begins: the first of its streams. Players
+      time_base: seconds per tick.
+      start: timestamp, in seconds, of the start of the film: that of its earliest stream. Players
         show this moment as 0:00, so seconds, frames and timecode count from it.
-      rate: average frames per second of the picture.
+      rate: average frames per second of the video.
     """
 
     time_base: Fraction
@@ -31,35 +31,35 @@ class Clock:
     rate: Fraction = Fraction(25)
 
     def seconds(self, pts: int) -> Fraction:
-        """Seconds since the film's start, exactly; negative before it."""
+        """Return the exact seconds since the start of the film; negative before it."""
         return pts * self.time_base - self.start
 
     def pts(self, seconds: Fraction | float) -> int:
-        """The tick nearest to a number of seconds since the film's start."""
+        """Return the tick nearest to a number of seconds since the start of the film."""
         return math.floor((Fraction(seconds) + self.start) / self.time_base + Fraction(1, 2))
 
     def frame(self, pts: int) -> int:
-        """The nominal frame at `pts`: elapsed time in units of the average frame, from 0.
+        """Return the nominal frame at `pts`: elapsed time in units of the average frame, from 0.
 
-        With a variable frame rate this is a time, not a count of pictures.
+        With a variable frame rate this is a time, not a count of frames.
         """
         return _nearest(self.seconds(pts) * self.rate)
 
     def timecode(self, pts: int, drop_frame: bool | None = None) -> str:
-        """SMPTE timecode, 00:00:00:00 at the film's start.
+        """Return the SMPTE timecode of a frame; 00:00:00:00 is the start of the film.
 
         Args:
-          pts: of a frame.
-          drop_frame: None: drop-frame wherever it is defined, so that the timecode follows the wall
-            clock.
+          pts: timestamp of the frame.
+          drop_frame: whether to use drop-frame timecode; None uses it wherever it is defined, so
+            that the timecode follows the wall clock.
         """
-        rate = timecode_rate(self.rate)
-        drop = can_drop(rate) if drop_frame is None else drop_frame
-        return timecode(_nearest(self.seconds(pts) * rate), rate, drop)
+        rate = nearest_timecode_rate(self.rate)
+        drop = is_drop_frame_rate(rate) if drop_frame is None else drop_frame
+        return format_timecode(_nearest(self.seconds(pts) * rate), rate, drop)
 
     @property
     def frame_ticks(self) -> int:
-        """Ticks of one average frame, at least one."""
+        """Ticks per average frame, at least one."""
         return max(1, _nearest(1 / (self.rate * self.time_base)))
 
 
@@ -67,20 +67,20 @@ def _nearest(value: Fraction) -> int:
     return math.floor(value + Fraction(1, 2))
 
 
-def timecode_rate(rate: Fraction) -> Fraction:
-    """The rate at which timecode counts: an integer N, or N * 1000/1001, whichever is nearer."""
+def nearest_timecode_rate(rate: Fraction) -> Fraction:
+    """Return the rate at which timecode counts: the nearer of an integer N and N * 1000/1001."""
     whole = Fraction(max(1, _nearest(rate)))
     return min(whole, whole * NTSC, key=lambda candidate: abs(candidate - rate))
 
 
-def can_drop(rate: Fraction) -> bool:
-    """Whether drop-frame is defined: for 30000/1001 and 60000/1001 frames per second."""
+def is_drop_frame_rate(rate: Fraction) -> bool:
+    """Return True for the rates that define drop-frame timecode: 30000/1001 and 60000/1001."""
     return rate in (30 * NTSC, 60 * NTSC)
 
 
 def _dropped(rate: Fraction) -> tuple[int, int]:
-    """Frame numbers that are left out a minute, and the numbers that a second has."""
-    if not can_drop(rate):
+    """Return the number of frame numbers dropped per minute, and of frame numbers per second."""
+    if not is_drop_frame_rate(rate):
         raise ValueError(
             f"drop-frame timecode is defined at 30000/1001 and 60000/1001 frames/s, not at {rate}"
         )
@@ -88,11 +88,12 @@ def _dropped(rate: Fraction) -> tuple[int, int]:
     return second // 15, second
 
 
-def timecode(frame: int, rate: Fraction, drop_frame: bool = False) -> str:
-    """'HH:MM:SS:FF', or 'HH:MM:SS;FF' in drop-frame, of a frame counted from 0 (SMPTE ST 12-1).
+def format_timecode(frame: int, rate: Fraction, drop_frame: bool = False) -> str:
+    """Return the timecode (SMPTE ST 12-1) of a frame counted from 0.
 
-    Drop-frame leaves out the first 2 frame numbers (4 at 60000/1001) of every minute but each
-    tenth, which keeps the code within two frames of the clock. A day wraps, as on a recorder.
+    It is 'HH:MM:SS:FF', or 'HH:MM:SS;FF' in drop-frame, which skips the first 2 frame numbers (4 at
+    60000/1001) of every minute except each tenth and so stays within two frames of the clock. It
+    wraps after 24 hours, as on a recorder.
 
     Raises:
       ValueError: drop-frame is not defined at this rate.
@@ -108,23 +109,23 @@ def timecode(frame: int, rate: Fraction, drop_frame: bool = False) -> str:
 
 
 def _with_gaps(frame: int, drop: int, second: int) -> int:
-    """The number that drop-frame gives to the `frame`-th picture."""
-    minute = 60 * second - drop  # pictures in a minute that drops
+    """Return the drop-frame number of the frame with index `frame`."""
+    minute = 60 * second - drop  # frames in a minute that drops
     tens, rest = divmod(frame, 10 * minute + drop)
-    dropping = max(0, rest - drop) // minute  # minutes begun since the tenth; the first drops none
+    dropping = max(0, rest - drop) // minute  # minutes since the tenth; the first drops none
     return frame + drop * (9 * tens + dropping)
 
 
 def parse_timecode(text: str, rate: Fraction) -> int:
-    """The frame, counted from 0, that 'HH:MM:SS:FF' or 'HH:MM:SS;FF' names.
+    """Return the frame, counted from 0, of a timecode 'HH:MM:SS:FF' or 'HH:MM:SS;FF'.
 
     Raises:
-      ValueError: it is no timecode, or names a frame that does not exist at this rate.
+      ValueError: the text is not a timecode, or its frame does not exist at this rate.
     """
     match = TIMECODE.fullmatch(text)
     if not match:
         raise ValueError(
-            f"{text!r} is no timecode: write HH:MM:SS:FF, or HH:MM:SS;FF in drop-frame"
+            f"{text!r} is not a timecode; expected HH:MM:SS:FF, or HH:MM:SS;FF in drop-frame"
         )
     hours, minutes, seconds, frames = (int(match[i]) for i in (1, 2, 3, 5))
     second = _nearest(rate)
@@ -136,18 +137,18 @@ def parse_timecode(text: str, rate: Fraction) -> int:
         skipped = drop if minutes % 10 and not seconds else 0
         frame -= drop * (total - total // 10)
     if hours >= DAY_HOURS or not skipped <= frames < second:
-        raise ValueError(f"there is no frame {text!r} at {rate} frames per second")
+        raise ValueError(f"timecode {text!r} names no frame at {rate} frames per second")
     return frame
 
 
-class Steady:
-    """Timestamps that always grow, made from those that a file has.
+class TimestampRepair:
+    """Strictly increasing timestamps from those of a file.
 
-    A frame without a timestamp, one that is not after its predecessor, and one that leaps ahead by
-    more than ten minutes are given their predecessor's plus one average frame.
+    A frame without a timestamp, one that does not follow its predecessor, and one that jumps ahead
+    by more than ten minutes get the timestamp of their predecessor plus one average frame.
 
     Attributes:
-      repaired: timestamps that were made up.
+      repaired: number of timestamps that were replaced.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -155,12 +156,12 @@ class Steady:
         self._last: int | None = None
         self._first = clock.pts(0)
         self._step = clock.frame_ticks
-        self._most = max(self._step, round(MOST_GAP_S / clock.time_base))
+        self._max_step = max(self._step, round(MAX_GAP_S / clock.time_base))
 
     def __call__(self, pts: int | None) -> int:
-        """The timestamp to use for the next frame, whose own is `pts`."""
+        """Return the timestamp to use for the next frame, whose own is `pts`."""
         last = self._last
-        if pts is None or (last is not None and not 0 < pts - last <= self._most):
+        if pts is None or (last is not None and not 0 < pts - last <= self._max_step):
             pts = self._first if last is None else last + self._step
             self.repaired += 1
         self._last = pts

@@ -19,7 +19,7 @@ from tests.encoders.stub import Stub, catalogue
 from vujax.annotate.app.server import prepare
 from vujax.annotate.app.session import Desk
 from vujax.catalog import Catalog
-from vujax.pipeline.embed import Embed, Work, embed
+from vujax.pipeline.embed import EmbedJob, EmbedStage, embed
 
 COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1)}
 
@@ -50,7 +50,7 @@ def _unit(rows: np.ndarray) -> np.ndarray:
 def embedded(folder: Path, films: int = 3) -> Path:
     """A catalogue with vectors of keyframes and shots, and with scenes."""
     root = catalogue(folder, films)
-    stage = Embed(Work(root, Stub, batch=4))
+    stage = EmbedStage(EmbedJob(root, Stub, batch=4))
     for source in embed(root, Stub).sources:
         stage(source)
     add_scenes(Catalog(root))

@@ -19,7 +19,7 @@ def labelled(folder: Path) -> tuple[Places, LabelLog]:
     add_scenes(catalog)
     places = Places(catalog)
     log = LabelLog(labels.path(root, "boats"))
-    one, two = catalog.ids()
+    one, two = catalog.film_ids()
     given = [
         (f"{one}/s0000/1", "boat", 1, 0.5),
         (f"{one}/s0001/0", "boat", -1, 0.25),
@@ -42,7 +42,7 @@ def labelled(folder: Path) -> tuple[Places, LabelLog]:
 
 def add_scenes(catalog: Catalog) -> None:
     """Two scenes a film: its first two shots, and the third."""
-    for film in catalog.ids():
+    for film in catalog.film_ids():
         shots = catalog.shots(film).to_pylist()
         spans = [(0, 1), (2, 2)]
         rows = [

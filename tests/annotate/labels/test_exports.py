@@ -47,7 +47,7 @@ def test_jsonl_and_parquet_say_everything(places: Places, log: LabelLog, tmp_pat
     assert pq.read_table(tmp_path / "a.parquet").to_pylist() == rows
     assert list(rows[0]) == list(COLUMNS)
     frame = next(row for row in rows if row["id"].endswith("/s0000/1"))
-    one = places.catalog.ids()[0]
+    one = places.catalog.film_ids()[0]
     (keyframe,) = (
         k for k in places.catalog.keyframes(one).to_pylist() if k["id"] == f"{one}/s0000/1"
     )
@@ -106,7 +106,7 @@ def test_webdataset_of_original_frames(places: Places, log: LabelLog, tmp_path: 
     )
     assert len(source) == 5
     records = {record["fields"]["id"]: record for record in (source[i] for i in range(5))}
-    one = places.catalog.ids()[0]
+    one = places.catalog.film_ids()[0]
     record = records[f"{one}/s0000/1"]
     assert record["captions"] == ["boat"]
     assert source.classes[record["label"]] == "boat"
@@ -142,7 +142,7 @@ def test_array_record(places: Places, log: LabelLog, tmp_path: Path) -> None:
     records = [source[index] for index in range(len(source))]
     assert [record["captions"] for record in records].count([HOSTILE, "boat"]) == 1
     assert {record["fields"]["level"] for record in records} == {"frame", "shot", "scene"}
-    one = places.catalog.ids()[0]
+    one = places.catalog.film_ids()[0]
     (record,) = (r for r in records if r["fields"]["id"] == f"{one}/s0000/1")
     assert record["image"] == places.catalog.jpeg(f"{one}/s0000/1")
 
@@ -209,7 +209,7 @@ def test_what_cannot_be_exported(places: Places, log: LabelLog, tmp_path: Path) 
 def test_labels_of_what_a_film_was_are_left_out(
     places: Places, log: LabelLog, tmp_path: Path
 ) -> None:
-    one = places.catalog.ids()[0]
+    one = places.catalog.film_ids()[0]
     old = LabelLog(tmp_path / "old.jsonl")
     source = embeddings.hash_source(places.catalog.manifest(one))
     old.append(

@@ -61,7 +61,7 @@ def test_there_and_back(
 
 @pytest.mark.parametrize("name", [0, 1, 2])
 def test_by_film_and_time(name: int, places: Places, new: LabelLog, tmp_path: Path) -> None:
-    film = places.catalog.ids()[0]
+    film = places.catalog.film_ids()[0]
     video = (film, "film0.mp4", "film0.mp4")[name]
     shots = places.catalog.shots(film).to_pylist()
     whole = f"{shots[0]['begin_s']},{shots[1]['end_s']}"
@@ -86,7 +86,7 @@ def test_by_film_and_time(name: int, places: Places, new: LabelLog, tmp_path: Pa
 
 
 def test_a_later_annotation_counts(places: Places, new: LabelLog, tmp_path: Path) -> None:
-    item = f"{places.catalog.ids()[0]}/s0000"
+    item = f"{places.catalog.film_ids()[0]}/s0000"
 
     def said(name: str, *choices: str, **more: object) -> dict:
         return {
@@ -137,7 +137,7 @@ def test_bad_files(name: str, places: Places, new: LabelLog, tmp_path: Path) -> 
     content, why = BAD[name]
     if content is not None:
         write: Callable = Path.write_text if isinstance(content, str) else Path.write_bytes
-        item = f"{places.catalog.ids()[0]}/s0000"
+        item = f"{places.catalog.film_ids()[0]}/s0000"
         write(
             tmp_path / name, content.replace("ITEM", item) if isinstance(content, str) else content
         )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.encoders.stub import Stub, catalogue
 from vujax.catalog import Catalog
-from vujax.pipeline.embed import Embed, Work, embed
+from vujax.pipeline.embed import EmbedJob, EmbedStage, embed
 
 NAMES = ("red", "green", "blue")  # the shots of each film, in order
 
@@ -19,7 +19,7 @@ def made(folder: Path, films: int = 5) -> Path:
 def embed_all(root: Path, encoder: type | None = None) -> None:
     """Vectors by the stub, in this process."""
     make = encoder or Stub
-    stage = Embed(Work(root, make, batch=4))
+    stage = EmbedStage(EmbedJob(root, make, batch=4))
     assert all(stage(source).done for source in embed(root, make).sources)
 
 
@@ -27,7 +27,7 @@ def rows(root: Path, films: slice = slice(None), end: str = "") -> list[str]:
     """`id,label` of each shot."""
     return [
         f"{film}/s{shot:04d},{name}{end}"
-        for film in Catalog(root).ids()[films]
+        for film in Catalog(root).film_ids()[films]
         for shot, name in enumerate(NAMES)
     ]
 

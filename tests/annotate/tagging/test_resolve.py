@@ -15,7 +15,7 @@ from vujax.catalog import Catalog, Id, embeddings, scenes
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     """Three films of three shots, about 0.9, 1.25 and 0.6 s; the first has two scenes."""
     found = Catalog(catalogue(tmp_path_factory.mktemp("films"), 3))
-    film = found.ids()[0]
+    film = found.film_ids()[0]
     rows = [
         dict(film=film, scene=k, id=f"{film}/c00{k}", first_shot=first, last_shot=last)
         | dict(begin_s=begin, end_s=end)
@@ -37,7 +37,7 @@ def of_film(said: Said, film: str) -> list[list[str]]:
 
 
 def test_wholes_and_their_parts(catalog: Catalog) -> None:
-    a, b, c = catalog.ids()
+    a, b, c = catalog.film_ids()
     labels = [
         label(Id(a, scene=0), name="car"),
         label(Id(a, shot=1)),
@@ -56,7 +56,7 @@ def test_wholes_and_their_parts(catalog: Catalog) -> None:
 
 
 def test_only_what_is_said_is_known_of_films_that_are_not_reviewed(catalog: Catalog) -> None:
-    a, b, _ = catalog.ids()
+    a, b, _ = catalog.film_ids()
     labels = [label(Id(a, shot=0)), label(Id(a, shot=2), holds=False), label(Id(b, shot=1))]
     assert of_film(resolve(catalog, "shot", labels, []), a) == ["+?-"]
     said = resolve(catalog, "shot", labels, [b])
@@ -64,7 +64,7 @@ def test_only_what_is_said_is_known_of_films_that_are_not_reviewed(catalog: Cata
 
 
 def test_the_middle_of_an_item_decides(catalog: Catalog) -> None:
-    a = catalog.ids()[0]
+    a = catalog.film_ids()[0]
     path = catalog.films(a)["path"][0].as_py()
     begin, end = (catalog.shots(a)[name].to_pylist() for name in ("begin_s", "end_s"))
     middle = (begin[1] + end[1]) / 2
@@ -80,7 +80,7 @@ def test_the_middle_of_an_item_decides(catalog: Catalog) -> None:
 
 
 def test_what_is_too_fine_or_holds_nothing_is_counted(catalog: Catalog) -> None:
-    a = catalog.ids()[0]
+    a = catalog.film_ids()[0]
     end = catalog.shots(a)["end_s"][0].as_py()
     labels = [
         label(Id(a, shot=0)),
@@ -99,7 +99,7 @@ def test_what_is_too_fine_or_holds_nothing_is_counted(catalog: Catalog) -> None:
 
 
 def test_contradictions_name_both_lines(catalog: Catalog) -> None:
-    a = catalog.ids()[0]
+    a = catalog.film_ids()[0]
     labels = [label(Id(a, shot=1)), label(Id(a, shot=1), holds=False, line=7)]
     with pytest.raises(ValueError, match=r"line 7: 'kiss' does not hold of .*/s0001, and holds by"):
         resolve(catalog, "shot", labels)
@@ -122,11 +122,11 @@ def test_what_is_not_in_the_catalogue(
     catalog: Catalog, of: object, error: type[Exception], why: str
 ) -> None:
     with pytest.raises(error, match=why):
-        resolve(catalog, "shot", [label(of(catalog.ids()[0]))])
+        resolve(catalog, "shot", [label(of(catalog.film_ids()[0]))])
 
 
 def test_other_mistakes(catalog: Catalog) -> None:
-    a, b, _ = catalog.ids()
+    a, b, _ = catalog.film_ids()
     with pytest.raises(KeyError, match="no film other, which is named as reviewed"):
         resolve(catalog, "shot", [label(Id(a))], ["other"])
     with pytest.raises(ValueError, match="no vectors of level 'minute'"):

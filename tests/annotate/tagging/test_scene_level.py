@@ -13,7 +13,7 @@ from vujax.annotate.tagging.resolve import resolve
 from vujax.annotate.tagging.tagger import apply
 from vujax.annotate.tagging.train import train
 from vujax.catalog import Catalog, embeddings, scenes
-from vujax.pipeline.embed import Embed, Work, embed
+from vujax.pipeline.embed import EmbedJob, EmbedStage, embed
 
 pytestmark = pytest.mark.skipif("scene" not in embeddings.LEVELS, reason="no vectors of scenes yet")
 
@@ -32,11 +32,11 @@ def with_scenes(catalog: Catalog, film: str) -> None:
 
 def test_scenes_are_tagged(tmp_path: Path, mesh1: Mesh) -> None:
     catalog = Catalog(made(tmp_path, 4))
-    films = catalog.ids()[:3]
+    films = catalog.film_ids()[:3]
     for film in films:
         with_scenes(catalog, film)
     levels = ("scene",)
-    stage = Embed(Work(catalog.path, Stub, levels=levels, batch=4))
+    stage = EmbedStage(EmbedJob(catalog.path, Stub, levels=levels, batch=4))
     for source in embed(catalog.path, Stub, levels=levels).sources:
         stage(source)
     lines = [f"{film}/c000,warm" for film in films] + [f"{films[0]}/s0000,warm"]

@@ -45,7 +45,7 @@ def test_tags_are_learned_and_reported(root, trained):
     assert tagger.tags == tuple(sorted(NAMES))
     assert report["examples"] == dict(train=9, validation=3)
     (film,) = report["validation"]
-    assert film in Catalog(root).ids()[:4]
+    assert film in Catalog(root).film_ids()[:4]
     assert report["validated_on"] == "films"
     for row in report["tags"].values():
         assert row["chance"] == pytest.approx(1 / 3)
@@ -96,7 +96,7 @@ def test_a_saved_tagger_scores_as_before(trained, tmp_path):
 
 def test_one_film_is_split_by_time(root, tmp_path, mesh1):
     """A third of its keyframes are green, in the middle: blocks on both sides have some."""
-    film = Catalog(root).ids()[0]
+    film = Catalog(root).film_ids()[0]
     tagger, report = learned(root, tmp_path, mesh1, [f"{film}/s0001,green"], level="frame")
     assert report["validated_on"] == "blocks of time"
     assert report["examples"]["train"] + report["examples"]["validation"] == 9
@@ -105,7 +105,7 @@ def test_one_film_is_split_by_time(root, tmp_path, mesh1):
 
 
 def test_tags_that_are_too_rare_are_named(root, tmp_path, mesh1):
-    first = Catalog(root).ids()[0]
+    first = Catalog(root).film_ids()[0]
     lines = rows(root) + [f"{first}/s0000,rare"]
     tagger, report = learned(root, tmp_path, mesh1, lines)
     assert tagger.tags == tuple(sorted(NAMES))
@@ -117,7 +117,7 @@ def test_tags_that_are_too_rare_are_named(root, tmp_path, mesh1):
 
 
 def test_counterexamples_are_enough_without_reviewed_films(root, tmp_path, mesh1):
-    films = Catalog(root).ids()
+    films = Catalog(root).film_ids()
     lines = [f"{film}/s000{k},red,{1 - k}" for film in films for k in (0, 1)]
     _, report = learned(root, tmp_path, mesh1, lines, reviewed=[], header="id,label,value")
     assert sum(report["examples"].values()) == 10

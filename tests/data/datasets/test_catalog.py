@@ -18,7 +18,7 @@ OPTIONS = dict(image_size=16, frames=2)
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two films of three shots, the first with scenes."""
     found = catalogue(tmp_path_factory.mktemp("films"))
-    film = Catalog(found).ids()[0]
+    film = Catalog(found).film_ids()[0]
     rows = [
         dict(film=film, scene=k, id=f"{film}/c00{k}", first_shot=first, last_shot=last)
         for k, (first, last) in enumerate([(0, 0), (1, 2)])
@@ -30,7 +30,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_scenes_that_were_found(root: Path) -> None:
-    one, other = Catalog(root).ids()
+    one, other = Catalog(root).film_ids()
     found = open_scenes("catalog", path=str(root), **OPTIONS)
     assert found.keys == (f"{one}/c000", f"{one}/c001") and found.lengths.tolist() == [1, 2]
     assert found.movies == (one,) and found.of.bare == (other,)
@@ -55,13 +55,13 @@ def test_a_film_that_is_not_there_and_films_without_scenes(root: Path) -> None:
         open_scenes("catalog", path=str(root), films=["nobody"])
     with pytest.raises(ValueError, match="the movie nobody of `movies` is not among"):
         open_scenes("catalog", path=str(root), movies=["nobody"])
-    other = Catalog(root).ids()[1]
+    other = Catalog(root).film_ids()[1]
     with pytest.raises(ValueError, match="has no scenes: run `vujax scenes"):
         open_scenes("catalog", path=str(root), films=[other])
 
 
 def test_a_scene_without_shots_is_refused(root: Path) -> None:
-    film = Catalog(root).ids()[1]
+    film = Catalog(root).film_ids()[1]
     source = embeddings.hash_source(Catalog(root).manifest(film))
     row = dict(film=film, scene=0, id=f"{film}/c000", first_shot=2, last_shot=1)
     scenes.write_scenes(root, film, source, [row], {})

@@ -20,16 +20,17 @@ from vujax.data.synthetic.ground_truth import Settings as CinemaSettings
 from vujax.data.synthetic.ground_truth import write_truth
 from vujax.pipeline import embed as embed_film
 from vujax.pipeline.embed import embed
-from vujax.pipeline.ingest.film import Ingest, Work, for_all
-from vujax.pipeline.ingest.settings import Settings
-from vujax.pipeline.ingest.sources import find
-from vujax.video.audio import LogMel, SoundReader
+from vujax.pipeline.ingest.film import IngestJob, IngestStage, share_detector
+from vujax.pipeline.ingest.settings import IngestSettings
+from vujax.pipeline.ingest.sources import find_films
+from vujax.video.audio import AudioReader
+from vujax.video.log_mel import LogMel
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = catalogue(tmp_path_factory.mktemp("films"))
-    stage = embed_film.Embed(embed_film.Work(root, Stub, batch=4))
+    stage = embed_film.EmbedStage(embed_film.EmbedJob(root, Stub, batch=4))
     assert [stage(source).status for source in embed(root, Stub).sources] == ["whole"] * 2
     return root
 
@@ -37,7 +38,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_times_pictures_and_vectors(root: Path) -> None:
     catalog = Catalog(root)
     films = open_films("catalog", path=str(root), image_size=16, encoder="stub")
-    assert [f.film for f in films] == catalog.ids() and [len(f) for f in films] == [3, 3]
+    assert [f.film for f in films] == catalog.film_ids() and [len(f) for f in films] == [3, 3]
     film, shots = films[1], catalog.shots(films[1].film)
     assert film.seconds[:, 0].tolist() == shots["begin_s"].to_pylist()
     assert film.frames.tolist() == [[0, 20], [21, 50], [51, 66]]
@@ -69,7 +70,7 @@ def test_other_numbers_and_sizes_of_pictures(root: Path) -> None:
 
 def test_a_shot_without_keyframes_is_seen_as_the_one_before(root: Path) -> None:
     catalog = Catalog(root)
-    film = catalog.ids()[0]
+    film = catalog.film_ids()[0]
     table = catalog.keyframes(film)
 
     class Holes(Catalog):
@@ -98,9 +99,9 @@ def loud(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "in").mkdir()
     film_with_sound(folder / "in" / "film.mkv", (24, 6, 18), seconds=1.5)
     schema.create_catalog(folder / "out")
-    work = Work(folder / "out", Settings(audio_rate=8000), lambda: for_all(Cuts))
-    (source,) = find([folder / "in"]).sources
-    assert Ingest(work)(source).status == "whole"
+    work = IngestJob(folder / "out", IngestSettings(audio_rate=8000), lambda: share_detector(Cuts))
+    (source,) = find_films([folder / "in"]).sources
+    assert IngestStage(work)(source).status == "whole"
     return folder / "out"
 
 
@@ -109,7 +110,7 @@ def test_sound(loud: Path) -> None:
     (film,) = open_films("catalog", audio_s=0.5, **options)
     found = pickle.loads(pickle.dumps(film)).inputs(np.array([2, 0, 1]))["audio"]
     assert found.shape == (3, 51, 20) and found.dtype == np.float32
-    whole = np.concatenate(list(SoundReader(loud.parent / "in/film.mkv", rate=8000)))
+    whole = np.concatenate(list(AudioReader(loud.parent / "in/film.mkv", rate=8000)))
     mel = LogMel(8000, window=256, hop=80, mels=20, high_hz=4000)
     heard = {
         0: whole[2000:6000],  # the middle of 8000
@@ -136,8 +137,8 @@ def test_sound_that_was_not_kept(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     film_with_sound(tmp_path / "in" / "film.mkv", (24, 24), seconds=2)
     schema.create_catalog(tmp_path / "out")
-    (source,) = find([tmp_path / "in"]).sources
-    Ingest(Work(tmp_path / "out", Settings(), lambda: for_all(Cuts)))(source)
+    (source,) = find_films([tmp_path / "in"]).sources
+    IngestStage(IngestJob(tmp_path / "out", IngestSettings(), lambda: share_detector(Cuts)))(source)
     with pytest.raises(ValueError, match=r"has no sound of film-.*ingest it again with --audio"):
         open_films("catalog", path=str(tmp_path / "out"), audio_s=1.0)
     with pytest.raises(ValueError, match="sound cannot be decoded"):
@@ -150,8 +151,10 @@ def test_labels_of_the_cinema(tmp_path: Path) -> None:
     film(tmp_path / "in" / f"{truth.name}.mp4", [s.last - s.first + 1 for s in truth.shots])
     write_truth(tmp_path / "in" / f"{truth.name}.truth.json", truth)
     schema.create_catalog(tmp_path / "out")
-    (source,) = find([tmp_path / "in"]).sources
-    assert Ingest(Work(tmp_path / "out", Settings(), lambda: for_all(Cuts)))(source)
+    (source,) = find_films([tmp_path / "in"]).sources
+    assert IngestStage(IngestJob(tmp_path / "out", IngestSettings(), lambda: share_detector(Cuts)))(
+        source
+    )
     (found,) = open_films("catalog", path=str(tmp_path / "out"), images=False)
     assert found.starts.tolist() == [bool(s) for s in truth.scene_starts] and found.merged == 0
     assert 0 < found.starts.sum() < len(found) - 1

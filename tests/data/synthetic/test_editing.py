@@ -18,7 +18,7 @@ from vujax.data.synthetic.editing import (
 from vujax.data.synthetic.render import render_frame
 from vujax.data.synthetic.screen import Screen
 from vujax.data.synthetic.world import make_film
-from vujax.video.shots.base import shots
+from vujax.video.shots.base import split_into_shots
 
 FPS = Fraction(24)
 SIZE = (36, 64)
@@ -57,7 +57,7 @@ def test_every_frame_is_in_one_shot_and_shows_one_or_two(fps: Fraction):
 def test_shots_by_the_shared_rule_are_the_clips(edits):
     for edit in edits:
         transitions = [clip.into.transition for clip in edit.clips if clip.into]
-        assert [(s.begin, s.end) for s in shots(transitions, edit.frames)] == [
+        assert [(s.begin, s.end) for s in split_into_shots(transitions, edit.frames)] == [
             (clip.start, clip.end) for clip in edit.clips
         ]
 

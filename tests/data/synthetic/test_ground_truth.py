@@ -9,7 +9,7 @@ from vujax.data.synthetic.captions import EVENT_PHRASES
 from vujax.data.synthetic.films import build_film_truth, build_set_truth
 from vujax.data.synthetic.ground_truth import FilmTruth, Settings, SetTruth, read_truth, write_truth
 from vujax.data.synthetic.world import GENRES, make_film
-from vujax.video.shots.base import Transition, shots
+from vujax.video.shots.base import Transition, split_into_shots
 
 SETTINGS = Settings(
     seed=0,
@@ -49,7 +49,7 @@ def test_same_settings_same_truth(film: FilmTruth):
 
 
 def test_transitions_make_the_shots(film: FilmTruth):
-    made = shots(film.transitions, film.frames)
+    made = split_into_shots(film.transitions, film.frames)
     assert [(s.begin, s.end - 1) for s in made] == [(s.first, s.last) for s in film.shots]
     assert all(isinstance(t, Transition) and t.score == 1 for t in film.transitions)
     assert sum(film.scene_starts) == len(film.scenes) - 1
@@ -203,7 +203,7 @@ def _check_fuzzed(path: Path) -> bool:
     if isinstance(truth, SetTruth):
         truth.watched()
     else:
-        assert len(shots(truth.transitions, truth.frames)) == len(truth.shots)
+        assert len(split_into_shots(truth.transitions, truth.frames)) == len(truth.shots)
         assert truth.duration_s > 0 and truth.scene_starts is not None
     return False
 

@@ -1,7 +1,7 @@
 import numpy as np
 
 from vujax.data.synthetic.dataset_shots import RATE, open_synthetic_films
-from vujax.video.audio import LogMel
+from vujax.video.log_mel import LogMel
 
 
 def test_spectrograms_of_shots():

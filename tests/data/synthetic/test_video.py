@@ -17,7 +17,7 @@ from vujax.data.synthetic.ground_truth import FilmTruth, Settings, read_truth
 from vujax.data.synthetic.screen import Screen
 from vujax.data.synthetic.sound import Soundtrack
 from vujax.data.synthetic.video import write_set
-from vujax.video.audio import SoundReader
+from vujax.video.audio import AudioReader
 from vujax.video.decode import FrameReader
 
 SMALL = dict(height=48, width=80, fps="15000/1001", minutes=0.1, sound_rate=16000, workers=1)
@@ -56,12 +56,12 @@ def decoded(film) -> tuple[FrameReader, np.ndarray, np.ndarray]:
 def test_the_file_has_the_frames_and_times_of_the_truth(film, decoded):
     _, truth = film
     reader, pts, frames = decoded
-    assert reader.ended.whole and len(frames) == truth.frames
-    assert reader.picture.clock.rate == truth.fps == Fraction(15000, 1001)
-    seconds = [reader.picture.clock.seconds(int(p)) for p in pts]
-    tick = reader.picture.clock.time_base
+    assert reader.status.is_complete and len(frames) == truth.frames
+    assert reader.video.clock.rate == truth.fps == Fraction(15000, 1001)
+    seconds = [reader.video.clock.seconds(int(p)) for p in pts]
+    tick = reader.video.clock.time_base
     assert all(abs(s - k / truth.fps) <= tick for k, s in enumerate(seconds))
-    assert not reader.picture.variable_rate and reader.film.picture.start_s == 0
+    assert not reader.video.variable_rate and reader.film.video.start_s == 0
 
 
 def test_every_frame_is_the_one_that_was_drawn(film, decoded):
@@ -90,9 +90,9 @@ def test_mix_weights_can_be_measured_in_the_file(film, decoded):
 def test_sound_is_in_step(film):
     """The decoded track against the one that was made: nearest at no shift, to a millisecond."""
     path, truth = film
-    reader = SoundReader(path, rate=16000)
+    reader = AudioReader(path, rate=16000)
     heard = np.concatenate(list(reader))
-    assert reader.ended.whole and reader.sound.channels == 2
+    assert reader.status.is_complete and reader.audio.channels == 2
     assert abs(len(heard) / 16000 - truth.duration_s) < 0.1
     made = Soundtrack(make_film_edit(truth.settings, truth.number), 16000, 2)
     made = made.block(0, made.samples).mean(axis=0)

@@ -12,11 +12,11 @@ import numpy as np
 
 from tests.video.clips import add_picture, add_sound, make, tone, write_pictures, write_sound
 from vujax.catalog import schema
-from vujax.pipeline.ingest.film import Outcome, for_all
-from vujax.pipeline.ingest.run import Runner, ingest
-from vujax.pipeline.ingest.settings import Settings
+from vujax.pipeline.ingest.film import Outcome, share_detector
+from vujax.pipeline.ingest.run import RunnerOptions, ingest
+from vujax.pipeline.ingest.settings import IngestSettings
 from vujax.video.decode import Chunk
-from vujax.video.probe import Picture
+from vujax.video.probe import VideoStream
 from vujax.video.shots.base import Transition
 
 COLOURS = ((200, 40, 40), (40, 200, 40), (40, 40, 200), (200, 200, 40), (40, 200, 200))
@@ -31,7 +31,7 @@ class Cuts:
     def __init__(self, late: int = 20) -> None:
         self.name, self._late = f"cuts-{late}", late
 
-    def start(self, picture: Picture) -> "_Search":
+    def start(self, picture: VideoStream) -> "_Search":
         """Begins with a film."""
         return _Search(self._late)
 
@@ -66,7 +66,7 @@ class Held(Cuts):
         super().__init__()
         self._gate = Path(gate)
 
-    def start(self, picture: Picture) -> _Search:
+    def start(self, picture: VideoStream) -> _Search:
         """Writes its process number into the gate's folder, then waits."""
         if self._gate.exists():
             (self._gate / str(os.getpid())).touch()
@@ -82,7 +82,7 @@ class Deadly(Cuts):
         super().__init__()
         self._width = width
 
-    def start(self, picture: Picture) -> _Search:
+    def start(self, picture: VideoStream) -> _Search:
         """Dies, or begins."""
         if picture.shown[0] == self._width:
             os.abort()
@@ -96,7 +96,7 @@ class Hanging(Cuts):
         super().__init__()
         self._width = width
 
-    def start(self, picture: Picture) -> _Search:
+    def start(self, picture: VideoStream) -> _Search:
         """Hangs, or begins."""
         while picture.shown[0] == self._width:
             time.sleep(0.05)
@@ -144,15 +144,15 @@ def run(
     folder: Path | Sequence[Path],
     root: Path,
     detector: object = Cuts,
-    settings: Settings | None = None,
+    settings: IngestSettings | None = None,
     *,
     metadata: Path | None = None,
     **runner: object,
 ) -> list[Outcome]:
     """Ingests with one worker unless told otherwise."""
     paths = [folder] if isinstance(folder, Path) else list(folder)
-    how = Runner(**{"workers": 1} | runner)
-    detectors = functools.partial(for_all, detector)
+    how = RunnerOptions(**{"workers": 1} | runner)
+    detectors = functools.partial(share_detector, detector)
     prepared = ingest(paths, root, detectors, settings, metadata=metadata, runner=how)
     return [event for event in prepared.events if isinstance(event, Outcome)]
 

@@ -18,26 +18,26 @@ from vujax import cli
 from vujax.catalog import Catalog, schema
 from vujax.catalog.validate import find_problems
 from vujax.pipeline.ingest import detectors
-from vujax.pipeline.ingest.film import for_all
+from vujax.pipeline.ingest.film import share_detector
 
 MIB = 1 << 20
 
 ERRORS = {
     "empty.mp4": "is empty",
     "text.mp4": "cannot be read as a film",
-    "sound.mkv": "it holds sound only",
-    "pipe.mp4": "is no file",
+    "sound.mkv": "has no video stream, only sound",
+    "pipe.mp4": "is not a regular file",
     "loop.mp4": "cannot be opened (Too many levels of symbolic links)",
     "nothing.mkv": "cannot be read as a film",
     "zero.mkv": "cannot be read as a film",
-    "zero.mp4": "holds neither picture nor sound",
+    "zero.mp4": "has no decodable video or audio stream",
     "unkeyed.mkv": "no frame of it can be decoded",
     "unkeyed.mp4": "no frame of it can be decoded",
-    "unkeyed.ts": "has a picture of 0x0",
+    "unkeyed.ts": "has frames of 0x0",
     "lie64.mp4": "cannot be read as a film",
     "samples.mp4": "cannot be read as a film",
     "ages.avi": "counts time in steps of 132819627 s",
-    "secret.mp4": "may not be read",
+    "secret.mp4": "is not readable",
     "listed/a.mp4": "cannot be opened (Permission denied)",
 }
 PARTS = {
@@ -144,7 +144,7 @@ SEEDS = {"a.mp4": 0, "b.mkv": 1, "c.ts": 2, "d.avi": 3, "sound.mkv": 4}
 
 def late_cuts(name: str, options: dict) -> object:
     """Stands for the detectors by name: at the top of a module, so that workers find it."""
-    return for_all(lambda: Cuts(5))
+    return share_detector(lambda: Cuts(5))
 
 
 def altered_films(folder: Path, spare: Path) -> None:
@@ -162,7 +162,7 @@ def altered_films(folder: Path, spare: Path) -> None:
 def test_200_altered_films(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr(detectors, "one_for_all", late_cuts)
+    monkeypatch.setattr(detectors, "open_shared_detector", late_cuts)
     altered_films(tmp_path / "in", tmp_path / "spare")
     root = tmp_path / "out"
     words = ["ingest", str(tmp_path / "in"), "--audio=8000", "--detector=adaptive", "--workers=2"]

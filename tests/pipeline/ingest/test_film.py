@@ -23,18 +23,20 @@ from tests.pipeline.ingest.films import (
 from tests.video.clips import flipped, half, make, make_sound
 from vujax.catalog import Catalog, schema
 from vujax.catalog.validate import find_problems
-from vujax.pipeline.ingest.film import Ingest, Work, for_all
-from vujax.pipeline.ingest.settings import Settings
-from vujax.pipeline.ingest.sources import find
+from vujax.pipeline.ingest.film import IngestJob, IngestStage, share_detector
+from vujax.pipeline.ingest.settings import IngestSettings
+from vujax.pipeline.ingest.sources import find_films
 
 
 def read(
-    folder: Path, root: Path, settings: Settings | None = None, detector: object = Cuts
+    folder: Path, root: Path, settings: IngestSettings | None = None, detector: object = Cuts
 ) -> list:
     """Ingests in this process."""
     schema.create_catalog(root)
-    ingest = Ingest(Work(root, settings or Settings(), lambda: for_all(detector)))
-    return [ingest(source) for source in find([folder], root).sources]
+    ingest = IngestStage(
+        IngestJob(root, settings or IngestSettings(), lambda: share_detector(detector))
+    )
+    return [ingest(source) for source in find_films([folder], root).sources]
 
 
 def colour_of(data: bytes) -> int:
@@ -89,13 +91,13 @@ def test_keyframes_are_near_their_place_and_in_their_shot(tmp_path: Path) -> Non
 
 def test_other_positions(tmp_path: Path) -> None:
     film(tmp_path / "in" / "a.mp4", (48, 48))
-    settings = Settings(positions=(0.0, 1.0), side=32, quality=50)
+    settings = IngestSettings(positions=(0.0, 1.0), side=32, quality=50)
     read(tmp_path / "in", tmp_path / "out", settings)
     rows = Catalog(tmp_path / "out").keyframes().to_pylist()
     assert [row["seconds"] for row in rows] == pytest.approx([0, 47 / 24, 2, 95 / 24], abs=0.26)
     assert rows[0]["height"] == 32
     with pytest.raises(ValueError, match="positions must grow"):
-        Settings(positions=(0.5, 0.25))
+        IngestSettings(positions=(0.5, 0.25))
 
 
 def test_a_film_of_one_long_shot_is_no_harder(tmp_path: Path) -> None:
@@ -114,10 +116,10 @@ def test_a_film_is_read_once(tmp_path: Path) -> None:
     again = read(tmp_path / "in", root)[0]
     assert (again.done, again.shots) == (False, 3)
     assert contents(root) == before
-    assert read(tmp_path / "in", root, Settings(quality=80))[0].done
-    assert read(tmp_path / "in", root, Settings(quality=80), lambda: Cuts(5))[0].done
+    assert read(tmp_path / "in", root, IngestSettings(quality=80))[0].done
+    assert read(tmp_path / "in", root, IngestSettings(quality=80), lambda: Cuts(5))[0].done
     schema.part_path(root, "shots.parquet", again.film).unlink()
-    assert read(tmp_path / "in", root, Settings(quality=80), lambda: Cuts(5))[0].done
+    assert read(tmp_path / "in", root, IngestSettings(quality=80), lambda: Cuts(5))[0].done
 
 
 def test_a_changed_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
@@ -136,9 +138,9 @@ def test_what_cannot_be_read_today_does_not_take_the_films_place(tmp_path: Path)
     path = film(tmp_path / "in" / "a.mp4")
     root = tmp_path / "out"
     (old,) = read(tmp_path / "in", root)
-    source = find([tmp_path / "in"]).sources[0]
+    source = find_films([tmp_path / "in"]).sources[0]
     hidden = path.rename(tmp_path / "hidden")
-    ingest = Ingest(Work(root, Settings(), lambda: for_all(Cuts)))
+    ingest = IngestStage(IngestJob(root, IngestSettings(), lambda: share_detector(Cuts)))
     gone = ingest(source)
     assert (gone.status, gone.film) == ("error", "a-00000000")
     assert "does not exist" in gone.reason
@@ -166,7 +168,7 @@ def test_films_that_are_none_get_a_row_with_the_reason(tmp_path: Path) -> None:
     reasons = {name: o.reason for name, o in outcomes.items() if o.status == "error"}
     assert "cannot be read as a film" in reasons["text.mp4"]
     assert "is empty" in reasons["empty.mkv"]
-    assert "has no picture" in reasons["sound.mkv"]
+    assert "has no video stream" in reasons["sound.mkv"]
     assert "\n" not in reasons['it\'s "a"\nname.mp4']
     assert "leads out" in reasons["out.mp4"]
     assert len(reasons) == 5
@@ -236,9 +238,11 @@ def test_metadata_is_joined_and_brought_up_to_date(tmp_path: Path) -> None:
     root, table = tmp_path / "out", tmp_path / "m.csv"
     table.write_text("path,title\na.mp4,First\n")
 
-    def again(metadata: Path | None = table, settings: Settings | None = None) -> list[bool]:
-        ingest = Ingest(Work(root, settings or Settings(), lambda: for_all(Cuts), metadata))
-        return [ingest(source).done for source in find([tmp_path / "in"]).sources]
+    def again(metadata: Path | None = table, settings: IngestSettings | None = None) -> list[bool]:
+        ingest = IngestStage(
+            IngestJob(root, settings or IngestSettings(), lambda: share_detector(Cuts), metadata)
+        )
+        return [ingest(source).done for source in find_films([tmp_path / "in"]).sources]
 
     schema.create_catalog(root)
     assert again() == [True, True]
@@ -253,13 +257,13 @@ def test_metadata_is_joined_and_brought_up_to_date(tmp_path: Path) -> None:
     assert films["title"].to_pylist() == ["Other", "Second"]
     assert films["year"].to_pylist() == ["1999", None]
     assert list(find_problems(root)) == []
-    assert again(None, Settings(quality=70)) == [True, True]
+    assert again(None, IngestSettings(quality=70)) == [True, True]
     assert Catalog(root).films()["title"].to_pylist() == ["Other", "Second"]
 
 
 def test_the_sound_of_each_shot(tmp_path: Path) -> None:
     film_with_sound(tmp_path / "a.mkv", (30, 20, 46), seconds=3)
-    read(tmp_path / "a.mkv", tmp_path / "out", Settings(audio_rate=8000))
+    read(tmp_path / "a.mkv", tmp_path / "out", IngestSettings(audio_rate=8000))
     catalog = Catalog(tmp_path / "out")
     shots, rows = catalog.shots().to_pylist(), catalog.audio().to_pylist()
     assert [row["shot"] for row in rows] == [0, 1, 2]
@@ -277,7 +281,7 @@ def test_the_sound_of_each_shot(tmp_path: Path) -> None:
 
 def test_a_silent_film_has_no_audio(tmp_path: Path) -> None:
     film(tmp_path / "in" / "a.mp4")
-    (outcome,) = read(tmp_path / "in", tmp_path / "out", Settings(audio_rate=8000))
+    (outcome,) = read(tmp_path / "in", tmp_path / "out", IngestSettings(audio_rate=8000))
     assert outcome.status == "whole"
     assert len(Catalog(tmp_path / "out").audio()) == 0
 

@@ -8,7 +8,7 @@ import pytest
 from vujax.pipeline.ingest.film import Outcome
 from vujax.pipeline.ingest.sources import Source
 from vujax.pipeline.workers import pool
-from vujax.pipeline.workers.pool import Broken, Event, Pool, Progress, Ready, WorkerDied
+from vujax.pipeline.workers.pool import Event, Pool, Progress, Ready, StartFailed, WorkerDied
 
 
 def source(name: str) -> Source:
@@ -86,7 +86,7 @@ def test_a_film_that_hangs_is_given_up() -> None:
 
 
 def test_what_holds_for_all_workers_ends_the_run() -> None:
-    engine = Engine(Broken("PySceneDetect is missing"))
+    engine = Engine(StartFailed("PySceneDetect is missing"))
     with pytest.raises(ValueError, match="is missing"):
         outcomes(["a", "b"], engine)
     assert engine.stopped == engine.started
@@ -105,4 +105,4 @@ def test_workers_that_die_at_their_start_end_the_run() -> None:
     engine = DeadEngine()
     with pytest.raises(RuntimeError, match=r"did not start \(exit status 1\)"):
         outcomes(["a"], engine)
-    assert engine.stopped == engine.started == pool.MOST_FALSE_STARTS
+    assert engine.stopped == engine.started == pool.MAX_FAILED_STARTS

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from vujax.pipeline.ingest.film import Outcome
-from vujax.pipeline.ingest.sources import Found, Source
+from vujax.pipeline.ingest.sources import Source, SourceListing
 from vujax.pipeline.workers.pool import Progress
-from vujax.pipeline.workers.progress import MOST_REASONS, Terminal
+from vujax.pipeline.workers.progress import MAX_REASONS, ProgressDisplay
 
 
 def source(name: str) -> Source:
@@ -14,29 +14,29 @@ def source(name: str) -> Source:
 
 def test_the_table_counts_what_happened() -> None:
     one, two, three = map(source, ("a", "b\nc", "d"))
-    with Terminal([one, two, three]) as terminal:
+    with ProgressDisplay([one, two, three]) as terminal:
         terminal.show(Progress(one, 30.0))
         terminal.show(Outcome(one, "a-1", "whole", seconds=3600, shots=1200, keyframes=3600))
         terminal.show(Outcome(two, "b-1", "error", "it is empty"))
         terminal.show(Outcome(three, "d-1", "whole", done=False, seconds=60, shots=2))
-    lines = terminal.summary(Found((), 2, 5)).splitlines()
+    lines = terminal.summary(SourceListing((), 2, 5)).splitlines()
     table = {line[:12].strip(): line[13:] for line in lines}
     assert table["films"] == "3 (2 whole, 1 error)"
     assert table["read now"] == "2; 1 were there already"
     assert table["shots"] == "1,202"
     assert table["film time"] == "1:01:00"
     assert table["passed over"] == "2 linked folders, 5 files of other kinds"
-    assert terminal.reasons(Found((), 0, 0, ("shut\n",))) == [
+    assert terminal.reasons(SourceListing((), 0, 0, ("shut\n",))) == [
         "error: 'shut\\n': the folder may not be read",
         "error: 'b\\nc': it is empty",
     ]
 
 
 def test_long_lists_of_errors_are_cut() -> None:
-    sources = [source(f"{i}") for i in range(MOST_REASONS + 5)]
-    with Terminal(sources) as terminal:
+    sources = [source(f"{i}") for i in range(MAX_REASONS + 5)]
+    with ProgressDisplay(sources) as terminal:
         for one in sources:
             terminal.show(Outcome(one, one.slug, "error", "bad"))
-    reasons = terminal.reasons(Found((), 0, 0))
-    assert len(reasons) == MOST_REASONS + 1
+    reasons = terminal.reasons(SourceListing((), 0, 0))
+    assert len(reasons) == MAX_REASONS + 1
     assert reasons[-1] == "... and 5 more"

@@ -64,7 +64,7 @@ def test_captions_that_may_not_be_repeated():
 def test_every_film_has_a_table(root, level):
     catalog = Catalog(root)
     found = dict(captions_by_film(catalog, level, "stub", speaker(by="mine.txt")))
-    assert list(found) == catalog.ids()
+    assert list(found) == catalog.film_ids()
     for film, table in found.items():
         own = catalog.embeddings(level, "stub", film)
         assert table.schema == COLUMNS and table["id"].to_pylist() == own["id"].to_pylist()
@@ -81,7 +81,7 @@ def test_every_film_has_a_table(root, level):
 
 def test_a_frame_ends_with_its_shot(root):
     catalog = Catalog(root)
-    film = catalog.ids()[0]
+    film = catalog.film_ids()[0]
     own = catalog.embeddings("frame", "stub", film)
     spans = spans_of(catalog, "frame", film, own)
     ends = dict(zip(own["shot"].to_pylist(), spans["end_s"], strict=True))
@@ -91,7 +91,7 @@ def test_a_frame_ends_with_its_shot(root):
 
 def test_scenes_last_as_the_catalogue_says(root):
     catalog = Catalog(root)
-    film = catalog.ids()[0]
+    film = catalog.film_ids()[0]
     row = dict(film=film, first_shot=0, last_shot=1, begin_pts=0, end_pts=9, encoder="", head="")
     rows = [
         row | dict(scene=i, id=f"{film}/c00{i}", begin_s=2.0 * i, end_s=2.0 * i + 2)
@@ -108,7 +108,7 @@ def test_a_film_without_vectors_has_a_reason(root, tmp_path):
     folder = catalogue(tmp_path)
     run(folder)
     catalog = Catalog(folder)
-    gone = catalog.ids()[0]
+    gone = catalog.film_ids()[0]
     next((folder / "vectors" / "shot").rglob(f"{gone}.parquet")).unlink()
     found = dict(captions_by_film(catalog, "shot", "stub", speaker()))
     assert "does not exist: delete it and run `vujax embed`" in found[gone]

@@ -97,7 +97,7 @@ def test_a_film_is_cut_as_its_list_says(tmp_path: Path) -> None:
     path = write(tmp_path, "film.txt", "0 11\n12 30\n31 47\n")
     detector = shot_detector(str(path))
     reader = FrameReader(film, size=detector.size, chunk=10)
-    detection = detector.start(reader.picture)
+    detection = detector.start(reader.video)
     found = [t for chunk in reader for t in detection.add(chunk)]
     assert [(t.last, t.first) for t in [*found, *detection.finish()]] == [(11, 12), (30, 31)]
 

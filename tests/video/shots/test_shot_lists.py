@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vujax.video.shots.shot_lists import read_shots
+from vujax.video.shots.shot_lists import read_shot_list
 
 RATE = Fraction(24)
 
@@ -47,7 +47,7 @@ def read(folder: Path, name: str, text: str, rate: Fraction = RATE) -> list[tupl
     path.write_text(text, newline="")
     return [
         (float(s.begin), s.end and float(s.end), s.kind, float(s.blend))
-        for s in read_shots(path, rate)
+        for s in read_shot_list(path, rate)
     ]
 
 
@@ -115,8 +115,8 @@ def test_tables_count_in_seconds_timecode_or_frames(tmp_path: Path) -> None:
         ("a.csv", "begin_s\n0\nnan\n", "line 3: 'nan' is no number of seconds"),
         ("a.csv", 'begin_s\n0\n"1\n', "line 3: unexpected end of data"),
         ("a.csv", "begin_s,kind\n0,c%t\n", "line 2: 'c%t' names no transition"),
-        ("a.csv", "begin_timecode\n" + "0" * 999, "line 2: '0{40}' is no timecode"),
-        ("a.csv", "begin_timecode\n00:00:61:00\n", "line 2: '00:00:61:00' is no timecode"),
+        ("a.csv", "begin_timecode\n" + "0" * 999, "line 2: '0{40}' is not a timecode"),
+        ("a.csv", "begin_timecode\n00:00:61:00\n", "line 2: '00:00:61:00' is not a timecode"),
     ],
 )
 def test_a_bad_list_is_refused_by_its_line(tmp_path, name: str, text: str, message: str) -> None:
@@ -130,7 +130,7 @@ def test_other_bytes_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a\n.csv"
     path.write_bytes(b"begin_s\n\xff\xfe\n")
     with pytest.raises(ValueError, match="no UTF-8 text") as caught:
-        read_shots(path, RATE)
+        read_shot_list(path, RATE)
     assert "\n" not in str(caught.value)
 
 
@@ -154,7 +154,7 @@ def test_damaged_lists_are_read_or_refused(tmp_path: Path, name: str, text: str)
                 data[at] = dice.randrange(256) if change == "flip" else dice.choice(b"0123456789")
         path.write_bytes(data)
         try:
-            spans = read_shots(path, RATE)
+            spans = read_shot_list(path, RATE)
         except ValueError as error:
             refused += 1
             assert name in str(error)

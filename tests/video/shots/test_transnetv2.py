@@ -12,7 +12,12 @@ from vujax.models.pretrained import RELEASES
 from vujax.video.decode import Chunk, FrameReader
 from vujax.video.shots import transnetv2
 from vujax.video.shots.base import Transition
-from vujax.video.shots.transnetv2 import TransNetDetection, TransNetDetector, Windows, runs
+from vujax.video.shots.transnetv2 import (
+    TransNetDetection,
+    TransNetDetector,
+    WindowedScores,
+    find_runs,
+)
 
 
 def read_out(frames: np.ndarray) -> np.ndarray:
@@ -24,7 +29,7 @@ def search(single: list[int], many: list[int], step: int = 1) -> list[Transition
     """Transitions found in a film with these probabilities, in percent, chunk by chunk."""
     frames = np.zeros((len(single), 1, 1, 3), np.uint8)
     frames[:, 0, 0, 0], frames[:, 0, 0, 1] = single, many
-    detection = TransNetDetection(Windows(read_out, 6, 1), threshold=0.5)
+    detection = TransNetDetection(WindowedScores(read_out, 6, 1), threshold=0.5)
     found = []
     for i in range(0, len(frames), step):
         before = detection.decided
@@ -83,7 +88,7 @@ def test_transitions_need_a_shot_on_either_side() -> None:
 
 @pytest.mark.parametrize("step", [1, 5, 64, 1000])
 def test_chunks_do_not_matter(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transnetv2, "LONGEST", 20)
+    monkeypatch.setattr(transnetv2, "MAX_BURST_FRAMES", 20)
     rng = np.random.default_rng(0)
     walk = np.abs(np.cumsum(rng.normal(0, 12, (2, 400)), axis=1)) % 100
     walk[1, 300:350] = 90  # longer than any burst may be
@@ -92,18 +97,18 @@ def test_chunks_do_not_matter(step: int, monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(expected) > 10
     assert {t.kind for t in expected} == {"cut", "gradual"}
     assert search(single, many, step) == expected
-    peaks = runs(np.array(single) > 50)
+    peaks = find_runs(np.array(single) > 50)
     assert len(expected) >= len(peaks) - 2  # one each, but for the film's ends
 
 
 def test_scores_are_kept_on_demand() -> None:
     frames = np.full((9, 1, 1, 3), 40, np.uint8)
-    detection = TransNetDetection(Windows(read_out, 6, 1), threshold=0.5, keep_scores=True)
+    detection = TransNetDetection(WindowedScores(read_out, 6, 1), threshold=0.5, keep_scores=True)
     detection.add(Chunk(np.arange(9), frames, ()))
     detection.finish()
     np.testing.assert_allclose(detection.scores, np.full((9, 2), 0.4))
     with pytest.raises(ValueError, match="keep_scores=True"):
-        _ = TransNetDetection(Windows(read_out, 6, 1), threshold=0.5).scores
+        _ = TransNetDetection(WindowedScores(read_out, 6, 1), threshold=0.5).scores
 
 
 def test_names_tell_settings_apart() -> None:
@@ -152,7 +157,7 @@ def test_the_network_finds_the_transitions_of_a_film(options: dict, tmp_path) ->
     wheels.load("transnetv2")
     path = clips.make(tmp_path / "story.mp4", images=story())
     reader = FrameReader(path, every_s=None, chunk=50)
-    detection = TransNetDetector(**options).start(reader.picture)
+    detection = TransNetDetector(**options).start(reader.video)
     found = [t for chunk in reader for t in detection.add(chunk)] + list(detection.finish())
     cut, dissolve, *fades = found
     assert (cut.last, cut.first, cut.kind) == (39, 40, "cut")
@@ -190,7 +195,7 @@ def test_long_windows_find_what_exact_ones_do(data_root) -> None:
     chunk = next(iter(reader))
     scores, found = [], []
     for options in ({"exact": True}, {}):
-        detection = TransNetDetector(**options, keep_scores=True).start(reader.picture)
+        detection = TransNetDetector(**options, keep_scores=True).start(reader.video)
         found.append(spans([*detection.add(chunk), *detection.finish()]))
         scores.append(detection.scores)
     assert found[0] == found[1] == [(278, 279, "cut")]

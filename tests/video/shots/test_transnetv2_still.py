@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vujax.video.shots.transnetv2 import BACK, MARGIN, Moving
+from vujax.video.shots.transnetv2 import LOOKBACK, MARGIN, MotionTracker
 
 
 def film(*levels: float, seed: int = 0) -> np.ndarray:
@@ -14,7 +14,7 @@ def film(*levels: float, seed: int = 0) -> np.ndarray:
 
 def moving(frames: np.ndarray, limit: float, step: int) -> np.ndarray:
     """The answers of `Moving` when it gets `step` frames at a time."""
-    search = Moving(limit)
+    search = MotionTracker(limit)
     answers = [search.add(frames[i : i + step]) for i in range(0, len(frames), step)]
     return np.concatenate([*answers, search.finish()])
 
@@ -23,7 +23,7 @@ def plain(frames: np.ndarray, limit: float) -> np.ndarray:
     def differ(i: int, j: int) -> bool:
         return np.abs(frames[i].astype(float) - frames[max(j, 0)]).mean() > limit
 
-    moves = [differ(i, i - 1) or differ(i, i - BACK) for i in range(len(frames))]
+    moves = [differ(i, i - 1) or differ(i, i - LOOKBACK) for i in range(len(frames))]
     return np.array([any(moves[max(0, i - MARGIN) : i + MARGIN + 1]) for i in range(len(moves))])
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vujax.video.shots.transnetv2 import Moving, Windows
+from vujax.video.shots.transnetv2 import MotionTracker, WindowedScores
 
 
 class Sum:
@@ -31,7 +31,7 @@ def film(frames: int, seed: int = 0) -> np.ndarray:
     return rng.integers(0, 256, (frames, 2, 3, 3), dtype=np.uint8)
 
 
-def scores(windows: Windows, frames: np.ndarray, step: int) -> np.ndarray:
+def scores(windows: WindowedScores, frames: np.ndarray, step: int) -> np.ndarray:
     parts = [
         part for i in range(0, len(frames), step) for part in windows.add(frames[i : i + step])
     ]
@@ -42,7 +42,7 @@ def scores(windows: Windows, frames: np.ndarray, step: int) -> np.ndarray:
 @pytest.mark.parametrize("step", [1, 4, 25, 100])
 def test_scores_equal_those_of_the_whole_film(frames: int, step: int) -> None:
     images, network = film(frames), Sum(reach=3)
-    found = scores(Windows(network, window=12, context=3), images, step)
+    found = scores(WindowedScores(network, window=12, context=3), images, step)
     assert set(network.shapes) == {(12, 2, 3, 3)}
     assert len(network.shapes) == -(-frames // 6)
     np.testing.assert_allclose(found, network.dense(images))
@@ -50,16 +50,16 @@ def test_scores_equal_those_of_the_whole_film(frames: int, step: int) -> None:
 
 def test_context_that_is_too_short_shows() -> None:
     images, network = film(60), Sum(reach=3)
-    found = scores(Windows(network, window=12, context=2), images, 10)
+    found = scores(WindowedScores(network, window=12, context=2), images, 10)
     assert np.abs(found - network.dense(images)).max() > 1
 
 
 def test_a_film_without_frames_has_no_scores() -> None:
-    assert Windows(Sum(1), window=12, context=3).finish() == []
+    assert WindowedScores(Sum(1), window=12, context=3).finish() == []
 
 
 def test_windows_stay_few_frames_behind() -> None:
-    windows, images, had = Windows(Sum(3), window=12, context=3), film(200), 0
+    windows, images, had = WindowedScores(Sum(3), window=12, context=3), film(200), 0
     for i in range(len(images)):
         had += sum(map(len, windows.add(images[i : i + 1])))
         assert i - had <= 2 * 12  # one window is filling, one is being computed
@@ -72,9 +72,11 @@ def test_still_spans_get_no_window_and_the_rest_is_unchanged(step: int, context:
     images = np.concatenate([still, alive, still, alive[:9], still[:70]])
     network = Sum(reach=3)
     expected = network.dense(images)
-    near = np.concatenate([(m := Moving(2.0)).add(images), m.finish()])
+    near = np.concatenate([(m := MotionTracker(2.0)).add(images), m.finish()])
     network.shapes.clear()
-    windows = Windows(network, window=context * 2 + 6, context=context, moving=Moving(2.0))
+    windows = WindowedScores(
+        network, window=context * 2 + 6, context=context, moving=MotionTracker(2.0)
+    )
     found = scores(windows, images, step)
     assert found.shape == expected.shape
     np.testing.assert_allclose(found[near], expected[near])

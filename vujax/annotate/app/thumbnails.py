@@ -24,7 +24,7 @@ class Pictures:
         Raises:
           ValueError: one is damaged.
         """
-        self._catalog, self._films = catalog, catalog.ids()
+        self._catalog, self._films = catalog, catalog.film_ids()
         self._numbers = {film: number for number, film in enumerate(self._films)}
         table = catalog.keyframes().select(COLUMNS).combine_chunks()
         films = pc.index_in(table["film"], pc.unique(table["film"])).to_numpy()

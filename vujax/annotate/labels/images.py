@@ -93,8 +93,8 @@ def _originals(catalog: Catalog, film: str, items: Sequence[Item]) -> Iterator[t
     for pts, still in reader:
         data = jpeg(still.image)
         yield from ((item, data) for item in wanted[pts])
-    if reader.ended.reason:
-        raise ValueError(f"{film}: {reader.ended.reason}: export with keyframes instead")
+    if reader.status.reason:
+        raise ValueError(f"{film}: {reader.status.reason}: export with keyframes instead")
 
 
 def jpeg(pixels: np.ndarray) -> bytes:

@@ -155,7 +155,7 @@ def apply(tagger: Tagger, catalog: Catalog, out: Path) -> Applied:
     """
     check_table_suffix(out)
     check_model(tagger, catalog)
-    films = [film for film in catalog.ids() if has_items(catalog, tagger.level, film)]
+    films = [film for film in catalog.film_ids() if has_items(catalog, tagger.level, film)]
     counts = np.zeros(len(tagger.tags), np.int64)
     items = 0
 
@@ -168,7 +168,7 @@ def apply(tagger: Tagger, catalog: Catalog, out: Path) -> Applied:
             yield table
 
     write_table(out, tables(), COLUMNS)
-    without = len(catalog.ids()) - len(films)
+    without = len(catalog.film_ids()) - len(films)
     chosen = dict(zip(tagger.tags, counts.tolist(), strict=True))
     return Applied(len(films), without, items, chosen)
 

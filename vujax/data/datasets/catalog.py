@@ -114,7 +114,7 @@ def open_catalog(
         sound where these are wanted.
     """
     catalog = Catalog(path)
-    known = films is not None and set(films) <= set(catalog.ids())
+    known = films is not None and set(films) <= set(catalog.film_ids())
     tables = [catalog.films(film) for film in films] if known else [catalog.films()]
     rows = {row["film"]: row for table in tables for row in table.to_pylist() if row["shots"]}
     options = dict(frames=frames if images else None, image_size=image_size, encoder=encoder)

@@ -134,7 +134,7 @@ class SyntheticFilm:
         return made | ({"audio": self._hear(shot)} if self.audio else {})
 
     def _hear(self, shot: int) -> np.ndarray:
-        from vujax.video.audio import LogMel
+        from vujax.video.log_mel import LogMel
 
         steps, mels = self.audio
         hop = round(HOP_S * RATE)

@@ -32,7 +32,7 @@ import numpy as np
 
 from vujax.data.synthetic.editing import KINDS, Flash, Join
 from vujax.utils.io import write_text
-from vujax.video.probe import named
+from vujax.video.probe import quote_path
 from vujax.video.shots.base import Transition
 
 VERSION = 1
@@ -142,7 +142,7 @@ class FilmTruth:
 
     @property
     def transitions(self) -> list[Transition]:
-        """Between its shots, in order; `vujax.video.shots.base.shots` makes the shots of them."""
+        """Transitions between its shots, in order; see `shots.base.split_into_shots`."""
         return [shot.into.transition for shot in self.shots if shot.into]
 
     @property
@@ -241,7 +241,7 @@ def read_truth(path: str | Path) -> FilmTruth | SetTruth:
             raise ValueError(problem)
     except ValueError as error:
         raise ValueError(
-            f"{named(path)} is no truth of the cinema: {error}; write the films again"
+            f"{quote_path(path)} is no truth of the cinema: {error}; write the films again"
         ) from None
     return truth
 

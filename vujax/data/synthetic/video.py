@@ -207,10 +207,10 @@ def _is_whole(video: Path, truth: FilmTruth) -> bool:
     """Whether the file ends where it should, and its header promises this film."""
     with suppress(FilmError, FileNotFoundError):
         film = probe(video)
-        if film.picture and film.sound and _ends_with_a_box(video):
+        if film.video and film.audio and _ends_with_a_box(video):
             size = (truth.settings.width, truth.settings.height)
-            missing_s = abs((film.picture.duration_s or 0) - truth.duration_s)
-            return film.picture.coded == size and missing_s < 1 / (2 * truth.fps)
+            missing_s = abs((film.video.duration_s or 0) - truth.duration_s)
+            return film.video.coded == size and missing_s < 1 / (2 * truth.fps)
     return False
 
 

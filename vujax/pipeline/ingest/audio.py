@@ -9,14 +9,14 @@ import av
 import numpy as np
 
 from vujax.catalog.records import RecordWriter
-from vujax.video.audio import SoundReader
+from vujax.video.audio import AudioReader
 
 PIECE_S = 60
 FULL_SCALE = 32767
 
 
-def write_sound(
-    reader: SoundReader,
+def write_shot_audio(
+    reader: AudioReader,
     film: str,
     shots: Sequence[dict[str, Any]],
     writer: RecordWriter,
@@ -72,12 +72,12 @@ def _write(
     samples = held[max(first - at, 0) : max(end - at, 0)]
     if not len(samples):
         return []
-    record = writer.write(flac(samples, rate))
+    record = writer.write(encode_flac(samples, rate))
     place = dict(film=film, shot=shot, piece=number, first_sample=first, samples=len(samples))
     return [place | dict(rate=rate, record=record)]
 
 
-def flac(samples: np.ndarray, rate: int) -> bytes:
+def encode_flac(samples: np.ndarray, rate: int) -> bytes:
     """float32 `[n]` in [-1, 1] as a FLAC file of 16 bits."""
     pcm = np.round(np.clip(samples, -1, 1) * FULL_SCALE).astype(np.int16)
     buffer = io.BytesIO()

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vujax.pipeline.ingest.film import Detectors, for_all
+from vujax.pipeline.ingest.film import DetectorSelector, share_detector
 from vujax.pipeline.ingest.sources import Source
 from vujax.video.shots.base import ShotDetector
 
-LISTS = (".txt", ".edl", ".csv", ".tsv")
+LIST_SUFFIXES = (".txt", ".edl", ".csv", ".tsv")
 
 
-def one_for_all(name: str, options: Mapping[str, Any]) -> Detectors:
+def open_shared_detector(name: str, options: Mapping[str, Any]) -> DetectorSelector:
     """One detector for all films, by its name.
 
     Raises:
@@ -23,10 +23,10 @@ def one_for_all(name: str, options: Mapping[str, Any]) -> Detectors:
     """
     from vujax.video.shots import shot_detector
 
-    return for_all(lambda: _made(shot_detector, name, options))
+    return share_detector(lambda: _made(shot_detector, name, options))
 
 
-def known(lists: Path, options: Mapping[str, Any]) -> Detectors:
+def open_shot_lists(lists: Path, options: Mapping[str, Any]) -> DetectorSelector:
     """Known shots: a list of one film, or a folder that has the list of `a/b.mp4` as `a/b.csv`.
 
     Raises:
@@ -35,11 +35,11 @@ def known(lists: Path, options: Mapping[str, Any]) -> Detectors:
     from vujax.video.shots import shot_detector
 
     if not lists.is_dir():
-        return for_all(lambda: _made(shot_detector, str(lists), options))
-    return lambda source: _made(shot_detector, str(list_of(lists, source)), options)
+        return share_detector(lambda: _made(shot_detector, str(lists), options))
+    return lambda source: _made(shot_detector, str(find_shot_list(lists, source)), options)
 
 
-def list_of(folder: Path, source: Source) -> Path:
+def find_shot_list(folder: Path, source: Source) -> Path:
     """The film's list of known shots.
 
     Raises:
@@ -47,13 +47,17 @@ def list_of(folder: Path, source: Source) -> Path:
       ValueError: it has several.
     """
     stem = (folder / source.path).with_suffix("")
-    found = [path for suffix in LISTS if (path := stem.with_name(stem.name + suffix)).is_file()]
+    found = [
+        path for suffix in LIST_SUFFIXES if (path := stem.with_name(stem.name + suffix)).is_file()
+    ]
     if len(found) == 1:
         return found[0]
     name = repr(str(stem))
     if found:
-        raise ValueError(f"{name} has more than one list of shots ({', '.join(LISTS)}): keep one")
-    raise FileNotFoundError(f"{name} has no list of shots ({', '.join(LISTS)})")
+        raise ValueError(
+            f"{name} has more than one list of shots ({', '.join(LIST_SUFFIXES)}): keep one"
+        )
+    raise FileNotFoundError(f"{name} has no list of shots ({', '.join(LIST_SUFFIXES)})")
 
 
 def _made(make: Any, name: str, options: Mapping[str, Any]) -> ShotDetector:

@@ -13,26 +13,26 @@ from vujax.catalog.ids import NO_FINGERPRINT, compute_fingerprint, is_id_of_path
 from vujax.catalog.metadata import FilmMetadata, Metadata
 from vujax.catalog.parquet import read_parquet, write_parquet
 from vujax.catalog.writer import Staging, read_manifest, remove_film
-from vujax.pipeline.ingest.reader import Reading, Report, read_film
-from vujax.pipeline.ingest.settings import Settings
+from vujax.pipeline.ingest.reader import FilmReading, Report, read_film
+from vujax.pipeline.ingest.settings import IngestSettings
 from vujax.pipeline.ingest.sources import Source
-from vujax.video.probe import FilmError, named
+from vujax.video.probe import FilmError, quote_path
 from vujax.video.shots.base import ShotDetector
 
 PACKAGES = ("vujax", "av", "pyarrow", "pillow", "numpy")
 
 
-Detectors = Callable[[Source], ShotDetector]
+DetectorSelector = Callable[[Source], ShotDetector]
 
 
-def for_all(make: Callable[[], ShotDetector]) -> Detectors:
+def share_detector(make: Callable[[], ShotDetector]) -> DetectorSelector:
     """One detector for all films; `functools.partial(for_all, make)` is what `Work` needs."""
     detector = make()
     return lambda source: detector
 
 
 @dataclass(frozen=True)
-class Work:
+class IngestJob:
     """What a worker needs besides films; picklable.
 
     Attributes:
@@ -43,8 +43,8 @@ class Work:
     """
 
     root: Path
-    settings: Settings
-    detectors: Callable[[], Detectors]
+    settings: IngestSettings
+    detectors: Callable[[], DetectorSelector]
     metadata: Path | None = None
 
 
@@ -86,10 +86,10 @@ class _Row:
     stamp: list[int] | None = None
 
 
-class Ingest:
+class IngestStage:
     """Reads films into a catalogue, one by one."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: IngestJob) -> None:
         """Makes the detectors and reads the metadata.
 
         Raises:
@@ -108,7 +108,7 @@ class Ingest:
         try:
             detector = self._detector_of(source)
         except (ValueError, OSError) as error:  # of a list of known shots
-            return fail(root, source, str(error))
+            return record_failure(root, source, str(error))
         film, stamp = _identify(source)
         made = self._start(source, film, stamp, self._work.settings.facts(detector.name))
         old = read_manifest(root, film)
@@ -137,11 +137,11 @@ class Ingest:
     def _read(self, made: _Row, detector: ShotDetector, staging: Staging, report: Report) -> None:
         source = made.source
         if source.refused:
-            raise FilmError(f"{named(source.file)}: {source.refused}")
+            raise FilmError(f"{quote_path(source.file)}: {source.refused}")
         args = (source.file, made.film, detector, self._work.settings, staging, report)
         reading = read_film(*args)
         if not reading.shots:
-            raise FilmError(f"{named(source.file)}: {reading.ended.reason}")
+            raise FilmError(f"{quote_path(source.file)}: {reading.status.reason}")
         write_parquet(staging.path("shots.parquet"), reading.shots, layout.SHOTS)
         write_parquet(staging.path("keyframes.parquet"), reading.keyframes, layout.KEYFRAMES)
         if reading.audio:
@@ -179,7 +179,7 @@ class Ingest:
         return outcome
 
 
-def fail(root: Path, source: Source, reason: str) -> Outcome:
+def record_failure(root: Path, source: Source, reason: str) -> Outcome:
     """Gives a film whose worker could not even say so a row with its reason."""
     film, stamp = _identify(source)
     made = _Row(source, film, {}, _carried(root, film), stamp=stamp)
@@ -208,7 +208,7 @@ def _stamp(path: Path) -> list[int] | None:
 
 def _why(error: OSError, source: Source) -> str:
     """What an error says; those of the system do not always name the file."""
-    return str(error) if error.errno is None else f"{named(source.file)}: {error.strerror}"
+    return str(error) if error.errno is None else f"{quote_path(source.file)}: {error.strerror}"
 
 
 def _fail(made: _Row, reason: str, *, final: bool) -> None:
@@ -217,8 +217,8 @@ def _fail(made: _Row, reason: str, *, final: bool) -> None:
     made.final = final
 
 
-def _facts(reading: Reading) -> dict[str, Any]:
-    film, picture, ended = reading.film, reading.film.picture, reading.ended
+def _facts(reading: FilmReading) -> dict[str, Any]:
+    film, picture, ended = reading.film, reading.film.video, reading.status
     clock = picture.clock
     fractions = {"rate": clock.rate, "time_base": clock.time_base, "start": clock.start}
     sound = reading.sound_reason and f"sound: {reading.sound_reason}"
@@ -240,7 +240,7 @@ def _facts(reading: Reading) -> dict[str, Any]:
         interlaced=picture.interlaced,
         hdr=picture.hdr,
         bits=picture.bits,
-        sound=film.sound is not None,
+        sound=film.audio is not None,
         damaged=ended.damaged,
         repaired=ended.repaired,
     )

@@ -22,17 +22,17 @@ from vujax.video.decode import Still
 from vujax.video.seek import StillReader
 from vujax.video.timecode import Clock
 
-MOST_RAW = 64  # half a minute of candidates, of 260 KB each at 16:9
+MAX_RAW = 64  # half a minute of candidates, of 260 KB each at 16:9
 
 
-def jpeg(image: np.ndarray, quality: int) -> bytes:
+def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
     """The picture, uint8 `[h w 3]`, as a JPEG file."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
 
 
-class Candidates:
+class CandidateBuffer:
     """Stills in order of time. The latest are kept as they are, older ones as JPEG in a file.
 
     So only what is chosen is encoded where shots are short, and memory has a bound where one is
@@ -55,9 +55,9 @@ class Candidates:
     def add(self, still: Still) -> None:
         """Takes the next one."""
         self._raw.append(still)
-        if len(self._raw) > MOST_RAW:
+        if len(self._raw) > MAX_RAW:
             oldest = self._raw.popleft()
-            data = jpeg(oldest.image, self._quality)
+            data = encode_jpeg(oldest.image, self._quality)
             self._spilt.append((oldest.pts, _size(oldest), (self._file.seek(0, 2), len(data))))
             self._file.write(data)
 
@@ -70,7 +70,7 @@ class Candidates:
         """PTS, width and height, and JPEG of one, counted from the first that is held."""
         if number >= len(self._spilt):
             still = self._raw[number - len(self._spilt)]
-            return still.pts, _size(still), jpeg(still.image, self._quality)
+            return still.pts, _size(still), encode_jpeg(still.image, self._quality)
         pts, size, (place, length) = self._spilt[number]
         self._file.seek(place)
         return pts, size, self._file.read(length)
@@ -91,13 +91,13 @@ def _size(still: Still) -> tuple[int, int]:
     return width, height
 
 
-NEAR_S = Fraction(1, 4)
+MAX_OFFSET_S = Fraction(1, 4)
 
 """A keyframe is at most this far from where it is wanted, or one frame where frames are rarer."""
 
 
 @dataclass
-class Keyframes:
+class KeyframeSelector:
     """Chooses a film's keyframes shot by shot and writes them.
 
     Shots under a second may have no candidate near enough; `fetch` gets those frames afterwards by
@@ -123,7 +123,7 @@ class Keyframes:
         """Of the table, in order."""
         return [self._rows[place] for place in sorted(self._rows)]
 
-    def add(self, shot: int, begin: int, end: int, candidates: Candidates) -> None:
+    def add(self, shot: int, begin: int, end: int, candidates: CandidateBuffer) -> None:
         """Chooses for the shot from PTS `begin` to `end`; earlier candidates were forgotten."""
         times = candidates.times(end)
         written: dict[int, dict[str, Any]] = {}
@@ -148,7 +148,7 @@ class Keyframes:
             return
         for target, still in StillReader(path, self._wanted, side=side, seek=seek):
             height, width = still.image.shape[:2]
-            data = jpeg(still.image, quality)
+            data = encode_jpeg(still.image, quality)
             places = [(s, n) for s, n, begin in self._wanted[target] if still.pts >= begin]
             made = self._write(still.pts, (width, height), data) if places else {}
             for shot, number in places:
@@ -157,7 +157,7 @@ class Keyframes:
 
     def _is_near(self, pts: int, target: int) -> bool:
         ticks = abs(pts - target)
-        return ticks * self.clock.time_base <= NEAR_S or ticks <= self.clock.frame_ticks
+        return ticks * self.clock.time_base <= MAX_OFFSET_S or ticks <= self.clock.frame_ticks
 
     def _write(self, pts: int, size: tuple[int, int], data: bytes) -> dict[str, Any]:
         return dict(

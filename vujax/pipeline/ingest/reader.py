@@ -13,17 +13,17 @@ import numpy as np
 from vujax.catalog.ids import Id
 from vujax.catalog.records import RecordWriter
 from vujax.catalog.writer import Staging
-from vujax.pipeline.ingest.audio import write_sound
-from vujax.pipeline.ingest.keyframes import Candidates, Keyframes
-from vujax.pipeline.ingest.settings import Settings
-from vujax.video.audio import SoundReader
-from vujax.video.decode import Ended, FrameReader
-from vujax.video.probe import Film, FilmError
-from vujax.video.shots.base import Closing, Shot, ShotDetector
+from vujax.pipeline.ingest.audio import write_shot_audio
+from vujax.pipeline.ingest.keyframes import CandidateBuffer, KeyframeSelector
+from vujax.pipeline.ingest.settings import IngestSettings
+from vujax.video.audio import AudioReader
+from vujax.video.decode import FrameReader, ReadStatus
+from vujax.video.probe import FilmError, FilmInfo
+from vujax.video.shots.base import Shot, ShotAssembler, ShotDetector
 from vujax.video.timecode import Clock
 
 
-class Times:
+class FrameTimes:
     """PTS of a film's latest frames, by number."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ Report = Callable[[float], None]
 
 
 @dataclass
-class Reading:
+class FilmReading:
     """What a pass gave.
 
     Attributes:
@@ -65,8 +65,8 @@ class Reading:
       sound_reason: why the sound that was asked for is not whole.
     """
 
-    film: Film
-    ended: Ended = field(default_factory=Ended)
+    film: FilmInfo
+    ended: ReadStatus = field(default_factory=ReadStatus)
     begin_pts: int = 0
     end_pts: int = 0
     shots: list[dict[str, Any]] = field(default_factory=list)
@@ -79,10 +79,10 @@ def read_film(
     path: Path,
     film: str,
     detector: ShotDetector,
-    settings: Settings,
+    settings: IngestSettings,
     staging: Staging,
     report: Report,
-) -> Reading:
+) -> FilmReading:
     """Reads a film; the keyframes and the sound are then files of `staging`.
 
     Raises:
@@ -92,12 +92,12 @@ def read_film(
     reader = FrameReader(path, size=detector.size, every_s=settings.every_s, side=settings.side)
     with (
         RecordWriter(staging.path("keyframes")) as writer,
-        Candidates(staging.folder, settings.quality) as candidates,
+        CandidateBuffer(staging.folder, settings.quality) as candidates,
     ):
-        clock = reader.picture.clock
-        keyframes = Keyframes(film, clock, settings.positions, writer)
+        clock = reader.video.clock
+        keyframes = KeyframeSelector(film, clock, settings.positions, writer)
         reading = _pictures(reader, film, detector, keyframes, candidates, report)
-        seek = not reading.ended.repaired
+        seek = not reading.status.repaired
         for seconds in keyframes.fetch(path, settings.side, settings.quality, seek):
             report(seconds)
         reading.keyframes = keyframes.rows
@@ -110,13 +110,13 @@ def _pictures(
     reader: FrameReader,
     film: str,
     detector: ShotDetector,
-    keyframes: Keyframes,
-    candidates: Candidates,
+    keyframes: KeyframeSelector,
+    candidates: CandidateBuffer,
     report: Report,
-) -> Reading:
-    clock = reader.picture.clock
-    detection, closing, times = detector.start(reader.picture), Closing(), Times()
-    reading = Reading(reader.film)
+) -> FilmReading:
+    clock = reader.video.clock
+    detection, closing, times = detector.start(reader.video), ShotAssembler(), FrameTimes()
+    reading = FilmReading(reader.film)
 
     def close(shots: Iterable[Shot]) -> None:
         for shot in shots:
@@ -136,7 +136,7 @@ def _pictures(
         close(closing.add(found, detection.decided, times.frames))
         report(float(clock.seconds(int(chunk.pts[-1]))))
     close(closing.finish(detection.finish() if times.frames else (), times.frames))
-    reading.ended = reader.ended
+    reading.status = reader.status
     if reading.shots:
         reading.begin_pts = reading.shots[0]["begin_pts"]
         reading.end_pts = reading.shots[-1]["end_pts"]
@@ -144,7 +144,7 @@ def _pictures(
 
 
 def _row(
-    film: str, number: int, shot: Shot, end: int, times: Times, clock: Clock
+    film: str, number: int, shot: Shot, end: int, times: FrameTimes, clock: Clock
 ) -> dict[str, Any]:
     begin, into = times[shot.begin], shot.into
     row = dict(
@@ -173,18 +173,18 @@ def _row(
 
 
 def _sound(
-    path: Path, film: str, reading: Reading, rate: int, staging: Staging, report: Report
+    path: Path, film: str, reading: FilmReading, rate: int, staging: Staging, report: Report
 ) -> None:
     """Adds the sound; a film without, or with damaged sound, is not worse for it."""
-    if reading.film.sound is None:
+    if reading.film.audio is None:
         return
     try:
-        reader = SoundReader(path, rate=rate)
+        reader = AudioReader(path, rate=rate)
         with RecordWriter(staging.path("audio")) as writer:
-            for seconds, rows in write_sound(reader, film, reading.shots, writer, rate):
+            for seconds, rows in write_shot_audio(reader, film, reading.shots, writer, rate):
                 reading.audio += rows
                 report(seconds)
-        reading.sound_reason = reader.ended.reason
+        reading.sound_reason = reader.status.reason
     except FilmError as error:
         reading.sound_reason = str(error)
         staging.path("audio").unlink(missing_ok=True)

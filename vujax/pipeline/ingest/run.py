@@ -9,9 +9,15 @@ from pathlib import Path
 from vujax.catalog import schema
 from vujax.catalog.metadata import Metadata
 from vujax.catalog.writer import sweep_staging
-from vujax.pipeline.ingest.film import Detectors, Ingest, Outcome, Work, fail
-from vujax.pipeline.ingest.settings import Settings
-from vujax.pipeline.ingest.sources import Found, Source, find
+from vujax.pipeline.ingest.film import (
+    DetectorSelector,
+    IngestJob,
+    IngestStage,
+    Outcome,
+    record_failure,
+)
+from vujax.pipeline.ingest.settings import IngestSettings
+from vujax.pipeline.ingest.sources import Source, SourceListing, find_films
 from vujax.pipeline.workers.local import LocalEngine
 from vujax.pipeline.workers.pool import Engine, Pool, Progress
 from vujax.utils.system import count_cores
@@ -22,7 +28,7 @@ RUNNERS = ("local", "ray")
 
 
 @dataclass(frozen=True)
-class Runner:
+class RunnerOptions:
     """Who reads the films.
 
     Attributes:
@@ -66,7 +72,7 @@ class Run:
       events: progress, and an outcome for each of `sources`.
     """
 
-    found: Found
+    found: SourceListing
     sources: Sequence[Source]
     events: Generator[Progress | Outcome, None, None]
 
@@ -74,11 +80,11 @@ class Run:
 def ingest(
     paths: Sequence[Path],
     root: Path,
-    detectors: Callable[[], Detectors],
-    settings: Settings | None = None,
+    detectors: Callable[[], DetectorSelector],
+    settings: IngestSettings | None = None,
     *,
     metadata: Path | None = None,
-    runner: Runner | None = None,
+    runner: RunnerOptions | None = None,
     leave_out: Path | None = None,
 ) -> Run:
     """Finds the films of `paths` and prepares to read them into the catalogue at `root`.
@@ -101,35 +107,35 @@ def ingest(
       ValueError: an argument is wrong, or `root` is no catalogue of this version.
       ImportError: the runner's package is missing.
     """
-    runner = runner or Runner()
+    runner = runner or RunnerOptions()
     root = root.resolve()
-    found = find(paths, leave_out or root)
+    found = find_films(paths, leave_out or root)
     if metadata is not None:
         metadata = metadata.resolve()
         Metadata.read(metadata)  # what is wrong with it is better said now
     schema.create_catalog(root)
     sweep_staging(root)
     sources = runner.share(found.sources)
-    work = Work(root, settings or Settings(), detectors, metadata)
+    work = IngestJob(root, settings or IngestSettings(), detectors, metadata)
     return Run(found, sources, _events(work, runner, sources))
 
 
 def _events(
-    work: Work, runner: Runner, sources: list[Source]
+    work: IngestJob, runner: RunnerOptions, sources: list[Source]
 ) -> Generator[Progress | Outcome, None, None]:
     if not sources:
         return
     workers = min(runner.workers or count_cores(), len(sources))
     engine, workers = _engine(work, runner.name, workers)
-    give_up = functools.partial(fail, work.root)
+    give_up = functools.partial(record_failure, work.root)
     try:
         yield from Pool(engine, workers, stall_s=runner.stall_s, fail=give_up).run(sources)
     finally:
         sweep_staging(work.root)  # of workers that were killed in this run
 
 
-def _engine(work: Work, name: str, workers: int) -> tuple[Engine, int]:
-    make = functools.partial(Ingest, work)
+def _engine(work: IngestJob, name: str, workers: int) -> tuple[Engine, int]:
+    make = functools.partial(IngestStage, work)
     if name == "local":
         return LocalEngine(make, cpu_only=workers > 1), workers
     from vujax.pipeline.workers.ray import RayEngine

@@ -3,11 +3,11 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from vujax.video.decode import SIDE
+from vujax.video.decode import STILL_SIDE
 
 
 @dataclass(frozen=True)
-class Settings:
+class IngestSettings:
     """How films are read.
 
     Attributes:
@@ -20,7 +20,7 @@ class Settings:
 
     positions: tuple[float, ...] = (0.25, 0.5, 0.75)
     every_s: float = 0.5
-    side: int = SIDE
+    side: int = STILL_SIDE
     quality: int = 90
     audio_rate: int | None = None
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vujax.catalog.ids import make_slugs
-from vujax.video.probe import named
+from vujax.video.probe import quote_path
 
-SUFFIXES = frozenset(
+FILM_SUFFIXES = frozenset(
     (".3gp", ".asf", ".avi", ".dv", ".f4v", ".flv", ".gxf", ".h264", ".hevc", ".ivf", ".m2ts")
     + (".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogv")
     + (".rm", ".ts", ".vob", ".webm", ".wmv", ".y4m")
@@ -37,7 +37,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Found:
+class SourceListing:
     """What a search for films came upon.
 
     Attributes:
@@ -53,7 +53,7 @@ class Found:
     closed: tuple[str, ...] = ()
 
 
-def find(paths: Sequence[Path], leave_out: Path | None = None) -> Found:
+def find_films(paths: Sequence[Path], leave_out: Path | None = None) -> SourceListing:
     """The films in folders and those named one by one.
 
     Names that begin with a dot are left out. Links to folders are not entered, and a link in a
@@ -68,7 +68,9 @@ def find(paths: Sequence[Path], leave_out: Path | None = None) -> Found:
     """
     for path in paths:
         if not path.exists():
-            raise FileNotFoundError(f"{named(path)} does not exist: name folders or video files")
+            raise FileNotFoundError(
+                f"{quote_path(path)} does not exist: name folders or video files"
+            )
     tops = [path.resolve() for path in paths]
     root = Path(os.path.commonpath([top if top.is_dir() else top.parent for top in tops]))
     walk = _Walk(leave_out and leave_out.resolve())
@@ -82,7 +84,7 @@ def find(paths: Sequence[Path], leave_out: Path | None = None) -> Found:
         for file, name in sorted(names.items(), key=lambda item: item[1])
     ]
     closed = tuple(sorted(_text(folder.relative_to(root)) for folder in walk.closed))
-    return Found(tuple(sources), walk.links, walk.others, closed)
+    return SourceListing(tuple(sources), walk.links, walk.others, closed)
 
 
 class _Walk:
@@ -102,7 +104,7 @@ class _Walk:
             for file in files:
                 if file.startswith("."):
                     continue
-                if Path(file).suffix.lower() not in SUFFIXES:
+                if Path(file).suffix.lower() not in FILM_SUFFIXES:
                     self.others += 1
                     continue
                 yield here / file, _refusal(here / file, top)

@@ -10,7 +10,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 
 from vujax.pipeline.ingest.sources import Source
-from vujax.pipeline.workers.pool import Broken, Event, Progress, Ready, Stage, WorkerDied
+from vujax.pipeline.workers.pool import Event, Progress, Ready, Stage, StartFailed, WorkerDied
 
 SPAWN = multiprocessing.get_context("spawn")  # libraries with threads do not survive a fork
 
@@ -116,7 +116,7 @@ def _serve(pipe: Connection, make: Callable[[], Stage], cpu_only: bool) -> None:
     try:
         stage = make()
     except (ValueError, OSError, ImportError) as error:
-        say(Broken(str(error)))
+        say(StartFailed(str(error)))
         return
     say(Ready())
     while True:

@@ -13,8 +13,8 @@ from vujax.pipeline.ingest.film import Outcome
 from vujax.pipeline.ingest.sources import Source
 
 TICK_S = 0.5
-MOST_TRIES = 2
-MOST_FALSE_STARTS = 3
+MAX_TRIES = 2
+MAX_FAILED_STARTS = 3
 START_S = 600.0  # imports over a network, weights, a cluster that has to make room
 
 
@@ -32,13 +32,13 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Broken:
+class StartFailed:
     """A worker cannot start, for a reason that holds for all: a setting, a missing package."""
 
     reason: str
 
 
-Event = Ready | Progress | Broken | Outcome
+Event = Ready | Progress | StartFailed | Outcome
 Stage = Callable[[Source, Callable[[float], None]], Outcome]
 """What a worker does with a film; it tells the function how many seconds of the film are done."""
 
@@ -71,17 +71,17 @@ class Engine(Protocol):
 
 
 @dataclass
-class _Turn:
+class _Task:
     source: Source
     tries: int = 0
 
 
 @dataclass
-class _Seat:
+class _WorkerSlot:
     worker: Worker
     heard: float
     ready: bool = False
-    turn: _Turn | None = None
+    turn: _Task | None = None
 
 
 class Pool:
@@ -105,9 +105,9 @@ class Pool:
         """
         self._engine, self._workers = engine, workers
         self._stall_s, self._fail = stall_s, fail
-        self._seats: list[_Seat] = []
+        self._seats: list[_WorkerSlot] = []
         self._false_starts = 0
-        self._waiting: deque[_Turn] = deque()
+        self._waiting: deque[_Task] = deque()
 
     def run(self, sources: Sequence[Source]) -> Iterator[Progress | Outcome]:
         """Reads the films; an outcome for each, in the order in which they are ready.
@@ -116,7 +116,7 @@ class Pool:
           ValueError: workers cannot start, for a reason that the user can mend.
           RuntimeError: workers die before they are ready.
         """
-        self._waiting = deque(_Turn(source) for source in sources)
+        self._waiting = deque(_Task(source) for source in sources)
         try:
             while self._waiting or any(seat.turn for seat in self._seats):
                 self._fill()
@@ -137,13 +137,13 @@ class Pool:
         idle = sum(not seat.turn for seat in self._seats)
         free = min(self._workers - len(self._seats), len(self._waiting) - idle)
         for _ in range(free):
-            self._seats.append(_Seat(self._engine.start(), time.monotonic()))
+            self._seats.append(_WorkerSlot(self._engine.start(), time.monotonic()))
 
-    def _hear(self, seat: _Seat) -> Iterator[Progress | Outcome]:
+    def _hear(self, seat: _WorkerSlot) -> Iterator[Progress | Outcome]:
         try:
             for event in seat.worker.events():
                 seat.heard = time.monotonic()
-                if isinstance(event, Broken):
+                if isinstance(event, StartFailed):
                     raise ValueError(event.reason)
                 if isinstance(event, Ready):
                     seat.ready, self._false_starts = True, 0
@@ -158,7 +158,7 @@ class Pool:
         if time.monotonic() - seat.heard > patience:
             yield from self._bury(seat, "")
 
-    def _bury(self, seat: _Seat, died: str) -> Iterator[Outcome]:
+    def _bury(self, seat: _WorkerSlot, died: str) -> Iterator[Outcome]:
         """Ends a worker that died, or hangs (`died` is ''), and sees to its film."""
         seat.worker.stop()
         self._seats.remove(seat)
@@ -166,7 +166,7 @@ class Pool:
         if turn is None:
             if not seat.ready:
                 self._false_start(died)
-        elif died and turn.tries < MOST_TRIES:
+        elif died and turn.tries < MAX_TRIES:
             self._waiting.appendleft(turn)
         elif died:
             reason = f"its worker died {turn.tries} times ({died}): out of memory, or a bad file"
@@ -176,6 +176,6 @@ class Pool:
 
     def _false_start(self, died: str) -> None:
         self._false_starts += 1
-        if self._false_starts == MOST_FALSE_STARTS:
+        if self._false_starts == MAX_FAILED_STARTS:
             why = died or f"not ready after {START_S:g} s"
             raise RuntimeError(f"{self._false_starts} workers did not start ({why})")

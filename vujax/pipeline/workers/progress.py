@@ -8,15 +8,15 @@ from typing import Self
 from tqdm import tqdm
 
 from vujax.pipeline.ingest.film import Outcome
-from vujax.pipeline.ingest.sources import Found, Source
+from vujax.pipeline.ingest.sources import Source, SourceListing
 from vujax.pipeline.workers.pool import Progress
 from vujax.utils.formatting import format_clock, quote_unprintable
 
 FORMAT = "{percentage:3.0f}%|{bar:20}| {desc}, left {remaining}"
-MOST_REASONS = 20
+MAX_REASONS = 20
 
 
-class Terminal:
+class ProgressDisplay:
     """Counts outcomes and shows them.
 
     Time left is by the bytes of the files: no film's length is known before it is read.
@@ -76,7 +76,7 @@ class Terminal:
         """Since the run began."""
         return max(time.monotonic() - self._began, 1e-3)
 
-    def summary(self, found: Found) -> str:
+    def summary(self, found: SourceListing) -> str:
         """The table at the end."""
         done = [outcome for outcome in self.outcomes if outcome.done]
         elapsed = self.elapsed_s
@@ -100,14 +100,14 @@ class Terminal:
             rows.append(("passed over", passed))
         return "\n".join(f"{name:<12} {value}" for name, value in rows)
 
-    def reasons(self, found: Found) -> list[str]:
+    def reasons(self, found: SourceListing) -> list[str]:
         """What is not whole, with the reason; the first lines."""
         lines = [
             f"error: {quote_unprintable(path)}: the folder may not be read" for path in found.closed
         ]
         lines += [_one_line(outcome) for outcome in self.outcomes if outcome.reason]
-        more = len(lines) - MOST_REASONS
-        return [*lines[:MOST_REASONS], *([f"... and {more} more"] if more > 0 else [])]
+        more = len(lines) - MAX_REASONS
+        return [*lines[:MAX_REASONS], *([f"... and {more} more"] if more > 0 else [])]
 
 
 def _count(number: int, what: str) -> str:

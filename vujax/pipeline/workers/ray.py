@@ -10,7 +10,7 @@ from typing import Any
 
 from vujax.pipeline.ingest.film import Outcome
 from vujax.pipeline.ingest.sources import Source
-from vujax.pipeline.workers.pool import Broken, Event, Progress, Ready, Stage, WorkerDied
+from vujax.pipeline.workers.pool import Event, Progress, Ready, Stage, StartFailed, WorkerDied
 
 
 class RayEngine:
@@ -112,11 +112,11 @@ class _Actor:
         self._beats, self._seconds = 0, 0.0
         self._stage: Stage | None = None
 
-    def start(self) -> Ready | Broken:
+    def start(self) -> Ready | StartFailed:
         try:
             self._stage = self._make()
         except (ValueError, OSError, ImportError) as error:
-            return Broken(str(error))
+            return StartFailed(str(error))
         return Ready()
 
     def read(self, source: Source) -> Outcome:

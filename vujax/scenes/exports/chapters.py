@@ -14,7 +14,7 @@ from av.stream import Stream
 
 from vujax.scenes.types import DetectedScenes
 from vujax.utils.io import write_atomically
-from vujax.video.probe import open_film
+from vujax.video.probe import open_container
 
 TICKS = 1_000_000  # per second
 # Muxer by suffix.
@@ -41,7 +41,7 @@ def write(scenes: DetectedScenes, path: Path) -> list[str]:
     source, notes = Path(scenes.path), []
     if path.exists() and path.samefile(source):
         raise ValueError("the copy would replace the film; name another output directory")
-    with open_film(source) as film:
+    with open_container(source) as film:
         write_atomically(path, lambda p: notes.extend(_copy(film, scenes, p, path.suffix)))
     return notes
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from vujax.scenes.types import DetectedScenes
 from vujax.utils.formatting import join_lines
 from vujax.utils.io import write_text
-from vujax.video.timecode import can_drop, timecode_rate
+from vujax.video.timecode import is_drop_frame_rate, nearest_timecode_rate
 
 MAX_EVENTS = 999
 MAX_TITLE = 70
@@ -14,7 +14,7 @@ REEL = "AX"  # a source without a reel name
 
 def write(scenes: DetectedScenes, path: Path) -> list[str]:
     """Write the file atomically and return notes about the limits of the format."""
-    rate, notes = timecode_rate(scenes.clock.rate), []
+    rate, notes = nearest_timecode_rate(scenes.clock.rate), []
     if len(scenes.scenes) > MAX_EVENTS:
         notes.append(
             f"The EDL has {len(scenes.scenes)} events; CMX3600 allows {MAX_EVENTS}, and some "
@@ -25,7 +25,7 @@ def write(scenes: DetectedScenes, path: Path) -> list[str]:
         shown = f"{float(scenes.clock.rate):.5g} frames/s"
         reason = f"{shown} is not a timecode rate" if odd else "The film's frame rate varies"
         notes.append(f"{reason}: the EDL counts time at {float(rate):.5g} frames/s.")
-    mode = "DROP FRAME" if can_drop(rate) else "NON-DROP FRAME"
+    mode = "DROP FRAME" if is_drop_frame_rate(rate) else "NON-DROP FRAME"
     lines = [f"TITLE: {join_lines(scenes.title)[:MAX_TITLE]}", f"FCM: {mode}", ""]
     for scene in scenes.scenes:
         span = f"{scene.start_timecode} {scene.end_timecode}"

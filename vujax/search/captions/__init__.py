@@ -179,7 +179,7 @@ def captions_by_film(
       speaker: says something of each item.
     """
     titles = _titles(catalog)
-    for film in catalog.ids():
+    for film in catalog.film_ids():
         try:
             found = catalog.embeddings(level, encoder, film)
             if not len(found):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vujax.video.decode import Chunk
-from vujax.video.probe import Picture
+from vujax.video.probe import VideoStream
 
 
 @dataclass(frozen=True, order=True)
@@ -50,15 +50,15 @@ class Shot:
     into: Transition | None
 
 
-def shots(transitions: Iterable[Transition], frames: int) -> list[Shot]:
+def split_into_shots(transitions: Iterable[Transition], frames: int) -> list[Shot]:
     """A film of `frames` frames, cut at the boundaries of its transitions; every frame in one shot.
 
     Transitions that would leave a shot without frames are dropped.
     """
-    return list(Closing().finish(transitions, frames))
+    return list(ShotAssembler().finish(transitions, frames))
 
 
-class Closing:
+class ShotAssembler:
     """Cuts a film while its transitions come in, so that a film needs not be kept."""
 
     def __init__(self) -> None:
@@ -119,5 +119,5 @@ class ShotDetector(Protocol):
     name: str
     size: tuple[int, int]
 
-    def start(self, picture: Picture) -> Detection:
+    def start(self, picture: VideoStream) -> Detection:
         """Begins with a film."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vujax.video.decode import Chunk
-from vujax.video.probe import Picture
+from vujax.video.probe import VideoStream
 from vujax.video.shots.base import Transition
 
 SIZE = (144, 256)  # PySceneDetect too compares pictures that are 256 pixels wide
@@ -57,7 +57,7 @@ class ContentDetector:
         version = _scenedetect().__version__
         self.name = f"{rule}-scenedetect-{version}-t{threshold:g}-m{min_shot_s:g}"
 
-    def start(self, picture: Picture) -> "ContentDetection":
+    def start(self, picture: VideoStream) -> "ContentDetection":
         """Begins with a film."""
         detectors = _scenedetect().detectors
         kind = dict(adaptive=detectors.AdaptiveDetector, content=detectors.ContentDetector)
@@ -71,7 +71,7 @@ class ContentDetection:
       decided: see `Detection`.
     """
 
-    def __init__(self, detector: Any, picture: Picture) -> None:
+    def __init__(self, detector: Any, picture: VideoStream) -> None:
         """Begins with a film."""
         self.decided = 0
         self._detector = detector

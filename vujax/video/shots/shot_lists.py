@@ -30,12 +30,12 @@ from pathlib import Path
 
 import numpy as np
 
-from vujax.video.decode import SMALL, Chunk
-from vujax.video.probe import Picture, named
+from vujax.video.decode import SMALL_SIZE, Chunk
+from vujax.video.probe import VideoStream, quote_path
 from vujax.video.shots.base import Transition
-from vujax.video.timecode import Clock, parse_timecode, timecode_rate
+from vujax.video.timecode import Clock, nearest_timecode_rate, parse_timecode
 
-MOST_BYTES = 1 << 26
+MAX_BYTES = 1 << 26
 
 FRAME = re.compile(r"[0-9]{1,9}")
 
@@ -55,7 +55,7 @@ UNITS = ("s", "seconds", "time_seconds", "timecode", "frame")
 
 
 @dataclass(frozen=True)
-class Span:
+class ListedShot:
     """A shot in film time.
 
     Attributes:
@@ -73,7 +73,7 @@ class Span:
     line: int
 
 
-def read_shots(path: str | Path, rate: Fraction) -> list[Span]:
+def read_shot_list(path: str | Path, rate: Fraction) -> list[ListedShot]:
     """The shots of a list in the order of their begins, which grow.
 
     Args:
@@ -87,8 +87,10 @@ def read_shots(path: str | Path, rate: Fraction) -> list[Span]:
     path = Path(path)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise ValueError(f"{named(path)} is no shot list: it must be named .txt, .edl, .csv, .tsv.")
-    spans: list[Span] = []
+        raise ValueError(
+            f"{quote_path(path)} is no shot list: it must be named .txt, .edl, .csv, .tsv."
+        )
+    spans: list[ListedShot] = []
     for line, make in reader(_text(path), rate):
         try:
             span = make()
@@ -98,27 +100,27 @@ def read_shots(path: str | Path, rate: Fraction) -> list[Span]:
                 raise ValueError("its shot ends no later than it begins")
         except ValueError as error:
             raise ValueError(
-                f"{named(path)}, line {line}: {error}; correct the line or the rate, which is "
+                f"{quote_path(path)}, line {line}: {error}; correct the line or the rate, which is "
                 f"{rate} frames per second."
             ) from error
         spans.append(span)
     if not spans:
-        raise ValueError(f"{named(path)} lists no shot: give the file that holds the list.")
+        raise ValueError(f"{quote_path(path)} lists no shot: give the file that holds the list.")
     return spans
 
 
-Lines = Iterator[tuple[int, Callable[[], Span]]]
+Lines = Iterator[tuple[int, Callable[[], ListedShot]]]
 
 """The number of a line and what makes its span, or raises ValueError with the reason."""
 
 
 def _text(path: Path) -> str:
-    if path.stat().st_size > MOST_BYTES:
-        raise ValueError(f"{named(path)} is too large for a shot list: give another file.")
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{quote_path(path)} is too large for a shot list: give another file.")
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{named(path)} is no UTF-8 text: save it as such.") from error
+        raise ValueError(f"{quote_path(path)} is no UTF-8 text: save it as such.") from error
 
 
 def _frame(text: str) -> int:
@@ -134,11 +136,11 @@ def _seconds(text: str) -> Fraction:
 
 
 def _movienet(text: str, rate: Fraction) -> Lines:
-    def make(words: list[str], line: int) -> Span:
+    def make(words: list[str], line: int) -> ListedShot:
         if len(words) < 2:
             raise ValueError("it needs a first and a last frame")
         begin, last = (_frame(word) for word in words[:2])
-        return Span(begin / rate, (last + 1) / rate, "cut", Fraction(0), line)
+        return ListedShot(begin / rate, (last + 1) / rate, "cut", Fraction(0), line)
 
     for line, words in enumerate(map(str.split, text.split("\n")), 1):
         if words:
@@ -166,14 +168,14 @@ def _edl(text: str, rate: Fraction) -> Lines:
         yield from _programme([event for event, _ in events], start=events[0][1])
 
 
-def _raising(error: ValueError) -> Callable[[], Span]:
-    def make() -> Span:
+def _raising(error: ValueError) -> Callable[[], ListedShot]:
+    def make() -> ListedShot:
         raise error
 
     return make
 
 
-def _event(match: re.Match | None, rate: Fraction, drop: bool, line: int) -> Span | None:
+def _event(match: re.Match | None, rate: Fraction, drop: bool, line: int) -> ListedShot | None:
     """The span of an event; None when it shows nothing new: sound, keys, no length."""
     if match is None:
         raise ValueError("it is no CMX3600 event")
@@ -182,29 +184,29 @@ def _event(match: re.Match | None, rate: Fraction, drop: bool, line: int) -> Spa
     picture = "V" in match["channels"] or match["channels"] == "B"
     if not picture or kind.startswith("K") or begin == end:
         return None
-    blend = int(match["frames"] or 0) / timecode_rate(rate) if kind != "C" else Fraction(0)
-    return Span(begin, end, KINDS[kind[0]], blend, line)
+    blend = int(match["frames"] or 0) / nearest_timecode_rate(rate) if kind != "C" else Fraction(0)
+    return ListedShot(begin, end, KINDS[kind[0]], blend, line)
 
 
 def _timecode(text: str, rate: Fraction, drop: bool = False) -> Fraction:
     if len(text) > len("00:00:00:00"):
-        raise ValueError(f"{text[:40]!r} is no timecode")
+        raise ValueError(f"{text[:40]!r} is not a timecode")
     head, mark, frames = text.rpartition(":")
     if drop and mark and ";" not in text:
         text = f"{head};{frames}"
-    counted = timecode_rate(rate)
+    counted = nearest_timecode_rate(rate)
     return parse_timecode(text, counted) / counted
 
 
-def _programme(events: list[Span], start: Fraction) -> Lines:
+def _programme(events: list[ListedShot], start: Fraction) -> Lines:
     """Events counted from the programme's start on, and black where there is none."""
-    before: Span | None = None
+    before: ListedShot | None = None
     for event in events:
         begin, end = event.begin - start, event.end - start
         if before and before.end < begin:
-            black = Span(before.end, begin, "cut", Fraction(0), event.line)
+            black = ListedShot(before.end, begin, "cut", Fraction(0), event.line)
             yield event.line, lambda black=black: black
-        before = Span(begin, end, event.kind, event.blend, event.line)
+        before = ListedShot(begin, end, event.kind, event.blend, event.line)
         yield event.line, lambda before=before: before
 
 
@@ -229,7 +231,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
-def _columns(names: list[str], rate: Fraction) -> Callable[[list[str], int], Span]:
+def _columns(names: list[str], rate: Fraction) -> Callable[[list[str], int], ListedShot]:
     """What makes a span of a row, by the header's names.
 
     Raises:
@@ -249,7 +251,7 @@ def _columns(names: list[str], rate: Fraction) -> Callable[[list[str], int], Spa
     end = names.index(f"end_{unit}") if f"end_{unit}" in names else None
     kinds = [names.index(word) for word in ("transition", "kind") if word in names]
 
-    def make(row: list[str], line: int) -> Span:
+    def make(row: list[str], line: int) -> ListedShot:
         if len(row) != len(names):
             raise ValueError(f"it has {len(row)} columns and the header has {len(names)}")
         cells = [cell.strip() for cell in row]
@@ -257,7 +259,7 @@ def _columns(names: list[str], rate: Fraction) -> Callable[[list[str], int], Spa
         kind = (cells[kinds[0]] if kinds else "").lower() or "cut"
         if not KIND.fullmatch(kind):
             raise ValueError(f"{kind[:40]!r} names no transition")
-        return Span(parse(cells[begin]), ended, kind, Fraction(0), line)
+        return ListedShot(parse(cells[begin]), ended, kind, Fraction(0), line)
 
     return make
 
@@ -277,7 +279,7 @@ class KnownShots:
       size: height and width of the small frames, which it does not look at.
     """
 
-    size = SMALL
+    size = SMALL_SIZE
 
     def __init__(self, path: str | Path, *, rate: Fraction | None = None) -> None:
         """Takes note of the file; it is read when the film begins.
@@ -294,28 +296,32 @@ class KnownShots:
             raise ValueError(f"rate={rate} cannot be: give frames per second.")
         self._path, self._rate = Path(path), rate
         if not self._path.is_file():
-            raise FileNotFoundError(f"{named(self._path)} is no file: give that of a shot list.")
+            raise FileNotFoundError(
+                f"{quote_path(self._path)} is no file: give that of a shot list."
+            )
         with self._path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         self.name = f"known-{digest[:8]}" + (f"-r{rate}" if rate else "")
 
-    def start(self, picture: Picture) -> "KnownDetection":
+    def start(self, picture: VideoStream) -> "KnownDetection":
         """Begins with a film.
 
         Raises:
           ValueError: the file is no shot list; names the file, the line and the remedy.
           OSError: it cannot be read.
         """
-        spans = read_shots(self._path, self._rate or picture.clock.rate)
-        return KnownDetection(joints(spans, half_frame(picture.clock)), picture.clock)
+        spans = read_shot_list(self._path, self._rate or picture.clock.rate)
+        return KnownDetection(
+            find_joints(spans, compute_half_frame_s(picture.clock)), picture.clock
+        )
 
 
-def half_frame(clock: Clock) -> Fraction:
+def compute_half_frame_s(clock: Clock) -> Fraction:
     """Seconds within which a time belongs to a frame."""
     return 1 / (2 * clock.rate)
 
 
-def joints(spans: list[Span], tolerance: Fraction) -> list[Joint]:
+def find_joints(spans: list[ListedShot], tolerance: Fraction) -> list[Joint]:
     """The transitions between successive shots; gaps below `tolerance` seconds are none."""
     found: list[Joint] = []
     for old, new in itertools.pairwise(spans):
@@ -345,7 +351,7 @@ class KnownDetection:
         self.beyond = 0
         self._kinds = [kind for _, _, kind in known]
         # The first frame that belongs to each moment, in ticks: it begins half a frame before.
-        moments = [second - half_frame(clock) for joint in known for second in joint[:2]]
+        moments = [second - compute_half_frame_s(clock) for joint in known for second in joint[:2]]
         ticks = (math.ceil((moment + clock.start) / clock.time_base) for moment in moments)
         self._limits = list(itertools.accumulate(ticks, max))
         self._frames: list[int] = []  # of the limits that were passed

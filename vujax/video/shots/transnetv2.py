@@ -27,10 +27,10 @@ A dissolve or a fade may change less from one frame to the next than noise does,
 each frame is compared with its predecessor and with one about a second back.
 """
 
+import functools
 import itertools
 from collections import deque
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
 import jax
@@ -38,22 +38,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from vujax.models import pretrained, transnetv2
-from vujax.video.decode import SMALL, Chunk
-from vujax.video.probe import Picture
+from vujax.video.decode import SMALL_SIZE, Chunk
+from vujax.video.probe import VideoStream
 from vujax.video.shots.base import Transition
 
-BACK = 25  # frames: what changes less than the limit in so many cannot be seen
+LOOKBACK = 25  # frames: what changes less than the limit in so many cannot be seen
 
 MARGIN = 12  # frames before and after whatever moves that do not count as still either
 
 
-def change(frames: np.ndarray, earlier: np.ndarray) -> np.ndarray:
+def measure_change(frames: np.ndarray, earlier: np.ndarray) -> np.ndarray:
     """Mean absolute difference of pictures uint8 `[n h w c]`, in levels of 255: float64 `[n]`."""
     difference = np.abs(frames.astype(np.int16) - earlier)
     return difference.reshape(len(frames), -1).mean(axis=1)
 
 
-class Moving:
+class MotionTracker:
     """Tells, as a film's frames arrive, which of them lie near anything that moves.
 
     The answers continue each other; they lag MARGIN frames behind the frames.
@@ -70,9 +70,9 @@ class Moving:
         before = frames[:1] if self._tail is None else self._tail
         seen = np.concatenate([before, frames])
         at = np.arange(len(before), len(seen))
-        moves = change(frames, seen[at - 1]) > self._limit
-        moves |= change(frames, seen[np.maximum(at - BACK, 0)]) > self._limit
-        self._tail = seen[-BACK:]
+        moves = measure_change(frames, seen[at - 1]) > self._limit
+        moves |= measure_change(frames, seen[np.maximum(at - LOOKBACK, 0)]) > self._limit
+        self._tail = seen[-LOOKBACK:]
         return self._answer(moves)
 
     def finish(self) -> np.ndarray:
@@ -88,18 +88,18 @@ class Moving:
         return near
 
 
-HEADS = 2
+NUM_HEADS = 2
 
 Score = Callable[[np.ndarray], Any]
 
 """Frames uint8 `[window h w 3]` -> float scores `[window HEADS]`, of numpy or unfinished of jax."""
 
 
-class Windows:
+class WindowedScores:
     """The scores of one film, frame after frame, as its frames arrive."""
 
     def __init__(
-        self, score: Score, window: int, context: int, moving: Moving | None = None
+        self, score: Score, window: int, context: int, moving: MotionTracker | None = None
     ) -> None:
         """Begins with a film.
 
@@ -142,7 +142,7 @@ class Windows:
             arrived = self._base + len(self._frames) - self._next
             kept = min(self._window - 2 * self._context, arrived)
             if still := int(np.argmax(np.append(self._needed, True))):
-                self._advance(np.zeros((still, HEADS), np.float32), 0, still)
+                self._advance(np.zeros((still, NUM_HEADS), np.float32), 0, still)
             elif arrived < ahead or len(self._needed) < kept:
                 break
             else:
@@ -173,15 +173,15 @@ class Windows:
 
 THRESHOLD = 0.5  # the original's
 
-CUT_FRAMES = 3  # a burst of more frames is a gradual transition; that of a clean cut has one
+MAX_CUT_FRAMES = 3  # a burst of more frames is a gradual transition; that of a clean cut has one
 
-LONGEST = 500  # frames of a burst; it is closed there, so that memory stays bounded
+MAX_BURST_FRAMES = 500  # frames of a burst; it is closed there, so that memory stays bounded
 
-LONG_WINDOW = 300  # each frame is computed 1.2 times instead of twice; takes about 640 MiB
+DEFAULT_WINDOW = 300  # each frame is computed 1.2 times instead of twice; takes about 640 MiB
 
 
 @jax.jit
-def probabilities(variables: Any, frames: jax.Array) -> jax.Array:
+def compute_probabilities(variables: Any, frames: jax.Array) -> jax.Array:
     """Frames uint8 `[t 27 48 3]` -> float32 `[t 2]`: single, many (see `transnetv2.Logits`)."""
     logits: Any = transnetv2.TransNetV2().apply(variables, frames[None])
     return jax.nn.sigmoid(jnp.stack([logits.single[0], logits.many[0]], axis=-1))
@@ -195,12 +195,12 @@ class TransNetDetector:
       size: height and width of the frames that it sees.
     """
 
-    size = SMALL
+    size = SMALL_SIZE
 
     def __init__(
         self,
         *,
-        window: int = LONG_WINDOW,
+        window: int = DEFAULT_WINDOW,
         context: int = 25,
         threshold: float = THRESHOLD,
         skip_still: float = 2.0,
@@ -237,16 +237,19 @@ class TransNetDetector:
         settings = f"w{window}-c{context}-t{threshold:g}-s{skip_still:g}"
         self.name = f"transnetv2-{pretrained.RELEASES['transnetv2'].sha256[:8]}-{settings}"
 
-    @cached_property
+    @functools.cached_property
     def _variables(self) -> Any:
         return jax.device_put(transnetv2.from_released(pretrained.load("transnetv2")))
 
-    def start(self, picture: Picture) -> "TransNetDetection":
+    def start(self, picture: VideoStream) -> "TransNetDetection":
         """Begins with a film."""
         variables = self._variables
-        moving = Moving(self._skip_still) if self._skip_still else None
-        windows = Windows(
-            lambda frames: probabilities(variables, frames), self._window, self._context, moving
+        moving = MotionTracker(self._skip_still) if self._skip_still else None
+        windows = WindowedScores(
+            lambda frames: compute_probabilities(variables, frames),
+            self._window,
+            self._context,
+            moving,
         )
         return TransNetDetection(windows, self._threshold, keep_scores=self._keep_scores)
 
@@ -258,12 +261,14 @@ class TransNetDetection:
       decided: see `Detection`.
     """
 
-    def __init__(self, windows: Windows, threshold: float, *, keep_scores: bool = False) -> None:
+    def __init__(
+        self, windows: WindowedScores, threshold: float, *, keep_scores: bool = False
+    ) -> None:
         """Begins with a film, whose probabilities `windows` gives."""
         self.decided = 0
         self._windows = windows
         self._threshold = threshold
-        self._burst = np.zeros((0, HEADS), np.float32)  # of the frames from `decided` on
+        self._burst = np.zeros((0, NUM_HEADS), np.float32)  # of the frames from `decided` on
         self._kept: list[np.ndarray] | None = [] if keep_scores else None
 
     @property
@@ -275,7 +280,7 @@ class TransNetDetection:
         """
         if self._kept is None:
             raise ValueError("The scores were not kept: make the detector with keep_scores=True.")
-        return np.concatenate([np.zeros((0, HEADS), np.float32), *self._kept])
+        return np.concatenate([np.zeros((0, NUM_HEADS), np.float32), *self._kept])
 
     def add(self, chunk: Chunk) -> list[Transition]:
         """Takes the next frames; the transitions that became sure by them."""
@@ -290,16 +295,22 @@ class TransNetDetection:
         if self._kept is not None:
             self._kept.extend(scores)
         rows, base = np.concatenate([self._burst, *scores]), self.decided
-        bursts = runs((rows > self._threshold).any(axis=1))
-        pieces = [(i, min(i + LONGEST, end)) for b, end in bursts for i in range(b, end, LONGEST)]
+        bursts = find_runs((rows > self._threshold).any(axis=1))
+        pieces = [
+            (i, min(i + MAX_BURST_FRAMES, end))
+            for b, end in bursts
+            for i in range(b, end, MAX_BURST_FRAMES)
+        ]
         is_open = bool(pieces) and pieces[-1][1] == len(rows) and not at_end
         open_from = pieces.pop()[0] if is_open else len(rows)
-        found = [t for b, end in pieces for t in in_burst(rows[b:end], base + b, self._threshold)]
+        found = [
+            t for b, end in pieces for t in find_transitions(rows[b:end], base + b, self._threshold)
+        ]
         self._burst, self.decided = rows[open_from:], base + open_from
         return [t for t in found if t.last >= 0 and not (at_end and t.first >= self.decided)]
 
 
-def in_burst(scores: np.ndarray, begin: int, threshold: float) -> list[Transition]:
+def find_transitions(scores: np.ndarray, begin: int, threshold: float) -> list[Transition]:
     """The transitions in a burst.
 
     Args:
@@ -308,7 +319,7 @@ def in_burst(scores: np.ndarray, begin: int, threshold: float) -> list[Transitio
       threshold: that makes runs of single.
     """
     single, many = scores.T
-    peaks, edges = runs(single > threshold), [-1]
+    peaks, edges = find_runs(single > threshold), [-1]
     for (_, left), (right, _) in itertools.pairwise(peaks):
         edges.append(left + int(np.argmin(many[left:right])))  # shown by neither transition
     edges.append(len(scores))
@@ -319,13 +330,13 @@ def in_burst(scores: np.ndarray, begin: int, threshold: float) -> list[Transitio
 def _transition(single: np.ndarray, begin: int) -> Transition:
     """What a piece of a burst is, by its `single` and the number of its first frame."""
     score = float(single.max())
-    if len(single) > CUT_FRAMES:
+    if len(single) > MAX_CUT_FRAMES:
         return Transition(begin - 1, begin + len(single), "gradual", score)
     last = begin + int(np.argmax(single))
     return Transition(last, last + 1, "cut", score)
 
 
-def runs(flags: np.ndarray) -> list[tuple[int, int]]:
+def find_runs(flags: np.ndarray) -> list[tuple[int, int]]:
     """Begin and end (exclusive) of every run of True in bool `[n]`."""
     steps = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
     return list(zip(*(np.flatnonzero(steps == s).tolist() for s in (1, -1)), strict=True))
