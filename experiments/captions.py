@@ -71,8 +71,8 @@ def split(name: str, files: dict[str, Path]) -> None:
     pairs = encode_pairs(source, open_encoder("lite"), name)
     fields = {record["key"]: record["fields"] for record in source}
     held = np.array([rule.holds(SETS[name].format(**fields[key])) for key in pairs.keys])
-    copied = {vector.tobytes() for vector in pairs.vectors[held]}
-    copies = np.array([vector.tobytes() in copied for vector in pairs.vectors])
+    copied = {vector.tobytes() for vector in pairs.embeddings[held]}
+    copies = np.array([vector.tobytes() in copied for vector in pairs.embeddings])
     for part, mine in zip(SPLITS, (~copies, held), strict=True):  # no picture is in both
         captions.write_embedding_pairs(pairs.take(np.flatnonzero(mine)), files[part])
 
@@ -89,7 +89,7 @@ class Study:
 
     def said(self, seeds: int) -> dict[str, list[list[str]]]:
         """By system and seed, the caption of each validation picture."""
-        found = training_free_baselines(self.seen.vectors, self.train, make_mesh())
+        found = training_free_baselines(self.seen.embeddings, self.train, make_mesh())
         return {
             "commonest caption": [found["commonest"]],
             **{name: [self._best(bank)] for name, bank in self._banks().items()},
@@ -105,7 +105,7 @@ class Study:
         return {CONTROL: PictureBank(self.train)} | of_texts
 
     def _best(self, bank: Bank) -> list[str]:
-        return [bank.captions[place] for place in bank.best(self.seen.vectors).places[:, 0]]
+        return [bank.captions[place] for place in bank.best(self.seen.embeddings).places[:, 0]]
 
     def _decoded(self, seed: int) -> list[str]:
         workdir = self._work / f"{self.name}-{seed}"

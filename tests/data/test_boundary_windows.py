@@ -140,15 +140,15 @@ BROKEN[2, 1] = np.nan
 @pytest.mark.parametrize(
     ("films", "options", "words"),
     [
-        ([numbered(0, 5, [])], {}, "none of the 1 films has a scene border"),
-        ([numbered(0, 1, [])], {}, "none of the 1 films has a scene border"),
+        ([numbered(0, 5, [])], {}, "none of the 1 films has a scene boundary"),
+        ([numbered(0, 1, [])], {}, "none of the 1 films has a scene boundary"),
         ([MemoryFilm("m", {"feature": BROKEN}, None)], {}, "film 'm' has no scene labels"),
         (
             [MemoryFilm("m", {"feature": BROKEN}, [1] * 4)],
             {},
-            "4 shots, so 3 borders, but 4 labels",
+            "4 shots, so 3 boundaries, but 4 labels",
         ),
-        ([MemoryFilm("m", {"feature": BROKEN}, [1] * 2)], {}, "so 3 borders, but 2 labels"),
+        ([MemoryFilm("m", {"feature": BROKEN}, [1] * 2)], {}, "so 3 boundaries, but 2 labels"),
         (FILMS, dict(labels_percent=0), "labels_percent must be above 0"),
         (FILMS, dict(before=0), "at least 1 shot"),
         (
@@ -166,7 +166,7 @@ def test_bad_films(films, options, words):
 
 def test_a_feature_that_is_not_finite_is_named():
     rows = BoundaryWindows([MemoryFilm("m", {"feature": BROKEN}, [1] * 3)], before=1, after=1)
-    with pytest.raises(ValueError, match="film 'm', shot 2: its feature holds NaN"):
+    with pytest.raises(ValueError, match="film 'm', shot 2: its feature contains NaN"):
         rows.load(np.array([1]))
-    with pytest.raises(ValueError, match="does not divide among 4 hosts"):
+    with pytest.raises(ValueError, match="is not divisible by 4 hosts"):
         rows.train_batches(batch_size=6, seed=0, hosts=4)

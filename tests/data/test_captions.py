@@ -23,14 +23,14 @@ def some(**changes) -> EmbeddingPairs:
     """Four pictures, one without captions."""
     vectors = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
     keys = tuple(f"p{i}" for i in range(4))
-    return EmbeddingPairs(**dict(vectors=vectors, captions=CAPTIONS, keys=keys) | changes)
+    return EmbeddingPairs(**dict(embeddings=vectors, captions=CAPTIONS, keys=keys) | changes)
 
 
 def test_a_file_comes_back(tmp_path):
     pairs = some(encoder="lite", digest="ab" * 32)
     found = read_embedding_pairs(write_embedding_pairs(pairs, tmp_path / "deep" / "pairs.parquet"))
-    np.testing.assert_array_equal(found.vectors, pairs.vectors)
-    assert found.vectors.dtype == np.float32
+    np.testing.assert_array_equal(found.embeddings, pairs.embeddings)
+    assert found.embeddings.dtype == np.float32
     assert (found.captions, found.keys) == (pairs.captions, pairs.keys)
     assert (found.encoder, found.digest, found.dim) == ("lite", "ab" * 32, 5)
 
@@ -42,7 +42,7 @@ def test_other_peoples_files(tmp_path):
     )
     pq.write_table(table, tmp_path / "mine.parquet")
     found = read_embedding_pairs(tmp_path / "mine.parquet")
-    assert found.vectors.tolist() == [[1, 2], [3, 4]] and found.encoder == ""
+    assert found.embeddings.tolist() == [[1, 2], [3, 4]] and found.encoder == ""
 
 
 def test_bad_files(tmp_path):
@@ -63,16 +63,16 @@ def test_bad_files(tmp_path):
 
 
 def test_numbers_are_finite_and_belong_together():
-    with pytest.raises(ValueError, match="vector of 'p2' holds NaN"):
-        some(vectors=np.where(np.arange(4)[:, None] == 2, np.nan, np.ones((4, 5))))
+    with pytest.raises(ValueError, match="embedding of 'p2' contains NaN"):
+        some(embeddings=np.where(np.arange(4)[:, None] == 2, np.nan, np.ones((4, 5))))
     with pytest.raises(ValueError, match="do not belong together"):
         some(keys=("a",))
 
 
 def test_joined():
     both = concat_pairs([some(), some(keys=tuple("abcd"))])
-    assert both.keys == ("p0", "p1", "p2", "p3", *"abcd") and both.vectors.shape == (8, 5)
-    with pytest.raises(ValueError, match="vectors of different encoders cannot be mixed: "):
+    assert both.keys == ("p0", "p1", "p2", "p3", *"abcd") and both.embeddings.shape == (8, 5)
+    with pytest.raises(ValueError, match="embeddings of different encoders cannot be mixed: "):
         concat_pairs([some(), some(encoder="lite")])
     with pytest.raises(ValueError, match="name at least one source"):
         concat_pairs([])
@@ -82,7 +82,7 @@ def test_pictures_without_captions_are_left_out():
     kept = some().captioned()
     assert kept.keys == ("p0", "p2", "p3")
     assert kept.captions[-1] == ("a cat", "two cats", "cats")
-    with pytest.raises(ValueError, match="no picture has a caption"):
+    with pytest.raises(ValueError, match="no image has a caption"):
         CaptionDataset(some(captions=((), (" ",), (), ())), vocab=600, context=8)
 
 
@@ -113,7 +113,7 @@ def test_every_caption_of_a_picture_is_taken_in_turn():
     found: dict[bytes, set[str]] = {}
     for batch in batches(rows, 20, batch_size=4, seed=0):
         for vector, tokens in zip(batch["vector"], batch["tokens"], strict=True):
-            found.setdefault(vector.tobytes(), set()).add(rows.short.decode(tokens))
+            found.setdefault(vector.tobytes(), set()).add(rows.tokenizer.decode(tokens))
     kept = rows.pairs
-    wanted = {v.tobytes(): set(own) for v, own in zip(kept.vectors, kept.captions, strict=True)}
+    wanted = {v.tobytes(): set(own) for v, own in zip(kept.embeddings, kept.captions, strict=True)}
     assert found == wanted

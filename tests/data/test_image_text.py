@@ -7,8 +7,8 @@ import pytest
 from absl import flags
 
 from tests.data.samples import ListSource, encoded, pixels, record, write_shards
-from vujax.data.image_text import count_examples, eval_batches, train_batches
-from vujax.data.pipeline import Mixture
+from vujax.data.image_text import ImageTextPairs, eval_batches
+from vujax.data.pipeline import Mixture, TrainBatches
 from vujax.data.sources.webdataset import WebDatasetSource
 from vujax.models.tokenizers.clip import tokenize
 
@@ -20,6 +20,11 @@ def of(n: int, broken: tuple[int, ...] = (), **changes) -> ListSource:
     return ListSource(
         f"'k{i:03d}' is broken" if i in broken else record(i, **changes) for i in range(n)
     )
+
+
+def train_batches(data, *, image_size: int, context: int, **options) -> TrainBatches:
+    pairs = ImageTextPairs(data, image_size=image_size, context=context)
+    return pairs.train_batches(**options)
 
 
 def take(steps: int, data, **options) -> list[dict[str, np.ndarray]]:
@@ -168,10 +173,10 @@ def test_what_is_bad_is_warned_of_and_counted(change, message, caplog):
     batches.close()
     assert batches.bad.count == total >= 6
     assert batches.bad.seen == 24
-    assert len(batches.bad.names) == 1
-    assert message in batches.bad.names[0]
+    assert len(batches.bad.messages) == 1
+    assert message in batches.bad.messages[0]
     assert [r.getMessage() for r in caplog.records].count(
-        f"bad sample replaced by another: {batches.bad.names[0]}"
+        f"bad sample replaced by another: {batches.bad.messages[0]}"
     ) == 1
 
 
@@ -186,7 +191,7 @@ def test_too_many_bad_samples_stop_a_single_host():
 
 def test_nothing_but_bad_samples():
     with pytest.raises(
-        ValueError, match=r"32 records in turn cannot be used: own: 'k00\d' is broken"
+        ValueError, match=r"32 records in a row cannot be used: own: 'k00\d' is broken"
     ):
         take(1, of(9, broken=tuple(range(9))))
 
@@ -210,8 +215,12 @@ def test_positions_wrap_in_long_runs():
 @pytest.mark.parametrize(
     ("data", "options", "message"),
     [
-        ({}, {"hosts": 3}, "batch_size 8 does not divide among 3 hosts"),
-        ({"worker": 2}, {}, "data has no option worker: it has sources, workers, max_bad, augment"),
+        ({}, {"hosts": 3}, "batch_size 8 is not divisible by 3 hosts"),
+        (
+            {"worker": 2},
+            {},
+            "data has no option worker; expected some of: sources, workers, max_bad, augment",
+        ),
         ({"max_bad": 3}, {}, "max_bad must be a share"),
         ({"augment": {"zoom": 1}}, {}, "augment has no option zoom"),
     ],
@@ -232,9 +241,8 @@ def test_workers_need_parsed_flags():
 
 def test_an_epoch_is_all_records(tmp_path):
     tars = {"kind": "webdataset", "path": write_shards(tmp_path, 7)}
-    assert (
-        count_examples({"sources": {"a": tars, "b": {**tars, "weight": 5.0}}, "workers": 1}) == 14
-    )
+    data = {"sources": {"a": tars, "b": {**tars, "weight": 5.0}}, "workers": 1}
+    assert ImageTextPairs(data, image_size=16).examples == 14
 
 
 def evaluate(source, **options) -> list[dict[str, np.ndarray]]:
@@ -280,7 +288,7 @@ def test_evaluation_names_what_it_cannot_read():
         evaluate(of(9, broken=(4,)))
     with pytest.raises(ValueError, match=r"'k000' of the evaluation's source: its picture is none"):
         evaluate(of(9, image=b"no"))
-    with pytest.raises(ValueError, match="batch_size 8 does not divide among 3 hosts"):
+    with pytest.raises(ValueError, match="batch_size 8 is not divisible by 3 hosts"):
         evaluate(of(9), hosts=3)
 
 

@@ -199,7 +199,7 @@ def test_damaged_files_are_bad_samples(data):
 )
 def test_wrong_augmentation(options, message):
     with pytest.raises(ValueError, match=message):
-        Augment.of(options)
+        Augment.from_config(options)
 
 
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])

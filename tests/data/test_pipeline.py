@@ -108,7 +108,7 @@ def test_opens_what_a_config_names(tmp_path):
     ("sources", "message"),
     [
         ({}, "data.sources is empty"),
-        ({"a": {"kind": "webdataset", "weight": 0.0}}, "data.sources.a.weight must be above 0"),
+        ({"a": {"kind": "webdataset", "weight": 0.0}}, "data.sources.a.weight must be positive"),
         ({"a": {"path": "x"}}, "data.sources.a needs a kind"),
         ({"a": Numbers(0)}, "data.sources.a has no record"),
     ],

@@ -7,7 +7,7 @@ import chex
 import numpy as np
 import pytest
 
-from vujax.data.image_text import eval_batches, train_batches
+from vujax.data.image_text import ImageTextPairs, eval_batches
 from vujax.data.images import preprocess_eval_image
 from vujax.data.sources import open_source
 
@@ -100,9 +100,10 @@ def test_batches_of_all_pairs_do_not_depend_on_the_hosts(data_root):
             for name, weight in (("fashion-train", 3.0), ("openclipart-train", 2.0), ("emoji", 1.0))
         }
     }
-    options = dict(batch_size=64, seed=0, image_size=64)
-    whole = train_batches(data, **options)
-    halves = [train_batches(data, **options, start_step=1, host=h, hosts=2) for h in range(2)]
+    options = dict(batch_size=64, seed=0)
+    pairs = ImageTextPairs(data, image_size=64)
+    whole = pairs.train_batches(**options)
+    halves = [pairs.train_batches(**options, start_step=1, host=h, hosts=2) for h in range(2)]
     batches = list(itertools.islice(whole, 3))
     assert sum(batch["bad"].sum() for batch in batches) == 0
     for host, half in enumerate(halves):

@@ -27,7 +27,7 @@ def test_zero_allows_none():
 def test_counts_of_all_hosts_are_what_counts():
     bad = BadSampleCounter(0.01)
     bad.check(count=10, seen=1000)
-    with pytest.raises(ValueError, match=r"11 bad samples in 1000 examples .* None here"):
+    with pytest.raises(ValueError, match=r"11 bad samples in 1000 examples .* none on this host"):
         bad.check(count=11, seen=1000)
 
 

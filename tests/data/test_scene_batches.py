@@ -158,7 +158,7 @@ def test_what_cannot_be():
         SceneRows(SCENES, {"image": (3, 8, 8, 3)})
     with pytest.raises(ValueError, match=r"of shape \[2\] for each shot, where \[5\] was"):
         SceneRows(SCENES, {"feature": (5,)})
-    with pytest.raises(ValueError, match="batch_size 5 does not divide among 2 hosts"):
+    with pytest.raises(ValueError, match="batch_size 5 is not divisible by 2 hosts"):
         SceneRows(SCENES, INPUTS).train_batches(batch_size=5, seed=0, hosts=2)
     broken = SceneRows(Broken(FILMS, runs(FILMS)), INPUTS)
     with pytest.raises(ValueError, match="scene film-3/c009 has a feature that is not finite"):

@@ -150,7 +150,12 @@ def test_only_what_the_config_names_is_read():
         ([], INPUTS, {}, "no film with shots"),
         (FILMS, {"image": (3, 8, 8, 3)}, {}, r"'film-0' has no image .* only \['feature'\]"),
         (FILMS, {"feature": (512,)}, {}, r"shape \(2,\) for each shot, and .* says \(512,\)"),
-        (FILMS, INPUTS, dict(ends="wrap"), "data.ends 'wrap' is unknown: use one of"),
+        (
+            FILMS,
+            INPUTS,
+            dict(ends="wrap"),
+            "unknown data.ends 'wrap'; expected one of: shift, clip",
+        ),
         (FILMS, INPUTS, dict(neighbours=0), "data.neighbours 0 .* must be at least 1"),
         (FILMS, INPUTS, dict(block=0), "data.block 0 must be at least 1"),
     ],
@@ -161,5 +166,5 @@ def test_bad_films_and_settings(films, inputs, options, words):
 
 
 def test_a_batch_that_does_not_divide_among_the_hosts():
-    with pytest.raises(ValueError, match="batch_size 6 does not divide among 4 hosts"):
+    with pytest.raises(ValueError, match="batch_size 6 is not divisible by 4 hosts"):
         take(1, hosts=4)

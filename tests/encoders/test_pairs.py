@@ -40,7 +40,7 @@ def test_vectors_are_those_of_the_pictures(tmp_path):
     source, encoder = open_source(**table(tmp_path)), Stub()
     found = encode_pairs(source, encoder)
     pictures = np.stack([preprocess_eval_image(source[i]["image"], size=16) for i in range(40)])
-    np.testing.assert_allclose(found.vectors, encoder.encode(pictures), rtol=1e-6)
+    np.testing.assert_allclose(found.embeddings, encoder.encode(pictures), rtol=1e-6)
     assert found.captions[7] == ("picture 7",) and found.keys[7].endswith("7.png")
     assert (found.encoder, found.digest) == ("stub", encoder.digest)
     assert {shape[0] for shape in encoder.shapes[:-1]} == {pairs.BATCH}
@@ -68,7 +68,7 @@ def test_several_sources_and_kept_files(tmp_path, stub):
     captions.write_embedding_pairs(made, tmp_path / "one.parquet")
     both = open_pairs({"a": one, "b": table(tmp_path / "in")}, "stub")
     assert len(both) == 80
-    np.testing.assert_array_equal(both.vectors[:40], both.vectors[40:])
+    np.testing.assert_array_equal(both.embeddings[:40], both.embeddings[40:])
     with pytest.raises(ValueError, match=r"one.parquet has vectors of stub, not of lite: make it"):
         open_pairs({"a": one}, "lite")
 

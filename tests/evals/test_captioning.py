@@ -59,7 +59,7 @@ def test_a_training_learns_to_say_what_is_seen(tmp_path):
     mesh = loop.make_mesh(jax.devices()[:1])
     seen = pictures(1)
     said, scores = decode_captions(
-        build_caption_decoder(model, 4, 1.0), variables, seen.vectors, vocab=1200, mesh=mesh
+        build_caption_decoder(model, 4, 1.0), variables, seen.embeddings, vocab=1200, mesh=mesh
     )
     assert score_captions(said, seen.captions) == pytest.approx(
         {k: v for k, v in found["metrics"].items() if k != "different"}

@@ -115,7 +115,9 @@ def _table(similarity: "Similarity", place: int, k: int) -> list[str]:
     parts = {name: channel.scores(row)[0] for name, channel in similarity.channels.items()}
     lines = [["", "score", *parts, "title", "genres", "why"]]
     for rank, other in enumerate(found):
-        whys = {name: channel.why(place, other) for name, channel in similarity.channels.items()}
+        whys = {
+            name: channel.explain(place, other) for name, channel in similarity.channels.items()
+        }
         told = "; ".join(why for name, why in whys.items() if why and name != "genre")
         scores = [f"{part[other]:.3f}" for part in parts.values()]
         name, genres = movies.titles[other], _genres(movies, other)

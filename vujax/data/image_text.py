@@ -1,10 +1,8 @@
-"""Batches of image-text pairs: the batch of step k is a pure function of (seed, k).
+"""Batches of image-text pairs for training and for evaluation.
 
-The chain is a random-access one: the order of `vujax.data.pipeline`; then decode, crop and choice
-of the caption, each example with its own random generator (seed, position); then parts of
-batches, of which each host takes its own. Position p of the stream is row p % B of step p // B
-whatever the hosts and workers, so a run is taken up at any step, on any number of hosts, without a
-saved iterator.
+Training draws records from a mixture of sources, then decodes and crops the image and chooses a
+caption. Each example has a random generator of its own, derived from (seed, position), so that the
+batch of a step does not depend on hosts or workers (see `vujax.data.pipeline`).
 """
 
 import functools
@@ -19,73 +17,70 @@ from vujax.data.pipeline import (
     INDEX_PERIOD,
     Batch,
     Mixture,
-    TrainBatches,
+    StreamDataset,
     derive_seed,
     iterate,
     open_mixture,
     shard_for_host,
     shuffle_mixture,
 )
-from vujax.data.records import BadSample, BadSampleCounter, Record, Source
+from vujax.data.records import BadSample, Record, Source
 from vujax.models.tokenizers.clip import Tokenizer, tokenize
 
 DEFAULTS = {"sources": {}, "workers": 0, "max_bad": 0.01, "augment": {}}
-MAX_ATTEMPTS = 32  # records to try for one row: with one in ten bad, all fail once in 10^32 rows
+MAX_ATTEMPTS = 32  # records tried for a row: with one in ten bad, all fail once in 10^32 rows
 
 
-def count_examples(data: Mapping[str, Any]) -> int:
-    """Records of all `data['sources']` together: what an epoch is."""
-    return open_mixture(data["sources"]).examples
+class ImageTextPairs(StreamDataset):
+    """Training pairs of a mixture of sources.
 
+    The batches of `train_batches` have image uint8 `[b h w 3]`, tokens int32 `[b context]`, index
+    int32 `[b]` and bad int32 `[b]`, the number of records that were skipped for this row. A bad
+    sample is replaced by a record that depends on (seed, position) only. On one host the iterator
+    raises when `max_bad` is exceeded; several hosts must do so at the same step, with
+    `bad.check(sum of all bad, sum of all examples)`.
 
-def train_batches(
-    data: Mapping[str, Any],
-    *,
-    batch_size: int,
-    seed: int,
-    image_size: int,
-    start_step: int = 0,
-    context: int = 77,
-    tokenizer: Tokenizer | None = None,
-    host: int = 0,
-    hosts: int = 1,
-) -> TrainBatches:
-    """Batches of steps `start_step`, `start_step + 1`, ...
-
-    Args:
-      data: `sources`: `{name: dict(kind=..., weight=1.0, **options)}` (see `vujax.data.sources`)
-        or a `Mixture`; `workers`: processes that decode on this host, 0 for threads of this one;
-        `max_bad`: greatest share of bad samples; `augment`: arguments of `images.Augment`.
-      batch_size: rows of one batch on all hosts together.
-      seed: of order, captions, crops and substitutes.
-      image_size: height and width of the pictures.
-      start_step: first step.
-      context: tokens of a caption.
-      tokenizer: of captions, picklable; None: CLIP's, to `context` tokens.
-      host: this host's number.
-      hosts: how many there are; host h has the h-th part of each batch.
-
-    Returns:
-      An iterator of dicts: image uint8 `[b h w 3]`, tokens int32 `[b context]`, index int32 `[b]`
-      (position in the stream, step * batch_size + row, modulo 2^31) and bad int32 `[b]` (records
-      that were passed over for this row), with b = batch_size / hosts. A bad sample's place is
-      taken by a record that depends on (seed, position) only. On one host the iterator itself
-      raises when `max_bad` is passed; several hosts must do it at one step, with
-      `bad.check(sum of all bad, sum of all examples)`.
-
-    Raises:
-      ValueError: an unknown option, or batch_size does not divide among the hosts.
+    Attributes:
+      examples: number of records of all sources.
     """
-    settings = _settings(data)
-    rows, mine = shard_for_host(batch_size, host, hosts, start_step)
-    mixture = open_mixture(settings["sources"])
-    load = _LoadPair(mixture, image_size, Augment.of(settings["augment"]))
-    stream = shuffle_mixture(mixture, seed).map_with_index(_with_position)
-    stream = stream.random_map(load, seed=derive_seed(seed, "example"))
-    tokenizer = tokenizer or functools.partial(tokenize, context=context)
-    batches = stream.batch(rows, batch_fn=_Collate(tokenizer))[mine]
-    bad = BadSampleCounter(settings["max_bad"])
-    return TrainBatches(iterate(batches, settings["workers"]), bad, alone=hosts == 1)
+
+    def __init__(
+        self,
+        data: Mapping[str, Any],
+        *,
+        image_size: int,
+        context: int = 77,
+        tokenizer: Tokenizer | None = None,
+    ) -> None:
+        """Open the sources.
+
+        Args:
+          data: `sources`: `{name: dict(kind=..., weight=1.0, **options)}` (see
+            `vujax.data.sources`) or a `Mixture`; `workers`: processes that decode on this host, 0:
+            threads of this process; `max_bad`: largest allowed share of bad samples; `augment`:
+            arguments of `images.Augment`.
+          image_size: height and width of the images.
+          context: tokens of a caption.
+          tokenizer: picklable tokenizer of the captions; None: CLIP's, to `context` tokens.
+
+        Raises:
+          ValueError: an option is unknown, or a source has no record.
+        """
+        settings = _settings(data)
+        self._mixture = open_mixture(settings["sources"])
+        self._image_size = image_size
+        self._augment = Augment.from_config(settings["augment"])
+        self._tokenizer = tokenizer or functools.partial(tokenize, context=context)
+        self.examples = self._mixture.examples
+        self.workers, self.max_bad = settings["workers"], settings["max_bad"]
+
+    def open_stream(self, rows: int, hosts: int, seed: int) -> grain.MapDataset:
+        """Return the stream of batch shards, with the 'problems' of each."""
+        del hosts
+        load = _LoadPair(self._mixture, self._image_size, self._augment)
+        stream = shuffle_mixture(self._mixture, seed).map_with_index(_with_position)
+        stream = stream.random_map(load, seed=derive_seed(seed, "example"))
+        return stream.batch(rows, batch_fn=_Collate(self._tokenizer))
 
 
 def eval_batches(
@@ -100,10 +95,20 @@ def eval_batches(
     hosts: int = 1,
     workers: int = 0,
 ) -> Iterator[Batch]:
-    """Every record of `source` once, in order; all hosts get the same number of batches.
+    """Return batches of every record of `source` once, in order.
 
-    Args: as for `train_batches`, and
-      picture: `resize` and `interpolation` of `images.eval_image`; None: CLIP's.
+    All hosts get the same number of batches.
+
+    Args:
+      source: opened source.
+      batch_size: rows of a batch over all hosts.
+      image_size: height and width of the images.
+      context: tokens of a caption.
+      tokenizer: picklable tokenizer of the captions; None: CLIP's, to `context` tokens.
+      picture: `resize` and `interpolation` of `images.preprocess_eval_image`; None: CLIP's.
+      host: number of this host.
+      hosts: number of hosts.
+      workers: processes that decode on this host; 0: threads of this process.
 
     Returns:
       An iterator, with `close()`, of dicts: image uint8 `[b h w 3]`, tokens int32 `[b context]` of
@@ -111,36 +116,38 @@ def eval_batches(
       bool `[b]`, False for the rows that fill the last batch.
 
     Raises:
-      ValueError: batch_size does not divide among the hosts; while iterating, a record that cannot
-        be read, since leaving it out would change the score.
+      ValueError: `batch_size` is not divisible by `hosts`; while iterating, a record cannot be
+        read, since leaving it out would change the score.
     """
-    part, mine = shard_for_host(batch_size, host, hosts, 0)
+    rows, shard = shard_for_host(batch_size, host, hosts, 0)
     padded = -(-len(source) // batch_size) * batch_size
-    rows = grain.MapDataset.range(padded).map(_LoadEval(source, image_size, picture or {}))
+    examples = grain.MapDataset.range(padded).map(_LoadEval(source, image_size, picture or {}))
     tokenizer = tokenizer or functools.partial(tokenize, context=context)
-    parts = rows.batch(part, batch_fn=_Collate(tokenizer))
-    return iterate(parts[mine] if padded else parts, workers)
+    batches = examples.batch(rows, batch_fn=_Collate(tokenizer))
+    return iterate(batches[shard] if padded else batches, workers)
 
 
 def _settings(data: Mapping[str, Any]) -> dict[str, Any]:
     given = dict(data.items())
     if unknown := sorted(set(given) - set(DEFAULTS)):
-        raise ValueError(f"data has no option {', '.join(unknown)}: it has {', '.join(DEFAULTS)}")
+        raise ValueError(
+            f"data has no option {', '.join(unknown)}; expected some of: {', '.join(DEFAULTS)}"
+        )
     return DEFAULTS | given
 
 
-def _with_position(position: int, place: tuple[int, int]) -> tuple[int, int, int]:
-    return position, *place
+def _with_position(position: int, drawn: tuple[int, int]) -> tuple[int, int, int]:
+    return position, *drawn
 
 
 class _LoadPair:
-    """(position, source, record) -> one training example."""
+    """`(position, source, record)` to one training example."""
 
     def __init__(self, mixture: Mixture, image_size: int, augment: Augment) -> None:
         self._mixture, self._image_size, self._augment = mixture, image_size, augment
 
-    def __call__(self, place: tuple[int, int, int], rng: np.random.Generator) -> dict[str, Any]:
-        position, number, index = place
+    def __call__(self, drawn: tuple[int, int, int], rng: np.random.Generator) -> dict[str, Any]:
+        position, number, index = drawn
         source, problems = self._mixture.sources[number], []
         for _ in range(MAX_ATTEMPTS):
             try:
@@ -151,7 +158,7 @@ class _LoadPair:
                 continue
             return example | {"index": position % INDEX_PERIOD, "problems": problems}
         raise ValueError(
-            f"{MAX_ATTEMPTS} records in turn cannot be used: {'; '.join(problems[:5])} ..."
+            f"{MAX_ATTEMPTS} records in a row cannot be used: {'; '.join(problems[:5])} ..."
         )
 
     def _load(self, record: Record, rng: np.random.Generator) -> dict[str, Any]:
@@ -168,10 +175,11 @@ class _LoadPair:
 
 
 class _LoadEval:
-    """Position -> one example, or a blank one past the end."""
+    """Position to one example, or a blank one past the end of the source."""
 
-    def __init__(self, source: Source, image_size: int, picture: Mapping[str, str]) -> None:
-        self._source, self._image_size, self._picture = source, image_size, dict(picture)
+    def __init__(self, source: Source, image_size: int, preprocessing: Mapping[str, str]) -> None:
+        self._source, self._image_size = source, image_size
+        self._preprocessing = dict(preprocessing)
 
     def __call__(self, position: int) -> dict[str, Any]:
         if position >= len(self._source):
@@ -191,18 +199,19 @@ class _LoadEval:
         try:
             record = self._source[position]
             key = f"'{record['key']}'"
-            return record, preprocess_eval_image(
-                record["image"], size=self._image_size, **self._picture
+            image = preprocess_eval_image(
+                record["image"], size=self._image_size, **self._preprocessing
             )
+            return record, image
         except BadSample as error:
             raise ValueError(
-                f"{key} of the evaluation's source: {error}; an evaluation needs every record, so "
-                "mend it or take it out"
+                f"{key} of the evaluation's source: {error}; an evaluation needs every record: "
+                "repair it or remove it from the source"
             ) from None
 
 
 class _Collate:
-    """Examples -> one batch; captions become tokens here, many in one call."""
+    """Examples to one batch; the captions of a batch are tokenized in one call."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -214,8 +223,8 @@ class _Collate:
             "tokens": self._tokenizer(columns.pop("caption")),
         }
         if problems := columns.pop("problems", None):
-            batch["bad"] = np.array([len(found) for found in problems], np.int32)
-            batch["problems"] = tuple(problem for found in problems for problem in found)
+            batch["bad"] = np.array([len(messages) for messages in problems], np.int32)
+            batch["problems"] = tuple(problem for messages in problems for problem in messages)
         for name, values in columns.items():
             batch[name] = np.array(values, bool if name == "mask" else np.int32)
         return batch

@@ -46,7 +46,7 @@ class Augment:
             raise ValueError(f"augment.ratio must be two positive numbers in order: {self.ratio}")
 
     @classmethod
-    def of(cls, options: Any) -> "Augment":
+    def from_config(cls, options: Any) -> "Augment":
         """From a config; a ValueError names an unknown option."""
         known = [field.name for field in fields(cls)]
         if unknown := sorted(set(options) - set(known)):

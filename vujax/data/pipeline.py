@@ -1,12 +1,15 @@
-"""From a random-access chain of batches to an iterator with threads or worker processes.
+"""Streams of batches without saved state, and the mixing of several sources.
 
-Several sources as one endless stream of (source, record), in an order that needs no state.
+A training stream is an endless, random-access sequence of examples. Position p of the stream is row
+p % B of the batch of step p // B, whatever the number of hosts and workers. The batch of a step is
+therefore a pure function of (seed, step), and a run resumes at any step, on any number of hosts,
+without a saved iterator. `StreamDataset` is the base class of data sets that work this way.
 """
 
 import functools
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import grain
 import numpy as np
@@ -17,9 +20,9 @@ from vujax.data.sources import open_source
 
 Batch = dict[str, np.ndarray]
 
-INDEX_PERIOD = 2**31  # positions are int32 on the device
-
-NUM_THREADS = 2  # without workers: each makes a batch; Pillow lets other threads run meanwhile
+INDEX_PERIOD = 2**31  # stream positions are int32 on the device
+NUM_THREADS = 2  # without worker processes; Pillow releases the interpreter lock while it decodes
+SHUFFLE_WINDOW = 4096  # grain's shuffle takes 2^16 / n steps for each of n: small ones are slow
 
 
 class RowIterator(Iterator[dict[str, Any]], Protocol):
@@ -30,30 +33,117 @@ class RowIterator(Iterator[dict[str, Any]], Protocol):
 
 
 class TrainBatches(Iterator[Batch]):
-    """This host's rows of one training batch after another, without end.
+    """An endless iterator over this host's rows of the training batches.
 
     Attributes:
-      bad: what had to be replaced so far.
+      bad: counter of the samples that were replaced so far.
     """
 
-    def __init__(self, rows: RowIterator, bad: BadSampleCounter, *, alone: bool) -> None:
-        """Reads from `rows`; `alone`: this is the only host, so it may stop the run by itself."""
-        self._rows, self.bad, self._alone = rows, bad, alone
+    def __init__(self, rows: RowIterator, bad: BadSampleCounter, *, is_single_host: bool) -> None:
+        """Wrap an iterator of batches.
+
+        Args:
+          rows: batches, each with 'index' and, where samples can be bad, 'problems'.
+          bad: counter that receives these problems.
+          is_single_host: whether this host may stop the run by itself.
+        """
+        self._rows, self.bad, self._is_single_host = rows, bad, is_single_host
 
     def __next__(self) -> Batch:
         batch = next(self._rows)
         self.bad.add(len(batch["index"]), batch.pop("problems", ()))
-        if self._alone:
+        if self._is_single_host:
             self.bad.check()
         return batch
 
     def close(self) -> None:
-        """Ends threads and worker processes."""
+        """Stop threads and worker processes."""
         self._rows.close()
 
 
+class StreamDataset:
+    """Base class of training data whose batches are a pure function of (seed, step).
+
+    A subclass sets `examples` and either names `ORDER` and implements `load_batch`, or overrides
+    `open_stream`.
+
+    Attributes:
+      examples: examples of an epoch.
+      workers: processes that load batches on this host; 0: threads of this process.
+      max_bad: largest allowed share of bad samples.
+    """
+
+    ORDER: ClassVar[str]
+    """Name of the random order of the examples; see `derive_seed`."""
+
+    examples: int
+    workers: int = 0
+    max_bad: float = 0.0
+
+    def train_batches(
+        self,
+        *,
+        batch_size: int,
+        seed: int,
+        start_step: int = 0,
+        host: int = 0,
+        hosts: int = 1,
+        workers: int | None = None,
+    ) -> TrainBatches:
+        """Return this host's rows of the batches of steps `start_step`, `start_step + 1`, ...
+
+        Args:
+          batch_size: rows of a batch over all hosts.
+          seed: seed of the order and of every random choice; each epoch has an order of its own.
+          start_step: first step.
+          host: number of this host.
+          hosts: number of hosts; host h has the h-th shard of each batch.
+          workers: overrides the attribute `workers`.
+
+        Returns:
+          An endless iterator, with `close()`, of dicts of arrays with batch_size / hosts rows. All
+          have 'index' int32 `[b]`, the position in the stream, step * batch_size + row, modulo
+          2^31.
+
+        Raises:
+          ValueError: `batch_size` is not divisible by `hosts`.
+        """
+        rows, shard = shard_for_host(batch_size, host, hosts, start_step)
+        batches = self.open_stream(rows, hosts, seed)[shard]
+        iterator = iterate(batches, self.workers if workers is None else workers)
+        return TrainBatches(iterator, BadSampleCounter(self.max_bad), is_single_host=hosts == 1)
+
+    def open_stream(self, rows: int, hosts: int, seed: int) -> grain.MapDataset:
+        """Return the endless stream of batch shards of `rows` rows; `hosts` shards are a batch."""
+        del hosts  # matters where the shards of a batch depend on each other
+        examples = shuffle_examples(self.examples, derive_seed(seed, self.ORDER))
+        return examples.batch(rows).map(_LoadBatch(self, seed))
+
+    def load_batch(self, positions: np.ndarray, examples: np.ndarray, seed: int) -> Batch:
+        """Return one batch shard without 'index'.
+
+        Args:
+          positions: int64 `[b]`, positions in the stream.
+          examples: int64 `[b]`, numbers of the examples, each below the attribute `examples`.
+          seed: seed of the run.
+        """
+        raise NotImplementedError
+
+
+class _LoadBatch:
+    """`(positions [b], examples [b])` to one batch; a class because workers must pickle it."""
+
+    def __init__(self, dataset: StreamDataset, seed: int) -> None:
+        self._dataset, self._seed = dataset, seed
+
+    def __call__(self, drawn: tuple[np.ndarray, np.ndarray]) -> Batch:
+        positions, examples = drawn
+        batch = self._dataset.load_batch(positions, examples, self._seed)
+        return batch | {"index": (positions % INDEX_PERIOD).astype(np.int32)}
+
+
 def shuffle_examples(examples: int, seed: int) -> grain.MapDataset:
-    """`(position in the stream, example)`: each example once a pass, each pass in a new order."""
+    """Return the stream of `(position, example)`: every example once an epoch, in a new order."""
     order = grain.MapDataset.range(examples).seed(seed).shuffle().repeat()
     return order.map_with_index(_with_position)
 
@@ -63,7 +153,7 @@ def _with_position(position: int, example: int) -> tuple[int, int]:
 
 
 def iterate(batches: grain.MapDataset, workers: int) -> Iterator[dict[str, Any]]:
-    """Batches in order, made ahead by `workers` processes, or by threads of this one."""
+    """Return an iterator over batches, prefetched by `workers` processes or by threads if 0."""
     if workers == 0:
         options = grain.ReadOptions(num_threads=NUM_THREADS, prefetch_buffer_size=NUM_THREADS)
         return iter(batches.to_iter_dataset(options))
@@ -73,24 +163,19 @@ def iterate(batches: grain.MapDataset, workers: int) -> Iterator[dict[str, Any]]
             "absl.flags.FLAGS.mark_as_parsed() first"
         )
     options = grain.ReadOptions(num_threads=0, prefetch_buffer_size=0)
-    several = grain.MultiprocessingOptions(num_workers=workers)
-    return iter(batches.to_iter_dataset(options).mp_prefetch(several))
+    processes = grain.MultiprocessingOptions(num_workers=workers)
+    return iter(batches.to_iter_dataset(options).mp_prefetch(processes))
 
 
 def shard_for_host(batch_size: int, host: int, hosts: int, start_step: int) -> tuple[int, slice]:
-    """`(rows, slice)`: parts of so many rows make up the stream, and these parts are the host's.
+    """Return the rows of a batch shard, and the slice of the stream of shards that a host loads.
 
     Raises:
-      ValueError: batch_size does not divide among the hosts.
+      ValueError: `batch_size` is not divisible by `hosts`.
     """
     if batch_size % hosts:
-        raise ValueError(f"batch_size {batch_size} does not divide among {hosts} hosts")
+        raise ValueError(f"batch_size {batch_size} is not divisible by {hosts} hosts")
     return batch_size // hosts, slice(start_step * hosts + host, None, hosts)
-
-
-SHUFFLE_WINDOW = (
-    4096  # grain's shuffle walks through 2^16 / n numbers for each of n: small ones are slow
-)
 
 
 class Mixture(NamedTuple):
@@ -102,15 +187,15 @@ class Mixture(NamedTuple):
 
     @property
     def examples(self) -> int:
-        """Records of all sources together: what an epoch is."""
+        """Number of records of all sources, which is the length of an epoch."""
         return sum(len(source) for source in self.sources)
 
 
 def open_mixture(sources: Mapping[str, Any] | Mixture) -> Mixture:
-    """Opens `{name: dict(kind=..., weight=1.0, **options)}`; opened sources may stand for dicts.
+    """Open `{name: dict(kind=..., weight=1.0, **options)}`; opened sources may replace dicts.
 
     Raises:
-      ValueError: no source, one without a record, or a weight that is not positive.
+      ValueError: there is no source, a source is empty, or a weight is not positive.
     """
     if isinstance(sources, Mixture):
         return sources
@@ -129,33 +214,33 @@ def _open(name: str, source: Any) -> tuple[Source, float]:
     options = dict(source.items())
     weight = options.pop("weight", 1.0)
     if not weight > 0:
-        raise ValueError(f"data.sources.{name}.weight must be above 0, not {weight}")
+        raise ValueError(f"data.sources.{name}.weight must be positive, got {weight}")
     if "kind" not in options:
         raise ValueError(f"data.sources.{name} needs a kind, such as 'webdataset'")
     return open_source(**options), float(weight)
 
 
 def derive_seed(seed: int, name: str) -> int:
-    """A seed of 31 bits for one purpose; other names and other seeds give unrelated ones."""
+    """Return a 31-bit seed for one purpose; different names give unrelated seeds."""
     if seed < 0:
-        raise ValueError(f"the seed must not be negative: {seed}")
+        raise ValueError(f"seed must not be negative, got {seed}")
     words = np.random.SeedSequence([seed, zlib.crc32(name.encode())]).generate_state(1)
     return int(words[0] >> 1)
 
 
 def shuffle_mixture(mixture: Mixture, seed: int) -> grain.MapDataset:
-    """The endless stream of `(source's number, record's number)`.
+    """Return the endless stream of `(number of the source, number of the record)`.
 
-    Each source is shuffled anew in each of its epochs, by a seed of its own name, so that adding a
-    source leaves the others' orders as they are. Sources take turns by weight (rounded to a
-    hundredth of the smallest); the turns are then shuffled among 4,096 neighbours, since regular
-    turns would give all rows of one source to the same host or device.
+    Each source is reshuffled in each of its epochs, with a seed derived from its name, so that
+    adding a source does not change the order of the others. Sources alternate by weight (rounded to
+    a hundredth of the smallest). The alternation is then shuffled within windows of 4,096, since a
+    regular one would give all rows of one source to the same host or device.
     """
     streams = []
     for number, (name, source) in enumerate(zip(mixture.names, mixture.sources, strict=True)):
-        # Not shuffle(seed=...): there the second epoch of seed s is the first one of s + 1.
-        places = grain.MapDataset.range(len(source)).seed(derive_seed(seed, f"order {name}"))
-        streams.append(places.shuffle().repeat().map(functools.partial(_tag, number)))
+        # Not shuffle(seed=...): with it the second epoch of seed s is the first one of s + 1.
+        records = grain.MapDataset.range(len(source)).seed(derive_seed(seed, f"order {name}"))
+        streams.append(records.shuffle().repeat().map(functools.partial(_tag, number)))
     if len(streams) == 1:
         return streams[0]
     mixed = grain.MapDataset.mix(streams, mixture.weights)
@@ -164,5 +249,5 @@ def shuffle_mixture(mixture: Mixture, seed: int) -> grain.MapDataset:
     )
 
 
-def _tag(number: int, place: int) -> tuple[int, int]:
-    return number, place
+def _tag(source: int, record: int) -> tuple[int, int]:
+    return source, record

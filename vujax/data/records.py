@@ -1,7 +1,4 @@
-"""What a source of image-text records is.
-
-Counts samples that had to be replaced, names them, and stops when there are too many.
-"""
+"""Records of image-text sources, and the counter of records that cannot be used."""
 
 from collections.abc import Sequence
 from typing import Any, NotRequired, Protocol, TypedDict
@@ -11,14 +8,14 @@ from absl import logging
 
 
 class Record(TypedDict):
-    """One example as its source holds it.
+    """One example as its source stores it.
 
     Attributes:
-      key: names the example in messages; unique in its source.
-      image: the encoded file (JPEG, PNG, WebP, GIF or BMP), or pixels uint8 `[h w 3]`.
-      captions: any number of texts, none for a picture with a class only.
+      key: name of the example in messages; unique in its source.
+      image: encoded file (JPEG, PNG, WebP, GIF or BMP), or pixels uint8 `[h w 3]`.
+      captions: any number of texts, none for an image that only has a class.
       label: index into the source's `classes`.
-      fields: other values the format carries for this example (a JSON object, a table's row).
+      fields: other values that the format has for this example (a JSON object, a table's row).
     """
 
     key: str
@@ -36,71 +33,72 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Record:
-        """The record at `index` in [0, len).
+        """Return the record at `index` in [0, len).
 
         Raises:
-          BadSample: this one record cannot be used; a stream may take another in its place.
+          BadSample: this record cannot be used; a stream may replace it.
           IndexError: `index` is out of range, which is what ends a loop over a source.
         """
 
 
 class BadSample(ValueError):
-    """One unusable record: the message names it, its file, and what is wrong.
+    """One unusable record: the message names it, its file, and the defect.
 
-    Only what is wrong with the data itself. A disk or network that fails is an OSError and must
-    stop the run: it may fail on one host only, and hosts have to agree on every batch.
+    Only for defects of the data. A failing disk or network is an OSError and must stop the run: it
+    may fail on one host only, and hosts have to agree on every batch.
     """
 
 
-MIN_EXAMPLES = 1000  # examples over which a share begins to mean something
-
+MIN_EXAMPLES = 1000  # a share of fewer examples means little
 MAX_MESSAGES = 20
 
 
 class BadSampleCounter:
-    """The bad samples that one host met since it started.
+    """Counter of the bad samples that one host met since it started.
 
     Attributes:
+      limit: largest allowed share.
       seen: examples delivered.
-      count: records that were replaced on the way, each time anew.
-      names: the first different messages, each naming its record.
+      count: records that were replaced, counted each time.
+      messages: the first different messages, each naming its record.
     """
 
     def __init__(self, limit: float) -> None:
-        """Allows `limit`, a share of the examples seen (of 1,000 while fewer have been seen).
+        """Allow `limit`, a share of the examples seen (of 1,000 while there are fewer).
 
         Raises:
           ValueError: `limit` is not a share.
         """
         if not 0.0 <= limit <= 1.0:
-            raise ValueError(f"max_bad must be a share of the examples from 0 to 1, not {limit}")
+            raise ValueError(f"max_bad must be a share of the examples from 0 to 1, got {limit}")
         self.limit, self.seen, self.count = limit, 0, 0
-        self.names: list[str] = []
+        self.messages: list[str] = []
 
     def add(self, rows: int, problems: Sequence[str]) -> None:
-        """Counts a batch of `rows` examples; each new problem is a warning, up to 20 of them."""
+        """Count a batch of `rows` examples; each new problem is a warning, up to 20 of them."""
         self.seen += rows
         self.count += len(problems)
         for problem in problems:
-            if problem not in self.names and len(self.names) < MAX_MESSAGES:
-                self.names.append(problem)
+            if problem not in self.messages and len(self.messages) < MAX_MESSAGES:
+                self.messages.append(problem)
                 logging.warning("bad sample replaced by another: %s", problem)
 
     def check(self, count: int | None = None, seen: int | None = None) -> None:
-        """Stops the run when too many samples were bad.
+        """Stop the run if too many samples were bad.
 
         Args:
           count: bad samples of all hosts (the sum of the batches' `bad`), so that all hosts stop at
-            the same step; None: this host's.
+            the same step; None: those of this host.
           seen: examples of all hosts, with `count`.
 
         Raises:
-          ValueError: too many; the message names this host's first ones.
+          ValueError: there are too many; the message has the first ones of this host.
         """
         count = self.count if count is None else count
         seen = self.seen if seen is None else seen
         if count > self.limit * max(seen, MIN_EXAMPLES):
+            messages = "; ".join(self.messages) or "none on this host"
             raise ValueError(
                 f"{count} bad samples in {seen} examples are more than max_bad={self.limit} "
-                f"allows; mend the data or raise max_bad. {'; '.join(self.names) or 'None here.'}"
+                f"allows; repair the data or raise max_bad: {messages}"
             )

@@ -1,37 +1,28 @@
-"""Windows of shots for contrastive learning: queries in the middle, their neighbours around them.
+"""Windows of shots for contrastive learning: queries in the middle, their neighbors around them.
 
-A window lies in one film. Its `block` queries follow each other, so that neighbours that several of
-them share are read and encoded once. The batch of step k is a pure function of (seed, k).
+A window lies within one film. Its queries are consecutive shots, so that neighbors that several of
+them share are read and encoded once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from vujax.data.films import Film, check_inputs, input_arrays
-from vujax.data.pipeline import (
-    INDEX_PERIOD,
-    Batch,
-    TrainBatches,
-    derive_seed,
-    iterate,
-    shard_for_host,
-    shuffle_examples,
-)
-from vujax.data.records import BadSampleCounter
+from vujax.data.pipeline import Batch, StreamDataset
 
 ENDS = ("shift", "clip")
 
 
 class Window(NamedTuple):
-    """One window of `w` shots with `q` queries, in a film of n shots.
+    """A window of `w` shots with `q` queries, in a film of n shots.
 
     Attributes:
       shots: int64 `[w]`, numbers of the shots.
-      query: int32 `[q]`, places of the queries among them.
-      candidate: bool `[q w]`, which of them may be a query's positive.
+      query: int32 `[q]`, positions of the queries in the window.
+      candidate: bool `[q w]`, True for shots that may be the positive of a query.
       valid: bool `[q]`, False for queries that a short film does not have.
     """
 
@@ -41,33 +32,34 @@ class Window(NamedTuple):
     valid: np.ndarray
 
 
-def cut_window(n: int, first: int, *, neighbours: int, block: int, ends: str) -> Window:
-    """The window of the queries `first`, `first + 1`, ..., moved back where the film ends.
+def cut_window(num_shots: int, first: int, *, neighbours: int, block: int, ends: str) -> Window:
+    """Return the window of the queries `first`, `first + 1`, ..., moved back at the film's end.
 
-    A query's candidates are the `neighbours` shots on each side. At a film's ends they are fewer
-    with ends='clip', and with 'shift' (BaSSL's rule) the range is moved into the film, so that a
-    query always has 2 * neighbours of them where the film has so many.
+    The candidates of a query are the `neighbours` shots on each side. At the ends of a film they
+    are fewer with ends='clip'. With 'shift' (BaSSL's rule) the range is moved into the film, so
+    that a query always has 2 * neighbours of them if the film is long enough.
     """
-    first = max(0, min(first, n - block))
+    first = max(0, min(first, num_shots - block))
     query = np.arange(first, first + block)
-    valid = query < n
-    query = np.minimum(query, n - 1)
+    valid = query < num_shots
+    query = np.minimum(query, num_shots - 1)
     low, high = query - neighbours, query + neighbours
     if ends == "shift":
-        low = np.clip(low, 0, max(0, n - 1 - 2 * neighbours))
+        low = np.clip(low, 0, max(0, num_shots - 1 - 2 * neighbours))
         high = low + 2 * neighbours
     width = block + 2 * neighbours
-    start = max(0, min(first - neighbours, n - width))
+    start = max(0, min(first - neighbours, num_shots - width))
     shots = np.arange(start, start + width)
-    candidate = (shots >= low[:, None]) & (shots <= high[:, None]) & (shots < n)
+    candidate = (shots >= low[:, None]) & (shots <= high[:, None]) & (shots < num_shots)
     candidate &= shots != query[:, None]
-    return Window(np.minimum(shots, n - 1), (query - start).astype(np.int32), candidate, valid)
+    inside = np.minimum(shots, num_shots - 1)
+    return Window(inside, (query - start).astype(np.int32), candidate, valid)
 
 
 def shapes(
-    inputs: dict[str, tuple[int, ...]], rows: int, *, neighbours: int, block: int
+    inputs: Mapping[str, tuple[int, ...]], rows: int, *, neighbours: int, block: int
 ) -> dict[str, jax.ShapeDtypeStruct]:
-    """The arrays of a batch of `rows` windows.
+    """Return the shapes and dtypes of a batch of `rows` windows.
 
     Args:
       inputs: shape of one shot's 'image' `[k h w 3]`, 'audio' `[t mels]` or 'feature' `[f]`.
@@ -87,38 +79,43 @@ def shapes(
     }
 
 
-class ShotWindows:
-    """Windows of the shots of films, in an order that needs no state.
+class ShotWindows(StreamDataset):
+    """Windows of the shots of films.
+
+    The arrays of `train_batches` are those of `shapes`. 'film' is the number of the film, and
+    'shot' the number of each query in it.
 
     Attributes:
-      examples: shots of all films, each of which begins a window once in an epoch.
+      examples: shots of all films, each of which starts a window once an epoch.
     """
+
+    ORDER = "order of windows"
 
     def __init__(
         self,
         films: Sequence[Film],
-        inputs: dict[str, tuple[int, ...]],
+        inputs: Mapping[str, tuple[int, ...]],
         *,
         neighbours: int = 8,
         block: int = 1,
         ends: str = "shift",
         workers: int = 0,
     ) -> None:
-        """Cuts windows from opened films.
+        """Check the films and the options; shots are read when a batch is loaded.
 
         Args:
           films: see `vujax.data.films`.
-          inputs: see `shapes`; what is read of each shot.
-          neighbours: shots on each side that may be a query's positive.
-          block: queries of a window, one after the other.
-          ends: at a film's ends, 'shift' or 'clip'; see `window`.
-          workers: processes that read; 0: threads of this one.
+          inputs: inputs to read of each shot, see `shapes`.
+          neighbours: shots on each side that may be the positive of a query.
+          block: consecutive queries of a window.
+          ends: rule at the ends of a film, 'shift' or 'clip'; see `cut_window`.
+          workers: processes that read; 0: threads of this process.
 
         Raises:
-          ValueError: no films, an unknown `ends`, or sizes that cannot be.
+          ValueError: there is no film, `ends` is unknown, or a size is not positive.
         """
         if ends not in ENDS:
-            raise ValueError(f"data.ends '{ends}' is unknown: use one of {ENDS}")
+            raise ValueError(f"unknown data.ends '{ends}'; expected one of: {', '.join(ENDS)}")
         if neighbours < 1 or block < 1:
             raise ValueError(
                 f"data.neighbours {neighbours} and data.block {block} must be at least 1"
@@ -129,44 +126,25 @@ class ShotWindows:
         for film in self._films:
             check_inputs(film, inputs)
         self._names = tuple(inputs)
-        self._cut = dict(neighbours=neighbours, block=block, ends=ends)
-        self._workers = workers
-        self._begin = np.cumsum([0, *map(len, self._films)])
-        self.examples = int(self._begin[-1])
+        self._options = dict(neighbours=neighbours, block=block, ends=ends)
+        self._first = np.cumsum([0, *map(len, self._films)])
+        self.examples, self.workers = int(self._first[-1]), workers
 
-    def train_batches(
-        self, *, batch_size: int, seed: int, start_step: int = 0, host: int = 0, hosts: int = 1
-    ) -> TrainBatches:
-        """See `vujax.methods.base.Data`; the arrays are those of `shapes`.
-
-        'film' and 'shot' say which film and shot of it a query is, 'index' the window's place in
-        the stream, step * batch_size + row, modulo 2^31.
-
-        Raises:
-          ValueError: batch_size does not divide among the hosts.
-        """
-        rows, mine = shard_for_host(batch_size, host, hosts, start_step)
-        places = shuffle_examples(self.examples, derive_seed(seed, "order of windows"))
-        batches = places.batch(rows, batch_fn=self._read)[mine]
-        return TrainBatches(
-            iterate(batches, self._workers), BadSampleCounter(0.0), alone=hosts == 1
-        )
-
-    def _read(self, places: Sequence[tuple[int, int]]) -> Batch:
-        """One host's part of a batch."""
-        rows = [self._row(*place) for place in places]
+    def load_batch(self, positions: np.ndarray, examples: np.ndarray, seed: int) -> Batch:
+        """Return the windows that start with these shots; see `StreamDataset.load_batch`."""
+        del positions, seed
+        rows = [self._load(example) for example in examples.tolist()]
         return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
-    def _row(self, position: int, at: int) -> dict[str, Any]:
-        number = int(np.searchsorted(self._begin, at, side="right")) - 1
+    def _load(self, example: int) -> dict[str, Any]:
+        number = int(np.searchsorted(self._first, example, side="right")) - 1
         film = self._films[number]
-        cut = cut_window(len(film), at - int(self._begin[number]), **self._cut)
-        seen = film.inputs(cut.shots)
-        return {name: seen[name] for name in self._names} | {
-            "query": cut.query,
-            "candidate": cut.candidate,
-            "valid": cut.valid,
+        window = cut_window(len(film), example - int(self._first[number]), **self._options)
+        inputs = film.inputs(window.shots)
+        return {name: inputs[name] for name in self._names} | {
+            "query": window.query,
+            "candidate": window.candidate,
+            "valid": window.valid,
             "film": np.int32(number),
-            "shot": cut.shots[cut.query].astype(np.int32),
-            "index": np.int32(position % INDEX_PERIOD),
+            "shot": window.shots[window.query].astype(np.int32),
         }

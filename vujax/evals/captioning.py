@@ -72,10 +72,10 @@ class Captioning:
 
     def __call__(self, variables: Variables) -> dict[str, float]:
         """Scores the captions of all pictures."""
-        self.captions = self.say(variables, self.pairs.vectors)
+        self.captions = self.say(variables, self.pairs.embeddings)
         if self._train and not self.baselines:
             train = open_pairs(self._train, self._model.encoder, self._cache).captioned()
-            said = training_free_baselines(self.pairs.vectors, train, self._mesh)
+            said = training_free_baselines(self.pairs.embeddings, train, self._mesh)
             self.baselines = {name: self._score(captions) for name, captions in said.items()}
         self.hits = cider(self.captions, self.pairs.captions)
         return self._score(self.captions)
@@ -159,7 +159,7 @@ def training_free_baselines(
       neighbour: the first caption of the training picture of the greatest cosine.
     """
     counts = Counter(text for own in train.captions for text in own)
-    _, found = find_nearest(normalize_rows(vectors), normalize_rows(train.vectors), 1, mesh=mesh)
+    _, found = find_nearest(normalize_rows(vectors), normalize_rows(train.embeddings), 1, mesh=mesh)
     return {
         "commonest": [counts.most_common(1)[0][0]] * len(vectors),
         "neighbour": [train.captions[place][0] for place in found[:, 0]],

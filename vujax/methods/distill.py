@@ -20,8 +20,7 @@ from jax import lax
 from jax.sharding import Mesh
 
 from vujax import losses, models
-from vujax.data import image_text
-from vujax.data.pipeline import TrainBatches, open_mixture
+from vujax.data.image_text import ImageTextPairs
 from vujax.methods import diagnostics
 from vujax.methods.base import Batch, Embeddings, MethodSpec, whole, with_statistics
 from vujax.models.clip import CLIP
@@ -50,27 +49,13 @@ def batch_spec(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.Sh
     }
 
 
-class Pairs:
-    """The sources of `config.data`, opened; see `vujax.methods.base.Data`."""
-
-    def __init__(self, config: ml_collections.ConfigDict) -> None:
-        self._mixture = open_mixture(config.data.sources)
-        self._settings = {**config.data, "sources": self._mixture}
-        model = config.model
-        way = open_preprocess(config.get("init_from"), model.text.context)
-        self._inputs = dict(image_size=model.image.image_size, tokenizer=way.tokenizer)
-
-    @property
-    def examples(self) -> int:
-        return self._mixture.examples
-
-    def train_batches(self, **which: int) -> TrainBatches:
-        return image_text.train_batches(self._settings, **self._inputs, **which)
-
-
-def open_data(config: ml_collections.ConfigDict) -> Pairs:
-    """The sources of `config.data`."""
-    return Pairs(config)
+def open_data(config: ml_collections.ConfigDict) -> ImageTextPairs:
+    """Open the sources of `config.data`."""
+    model = config.model
+    preprocess = open_preprocess(config.get("init_from"), model.text.context)
+    return ImageTextPairs(
+        config.data, image_size=model.image.image_size, tokenizer=preprocess.tokenizer
+    )
 
 
 Tree = Any

@@ -62,7 +62,7 @@ def test_common_and_single_words_are_left_out() -> None:
 def test_movies_without_a_word_are_not_known() -> None:
     channel = synopsis_channel(movies(("a heist ship", "", "... !", "the heist ship")), max_df=1.0)
     assert channel.known.tolist() == [True, False, False, True]
-    assert channel.why(0, 3) == "heist, ship"
+    assert channel.explain(0, 3) == "heist, ship"
     assert not synopsis_channel(movies(("", ""))).known.any()
 
 

@@ -46,7 +46,7 @@ def test_an_empty_list_is_refused():
 def test_more_files_than_descriptors_are_kept_open(tmp_path):
     names = [f"{i:03d}" for i in range(300)]
     touch(tmp_path, *names)
-    files = [StampedFile.of(tmp_path / name) for name in names]
+    files = [StampedFile.stamp(tmp_path / name) for name in names]
     for _ in range(2):
         assert [file.read(1, 2).decode() for file in files] == [name[1:] for name in names]
 
@@ -54,7 +54,7 @@ def test_more_files_than_descriptors_are_kept_open(tmp_path):
 def test_a_changed_file_is_refused(tmp_path):
     path = tmp_path / "f"
     path.write_text("before")
-    file = StampedFile.of(path)
+    file = StampedFile.stamp(path)
     path.write_text("after that")
     with pytest.raises(ValueError, match="has changed since it was indexed"):
         file.read(0, 3)
@@ -73,11 +73,11 @@ def test_a_kept_index_serves_until_the_file_changes(tmp_path):
 
     for _ in range(2):
         np.testing.assert_array_equal(
-            load_or_build_index(StampedFile.of(path), build, folder), [[0, 1]]
+            load_or_build_index(StampedFile.stamp(path), build, folder), [[0, 1]]
         )
     assert len(calls) == 1
     path.write_text("xyz")
     np.testing.assert_array_equal(
-        load_or_build_index(StampedFile.of(path), build, folder), [[0, 3]]
+        load_or_build_index(StampedFile.stamp(path), build, folder), [[0, 3]]
     )
     assert len(calls) == 2

@@ -71,7 +71,7 @@ class StampedFile:
     modified_ns: int
 
     @classmethod
-    def of(cls, path: str | os.PathLike) -> "StampedFile":
+    def stamp(cls, path: str | os.PathLike) -> "StampedFile":
         """Stamps the file at `path`."""
         status = Path(path).stat()
         return cls(os.fspath(path), status.st_size, status.st_mtime_ns)

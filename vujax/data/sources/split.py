@@ -72,7 +72,7 @@ class HoldOut:
             raise ValueError(f"hold_out.remainder must be 0 to {self.modulo - 1}")
 
     @classmethod
-    def of(cls, options: Mapping[str, Any]) -> "HoldOut":
+    def from_config(cls, options: Mapping[str, Any]) -> "HoldOut":
         """From a config; a ValueError names an unknown option."""
         known = [field.name for field in fields(cls)]
         if unknown := sorted(set(options) - set(known)):
@@ -118,7 +118,7 @@ def select(
     summaries = list(summarize_records(source))
     keep = np.ones(len(source), bool)
     if hold_out is not None:
-        rule = HoldOut.of(hold_out)
+        rule = HoldOut.from_config(hold_out)
         keep &= find_held_out(summaries, rule) == (rule.part == "validation")
     if label_field is None:
         return _checked(Subset(source, np.flatnonzero(keep)), hold_out)

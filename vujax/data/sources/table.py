@@ -47,7 +47,7 @@ class TableSource:
           FileNotFoundError: there is no such table.
           ValueError: a column is missing, or the table cannot be parsed.
         """
-        self._file = StampedFile.of(expand_patterns(path)[0])
+        self._file = StampedFile.stamp(expand_patterns(path)[0])
         self._delimiter = delimiter or ("\t" if path.lower().endswith(TABS) else ",")
         self._root = os.path.normpath(root or Path(path).parent)
         self._image, self._key = image, key or image

@@ -190,7 +190,9 @@ class WebDatasetSource:
         self._truncated = truncated
         self.classes = read_classes(classes)
         self.lost: dict[str, str] = {}
-        self._files = [StampedFile.of(p) for p in expand_patterns(path) if not p.endswith(SIBLINGS)]
+        self._files = [
+            StampedFile.stamp(p) for p in expand_patterns(path) if not p.endswith(SIBLINGS)
+        ]
         tables = [self._index(file, index_dir) for file in self._files]
         self._spans = np.concatenate([np.zeros((0, 2), np.int64), *tables])
         self._first = np.cumsum([0] + [len(table) for table in tables])

@@ -97,7 +97,7 @@ class PictureBank:
             raise ValueError("no picture of the pairs has a caption: give pairs with captions")
         place = {normalize_caption(text): i for i, text in enumerate(self.captions)}
         self._said = np.array([place[normalize_caption(text)] for text in firsts])
-        self._vectors, self._mesh = normalize_rows(pairs.vectors), make_mesh(jax.local_devices())
+        self._vectors, self._mesh = normalize_rows(pairs.embeddings), make_mesh(jax.local_devices())
 
     def best(self, vectors: np.ndarray, k: int = 1) -> Best:
         """The captions of the `k` nearest pictures, among which one caption may come repeatedly.
@@ -183,7 +183,7 @@ def judged(bank: Bank, pairs: EmbeddingPairs) -> tuple[np.ndarray, np.ndarray]:
       without a caption are left out.
     """
     pairs = pairs.captioned()
-    best = bank.best(pairs.vectors)
+    best = bank.best(pairs.embeddings)
     said = [normalize_caption(bank.captions[place]) for place in best.places[:, 0]]
     right = [
         text in {normalize_caption(caption) for caption in own}
