@@ -30,7 +30,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vujax.search.backends.base import Found, Searcher, best
+from vujax.search.backends.base import Neighbors, SearchBackend, best
 from vujax.search.recall import measure
 
 SIDES = ("exact", "exact-bfloat16", "numpy", "flat", "faiss", "lance")
@@ -75,8 +75,8 @@ class Numpy:
     def __init__(self, vectors: np.ndarray) -> None:
         self._vectors = np.array(vectors)
 
-    def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Found:
-        """See `vujax.search.backends.base.Searcher`."""
+    def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Neighbors:
+        """See `vujax.search.backends.base.SearchBackend`."""
         scores = queries @ self._vectors.T
         rows = np.argpartition(-scores, k, axis=1)[:, :k]
         return best(np.take_along_axis(scores, rows, axis=1), rows, k)
@@ -94,12 +94,12 @@ class Flat:
         for first in range(0, len(vectors), BLOCK):
             self._index.add(np.array(vectors[first : first + BLOCK]))
 
-    def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Found:
-        """See `vujax.search.backends.base.Searcher`."""
-        return Found(*self._index.search(queries, k))
+    def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Neighbors:
+        """See `vujax.search.backends.base.SearchBackend`."""
+        return Neighbors(*self._index.search(queries, k))
 
 
-def searcher(side: str, vectors: np.ndarray, folder: Path) -> Searcher:
+def searcher(side: str, vectors: np.ndarray, folder: Path) -> SearchBackend:
     """One of SIDES."""
     if side in ("numpy", "flat"):
         return {"numpy": Numpy, "flat": Flat}[side](vectors)
@@ -128,7 +128,7 @@ def run(side: str, folder: Path, dim: int, k: int) -> dict[str, float | int | st
     vectors = np.memmap(folder / "vectors.bin", np.float32, "r").reshape(-1, dim)
     queries = np.load(folder / "queries.npy")
     with np.load(folder / "truth.npz") as file:
-        truth = Found(file["scores"], file["rows"])
+        truth = Neighbors(file["scores"], file["rows"])
     begin = time.perf_counter()
     made = searcher(side, vectors, folder)
     ready = time.perf_counter() - begin
@@ -145,7 +145,7 @@ def run(side: str, folder: Path, dim: int, k: int) -> dict[str, float | int | st
     return dict(side=side, count=len(vectors), dim=dim, k=k) | figures | dict(load=_load())
 
 
-def _cpu_ms(made: Searcher, queries: np.ndarray, k: int) -> float:
+def _cpu_ms(made: SearchBackend, queries: np.ndarray, k: int) -> float:
     """Mean time of one query on all cores together."""
     begin = time.process_time()
     for i in range(len(queries)):

@@ -11,7 +11,7 @@ import pytest
 
 from vujax.evals.metrics.ranking import normalize_rows
 from vujax.search.backends import base, lance
-from vujax.search.backends.base import NOTHING, Found
+from vujax.search.backends.base import NOT_FOUND, Neighbors
 from vujax.search.backends.exact import Exact
 from vujax.search.backends.faiss import Faiss
 from vujax.search.backends.lance import Lance
@@ -72,8 +72,8 @@ def test_it_finds_what_exact_search_finds(
     few[[5, 700, 2999]] = True
     found = made.search(queries, 10, few)
     np.testing.assert_array_equal(found.rows, exact.search(queries, 10, few).rows)
-    assert (found.rows[:, 3:] == NOTHING).all()
-    assert (made.search(queries, 10, np.zeros(COUNT, bool)).rows == NOTHING).all()
+    assert (found.rows[:, 3:] == NOT_FOUND).all()
+    assert (made.search(queries, 10, np.zeros(COUNT, bool)).rows == NOT_FOUND).all()
 
 
 @pytest.mark.usefixtures("graphs")
@@ -83,7 +83,7 @@ def test_all_rows_are_found_when_all_are_asked_for(
 ) -> None:
     found = kind(vectors[:1200], tmp_path).search(queries[:2], 1300)
     assert sorted(found.rows[0, :1200]) == list(range(1200))
-    assert (found.rows[:, 1200:] == NOTHING).all()
+    assert (found.rows[:, 1200:] == NOT_FOUND).all()
 
 
 @needs("faiss")
@@ -135,16 +135,17 @@ def test_a_missing_package_is_named(
 def test_recall() -> None:
     vectors = np.eye(4, dtype=np.float32)
     query = np.float32([[4, 3, 2, 2]]) / np.sqrt(np.float32(33))
-    exact = Found(query[:, :3].copy(), np.array([[0, 1, 2]]))
+    exact = Neighbors(query[:, :3].copy(), np.array([[0, 1, 2]]))
 
     def found(*rows: int) -> float:
-        return recall(vectors, query, Found(np.zeros((1, 3), np.float32), np.array([rows])), exact)
+        neighbors = Neighbors(np.zeros((1, 3), np.float32), np.array([rows]))
+        return recall(vectors, query, neighbors, exact)
 
     assert found(2, 1, 0) == 1
     assert found(0, 1, 3) == 1  # as near as the third
     assert found(0, 0, 0) == pytest.approx(1 / 3)
-    assert found(3, NOTHING, NOTHING) == pytest.approx(1 / 3)
-    none = Found(np.full((1, 3), -np.inf, np.float32), np.full((1, 3), NOTHING))
+    assert found(3, NOT_FOUND, NOT_FOUND) == pytest.approx(1 / 3)
+    none = Neighbors(np.full((1, 3), -np.inf, np.float32), np.full((1, 3), NOT_FOUND))
     assert recall(vectors, query, none, none) == 1
 
 
@@ -152,10 +153,10 @@ def test_a_searcher_is_measured(vectors: np.ndarray, queries: np.ndarray) -> Non
     class Half:
         name = "half"
 
-        def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Found:
+        def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Neighbors:
             assert len(queries) == 1
             found = base.dense(vectors, queries, k, np.arange(COUNT))
-            found.rows[:, k // 2 :] = NOTHING
+            found.rows[:, k // 2 :] = NOT_FOUND
             return found
 
     truth = base.dense(vectors, queries, 10, np.arange(COUNT))

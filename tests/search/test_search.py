@@ -7,8 +7,9 @@ import pytest
 
 from tests.search.fakes import Colours
 from vujax.catalog import Catalog
-from vujax.search import find, kept_rows
-from vujax.search.backends.base import Found, open_searcher
+from vujax.search.backends import open_backend
+from vujax.search.backends.base import Neighbors
+from vujax.search.hits import find, kept_rows
 from vujax.search.index import Index
 from vujax.search.query import combine, term
 
@@ -29,17 +30,17 @@ class Remembers:
     """A searcher that notes how many rows it is asked for."""
 
     def __init__(self, index: Index) -> None:
-        self._searcher, self.asked = open_searcher("exact", index), []
+        self._searcher, self.asked = open_backend("exact", index), []
         self.name = "exact"
 
-    def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Found:
-        """See `Searcher`."""
+    def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Neighbors:
+        """See `SearchBackend`."""
         self.asked.append(k)
         return self._searcher.search(queries, k, mask)
 
 
 def test_the_best_come_first_with_their_times(shots: Index) -> None:
-    hits = find(shots, open_searcher("exact", shots), RED, top=4)
+    hits = find(shots, open_backend("exact", shots), RED, top=4)
     assert [hit.id.rpartition("/")[2] for hit in hits[:3]] == ["s0000"] * 3
     assert [hit.rank for hit in hits] == [1, 2, 3, 4]
     expected = np.sort(-(shots.vectors @ RED))[:4]
@@ -48,17 +49,17 @@ def test_the_best_come_first_with_their_times(shots: Index) -> None:
     assert (second.timecode, second.seconds, second.begin_s) == ("00:00:00:00", 0, 0)
     assert second.end_s == pytest.approx(21 / 24)
     assert {hit.title for hit in hits[:3]} == {"First", "<b>Second</b> & third", "film2.mp4"}
-    green = find(shots, open_searcher("exact", shots), np.float32([0, 1, 0]), top=3)
+    green = find(shots, open_backend("exact", shots), np.float32([0, 1, 0]), top=3)
     times = {hit.title: (hit.timecode, hit.first_shot, hit.last_shot) for hit in green}
     assert times["First"] == ("00:00:00:20", 1, 1)
 
 
 def test_a_filter(shots: Index) -> None:
     kept = kept_rows(shots, "year > 1990 or title is null")
-    hits = find(shots, open_searcher("exact", shots), RED, top=9, kept=kept)
+    hits = find(shots, open_backend("exact", shots), RED, top=9, kept=kept)
     assert len(hits) == 6
     assert "First" not in {hit.title for hit in hits}
-    assert find(shots, open_searcher("exact", shots), RED, kept=kept_rows(shots, "year=1")) == []
+    assert find(shots, open_backend("exact", shots), RED, kept=kept_rows(shots, "year=1")) == []
 
 
 def test_rows_that_are_the_query(shots: Index) -> None:
@@ -88,11 +89,11 @@ def test_more_is_asked_for_when_too_much_is_left_out(frames: Index) -> None:
 
 
 def test_frames_of_a_shot_are_folded(frames: Index) -> None:
-    hits = find(frames, open_searcher("exact", frames), RED, top=9, fold=True)
+    hits = find(frames, open_backend("exact", frames), RED, top=9, fold=True)
     shots = [hit.id.rpartition("/")[0] for hit in hits]
     assert len(set(shots)) == len(shots) == 9
     assert {hit.folded for hit in hits} == {2}
-    plain = find(frames, open_searcher("exact", frames), RED, top=27)
+    plain = find(frames, open_backend("exact", frames), RED, top=27)
     for hit in hits:
         same = [other for other in plain if other.id.startswith(hit.id.rpartition("/")[0])]
         assert same[0].id == hit.id
@@ -100,7 +101,7 @@ def test_frames_of_a_shot_are_folded(frames: Index) -> None:
 
 
 def test_folded_frames_are_counted_whatever_was_asked_for(frames: Index) -> None:
-    searcher = open_searcher("exact", frames)
+    searcher = open_backend("exact", frames)
     (hit,) = find(frames, searcher, RED, top=1, fold=True)
     assert hit.folded == 2
     kept = kept_rows(frames, "keyframe < 2")
@@ -113,16 +114,16 @@ def test_like_what_is_there(shots: Index) -> None:
     film = Catalog(shots.catalog.path).film_ids()[0]
     vector = combine([term(f"{film}/s0001", "like")], shots)
     kept = kept_rows(shots, None, shots.rows_of(f"{film}/s0001"))
-    hits = find(shots, open_searcher("exact", shots), vector, top=2, kept=kept)
+    hits = find(shots, open_backend("exact", shots), vector, top=2, kept=kept)
     assert [hit.id.rpartition("/")[2] for hit in hits] == ["s0001"] * 2
     assert film not in {hit.film for hit in hits}
 
 
 def test_numbers_that_are_none(shots: Index) -> None:
-    searcher = open_searcher("exact", shots)
+    searcher = open_backend("exact", shots)
     with pytest.raises(ValueError, match="must be 1 or more"):
         find(shots, searcher, RED, top=0)
     with pytest.raises(ValueError, match="must be 1 or more"):
         find(shots, searcher, RED, per_film=0)
     with pytest.raises(ValueError, match="no searcher 'best': there are exact, faiss, lance"):
-        open_searcher("best", shots)
+        open_backend("best", shots)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the help needs none of it
-    from vujax.search import Hit
+    from vujax.search.hits import Hit
     from vujax.search.index import Index
     from vujax.search.query import Encode, Term
 
@@ -141,8 +141,8 @@ def _search(
     """What is found, and among how many."""
     import numpy as np
 
-    from vujax.search import find, kept_rows
-    from vujax.search.backends.base import open_searcher
+    from vujax.search.backends import open_backend
+    from vujax.search.hits import find, kept_rows
     from vujax.search.query import combine, wordings
 
     own = [index.rows_of(one.text) for one in terms if one.kind == "like"]
@@ -150,7 +150,7 @@ def _search(
     vector = combine(terms, index, wordings(arguments.templates), _encode(arguments, index))
     hits = find(
         index,
-        open_searcher(arguments.searcher, index),
+        open_backend(arguments.searcher, index),
         vector,
         top=arguments.top,
         kept=None if kept.all() else kept,

@@ -34,8 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints a line for exact search and one for the other."""
     from tqdm import tqdm
 
-    from vujax.search import kept_rows
-    from vujax.search.backends.base import open_searcher
+    from vujax.search.backends import open_backend
+    from vujax.search.hits import kept_rows
     from vujax.search.recall import measure
 
     if arguments.k < 1 or arguments.count < 1:
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     mask = None if arguments.where is None else kept_rows(index, arguments.where)
     if mask is not None and not mask.any():
         raise ValueError(f"the filter keeps none of {len(index):,} {index.level}s")
-    exact = open_searcher("exact", index)
+    exact = open_backend("exact", index)
     truth = exact.search(queries, arguments.k, mask)
     with tqdm(unit="vector", desc="graph", disable=None, leave=False) as bar:
 
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
             bar.total = count
             bar.update(done - bar.n)
 
-        other = open_searcher(arguments.searcher, index, report)
+        other = open_backend(arguments.searcher, index, report)
     if not arguments.json:
         print(f"{len(queries)} queries, {len(index):,} {index.level}s, k = {arguments.k}")
         print(f"{'searcher':<10} {'recall':>7} {'p50 ms':>9} {'p99 ms':>9}")

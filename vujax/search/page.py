@@ -11,7 +11,7 @@ import numpy as np
 from vujax.catalog import Catalog
 from vujax.catalog.page import build_thumbnail_uri
 from vujax.catalog.records import RecordReader
-from vujax.search import Hit
+from vujax.search.hits import Hit
 from vujax.search.index import Index
 from vujax.utils.formatting import format_short_clock
 from vujax.utils.html.document import Markup, document, tag

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vujax.search.backends.base import NOTHING, Found, Searcher
+from vujax.search.backends.base import NOT_FOUND, Neighbors, SearchBackend
 
 TIE = 1e-6
 """Rounding of a float32 product of unit vectors: rows as near as the last exact one are right."""
@@ -26,7 +26,7 @@ class Measured(NamedTuple):
     p99_ms: float
 
 
-def recall(vectors: np.ndarray, queries: np.ndarray, found: Found, exact: Found) -> float:
+def recall(vectors: np.ndarray, queries: np.ndarray, found: Neighbors, exact: Neighbors) -> float:
     """The mean share of found rows that belong to the nearest `k`.
 
     A row belongs when its product with the query, computed anew, is not below the exact k-th one
@@ -42,18 +42,18 @@ def recall(vectors: np.ndarray, queries: np.ndarray, found: Found, exact: Found)
     shares = []
     for query, rows, right in zip(queries, found.rows, exact.scores, strict=True):
         wanted = right[np.isfinite(right)]
-        mine = np.unique(rows[rows != NOTHING])
+        mine = np.unique(rows[rows != NOT_FOUND])
         scores = vectors[mine].astype(np.float32) @ query
         shares.append((scores >= wanted.min() - TIE).sum() / len(wanted) if len(wanted) else 1.0)
     return float(np.mean(shares))
 
 
 def measure(
-    searcher: Searcher,
+    searcher: SearchBackend,
     vectors: np.ndarray,
     queries: np.ndarray,
     k: int,
-    exact: Found,
+    exact: Neighbors,
     mask: np.ndarray | None = None,
 ) -> Measured:
     """Gives a searcher one query after the other.
@@ -75,9 +75,9 @@ def measure(
     return Measured(recall(vectors, queries, together(found), exact), *percentiles(seconds))
 
 
-def together(found: Sequence[Found]) -> Found:
+def together(found: Sequence[Neighbors]) -> Neighbors:
     """Several answers as one."""
-    return Found(*(np.concatenate(part) for part in zip(*found, strict=True)))
+    return Neighbors(*(np.concatenate(part) for part in zip(*found, strict=True)))
 
 
 def percentiles(seconds: Sequence[float]) -> tuple[float, float]:

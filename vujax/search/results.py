@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from vujax.search import Hit
+from vujax.search.hits import Hit
 from vujax.search.index import Index
 from vujax.utils.io import TABLE_SUFFIXES, write_table
 

@@ -7,7 +7,7 @@ import pytest
 
 from vujax.evals.metrics.ranking import normalize_rows
 from vujax.search.backends import exact
-from vujax.search.backends.base import NOTHING, best, dense
+from vujax.search.backends.base import NOT_FOUND, best, dense
 from vujax.search.backends.exact import Exact
 
 
@@ -23,7 +23,7 @@ def reference(
         scores[:, ~mask] = -np.inf
     order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     found = np.take_along_axis(scores, order, axis=1)
-    return found, np.where(np.isneginf(found), NOTHING, order)
+    return found, np.where(np.isneginf(found), NOT_FOUND, order)
 
 
 @pytest.mark.parametrize("devices", [1, 8])
@@ -59,14 +59,14 @@ def test_a_filter_hides_rows(share: float, mesh8: jax.sharding.Mesh) -> None:
     scores, numbers = reference(rows, queries, 20, mask)
     np.testing.assert_array_equal(found.rows, numbers)
     np.testing.assert_array_equal(np.isneginf(found.scores), np.isneginf(scores))
-    assert (found.rows == NOTHING).any() == (share < 0.05)
+    assert (found.rows == NOT_FOUND).any() == (share < 0.05)
 
 
 def test_more_are_asked_for_than_there_are(mesh8: jax.sharding.Mesh) -> None:
     rows = vectors(5)
     found = Exact(rows, mesh8).search(vectors(2, seed=1), 9)
     assert found.rows.shape == (2, 9)
-    assert (found.rows[:, 5:] == NOTHING).all()
+    assert (found.rows[:, 5:] == NOT_FOUND).all()
     assert sorted(found.rows[0, :5]) == list(range(5))
 
 
@@ -103,5 +103,5 @@ def test_a_few_rows_on_the_host() -> None:
     scores, numbers = reference(rows, queries, 10, mask)
     np.testing.assert_array_equal(found.rows, numbers)
     np.testing.assert_allclose(found.scores, scores, atol=3e-7)
-    both = best(np.array([[1.0, 3, 3, 9]]), np.array([[4, 8, 2, NOTHING]]), 3)
+    both = best(np.array([[1.0, 3, 3, 9]]), np.array([[4, 8, 2, NOT_FOUND]]), 3)
     assert both.rows.tolist() == [[2, 8, 4]]

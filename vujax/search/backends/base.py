@@ -1,14 +1,12 @@
-"""What finds the nearest vectors: one small interface, and each searcher by its name."""
+"""The interface of search backends, and the exact search of a few rows that they share."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from vujax.search.index import Index
-
-NAMES = ("exact", "faiss", "lance")
-NOTHING = -1  # the row where a search found fewer than it was asked for
+NOT_FOUND = -1  # the row where a search found fewer than it was asked for
 
 DENSE_ROWS = 20_000
 DENSE_SHARE = 0.02
@@ -16,64 +14,55 @@ DENSE_SHARE = 0.02
 its few rows are compared one by one, which is exact and quicker than to walk past the others."""
 
 
-class Found(NamedTuple):
+Report = Callable[[int, int], None]
+
+
+class Neighbors(NamedTuple):
     """The nearest rows of each query, best first; equal scores in order of rows.
 
     Attributes:
       scores: float32 `[q k]`, products of query and vector; -inf where there is none.
-      rows: int64 `[q k]`, NOTHING where there is none.
+      rows: int64 `[q k]`, NOT_FOUND where there is none.
     """
 
     scores: np.ndarray
     rows: np.ndarray
 
 
-class Searcher(Protocol):
-    """Finds the vectors of largest product with a query.
+class SearchBackend(Protocol):
+    """Finder of the embeddings with the largest dot product with a query.
 
     Attributes:
-      name: one of NAMES.
+      name: registered name.
     """
 
     name: str
 
-    def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Found:
-        """Searches.
+    @classmethod
+    def open(cls, vectors: np.ndarray, folder: Path | None, report: Report) -> "SearchBackend":
+        """Open a backend over embeddings.
+
+        Args:
+          vectors: `[n d]`, unit length, of any float type, n at least 1; may be mapped from a file.
+          folder: where what it builds is kept; None: nowhere.
+          report: called with how many embeddings are indexed, and of how many.
+
+        Raises:
+          ImportError: its package is missing; names the extra.
+          ValueError: it needs a folder and there is none.
+        """
+
+    def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Neighbors:
+        """Search.
 
         Args:
           queries: float32 `[q d]`.
-          k: how many to find for each; fewer when there are fewer rows.
-          mask: bool `[n]`, which rows may be found; None: all.
+          k: number of neighbors per query; fewer are found when there are fewer rows.
+          mask: bool `[n]`, rows that may be found; None: all.
+
+        Returns:
+          Neighbors of each query, best first.
         """
-
-
-def open_searcher(
-    name: str, index: Index, report: Callable[[int, int], None] = lambda done, all: None
-) -> Searcher:
-    """A searcher over an index; what it has to build is kept beside the index's vectors.
-
-    Args:
-      name: one of NAMES.
-      index: to search.
-      report: is told how many vectors a graph has, of how many.
-
-    Raises:
-      ValueError: there is none of this name.
-      ImportError: its package is missing; names the extra.
-    """
-    if name == "exact":
-        from vujax.search.backends.exact import Exact
-
-        return Exact(index.vectors)
-    if name == "faiss":
-        from vujax.search.backends.faiss import Faiss
-
-        return Faiss(index.vectors, index.folder, report=report)
-    if name == "lance":
-        from vujax.search.backends.lance import Lance
-
-        return Lance(index.vectors, index.folder)
-    raise ValueError(f"there is no searcher {name!r}: there are {', '.join(NAMES)}")
 
 
 def is_narrow(mask: np.ndarray) -> bool:
@@ -84,7 +73,7 @@ def is_narrow(mask: np.ndarray) -> bool:
 
 def dense(
     vectors: np.ndarray, queries: np.ndarray, k: int, rows: Sequence[int] | np.ndarray
-) -> Found:
+) -> Neighbors:
     """Exact search of a few rows, on the host.
 
     Args:
@@ -98,14 +87,14 @@ def dense(
     return best(scores, np.broadcast_to(rows, scores.shape), k)
 
 
-def best(scores: np.ndarray, rows: np.ndarray, k: int) -> Found:
-    """The best `k` candidates of each query, `[q c]` each; rows of NOTHING come last."""
-    scores = np.where(rows == NOTHING, -np.inf, scores).astype(np.float32)
+def best(scores: np.ndarray, rows: np.ndarray, k: int) -> Neighbors:
+    """The best `k` candidates of each query, `[q c]` each; rows of NOT_FOUND come last."""
+    scores = np.where(rows == NOT_FOUND, -np.inf, scores).astype(np.float32)
     order = np.lexsort((rows, -scores))[:, :k]
     scores, rows = (np.take_along_axis(x, order, axis=1) for x in (scores, rows))
     missing = k - scores.shape[1]
     if missing > 0:
         wide = ((0, 0), (0, missing))
         scores = np.pad(scores, wide, constant_values=-np.inf)
-        rows = np.pad(rows, wide, constant_values=NOTHING)
-    return Found(scores, np.where(np.isneginf(scores), NOTHING, rows).astype(np.int64))
+        rows = np.pad(rows, wide, constant_values=NOT_FOUND)
+    return Neighbors(scores, np.where(np.isneginf(scores), NOT_FOUND, rows).astype(np.int64))

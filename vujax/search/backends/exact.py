@@ -6,6 +6,7 @@ Products are float32 at the highest precision, also where vectors are stored in 
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from jax import lax
 from jax.sharding import Mesh, Sharding
 from jax.sharding import PartitionSpec as P
 
-from vujax.search.backends.base import Found, best
+from vujax.search.backends.base import Neighbors, Report, best
 from vujax.utils.mesh import AXIS, make_mesh, replicated_sharding, row_sharding
 
 MOST_SCORES = 2**26
@@ -45,7 +46,13 @@ class Exact:
         wide = vectors.dtype == np.float32
         self._most = max(1, MOST_SCORES // self._local) if wide else 1
 
-    def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Found:
+    @classmethod
+    def open(cls, vectors: np.ndarray, folder: Path | None, report: Report) -> "Exact":
+        """Open it over embeddings; see `SearchBackend.open`."""
+        del folder, report  # nothing is built
+        return cls(vectors)
+
+    def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Neighbors:
         """See `Searcher`."""
         queries = np.float32(queries)
         if queries.ndim != 2 or queries.shape[1] != self._vectors.shape[1]:

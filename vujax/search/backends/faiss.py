@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from vujax.search.backends.base import Found, best, dense, is_narrow
+from vujax.search.backends.base import Neighbors, Report, best, dense, is_narrow
 from vujax.utils.io import remove_stale_temporaries, write_atomically
 
 LINKS = 24  # of a vector, twice as many in the lowest layer
@@ -53,7 +53,12 @@ class Faiss:
                 remove_stale_temporaries(path.parent)
                 write_atomically(path, lambda p: self._faiss.write_index(self._graph, os.fspath(p)))
 
-    def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Found:
+    @classmethod
+    def open(cls, vectors: np.ndarray, folder: Path | None, report: Report) -> "Faiss":
+        """Open it over embeddings; see `SearchBackend.open`."""
+        return cls(vectors, folder, report=report)
+
+    def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Neighbors:
         """See `Searcher`; exact where a filter keeps few rows, or the graph leads to too few."""
         queries = np.ascontiguousarray(queries, np.float32)
         if mask is not None and is_narrow(mask):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from vujax.search.backends.base import Found, best, dense, is_narrow
+from vujax.search.backends.base import Neighbors, Report, best, dense, is_narrow
 from vujax.utils.io import remove_stale_temporaries, write_folder_atomically
 
 TABLE = "vectors"
@@ -43,15 +43,21 @@ class Lance:
             _make(database, place, vectors)
             self._table = database.connect(place).open_table(TABLE)
 
-    def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Found:
+    @classmethod
+    def open(cls, vectors: np.ndarray, folder: Path | None, report: Report) -> "Lance":
+        """Open it over embeddings; see `SearchBackend.open`."""
+        del report
+        return cls(vectors, folder)
+
+    def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Neighbors:
         """See `Searcher`; with a filter more rows are asked for, until enough of them pass it."""
         queries = np.float32(queries)
         if mask is not None and is_narrow(mask):
             return dense(self._vectors, queries, k, np.flatnonzero(mask))
         found = [self._one(query, k, mask) for query in queries]
-        return Found(*(np.concatenate(part) for part in zip(*found, strict=True)))
+        return Neighbors(*(np.concatenate(part) for part in zip(*found, strict=True)))
 
-    def _one(self, query: np.ndarray, k: int, mask: np.ndarray | None) -> Found:
+    def _one(self, query: np.ndarray, k: int, mask: np.ndarray | None) -> Neighbors:
         count = len(self._vectors)
         kept = count if mask is None else int(np.count_nonzero(mask))
         asked = min(count, -(-2 * k * count // kept)) if mask is not None else min(k, count)
