@@ -132,7 +132,8 @@ def _scenes(root: Path, *words: str | Path) -> dict[str, str]:
     formats = ["csv", "vtt", "ffmetadata", "edl", "otio", "json"]
     run("scenes", root / "catalog", "--out", root / "again", *words, "--formats", *formats)
     texts = {path.name: path.read_text("utf-8") for path in sorted((root / "again").iterdir())}
-    texts["scenes.json"] = re.sub(r'"took_s": \{[^}]*\}', "", texts["scenes.json"])
+    text = re.sub(r'"took_s": \{[^}]*\}', "", texts["scenes.json"])
+    texts["scenes.json"] = re.sub(r'"notes": \[[^\]]*\]', '"notes": []', text)
     return {name: _neutral(text, root) for name, text in texts.items()}
 
 
