@@ -57,10 +57,10 @@ def test_bad_input():
     vectors[3] = np.nan
     with pytest.raises(
         ValueError,
-        match="1 of the 5 shots' vectors hold NaN or infinity, the first is that of shot 3",
+        match="embeddings of 1 of 5 shots contain NaN or infinity, the first that of shot 3",
     ):
         compute_gap_scores(vectors)
-    with pytest.raises(ValueError, match="the reach must be at least 1"):
+    with pytest.raises(ValueError, match="reach must be at least 1"):
         compute_gap_scores(np.ones((5, 2)), 0)
 
 

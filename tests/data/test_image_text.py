@@ -161,7 +161,7 @@ def test_substitutes_differ_from_place_to_place():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"image": b"no picture"}, "'k001': its picture is none of JPEG"),
+        ({"image": b"no picture"}, "'k001': its image is not one of JPEG"),
         ({"captions": []}, "'k001' has no caption, or an empty one"),
         ({"captions": [" \n"]}, "'k001' has no caption, or an empty one"),
     ],
@@ -286,7 +286,9 @@ def test_evaluation_names_what_it_cannot_read():
         ValueError, match=r"record 4 of .*'k004' is broken; an evaluation needs every"
     ):
         evaluate(of(9, broken=(4,)))
-    with pytest.raises(ValueError, match=r"'k000' of the evaluation's source: its picture is none"):
+    with pytest.raises(
+        ValueError, match=r"'k000' of the evaluation's source: its image is not one"
+    ):
         evaluate(of(9, image=b"no"))
     with pytest.raises(ValueError, match="batch_size 8 is not divisible by 3 hosts"):
         evaluate(of(9), hosts=3)

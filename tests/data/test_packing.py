@@ -72,7 +72,7 @@ def test_passes_differ_and_have_as_many_rows():
         ([], dict(width=4, most=1), "no sequence"),
         ([3, 0], dict(width=4, most=1), "length 0 does not fit"),
         ([3, 5], dict(width=4, most=1), "length 5 does not fit into rows of width 4"),
-        ([3], dict(width=4, most=0), "at most 0 sequences hold none"),
+        ([3], dict(width=4, most=0), "width and most must be at least 1, got 4 and 0"),
     ],
 )
 def test_what_cannot_be_packed(lengths, sizes, words):

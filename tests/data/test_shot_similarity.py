@@ -108,14 +108,14 @@ def test_a_long_film_takes_no_square_of_memory():
     [
         (
             dict(vectors=np.full((4, 3), np.nan)),
-            "4 of the 4 shots' vectors hold NaN or infinity, the first is that of shot 0",
+            "embeddings of 4 of 4 shots contain NaN or infinity, the first that of shot 0",
         ),
         (dict(vectors=np.zeros(4)), r"must be \[shots d\]"),
         (dict(vectors=np.zeros((0, 3)), seconds=np.zeros((0, 2))), "at least 1 shot"),
-        (dict(seconds=np.zeros((5, 2))), r"4 shots need seconds \[4 2\], not \(5, 2\)"),
-        (dict(seconds=np.full((4, 2), np.nan)), "begin and end times hold NaN"),
-        (dict(reach=0), "the reach must be at least 1"),
-        (dict(scale="bbc"), "the scale 'bbc' is unknown"),
+        (dict(seconds=np.zeros((5, 2))), r"4 shots need seconds \[4 2\], got \(5, 2\)"),
+        (dict(seconds=np.full((4, 2), np.nan)), "the start and end times of the shots contain NaN"),
+        (dict(reach=0), "reach must be at least 1"),
+        (dict(scale="bbc"), "unknown scale 'bbc'; expected one of: film, lag"),
     ],
 )
 def test_bad_input(change, words):

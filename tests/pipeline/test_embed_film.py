@@ -141,7 +141,7 @@ def test_pictures_that_are_none_are_an_error_of_their_film(root: Path) -> None:
             writer.write(b"no picture")
     bad, good = outcomes(root)
     assert (bad.status, good.status) == ("error", "whole")
-    assert "its picture is none of JPEG" in bad.reason
+    assert "its image is not one of JPEG" in bad.reason
     with pytest.raises(FileNotFoundError, match=f"{film}.parquet does not exist.*vujax embed"):
         Catalog(root).embeddings("frame", "stub")
     assert len(Catalog(root).embeddings("frame", "stub", other)) == 9

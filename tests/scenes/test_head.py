@@ -158,7 +158,7 @@ def test_wrong_vectors():
     for kind in KINDS:
         with pytest.raises(
             ValueError,
-            match="1 of the 5 shots' vectors hold NaN or infinity, the first is that of shot 3",
+            match="embeddings of 1 of 5 shots contain NaN or infinity, the first that of shot 3",
         ):
             head_of(kind).scores(vectors[:, :4], seconds)
 

@@ -107,7 +107,7 @@ def test_nan_features_are_named() -> None:
     vectors[3, 1] = np.nan
     seconds = np.arange(5)[:, None] + np.array([0.0, 1.0])
     for how in (SceneDetectionOptions("none"), SceneDetectionOptions("none", num_scenes=2)):
-        with pytest.raises(ValueError, match="hold NaN or infinity, the first is that of shot 3"):
+        with pytest.raises(ValueError, match="contain NaN or infinity, the first that of shot 3"):
             predict_boundaries(vectors, seconds, how, None)
 
 

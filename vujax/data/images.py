@@ -1,8 +1,8 @@
-"""From a picture's file to pixels: decode, crop, resize.
+"""Decoding, cropping and resizing of images.
 
-Training takes a random part (RandomResizedCrop, Szegedy et al. 2015, arXiv:1409.4842, with CLIP's
-mild scale as default); evaluation resizes the shorter side and cuts the centre, as CLIP does, or
-squeezes the whole picture into the square, as SigLIP does.
+Training takes a random crop (RandomResizedCrop, Szegedy et al. 2015, arXiv:1409.4842, with CLIP's
+mild scale as default). Evaluation resizes the shorter side and crops the center, as CLIP does, or
+squashes the whole image into the square, as SigLIP does.
 """
 
 import io
@@ -22,17 +22,17 @@ RESIZES = ("shortest", "squash")
 INTERPOLATIONS = {"bicubic": BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 GRAY_16 = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 Box = tuple[float, float, float, float]
-"""Left, upper, right, lower, in pixels of the upright picture."""
+"""Left, upper, right, lower, in pixels of the upright image."""
 
 
 @dataclass(frozen=True)
 class Augment:
-    """How training sees a picture.
+    """Augmentation of training images.
 
     Attributes:
-      scale: least and greatest share of the picture's area that is kept; (1, 1): the centre crop.
-      ratio: least and greatest width / height of the kept part before it becomes square.
-      flip: whether half of the pictures are mirrored (captions may say left and right).
+      scale: smallest and largest share of the image's area that is cropped; (1, 1): the center.
+      ratio: smallest and largest width / height of the crop before it becomes square.
+      flip: mirror half of the images (beware of captions that mention left or right).
     """
 
     scale: tuple[float, float] = (0.9, 1.0)
@@ -41,29 +41,35 @@ class Augment:
 
     def __post_init__(self) -> None:
         if not 0 < self.scale[0] <= self.scale[1] <= 1:
-            raise ValueError(f"augment.scale must be two shares in order, in (0, 1]: {self.scale}")
+            raise ValueError(
+                f"augment.scale must be two shares in order, in (0, 1], got {self.scale}"
+            )
         if not 0 < self.ratio[0] <= self.ratio[1]:
-            raise ValueError(f"augment.ratio must be two positive numbers in order: {self.ratio}")
+            raise ValueError(
+                f"augment.ratio must be two positive numbers in order, got {self.ratio}"
+            )
 
     @classmethod
     def from_config(cls, options: Any) -> "Augment":
-        """From a config; a ValueError names an unknown option."""
+        """Build from a config; a ValueError names an unknown option."""
         known = [field.name for field in fields(cls)]
         if unknown := sorted(set(options) - set(known)):
-            raise ValueError(f"augment has no option {', '.join(unknown)}: it has {known}")
+            raise ValueError(
+                f"augment has no option {', '.join(unknown)}; expected some of: {', '.join(known)}"
+            )
         return cls(**options)
 
 
 def preprocess_train_image(
     image: bytes | np.ndarray, rng: np.random.Generator, *, size: int, augment: Augment
 ) -> np.ndarray:
-    """A random part of the picture.
+    """Decode, randomly crop and resize a training image.
 
     Args:
-      image: an encoded file, or uint8 `[h w 3]`.
-      rng: the only source of chance.
-      size: of the result.
-      augment: what may vary.
+      image: encoded file, or uint8 `[h w 3]`.
+      rng: the only source of randomness.
+      size: height and width of the result.
+      augment: ranges of the crop.
 
     Returns:
       uint8 `[size size 3]`.
@@ -73,7 +79,7 @@ def preprocess_train_image(
     """
     if isinstance(image, np.ndarray):
         return _train_image(Image.fromarray(image), rng, size, augment)
-    return _guarded(image, lambda opened: _train_image(opened, rng, size, augment))
+    return _decode(image, lambda opened: _train_image(opened, rng, size, augment))
 
 
 def preprocess_eval_image(
@@ -83,12 +89,12 @@ def preprocess_eval_image(
     resize: str = "shortest",
     interpolation: str = "bicubic",
 ) -> np.ndarray:
-    """The picture as an evaluation sees it; the default is CLIP's way.
+    """Decode and resize an evaluation image; the default is CLIP's preprocessing.
 
     Args:
-      image: an encoded file, or uint8 `[h w 3]`.
-      size: of the result.
-      resize: 'shortest', the shorter side to `size`, then the centre square; or 'squash', both
+      image: encoded file, or uint8 `[h w 3]`.
+      size: height and width of the result.
+      resize: 'shortest', the shorter side to `size`, then the center square; or 'squash', both
         sides to `size`.
       interpolation: a key of INTERPOLATIONS.
 
@@ -97,37 +103,37 @@ def preprocess_eval_image(
 
     Raises:
       BadSample: the file cannot be decoded.
-      KeyError: there is no such resize or interpolation.
+      KeyError: `resize` or `interpolation` is unknown.
     """
-    fit = {"shortest": _centre, "squash": _squash}[resize]
+    fit = {"shortest": _crop_center, "squash": _squash}[resize]
     sampling = INTERPOLATIONS[interpolation]
     if isinstance(image, np.ndarray):
         if image.shape[:2] == (size, size):
             return image
         return fit(Image.fromarray(image), size, sampling)
-    # No reduced decoding here: the pixels must be those that published numbers were made with.
-    return _guarded(image, lambda opened: fit(to_rgb(opened), size, sampling))
+    # No reduced-size decoding here: pixels must be those behind published numbers.
+    return _decode(image, lambda opened: fit(to_rgb(opened), size, sampling))
 
 
 def decode_image(image: bytes) -> np.ndarray:
-    """The whole picture as it is kept: uint8 `[h w 3]`; raises like `eval_image`."""
-    return _guarded(image, lambda opened: np.asarray(to_rgb(opened)))
+    """Decode an image at its full size, uint8 `[h w 3]`; raises like `preprocess_eval_image`."""
+    return _decode(image, lambda opened: np.asarray(to_rgb(opened)))
 
 
-def _guarded(data: bytes, use: Any) -> np.ndarray:
+def _decode(data: bytes, use: Any) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
             return use(opened)
-    except UnidentifiedImageError:  # its own message holds an address, new at each call
-        raise BadSample(f"its picture is none of {', '.join(FORMATS)}, or damaged") from None
+    except UnidentifiedImageError:  # its message has an address, new at each call
+        raise BadSample(f"its image is not one of {', '.join(FORMATS)}, or damaged") from None
     except Exception as error:
-        # Pillow answers damaged files with almost any exception (OSError, SyntaxError, ValueError,
+        # Pillow raises almost any exception for damaged files (OSError, SyntaxError, ValueError,
         # struct.error, DecompressionBombError ...).
-        raise BadSample(f"its picture cannot be decoded ({error})") from None
+        raise BadSample(f"its image cannot be decoded ({error})") from None
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Upright RGB; transparent parts become white."""
+    """Convert an image to upright RGB; transparent parts become white."""
     if _orientation(image) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode == "RGB" and "transparency" not in image.info:
@@ -151,7 +157,7 @@ def _squash(image: Image.Image, size: int, sampling: Image.Resampling) -> np.nda
     return np.asarray(image)
 
 
-def _centre(image: Image.Image, size: int, sampling: Image.Resampling) -> np.ndarray:
+def _crop_center(image: Image.Image, size: int, sampling: Image.Resampling) -> np.ndarray:
     width, height = image.size
     short = min(width, height)
     if short != size:
@@ -164,16 +170,16 @@ def _centre(image: Image.Image, size: int, sampling: Image.Resampling) -> np.nda
 def _train_image(
     image: Image.Image, rng: np.random.Generator, size: int, augment: Augment
 ) -> np.ndarray:
-    turned = _orientation(image) in (5, 6, 7, 8)
-    width, height = image.size[::-1] if turned else image.size
+    is_rotated = _orientation(image) in (5, 6, 7, 8)
+    width, height = image.size[::-1] if is_rotated else image.size
     box = sample_crop_box(width, height, rng, augment)
     flip = augment.flip and rng.random() < 0.5
-    # JPEG decodes at 1/2, 1/4 or 1/8 for little when the crop still has `size` pixels a side.
+    # JPEG decodes at 1/2, 1/4 or 1/8 cheaply, if the crop still has `size` pixels per side.
     needed = (
         math.ceil(size * width / (box[2] - box[0])),
         math.ceil(size * height / (box[3] - box[1])),
     )
-    image.draft("RGB", needed[::-1] if turned else needed)
+    image.draft("RGB", needed[::-1] if is_rotated else needed)
     image = to_rgb(image)
     x, y = image.size[0] / width, image.size[1] / height
     box = (box[0] * x, box[1] * y, box[2] * x, box[3] * y)
@@ -182,14 +188,14 @@ def _train_image(
 
 
 def sample_crop_box(width: int, height: int, rng: np.random.Generator, augment: Augment) -> Box:
-    """A part of a `width` x `height` picture whose area and ratio are drawn from `augment`.
+    """Sample a crop of a `width` x `height` image, with area and ratio drawn from `augment`.
 
-    Up to ten draws until one fits into the picture, then the largest centred part whose ratio is
-    allowed. The ratio is drawn uniformly in its logarithm.
+    Draws up to ten times until a crop fits into the image, then takes the largest centered one with
+    an allowed ratio. The ratio is uniform in its logarithm.
     """
-    (least, most), (narrow, wide) = augment.scale, augment.ratio
-    for a, r, x, y in rng.random((10, 4)).tolist():  # one call: it costs more than its numbers
-        area = width * height * (least + a * (most - least))
+    (small, large), (narrow, wide) = augment.scale, augment.ratio
+    for a, r, x, y in rng.random((10, 4)).tolist():  # one call: calls cost more than numbers
+        area = width * height * (small + a * (large - small))
         ratio = narrow * (wide / narrow) ** r
         w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < w <= width and 0 < h <= height:

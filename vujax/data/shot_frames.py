@@ -1,4 +1,4 @@
-"""The keyframes of shots, decoded."""
+"""Selection and decoding of the keyframes of shots."""
 
 from collections.abc import Callable
 
@@ -8,17 +8,17 @@ from vujax.data.images import decode_image, preprocess_eval_image
 from vujax.data.records import BadSample
 
 
-def evenly(there: int, frames: int) -> list[int]:
-    """Which of the pictures of a shot stand for it: `frames` positions in [0, there).
+def evenly(total: int, frames: int) -> list[int]:
+    """Return `frames` evenly spaced positions in [0, total), the centers of equal parts.
 
-    The middles of equal parts; fewer pictures than are asked for are repeated.
+    Positions repeat if `frames` is larger than `total`.
 
     Raises:
-      ValueError: none is asked for.
+      ValueError: `frames` is below 1.
     """
     if frames < 1:
-        raise ValueError(f"frames is {frames}: ask for at least 1 picture of each shot")
-    return [(2 * i + 1) * there // (2 * frames) for i in range(frames)]
+        raise ValueError(f"frames must be at least 1 image per shot, got {frames}")
+    return [(2 * i + 1) * total // (2 * frames) for i in range(frames)]
 
 
 def decode_keyframes(
@@ -27,21 +27,21 @@ def decode_keyframes(
     size: int | None,
     name: Callable[[int], str],
 ) -> np.ndarray:
-    """Decodes pictures, each of them once.
+    """Decode keyframes, each of them once.
 
     Args:
-      numbers: int `[k frames]`, of the pictures; the same one may occur often.
-      read: gives the file of a picture by its number.
-      size: of the square that is cut from the middle, see `eval_image`; None: whole pictures.
-      name: of a picture by its number, for messages.
+      numbers: int `[k frames]`, numbers of the keyframes, which may repeat.
+      read: returns the encoded file of a number.
+      size: side of the center square, see `preprocess_eval_image`; None: full images.
+      name: returns the name of a number, for messages.
 
     Returns:
       uint8 `[k frames h w 3]`.
 
     Raises:
-      ValueError: one cannot be decoded, or whole ones differ in size.
+      ValueError: an image cannot be decoded, or full images differ in size.
     """
-    unique, places = np.unique(numbers, return_inverse=True)
+    unique, inverse = np.unique(numbers, return_inverse=True)
     decoded = []
     for number in unique.tolist():
         try:
@@ -53,7 +53,7 @@ def decode_keyframes(
             raise ValueError(f"{name(number)}: {error}") from None
         if decoded[-1].shape != decoded[0].shape:
             raise ValueError(
-                f"{name(number)} is of another size than {name(unique[0])}: give image_size"
+                f"{name(number)} differs in size from {name(unique[0])}: set image_size"
             )
     shape = (*numbers.shape, *(decoded[0].shape if decoded else (0, 0, 3)))
-    return np.array(decoded, np.uint8)[places.reshape(-1)].reshape(shape)
+    return np.array(decoded, np.uint8)[inverse.reshape(-1)].reshape(shape)

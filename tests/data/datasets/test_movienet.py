@@ -47,10 +47,10 @@ def test_keyframes(root: Path) -> None:
     assert abs(int(middle[0, 0, 10, 35, 1]) - 100) < 12
     path = root / "240P_frames/tt0000001/shot_0002_img_1.jpg"
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(ValueError, match=r"shot_0002_img_1\.jpg: its picture cannot be decoded"):
+    with pytest.raises(ValueError, match=r"shot_0002_img_1\.jpg: its image cannot be decoded"):
         film.inputs(np.array([2]))
     path.write_bytes(picture(0, 0, (64, 20)))
-    with pytest.raises(ValueError, match=r"is of another size than .*: give image_size"):
+    with pytest.raises(ValueError, match=r"differs in size from .*: set image_size"):
         open_films("movienet", **folders)[0].inputs(np.array([2]))
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r"shot_0002_img_1\.jpg does not exist"):
