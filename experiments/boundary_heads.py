@@ -105,7 +105,7 @@ class Study:
 
 def scored(films: Sequence[Film], score: Any) -> list[FilmScores]:
     """Films with scores of `score(film)`."""
-    return [FilmScores.of(f, score(f)) for f in films]
+    return [FilmScores.from_film(f, score(f)) for f in films]
 
 
 def gap_scored(films: Sequence[Film]) -> list[FilmScores]:

@@ -78,7 +78,7 @@ class Study:
 
 def scored(films: Sequence[Film], scores: Sequence[Any]) -> list[FilmScores]:
     """With the films' labels and times."""
-    return [FilmScores.of(f, s) for f, s in zip(films, scores, strict=True)]
+    return [FilmScores.from_film(f, s) for f, s in zip(films, scores, strict=True)]
 
 
 def raw(films: Sequence[Film]) -> dict[str, Runs]:

@@ -308,7 +308,7 @@ def runs(
 def table(study: Study, encoders: Mapping[str, Sequence[Encode]]) -> Iterator[TableRow]:
     """Recalls, and paired differences from ConSE and of PSD from CLIP."""
     for name, pairs in study.sets(1).items():
-        yield {"pictures": name, "vectors": "chance"} | percent([by_chance(name, pairs)])
+        yield {"pictures": name, "vectors": "chance"} | percent([random_baseline(name, pairs)])
         found = {
             vectors: [score(name, pairs, encode(pairs.vectors)) for encode in each]
             for vectors, each in encoders.items()
@@ -342,7 +342,7 @@ def percent(each: Sequence[Hits]) -> TableRow:
     return {key: 100 * float(np.mean([found[key] for found in each])) for key in each[0]}
 
 
-def by_chance(name: str, pairs: Pairs) -> Hits:
+def random_baseline(name: str, pairs: Pairs) -> Hits:
     """What equal vectors would get: exactly chance, since ties count as if drawn."""
     return score(name, pairs, np.zeros_like(pairs.texts))
 

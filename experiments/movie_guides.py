@@ -195,7 +195,7 @@ def ranks(scenes: Any, vectors: np.ndarray, movies: frozenset[str]) -> dict[str,
         ("co-watched", co_watch_relevance(watched, ids, 10)),
     ):
         ranked = retrieve(means, relevant)
-        found |= {f"{name}/ap": ranked.ap, f"{name}/chance": ranked.by_chance().ap}
+        found |= {f"{name}/ap": ranked.ap, f"{name}/chance": ranked.random_baseline().ap}
         found |= {f"{name}/recall10": ranked.recall[10]}
     return found
 

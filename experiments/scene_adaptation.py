@@ -79,7 +79,7 @@ class Study:
         ]
 
     def _of(self, name: str, scores: Sequence[np.ndarray]) -> list[FilmScores]:
-        return [FilmScores.of(f, s) for f, s in zip(self.films[name], scores, strict=True)]
+        return [FilmScores.from_film(f, s) for f, s in zip(self.films[name], scores, strict=True)]
 
     def _run(self, how: AdaptationConfig, learned: str, scored: str, seed: int) -> list | None:
         """Kept scores, or new ones; None where another part makes them."""

@@ -41,7 +41,7 @@ def option(text: str) -> tuple[str, Any]:
 
 def report(head: BoundaryHead, films: list[Film]) -> dict[str, float]:
     """What to print."""
-    scores = [FilmScores.of(f, score_film(head, f)) for f in films]
+    scores = [FilmScores.from_film(f, score_film(head, f)) for f in films]
     result = evaluate(scores, threshold=head.threshold)
     keys = ("macro/ap", "macro/f1", "micro/predicted_rate", "micro/true_rate", "films")
     facts = {"threshold": head.threshold, "weights": head.parameters, "digest": head.digest}

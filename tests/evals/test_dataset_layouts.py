@@ -171,5 +171,5 @@ def test_no_path_leads_out_of_the_folder(coco_root):
             "annotations": [{"image_id": 1, "caption": "x"}],
         },
     )
-    with pytest.raises(ValueError, match="leads out of"):
+    with pytest.raises(ValueError, match="is outside of"):
         open_coco(str(coco_root))

@@ -73,9 +73,9 @@ def test_it_beats_the_frozen_probe(case, tuned, mesh1) -> None:
         fit_softmax(x[train], labels[train], classes=2, l2=l2, mesh=mesh1) for l2 in (1e-3, 0.1)
     ]
     best = max(probe.accuracy(x[evaluated], labels[evaluated]) for probe in probes)
-    accuracy = (tuned.answers.argmax(1) == labels[evaluated]).mean()
+    accuracy = (tuned.predictions.argmax(1) == labels[evaluated]).mean()
     assert accuracy >= 0.9 and accuracy > best + 0.1
-    np.testing.assert_allclose(tuned.answers.sum(1), 1, atol=1e-5)
+    np.testing.assert_allclose(tuned.predictions.sum(1), 1, atol=1e-5)
     assert tuned.step == min(tuned.losses, key=tuned.losses.get) > 0
     assert tuned.losses[0] == pytest.approx(np.log(2), abs=1e-5)  # the head begins at zero
 
@@ -85,7 +85,7 @@ def test_evaluated_scenes_change_nothing(case, tuned) -> None:
     labels = case[3].copy()
     labels[case[5]] = 1 - labels[case[5]]
     other = run(case, Targets("class", labels), evaluated=case[5][:7])
-    np.testing.assert_allclose(other.answers, tuned.answers[:7], atol=1e-6)
+    np.testing.assert_allclose(other.predictions, tuned.predictions[:7], atol=1e-6)
     assert other.losses == tuned.losses
 
 
@@ -100,11 +100,11 @@ def test_devices_do_not_matter(case, mesh8) -> None:
 def test_tags_and_numbers(case) -> None:
     labels, evaluated = case[3], case[5]
     tags = np.stack([labels == 1, labels == 0, np.zeros_like(labels, bool)], axis=1)
-    found = run(case, Targets("tags", tags)).answers
+    found = run(case, Targets("tags", tags)).predictions
     assert found.shape == (20, 3) and found[:, 2].max() < 0.5
     assert ((found[:, 0] > found[:, 1]) == labels[evaluated]).mean() >= 0.9
     numbers = 100 + 30.0 * labels
-    found = run(case, Targets("number", numbers)).answers
+    found = run(case, Targets("number", numbers)).predictions
     assert found.shape == (20, 1)
     error = ((found[:, 0] - numbers[evaluated]) ** 2).mean()
     assert error < 0.4 * numbers[evaluated].var()

@@ -23,23 +23,23 @@ def colours(mesh8):
     images = [np.full((SIZE, SIZE, 3), level, np.uint8) for level in [3] * 6 + [250] * 6]
     captions = [["night sky"]] * 4 + [["night street"]] * 2 + [["snow"]] * 6
     train = Memory([None] * 12, captions, images=images)
-    return ColorNeighbors(Reader(train, Oracle(2), mesh8), neighbours=6), images, mesh8
+    return ColorNeighbors(Reader(train, Oracle(2), mesh8), neighbors=6), images, mesh8
 
 
-def test_a_picture_is_the_mean_of_its_neighbours_captions(colours):
-    neighbours, images, mesh = colours
+def test_a_picture_is_the_mean_of_its_neighbors_captions(colours):
+    neighbors, images, mesh = colours
     reader = Reader(Memory([None] * 2, images=[images[0], images[-1]]), Oracle(2), mesh)
-    dark, light = neighbours.images(reader)
-    night_sky, night_street, snow = neighbours.texts(["night sky", "night street", "snow"])
+    dark, light = neighbors.embed_images(reader)
+    night_sky, night_street, snow = neighbors.embed_texts(["night sky", "night street", "snow"])
     mean = (4 * night_sky + 2 * night_street) / 6
     chex.assert_trees_all_close(dark, mean / np.linalg.norm(mean), rtol=1e-5)
     chex.assert_trees_all_close(light, snow, rtol=1e-5)
 
 
 def test_texts_weigh_rare_words_more_and_ignore_unknown_ones(colours):
-    neighbours, *_ = colours
-    street, sky, unknown = neighbours.texts(["night street", "Night, SKY! unseen", "unseen"])
-    columns = {word: column for word, (column, _) in neighbours.words.items()}
+    neighbors, *_ = colours
+    street, sky, unknown = neighbors.embed_texts(["night street", "Night, SKY! unseen", "unseen"])
+    columns = {word: column for word, (column, _) in neighbors.words.items()}
     assert street[columns["street"]] > street[columns["night"]] > 0
     assert sky[columns["sky"]] > 0
     np.testing.assert_array_equal(unknown, 0)

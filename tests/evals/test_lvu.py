@@ -59,7 +59,7 @@ def test_vectors_that_tell_are_worth_something(lvu: LVU) -> None:
     assert score.covered.all() and len(score.hits) == VAL and score.train == (TRAIN, TRAIN)
     assert score.baselines["constant"] == {"covered": 0.5, "all": 0.5}  # class 0 is half of val
     assert score.baselines["chance"]["all"] == pytest.approx(1 / 3)  # of the 3 that occur
-    assert set(score.answers) <= {0, 1, 4}
+    assert set(score.predictions) <= {0, 1, 4}
     noise = {clip: vector - vector + 1 for clip, vector in telling(TRAIN + VAL).items()}
     assert evaluate(lvu["director"], noise, grid=SMALL).score == 0.5
 
@@ -71,12 +71,12 @@ def test_clips_without_vectors_are_counted_and_answered_by_the_constant(lvu: LVU
     score = evaluate(lvu["director"], vectors, grid=SMALL)
     assert score.covered.tolist() == [False] * 3 + [True] * (VAL - 3)
     assert score.train == (TRAIN - 2, TRAIN) and score.score == 1
-    assert score.answers[:3].tolist() == [0, 0, 0] and score.hits[:3].tolist() == [1, 0, 0]
-    assert score.score_of_all == (VAL - 2) / VAL
+    assert score.predictions[:3].tolist() == [0, 0, 0] and score.hits[:3].tolist() == [1, 0, 0]
+    assert score.score_on_all == (VAL - 2) / VAL
     assert score.baselines["constant"]["covered"] == pytest.approx(11 / 21)
     none = {f"c{clip}": np.ones(2) for clip in range(TRAIN)}
     nothing = evaluate(lvu["director"], none, grid=SMALL)
-    assert np.isnan(nothing.score) and nothing.score_of_all == 0.5
+    assert np.isnan(nothing.score) and nothing.score_on_all == 0.5
     with pytest.raises(ValueError, match="none of the 60 clips of director's train list"):
         evaluate(lvu["director"], {f"c{TRAIN}": np.ones(2)})
 
@@ -87,11 +87,11 @@ def test_the_reported_list_chooses_nothing(lvu: LVU) -> None:
     wanted = evaluate(task, vectors, grid=SMALL)
     turned = tuple(replace(one, target=4 - one.target) for one in task.lists["val"])
     other = evaluate(replace(task, lists={**task.lists, "val": turned}), vectors, grid=SMALL)
-    np.testing.assert_array_equal(other.answers, wanted.answers)
+    np.testing.assert_array_equal(other.predictions, wanted.predictions)
     assert other.l2 == wanted.l2 and other.losses == wanted.losses
     few = replace(task, lists={**task.lists, "val": task.lists["val"][:3]})
     found = evaluate(few, vectors, grid=SMALL)
-    np.testing.assert_array_equal(found.answers, wanted.answers[:3])
+    np.testing.assert_array_equal(found.predictions, wanted.predictions[:3])
     with pytest.raises(ValueError, match="'val' is reported, so it may not choose"):
         evaluate(task, vectors, choose="val")
     with pytest.raises(ValueError, match="has no list 'test' to report: it has val"):
@@ -124,7 +124,7 @@ def test_a_train_clip_that_is_reported_is_not_learned_from(lvu: LVU) -> None:
     score = evaluate(both, telling(TRAIN + VAL), grid=SMALL)
     assert score.left_out == 1 and score.train == (TRAIN - 1, TRAIN - 1)
     assert score.shared.tolist() == [False] * VAL + [True]  # clips 1 and 2 are of its movie
-    assert score.score_of_new == score.hits[:-1].mean()
+    assert score.score_on_new == score.hits[:-1].mean()
 
 
 def test_the_answer_of_a_clip_is_the_mean_of_its_windows(lvu: LVU, mesh1) -> None:
@@ -139,12 +139,12 @@ def test_the_answer_of_a_clip_is_the_mean_of_its_windows(lvu: LVU, mesh1) -> Non
         np.array([0, 1, 4])[softmax(linear.logits(vectors[one.clip])).mean(0).argmax()]
         for one in task.lists["val"]
     ]
-    assert score.answers.tolist() == answers
+    assert score.predictions.tolist() == answers
 
 
 def test_clips_with_many_windows_count_as_one() -> None:
     vectors = {"a": np.zeros((9, 1)), "b": np.ones((1, 1)), "c": np.full((1, 1), 2)}
-    windows = Windows.of(vectors, ["a", "b", "c"])
+    windows = Windows.from_embeddings(vectors, ["a", "b", "c"])
     targets, there = np.array([0.0, 5.0, 9.0]), np.array([True, True, False])
     *_, (_, predict) = fit_path(windows, targets, there, ridge_path([10.0, 1e-9]), False)
     np.testing.assert_allclose(predict(windows.vectors)[[0, 9]], [[0], [5]], atol=1e-5)
@@ -164,7 +164,9 @@ def test_numbers(lvu: LVU) -> None:
     assert score.baselines == {"constant": {"covered": pytest.approx(constant),
                                             "all": pytest.approx(constant)}}  # fmt: skip
     assert score.score < 0.05 < score.baselines["constant"]["all"]
-    np.testing.assert_allclose(score.hits, (score.answers - [*map(target.get, score.clips)]) ** 2)
+    np.testing.assert_allclose(
+        score.hits, (score.predictions - [*map(target.get, score.clips)]) ** 2
+    )
 
 
 @pytest.mark.parametrize("shape", [(40, 6), (12, 30)])
@@ -198,10 +200,10 @@ def test_answers_are_those_of_scikit_learn(lvu: LVU) -> None:
     for l2 in (1e-2, 1.0):
         theirs = LogisticRegression(C=1 / (l2 * TRAIN), tol=1e-8, max_iter=5000)
         ours = evaluate(lvu["director"], vectors, grid=[l2])
-        np.testing.assert_array_equal(ours.answers, scored(lvu["director"], theirs))
+        np.testing.assert_array_equal(ours.predictions, scored(lvu["director"], theirs))
         ours = evaluate(lvu["like_ratio"], vectors, grid=[l2])
         theirs = scored(lvu["like_ratio"], Ridge(alpha=l2 * TRAIN))
-        np.testing.assert_allclose(ours.answers, theirs, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(ours.predictions, theirs, rtol=1e-4, atol=1e-4)
 
 
 def test_intervals_and_pairs(lvu: LVU) -> None:

@@ -49,7 +49,7 @@ def test_against_the_whole_matrix(scenes, cells, monkeypatch):
     assert found.queries.tolist() == list(want)
     mine = np.stack([found.ap, found.recall[1], found.recall[5]], 1)
     np.testing.assert_allclose(mine, list(want.values()))
-    assert found.without == sum(not g for g in genres) == len(x) - len(want)
+    assert found.num_without == sum(not g for g in genres) == len(x) - len(want)
     assert set(found.ranked) == {len(x) - scenes}
 
 
@@ -90,10 +90,12 @@ def test_co_watched_are_the_most_similar_of_those_that_are_scored():
 def test_equal_scores_are_chance():
     relevant = genre_relevance(MOVIES.genres)
     found = retrieve(np.ones((40, 6)), relevant, ks=(1, 5, 50))
-    for ours, theirs in zip(found.recall.values(), found.by_chance().recall.values(), strict=True):
+    for ours, theirs in zip(
+        found.recall.values(), found.random_baseline().recall.values(), strict=True
+    ):
         np.testing.assert_allclose(ours, theirs)
-    np.testing.assert_allclose(found.ap, found.by_chance().ap)
-    assert found.by_chance().summary()["recall@1"] == pytest.approx(1 / 39)
+    np.testing.assert_allclose(found.ap, found.random_baseline().ap)
+    assert found.random_baseline().summary()["recall@1"] == pytest.approx(1 / 39)
 
 
 def test_ties_are_in_random_order():
@@ -122,7 +124,7 @@ def test_two_systems_are_compared_query_by_query():
     ours, theirs = retrieve(good, relevant), retrieve(vectors(), relevant)
     assert ours.summary()["map"] == 1  # who shares no genre has a cosine of 0
     assert paired_bootstrap(ours.ap, theirs.ap).low > 0.1
-    assert paired_bootstrap(theirs.ap, theirs.by_chance().ap).low < 0.1
+    assert paired_bootstrap(theirs.ap, theirs.random_baseline().ap).low < 0.1
 
 
 def test_mistakes():

@@ -82,7 +82,7 @@ def test_probe_of_colours_equals_scikit_learn(data_root, mesh1):
 
     readers = [Reader(cifar10(data_root, part), Colours(), mesh1) for part in ("train", "test")]
     encode = image_encoder(Colours())
-    (features, labels), (test, test_labels) = (r.labelled(encode, {}) for r in readers)
+    (features, labels), (test, test_labels) = (r.embed_labeled(encode, {}) for r in readers)
     scale = Standardizer.fit(features)
     theirs = LogisticRegression(C=1 / (0.1 * len(labels)), max_iter=2000).fit(
         scale(features), labels

@@ -112,7 +112,7 @@ def test_chance_by_simulation(mesh1):
     _, _, grouped = random_problem(n=20, words=9)
     rng = np.random.default_rng(0)
     ranks = rank_both_directions(*random_problem(n=20, words=9)[:2], grouped, mesh=mesh1)
-    chance = compute_recalls({name: counts.by_chance() for name, counts in ranks.items()})
+    chance = compute_recalls({name: counts.random_baseline() for name, counts in ranks.items()})
     right = np.array([np.isin(grouped.rows, own) for own in grouped.of_image])
     hits = [
         np.take_along_axis(right, rng.random(right.shape).argsort(1)[:, :5], 1).any(1).mean()

@@ -33,7 +33,7 @@ def test_recalls_by_hand():
 @pytest.fixture(scope="module")
 def frames() -> tuple[Frames, Frames]:
     known, asked = SyntheticImages(frames=1000), SyntheticImages("validation", frames=300)
-    return Frames.of(known), Frames.of(asked)
+    return Frames.from_source(known), Frames.from_source(asked)
 
 
 def test_colours_are_a_weak_retriever(frames):

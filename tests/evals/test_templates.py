@@ -20,7 +20,7 @@ def test_prompts_keep_one_class_together():
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        ("fotos", "no templates named 'fotos'"),
+        ("fotos", "unknown templates 'fotos'"),
         ([], "templates is empty"),
         (["a photo"], "'a photo' must contain"),
         (["{} and {}"], "must contain"),

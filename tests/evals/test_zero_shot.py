@@ -94,7 +94,7 @@ def test_unlabelled_examples_are_named(mesh1):
 
 
 def test_an_empty_source(mesh1):
-    with pytest.raises(ValueError, match="holds no example"):
+    with pytest.raises(ValueError, match="source is empty"):
         ZeroShot(Oracle(2), mesh1, source=Memory([], classes=NAMES))(KNOWN)
 
 

@@ -1,17 +1,20 @@
-"""What every evaluator offers."""
+"""The base class of evaluators, and the retrieved examples that they may show."""
 
-from typing import Any, NamedTuple, Protocol
+import abc
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
 
 class Example(NamedTuple):
-    """A caption and the pictures that score highest for it, for people to look at.
+    """A caption and the images that score highest for it, for people to look at.
 
     Attributes:
       caption: the query.
       images: `[k h w 3]` uint8, best first.
-      correct: `[k]` bool: whether the caption is one of the picture's.
+      correct: `[k]` bool: whether the caption is one of the image's.
       scores: `[k]` float32 dot products.
     """
 
@@ -21,22 +24,29 @@ class Example(NamedTuple):
     scores: np.ndarray
 
 
-class Evaluator(Protocol):
-    """A score for a model's variables.
+class Evaluator(abc.ABC):
+    """A score for a model's variables; subclasses define `headline` and `__call__`.
 
     Attributes:
-      headline: the key of the score that speaks for the evaluation.
-      hits: after a call, per-example hits for `intervals.paired_bootstrap`; retrieval has one array
-        for each direction.
-      baselines: after a call, the scores of chance and of whatever else needs no training, by name.
+      hits: after a call, per-example hits for `metrics.bootstrap.paired_bootstrap`; retrieval has
+        one array for each direction. None: the evaluation has none.
+      baselines: after a call, the scores of a random baseline and of other systems that need no
+        training, by name.
     """
 
-    headline: str
-    hits: np.ndarray | dict[str, np.ndarray] | None
-    baselines: dict[str, dict[str, float]]
+    hits: np.ndarray | dict[str, np.ndarray] | None = None
+    baselines: Mapping[str, dict[str, float]] = MappingProxyType({})
 
+    @property
+    @abc.abstractmethod
+    def headline(self) -> str:
+        """The key of the score that stands for the evaluation; usually a class attribute."""
+
+    @abc.abstractmethod
     def __call__(self, variables: Any) -> dict[str, float]:
-        """Scores `variables`: what `model.apply` takes."""
+        """Score `variables`, the argument of `model.apply`."""
 
     def examples(self, queries: int) -> list[Example]:
-        """After a call, what was found for some queries; empty where nothing is retrieved."""
+        """Return retrieved examples of the last call; empty where nothing is retrieved."""
+        del queries
+        return []

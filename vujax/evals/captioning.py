@@ -72,7 +72,7 @@ class Captioning:
 
     def __call__(self, variables: Variables) -> dict[str, float]:
         """Scores the captions of all pictures."""
-        self.captions = self.say(variables, self.pairs.embeddings)
+        self.captions = self.generate(variables, self.pairs.embeddings)
         if self._train and not self.baselines:
             train = open_pairs(self._train, self._model.encoder, self._cache).captioned()
             said = training_free_baselines(self.pairs.embeddings, train, self._mesh)
@@ -80,7 +80,7 @@ class Captioning:
         self.hits = cider(self.captions, self.pairs.captions)
         return self._score(self.captions)
 
-    def say(self, variables: Variables, vectors: np.ndarray) -> list[str]:
+    def generate(self, variables: Variables, vectors: np.ndarray) -> list[str]:
         """The best caption that is found for each of `vectors` `[n dim]`."""
         captions, _ = decode_captions(
             self._encode,

@@ -1,7 +1,8 @@
-"""Human-readable class names: from TFDS's own lists, cleaned by rules, or written here.
+"""Human-readable class names of the evaluation sets.
 
-A name stands in a sentence ("a photo of a {}."), so it is lower case where that reads well, without
-underscores, WordNet ids, path parts or numbers.
+They are TFDS's own lists, cleaned by rules, or written here. A name is part of a sentence ("a photo
+of a {}."), so it is lower case where that reads well, without underscores, WordNet ids, path
+components or numbers.
 """
 
 import functools
@@ -12,15 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 Naming = Callable[[Sequence[str] | None], tuple[str, ...]]
 
 
-def _words(text: str) -> tuple[str, ...]:
+def _split_names(text: str) -> tuple[str, ...]:
     return tuple(name.replace("_", " ") for name in text.split())
 
 
-CIFAR10 = _words("airplane automobile bird cat deer dog frog horse ship truck")
-STL10 = _words("airplane bird car cat deer dog horse monkey ship truck")
-DIGITS = _words("0 1 2 3 4 5 6 7 8 9")
+CIFAR10 = _split_names("airplane automobile bird cat deer dog frog horse ship truck")
+STL10 = _split_names("airplane bird car cat deer dog horse monkey ship truck")
+DIGITS = _split_names("0 1 2 3 4 5 6 7 8 9")
 PCAM = ("healthy lymph node tissue", "lymph node tissue with a tumour")
-CIFAR100 = _words("""
+CIFAR100 = _split_names("""
     apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly
     camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile
     cup dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp
@@ -63,20 +64,20 @@ CALTECH101 = {
 
 
 def clean_labels(labels: Sequence[str] | None) -> tuple[str, ...]:
-    """Underscores become spaces: 'apple_pie' -> 'apple pie'.
+    """Replace underscores by spaces: 'apple_pie' -> 'apple pie'.
 
     Raises:
       ValueError: there are no labels, or they are numbers.
     """
     if not labels or all(label.isdigit() for label in labels):
         raise ValueError(
-            "the source knows its classes by number only: give their names with classes=[...]"
+            "the source knows its classes by number only; give their names with classes=[...]"
         )
     return tuple(" ".join(label.replace("_", " ").split()) for label in labels)
 
 
 def clean_labels_except(changes: Mapping[str, str]) -> Naming:
-    """`spaced`, except for the labels that `changes` names."""
+    """Return a naming by `clean_labels`, except for the labels in `changes`."""
 
     def naming(labels: Sequence[str] | None) -> tuple[str, ...]:
         plain = clean_labels(labels)
@@ -86,7 +87,7 @@ def clean_labels_except(changes: Mapping[str, str]) -> Naming:
 
 
 def fixed_names(names: tuple[str, ...]) -> Naming:
-    """`names` where the builder has only numbers; else its own labels, `spaced`."""
+    """Return a naming by `names`, or by `clean_labels` where the builder has labels."""
 
     def naming(labels: Sequence[str] | None) -> tuple[str, ...]:
         numbered = not labels or all(label.isdigit() for label in labels)
@@ -96,17 +97,18 @@ def fixed_names(names: tuple[str, ...]) -> Naming:
 
 
 def clean_scene_paths(labels: Sequence[str] | None) -> tuple[str, ...]:
-    """The scene data sets' paths, qualifier first: '/c/church/outdoor' -> 'outdoor church'."""
+    """Convert scene paths, qualifier first: '/c/church/outdoor' -> 'outdoor church'."""
     parts = [re.sub(r"^/\w/", "", label).split("/") for label in labels or ()]
     return clean_labels([" ".join(reversed(part)) for part in parts])
 
 
 def name_imagenet_classes(labels: Sequence[str] | None) -> tuple[str, ...]:
-    """WordNet ids ('n01440764') -> ImageNet's names ('tench'); other labels are `spaced`.
+    """Convert WordNet ids ('n01440764') to ImageNet's names ('tench').
 
-    The names are the synonym lists that the tensorflow_datasets package carries for its SI-Score
-    data set, in ImageNet's order; a class goes by its first synonym, or by the last one where two
-    classes share the first (cardigan, maillot).
+    Other labels go through `clean_labels`. The names are the synonym lists that the
+    tensorflow_datasets package carries for its SI-Score data set, in ImageNet's order; a class is
+    named by its first synonym, or by the last one where two classes share the first (cardigan,
+    maillot).
 
     Raises:
       ValueError: a WordNet id that is not one of ImageNet's 1,000.
@@ -114,9 +116,9 @@ def name_imagenet_classes(labels: Sequence[str] | None) -> tuple[str, ...]:
     if not labels or not all(re.fullmatch(r"n\d{8}", label) for label in labels):
         return clean_labels(labels)
     table = _imagenet_names()
-    foreign = [label for label in labels if label not in table]
-    if foreign:
-        raise ValueError(f"{foreign[0]} is not one of ImageNet's 1,000 classes")
+    unknown = [label for label in labels if label not in table]
+    if unknown:
+        raise ValueError(f"{unknown[0]} is not one of ImageNet's 1,000 classes")
     return tuple(table[label] for label in labels)
 
 

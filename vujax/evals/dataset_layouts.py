@@ -1,7 +1,7 @@
-"""Evaluation sets that a user has on disk as their authors publish them.
+"""Evaluation sets on disk in the form in which their authors publish them.
 
-Nothing is downloaded: each function says which files it expects. All of them give the records of
-`vujax.data.sources`: `source[i] -> {key, image, captions, label}`.
+Nothing is downloaded: each function lists the files that it expects. All of them give the records
+of `vujax.data.sources`: `source[i] -> {key, image, captions, label}`.
 """
 
 import json
@@ -15,12 +15,12 @@ from PIL import Image
 
 from vujax.data.records import BadSample, Record
 
-OBJECTNET_BORDER = 2
-"""Pixels to cut on each side: ObjectNet's pictures have a red frame, against training on them."""
+OBJECTNET_MARGIN = 2
+"""Pixels to cut on each side: ObjectNet's images have a red frame, against training on them."""
 
 
 class ImageFiles:
-    """Picture files with captions or labels; a file is read when its record is asked for."""
+    """Image files with captions or labels, read when their record is requested."""
 
     def __init__(
         self,
@@ -29,11 +29,11 @@ class ImageFiles:
         captions: Sequence[list[str]] | None = None,
         labels: Sequence[int] | None = None,
         classes: tuple[str, ...] | None = None,
-        border: int = 0,
+        margin: int = 0,
     ) -> None:
-        """Keeps the lists; `border` pixels are cut off each side of every picture."""
+        """Store the lists; `margin` pixels are cut off each side of every image."""
         self.paths, self.captions, self.labels = list(paths), captions, labels
-        self.classes, self.border = classes, border
+        self.classes, self.margin = classes, margin
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -48,20 +48,20 @@ class ImageFiles:
 
     def _image(self, path: Path) -> bytes | np.ndarray:
         if not path.is_file():
-            raise FileNotFoundError(f"{path} is named by the annotations but is not there")
-        if not self.border:
+            raise FileNotFoundError(f"{path} is named by the annotations but is missing")
+        if not self.margin:
             return path.read_bytes()
         try:
             pixels = np.asarray(Image.open(path).convert("RGB"))
         except (OSError, ValueError) as error:
-            raise BadSample(f"{path} is not a picture that can be decoded ({error})") from None
-        return pixels[self.border : -self.border, self.border : -self.border]
+            raise BadSample(f"{path} is not an image that can be decoded ({error})") from None
+        return pixels[self.margin : -self.margin, self.margin : -self.margin]
 
 
 def open_coco(root: str, *, split: str = "val2017") -> ImageFiles:
-    """COCO captions (Chen et al. 2015, arXiv:1504.00325): the official files.
+    """Open COCO captions (Chen et al. 2015, arXiv:1504.00325) in the official files.
 
-    Expects `annotations/captions_{split}.json` and the folder `{split}` with the pictures.
+    Expects `annotations/captions_{split}.json` and the folder `{split}` with the images.
     """
     annotations = _json(Path(root, "annotations", f"captions_{split}.json"))
     captions = defaultdict(list)
@@ -78,16 +78,16 @@ def open_coco(root: str, *, split: str = "val2017") -> ImageFiles:
 def open_karpathy(
     root: str, *, annotations: str, split: str = "test", images: str = ""
 ) -> ImageFiles:
-    """The splits that retrieval papers use (Karpathy & Fei-Fei 2015, arXiv:1412.2306).
+    """Open the splits of retrieval papers (Karpathy & Fei-Fei 2015, arXiv:1412.2306).
 
     Expects under `root` the file `annotations` (`dataset_coco.json`, `dataset_flickr30k.json` or
-    `dataset_flickr8k.json`) and the folder `images` with the pictures, for COCO in its `val2014`
-    and `train2014`. The usual test parts have 5,000 (COCO) and 1,000 pictures of five captions.
+    `dataset_flickr8k.json`) and the folder `images` with the images, for COCO in its `val2014`
+    and `train2014`. The usual test splits have 5,000 (COCO) and 1,000 images of five captions.
     """
     path = Path(root, annotations)
     chosen = [entry for entry in _json(path)["images"] if entry["split"] == split]
     if not chosen:
-        raise ValueError(f"{path} has no picture of split '{split}'")
+        raise ValueError(f"{path} has no image of split {split!r}")
     folder = Path(root, images)
     return ImageFiles(
         [_inside(folder, Path(e.get("filepath", ""), e["filename"])) for e in chosen],
@@ -96,11 +96,12 @@ def open_karpathy(
 
 
 def open_flickr(root: str, *, tokens: str, images: str, names: str | None = None) -> ImageFiles:
-    """Flickr8k and Flickr30k as their authors publish them (Hodosh et al. 2013; Young et al. 2014).
+    """Open Flickr8k or Flickr30k as published.
 
-    Expects under `root` the folder `images` and the file `tokens` (`Flickr8k.token.txt`,
-    `results_20130124.token`), lines of `picture.jpg#0<tab>caption`. `names`, if given, is a file
-    with one picture's name a line (`Flickr_8k.testImages.txt`), the part to score.
+    They are of Hodosh et al. 2013 and Young et al. 2014. Expects under `root` the folder `images`
+    and the file `tokens` (`Flickr8k.token.txt`, `results_20130124.token`), lines of
+    `image.jpg#0<tab>caption`. `names`, if given, is a file with one image name a line
+    (`Flickr_8k.testImages.txt`), the split to score.
     """
     captions = defaultdict(list)
     path = Path(root, tokens)
@@ -109,7 +110,7 @@ def open_flickr(root: str, *, tokens: str, images: str, names: str | None = None
             continue
         name, tab, caption = line.partition("\t")
         if not tab or "#" not in name:
-            raise ValueError(f"{path} line {number}: expected 'picture.jpg#0<tab>caption'")
+            raise ValueError(f"{path} line {number}: expected 'image.jpg#0<tab>caption'")
         captions[name.rpartition("#")[0]].append(caption.strip())
     chosen = list(captions) if names is None else _text(Path(root, names)).split()
     missing = [name for name in chosen if name not in captions]
@@ -122,10 +123,11 @@ def open_flickr(root: str, *, tokens: str, images: str, names: str | None = None
 
 
 def open_objectnet(root: str, *, overlap: bool = True) -> ImageFiles:
-    """ObjectNet (Barbu et al. 2019), a test set only: its licence forbids training on it.
+    """Open ObjectNet (Barbu et al. 2019), a test set only.
 
-    Expects `images/{folder}/*.png` and `mappings/folder_to_objectnet_label.json`, and with
-    `overlap` also `mappings/objectnet_to_imagenet_1k.json`. The pictures' red frame is cut off.
+    Its license forbids training on it. Expects `images/{folder}/*.png` and
+    `mappings/folder_to_objectnet_label.json`, and with `overlap` also
+    `mappings/objectnet_to_imagenet_1k.json`. The images' red frame is cut off.
 
     Args:
       root: the folder `objectnet-1.0`.
@@ -140,12 +142,12 @@ def open_objectnet(root: str, *, overlap: bool = True) -> ImageFiles:
     folders = sorted(names)
     files = [sorted(_inside(Path(root, "images"), folder).glob("*.png")) for folder in folders]
     if not any(files):
-        raise FileNotFoundError(f"no picture under {Path(root, 'images')}: unpack ObjectNet there")
+        raise FileNotFoundError(f"no image under {Path(root, 'images')}; unpack ObjectNet there")
     return ImageFiles(
         [path for group in files for path in group],
         labels=[label for label, group in enumerate(files) for _ in group],
         classes=tuple(names[folder] for folder in folders),
-        border=OBJECTNET_BORDER,
+        margin=OBJECTNET_MARGIN,
     )
 
 
@@ -159,7 +161,7 @@ LAYOUTS: dict[str, Callable[..., ImageFiles]] = {
 
 def _text(path: Path) -> str:
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: the layout expects it")
+        raise FileNotFoundError(f"{path} is missing; the layout expects it")
     return path.read_text(encoding="utf-8")
 
 
@@ -173,5 +175,5 @@ def _json(path: Path) -> Any:
 def _inside(folder: Path, name: str | Path) -> Path:
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"'{name}' leads out of {folder}")
+        raise ValueError(f"{name!r} is outside of {folder}")
     return path

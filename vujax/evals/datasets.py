@@ -1,25 +1,22 @@
-"""The usual classification sets: where TFDS keeps them, their classes' names, their metric.
+"""The usual classification sets: their TFDS builders, class names and metrics.
 
 `open_dataset('cifar10', data_dir=...)` opens a data set that TFDS has prepared as array_record (no
-TensorFlow is needed to read it). A copy of another layout does as well:
+TensorFlow is needed to read it). A copy in another layout works as well:
 `open_dataset('imagenet', layout='folder', path=...)`, with one folder per class, named as TFDS
 names the class (ImageNet and its relatives: WordNet ids).
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from vujax.data.records import Record, Source
 from vujax.data.sources import open_source
 from vujax.evals import class_names
 
-Naming = Callable[[Sequence[str] | None], tuple[str, ...]]
-
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """How one set is read and scored.
+    """The way in which one data set is read and scored.
 
     Attributes:
       builder: the TFDS builder, with its config.
@@ -27,14 +24,14 @@ class Dataset:
       classes: size of the label space.
       naming: the builder's label names -> human-readable names, in the same order.
       headline: 'top1', or 'mean_class' where the literature reports the mean per class.
-      templates: the prompt set of `templates.TEMPLATES`.
+      templates: the prompt set of `prompt_templates.TEMPLATES`.
       present: classes that occur, where the label space is larger; only they compete.
     """
 
     builder: str
     split: str
     classes: int
-    naming: Naming = class_names.clean_labels
+    naming: class_names.Naming = class_names.clean_labels
     headline: str = "top1"
     templates: str = "photo"
     present: int | None = None
@@ -120,10 +117,10 @@ DATASETS: dict[str, Dataset] = {
 
 
 class NamedSource:
-    """A source whose classes go by other names, and the data set's own rules."""
+    """A source with human-readable class names and the data set's rules."""
 
     def __init__(self, source: Source, classes: tuple[str, ...], dataset: Dataset) -> None:
-        """Wraps `source`."""
+        """Wrap `source`."""
         self.source, self.classes, self.dataset = source, classes, dataset
 
     def __len__(self) -> int:
@@ -134,7 +131,7 @@ class NamedSource:
 
 
 def open_dataset(name: str, *, layout: str = "tfds", **options: Any) -> NamedSource:
-    """Opens one of `DATASETS`.
+    """Open one of `DATASETS`.
 
     Args:
       name: of `DATASETS`.
@@ -142,7 +139,7 @@ def open_dataset(name: str, *, layout: str = "tfds", **options: Any) -> NamedSou
       **options: of that kind of source: `data_dir` and `split` for 'tfds', `path` for 'folder' ...
 
     Raises:
-      ValueError: the source's classes are not the data set's in number.
+      ValueError: the source has another number of classes than the data set.
     """
     dataset = DATASETS[name]
     if layout == "tfds":
@@ -152,6 +149,6 @@ def open_dataset(name: str, *, layout: str = "tfds", **options: Any) -> NamedSou
     if len(classes) not in {dataset.classes, dataset.present}:
         raise ValueError(
             f"{name} has {dataset.classes} classes, but the source opened with {layout} {options} "
-            f"has {len(classes)}: is it another data set, or a part of this one?"
+            f"has {len(classes)}; check that it is this data set, and all of it"
         )
     return NamedSource(source, classes, dataset)

@@ -1,9 +1,8 @@
-"""Embeddings of a whole data set, in its order, equal on every host whatever the devices.
+"""Embeddings of a whole data set, in its order, equal on any number of devices.
 
-One jitted function encodes a batch whose rows are divided among the devices and gives its result to
-all of them, so one device, eight devices and several hosts run the same lines.
-
-A model's two towers as functions of a batch, one function object per model.
+One jitted function encodes a batch whose rows are divided among the devices and replicates its
+result, so one device, eight devices and several hosts run the same lines. `image_encoder` and
+`text_encoder` are a model's two towers as functions of a batch, one function object per model.
 """
 
 import functools
@@ -22,7 +21,7 @@ Variables = Any
 
 Encode = Callable[[Variables, Mapping[str, jax.Array]], jax.Array]
 
-"""`(variables, batch) -> [b d]`. Keep one function object: each new one is compiled anew."""
+"""`(variables, batch) -> [b d]`. Keep one function object: each new one is compiled again."""
 
 BOOKKEEPING = ("mask", "position", "label")
 
@@ -34,14 +33,15 @@ def extract(
     *,
     mesh: Mesh,
 ) -> dict[str, np.ndarray]:
-    """Encodes every example of `batches` once.
+    """Encode every example of `batches` once.
 
     Args:
-      encode: what to compute from a batch; it may not mix rows.
+      encode: computes embeddings from a batch; it may not mix rows.
       variables: its first argument.
-      batches: this host's rows of each batch: what `encode` reads, `mask` `[b]` (False = padding),
-        `position` `[b]` (the example's place in the data set) and, optionally, `label` `[b]`. All
-        hosts give the same number of batches of the same sizes, divisible by their devices.
+      batches: this host's rows of each batch: the inputs of `encode`, `mask` `[b]` (False =
+        padding), `position` `[b]` (the example's index in the data set) and, optionally, `label`
+        `[b]`. All hosts give the same number of batches of the same sizes, divisible by their
+        devices.
       mesh: devices to use, along 'data'.
 
     Returns:
@@ -60,7 +60,7 @@ def extract(
             parts.append(_real_rows(pending))
         pending = submitted
     if pending is None:
-        raise ValueError("no batch to encode: is the evaluation's source empty?")
+        raise ValueError("no batch to encode; check that the evaluation's source is not empty")
     parts.append(_real_rows(pending))
     return _in_order({k: np.concatenate([part[k] for part in parts]) for k in parts[0]})
 
@@ -88,7 +88,7 @@ def _in_order(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         raise ValueError(
             f"an evaluation must see each example once, but {len(order)} rows carry positions "
             f"{rows['position'].min(initial=0)} to {rows['position'].max(initial=0)} with gaps or "
-            "repeats: check host= and hosts= of the batches"
+            "repeats; check host= and hosts= of the batches"
         )
     return rows
 
@@ -102,7 +102,10 @@ def extract_texts(
     batch_size: int = 256,
     tokenizer: Tokenizer = tokenize,
 ) -> np.ndarray:
-    """Encodes texts as `extract` does: `[n d]` float32. `encode` reads `tokens` `[b context]`."""
+    """Encode texts as `extract` does: `[n d]` float32.
+
+    `encode` reads `tokens` `[b context]`.
+    """
     batches = text_batches(
         texts, batch_size=padded_size(len(texts), batch_size, mesh), tokenizer=tokenizer
     )
@@ -112,7 +115,7 @@ def extract_texts(
 def text_batches(
     texts: Sequence[str], *, batch_size: int, tokenizer: Tokenizer
 ) -> Iterator[dict[str, np.ndarray]]:
-    """This host's rows of batches of `batch_size` texts, the last one padded."""
+    """Yield this host's rows of batches of `batch_size` texts, the last one padded."""
     rows = batch_size // jax.process_count()
     first = rows * jax.process_index()
     for start in range(0, len(texts), batch_size):
@@ -125,9 +128,14 @@ def text_batches(
 def read_batches(
     read: Callable[[np.ndarray], dict[str, np.ndarray]], count: int, batch_size: int
 ) -> Iterator[dict[str, np.ndarray]]:
-    """This host's rows of batches of examples 0 .. count-1, `read(positions)` giving their arrays.
+    """Yield this host's rows of batches of examples 0 .. count-1.
 
     The last batch is filled up with the last example.
+
+    Args:
+      read: returns the arrays of the examples at some positions.
+      count: number of examples.
+      batch_size: examples of a batch, of all hosts together.
     """
     rows = batch_size // jax.process_count()
     first = rows * jax.process_index()
@@ -138,18 +146,21 @@ def read_batches(
 
 
 def padded_size(examples: int, batch_size: int, mesh: Mesh) -> int:
-    """The batch size to use: no larger than needed, a multiple of the mesh's devices."""
+    """Return the batch size to use, a multiple of the mesh's devices.
+
+    It is no larger than the number of examples needs.
+    """
     return -(-min(batch_size, max(examples, 1)) // mesh.size) * mesh.size
 
 
 def place(value: np.ndarray, sharding: Sharding) -> jax.Array:
-    """A global array from a value that every host holds whole."""
+    """Build a global array from a value that every host holds in full."""
     value = np.asarray(value)
     return jax.make_array_from_callback(value.shape, sharding, lambda index: value[index])
 
 
 def place_rows(value: np.ndarray, mesh: Mesh, *, fill: float = 0) -> jax.Array:
-    """`value` `[n ...]`, padded with `fill` to a multiple of the devices, divided among them."""
+    """Divide `value` `[n ...]` among the devices, padded with `fill` to a multiple of them."""
     value = np.asarray(value)
     padding = np.full((-len(value) % mesh.size, *value.shape[1:]), fill, value.dtype)
     return place(np.concatenate([value, padding]), row_sharding(mesh))
@@ -157,14 +168,14 @@ def place_rows(value: np.ndarray, mesh: Mesh, *, fill: float = 0) -> jax.Array:
 
 @functools.lru_cache(maxsize=16)
 def image_encoder(model: Any, feature: str | None = None) -> Encode:
-    """`(variables, {'image': [b h w 3]}) -> [b d]`.
+    """Return a function `(variables, {'image': [b h w 3]}) -> [b d]`.
 
     Cached, so that several evaluations of one model share a compiled function.
 
     Args:
       model: a linen module with `encode_image(image) -> (embedding, out)`.
-      feature: None for the embedding, or the name of an array `[b ...]` in `out`; what follows its
-        first axis is flattened.
+      feature: None for the embedding, or the name of an array `[b ...]` in `out`; the axes after
+        the first are flattened.
     """
 
     def encode(variables, batch):
@@ -172,7 +183,9 @@ def image_encoder(model: Any, feature: str | None = None) -> Encode:
         if feature is None:
             return embedding
         if feature not in out:
-            raise ValueError(f"the model has no feature '{feature}': choose one of {sorted(out)}")
+            raise ValueError(
+                f"the model has no feature {feature!r}; expected one of: {', '.join(sorted(out))}"
+            )
         return out[feature].reshape(len(embedding), -1)
 
     return encode
@@ -180,7 +193,10 @@ def image_encoder(model: Any, feature: str | None = None) -> Encode:
 
 @functools.lru_cache(maxsize=16)
 def text_encoder(model: Any) -> Encode:
-    """`(variables, {'tokens': [b context]}) -> [b d]`, cached like `image_encoder`."""
+    """Return a function `(variables, {'tokens': [b context]}) -> [b d]`.
+
+    It is cached as that of `image_encoder`.
+    """
 
     def encode(variables, batch):
         return model.apply(variables, batch["tokens"], method="encode_text")[0]
@@ -190,20 +206,19 @@ def text_encoder(model: Any) -> Encode:
 
 EncodeRows = Callable[[Variables, Mapping[str, jax.Array]], jax.Array]
 
-"""`(variables, rows [r w ...]) -> [r s d]`. Keep one function object: each new one is compiled
-anew."""
+"""`(variables, rows [r w ...]) -> [r s d]`. Keep one function object: each is compiled once."""
 
 
 def extract_scenes(
     encode: EncodeRows, variables: Variables, rows: SceneRows, *, batch_size: int, mesh: Mesh
 ) -> np.ndarray:
-    """Encodes every scene once.
+    """Encode every scene once.
 
     Args:
-      encode: what to compute of a batch of `vujax.data.scene_batches`.
+      encode: computes embeddings from a batch of `vujax.data.scene_batches`.
       variables: its first argument.
       rows: the scenes.
-      batch_size: rows at once, of all hosts together.
+      batch_size: rows of a batch, of all hosts together.
       mesh: devices to use, along 'data'.
 
     Returns:
@@ -218,7 +233,7 @@ def extract_scenes(
 
 
 def _scene_batches(rows: SceneRows, size: int) -> Iterator[dict[str, Any]]:
-    """This host's rows, named as `extract` wants them: every row counts, the empty ones too."""
+    """Yield this host's rows under the names that `extract` reads, empty rows too."""
     hosts, host = jax.process_count(), jax.process_index()
     batches = rows.eval_batches(batch_size=size, host=host, hosts=hosts)
     try:

@@ -1,14 +1,20 @@
-"""Part of the evaluations."""
+"""Held-out examples and folds, by example or by movie."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-DRAWS = 64  # of movies to hold out; the one that serves most tags is taken
+NUM_DRAWS = 64  # of groups to hold out; the draw that serves most tags is taken
 
 
 def find_learnable_tags(truth: np.ndarray, known: np.ndarray, least: int = 1) -> np.ndarray:
-    """Which tags have at least `least` examples and as many counterexamples, bool `[t]`."""
+    """Return bool `[t]`: tags with enough examples and as many counterexamples.
+
+    Args:
+      truth: bool `[n t]`.
+      known: bool `[n t]`.
+      least: examples, and counterexamples, that a tag needs.
+    """
     return ((truth & known).sum(0) >= least) & ((~truth & known).sum(0) >= least)
 
 
@@ -20,17 +26,17 @@ def hold_out_groups(
     share: float = 0.25,
     seed: int = 0,
 ) -> np.ndarray:
-    """`[n]` bool: the examples of some groups (movies), about a `share` of the groups.
+    """Return `[n]` bool: the examples of about a `share` of the groups (movies).
 
     Of several draws the first one is taken that leaves most tags with examples and counterexamples
-    on both sides; nothing but labels is looked at.
+    on both sides; only labels are read.
 
     Args:
-      groups: `[n]`, such as which movie each example is of.
+      groups: `[n]`, such as the movie of each example.
       truth: bool `[n t]`.
       known: bool `[n t]`; None: all is known.
-      share: of the groups; at least one is held out, and one is left.
-      seed: the same seed gives the same part.
+      share: of the groups; at least one is held out, and at least one remains.
+      seed: the same seed gives the same examples.
 
     Raises:
       ValueError: there is only one group.
@@ -45,7 +51,7 @@ def hold_out_groups(
     count = min(max(round(share * len(names)), 1), len(names) - 1)
     rng = np.random.default_rng(seed)
     best, served = None, -1
-    for _ in range(DRAWS):
+    for _ in range(NUM_DRAWS):
         out = np.isin(which, rng.permutation(len(names))[:count])
         both = find_learnable_tags(truth[out], known[out]) & find_learnable_tags(
             truth[~out], known[~out]
@@ -56,13 +62,13 @@ def hold_out_groups(
 
 
 def split_movie_folds(movies: Sequence[str], folds: int, seed: int) -> list[np.ndarray]:
-    """Bool `[n]` of each fold's fitted examples: no movie is fitted and tested in one fold.
+    """Return bool `[n]` of each fold's training examples; folds share no movie.
 
     Movies come in an order of the seed; each goes to the fold that has the fewest examples.
 
     Args:
       movies: `[n]`, of each example.
-      folds: how many.
+      folds: number of folds.
       seed: of the order.
 
     Raises:
@@ -82,7 +88,10 @@ def split_movie_folds(movies: Sequence[str], folds: int, seed: int) -> list[np.n
 
 
 def hold_out_examples(examples: int, share: float, seed: int) -> np.ndarray:
-    """`[examples]` bool: a random `share`, the same for the same seed, neither none nor all."""
+    """Return `[examples]` bool: a random `share`, neither none nor all.
+
+    The same seed gives the same examples.
+    """
     count = min(max(round(share * examples), 1), examples - 1)
     chosen = np.random.default_rng(seed).permutation(examples)[:count]
     return np.isin(np.arange(examples), chosen)

@@ -1,8 +1,8 @@
-"""A baseline without learning: captions of the training pictures that are nearest by colour.
+"""A baseline without learning: captions of the training images nearest in color.
 
-A picture's vector is the mean bag of words of its nearest training pictures' captions, a text's
-vector its own bag of words. Both enter the same retrieval and zero-shot code as a model's
-embeddings, so the row it prints is what colour alone is worth on this data.
+An image's embedding is the mean bag of words of its nearest training images' captions, a text's
+embedding its own bag of words. Both enter the same retrieval and zero-shot code as a model's
+embeddings, so the row shows how far color alone gets on this data.
 """
 
 import re
@@ -22,9 +22,10 @@ MAX_WORDS = 2048
 
 
 def color_histogram(image: jax.Array) -> jax.Array:
-    """Square roots of the colours' frequencies, 8 bins a channel: `[b h w 3]` uint8 -> `[b 512]`.
+    """Return the square roots of color frequencies: `[b h w 3]` uint8 -> `[b 512]`.
 
-    Unit vectors; the dot product of two is their Bhattacharyya coefficient.
+    There are 8 bins a channel. Rows are unit vectors; the dot product of two is their Bhattacharyya
+    coefficient.
     """
     _, h, w, _ = image.shape
     return jnp.sqrt(colour_counts(image) / (h * w))
@@ -35,24 +36,24 @@ def _encode(variables: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
 
 
 class ColorNeighbors:
-    """Vectors of pictures and texts, `[n v]` unit, by way of a captioned training source."""
+    """Embeddings `[n v]` of images and texts by way of a captioned source; unit length."""
 
-    def __init__(self, train: Reader, *, neighbours: int = 10) -> None:
-        """Reads the whole of `train` once; a class's name stands in for a missing caption."""
-        self.mesh, self.neighbours = train.mesh, neighbours
+    def __init__(self, train: Reader, *, neighbors: int = 10) -> None:
+        """Read all of `train` once; a class name replaces a missing caption."""
+        self.mesh, self.neighbors = train.mesh, neighbors
         self.histograms = train.embed(_encode, {})["embeddings"]
         captions = [" ".join(texts) for texts in train.captions]
         self.words = _vocabulary(captions)
-        self.captions = self.texts(captions)
+        self.captions = self.embed_texts(captions)
 
-    def images(self, reader: Reader) -> np.ndarray:
-        """Pictures of another source: `[n v]`."""
+    def embed_images(self, reader: Reader) -> np.ndarray:
+        """Embed the images of another source: `[n v]`."""
         histograms = reader.embed(_encode, {})["embeddings"]
-        _, found = find_nearest(histograms, self.histograms, self.neighbours, mesh=self.mesh)
-        return normalize_rows(sum(self.captions[column] for column in found.T))
+        _, indices = find_nearest(histograms, self.histograms, self.neighbors, mesh=self.mesh)
+        return normalize_rows(sum(self.captions[column] for column in indices.T))
 
-    def texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Bags of words `[n v]`, rare words heavier; words not seen in training count nothing."""
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Return bags of words `[n v]`, rare words heavier; unseen words weigh nothing."""
         vectors = np.zeros((len(texts), len(self.words)), np.float32)
         for row, text in enumerate(texts):
             for word in set(_split(text)) & self.words.keys():
@@ -62,7 +63,7 @@ class ColorNeighbors:
 
 
 def _vocabulary(texts: Sequence[str]) -> dict[str, tuple[int, float]]:
-    """The commonest words: column and inverse document frequency."""
+    """Return the commonest words: column and inverse document frequency."""
     counts = Counter(word for text in texts for word in set(_split(text)))
     common = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MAX_WORDS]
     return {word: (i, float(np.log1p(len(texts) / n))) for i, (word, n) in enumerate(common)}

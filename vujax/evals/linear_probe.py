@@ -305,12 +305,12 @@ class LinearProbe:
 
     def _parts(self, variables: Variables) -> list[tuple[np.ndarray, np.ndarray]]:
         """Standardised features and labels of the fitted, the validation and the test part."""
-        train = self.train.labelled(self.encode, variables)
+        train = self.train.embed_labeled(self.encode, variables)
         if self.validation:
-            validation = self.validation.labelled(self.encode, variables)
+            validation = self.validation.embed_labeled(self.encode, variables)
         else:
             out = hold_out_examples(len(train[1]), self.validation_share, self.seed)
             train, validation = ([x[chosen] for x in train] for chosen in (~out, out))
         scale = Standardizer.fit(train[0])
-        test = self.test.labelled(self.encode, variables)
+        test = self.test.embed_labeled(self.encode, variables)
         return [(scale(features), labels) for features, labels in (train, validation, test)]

@@ -3,7 +3,7 @@
     vectors, movies = movie_vectors(scene_vectors, scenes.movie), scenes.movies
     found = retrieve(vectors, same_genre(genres, "jaccard", 0.5))
     found.summary()                       # {'map': ..., 'recall@1': ..., 'queries': ...}
-    found.by_chance().summary()
+    found.random_baseline().summary()
     paired_bootstrap(ours.ap, theirs.ap)  # query by query
 
 Every item is a query once, and all items of other groups are ranked for it by cosine. A movie is
@@ -51,15 +51,15 @@ class RetrievalResult(NamedTuple):
     recall: dict[int, np.ndarray]
     relevant: np.ndarray
     ranked: np.ndarray
-    without: int
+    num_without: int
 
     def summary(self) -> dict[str, float]:
         """Means over the queries."""
         recalls = {f"recall@{k}": float(values.mean()) for k, values in self.recall.items()}
-        counts = {"queries": float(len(self.queries)), "without": float(self.without)}
+        counts = {"queries": float(len(self.queries)), "without": float(self.num_without)}
         return {"map": float(self.ap.mean())} | recalls | counts
 
-    def by_chance(self) -> "RetrievalResult":
+    def random_baseline(self) -> "RetrievalResult":
         """The same queries when every score is equal."""
         recall = {k: np.minimum(k / self.ranked, 1.0) for k in self.recall}
         return self._replace(ap=self.relevant / self.ranked, recall=recall)

@@ -1,4 +1,8 @@
-"""Part of the evaluations."""
+"""Prompt templates of zero-shot classification; `{}` is the class name.
+
+The wordings are short lists written for this package. Scores depend on them, so an evaluation
+states the set that it used (`templates='photo'`), and a config may give its own list.
+"""
 
 from collections.abc import Sequence
 
@@ -19,7 +23,7 @@ PHOTO = (
 TEMPLATES: dict[str, tuple[str, ...]] = {
     "name": NAME,
     "photo": PHOTO,
-    # Pictures that are not photographs: ImageNet-R's renditions, ImageNet-Sketch's drawings.
+    # Images that are not photographs: ImageNet-R's renditions, ImageNet-Sketch's drawings.
     "rendition": (
         *PHOTO,
         "a drawing of a {}.",
@@ -55,17 +59,19 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
 
 
 def resolve_templates(chosen: str | Sequence[str]) -> tuple[str, ...]:
-    """The templates of a set's name, or a list of templates as it is.
+    """Return the templates of a set's name, or a list of templates as it is.
 
     Raises:
       ValueError: an unknown name, an empty list, or a template without exactly one `{}`.
     """
     if isinstance(chosen, str):
         if chosen not in TEMPLATES:
-            raise ValueError(f"no templates named '{chosen}': choose one of {sorted(TEMPLATES)}")
+            raise ValueError(
+                f"unknown templates {chosen!r}; expected one of: {', '.join(sorted(TEMPLATES))}"
+            )
         return TEMPLATES[chosen]
     if not chosen:
-        raise ValueError("templates is empty: give at least one, such as 'a photo of a {}.'")
+        raise ValueError("templates is empty; give at least one, such as 'a photo of a {}.'")
     for template in chosen:
         if template.count("{}") != 1:
             raise ValueError(f"template '{template}' must contain {{}} once, for the class's name")
@@ -73,7 +79,7 @@ def resolve_templates(chosen: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def format_prompts(names: Sequence[str], chosen: str | Sequence[str]) -> list[str]:
-    """Every name in every template: `[n * t]`, one name's prompts next to each other.
+    """Fill every name into every template: `[n * t]`, one name's prompts adjacent.
 
     Underscores in a name become spaces, so a folder's names can be used as they are.
     """

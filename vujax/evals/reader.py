@@ -1,4 +1,4 @@
-"""What an evaluation reads: a source, opened at first use, as batches, captions or pictures."""
+"""Sources of evaluations, opened at first use, as batches, captions or images."""
 
 import contextlib
 import functools
@@ -19,14 +19,14 @@ from vujax.evals.features import Encode, Variables, extract, padded_size
 from vujax.models.tokenizers.huggingface import Preprocess, open_preprocess
 
 MAX_CACHED_BYTES = 2**27
-"""Smaller sources stay decoded between the calls of an evaluator during training."""
+"""Bytes of decoded images up to which a source stays in memory between evaluations."""
 
 
 def open_any(source: Mapping[str, Any] | Source) -> Source:
-    """A source from its options; a source comes back as it is.
+    """Open a source from its options; an open source is returned as it is.
 
-    `kind` is a name of `datasets.DATASETS` (imagenet, cifar10 ...), of `layouts.LAYOUTS` (coco,
-    flickr, karpathy, objectnet) or of `vujax.data.sources` (folder, webdataset ...).
+    `kind` is a name of `datasets.DATASETS` (imagenet, cifar10 ...), of `dataset_layouts.LAYOUTS`
+    (coco, flickr, karpathy, objectnet) or of `vujax.data.sources` (folder, webdataset ...).
     """
     if not isinstance(source, Mapping):
         return source
@@ -40,7 +40,7 @@ def open_any(source: Mapping[str, Any] | Source) -> Source:
 
 
 class Reader:
-    """Reads one source for one model."""
+    """The examples of one source as inputs of one model."""
 
     def __init__(
         self,
@@ -52,15 +52,15 @@ class Reader:
         workers: int = 0,
         parent: str | None = None,
     ) -> None:
-        """Names what to read; no file is opened yet.
+        """Store the options; no file is opened yet.
 
         Args:
-          source: options for `open_any`, or a source.
-          model: tells the image size and the text length.
+          source: options for `open_any`, or an open source.
+          model: gives the image size and the text length.
           mesh: devices that batches must divide among.
           batch_size: examples of all hosts together; fewer when the source is smaller.
-          workers: processes that decode pictures; 0 decodes in this one.
-          parent: release whose way with pictures and texts the model has; None: CLIP's.
+          workers: processes that decode images; 0 decodes in this one.
+          parent: release whose preprocessing the model uses; None: CLIP's.
         """
         self._source = source
         self.image_size, self.context = model.image_size, model.text.context
@@ -69,19 +69,19 @@ class Reader:
 
     @functools.cached_property
     def preprocess(self) -> Preprocess:
-        """How pictures and texts become the model's input."""
+        """The preprocessing of images and texts."""
         return open_preprocess(self._parent, self.context)
 
     @functools.cached_property
     def source(self) -> Source:
-        """The opened source.
+        """The open source.
 
         Raises:
-          ValueError: it holds nothing.
+          ValueError: it is empty.
         """
         source = open_any(self._source)
         if len(source) == 0:
-            raise ValueError(f"the evaluation's source holds no example: {self._source}")
+            raise ValueError(f"the evaluation's source is empty: {self._source}")
         return source
 
     @property
@@ -91,7 +91,7 @@ class Reader:
 
     @functools.cached_property
     def captions(self) -> list[list[str]]:
-        """Every picture's captions, in the source's order; a class's name stands in for none."""
+        """Every image's captions, in the source's order; a class name if it has none."""
         return [self._captions(self.source[i]) for i in range(len(self.source))]
 
     def _captions(self, record: Record) -> list[str]:
@@ -101,7 +101,7 @@ class Reader:
         return [self.source.classes[record["label"]].replace("_", " ")]
 
     def batches(self) -> Iterator[dict[str, np.ndarray]]:
-        """This host's rows of each batch, every example once."""
+        """Yield this host's rows of each batch, every example once."""
         return eval_batches(
             self.source,
             batch_size=padded_size(len(self.source), self.batch_size, self.mesh),
@@ -116,7 +116,7 @@ class Reader:
         return dict(tokenizer=self.preprocess.tokenizer, picture=self.preprocess.picture)
 
     def embed(self, encode: Encode, variables: Variables) -> dict[str, np.ndarray]:
-        """`features.extract` over the whole source: embeddings `[n d]`, label `[n]`."""
+        """Run `features.extract` over the whole source: embeddings `[n d]`, label `[n]`."""
         if len(self.source) * self.image_size**2 * 3 <= MAX_CACHED_BYTES:
             return extract(encode, variables, self._decoded, mesh=self.mesh)
         with contextlib.closing(self.batches()) as batches:
@@ -127,8 +127,8 @@ class Reader:
         with contextlib.closing(self.batches()) as batches:
             return list(batches)
 
-    def labelled(self, encode: Encode, variables: Variables) -> tuple[np.ndarray, np.ndarray]:
-        """Embeddings `[n d]` and labels `[n]`.
+    def embed_labeled(self, encode: Encode, variables: Variables) -> tuple[np.ndarray, np.ndarray]:
+        """Return embeddings `[n d]` and labels `[n]`.
 
         Raises:
           ValueError: an example has no label.
@@ -142,8 +142,8 @@ class Reader:
             )
         return data["embeddings"], data["label"]
 
-    def pictures(self, indices: Sequence[int]) -> np.ndarray:
-        """Decoded pictures `[len(indices) h w 3]` uint8, as the model sees them."""
+    def read_images(self, indices: Sequence[int]) -> np.ndarray:
+        """Return decoded images `[len(indices) h w 3]` uint8, preprocessed for the model."""
         some = Subset(self.source, indices)
         size = self.image_size
         batches = eval_batches(some, batch_size=len(some), image_size=size, **self._inputs())

@@ -223,12 +223,17 @@ class Retrieval:
 
     def _baselines(self, ranks: dict[str, Ranks]) -> dict[str, dict[str, float]]:
         rows = {
-            "chance": compute_recalls({name: counts.by_chance() for name, counts in ranks.items()}),
+            "chance": compute_recalls(
+                {name: counts.random_baseline() for name, counts in ranks.items()}
+            ),
             "ceiling": compute_recalls(rank_oracle(self.captions)),
         }
         if self.neighbours:
-            colour = ColorNeighbors(self.neighbours)
-            images, texts = colour.images(self.reader), colour.texts(self.captions.texts)
+            colors = ColorNeighbors(self.neighbours)
+            images, texts = (
+                colors.embed_images(self.reader),
+                colors.embed_texts(self.captions.texts),
+            )
             rows["histogram"] = compute_recalls(
                 rank_both_directions(images, texts, self.captions, mesh=self.mesh)
             )
@@ -249,7 +254,7 @@ class Retrieval:
         scores = texts[chosen] @ images.T
         found = np.argsort(-scores, axis=1, kind="stable")[:, :shown]
         scores = np.take_along_axis(scores, found, axis=1)
-        pictures = self.reader.pictures(found.ravel())
+        pictures = self.reader.read_images(found.ravel())
         pictures = pictures.reshape(*found.shape, *pictures.shape[1:])
         correct = (self.captions.of_image[found] == chosen[:, None, None]).any(-1)
         captions = [self.captions.texts[text] for text in chosen]

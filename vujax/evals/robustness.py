@@ -36,27 +36,29 @@ BASELINES: dict[str, Line] = {
 
 
 def predict_accuracy(imagenet: float, shift: str) -> float:
-    """What an ordinary model of this ImageNet accuracy scores under `shift`; both in (0, 1).
+    """Return the accuracy under `shift` of an ordinary model; both in (0, 1).
 
     Raises:
       ValueError: an unknown shift, or an accuracy of 0, 1 or beyond, which has no logit.
     """
     if shift not in BASELINES:
-        raise ValueError(f"no fitted baseline for '{shift}': choose one of {sorted(BASELINES)}")
+        raise ValueError(
+            f"no fitted baseline for {shift!r}; expected one of: {', '.join(sorted(BASELINES))}"
+        )
     if not 0.0 < imagenet < 1.0:
-        raise ValueError(f"ImageNet accuracy {imagenet} must lie between 0 and 1")
+        raise ValueError(f"ImageNet accuracy must lie between 0 and 1, got {imagenet}")
     line = BASELINES[shift]
     logit = line.slope * math.log(imagenet / (1 - imagenet)) + line.intercept
     return 1 / (1 + math.exp(-logit))
 
 
 def effective_robustness(imagenet: float, shifted: Mapping[str, float]) -> dict[str, float]:
-    """Accuracy minus `predicted` for each shift; accuracies and results as fractions of 1."""
+    """Return accuracy minus `predict_accuracy` for each shift, as fractions of 1."""
     return {shift: value - predict_accuracy(imagenet, shift) for shift, value in shifted.items()}
 
 
 def read_table(path: Path) -> list[tuple[str, dict[str, float]]]:
-    """`(model, accuracies as fractions)` for each row of a CSV in percent.
+    """Read `(model, accuracies as fractions)` for each row of a CSV in percent.
 
     Raises:
       ValueError: no `imagenet` column, or a cell that is no number.
@@ -82,7 +84,7 @@ def _accuracies(row: Mapping[str, str], where: str) -> dict[str, float]:
 
 
 def format_table(models: Sequence[tuple[str, Mapping[str, float]]]) -> str:
-    """A Markdown table: accuracy and effective robustness, in points."""
+    """Format a Markdown table of accuracy and effective robustness, in points."""
     lines = [
         "| model | ImageNet | shift | accuracy | predicted | effective |",
         "|---|" + "---:|" * 5,
@@ -98,7 +100,7 @@ def format_table(models: Sequence[tuple[str, Mapping[str, float]]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints the table for a CSV or for the accuracies given as flags."""
+    """Print the table for a CSV or for the accuracies given as flags."""
     parser = argparse.ArgumentParser(description="Effective robustness from accuracies in percent.")
     parser.add_argument("table", nargs="?", type=Path, help="CSV of accuracies in percent")
     for name in ("imagenet", *BASELINES):

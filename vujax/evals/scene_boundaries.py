@@ -53,7 +53,9 @@ class BoundaryEvaluator:
     def __call__(self, variables: Variables) -> dict[str, float]:
         """Scores `variables` on all films, both protocols, corrected mode."""
         scores = self._film_scores(variables)
-        self.scores = [FilmScores.of(film, s) for film, s in zip(self.films, scores, strict=True)]
+        self.scores = [
+            FilmScores.from_film(film, s) for film, s in zip(self.films, scores, strict=True)
+        ]
         if not self.baselines:
             self.baselines = compute_baselines(self.scores) | self._raw()
         return evaluate(self.scores, threshold=self._threshold)
@@ -117,7 +119,7 @@ class GapBoundaries(BoundaryEvaluator):
         found: dict[str, list[FilmScores]] = {}
         for film in self.films:
             for name, vectors in compute_untrained_features(film).items():
-                scores = FilmScores.of(film, compute_gap_scores(vectors, self._reach))
+                scores = FilmScores.from_film(film, compute_gap_scores(vectors, self._reach))
                 found.setdefault(name, []).append(scores)
         return {
             name: evaluate(scores, threshold=self._threshold)

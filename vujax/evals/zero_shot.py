@@ -100,7 +100,7 @@ class ZeroShot:
 
     def __call__(self, variables: Variables) -> dict[str, float]:
         """Scores `variables` on the whole source."""
-        images, labels = self.reader.labelled(self.encode_image, variables)
+        images, labels = self.reader.embed_labeled(self.encode_image, variables)
         names, labels = self._competing(labels)
         texts = self._prompts(names)
         prompt_rows = extract_texts(
@@ -155,8 +155,8 @@ class ZeroShot:
     ) -> dict[str, dict[str, float]]:
         rows = label_baselines(labels, len(names))
         if self.neighbours:
-            colour = ColorNeighbors(self.neighbours)
-            classes = average_prompts(colour.texts(texts), len(names))
-            ranks = rank_classes(colour.images(self.reader), classes, labels, mesh=self.mesh)
+            colors = ColorNeighbors(self.neighbours)
+            classes = average_prompts(colors.embed_texts(texts), len(names))
+            ranks = rank_classes(colors.embed_images(self.reader), classes, labels, mesh=self.mesh)
             rows["histogram"] = compute_accuracies(ranks, labels)
         return rows

@@ -46,7 +46,7 @@ def test_scores_of_each_tag_and_their_means():
         s, y = scores[mine, t], truth[mine, t]
         assert found.ap[t] == pytest.approx(dense_ap(s, y))
         assert found.f1[t] == pytest.approx(dense_f1(s >= thresholds[t], y))
-        assert found.chance[t] == pytest.approx(y.mean())
+        assert found.random_ap[t] == pytest.approx(y.mean())
     assert np.isnan(found.ap[4]) and np.isnan(found.f1[4]) and found.support[4] == 0
     summary = found.summary()
     assert summary["map"] == pytest.approx(found.ap[:4].mean())

@@ -153,7 +153,7 @@ def _rows(tagger: Tagger, found: TagScores, learned: TaggedFeatures) -> dict[str
     return {
         tag: dict(
             ap=float(found.ap[t]),
-            chance=float(found.chance[t]),
+            chance=float(found.random_ap[t]),
             f1=float(found.f1[t]),
             threshold=float(tagger.probe.thresholds[t]),
             support=int(found.support[t]),

@@ -58,7 +58,7 @@ class TaskScore:
     covered: np.ndarray
     hits: np.ndarray
     constant: np.ndarray
-    answers: np.ndarray
+    predictions: np.ndarray
     chance: float
     l2: float
     losses: dict[float, float]
@@ -72,12 +72,12 @@ class TaskScore:
         return float(self.hits[self.covered].mean()) if self.covered.any() else float("nan")
 
     @property
-    def score_of_all(self) -> float:
+    def score_on_all(self) -> float:
         """The mean of all hits, of clips without vectors too."""
         return float(self.hits.mean())
 
     @property
-    def score_of_new(self) -> float:
+    def score_on_new(self) -> float:
         """As `score`, of clips whose movie is not in the train list; NaN if there is none."""
         there = self.covered & ~self.shared
         return float(self.hits[there].mean()) if there.any() else float("nan")
@@ -141,11 +141,11 @@ def evaluate(
             "task out, or make vectors of these clips"
         )
     others = _with_vectors(task.lists["val"], vectors) if choose == "val" else []
-    windows = Windows.of(vectors, [one.clip for one in learned + others])
+    windows = Windows.from_embeddings(vectors, [one.clip for one in learned + others])
     there = np.arange(windows.clips) < len(learned)
     by_movie = choose == FOLDS
     parts = split_movie_folds([one.movie for one in learned], folds, seed) if by_movie else [there]
-    judge = TaskMetric.of(task, train)
+    judge = TaskMetric.from_task(task, train)
     path = _path(judge, grid, mesh)
     targets = judge.targets(learned + others)
     choice = choose_penalty(windows, targets, parts, path, judge.losses, standardize)
@@ -172,8 +172,10 @@ def _answers(
     covered = np.array([one.clip in vectors for one in reported], bool)
     answers = np.full(len(reported), np.nan)
     if covered.any():
-        test = Windows.of(vectors, [one.clip for one in _with_vectors(reported, vectors)])
-        answers[covered] = judge.answers(test.mean(predict(test.vectors)))
+        test = Windows.from_embeddings(
+            vectors, [one.clip for one in _with_vectors(reported, vectors)]
+        )
+        answers[covered] = judge.predict(test.mean(predict(test.vectors)))
     return answers
 
 
@@ -197,11 +199,11 @@ def _score(
     learned: int,
     judge: TaskMetric,
     choice: PenaltyChoice,
-    answers: np.ndarray,
+    predictions: np.ndarray,
 ) -> TaskScore:
     reported = task.lists[report]
-    covered = ~np.isnan(answers)
-    answers = np.where(covered, answers, judge.constant)
+    covered = ~np.isnan(predictions)
+    predictions = np.where(covered, predictions, judge.constant)
     learned_movies = {one.movie for one in train}
     return TaskScore(
         task=task.name,
@@ -209,9 +211,9 @@ def _score(
         clips=tuple(one.clip for one in reported),
         movies=tuple(one.movie for one in reported),
         covered=covered,
-        hits=judge.hits(answers, reported),
+        hits=judge.hits(predictions, reported),
         constant=judge.hits(np.full(len(reported), judge.constant), reported),
-        answers=answers,
+        predictions=predictions,
         chance=1 / len(judge.classes) if len(judge.classes) else float("nan"),
         l2=choice.l2,
         losses=choice.losses,

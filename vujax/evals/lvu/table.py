@@ -89,7 +89,7 @@ def row_to_json(name: str, runs: Sequence[TaskScore]) -> dict[str, Any]:
         runs=[
             dict(
                 score=run.score,
-                score_of_all=run.score_of_all,
+                score_of_all=run.score_on_all,
                 l2=run.l2,
                 hits=run.hits.tolist(),
                 covered=run.covered.tolist(),
@@ -124,8 +124,8 @@ def _cells(name: str, runs: Sequence[TaskScore]) -> tuple[str, ...]:
         _bounds(seed_interval(runs), metric) if len(runs) > 1 else "",
         mean([run.baselines["constant"]["covered"] for run in runs]),
         f"{format_score(less.estimate, metric, '+')} {_bounds(less, metric)}" if less else "",
-        mean([run.score_of_new for run in runs]),
-        mean([run.score_of_all for run in runs]),
+        mean([run.score_on_new for run in runs]),
+        mean([run.score_on_all for run in runs]),
         format_score(first.baselines["constant"]["all"], metric),
         format_score(first.chance, metric),
     )

@@ -22,7 +22,7 @@ class TaskMetric:
     constant: float
 
     @classmethod
-    def of(cls, task: LvuTask, train: Sequence[LabeledClip]) -> "TaskMetric":
+    def from_task(cls, task: LvuTask, train: Sequence[LabeledClip]) -> "TaskMetric":
         """From the clips of the train list, with vectors or without."""
         targets = np.array([one.target for one in train])
         if task.is_number:
@@ -44,7 +44,7 @@ class TaskMetric:
             return (answers.argmax(1) != targets).astype(np.float64)
         return (answers[:, 0] - targets) ** 2
 
-    def answers(self, found: np.ndarray) -> np.ndarray:
+    def predict(self, found: np.ndarray) -> np.ndarray:
         """Numbers of classes, or numbers."""
         return self.classes[found.argmax(1)] if len(self.classes) else found[:, 0]
 

@@ -28,7 +28,7 @@ class Windows(NamedTuple):
     clips: int
 
     @classmethod
-    def of(cls, vectors: Vectors, clips: Sequence[str]) -> "Windows":
+    def from_embeddings(cls, vectors: Vectors, clips: Sequence[str]) -> "Windows":
         """The windows of some clips, in their order.
 
         Raises:

@@ -61,7 +61,7 @@ class FilmScores(NamedTuple):
     fps: float | None = None
 
     @classmethod
-    def of(cls, film: Film, scores: Sequence[float] | np.ndarray) -> Self:
+    def from_film(cls, film: Film, scores: Sequence[float] | np.ndarray) -> Self:
         """Scores `[n-1]` of a labelled film."""
         at = film.frames, film.seconds, film.fps
         return cls(film.film, np.asarray(scores), film.starts, *at)

@@ -42,7 +42,7 @@ class TagScores(NamedTuple):
     micro_f1: float
 
     @property
-    def chance(self) -> np.ndarray:
+    def random_ap(self) -> np.ndarray:
         """The average precision of equal scores, `[t]`: the share of examples with the tag."""
         return self.support / np.maximum(self.known, 1)
 

@@ -69,7 +69,7 @@ class Ranks(NamedTuple):
         """`[q]`: the expected place, from 1, of the first right item, ties in random order."""
         return self.above + 1 + self.tied / (self.tied_right + 1)
 
-    def by_chance(self) -> "Ranks":
+    def random_baseline(self) -> "Ranks":
         """The same queries when every score is equal."""
         return self._replace(above=0 * self.above, tied=self.wrong, tied_right=self.right)
 

@@ -90,7 +90,7 @@ class EditedFilms:
     distances: list[np.ndarray]
 
     @classmethod
-    def of(cls, split: str, films: int, minutes: float, seed: int = 0) -> "EditedFilms":
+    def from_split(cls, split: str, films: int, minutes: float, seed: int = 0) -> "EditedFilms":
         edits = [make_edit(make_film(seed, split, n), FPS, minutes) for n in range(films)]
         return cls(edits, [frame_distances(edit) for edit in edits])
 
@@ -177,6 +177,6 @@ def measure_films(arguments: Sequence[str]) -> None:
     for reach in REACHES:
         print(json.dumps(score_scene_boundaries(edits, reach)))
     splits = ("train", "validation")
-    known, asked = (EditedFilms.of(s, args.films, args.minutes, args.seed) for s in splits)
+    known, asked = (EditedFilms.from_split(s, args.films, args.minutes, args.seed) for s in splits)
     for row in score_shot_boundaries(known, asked):
         print(json.dumps(row))

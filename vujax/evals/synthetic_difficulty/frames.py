@@ -37,7 +37,7 @@ class Frames:
     truths: list[ImageTruth]
 
     @classmethod
-    def of(cls, source: SyntheticImages) -> "Frames":
+    def from_source(cls, source: SyntheticImages) -> "Frames":
         records = [source[i] for i in range(len(source))]
         histograms = color_histograms(np.stack([record["image"] for record in records]))
         texts = [record["captions"][0] for record in records]
@@ -109,8 +109,8 @@ def measure_frames(arguments: Sequence[str]) -> None:
     parser.add_argument("--held-out", type=int, default=1024, help="validation frames")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(arguments)
-    known = Frames.of(SyntheticImages("train", frames=args.train, seed=args.seed))
-    asked = Frames.of(SyntheticImages("validation", frames=args.held_out, seed=args.seed))
+    known = Frames.from_source(SyntheticImages("train", frames=args.train, seed=args.seed))
+    asked = Frames.from_source(SyntheticImages("validation", frames=args.held_out, seed=args.seed))
     print(json.dumps({"retrieval": measure_retrieval(known, asked)}))
     for label in CLASSES:
         print(json.dumps({"zero_shot": label} | measure_zero_shot(known, asked, label)))
