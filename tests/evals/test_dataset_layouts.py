@@ -83,7 +83,7 @@ def test_karpathy(tmp_path, mesh1):
     source = open_karpathy(**options)
     assert [source[i]["captions"] for i in range(2)] == [["A one.", "uno"], ["two"]]
     assert len(open_karpathy(**options, split="train")) == 1
-    with pytest.raises(ValueError, match=r"dataset_coco\.json has no picture of split 'val'"):
+    with pytest.raises(ValueError, match=r"dataset_coco\.json has no image of split 'val'"):
         open_karpathy(**options, split="val")
     evaluator = make("k", {"kind": "karpathy", "source": options}, model=Oracle(3), mesh=mesh1)
     assert evaluator(knowing({"A one.": 1, "uno": 1, "two": 2}))["mean_recall"] == 1.0

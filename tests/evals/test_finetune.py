@@ -119,7 +119,7 @@ def test_the_part_that_stops_shares_no_movie_and_noise_is_not_learned(case) -> N
 
 def test_wrong_arguments(case) -> None:
     labels = case[3]
-    with pytest.raises(ValueError, match="scene f19/c001 is trained on and evaluated"):
+    with pytest.raises(ValueError, match="scene f19/c001 is both trained on and evaluated"):
         run(case, Targets("class", labels), evaluated=np.array([39, 50]))
     with pytest.raises(ValueError, match="5 folds cannot be made of 2 movies"):
         run(case, Targets("class", labels), train=np.arange(4))

@@ -6,7 +6,7 @@ from scipy.special import expit
 
 from vujax.evals.folds import find_learnable_tags, hold_out_groups
 from vujax.evals.metrics.multilabel import score_tags
-from vujax.evals.multilabel_probe import TaggedFeatures, fit_logistic, fit_tag_probe
+from vujax.evals.multilabel_probe import TaggedFeatures, fit_tag_probe, fit_tags
 
 
 def made(n=205, d=12, tags=4, seed=0):
@@ -21,7 +21,7 @@ def made(n=205, d=12, tags=4, seed=0):
 def test_gradient_is_zero_at_the_solution(mesh1, mesh8):
     data = made()
     for mesh in (mesh1, mesh8):
-        linear = fit_logistic(*data, l2=0.01, mesh=mesh)
+        linear = fit_tags(*data, l2=0.01, mesh=mesh)
         residual = (expit(linear.logits(data.features)) - data.truth) * data.known
         residual = residual / data.known.sum(0)
         gradient = data.features.T @ residual + 0.01 * linear.weights
@@ -31,9 +31,9 @@ def test_gradient_is_zero_at_the_solution(mesh1, mesh8):
 
 def test_a_tag_is_learned_the_same_alone(mesh1):
     data = made()
-    together = fit_logistic(*data, l2=0.01, mesh=mesh1)
+    together = fit_tags(*data, l2=0.01, mesh=mesh1)
     for t in range(4):
-        alone = fit_logistic(*data.take(np.arange(205), np.array([t])), l2=0.01, mesh=mesh1)
+        alone = fit_tags(*data.take(np.arange(205), np.array([t])), l2=0.01, mesh=mesh1)
         np.testing.assert_allclose(together.weights[:, [t]], alone.weights, atol=2e-3)
 
 
@@ -42,7 +42,7 @@ def test_solution_is_that_of_scikit_learn(mesh1):
     from sklearn.linear_model import LogisticRegression
 
     data = made()
-    ours = fit_logistic(*data, l2=0.02, mesh=mesh1, tolerance=1e-6)
+    ours = fit_tags(*data, l2=0.02, mesh=mesh1, tolerance=1e-6)
     for t in range(4):
         mine = data.known[:, t]
         theirs = LogisticRegression(C=1 / (0.02 * mine.sum()), tol=1e-8, max_iter=5000)

@@ -1,15 +1,11 @@
-"""Fine-tuning beside the frozen probe: a scene encoder and a linear head learn labels of scenes.
+"""Fine-tuning, to set beside the frozen probe: a scene encoder and a linear head.
 
-    targets = Targets("class", labels)              # one for each scene, see `vujax.evals.finetune`
+    targets = Targets("class", labels)              # one for each scene
     tuned = finetune(model, variables, scenes, inputs, targets, train=train, evaluated=val)
-    tuned.answers                                   # float32 [e c], of the scenes `val`
+    tuned.predictions                               # float32 [e c], of the scenes `val`
 
-All weights learn, for a fixed small number of steps. Of the train scenes a part that shares no
-movie with the rest only says which step was the best: early stopping without the evaluated scenes.
-
-Labels of scenes that a linear head learns: a class, tags, or a number.
-
-Some scenes of a set in rows, with what is to be said of them.
+All weights are trained, for a fixed small number of steps. A fold of the train scenes that shares
+no movie with the rest chooses the best step: early stopping without the evaluated scenes.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -36,7 +32,7 @@ KINDS = ("class", "tags", "number")
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """What is to be said of each scene.
+    """The labels of scenes.
 
     Attributes:
       kind: 'class', one of several; 'tags', any of several; 'number'.
@@ -51,39 +47,44 @@ class Targets:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"targets of kind {self.kind!r}: use one of {', '.join(KINDS)}")
+            raise ValueError(
+                f"unknown kind of targets {self.kind!r}; expected one of: {', '.join(KINDS)}"
+            )
         if self.values.ndim != 1 + (self.kind == "tags"):
-            raise ValueError(f"targets of kind '{self.kind}' are of shape {self.values.shape}")
+            raise ValueError(f"targets of kind {self.kind!r} have shape {self.values.shape}")
 
-    def only(self, index: np.ndarray) -> "Targets":
-        """Those of some scenes."""
+    def select(self, index: np.ndarray) -> "Targets":
+        """Return the targets of some scenes."""
         return Targets(self.kind, self.values[index])
 
     @property
     def width(self) -> int:
-        """Outputs that a head needs: one for each class or tag, or one."""
+        """The outputs that a head needs: one for each class or tag, or one."""
         if self.kind == "class":
             return 1 + int(self.values.max())
         return self.values.shape[1] if self.kind == "tags" else 1
 
     @cached_property
-    def unit(self) -> tuple[float, float]:
-        """Mean and deviation of numbers, which are learned as if these were 0 and 1."""
+    def scale(self) -> tuple[float, float]:
+        """Mean and standard deviation of numbers; the head learns standardized ones."""
         return float(self.values.mean()), float(self.values.std()) or 1.0
 
     def losses(self, outputs: jax.Array, values: jax.Array) -> jax.Array:
-        """Cross-entropy, its mean over the tags, or squared error in `unit`: `[... k] -> [...]`."""
+        """Compute the loss of each output: `[... k] -> [...]`.
+
+        Cross-entropy, its mean over the tags, or the squared error of standardized numbers.
+        """
         if self.kind == "class":
             return optax.softmax_cross_entropy_with_integer_labels(outputs, values)
         if self.kind == "tags":
             return optax.sigmoid_binary_cross_entropy(outputs, values).mean(-1)
-        mean, deviation = self.unit
+        mean, deviation = self.scale
         return (outputs[..., 0] - (values - mean) / deviation) ** 2
 
-    def answers(self, outputs: np.ndarray) -> np.ndarray:
-        """Probabilities of classes, of each tag, or numbers: `[n k]`, of outputs `[n k]`."""
+    def predict(self, outputs: np.ndarray) -> np.ndarray:
+        """Convert outputs `[n k]` to probabilities of classes or tags, or to numbers."""
         if self.kind == "number":
-            return outputs * self.unit[1] + self.unit[0]
+            return outputs * self.scale[1] + self.scale[0]
         return np.asarray((jax.nn.softmax if self.kind == "class" else jax.nn.sigmoid)(outputs))
 
 
@@ -105,12 +106,12 @@ class LabeledScenes:
         mesh: Mesh,
         **rows: Any,
     ) -> None:
-        """Plans the rows.
+        """Plan the rows.
 
         Args:
           scenes: all of a set.
           inputs: see `vujax.data.scene_batches.shapes`.
-          index: which of them these are, int `[n]`.
+          index: the numbers of these scenes, int `[n]`.
           targets: of all scenes.
           batch_size: rows at once.
           mesh: devices.
@@ -121,11 +122,14 @@ class LabeledScenes:
         """
         some = SomeScenes(scenes, index, int(scenes.lengths.max()), "thin")
         self._rows = SceneRows(some, inputs, **rows)
-        self.targets = targets.only(index)
+        self.targets = targets.select(index)
         self._batch_size, self._mesh = batch_size, mesh
 
     def batches(self, seed: int, steps: int) -> Iterator[dict[str, jax.Array]]:
-        """So many batches of rows with 'target' `[r s ...]`; of no scene it does not matter."""
+        """Yield `steps` batches of rows with 'target' `[r s ...]`.
+
+        Targets of empty places are arbitrary.
+        """
         batches = self._rows.train_batches(batch_size=self._batch_size, seed=seed)
         with closing(batches):
             for _, batch in zip(range(steps), batches, strict=False):
@@ -133,13 +137,13 @@ class LabeledScenes:
                 yield make_global_batch(self._mesh, {**batch, "target": target})
 
     def outputs(self, apply: Callable[..., jax.Array], params: Any) -> np.ndarray:
-        """`apply(params, batch)` `[r s k]` of each scene, `[n k]` in their order."""
+        """Return `apply(params, batch)` `[r s k]` of each scene, `[n k]` in their order."""
         found: dict[int, np.ndarray] = {}
         with closing(self._rows.eval_batches(batch_size=self._batch_size)) as batches:
             for batch in batches:
                 values = np.asarray(apply(params, make_global_batch(self._mesh, batch)))
-                there = batch["scene"] >= 0
-                found.update(zip(batch["scene"][there].tolist(), values[there], strict=True))
+                is_scene = batch["scene"] >= 0
+                found.update(zip(batch["scene"][is_scene].tolist(), values[is_scene], strict=True))
         return np.stack([found[scene] for scene in range(len(found))])
 
 
@@ -147,17 +151,17 @@ Apply = Callable[[Any, Any], jax.Array]
 
 
 class FineTuneResult(NamedTuple):
-    """What came of it.
+    """The predictions and weights of the best step.
 
     Attributes:
-      answers: `[e c]` probabilities of classes, `[e c]` of tags each, or `[e 1]` numbers, of the
+      predictions: `[e c]` probabilities of classes or of each tag, or `[e 1]` numbers, of the
         evaluated scenes, float32.
-      step: after how many steps these weights were had; 0: training made nothing better.
-      losses: by step, of the part that stops.
+      step: number of steps of these weights; 0: training improved nothing.
+      losses: by step, of the stopping fold.
       params: 'model' and 'head' of that step.
     """
 
-    answers: np.ndarray
+    predictions: np.ndarray
     step: int
     losses: dict[int, float]
     params: Any
@@ -185,30 +189,30 @@ def finetune(
     mesh: Mesh | None = None,
     **rows: Any,
 ) -> FineTuneResult:
-    """Trains with AdamW (cosine decay) from `variables`, on the devices of one process.
+    """Train with AdamW (cosine decay) from `variables`, on the devices of one process.
 
-    The head sees vectors with the mean and variance that the first ones of the fitted scenes have,
-    and begins at zero. Statistics of the model's norms stay as they are.
+    The head reads features standardized by their initial statistics over the fitted scenes, and
+    starts at zero. Statistics of the model's norms do not change.
 
     Args:
-      model: rows (`vujax.data.scene_batches`) -> (vectors `[r s d]`, out), such as
+      model: rows (`vujax.data.scene_batches`) -> (embeddings `[r s d]`, out), such as
         `vujax.models.scene_encoder.SceneViT`.
-      variables: its own; only 'params' learns.
+      variables: its own; only 'params' is trained.
       scenes: see `vujax.data.scenes`.
-      inputs: what is read of each shot, see `vujax.data.scene_batches.shapes`.
+      inputs: the inputs of each shot, see `vujax.data.scene_batches.shapes`.
       targets: of all scenes.
       train: numbers of scenes to learn from, int `[t]`.
-      evaluated: numbers of scenes to answer, int `[e]`; they change nothing of the training.
-      steps: how many.
-      every: so many steps between two looks at the part that stops.
-      lr: of the model, at its highest.
+      evaluated: numbers of scenes to predict, int `[e]`; they do not affect the training.
+      steps: number of steps.
+      every: steps between two evaluations of the stopping fold.
+      lr: peak learning rate of the model.
       head_lr: of the head.
       weight_decay: of kernels.
       warmup_steps: of the learning rate.
       batch_size: rows at once.
-      folds: one of so many parts of the train scenes, by movie, stops.
-      feature: of the model's `out`, `[r s d]`, such as 'pooled'; None: the vectors.
-      seed: of the part that stops, and of the order of scenes.
+      folds: number of folds of the train scenes, by movie; one of them stops the training.
+      feature: of the model's `out`, `[r s d]`, such as 'pooled'; None: the embeddings.
+      seed: of the folds, and of the order of scenes.
       mesh: devices; None: one device.
       **rows: `width`, `most`, `buckets` of `SceneRows`.
 
@@ -216,7 +220,9 @@ def finetune(
       ValueError: a scene is trained and evaluated on, or there are fewer movies than folds.
     """
     if both := set(train.tolist()) & set(evaluated.tolist()):
-        raise ValueError(f"scene {scenes.keys[min(both)]} is trained on and evaluated: choose one")
+        raise ValueError(
+            f"scene {scenes.keys[min(both)]} is both trained on and evaluated; choose one"
+        )
     fits = split_movie_folds([scenes.movies[k] for k in scenes.movie[train]], folds, seed)[0]
     mesh = mesh or make_mesh(jax.devices()[:1])
     options = dict(batch_size=batch_size, mesh=mesh) | rows
@@ -224,7 +230,7 @@ def finetune(
         LabeledScenes(scenes, inputs, index, targets, **options)
         for index in (train[fits], train[~fits], evaluated)
     )
-    first, apply = _with_head(model, variables, feature, fit, targets.only(train).width, mesh)
+    first, apply = _with_head(model, variables, feature, fit, targets.select(train).width, mesh)
     schedule = dict(total_steps=steps, warmup_steps=warmup_steps, schedule="cosine")
     optimizer = build_optimizer(
         first,
@@ -241,19 +247,19 @@ def finetune(
             loss = _mean_loss(apply, params, fit.targets, stop)
             best = params if loss < min(losses.values()) else best
             losses[step] = loss
-    answers = fit.targets.answers(test.outputs(apply, best))
-    return FineTuneResult(answers, min(losses, key=losses.get), losses, best)
+    predictions = fit.targets.predict(test.outputs(apply, best))
+    return FineTuneResult(predictions, min(losses, key=losses.get), losses, best)
 
 
 def _with_head(
     model: Any, variables: Any, feature: str | None, fit: LabeledScenes, width: int, mesh: Mesh
 ) -> tuple[Any, Apply]:
-    """The first weights, and (weights, rows) -> [r s width]."""
+    """Return the initial weights, and a function (weights, rows) -> `[r s width]`."""
     rest = {name: value for name, value in variables.items() if name != "params"}
 
     def encode(params: Any, batch: Any) -> jax.Array:
-        vectors, out = model.apply({"params": params, **rest}, batch)
-        return vectors if feature is None else out[feature]
+        embeddings, out = model.apply({"params": params, **rest}, batch)
+        return embeddings if feature is None else out[feature]
 
     start = jax.device_put(variables["params"], replicated_sharding(mesh))
     scale = Standardizer.fit(fit.outputs(jax.jit(encode), start))
@@ -270,8 +276,9 @@ def _train_step(
     apply: Apply, targets: Targets, optimizer: optax.GradientTransformation
 ) -> Callable[..., tuple[Any, Any]]:
     def objective(params: Any, batch: Any) -> jax.Array:
-        losses, there = targets.losses(apply(params, batch), batch["target"]), batch["scene"] >= 0
-        return jnp.where(there, losses, 0).sum() / jnp.maximum(there.sum(), 1)
+        losses = targets.losses(apply(params, batch), batch["target"])
+        is_scene = batch["scene"] >= 0
+        return jnp.where(is_scene, losses, 0).sum() / jnp.maximum(is_scene.sum(), 1)
 
     def step(params: Any, state: Any, batch: Any) -> tuple[Any, Any]:
         updates, state = optimizer.update(jax.grad(objective)(params, batch), state, params)

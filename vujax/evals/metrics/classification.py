@@ -1,40 +1,42 @@
-"""Scores of yes-or-no predictions: average precision, area under the ROC curve, F1.
+"""Scores of classifications: average precision, ROC AUC, F1, per-class accuracy.
 
-Plain numpy. Ties count as scikit-learn counts them: items of one score are called all at once.
+Plain numpy. Ties count as scikit-learn counts them: items of one score are predicted together.
 """
 
 import numpy as np
 
 
 def average_precision(scores: np.ndarray, right: np.ndarray) -> float:
-    """Mean of the precision over the right ones, each at the place of its score in the ranking.
+    """Return the mean of the precision at each positive item in the ranking.
 
     Sum of (R_k - R_{k-1}) P_k over the distinct scores, highest first: no interpolation.
 
     Args:
-      scores: `[n]`, higher is more likely right.
+      scores: `[n]`, higher is more likely positive.
       right: bool `[n]`.
 
     Returns:
-      In [0, 1]; NaN if none is right.
+      In [0, 1]; NaN if no item is positive.
     """
     if not right.any():
         return float("nan")
     order = np.argsort(-scores, kind="stable")
     hits, last = np.cumsum(right[order]), last_tied_positions(scores[order])
-    hits, called = hits[last], last + 1
-    return float((np.diff(hits, prepend=0) * hits / called).sum() / hits[-1])
+    hits, num_predicted = hits[last], last + 1
+    return float((np.diff(hits, prepend=0) * hits / num_predicted).sum() / hits[-1])
 
 
 def roc_auc(scores: np.ndarray, right: np.ndarray) -> float:
-    """The chance that a right one scores above a wrong one, ties by half (Mann and Whitney 1947).
+    """Return the probability that a positive item scores above a negative one.
+
+    Ties count half (Mann and Whitney 1947).
 
     Args:
       scores: `[n]`.
       right: bool `[n]`.
 
     Returns:
-      In [0, 1]; NaN if all or none are right.
+      In [0, 1]; NaN if all or no items are positive.
     """
     positives = int(right.sum())
     negatives = len(right) - positives
@@ -49,34 +51,38 @@ def roc_auc(scores: np.ndarray, right: np.ndarray) -> float:
 
 
 def last_tied_positions(ordered: np.ndarray) -> np.ndarray:
-    """The last position of each distinct value of ordered ones."""
+    """Return the last position of each distinct value of ordered ones."""
     return np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
 
 
-def precision_recall_f1(called: np.ndarray, right: np.ndarray) -> tuple[float, float, float]:
-    """Of calling some of the items right.
+def precision_recall_f1(predicted: np.ndarray, right: np.ndarray) -> tuple[float, float, float]:
+    """Return precision, recall and F1 of a prediction.
 
     Args:
-      called: bool `[n]`.
+      predicted: bool `[n]`.
       right: bool `[n]`.
 
     Returns:
-      Precision, 0 if none is called; recall and F1, NaN if none is right.
+      Precision, 0 if nothing is predicted; recall and F1, NaN if no item is positive.
     """
-    hits, found, there = int((called & right).sum()), int(called.sum()), int(right.sum())
-    precision = hits / found if found else 0.0
-    if not there:
+    hits, num_predicted, positives = (
+        int((predicted & right).sum()),
+        int(predicted.sum()),
+        int(right.sum()),
+    )
+    precision = hits / num_predicted if num_predicted else 0.0
+    if not positives:
         return precision, float("nan"), float("nan")
-    return precision, hits / there, 2 * hits / (found + there)
+    return precision, hits / positives, 2 * hits / (num_predicted + positives)
 
 
 def mean_class_accuracy(hits: np.ndarray, labels: np.ndarray) -> float:
-    """The mean over the classes that occur of the accuracy within the class.
+    """Return the mean over the classes that occur of the accuracy within the class.
 
     The usual figure for sets whose classes differ in size; scikit-learn's balanced accuracy.
 
     Args:
-      hits: `[n]`, 1 where the answer was right; between 0 and 1 for ties.
+      hits: `[n]`, 1 where the prediction was right; between 0 and 1 for ties.
       labels: `[n]` int, any values.
     """
     _, inverse, sizes = np.unique(labels, return_inverse=True, return_counts=True)
@@ -84,7 +90,15 @@ def mean_class_accuracy(hits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def label_baselines(labels: np.ndarray, classes: int) -> dict[str, dict[str, float]]:
-    """`chance`: a random class of `classes`; `constant`: always the commonest one of `labels`."""
+    """Return the scores of a random class and of always the commonest class.
+
+    Args:
+      labels: `[n]`, true labels.
+      classes: number of classes.
+
+    Returns:
+      'chance': a random one of `classes`; 'constant': always the commonest one of `labels`.
+    """
     _, sizes = np.unique(labels, return_counts=True)
     chance = {"top1": 1 / classes, "mean_class": 1 / classes}
     if classes > 5:
