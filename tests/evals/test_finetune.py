@@ -123,7 +123,7 @@ def test_wrong_arguments(case) -> None:
         run(case, Targets("class", labels), evaluated=np.array([39, 50]))
     with pytest.raises(ValueError, match="5 folds cannot be made of 2 movies"):
         run(case, Targets("class", labels), train=np.arange(4))
-    with pytest.raises(ValueError, match=f"use one of {', '.join(KINDS)}"):
+    with pytest.raises(ValueError, match=f"expected one of: {', '.join(KINDS)}"):
         Targets("words", labels)
-    with pytest.raises(ValueError, match=r"'tags' are of shape \(60,\)"):
+    with pytest.raises(ValueError, match=r"'tags' have shape \(60,\)"):
         Targets("tags", labels)
