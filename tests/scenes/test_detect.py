@@ -227,8 +227,8 @@ def test_mistakes_are_said_before_anything_is_read(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for options, why in (
         (dict(threshold=2.0), "threshold must be in 0..1"),
-        (dict(formats=["pdf"]), "no format 'pdf'"),
-        (dict(encoder="../lite"), "no encoder"),
+        (dict(formats=["pdf"]), "unknown scene export 'pdf'"),
+        (dict(encoder="../lite"), "unknown encoder"),
         (dict(out=tmp_path / "file"), "is a file"),
         (dict(detector="no-such"), "unknown shot detector 'no-such'"),
     ):

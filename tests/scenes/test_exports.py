@@ -24,8 +24,8 @@ CUE = re.compile(r"(\d+)\n(\d\d):(\d\d):(\d\d\.\d{3}) --> (\d\d):(\d\d):(\d\d\.\
 def written(name: str, folder: Path, **options: object) -> tuple[Path, object, list[str]]:
     """A file of the format, what it was made of, and the notes."""
     scenes = result(title=HOSTILE, path=f"/films/{HOSTILE.replace('/', ' ')}.mp4", **options)
-    path = exports.path_of(scenes, name, folder, "scenes")
-    return path, scenes, exports.writer(name)(scenes, path)
+    path = exports.open_export(name).path(scenes, folder, "scenes")
+    return path, scenes, exports.open_export(name).write(scenes, path)
 
 
 @pytest.mark.parametrize("rate", RATES)
@@ -132,7 +132,7 @@ def test_otio_of_a_variable_rate(tmp_path: Path) -> None:
     late = [replace(s, start_pts=s.start_pts + 700, end_pts=s.end_pts + 700) for s in scenes.scenes]
     late[0] = replace(late[0], start_pts=0)
     path = tmp_path / "scenes.otio"
-    (note,) = exports.writer("otio")(replace(scenes, scenes=tuple(late)), path)
+    (note,) = exports.open_export("otio").write(replace(scenes, scenes=tuple(late)), path)
     assert note == "The film's frame rate varies: the OTIO timeline counts 29.97 frames/s."
     (track,) = otio.adapters.read_from_file(str(path)).video_tracks()
     spans = [clip.source_range for clip in track]
@@ -149,7 +149,7 @@ def test_otio_marks_the_breaks(tmp_path: Path) -> None:
         BreakCue(3, scenes.scenes[2].start_s, "", None, True, True),
     )
     path = tmp_path / "scenes.otio"
-    exports.writer("otio")(replace(scenes, cues=cues), path)
+    exports.open_export("otio").write(replace(scenes, cues=cues), path)
     marks = otio.adapters.read_from_file(str(path)).tracks.markers
     assert [mark.name for mark in marks] == ["Break: silent", "Break: silent, black"]
     assert [mark.marked_range.start_time.value for mark in marks] == [42, 92]
@@ -170,9 +170,9 @@ def test_json_holds_everything(tmp_path: Path) -> None:
 
 
 def test_unknown_formats_are_named() -> None:
-    assert exports.check(["csv", "vtt", "csv"]) == ("csv", "vtt")
-    with pytest.raises(ValueError, match="no format 'pdf'"):
-        exports.check(["pdf"])
+    assert exports.select(["csv", "vtt", "csv"]) == ("csv", "vtt")
+    with pytest.raises(ValueError, match="unknown scene export 'pdf'; expected one of: csv, vtt"):
+        exports.select(["pdf"])
 
 
 def test_twenty_thousand_scenes(tmp_path: Path) -> None:
@@ -180,8 +180,8 @@ def test_twenty_thousand_scenes(tmp_path: Path) -> None:
     shots = 20_000
     scenes = result(shots=(9,) * shots, boundaries=range(shots - 1))
     for name in ("csv", "vtt", "ffmetadata", "edl", "json"):
-        path = exports.path_of(scenes, name, tmp_path, "scenes")
-        exports.writer(name)(scenes, path)
+        path = exports.open_export(name).path(scenes, tmp_path, "scenes")
+        exports.open_export(name).write(scenes, path)
         assert path.stat().st_size < 600 * shots
     assert len(read_shot_list(tmp_path / "scenes.csv", NTSC_FILM)) == shots
     assert len(read_shot_list(tmp_path / "scenes.edl", NTSC_FILM)) == shots

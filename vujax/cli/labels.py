@@ -5,20 +5,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vujax.annotate.labels.exports import FORMATS
+
 if TYPE_CHECKING:
     from vujax.annotate.labels.log import LabelLog
 
-FORMATS = (
-    "csv",
-    "jsonl",
-    "parquet",
-    "coco",
-    "webdataset",
-    "array_record",
-    "label_studio",
-    "cvat",
-    "fiftyone",
-)
 LEVELS = ("frame", "shot", "scene", "film")
 PICTURES = ("keyframes", "original")
 MARKS = {"yes": 1, "no": -1, "unset": 0}
@@ -40,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     mark.add_argument("ids", nargs="+", metavar="ID", help="FILM/s0012, FILM/c003, FILM/s0012/1")
     mark.add_argument("--label", required=True, metavar="LABEL")
     mark.add_argument("--value", choices=[*MARKS], default="yes", help="does it hold? (yes)")
-    out.add_argument("--format", required=True, choices=FORMATS)
+    out.add_argument("--format", required=True, choices=FORMATS.names())
     out.add_argument("--out", required=True, type=Path, metavar="PATH", help="file or new folder")
     out.add_argument("--labels", nargs="+", metavar="LABEL", help="only these")
     out.add_argument(
@@ -76,15 +67,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from vujax.annotate import labels
-    from vujax.annotate.labels import summary
+    from vujax.annotate.labels import sets
     from vujax.annotate.labels.log import LabelLog
+    from vujax.annotate.labels.sets import summary
     from vujax.catalog import Catalog
 
     catalog = Catalog(arguments.catalog)
-    names = labels.names(catalog.path)
+    names = sets.names(catalog.path)
     for name in names:
-        with LabelLog(labels.path(catalog.path, name), create=False) as log:
+        with LabelLog(sets.path(catalog.path, name), create=False) as log:
             print(f"{name}: {log.sequence} decisions, {_date(log)}")
             for label, counts in summary(log).items():
                 print(f"  {label}: {counts.holds} hold, {counts.fails} do not")
@@ -99,28 +90,28 @@ def _date(log: "LabelLog") -> str:
 
 
 def _set(arguments: argparse.Namespace) -> int:
-    from vujax.annotate import labels
-    from vujax.annotate.labels import author_of, decisions
+    from vujax.annotate.labels import sets
     from vujax.annotate.labels.items import Places
     from vujax.annotate.labels.log import LabelLog
+    from vujax.annotate.labels.sets import author_of, decisions
     from vujax.catalog import Catalog
 
     places = Places(Catalog(arguments.catalog))
     value = MARKS[arguments.value]
     made = decisions(places, arguments.ids, arguments.label, value, source="command")
-    with LabelLog(labels.path(arguments.catalog, arguments.set)) as log:
+    with LabelLog(sets.path(arguments.catalog, arguments.set)) as log:
         log.append(made, author=author_of(arguments.author))
     print(f"{arguments.set}: {len(made)} decision{'s' * (len(made) != 1)}")
     return 0
 
 
 def _undo(arguments: argparse.Namespace) -> int:
-    from vujax.annotate import labels
-    from vujax.annotate.labels import author_of
+    from vujax.annotate.labels import sets
     from vujax.annotate.labels.log import LabelLog
+    from vujax.annotate.labels.sets import author_of
     from vujax.catalog import Catalog
 
-    path = labels.existing(Catalog(arguments.catalog).path, arguments.set)
+    path = sets.existing(Catalog(arguments.catalog).path, arguments.set)
     who = author_of(arguments.author)
     with LabelLog(path, create=False) as log:
         group = log.last_group(who)
@@ -132,14 +123,14 @@ def _undo(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from vujax.annotate import labels
-    from vujax.annotate.labels.exports.base import export
+    from vujax.annotate.labels import sets
+    from vujax.annotate.labels.exports import export
     from vujax.annotate.labels.items import Places
     from vujax.annotate.labels.log import LabelLog
     from vujax.catalog import Catalog
 
     places = Places(Catalog(arguments.catalog))
-    with LabelLog(labels.existing(arguments.catalog, arguments.set), create=False) as log:
+    with LabelLog(sets.existing(arguments.catalog, arguments.set), create=False) as log:
         done = export(
             places,
             log,
@@ -154,15 +145,15 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    from vujax.annotate import labels
-    from vujax.annotate.labels import author_of
+    from vujax.annotate.labels import sets
     from vujax.annotate.labels.imports import import_file
     from vujax.annotate.labels.items import Places
     from vujax.annotate.labels.log import LabelLog
+    from vujax.annotate.labels.sets import author_of
     from vujax.catalog import Catalog
 
     places = Places(Catalog(arguments.catalog))
-    with LabelLog(labels.path(arguments.catalog, arguments.set)) as log:
+    with LabelLog(sets.path(arguments.catalog, arguments.set)) as log:
         who = author_of(arguments.author)
         done = import_file(places, log, arguments.file, author=who, level=arguments.level)
     print(f"{arguments.set}: {done.new} new, {done.known} known already")

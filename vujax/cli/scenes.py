@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from vujax.cli import runner
 from vujax.cli.embed import ENCODER
+from vujax.scenes import exports
 
 if TYPE_CHECKING:  # not needed for --help
     from vujax.pipeline.ingest.film import Outcome
@@ -23,7 +24,6 @@ if TYPE_CHECKING:  # not needed for --help
 
 MAX_TABLES = 5  # films with a table; each of the others gets a line
 MAX_LINES = 20
-FORMATS = ("csv", "vtt", "ffmetadata", "chapters", "edl", "otio", "json", "html")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,10 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--formats",
         nargs="+",
-        choices=FORMATS,
-        default=FORMATS,
+        choices=exports.names(),
         metavar="NAME",
-        help=f"output formats (default: all of {', '.join(FORMATS)})",
+        help=f"output formats (default: all of {', '.join(exports.names())})",
     )
     add(
         "--series",
@@ -100,7 +99,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _build_job(arguments: argparse.Namespace) -> "SceneDetectionJob":
-    from vujax.scenes import exports
     from vujax.scenes.detect import SceneDetectionJob
     from vujax.scenes.types import SceneDetectionOptions
 
@@ -117,7 +115,7 @@ def _build_job(arguments: argparse.Namespace) -> "SceneDetectionJob":
         options=options,
         encoder=arguments.encoder,
         shots=arguments.shots,
-        formats=exports.check(arguments.formats),
+        formats=exports.select(arguments.formats),
         series=arguments.series,
     )
 

@@ -50,7 +50,7 @@ class SceneDetectionJob:
       options: selection of the scene boundaries.
       encoder: see `encoders.open_encoder`, or a picklable callable that returns an encoder.
       shots: see `stages.open_detectors`, or a picklable callable that returns detectors.
-      formats: names of `exports.FORMATS`.
+      formats: names of scene exports; see `exports.select`.
       series: whether the films are episodes of one series.
     """
 
@@ -59,7 +59,7 @@ class SceneDetectionJob:
     options: SceneDetectionOptions = field(default_factory=SceneDetectionOptions)
     encoder: str | Callable[[], base.AnyEncoder] = "lite"
     shots: str | Callable[[], DetectorSelector] = "transnetv2"
-    formats: tuple[str, ...] = tuple(exports.FORMATS)
+    formats: tuple[str, ...] = field(default_factory=exports.select)
     series: bool = False
 
 
@@ -93,7 +93,7 @@ def detect_scenes(
     min_duration: float | None = None,
     adapt: bool = False,
     detector: str | Callable[[], DetectorSelector] = "transnetv2",
-    formats: Sequence[str] = tuple(exports.FORMATS),
+    formats: Sequence[str] | None = None,
 ) -> list[DetectedScenes]:
     """Detect the scenes of films in this process.
 
@@ -107,7 +107,7 @@ def detect_scenes(
       min_duration: minimum length of a scene in seconds.
       adapt: train embeddings on these films first, without labels.
       detector: shot detector (transnetv2, adaptive, content), or a list of known shots.
-      formats: formats to write, of `exports.FORMATS`.
+      formats: names of the formats to write; None: all.
 
     Returns:
       The scenes of each film that could be read; warnings name the others.
@@ -130,7 +130,7 @@ def detect_scenes(
         options=options,
         encoder=encoder,
         shots=detector,
-        formats=exports.check(formats),
+        formats=exports.select(formats),
     )
     result = run_scene_detection(job)
     if not result.films:

@@ -174,7 +174,7 @@ class FilmProcessor:
       options: selection of the boundaries.
       head: the loaded head of `options`.
       out: output directory; None to write no files.
-      formats: names of `exports.FORMATS`.
+      formats: names of scene exports, in the order of writing; see `exports.select`.
       is_only: whether the run has one film, whose files need not carry its name.
       files: collects the paths that are written.
     """
@@ -240,14 +240,14 @@ class FilmProcessor:
     ) -> DetectedScenes:
         """Write all formats; JSON and the page come last and carry the notes of the others."""
         stem = self._stem(scenes.film)
-        for name in (name for name in exports.FORMATS if name in self.formats):
-            single = SINGLE_FILM_PAGE_STEM if name == exports.PAGE else SINGLE_FILM_STEM
-            path = exports.path_of(scenes, name, self.out, single if self.is_only else stem)
+        for name in self.formats:
+            path = self._path(name, scenes, stem)
             rest = {"rest": time.perf_counter() - start}
             scenes = replace(scenes, timings_s=timings_s | rest)
+            failures = Exception if exports.EXPORTS.is_plugin(name) else (ValueError, OSError)
             try:
                 notes = self._write_format(name, scenes, vectors, path)
-            except (ValueError, OSError) as error:
+            except failures as error:
                 reason = getattr(error, "strerror", None) or str(error)
                 self.files.unwritten.append((path, reason))
                 notes = [f"{path.name} could not be written: {reason}."]
@@ -256,11 +256,17 @@ class FilmProcessor:
             scenes = replace(scenes, notes=(*scenes.notes, *notes))
         return scenes
 
+    def _path(self, name: str, scenes: DetectedScenes, stem: str) -> Path:
+        if name == exports.PAGE:
+            return self.out / f"{SINGLE_FILM_PAGE_STEM if self.is_only else stem}.html"
+        single = SINGLE_FILM_STEM if self.is_only else stem
+        return exports.open_export(name).path(scenes, self.out, single)
+
     def _write_format(
         self, name: str, scenes: DetectedScenes, vectors: np.ndarray, path: Path
     ) -> list[str]:
         if name != exports.PAGE:
-            return exports.writer(name)(scenes, path)
+            return exports.open_export(name).write(scenes, path)
         from vujax.scenes.page import write_page
 
         siblings = [file for file in self.files.written if file.parent == path.parent]

@@ -15,7 +15,7 @@ from tests.annotate.app.browser import Browser, chromium
 from tests.annotate.app.large import large
 from tests.annotate.app.serving import desk, embedded, running
 from tests.annotate.labels.sets import HOSTILE
-from vujax.annotate import labels
+from vujax.annotate.labels import sets
 from vujax.annotate.labels.entry import Decision
 from vujax.annotate.labels.log import LabelLog
 from vujax.catalog.validate import find_problems
@@ -53,7 +53,7 @@ def root(made: Path) -> Path:
 
 
 def values(root: Path, name: str = "labels") -> dict:
-    found = LabelLog(labels.path(root, name)).state()
+    found = LabelLog(sets.path(root, name)).state()
     return {key: entry.decision.value for key, entry in found.items() if entry.decision.value}
 
 
@@ -127,7 +127,7 @@ def test_from_a_query_to_200_labels_and_an_export(
     with Path(said).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert {(row["id"], row["label"]): int(row["value"]) for row in rows} == found
-    entries = LabelLog(labels.path(root, "labels")).state().values()
+    entries = LabelLog(sets.path(root, "labels")).state().values()
     assert {entry.decision.query for entry in entries} == {"red; -blue"}
     assert all(entry.decision.score is not None for entry in entries)
 
@@ -154,9 +154,7 @@ def test_learning_sampling_and_doubts(root: Path, browser: Browser, tmp_path: Pa
             "/still to review|to the end/.test(document.getElementById('estimate').textContent)"
         )
         browser.screenshot(tmp_path / "sample.png")
-        sources = {
-            e.decision.source for e in LabelLog(labels.path(root, "labels")).state().values()
-        }
+        sources = {e.decision.source for e in LabelLog(sets.path(root, "labels")).state().values()}
         assert sources == {"page", "sample"}
         browser.press("q", "c", "o")
         browser.wait("document.getElementById('status').value === 'open'")
@@ -246,7 +244,7 @@ HOSTILE_TITLE = f'<img src=x onerror="window.hacked=1">{HOSTILE} {{}}'
 def test_markup_in_titles_and_labels_is_text(tmp_path: Path, browser: Browser) -> None:
     root = large(tmp_path / "hostile", films=1, shots=40, title=HOSTILE_TITLE)
     ids = [f"film-0000-00000000/s{shot:04d}" for shot in range(3)]
-    with LabelLog(labels.path(root, "labels")) as log:
+    with LabelLog(sets.path(root, "labels")) as log:
         log.append([Decision(item, HOSTILE, 1) for item in ids], author="<script>")
     with running(desk(root)) as client:
         browser.open(f"http://127.0.0.1:{client.port}/")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.annotate.app.serving import Client, desk, embedded, running
-from vujax.annotate import labels
+from vujax.annotate.labels import sets
 from vujax.annotate.labels.log import LabelLog
 
 
@@ -132,7 +132,7 @@ def test_search_label_undo(client: Client, made: Path) -> None:
     open_ones = client.post("/api/search", level="shot", set="a", label="blue", status="open")
     assert open_ones["items"] == 6
     assert open_ones["scores"] is None  # nothing to rank by: in order of time
-    entry = LabelLog(labels.path(made, "a")).state()[ids[0], "blue"]
+    entry = LabelLog(sets.path(made, "a")).state()[ids[0], "blue"]
     assert (entry.author, entry.decision.query) == ("ann", "blue; -red")
     assert entry.decision.score == pytest.approx(found["scores"][0])
     assert len(entry.decision.model) == 64
@@ -154,7 +154,8 @@ def test_export_and_fetch(client: Client, made: Path) -> None:
     assert folder["file"] is None
     (made / "exports" / "link.csv").symlink_to("/etc/passwd")
     assert client.request("GET", "/export/link.csv")[0] == 404
-    assert "no format" in client.post("/api/export", 400, set="b", format="zip")["error"]
+    error = client.post("/api/export", 400, set="b", format="zip")["error"]
+    assert "unknown label format 'zip'" in error
     assert "no label set" in client.post("/api/export", 404, set="none", format="csv")["error"]
 
 

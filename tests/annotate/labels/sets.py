@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.encoders.stub import catalogue
-from vujax.annotate import labels
+from vujax.annotate.labels import sets
 from vujax.annotate.labels.entry import Decision
 from vujax.annotate.labels.items import Places
 from vujax.annotate.labels.log import LabelLog
@@ -18,7 +18,7 @@ def labelled(folder: Path) -> tuple[Places, LabelLog]:
     catalog = Catalog(root)
     add_scenes(catalog)
     places = Places(catalog)
-    log = LabelLog(labels.path(root, "boats"))
+    log = LabelLog(sets.path(root, "boats"))
     one, two = catalog.film_ids()
     given = [
         (f"{one}/s0000/1", "boat", 1, 0.5),

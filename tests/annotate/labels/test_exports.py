@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.annotate.labels.sets import HOSTILE, labelled
 from vujax.annotate.labels.entry import Decision
-from vujax.annotate.labels.exports.base import export
+from vujax.annotate.labels.exports import export
 from vujax.annotate.labels.items import Places
 from vujax.annotate.labels.log import LabelLog
 from vujax.annotate.labels.rows import COLUMNS, rows_of
@@ -195,7 +195,7 @@ def test_a_folder_is_never_written_over(places: Places, log: LabelLog, tmp_path:
 
 
 def test_what_cannot_be_exported(places: Places, log: LabelLog, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no format 'zip': there are csv, jsonl"):
+    with pytest.raises(ValueError, match="unknown label format 'zip'; expected one of: csv, jsonl"):
         export(places, log, "zip", tmp_path / "a")
     with pytest.raises(KeyError, match=r"boats has no label .*cat.*: there is"):
         export(places, log, "csv", tmp_path / "a", labels=["cat"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.annotate.labels.sets import labelled
-from vujax.annotate.labels.exports.base import export
+from vujax.annotate.labels.exports import export
 from vujax.annotate.labels.imports import import_file
 from vujax.annotate.labels.items import Places
 from vujax.annotate.labels.log import LabelLog

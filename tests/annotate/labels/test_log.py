@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.durability import record_syncs
-from vujax.annotate import labels
 from vujax.annotate.labels import log as module
+from vujax.annotate.labels import sets
 from vujax.annotate.labels.entry import Decision
 from vujax.annotate.labels.log import LabelLog
 
@@ -215,19 +215,19 @@ def test_what_is_no_decision(bad: dict) -> None:
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".x", "x" * 49, "a b", None, "é"])
 def test_what_is_no_name_of_a_set(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no name of a label set"):
-        labels.path(tmp_path, name)
+        sets.path(tmp_path, name)
 
 
 def test_sets_by_name(path: Path, tmp_path: Path) -> None:
-    assert labels.names(tmp_path) == []
+    assert sets.names(tmp_path) == []
     LabelLog(path)
-    assert labels.names(tmp_path) == []  # it is made with the first decision
+    assert sets.names(tmp_path) == []  # it is made with the first decision
     LabelLog(path).append([decision(1)], author="ann")
     (path.parent / "no set.jsonl").write_text("")
-    assert labels.names(tmp_path) == ["boats"]
-    assert labels.existing(tmp_path, "boats") == path
+    assert sets.names(tmp_path) == ["boats"]
+    assert sets.existing(tmp_path, "boats") == path
     with pytest.raises(FileNotFoundError, match="there is boats"):
-        labels.existing(tmp_path, "cars")
+        sets.existing(tmp_path, "cars")
 
 
 def test_threads_lose_nothing(path: Path) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from vujax.annotate.app.session import Desk, levels_of
-from vujax.annotate.labels import author_of
+from vujax.annotate.labels.sets import author_of
 from vujax.catalog import Catalog, embeddings
 from vujax.data.tables import read_rows
 from vujax.evals.metrics.ranking import normalize_rows

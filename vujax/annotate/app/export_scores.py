@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from vujax.annotate import labels
 from vujax.annotate.app.requests import Ask, Term
 from vujax.annotate.app.session import Desk
+from vujax.annotate.labels import sets
 from vujax.annotate.tagging.tagger import COLUMNS
 from vujax.search.query import term
 from vujax.utils.io import check_table_suffix, write_table
@@ -56,7 +56,7 @@ def apply(
       ValueError: there is nothing to learn from, or another suffix.
     """
     check_table_suffix(out)
-    labels.existing(desk.catalog.path, name)
+    sets.existing(desk.catalog.path, name)
     words = [term(text) for text in query] + [term(text, against=True) for text in against]
     terms = tuple(Term(one.text, one.weight) for one in words)
     ask = Ask(level, name, label=label, terms=terms, learn=True, fold=False)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from vujax.annotate import labels as sets
+from vujax.annotate.labels import sets
 from vujax.annotate.labels.entry import MOST_QUERY, check_author, check_label
 from vujax.annotate.labels.items import LEVELS
 from vujax.catalog.ids import Id

@@ -14,17 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from vujax.annotate import labels
 from vujax.annotate.app import ranking
 from vujax.annotate.app.items import Level
 from vujax.annotate.app.precision import share
 from vujax.annotate.app.ranking import Ranking, Values
 from vujax.annotate.app.requests import Above, Ask, Mark, Rows, Undo, Write
 from vujax.annotate.app.thumbnails import Pictures
-from vujax.annotate.labels import decisions, summary
-from vujax.annotate.labels.exports.base import FORMATS, export
+from vujax.annotate.labels import sets
+from vujax.annotate.labels.exports import FORMATS, export
 from vujax.annotate.labels.items import Places
 from vujax.annotate.labels.log import LabelLog
+from vujax.annotate.labels.sets import decisions, summary
 from vujax.catalog import Catalog, embeddings
 from vujax.catalog.reader import locate_film_file
 from vujax.search.index import Index
@@ -95,7 +95,7 @@ class Desk:
         with self._lock:
             log = self._logs.get(name)
             if log is None:
-                log = self._logs[name] = LabelLog(labels.path(self.catalog.path, name))
+                log = self._logs[name] = LabelLog(sets.path(self.catalog.path, name))
         log.refresh()
         return log
 
@@ -107,7 +107,7 @@ class Desk:
             levels=self.levels,
             encoder=self.encoder,
             mute=self.mute,
-            sets=labels.names(self.catalog.path),
+            sets=sets.names(self.catalog.path),
             author=self.author,
             formats=list(FORMATS),
             tags=sorted(self.tags),
@@ -180,7 +180,7 @@ class Desk:
 
     def state(self, name: str, since: int) -> dict[str, Any]:
         """What holds in a set, or what changed of it since a sequence."""
-        log = self.log(labels.check_name(name))
+        log = self.log(sets.check_name(name))
         sequence = log.sequence
         keys = log.since(since) if 0 < since <= sequence else list(log.state())
         return dict(
@@ -243,11 +243,8 @@ class Desk:
 
     def write(self, wanted: Write) -> dict[str, Any]:
         """Exports a set into the catalogue's folder of exports."""
-        if wanted.format not in FORMATS:
-            raise ValueError(
-                f"there is no format {wanted.format!r}: there are {', '.join(FORMATS)}"
-            )
-        labels.existing(self.catalog.path, wanted.set)
+        FORMATS.check(wanted.format)
+        sets.existing(self.catalog.path, wanted.set)
         with self._lock:  # two of one name must not meet
             out = _free(self.catalog.path / EXPORTS, wanted.set, wanted.format)
             done = export(
@@ -387,7 +384,7 @@ def _free(folder: Path, name: str, format: str) -> Path:
     """A name that nothing has yet."""
     if folder.is_symlink():
         raise ValueError(f"{folder} is a link: delete it")
-    suffix = FORMATS[format]
+    suffix = FORMATS.load(format).suffix
     for number in range(1, 10_000):
         out = folder / f"{name}-{format}-{number}{suffix}"
         if not out.exists() and not out.is_symlink():

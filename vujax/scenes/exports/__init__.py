@@ -1,60 +1,81 @@
-"""Scenes in the formats that editors and players read: one file here for each.
+"""Scenes in the formats that editors and players read, one file each.
 
-All have `write(scenes, path) -> list of notes`: what the format could not take, a sentence each.
-Times are those of the film, which begins at 0, whatever timestamp its file begins with.
+An export of another package is an entry point of the group `vujax.scene_exports` that names a
+`vujax.scenes.exports.base.SceneExport`.
 """
 
-import importlib
-from collections.abc import Callable
-from pathlib import Path
+import warnings
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from vujax.scenes.types import DetectedScenes
+from vujax.utils.registry import PluginError, Registry
 
-# The suffix of each; that of the copy with chapters depends on the film. The last two also tell
-# what the others could not take.
-FORMATS = {
-    "csv": ".csv",
-    "vtt": ".vtt",
-    "ffmetadata": ".ffmetadata",
-    "chapters": "",
-    "edl": ".edl",
-    "otio": ".otio",
-    "json": ".json",
-    "html": ".html",
-}
-PAGE = "html"  # needs pictures too: see `vujax.scenes.page`
-MODULES = {name: f"{__name__}.{name}" for name in FORMATS if name != PAGE}
+if TYPE_CHECKING:  # the names of formats are listed without numpy
+    from vujax.scenes.exports.base import SceneExport
 
+__all__ = ["EXPORTS", "PAGE", "names", "open_export", "select"]
 
-def check(names: object) -> tuple[str, ...]:
-    """The formats by their names.
-
-    Raises:
-      ValueError: there is none so named.
-    """
-    wanted = tuple(dict.fromkeys(names))
-    for name in wanted:
-        if name not in FORMATS:
-            raise ValueError(f"there is no format {name!r}: there are {', '.join(FORMATS)}")
-    return wanted
+EXPORTS = Registry(
+    "scene export",
+    {
+        "csv": "vujax.scenes.exports.csv:EXPORT",
+        "vtt": "vujax.scenes.exports.vtt:EXPORT",
+        "ffmetadata": "vujax.scenes.exports.ffmetadata:EXPORT",
+        "chapters": "vujax.scenes.exports.chapters:EXPORT",
+        "edl": "vujax.scenes.exports.edl:EXPORT",
+        "otio": "vujax.scenes.exports.otio:EXPORT",
+        "json": "vujax.scenes.exports.json:EXPORT",
+    },
+    entry_points="vujax.scene_exports",
+)
+PAGE = "html"
+"""The page: it shows keyframes and scores too, so `vujax.scenes.page` writes it."""
+LAST = ("json", PAGE)
+"""Written last: these carry the notes of the others."""
 
 
-def writer(name: str) -> Callable[[DetectedScenes, Path], list[str]]:
-    """What writes a format, except the page; imported when it is asked for."""
-    return importlib.import_module(MODULES[name]).write
+def names() -> tuple[str, ...]:
+    """Return the names of all formats, in the order in which they are written."""
+    return (*(name for name in EXPORTS.names() if name not in LAST), *LAST)
 
 
-def path_of(scenes: DetectedScenes, name: str, folder: Path, stem: str) -> Path:
-    """Where a format goes.
+def select(wanted: Iterable[str] | None = None) -> tuple[str, ...]:
+    """Return the formats to write, in order.
 
     Args:
-      scenes: of the film.
-      name: of the format.
-      folder: of the output.
-      stem: of the files' names.
-    """
-    if name == "chapters":
-        from vujax.scenes.exports.chapters import suffix_of
+      wanted: names; None: all. A plug-in that cannot be imported is left out of all with a warning.
 
-        return folder / f"{stem}{suffix_of(scenes.path)}"
-    return folder / f"{stem}{FORMATS[name]}"
+    Raises:
+      ValueError: a name is unknown.
+      PluginError: a wanted plug-in cannot be imported.
+    """
+    if wanted is None:
+        return tuple(name for name in names() if not EXPORTS.is_plugin(name) or _is_usable(name))
+    chosen = set()
+    for name in wanted:
+        if name != PAGE and name not in EXPORTS:
+            expected = ", ".join(names())
+            raise ValueError(f"unknown scene export {name!r}; expected one of: {expected}")
+        if EXPORTS.is_plugin(name):
+            open_export(name)
+        chosen.add(name)
+    return tuple(name for name in names() if name in chosen)
+
+
+def open_export(name: str) -> "SceneExport":
+    """Import an export.
+
+    Raises:
+      ValueError: the name is unknown.
+      PluginError: it is a plug-in that cannot be imported.
+    """
+    return EXPORTS.load(name)
+
+
+def _is_usable(name: str) -> bool:
+    try:
+        open_export(name)
+    except PluginError as error:
+        warnings.warn(str(error), RuntimeWarning, stacklevel=3)
+        return False
+    return True

@@ -12,6 +12,7 @@ import av
 from av.container import InputContainer, OutputContainer
 from av.stream import Stream
 
+from vujax.scenes.exports.base import SceneExport
 from vujax.scenes.types import DetectedScenes
 from vujax.utils.io import write_atomically
 from vujax.video.probe import open_container
@@ -113,3 +114,6 @@ def _chapters(scenes: DetectedScenes) -> list[dict]:
         )
         for scene in scenes.scenes
     ]
+
+
+EXPORT = SceneExport(suffix=suffix_of, write=write)

@@ -4,6 +4,7 @@ import csv
 import io
 from pathlib import Path
 
+from vujax.scenes.exports.base import SceneExport
 from vujax.scenes.types import DetectedScenes
 from vujax.utils.io import write_text
 
@@ -39,3 +40,6 @@ def write(scenes: DetectedScenes, path: Path) -> list[str]:
         table.writerow([row[name] for name in COLUMNS])
     write_text(path, file.getvalue(), newline="")
     return []
+
+
+EXPORT = SceneExport(suffix=".csv", write=write)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from vujax.scenes.exports.base import SceneExport
 from vujax.scenes.types import DetectedScenes
 from vujax.utils.formatting import join_lines
 from vujax.utils.io import write_text
@@ -36,3 +37,6 @@ def write(scenes: DetectedScenes, path: Path) -> list[str]:
     text = "\n".join(lines) + "\n"
     write_text(path, text)
     return notes
+
+
+EXPORT = SceneExport(suffix=".edl", write=write)

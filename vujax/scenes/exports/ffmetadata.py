@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from vujax.scenes.exports.base import SceneExport
 from vujax.scenes.types import DetectedScenes
 from vujax.utils.formatting import join_lines
 from vujax.utils.io import write_text
@@ -26,3 +27,6 @@ def write(scenes: DetectedScenes, path: Path) -> list[str]:
 def escape(value: str) -> str:
     """Escape the characters that would end a value or start a comment."""
     return SPECIAL.sub(r"\\\1", value)
+
+
+EXPORT = SceneExport(suffix=".ffmetadata", write=write)

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from vujax.scenes.exports.base import SceneExport
 from vujax.scenes.types import DetectedScenes
 from vujax.utils.io import write_json
 
@@ -60,3 +61,6 @@ def _film(scenes: DetectedScenes) -> dict[str, Any]:
 
 def _fraction(value: Fraction) -> str:
     return f"{value.numerator}/{value.denominator}"
+
+
+EXPORT = SceneExport(suffix=".json", write=write)

@@ -10,6 +10,7 @@ from pathlib import Path
 import opentimelineio as otio
 from opentimelineio.opentime import RationalTime, TimeRange
 
+from vujax.scenes.exports.base import SceneExport
 from vujax.scenes.types import BreakCue, DetectedScenes, Scene
 from vujax.utils.formatting import join_lines
 from vujax.utils.io import write_text
@@ -80,3 +81,6 @@ def _range(start: int, end: int, scenes: DetectedScenes) -> TimeRange:
 
 def _time(frame: int, scenes: DetectedScenes) -> RationalTime:
     return RationalTime(frame, float(scenes.clock.rate))
+
+
+EXPORT = SceneExport(suffix=".otio", write=write)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from vujax.scenes.exports.base import SceneExport
 from vujax.scenes.types import DetectedScenes
 from vujax.utils.formatting import format_clock_ms, join_lines
 from vujax.utils.io import write_text
@@ -19,3 +20,6 @@ def write(scenes: DetectedScenes, path: Path) -> list[str]:
     text = "\n\n".join([head, *cues]) + "\n"
     write_text(path, text)
     return []
+
+
+EXPORT = SceneExport(suffix=".vtt", write=write)

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from vujax.annotate.labels.exports.base import Export
+from vujax.annotate.labels.exports.base import Export, LabelFormat
 from vujax.annotate.labels.images import skipped, write_images
 from vujax.annotate.labels.rows import Item, labels_of
 from vujax.utils.io import write_folder_atomically
@@ -67,3 +67,6 @@ def _image(
         begin_s=place.begin_s,
         end_s=place.end_s,
     )
+
+
+FORMAT = LabelFormat("", write, pictures="keyframes")

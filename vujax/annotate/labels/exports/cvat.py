@@ -6,7 +6,7 @@ A picture that was looked at and has no such label is there without a tag.
 from pathlib import Path
 from xml.etree import ElementTree
 
-from vujax.annotate.labels.exports.base import Export
+from vujax.annotate.labels.exports.base import Export, LabelFormat
 from vujax.annotate.labels.images import skipped, write_images
 from vujax.annotate.labels.rows import labels_of
 from vujax.utils.formatting import quote_unprintable
@@ -57,3 +57,6 @@ def _meta(name: str, labels: list[str], images: int) -> ElementTree.Element:
         ElementTree.SubElement(one, "type").text = "tag"
         ElementTree.SubElement(one, "attributes")
     return meta
+
+
+FORMAT = LabelFormat("", write, pictures="keyframes")

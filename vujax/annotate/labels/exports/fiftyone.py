@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from vujax.annotate.labels.exports.base import Export
+from vujax.annotate.labels.exports.base import Export, LabelFormat
 from vujax.annotate.labels.exports.records import facts
 from vujax.annotate.labels.images import skipped, write_images
 from vujax.annotate.labels.rows import Item
@@ -43,3 +43,6 @@ def _labels(item: Item) -> list[dict[str, Any]]:
         dict(label=label, attributes=dict(id=item.place.id, score=item.scores.get(label)))
         for label in item.holds
     ]
+
+
+FORMAT = LabelFormat("", write, pictures="keyframes")

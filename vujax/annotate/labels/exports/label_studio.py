@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-from vujax.annotate.labels.exports.base import Export
+from vujax.annotate.labels.exports.base import Export, LabelFormat
 from vujax.annotate.labels.exports.records import facts
 from vujax.annotate.labels.images import skipped, write_images
 from vujax.annotate.labels.rows import Item, labels_of
@@ -66,3 +66,6 @@ def _config(labels: list[str]) -> str:
             ElementTree.SubElement(choices, "Choice", value=label)
     ElementTree.indent(view)
     return ElementTree.tostring(view, encoding="unicode")
+
+
+FORMAT = LabelFormat("", write, pictures="keyframes")

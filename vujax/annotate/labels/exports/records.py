@@ -18,7 +18,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from vujax.annotate.labels.exports.base import Export
+from vujax.annotate.labels.exports.base import Export, LabelFormat
 from vujax.annotate.labels.images import skipped, with_pictures
 from vujax.annotate.labels.rows import Item, items_of, labels_of
 from vujax.data.records import BadSample, Record
@@ -121,3 +121,7 @@ def write_array_record(export: Export, out: Path) -> list[str]:
 
 def _fill_array_record(source: LabelSource, folder: Path, origin: dict[str, str]) -> None:
     convert_source(source, folder, origin=origin, max_bad=0.0)
+
+
+WEBDATASET = LabelFormat("", write_webdataset, pictures="original")
+ARRAY_RECORD = LabelFormat("", write_array_record, pictures="keyframes")

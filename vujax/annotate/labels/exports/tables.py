@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from vujax.annotate.labels.exports.base import Export
+from vujax.annotate.labels.exports.base import Export, LabelFormat
 from vujax.annotate.labels.rows import COLUMNS
 from vujax.utils import io as files
 
@@ -56,3 +56,8 @@ def write_parquet(export: Export, out: Path) -> list[str]:
     table = pa.Table.from_pylist([row.cells() for row in export.rows], schema=SCHEMA)
     files.write_parquet(out, table)
     return []
+
+
+CSV = LabelFormat(".csv", write_csv)
+JSONL = LabelFormat(".jsonl", write_jsonl)
+PARQUET = LabelFormat(".parquet", write_parquet)
