@@ -231,7 +231,7 @@ class Conse:
     """ConSE over features, with any of its numbers."""
 
     def __init__(self, sentences: SentenceEncoder) -> None:
-        released = pretrained.load("efficientnet-lite0")
+        released = pretrained.load_weights("efficientnet-lite0")
         self._classifier = [released[name] for name in CLASSIFIER.values()]
         self.names = {kind: _means(sentences, texts) for kind, texts in WORDS.items()}
 

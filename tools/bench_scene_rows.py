@@ -25,7 +25,7 @@ import numpy as np
 from vujax.data.films import Shots
 from vujax.data.scene_batches import SceneRows
 from vujax.data.scenes import FilmScenes, Scenes, choose_scenes, open_scenes
-from vujax.models.scene_encoder import SceneViT, build_scene
+from vujax.models.scene_encoder import SceneViT, build_scene_encoder
 
 WIDTH = 150  # of a shot's feature
 MEAN = 5.7
@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--pool", default="cls", help="cls or mean")
     parser.add_argument("--lengths", type=int, nargs="*", default=[1, 4, 16, 64])
     args = parser.parse_args()
-    model = build_scene(variant=args.variant, pool=args.pool, max_shots=args.max_shots)
+    model = build_scene_encoder(variant=args.variant, pool=args.pool, max_shots=args.max_shots)
     setting = dict(
         variant=args.variant, pool=args.pool, rows=args.rows, device=str(jax.devices()[0])
     )

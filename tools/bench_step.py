@@ -21,7 +21,7 @@ import torch
 from transformers import CLIPConfig, CLIPModel
 
 from vujax.losses import info_nce
-from vujax.models import clip, convert
+from vujax.models import build_clip, convert
 
 ADAMW = dict(lr=5e-4, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.2)
 Step = Callable[[], float]
@@ -69,7 +69,7 @@ def quickest_adamw(model: CLIPModel) -> tuple[torch.optim.Optimizer, str]:
 
 def jax_step(model: CLIPModel, image: np.ndarray, tokens: np.ndarray) -> Step:
     """One step of ours from the original's weights."""
-    ours = clip(image=dict(kind="vit", variant="B/32"), act="quick_gelu")
+    ours = build_clip(image=dict(kind="vit", variant="B/32"), act="quick_gelu")
     tensors = {name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}
     template = jax.eval_shape(ours.init, jax.random.key(0), image, tokens)
     params = jax.tree.map(jnp.asarray, convert.from_hugging_face(tensors, template))["params"]

@@ -11,8 +11,8 @@ from vujax import models
 from vujax.data.scene_batches import shapes
 from vujax.models import release
 from vujax.models.projection import ShotContrast
-from vujax.models.scene_encoder import build_scene
-from vujax.models.shot_encoder import Projection, build_shot
+from vujax.models.scene_encoder import build_scene_encoder
+from vujax.models.shot_encoder import Projection, build_shot_encoder
 
 SIZE, FRAMES, MOST = 32, 3, 4
 IMAGE_TEXT = dict(
@@ -41,7 +41,7 @@ def drawn(model: Any, seed: int, *inputs: Any) -> Any:
 
 def image_text(folder: Path, seed: int = 0, **more: Any) -> tuple[Any, Any]:
     """An image-text model; `(module, variables)`."""
-    model = models.build(**IMAGE_TEXT)
+    model = models.build_clip(**IMAGE_TEXT)
     empty = np.zeros((1, SIZE, SIZE, 3), np.uint8), np.zeros((1, 8), np.int32)
     variables = drawn(model, seed, *empty)
     config = dict(model=IMAGE_TEXT, method=dict(name="distill"), step=1)
@@ -51,7 +51,7 @@ def image_text(folder: Path, seed: int = 0, **more: Any) -> tuple[Any, Any]:
 
 def shotcol(folder: Path, **more: Any) -> tuple[Any, Any]:
     """A shot encoder with its projection; `(module, variables)`."""
-    model = ShotContrast(build_shot(**STACK), Projection((8,)))
+    model = ShotContrast(build_shot_encoder(**STACK), Projection((8,)))
     empty = {"image": np.zeros((1, *SEEN["image"]), np.uint8)}
     variables = drawn(model, 0, empty)
     config = dict(model=dict(encoder=STACK, projection=[8]), method=dict(name="shotcol"))
@@ -66,7 +66,7 @@ def scene_model(folder: Path, feature: int | None = None, **more: Any) -> tuple[
     """
     settings = SCENE if feature else SCENE | dict(encoder=STACK)
     inputs = dict(feature=[feature]) if feature else SEEN
-    model = build_scene(**settings)
+    model = build_scene_encoder(**settings)
     seen = shapes({k: tuple(v) for k, v in inputs.items()}, 1, width=MOST, most=MOST)
     empty = {name: np.zeros(array.shape, array.dtype) for name, array in seen.items()}
     variables = drawn(model, 0, empty)

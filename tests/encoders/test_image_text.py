@@ -18,7 +18,7 @@ WORDS = [f"a photo of {i} boats" for i in range(70)]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs") / "my model.v1"
-    weights = jax.tree.map(np.asarray, variables(models.build(**MODEL), *batch(1)))
+    weights = jax.tree.map(np.asarray, variables(models.build_clip(**MODEL), *batch(1)))
     release.save(root, {"model": MODEL, "method": {"name": "distill"}}, weights)
     return root
 
@@ -28,7 +28,7 @@ def test_vectors_are_the_models(folder, monkeypatch):
     encoder = open_text_encoder(folder)
     found = encoder.encode(WORDS)
     config, weights = release.load(folder)
-    model = models.build(**config["model"])
+    model = models.build_clip(**config["model"])
     tokens = tokenize(WORDS, TEXT["context"])
     expected, _ = jax.jit(lambda t: model.apply(weights, t, method="encode_text"))(tokens)
     assert found.dtype == np.float32 and found.shape == (70, encoder.dim) == (70, 24)

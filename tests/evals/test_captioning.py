@@ -13,7 +13,7 @@ from vujax.evals import make
 from vujax.evals.captioning import build_caption_decoder, decode_captions, training_free_baselines
 from vujax.evals.metrics.captions import score_captions
 from vujax.models import release
-from vujax.models.caption import build_caption
+from vujax.models.caption import build_caption_model
 from vujax.training import loop
 
 DIM = 12
@@ -55,7 +55,7 @@ def test_a_training_learns_to_say_what_is_seen(tmp_path):
     assert found["metrics"]["different"] > 6 and found["baselines"]["commonest"]["different"] == 1
     assert found["baselines"]["neighbour"]["CIDEr"] > 5
     kept, variables = release.load(tmp_path / "run")
-    model = build_caption(**kept["model"])
+    model = build_caption_model(**kept["model"])
     mesh = loop.make_mesh(jax.devices()[:1])
     seen = pictures(1)
     said, scores = decode_captions(
@@ -69,7 +69,7 @@ def test_a_training_learns_to_say_what_is_seen(tmp_path):
 
 
 def test_devices_and_batches_change_nothing(tmp_path, mesh1, mesh8):
-    model = build_caption(dim=DIM, vocab=600, context=6, width=8, layers=1, heads=2)
+    model = build_caption_model(dim=DIM, vocab=600, context=6, width=8, layers=1, heads=2)
     params = model.init(jax.random.key(0), np.zeros((1, DIM)), np.zeros((1, 6), int))["params"]
     variables = {"params": jax.tree.map(lambda p: 6 * p, params)}
     options = dict(kind="captions", sources=sources(tmp_path / "v.parquet", 0), cache="none")
@@ -92,6 +92,6 @@ def test_said_for_nothing(mesh1):
 
 def test_unknown_options(mesh1):
     with pytest.raises(ValueError, match=r"evals.mine.sources is missing: Captioning needs it"):
-        make("mine", dict(kind="captions", cache=""), model=build_caption(), mesh=mesh1)
+        make("mine", dict(kind="captions", cache=""), model=build_caption_model(), mesh=mesh1)
     with pytest.raises(ValueError, match=r"evals.mine.beam is unknown"):
-        make("mine", dict(kind="captions", beam=1), model=build_caption(), mesh=mesh1)
+        make("mine", dict(kind="captions", beam=1), model=build_caption_model(), mesh=mesh1)

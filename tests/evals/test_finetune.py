@@ -9,7 +9,7 @@ from vujax.data.scene_batches import SceneRows
 from vujax.data.scenes import FilmScenes, runs
 from vujax.evals.finetune import KINDS, Targets, finetune
 from vujax.evals.linear_probe import Standardizer, fit_softmax
-from vujax.models.scene_encoder import build_scene
+from vujax.models.scene_encoder import build_scene_encoder
 
 INPUTS = {"feature": (6,)}
 ROWS = dict(width=12, most=4)
@@ -34,7 +34,7 @@ def toy(seed: int = 0):
 @pytest.fixture(scope="module")
 def case():
     scenes, labels = toy()
-    model = build_scene(variant="tiny", width=16, layers=1, heads=2, dim=8, max_shots=6)
+    model = build_scene_encoder(variant="tiny", width=16, layers=1, heads=2, dim=8, max_shots=6)
     rows = SceneRows(scenes, INPUTS, **ROWS)
     batch = next(iter(rows.eval_batches(batch_size=8)))
     inputs = {name: value for name, value in batch.items() if name != "index"}

@@ -14,7 +14,7 @@ from vujax.evals.histogram_baseline import color_histogram
 from vujax.evals.linear_probe import Standardizer, fit_softmax
 from vujax.evals.metrics.bootstrap import wilson_interval
 from vujax.evals.reader import Reader
-from vujax.models import clip
+from vujax.models import build_clip
 
 pytestmark = pytest.mark.real_data
 
@@ -43,7 +43,7 @@ def cifar10(data_root, split):
 @functools.cache
 def random_clip():
     """An untrained ViT for 32 px, without the seconds that compiling `init` takes."""
-    model = clip(
+    model = build_clip(
         image={"kind": "vit", "variant": "Ti/8", "image_size": 32, "layers": 1},
         text={"width": 64, "layers": 1, "heads": 1, "context": 16},
         embed_dim=32,

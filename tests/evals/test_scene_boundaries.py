@@ -12,11 +12,11 @@ from vujax.data.boundary_windows import BoundaryWindows
 from vujax.data.films import open_films
 from vujax.data.shot_similarity import compute_gap_scores
 from vujax.evals.metrics.boundaries import FilmScores, evaluate
-from vujax.models.boundary import build_boundary
+from vujax.models.boundary import build_boundary_model
 from vujax.models.projection import ShotContrast
-from vujax.models.shot_encoder import Projection, build_shot
+from vujax.models.shot_encoder import Projection, build_shot_encoder
 
-MODEL = ShotContrast(build_shot(feature=dict(hidden=(), dim=8)), Projection((6,)))
+MODEL = ShotContrast(build_shot_encoder(feature=dict(hidden=(), dim=8)), Projection((6,)))
 HEADS = {
     "mlp": dict(kind="mlp", before=2, after=2, hidden=(8,)),
     "similarity": dict(kind="similarity", reach=2, hidden=(8,)),
@@ -74,7 +74,7 @@ def test_gap_scores_of_an_encoder(films, vector, batch_size, mesh1, mesh8):
 
 @pytest.mark.parametrize("head", HEADS)
 def test_probabilities_of_a_head(films, head, mesh1, mesh8):
-    model, opened = build_boundary(head=HEADS[head]), open_films(**films)
+    model, opened = build_boundary_model(head=HEADS[head]), open_films(**films)
     rows = BoundaryWindows([film for film in opened if film.starts.any()], **model.window)
     variables = jax.jit(model.init)(jax.random.key(0), rows.load(np.arange(1)))
     judge = jax.jit(lambda variables, batch: jax.nn.sigmoid(model.apply(variables, batch)[0]))

@@ -14,7 +14,7 @@ from vujax.evals.features import extract_scenes
 from vujax.evals.folds import hold_out_groups
 from vujax.evals.metrics.multilabel import score_tags
 from vujax.evals.multilabel_probe import TaggedFeatures, fit_tag_probe
-from vujax.models.scene_encoder import build_scene, segment_means
+from vujax.models.scene_encoder import build_scene_encoder, compute_segment_means
 
 INPUTS = {"feature": (4,)}
 ROWS = dict(width=16, most=4)
@@ -26,7 +26,7 @@ class Small(nn.Module):
 
     @nn.compact
     def __call__(self, rows):
-        means = segment_means(rows["feature"], rows["segment"], rows["scene"].shape[1])
+        means = compute_segment_means(rows["feature"], rows["segment"], rows["scene"].shape[1])
         vectors = nn.Dense(6)(means)
         return vectors, vectors[..., :2]
 
@@ -47,7 +47,7 @@ class Seen(nn.Module):
     @nn.compact
     def __call__(self, rows):
         colours = rows["image"].mean(axis=(2, 3, 4)) / 255
-        means = segment_means(colours, rows["segment"], rows["scene"].shape[1])
+        means = compute_segment_means(colours, rows["segment"], rows["scene"].shape[1])
         return nn.Dense(4)(means), means
 
 
@@ -134,7 +134,7 @@ def direct(model, variables, opened):
 
 MODELS = {
     "means": Small(),
-    "transformer": Contrast(build_scene(width=8, layers=1, heads=2, dim=6, max_shots=32)),
+    "transformer": Contrast(build_scene_encoder(width=8, layers=1, heads=2, dim=6, max_shots=32)),
 }
 
 

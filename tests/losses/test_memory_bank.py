@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec as P
 
 from tests.losses.cases import unit
 from tests.toy import assert_gradients_close
-from vujax.losses.memory_bank import NO_FILM, Bank, Ids, allowed, contrast
+from vujax.losses.memory_bank import NO_FILM, Bank, Ids, contrast, mask_negatives
 from vujax.utils.mesh import AXIS
 
 N, R, D = 16, 40, 6
@@ -41,8 +41,8 @@ def is_negative(query: Ids, bank: Ids, i: int, j: int, radius: int) -> bool:
 
 
 def without(radius: int):
-    """`allowed` with a radius."""
-    return functools.partial(allowed, radius=radius)
+    """`mask_negatives` with a radius."""
+    return functools.partial(mask_negatives, radius=radius)
 
 
 def negatives(mine: Ids, bank: Ids, radius: int) -> np.ndarray:
@@ -64,7 +64,7 @@ def test_masks_are_those_of_the_loop(radius):
     _, _, mine, bank = case()
     want = negatives(mine, bank.ids, radius)
     assert 0 < np.mean(want) < 1
-    np.testing.assert_array_equal(allowed(mine, bank.ids, radius=radius), want)
+    np.testing.assert_array_equal(mask_negatives(mine, bank.ids, radius=radius), want)
 
 
 @functools.cache
@@ -127,7 +127,7 @@ def test_value_and_gradients_without_a_mesh():
 
 def test_what_it_says_of_each_query(mesh8):
     query, key, mine, bank = case()
-    negative = np.array(allowed(mine, bank.ids))
+    negative = np.array(mask_negatives(mine, bank.ids))
     hardest = np.where(negative, query @ bank.vectors.T, -np.inf).max(axis=1)
     positive = (query * key).sum(axis=1)
     (_, right, found), _ = on_mesh(mesh8, query, key, mine, bank)
@@ -190,7 +190,7 @@ def test_tiny_temperatures_give_numbers(temperature, mesh8):
     query, key, mine, bank = case()
     (loss, _, _), grads = on_mesh(mesh8, query, key, mine, bank, temperature=temperature)
     chex.assert_tree_all_finite((loss, grads))
-    negative = np.array(allowed(mine, bank.ids))
+    negative = np.array(mask_negatives(mine, bank.ids))
     hardest = np.where(negative, query @ bank.vectors.T, -np.inf).max(axis=1)
     short = np.maximum(hardest - (query * key).sum(axis=1), 0)[mine.film != NO_FILM]
     np.testing.assert_allclose(loss, short.mean() / temperature, rtol=1e-2)

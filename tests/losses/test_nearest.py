@@ -11,7 +11,7 @@ from jax import lax
 from jax.sharding import PartitionSpec as P
 
 from tests.losses.cases import unit
-from vujax.losses.memory_bank import Bank, nearest
+from vujax.losses.memory_bank import Bank, find_nearest
 from vujax.utils.mesh import AXIS
 
 N, SLOTS, ROWS, D = 16, 3, 24, 5
@@ -62,7 +62,9 @@ def on_mesh(mesh, tile: int):
         row = lax.axis_index(AXIS) * rows + jnp.arange(rows)
         position = (jnp.arange(slots)[:, None] * ROWS + row).ravel().astype(jnp.int32)
         bank = Bank(vectors.reshape(-1, D), Colour(film.ravel()))
-        found = nearest(query, ids, bank, position, permitted=permitted, tile=tile, axis_name=AXIS)
+        found = find_nearest(
+            query, ids, bank, position, permitted=permitted, tile=tile, axis_name=AXIS
+        )
         return found, found.there
 
     specs = (P(AXIS), P(AXIS), P(None, AXIS), P(None, AXIS))
@@ -90,7 +92,7 @@ def test_the_first_of_equal_ones_whatever_the_tiles(tile):
     same = np.tile(vectors[0, :1], (R, 1))
     number = Colour(np.arange(R, dtype=np.int32))
     everything = lambda query, key: jnp.ones((N, len(key.film)), bool)  # noqa: E731
-    find = functools.partial(nearest, permitted=everything, tile=tile)
+    find = functools.partial(find_nearest, permitted=everything, tile=tile)
     found = jax.jit(find)(query, ids, Bank(same, number), np.arange(R, dtype=np.int32))
     assert not found.ids.film.any()
 
@@ -101,7 +103,7 @@ def test_no_gradient_passes():
 
     def total(query, vectors):
         places = np.arange(R, dtype=np.int32)
-        return nearest(
+        return find_nearest(
             query, ids, Bank(vectors, bank.ids), places, permitted=permitted
         ).vector.sum()
 
@@ -113,6 +115,6 @@ def test_shapes_that_do_not_fit():
     query, ids, vectors, film = case()
     bank = Bank(vectors.reshape(R, D), Colour(film.ravel()))
     with pytest.raises(ValueError, match=r"query \(16, 5\), bank \(72, 5\) and position \(71,\)"):
-        nearest(query, ids, bank, np.arange(R - 1), permitted=permitted)
+        find_nearest(query, ids, bank, np.arange(R - 1), permitted=permitted)
     with pytest.raises(ValueError, match="a tile of 0 vectors is empty"):
-        nearest(query, ids, bank, np.arange(R), permitted=permitted, tile=0)
+        find_nearest(query, ids, bank, np.arange(R), permitted=permitted, tile=0)

@@ -144,7 +144,7 @@ def test_shares_with_unequal_weights(mesh8):
         return weight[0] * info_nce(*rows, *shared, axis_name="data")
 
     def whole(image, text, scale):
-        logits = reference.similarity(image, text, scale)
+        logits = reference.scaled_similarity(image, text, scale)
         rows = sum(reference.cross_entropy(x, jnp.eye(64)) for x in (logits, logits.T))
         return (jnp.repeat(weights, 8) * rows).mean() / 2
 
@@ -211,7 +211,7 @@ def test_plain_targets_of_oneself_give_unaligned_rows_no_gradient_of_their_own()
     unaligned = half(N)
 
     def aligned_terms(image, text, scale):
-        logits = reference.similarity(image, text, scale)
+        logits = reference.scaled_similarity(image, text, scale)
         rows = sum(reference.cross_entropy(x, jnp.eye(N)) for x in (logits, logits.T))
         return (rows * ~unaligned).mean() / 2
 

@@ -20,18 +20,18 @@ def test_tiles_add_up(axis: int, height: float):
     rng = np.random.default_rng(0)
     logits = np.float32(height + 5 * rng.normal(size=(6, 20)))
     values = np.float32(1 + rng.random(size=(6, 20)))
-    sums = _soft_alignment_tiled.start(logits[:, 0], with_mean=True)
+    sums = _soft_alignment_tiled.empty_sums(logits[:, 0], with_mean=True)
     for part in (slice(0, 5), slice(5, 6), slice(6, 20)):
         tile, value = logits[:, part], values[:, part]
-        sums = _soft_alignment_tiled.absorb(
+        sums = _soft_alignment_tiled.add_tile(
             sums, *((tile, value) if axis else (tile.T, value.T)), axis
         )
     gap, mean = whole(logits, values)
-    chex.assert_trees_all_close(_soft_alignment_tiled.gap(sums), gap, rtol=1e-5)
-    chex.assert_trees_all_close(_soft_alignment_tiled.mean(sums), mean, rtol=1e-5)
+    chex.assert_trees_all_close(_soft_alignment_tiled.compute_gap(sums), gap, rtol=1e-5)
+    chex.assert_trees_all_close(_soft_alignment_tiled.compute_mean(sums), mean, rtol=1e-5)
 
 
 def test_alone_the_gap_is_zero():
-    sums = _soft_alignment_tiled.start(np.ones(3, np.float32), with_mean=True)
-    chex.assert_trees_all_equal(_soft_alignment_tiled.gap(sums), np.zeros(3))
-    chex.assert_trees_all_equal(_soft_alignment_tiled.mean(sums), np.zeros(3))
+    sums = _soft_alignment_tiled.empty_sums(np.ones(3, np.float32), with_mean=True)
+    chex.assert_trees_all_equal(_soft_alignment_tiled.compute_gap(sums), np.zeros(3))
+    chex.assert_trees_all_equal(_soft_alignment_tiled.compute_mean(sums), np.zeros(3))

@@ -15,8 +15,8 @@ N, D = 40, 16
 
 def dense(image, text, scale, weight, teacher, target: str) -> tuple[jax.Array, jax.Array]:
     """The cross-entropies of images' rows and texts' rows."""
-    logits = reference.similarity(image, text, scale)
-    soft = reference.soft_targets(reference.similarity(*teacher, scale), target)
+    logits = reference.scaled_similarity(image, text, scale)
+    soft = reference.soft_targets(reference.scaled_similarity(*teacher, scale), target)
     of_images, of_texts = (
         (1 - weight)[:, None] * jnp.eye(N) + weight[:, None] * of_side for of_side in soft
     )
@@ -31,7 +31,7 @@ def test_each_row_pays_its_own_cross_entropy(target: str):
     image, text = embeddings(N, D)
     teacher, weight = embeddings(N, D, seed=1), half(N) * np.float32(0.7)
     counts = np.random.default_rng(3).normal(size=(2, N)).astype(np.float32)  # of either sign
-    settings = Settings(_tiling.layout(N, D, None, 16), target == "swapped", "highest")
+    settings = Settings(_tiling.choose_layout(N, D, None, 16), target == "swapped", "highest")
 
     def ours(image, text, scale, weight, teacher):
         return row_losses(settings, (image, text), scale, Soft(weight, teacher, None))

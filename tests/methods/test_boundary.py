@@ -11,7 +11,7 @@ from flax import linen as nn
 from tests.toy import assert_gradients_close, recording_sgd
 from vujax.methods.base import Method
 from vujax.methods.boundary import Boundary, balanced_cross_entropy, called
-from vujax.models.boundary import BoundaryModel, build_head
+from vujax.models.boundary import BoundaryModel, build_boundary_head
 from vujax.training.step import init_state, make_train_step, shardings_of
 from vujax.utils.mesh import make_global_batch
 
@@ -77,7 +77,7 @@ def step_once(method: Boundary, mesh, batch):
 
 
 def test_raw_gradients_on_eight_devices(mesh1, mesh8):
-    method = Boundary(BoundaryModel(None, build_head(**HEADS["mlp"])))
+    method = Boundary(BoundaryModel(None, build_boundary_head(**HEADS["mlp"])))
     grads, metrics, _ = step_once(method, mesh1, host_batch())
     grads8, metrics8, _ = step_once(method, mesh8, host_batch())
     assert optax.global_norm(grads) > 1e-2
@@ -88,14 +88,14 @@ def test_raw_gradients_on_eight_devices(mesh1, mesh8):
 @pytest.mark.parametrize("head", ["transformer", "similarity"])
 def test_every_head_is_traced_on_eight_devices(head, mesh8):
     """shard_map checks what varies over the devices when it traces; compiling takes longer."""
-    method = Boundary(BoundaryModel(None, build_head(**HEADS[head])))
+    method = Boundary(BoundaryModel(None, build_boundary_head(**HEADS[head])))
     state, step = program(method, mesh8, host_batch())
     traced = step.trace(state, make_global_batch(mesh8, host_batch()))
     assert {"loss", "predicted_rate"} < set(traced.out_info[1])
 
 
 def test_fine_tuning_sees_the_whole_batch(mesh1, mesh8):
-    method = Boundary(BoundaryModel(Encoder(), build_head(**QUIET)), encoder="fine-tuned")
+    method = Boundary(BoundaryModel(Encoder(), build_boundary_head(**QUIET)), encoder="fine-tuned")
     grads, _, extra = step_once(method, mesh1, host_batch())
     grads8, _, extra8 = step_once(method, mesh8, host_batch())
     assert optax.global_norm(grads["encoder"]) > 1e-3
@@ -105,7 +105,7 @@ def test_fine_tuning_sees_the_whole_batch(mesh1, mesh8):
 
 
 def test_a_frozen_encoder_is_left_alone(mesh8):
-    method = Boundary(BoundaryModel(Encoder(), build_head(**QUIET)))
+    method = Boundary(BoundaryModel(Encoder(), build_boundary_head(**QUIET)))
     grads, _, extra = step_once(method, mesh8, host_batch())
     assert optax.global_norm(grads["encoder"]) == 0
     assert optax.global_norm(grads["head"]) > 1e-2
@@ -122,7 +122,7 @@ def test_balanced_loss_is_half_of_each_mean():
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_a_batch_of_one_class_gives_numbers(label, mesh8):
-    method = Boundary(BoundaryModel(None, build_head(**QUIET)))
+    method = Boundary(BoundaryModel(None, build_boundary_head(**QUIET)))
     labels = np.full(ROWS, label, np.int32)
     grads, metrics, _ = step_once(method, mesh8, host_batch(labels))
     chex.assert_tree_all_finite((grads, metrics))
@@ -130,7 +130,7 @@ def test_a_batch_of_one_class_gives_numbers(label, mesh8):
 
 
 def test_noise_follows_the_index_and_the_step():
-    method = Boundary(BoundaryModel(None, build_head(**HEADS["mlp"])))
+    method = Boundary(BoundaryModel(None, build_boundary_head(**HEADS["mlp"])))
     batch = host_batch()
     params, extra = jax.jit(method.init)(jax.random.key(1), batch)
 
@@ -153,4 +153,4 @@ def test_called_counts_at_one_half():
 
 def test_unknown_encoder_word():
     with pytest.raises(ValueError, match=r"method.encoder 'froze' is unknown"):
-        Boundary(BoundaryModel(None, build_head()), encoder="froze")
+        Boundary(BoundaryModel(None, build_boundary_head()), encoder="froze")

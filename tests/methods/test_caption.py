@@ -9,7 +9,7 @@ import pytest
 from tests.methods.test_boundary import program
 from tests.toy import assert_gradients_close
 from vujax.methods.caption import Caption, counted, cross_entropy
-from vujax.models.caption import build_caption
+from vujax.models.caption import build_caption_model
 from vujax.utils.mesh import make_global_batch
 
 ROWS, SMALL = 32, dict(dim=6, vocab=11, context=7, prefix=2, width=8, layers=1, heads=2)
@@ -28,7 +28,7 @@ def host_batch() -> dict[str, np.ndarray]:
 
 
 def method_of(**options) -> Caption:
-    return Caption(build_caption(**SMALL), **options)
+    return Caption(build_caption_model(**SMALL), **options)
 
 
 def test_raw_gradients_on_eight_devices(mesh1, mesh8):
@@ -48,7 +48,7 @@ def test_raw_gradients_on_eight_devices(mesh1, mesh8):
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_the_loss_is_the_mean_over_all_tokens(smoothing):
     batch = host_batch()
-    method = Caption(build_caption(**SMALL, dropout=0.0), label_smoothing=smoothing)
+    method = Caption(build_caption_model(**SMALL, dropout=0.0), label_smoothing=smoothing)
     params, extra = method.init(jax.random.key(0), batch)
     params = jax.tree.map(lambda p: 8 * p, params)
     embedded = method.embed(params, extra, batch, jax.random.key(1), None)

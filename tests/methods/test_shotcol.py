@@ -18,7 +18,7 @@ from vujax.losses.memory_bank import NO_FILM
 from vujax.methods.base import Embeddings
 from vujax.methods.shotcol import ShotCoL
 from vujax.models.projection import ShotContrast
-from vujax.models.shot_encoder import Projection, build_shot
+from vujax.models.shot_encoder import Projection, build_shot_encoder
 from vujax.training.step import State, init_state
 from vujax.utils.mesh import make_global_batch, make_mesh
 
@@ -26,7 +26,7 @@ WINDOWS, BLOCK, NEIGHBOURS, DIM = 16, 2, 2, 6
 QUERIES = WINDOWS * BLOCK
 SHOTS = (9, 1, 2, 14, 5)  # of the films
 PLAIN = dict(crop=1.0, flip=0.0, colour=0.0, grey=0.0, dropout=0.0, gain=0.0, mask=0.0)
-MODEL = ShotContrast(build_shot(feature=dict(hidden=(12,), dim=8)), Projection((DIM,)))
+MODEL = ShotContrast(build_shot_encoder(feature=dict(hidden=(12,), dim=8)), Projection((DIM,)))
 CONTROLS = {
     "nearest": dict(queue=2 * QUERIES),
     "random": dict(queue=0, mask_radius=1),

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vujax.models import CLIP, clip
+from vujax.models import CLIP, build_clip
 
 VIT = dict(kind="vit", image_size=16, patch=8, width=32, layers=2, heads=4)
 RESNET = dict(kind="resnet", image_size=32, width=8, blocks=(2, 1, 0, 0))
@@ -18,7 +18,7 @@ END = TEXT["vocab"] - 1
 
 def small(image: dict[str, Any] = VIT, **options: Any) -> CLIP:
     """A model of a few thousand parameters."""
-    return clip(**dict(image=image, text=TEXT, embed_dim=24) | options)
+    return build_clip(**dict(image=image, text=TEXT, embed_dim=24) | options)
 
 
 def batch(n: int, size: int = VIT["image_size"], seed: int = 0) -> tuple[jax.Array, jax.Array]:

@@ -26,7 +26,7 @@ def shots(rows: int = 4, window: int = 5, width: int = 6) -> dict[str, jax.Array
 
 @pytest.mark.parametrize("kind", SMALL)
 def test_shots_past_the_end_and_lengths_do_not_count(kind):
-    head, inputs = boundary.build_head(**SMALL[kind]), shots()
+    head, inputs = boundary.build_boundary_head(**SMALL[kind]), shots()
     variables = jax.jit(head.init)(jax.random.key(1), **inputs)
     apply, mask = jax.jit(head.apply), inputs["mask"]
     logits = apply(variables, **inputs)
@@ -41,14 +41,14 @@ def test_shots_past_the_end_and_lengths_do_not_count(kind):
 
 @pytest.mark.parametrize("kind", SMALL)
 def test_dropout_is_for_training_only(kind):
-    head, inputs = boundary.build_head(**SMALL[kind]), shots()
+    head, inputs = boundary.build_boundary_head(**SMALL[kind]), shots()
     variables = jax.jit(head.init)(jax.random.key(1), **inputs)
     noisy = jax.jit(lambda key: head.apply(variables, **inputs, train=True, rngs={"dropout": key}))
     assert (abs(noisy(jax.random.key(0)) - noisy(jax.random.key(1))) > 1e-5).all()
 
 
 def test_default_transformer_has_bassl_sizes():
-    head = boundary.build_head(kind="transformer")
+    head = boundary.build_boundary_head(kind="transformer")
     inputs = {"vectors": jnp.zeros((1, 17, 2048)), "mask": jnp.ones((1, 17), bool)}
     params = jax.eval_shape(head.init, jax.random.key(0), **inputs)["params"]
     shapes = jax.tree.map(jnp.shape, params)
@@ -67,7 +67,7 @@ def test_a_film_told_backwards_has_the_same_borders():
     rng = np.random.default_rng(0)
     vectors, ends = rng.normal(size=(9, 4)), rng.random(9).cumsum()
     seconds = np.stack([np.append(0, ends[:-1]), ends], axis=1)
-    head = boundary.build_head(kind="similarity", reach=3, hidden=(8,))
+    head = boundary.build_boundary_head(kind="similarity", reach=3, hidden=(8,))
     rows = similarity_rows(vectors, seconds)
     variables = head.init(jax.random.key(0), **rows)
     backwards = similarity_rows(vectors[::-1], ends[-1] - seconds[::-1, ::-1])
@@ -81,16 +81,16 @@ def test_a_film_told_backwards_has_the_same_borders():
 def test_blocks_by_hand():
     similarity = jnp.arange(16.0).reshape(1, 4, 4)
     similarity = similarity + similarity.swapaxes(1, 2)  # [a b] = 5 (a + b)
-    full = boundary.blocks(similarity, jnp.ones((1, 4), bool))[0]
+    full = boundary.compute_block_statistics(similarity, jnp.ones((1, 4), bool))[0]
     cross = [10.0, 15.0, 15.0, 20.0]  # shots 0 and 1 with 2 and 3
     want = [15.0, 15.0, np.mean(cross), 20.0, 5.0, 25.0]
     np.testing.assert_allclose(full, want)
-    edge = boundary.blocks(similarity, jnp.array([[False, True, True, True]]))[0]
+    edge = boundary.compute_block_statistics(similarity, jnp.array([[False, True, True, True]]))[0]
     np.testing.assert_allclose(edge, [15.0, 15.0, 17.5, 20.0, 0.0, 25.0])
 
 
 def test_the_similarity_head_is_small():
-    head = boundary.build_head(kind="similarity")
+    head = boundary.build_boundary_head(kind="similarity")
     w = 2 * head.reach
     rows = (jnp.zeros((1, w, w)), jnp.zeros((1, w)), jnp.ones((1, w), bool))
     params = jax.eval_shape(head.init, jax.random.key(0), *rows)
@@ -106,7 +106,7 @@ class Encoder(nn.Module):
 
 
 def test_an_encoder_sees_each_shot_of_each_window():
-    model = boundary.BoundaryModel(Encoder(), boundary.build_head(**SMALL["mlp"]))
+    model = boundary.BoundaryModel(Encoder(), boundary.build_boundary_head(**SMALL["mlp"]))
     batch = {"feature": shots(width=7)["vectors"], "mask": shots()["mask"]}
     batch |= {"label": jnp.zeros(4), "index": jnp.arange(4)}
     variables = model.init(jax.random.key(0), batch)
@@ -132,4 +132,4 @@ def test_an_encoder_sees_each_shot_of_each_window():
 )
 def test_bad_options(config, words):
     with pytest.raises(ValueError, match=words):
-        boundary.build_boundary(**config)
+        boundary.build_boundary_model(**config)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vujax.models.caption import CaptionDecoder, build_caption, empty_cache
+from vujax.models.caption import CaptionDecoder, build_caption_model, create_cache
 
 SMALL = dict(dim=6, vocab=11, context=7, prefix=2, width=8, layers=2, heads=2)
 
@@ -16,7 +16,7 @@ SMALL = dict(dim=6, vocab=11, context=7, prefix=2, width=8, layers=2, heads=2)
 @pytest.fixture(scope="module")
 def decoder():
     """A model whose parameters are far from the start's, vectors and tokens."""
-    model = build_caption(**SMALL)
+    model = build_caption_model(**SMALL)
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(3, 6)).astype(np.float32)
     tokens = rng.integers(1, 11, (3, 7)).astype(np.int32)
@@ -30,7 +30,7 @@ def test_cached_logits_are_the_uncached_ones(decoder):
     model, variables, vectors, tokens = decoder
     whole, _ = model.apply(variables, vectors, tokens)
     apply = functools.partial(model.apply, mutable=["cache"])
-    state = {"cache": empty_cache(model, 3)}
+    state = {"cache": create_cache(model, 3)}
     logits, state = apply(variables | state, vectors, method="start")
     found = [logits]
     for place in range(model.context - 1):
@@ -72,10 +72,10 @@ def test_dropout_is_for_training(decoder):
 
 
 def test_options():
-    assert build_caption() == CaptionDecoder()
+    assert build_caption_model() == CaptionDecoder()
     with pytest.raises(ValueError, match=r"Unknown option model.depth: .* layers"):
-        build_caption(depth=3)
+        build_caption_model(depth=3)
     with pytest.raises(ValueError, match=r"model.width 10 must be a positive multiple"):
-        build_caption(width=10, heads=3)
+        build_caption_model(width=10, heads=3)
     with pytest.raises(ValueError, match=r"model.prefix must be at least 1, not 0"):
-        build_caption(prefix=0)
+        build_caption_model(prefix=0)

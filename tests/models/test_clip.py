@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tests.models.small import RESNET, TEXT, VIT, batch, small, variables
-from vujax.models.clip import MEAN, STD, clamped_scale, unit
+from vujax.models.clip import MEAN, STD, clamp_scale
+from vujax.models.layers import l2_normalize
 
 
 def encode(model, weights, method):
@@ -26,7 +27,7 @@ def test_outputs(image):
         assert embedding[name].shape == (3, 24)
         assert embedding[name].dtype == jnp.float32
         np.testing.assert_allclose(np.linalg.norm(embedding[name], axis=1), 1, atol=1e-6)
-        np.testing.assert_allclose(unit(out[name]["projected"]), embedding[name], atol=1e-6)
+        np.testing.assert_allclose(l2_normalize(out[name]["projected"]), embedding[name], atol=1e-6)
     assert set(weights["params"]) == {"image", "text", "logit_scale"}
     assert weights["params"]["logit_scale"].shape == ()
     for name, x in zip(("image", "text"), inputs, strict=True):
@@ -121,11 +122,11 @@ def test_text_ends_at_its_first_end_token():
 def test_scale_starts_at_clips_and_is_clamped_with_a_way_back():
     start = lambda key: small().init(key, *batch(1))["params"]["logit_scale"]  # noqa: E731
     np.testing.assert_allclose(jnp.exp(jax.jit(start)(jax.random.key(0))), 1 / 0.07, rtol=1e-6)
-    value, slope = jax.value_and_grad(clamped_scale)(jnp.log(50.0))
+    value, slope = jax.value_and_grad(clamp_scale)(jnp.log(50.0))
     np.testing.assert_allclose([value, slope], 50, rtol=1e-6)
-    value, slope = jax.value_and_grad(clamped_scale)(jnp.log(400.0))
+    value, slope = jax.value_and_grad(clamp_scale)(jnp.log(400.0))
     np.testing.assert_allclose([value, slope], 100, rtol=1e-6)
-    assert np.isfinite(clamped_scale(jnp.float32(1e4)))
+    assert np.isfinite(clamp_scale(jnp.float32(1e4)))
 
 
 def test_gradient_is_finite_and_reaches_every_parameter():
@@ -146,8 +147,8 @@ def test_gradient_is_finite_and_reaches_every_parameter():
 
 def test_unit_of_a_zero_row_has_a_finite_gradient():
     x = jnp.asarray([[0.0, 0.0], [3.0, 4.0]])
-    np.testing.assert_allclose(unit(x), [[0, 0], [0.6, 0.8]], atol=1e-6)
-    chex.assert_tree_all_finite(jax.grad(lambda x: unit(x).sum())(x))
+    np.testing.assert_allclose(l2_normalize(x), [[0, 0], [0.6, 0.8]], atol=1e-6)
+    chex.assert_tree_all_finite(jax.grad(lambda x: l2_normalize(x).sum())(x))
 
 
 def test_inputs_of_other_sizes_are_refused():

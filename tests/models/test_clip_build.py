@@ -8,7 +8,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from tests.models.small import RESNET, TEXT, VIT
-from vujax.models import ResNet, ViT, clip
+from vujax.models import CLIPResNet, ViT, build_clip
 
 PUBLISHED = {  # parameters of OpenAI's released models
     151_277_313: dict(image=dict(kind="vit", variant="B/32")),
@@ -23,7 +23,7 @@ PUBLISHED = {  # parameters of OpenAI's released models
 
 @pytest.mark.parametrize("count", PUBLISHED)
 def test_parameter_counts_are_the_published_ones(count):
-    model = clip(**PUBLISHED[count])
+    model = build_clip(**PUBLISHED[count])
     image = jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.uint8)
     tokens = jax.ShapeDtypeStruct((1, 77), jnp.int32)
     params = jax.eval_shape(model.init, jax.random.key(0), image, tokens)["params"]
@@ -32,10 +32,10 @@ def test_parameter_counts_are_the_published_ones(count):
 
 def test_takes_a_config_dict_and_names_with_any_patch():
     config = ConfigDict(dict(image=dict(kind="vit", variant="Ti/8", image_size=64), embed_dim=32))
-    model = clip(**config)
+    model = build_clip(**config)
     assert isinstance(model.image, ViT)
     assert (model.image.width, model.image.patch, model.image_size) == (192, 8, 64)
-    assert isinstance(clip(image=ConfigDict(RESNET)).image, ResNet)
+    assert isinstance(build_clip(image=ConfigDict(RESNET)).image, CLIPResNet)
 
 
 @pytest.mark.parametrize(
@@ -60,4 +60,4 @@ def test_takes_a_config_dict_and_names_with_any_patch():
 )
 def test_mistakes_get_one_sentence(config, message):
     with pytest.raises(ValueError, match=message):
-        clip(**config)
+        build_clip(**config)

@@ -8,13 +8,13 @@ from jax import lax
 from jax.sharding import PartitionSpec as P
 
 from tests.models.small import assert_close, variables
-from vujax.models import ResNet
+from vujax.models import CLIPResNet
 
 IMAGE = np.random.default_rng(0).normal(size=(16, 32, 32, 3)).astype(np.float32)
 
 
 def resnet(**options):
-    return ResNet(**dict(embed_dim=24, width=8, blocks=(2, 1, 0, 0)) | options)
+    return CLIPResNet(**dict(embed_dim=24, width=8, blocks=(2, 1, 0, 0)) | options)
 
 
 @pytest.fixture(scope="module")

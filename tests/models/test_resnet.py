@@ -10,7 +10,7 @@ import pytest
 
 from tests.models.small import variables
 from tests.models.test_convert import moved
-from vujax.models.resnet import Block, ResidualNet, from_torchvision, residual_sizes
+from vujax.models.resnet import Block, ResNet, from_torchvision, get_resnet_sizes
 
 IMAGE = np.random.default_rng(0).normal(size=(4, 32, 32, 9)).astype(np.float32)
 SIZES = dict(width=8, blocks=(2, 1, 1, 1))
@@ -26,7 +26,7 @@ PUBLISHED = {  # without the classifier's 513 or 2049 numbers for each of 1000 c
 
 @pytest.fixture(scope="module")
 def weights():
-    return variables(ResidualNet(**SIZES), IMAGE)
+    return variables(ResNet(**SIZES), IMAGE)
 
 
 def shapes(net, channels=3):
@@ -36,14 +36,14 @@ def shapes(net, channels=3):
 
 @pytest.mark.parametrize(("variant", "channels"), PUBLISHED)
 def test_parameter_counts_are_the_published_ones(variant, channels):
-    _, held = shapes(ResidualNet(**residual_sizes(variant)), channels)
+    _, held = shapes(ResNet(**get_resnet_sizes(variant)), channels)
     count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(held["params"]))
     assert count == PUBLISHED[variant, channels]
 
 
 @pytest.mark.parametrize("variant", ["Mu", "RN50"])
 def test_intermediates(variant):
-    net = ResidualNet(**residual_sizes(variant))
+    net = ResNet(**get_resnet_sizes(variant))
     (features, out), _ = shapes(net)
     base, wide = net.width, 4 if net.bottleneck else 1
     wanted = {f"layer{i + 1}": (1, 56 >> i, 56 >> i, base * wide << i) for i in range(4)}
@@ -54,7 +54,7 @@ def test_intermediates(variant):
 
 @pytest.fixture(scope="module")
 def evaluate():
-    return jax.jit(lambda w, x: ResidualNet(**SIZES).apply(w, x)[0])
+    return jax.jit(lambda w, x: ResNet(**SIZES).apply(w, x)[0])
 
 
 def test_evaluation_sees_no_other_image(weights, evaluate):
@@ -65,7 +65,7 @@ def test_evaluation_sees_no_other_image(weights, evaluate):
 
 def test_bfloat16_is_close(weights, evaluate):
     exact = evaluate(weights, IMAGE)
-    half, out = jax.jit(ResidualNet(**SIZES, dtype=jnp.bfloat16).apply)(weights, IMAGE)
+    half, out = jax.jit(ResNet(**SIZES, dtype=jnp.bfloat16).apply)(weights, IMAGE)
     assert out["layer4"].dtype == jnp.bfloat16
     assert half.dtype == jnp.float32
     np.testing.assert_allclose(half, exact, atol=0.05 * np.abs(exact).max())
@@ -111,7 +111,7 @@ def torchvision_name(name):
 def test_numbers_are_another_implementations(bottleneck):
     import torch
 
-    net = ResidualNet(**SIZES, bottleneck=bottleneck)
+    net = ResNet(**SIZES, bottleneck=bottleneck)
     original = hugging_face(net, IMAGE.shape[-1])
     tensors = {torchvision_name(k): v.numpy() for k, v in original.state_dict().items()}
     classifier = {"fc.weight": np.zeros((5, net.dim)), "fc.bias": np.zeros(5)}

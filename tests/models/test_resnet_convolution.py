@@ -11,14 +11,14 @@ from jax import lax
 from jax.sharding import PartitionSpec as P
 
 from tests.models.small import assert_close, variables
-from vujax.models.resnet import NORMS, Layers, convolve
+from vujax.models.resnet import NORMS, ConvLayers, convolve
 
 RNG = np.random.default_rng(0)
 # Levels that differ from row to row, so that no device's statistics are another's.
 IMAGE = (RNG.normal(size=(16, 6, 6, 3)) + np.arange(16)[:, None, None, None]).astype(np.float32)
 
 
-class Net(Layers):
+class Net(ConvLayers):
     """A convolution, a norm, something that is not linear."""
 
     @nn.compact
@@ -126,7 +126,7 @@ def test_bfloat16_gradients_of_kernels_keep_float32_digits():
 def test_group_norm_is_torchs():
     import torch
 
-    class Norm(Layers):
+    class Norm(ConvLayers):
         @nn.compact
         def __call__(self, x):
             return self.normalize("bn")(x)

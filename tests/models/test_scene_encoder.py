@@ -9,7 +9,7 @@ from jax.sharding import PartitionSpec as P
 
 from tests.models.small import assert_close, variables
 from vujax.models import stack_blocks
-from vujax.models.scene_encoder import VARIANTS, build_scene, gap_buckets, scene_sizes
+from vujax.models.scene_encoder import VARIANTS, bucket_gaps, build_scene_encoder, get_scene_sizes
 
 LENGTHS = (3, 1, 5, 2, 4, 1)
 SIZES = dict(variant="tiny", width=16, layers=2, heads=2, dim=8, max_shots=6)
@@ -98,7 +98,7 @@ def obvious(params: dict, scene: dict, *, heads: int, pool: str, gaps: int = 16)
 
 @pytest.fixture(scope="module", params=["cls", "mean"])
 def case(request):
-    model = build_scene(**SIZES, pool=request.param)
+    model = build_scene_encoder(**SIZES, pool=request.param)
     scenes = scene_arrays()
     weights = variables(model, rows_of(scenes, ALONE, 6, 1))
     return model, scenes, weights, jax.jit(model.apply)
@@ -139,7 +139,7 @@ def loss(weights, model, batch):
 @pytest.fixture(scope="module")
 def gradients():
     """A model's variables, its scenes, and the gradients of all of them in packed rows."""
-    model, scenes = build_scene(**SIZES), scene_arrays()
+    model, scenes = build_scene_encoder(**SIZES), scene_arrays()
     batch = rows_of(scenes, PACKED, 12, 4)
     weights = variables(model, batch)
     found = jax.jit(jax.grad(loss), static_argnums=1)(weights, model, batch)
@@ -149,7 +149,7 @@ def gradients():
 
 def test_alone_on_eight_devices_the_gradients_are_those_of_packed_on_one(gradients, mesh8):
     weights, scenes, wanted = gradients
-    model, batch = build_scene(**SIZES), rows_of(scenes, [*ALONE, [], []], 5, 1)
+    model, batch = build_scene_encoder(**SIZES), rows_of(scenes, [*ALONE, [], []], 5, 1)
 
     def share(weights, batch):
         weights = jax.tree.map(lambda x: jax.lax.pcast(x, "data", to="varying"), weights)
@@ -164,7 +164,7 @@ def test_alone_on_eight_devices_the_gradients_are_those_of_packed_on_one(gradien
 def test_remat_and_scan_change_no_gradient(gradients, scan):
     weights, scenes, wanted = gradients
     layout = stack_blocks if scan else (lambda tree: tree)
-    model = build_scene(**SIZES, remat="full", scan=scan)
+    model = build_scene_encoder(**SIZES, remat="full", scan=scan)
     gradient = jax.jit(jax.grad(loss), static_argnums=1)
     found = gradient(layout(weights), model, rows_of(scenes, PACKED, 12, 4))
     assert_close(found, layout(wanted))
@@ -207,7 +207,7 @@ def test_bfloat16_is_close_and_vectors_stay_float32(case):
 def test_from_pixels_each_shot_from_its_keyframes(frame_layers):
     scenes = scene_arrays((2, 8, 8, 3), "image")
     options = dict(encoder=dict(image=IMAGE), frame_layers=frame_layers, frames=2, layers=1)
-    model = build_scene(**SIZES | options)
+    model = build_scene_encoder(**SIZES | options)
     batch, alone = (rows_of(scenes, rows, 10, 3) for rows in ([*PACKED, *[[]] * 4], ALONE))
     weights, apply = variables(model, alone), jax.jit(model.apply)
     found = by_scene(batch, apply(weights, batch)[0])
@@ -219,7 +219,7 @@ def test_from_pixels_each_shot_from_its_keyframes(frame_layers):
 
 def test_features_of_keyframes():
     scenes = scene_arrays((2, 5))
-    model = build_scene(**SIZES | dict(frame_layers=1, frames=2, layers=1))
+    model = build_scene_encoder(**SIZES | dict(frame_layers=1, frames=2, layers=1))
     batch, alone = (rows_of(scenes, rows, 10, 3) for rows in ([*PACKED, *[[]] * 4], ALONE))
     weights, apply = variables(model, batch), jax.jit(model.apply)
     found, wanted = (by_scene(rows, apply(weights, rows)[0]) for rows in (batch, alone))
@@ -229,7 +229,7 @@ def test_features_of_keyframes():
 def test_gap_buckets():
     time = np.array([[0, 1, 3, 13, 4000, 9, 9, 10]], np.float32)
     place = np.array([[0, 1, 2, 3, 4, 0, 1, 2]], np.int32)
-    assert gap_buckets(time, place, 16).tolist() == [[0, 2, 3, 7, 15, 0, 0, 2]]
+    assert bucket_gaps(time, place, 16).tolist() == [[0, 2, 3, 7, 15, 0, 0, 2]]
 
 
 def test_a_shot_past_the_maximum_is_not_taken_for_another(case):
@@ -244,10 +244,11 @@ def test_variants_grow():
     rows = rows_of(scene_arrays(), ALONE, 5, 1)
     sizes = []
     for name in VARIANTS:
-        shapes = jax.eval_shape(build_scene(variant=name).init, jax.random.key(0), rows)
+        shapes = jax.eval_shape(build_scene_encoder(variant=name).init, jax.random.key(0), rows)
         sizes.append(sum(leaf.size for leaf in jax.tree.leaves(shapes)))
         assert (
-            shapes["params"]["head"]["projection"]["kernel"].shape[1] == scene_sizes(name)["width"]
+            shapes["params"]["head"]["projection"]["kernel"].shape[1]
+            == get_scene_sizes(name)["width"]
         )
     assert sizes == sorted(sizes) and 5e5 < sizes[0] < 2e6 and 2.5e8 < sizes[-1] < 3.5e8
 
@@ -266,7 +267,7 @@ def test_variants_grow():
 )
 def test_wrong_options(options, words):
     with pytest.raises(ValueError, match=words):
-        build_scene(**SIZES | options)
+        build_scene_encoder(**SIZES | options)
 
 
 @pytest.mark.parametrize(
@@ -280,7 +281,7 @@ def test_wrong_options(options, words):
 def test_features_that_do_not_fit(options, shape, words):
     rows = rows_of(scene_arrays(shape), ALONE, 5, 1)
     with pytest.raises(ValueError, match=words):
-        jax.eval_shape(build_scene(**SIZES | options).init, jax.random.key(0), rows)
+        jax.eval_shape(build_scene_encoder(**SIZES | options).init, jax.random.key(0), rows)
     rows.pop("feature")
     with pytest.raises(ValueError, match="no 'feature'"):
-        jax.eval_shape(build_scene(**SIZES | options).init, jax.random.key(0), rows)
+        jax.eval_shape(build_scene_encoder(**SIZES | options).init, jax.random.key(0), rows)

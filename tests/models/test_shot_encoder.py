@@ -13,8 +13,8 @@ from ml_collections import ConfigDict
 
 from tests.models.small import assert_close, variables
 from vujax.models import efficientnet
-from vujax.models.keyframes import AttentionPool, KeyframeEncoder, with_image_encoder
-from vujax.models.shot_encoder import Projection, build_shot
+from vujax.models.keyframes import AttentionPool, KeyframeEncoder, replace_image_encoder
+from vujax.models.shot_encoder import Projection, build_shot_encoder
 
 RNG = np.random.default_rng(0)
 RESNET = dict(encoder="resnet", variant="Mu", width=8, image_size=16, frames=2)
@@ -55,7 +55,7 @@ def count(tree):
     ],
 )
 def test_dimensions(config, dim):
-    encoder = build_shot(**ConfigDict(config))
+    encoder = build_shot_encoder(**ConfigDict(config))
     (vector, out), _ = shapes(encoder)
     assert encoder.dim == dim
     assert (vector.shape, vector.dtype) == ((16, dim), jnp.float32)
@@ -65,7 +65,7 @@ def test_dimensions(config, dim):
 
 def test_shotcols_encoder_and_its_head():
     image = jax.ShapeDtypeStruct((1, 3, 224, 224, 3), jnp.uint8)
-    encoder = build_shot(image=dict(variant="RN50", pool="stack"), projection=(2048, 128))
+    encoder = build_shot_encoder(image=dict(variant="RN50", pool="stack"), projection=(2048, 128))
     (_, out), held = shapes(encoder, dict(image=image))
     head = held["params"].pop("projection")
     assert count(held["params"]) == 23_526_848
@@ -115,7 +115,7 @@ def test_attention_begins_as_the_mean_and_learns_what_to_look_at():
 
 
 def apply(config, inputs, held=None):
-    encoder = build_shot(**config)
+    encoder = build_shot_encoder(**config)
     return encoder.apply(held or variables(encoder, inputs), inputs)
 
 
@@ -129,7 +129,7 @@ def test_features_alone_pass_as_they_are():
 def test_layers_see_unit_features_whatever_their_size():
     config = dict(feature=FEATURE | dict(unit=True))
     inputs = dict(feature=INPUTS["feature"])
-    held = variables(build_shot(**config), inputs)
+    held = variables(build_shot_encoder(**config), inputs)
     first, second = (apply(config, dict(feature=s * inputs["feature"]), held) for s in (1, 1000))
     np.testing.assert_allclose(first[0], second[0], atol=1e-5)
     fc1, fc2 = (held["params"]["feature"]["mlp"][name] for name in ("fc1", "fc2"))
@@ -146,7 +146,7 @@ def test_an_mlp_keeps_the_size_of_its_input():
 
 def test_fusion_by_unit_vectors_lets_no_input_outweigh_another():
     config = dict(audio=AUDIO, feature=dict(width=10))
-    held = variables(build_shot(**config), INPUTS)
+    held = variables(build_shot_encoder(**config), INPUTS)
     louder = INPUTS | dict(feature=1000 * INPUTS["feature"])
     for fusion, least, most in (("concat", 100, 2000), ("unit", 0, 1e-4)):
         one, two = (apply(config | dict(fusion=fusion), x, held)[1] for x in (INPUTS, louder))
@@ -159,7 +159,7 @@ def test_fusion_by_unit_vectors_lets_no_input_outweigh_another():
 def whole(**options):
     """An encoder of all inputs, its residual network cut short."""
     config = dict(image=RESNET | dict(pool="stack"), audio=AUDIO, feature=FEATURE)
-    encoder = build_shot(**config, fusion="unit", projection=(4,), **options)
+    encoder = build_shot_encoder(**config, fusion="unit", projection=(4,), **options)
     resnet = encoder.image.encoder.clone(blocks=(1, 0, 0, 0))
     return encoder.clone(image=encoder.image.clone(encoder=resnet))
 
@@ -211,7 +211,7 @@ def short_lite(monkeypatch):
 
 def test_lite_learns_its_weights_and_keeps_its_statistics(mesh8, short_lite):
     """Shapes, and the types of a checked shard_map."""
-    encoder = build_shot(image=LITE)
+    encoder = build_shot_encoder(image=LITE)
     image = jax.ShapeDtypeStruct((8, 2, 32, 32, 3), jnp.uint8)
     _, held = shapes(encoder, dict(image=image))
 
@@ -234,22 +234,22 @@ def test_lite_learns_its_weights_and_keeps_its_statistics(mesh8, short_lite):
 
 def test_weights_of_the_image_encoder_alone(short_lite):
     image = jnp.zeros((16, 2, 32, 32, 3), jnp.uint8)
-    _, held = shapes(build_shot(image=LITE, feature=FEATURE), INPUTS | dict(image=image))
+    _, held = shapes(build_shot_encoder(image=LITE, feature=FEATURE), INPUTS | dict(image=image))
     released = jax.eval_shape(efficientnet.EfficientNetLite0().init, jax.random.key(0), image[:, 0])
     marked = jax.tree.map(lambda x: np.ones(x.shape, x.dtype), released)
-    filled = with_image_encoder(held, marked)
+    filled = replace_image_encoder(held, marked)
     assert jax.tree.structure(filled) == jax.tree.structure(held)
     assert filled["params"]["image"]["encoder"] is marked["params"]
     assert filled["params"]["feature"] is held["params"]["feature"]
     for wrong in ({"params": {}}, {"other": {}}, {"params": marked["batch_stats"]}):
         with pytest.raises(ValueError, match="do not fit the image encoder"):
-            with_image_encoder(held, wrong)
+            replace_image_encoder(held, wrong)
 
 
 def test_shard_sees_every_block():
     seen = []
     watch = lambda x: seen.append(x.shape) or x  # noqa: E731
-    shapes(build_shot(image=RESNET, audio=AUDIO, shard=watch))
+    shapes(build_shot_encoder(image=RESNET, audio=AUDIO, shard=watch))
     maps = [(32, 4, 4, 8), (32, 2, 2, 16), (32, 1, 1, 32), (32, 1, 1, 64)]
     assert seen == [*maps, (16, 2, 4, 8)]
 
@@ -287,7 +287,7 @@ def test_shard_sees_every_block():
 )
 def test_mistakes_get_one_sentence(config, message):
     with pytest.raises(ValueError, match=message):
-        build_shot(**config)
+        build_shot_encoder(**config)
 
 
 @pytest.mark.parametrize(
@@ -305,9 +305,9 @@ def test_mistakes_get_one_sentence(config, message):
 )
 def test_inputs_that_do_not_fit_get_one_sentence(config, inputs, message):
     with pytest.raises(ValueError, match=message):
-        shapes(build_shot(**config), {name: INPUTS[name] for name in inputs})
+        shapes(build_shot_encoder(**config), {name: INPUTS[name] for name in inputs})
 
 
 def test_the_dimension_of_unknown_features_is_a_clear_error():
     with pytest.raises(ValueError, match="have no known size: give their width"):
-        _ = build_shot(feature={}).dim
+        _ = build_shot_encoder(feature={}).dim

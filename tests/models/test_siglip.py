@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tests.models.small import TEXT, VIT, batch, small, variables
-from vujax.models.clip import clamped_scale
-from vujax.models.transformer import ACTIVATIONS
-from vujax.models.vit import AttentionHead
+from vujax.models.clip import clamp_scale
+from vujax.models.layers import ACTIVATIONS
+from vujax.models.vit import AttentionPoolHead
 
 IMAGE = VIT | dict(stem="plain", pool="attention", hidden=40)
 WORDS = TEXT | dict(causal=False, pool="last", bias=True, hidden=40)
@@ -38,7 +38,7 @@ def dense(x, layer):
 
 def test_the_attention_head_is_its_formula():
     x = np.random.default_rng(0).normal(size=(3, 5, 8)).astype(np.float32)
-    head = AttentionHead(heads=2, act="quick_gelu", hidden=12, epsilon=1e-3)
+    head = AttentionPoolHead(heads=2, act="quick_gelu", hidden=12, epsilon=1e-3)
     weights = variables(head, jnp.asarray(x))
     p = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), weights["params"])
     tokens = normed(x, p["ln_post"], 1e-3)
@@ -120,8 +120,8 @@ def test_the_tanh_approximation_is_its_formula():
 
 
 def test_a_scale_without_a_bound():
-    assert clamped_scale(jnp.log(117.3), np.inf) == pytest.approx(117.3, rel=1e-5)
-    assert clamped_scale(jnp.log(117.3)) == pytest.approx(100, rel=1e-5)
+    assert clamp_scale(jnp.log(117.3), np.inf) == pytest.approx(117.3, rel=1e-5)
+    assert clamp_scale(jnp.log(117.3)) == pytest.approx(100, rel=1e-5)
 
 
 def test_every_parameter_but_the_bias_learns(model, weights):

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 
 from tests.models.small import assert_close, batch, small, variables
-from vujax.models import Transformer, stack_blocks
-from vujax.models.transformer import ACTIVATIONS, REMAT
+from vujax.models import Transformer, TransformerConfig, stack_blocks
+from vujax.models.layers import ACTIVATIONS
+from vujax.models.transformer import REMAT_POLICIES
 
 STREAM = np.random.default_rng(0).normal(size=(3, 6, 32)).astype(np.float32)
 
 
 def stack(**options):
-    return Transformer(**dict(layers=2, heads=4, causal=True) | options)
+    return Transformer(TransformerConfig(**dict(layers=2, heads=4, causal=True) | options))
 
 
 def loss_and_gradient(model, weights):
@@ -49,7 +50,8 @@ def test_scan_has_its_own_weights_per_layer():
 
 
 @pytest.mark.parametrize(
-    ("remat", "scan"), [*((name, False) for name in REMAT if name != "none"), ("full", True)]
+    ("remat", "scan"),
+    [*((name, False) for name in REMAT_POLICIES if name != "none"), ("full", True)],
 )
 def test_remat_changes_no_gradient(plain, remat, scan):
     weights, (loss, gradient) = plain

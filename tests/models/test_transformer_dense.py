@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vujax.models.transformer import Dense, offset, product
+from vujax.models.layers import Dense, add_bias, multiply
 
 
 def inputs(dtype):
@@ -17,8 +17,8 @@ def inputs(dtype):
 
 def test_in_float32_it_is_the_plain_product():
     x, kernel, weight = inputs(jnp.float32)
-    chex.assert_trees_all_close(product(x, kernel), x @ kernel, rtol=1e-6)
-    found = jax.grad(lambda x, k: (product(x, k) * weight).sum(), (0, 1))(x, kernel)
+    chex.assert_trees_all_close(multiply(x, kernel), x @ kernel, rtol=1e-6)
+    found = jax.grad(lambda x, k: (multiply(x, k) * weight).sum(), (0, 1))(x, kernel)
     plain = jax.grad(lambda x, k: ((x @ k) * weight).sum(), (0, 1))(x, kernel)
     chex.assert_trees_all_close(found, plain, rtol=1e-4, atol=1e-5)
 
@@ -28,7 +28,7 @@ def test_bfloat16_gradients_of_parameters_keep_float32_digits():
     bias = jnp.zeros(4)
 
     def loss(kernel, bias):
-        return (offset(product(x, kernel), bias) * weight).sum(dtype=jnp.float32)
+        return (add_bias(multiply(x, kernel), bias) * weight).sum(dtype=jnp.float32)
 
     by_kernel, by_bias = jax.grad(loss, (0, 1))(kernel, bias)
     exact = [np.asarray(a, np.float64) for a in (x, weight)]

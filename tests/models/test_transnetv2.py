@@ -11,7 +11,7 @@ import pytest
 from tests.models.pretrained import wheels
 from tests.models.small import variables
 from vujax.models import transnetv2
-from vujax.models.color import colour_counts
+from vujax.models.color import count_colors
 from vujax.models.pretrained import RELEASES
 from vujax.models.transnetv2 import TransNetV2
 
@@ -61,7 +61,7 @@ def test_time_is_convolved_with_zeros_beyond_the_ends(dilation):
 def test_neighbours_are_compared_fifty_frames_either_way():
     x = np.random.default_rng(0).normal(size=(2, 70, 8)).astype(np.float32)
     x[1, 5] = 0
-    found = transnetv2.neighbour_similarity(jnp.asarray(x))
+    found = transnetv2.compute_neighbor_similarity(jnp.asarray(x))
     chex.assert_shape(found, (2, 70, 101))
     lengths = np.linalg.norm(x, axis=-1)
     for row, t, j in [(0, 0, 50), (0, 0, 100), (0, 60, 0), (1, 30, 25), (1, 69, 50)]:
@@ -74,7 +74,7 @@ def test_neighbours_are_compared_fifty_frames_either_way():
 
 def test_histograms_count_every_pixel():
     frames = np.random.default_rng(0).integers(0, 256, (2, 3, 27, 48, 3), dtype=np.uint8)
-    found = colour_counts(jnp.asarray(frames))
+    found = count_colors(jnp.asarray(frames))
     coarse = frames.astype(int) // 32
     colours = coarse[..., 0] * 64 + coarse[..., 1] * 8 + coarse[..., 2]
     for b, t in np.ndindex(2, 3):

@@ -11,7 +11,7 @@ from flax import linen as nn
 from tests.data.boundary_films import MemoryFilm
 from vujax.data.boundary_windows import BoundaryWindows
 from vujax.models import release
-from vujax.models.boundary import BoundaryModel, build_head
+from vujax.models.boundary import BoundaryModel, build_boundary_head
 from vujax.scenes.head import CHUNK, DEFAULT_HEAD, HEADS_DIR, BoundaryHead, load_head, save_head
 from vujax.scenes.train_head import choose_threshold, score_film, train_head
 from vujax.scenes.types import SceneDetectionOptions
@@ -29,7 +29,7 @@ def film_of(shots: int, width: int = 4, seed: int = 0) -> tuple[np.ndarray, np.n
 
 
 def head_of(kind: str, encoder: nn.Module | None = None) -> BoundaryHead:
-    model = BoundaryModel(encoder, build_head(**KINDS[kind]))
+    model = BoundaryModel(encoder, build_boundary_head(**KINDS[kind]))
     vectors, seconds = film_of(3)
     film = MemoryFilm("f", {"feature": vectors.astype(np.float32)}, [1, 1], seconds)
     batch = BoundaryWindows([film], **model.window).load(np.arange(2))

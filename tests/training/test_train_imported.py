@@ -14,7 +14,7 @@ from vujax import evals, models
 from vujax.encoders.image_text import open_text_encoder
 from vujax.models import release
 from vujax.models.pretrained.import_model import import_model
-from vujax.models.tokenizers.huggingface import TokenizerFile, open_preprocess, open_tokenizer
+from vujax.models.tokenizers.huggingface import TokenizerFile, open_preprocessing, open_tokenizer
 from vujax.training import loop
 from vujax.utils.mesh import make_mesh
 
@@ -97,10 +97,10 @@ def test_training_reads_texts_by_the_models_tokenizer(imported):
 
 
 def test_the_way_of_a_release(imported):
-    siglip = open_preprocess(imported / "siglip", 12)
+    siglip = open_preprocessing(imported / "siglip", 12)
     assert siglip.picture == {"resize": "squash", "interpolation": "bicubic"}
     assert isinstance(siglip.tokenizer, TokenizerFile)
-    plain = open_preprocess("", 9)
+    plain = open_preprocessing("", 9)
     assert (plain.picture, plain.tokenizer(["a cat"]).shape) == ({}, (1, 9))
 
 
@@ -111,7 +111,7 @@ def test_an_imported_model_is_evaluated_as_it_sees_and_reads(imported):
     captions = [[f"{a} {b}"] for a in ("red", "blue") for b in ("boat", "cat", "dog")]
     source = Source(images, captions)
     settings, weights = release.load(imported / "siglip")
-    model = models.build(**settings["model"])
+    model = models.build_clip(**settings["model"])
     options = dict(model=model, mesh=make_mesh(jax.devices()[:1]), parent=imported / "siglip")
     evaluator = evals.make("r", dict(kind="retrieval", source=source), **options)
     evaluator(weights)

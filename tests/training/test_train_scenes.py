@@ -107,5 +107,5 @@ def test_a_part_that_is_not_there(films, tmp_path):
     shots = run(tiny(films, total_steps=1), tmp_path / "shots", 1)
     config = small(films, init_from=str(shots))
     config.init_part = ("encoder/", "encoder/shots/")
-    with pytest.raises(ValueError, match="nothing here is named encoder/shots/"):
+    with pytest.raises(ValueError, match="no parameter is named encoder/shots/"):
         run(config, tmp_path / "scenes", 1)

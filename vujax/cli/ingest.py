@@ -106,7 +106,7 @@ def _detectors(arguments: argparse.Namespace) -> Any:
         if arguments.detector == "transnetv2":  # once, here, and not in each worker
             from vujax.models import pretrained
 
-            pretrained.fetch("transnetv2")
+            pretrained.fetch_weights("transnetv2")
         return functools.partial(detectors.open_shared_detector, arguments.detector, options)
     if not arguments.shots.exists():
         raise FileNotFoundError(f"{arguments.shots} does not exist (--shots)")

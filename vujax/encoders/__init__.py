@@ -46,7 +46,7 @@ def check(spec: str) -> None:
       OSError: its weights are not available.
     """
     if spec in RELEASED:
-        pretrained.fetch(RELEASED[spec])
+        pretrained.fetch_weights(RELEASED[spec])
     elif Path(spec).exists():
         _kind(Path(spec), release.read_config(release.find(Path(spec))))
     else:
@@ -107,7 +107,7 @@ def name_of(spec: str) -> str:
 
 
 def _open_trained(path: Path) -> Any:
-    config, variables = release.load(path)
+    config, variables = release.load_host(path)
     make = ENCODERS.load(_kind(path, config))
     try:
         return make(base.name_of(path), config, variables)

@@ -36,9 +36,9 @@ class TextEncoder:
     def __init__(self, path: Path) -> None:
         """Loads a release; see `open_text_encoder`."""
         self._tokenizer = open_tokenizer(path)
-        config, variables = release.load(path)
+        config, variables = release.load_host(path)
         self.name, self.digest = name_of(path), digest_of(config, variables)
-        model = models.build(**config["model"])
+        model = models.build_clip(**config["model"])
         self.dim = model.text.embed_dim
         params = {key: value for key, value in variables["params"].items() if key != "image"}
         self._mesh = build_weight_mesh(params)
@@ -100,7 +100,7 @@ class ImageText(Encoder):
         Raises:
           ValueError: the settings cannot be.
         """
-        model = models.build(**config["model"])
+        model = models.build_clip(**config["model"])
         self.name, self.digest, self.size = name, digest_of(config, variables), model.image_size
         given = config.get("preprocess") or {}
         self._how = {key: given[key] for key in PREPROCESS_KEYS if key in given}

@@ -22,7 +22,7 @@ from jax import lax
 from vujax.encoders.base import LITE_NETWORK, Encoder, digest
 from vujax.encoders.devices import ShardedFunction
 from vujax.models import efficientnet, pretrained
-from vujax.models.clip import unit
+from vujax.models.layers import l2_normalize
 
 # `picture` names the keyframe preprocessing: see `vujax.data.images.preprocess_eval_image`.
 SETTINGS = {
@@ -44,9 +44,9 @@ class Lite(Encoder):
         """Loads the weights.
 
         Raises:
-          ValueError, OSError: see `vujax.models.pretrained.load`.
+          ValueError, OSError: see `vujax.models.pretrained.load_weights`.
         """
-        tensors = pretrained.load(LITE_NETWORK)
+        tensors = pretrained.load_weights(LITE_NETWORK)
         self.digest = digest(tensors, SETTINGS)
         self._network = ShardedFunction(compute_features, efficientnet.from_released(tensors))
 
@@ -104,4 +104,4 @@ def conse(
     """
     best, classes = lax.top_k(logits.astype(jnp.float32) / temperature, top)
     weights = jax.nn.softmax(best, axis=-1)
-    return unit(jnp.einsum("nt,ntd->nd", weights, names[classes], precision="highest"))
+    return l2_normalize(jnp.einsum("nt,ntd->nd", weights, names[classes], precision="highest"))

@@ -34,11 +34,11 @@ class SentenceEncoder:
         """Loads the weights.
 
         Raises:
-          ValueError, OSError: see `vujax.models.pretrained.load`.
+          ValueError, OSError: see `vujax.models.pretrained.load_weights`.
           ImportError: the extra [sentences] is not installed.
         """
-        self._tokenize = minilm.Tokenizer(pretrained.document(NETWORK, "tokenizer"))
-        tensors = pretrained.load(NETWORK)
+        self._tokenize = minilm.Tokenizer(pretrained.load_document(NETWORK, "tokenizer"))
+        tensors = pretrained.load_weights(NETWORK)
         self.digest = digest(tensors, SETTINGS)
         self._variables = jax.device_put(minilm.from_released(tensors))
 

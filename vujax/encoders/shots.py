@@ -18,8 +18,8 @@ from vujax.data.scene_batches import SceneRows, shapes
 from vujax.data.scenes import Scenes, choose_scenes
 from vujax.encoders.base import ShotEncoder, digest_of
 from vujax.encoders.devices import ShardedFunction
-from vujax.models.scene_encoder import build_scene
-from vujax.models.shot_encoder import build_shot
+from vujax.models.scene_encoder import build_scene_encoder
+from vujax.models.shot_encoder import build_shot_encoder
 
 Tree = Any
 
@@ -66,7 +66,7 @@ class SingleShotEncoder(ReleasedShotEncoder):
 
     def __init__(self, name: str, config: Mapping[str, Any], variables: Tree) -> None:
         """Builds the model; see `OfShots`."""
-        self._model = build_shot(**config["model"]["encoder"])
+        self._model = build_shot_encoder(**config["model"]["encoder"])
         super().__init__(name, config, variables, 1)
 
     def _vectors(self, variables: Tree, rows: Mapping[str, jax.Array]) -> jax.Array:
@@ -81,7 +81,7 @@ class SceneEncoder(ReleasedShotEncoder):
 
     def __init__(self, name: str, config: Mapping[str, Any], variables: Tree) -> None:
         """Builds the model; see `OfShots`."""
-        self._model: nn.Module = build_scene(**config["model"]["encoder"])
+        self._model: nn.Module = build_scene_encoder(**config["model"]["encoder"])
         super().__init__(name, config, variables, self._model.max_shots)
 
     def _vectors(self, variables: Tree, rows: Mapping[str, jax.Array]) -> jax.Array:

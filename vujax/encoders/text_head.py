@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as to_bytes
 
 from vujax.models import efficientnet, minilm
-from vujax.models.clip import unit
+from vujax.models.layers import l2_normalize
 from vujax.utils.io import write_bytes, write_json
 
 HEADS = Path(__file__).parent / "heads"
@@ -25,7 +25,9 @@ SHAPES = {"kernel": (efficientnet.FEATURES, minilm.WIDTH), "bias": (minilm.WIDTH
 @jax.jit
 def apply_head(kernel: jax.Array, bias: jax.Array, features: jax.Array) -> jax.Array:
     """Features `[n 1280]` -> unit vectors float32 `[n 384]`: an affine map, then the length."""
-    return unit(jnp.matmul(features, kernel.astype(jnp.float32), precision="highest") + bias)
+    return l2_normalize(
+        jnp.matmul(features, kernel.astype(jnp.float32), precision="highest") + bias
+    )
 
 
 @dataclass(frozen=True)

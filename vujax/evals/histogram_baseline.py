@@ -16,7 +16,7 @@ import numpy as np
 
 from vujax.evals.metrics.ranking import find_nearest, normalize_rows
 from vujax.evals.reader import Reader
-from vujax.models.color import colour_counts
+from vujax.models.color import count_colors
 
 MAX_WORDS = 2048
 
@@ -28,7 +28,7 @@ def color_histogram(image: jax.Array) -> jax.Array:
     coefficient.
     """
     _, h, w, _ = image.shape
-    return jnp.sqrt(colour_counts(image) / (h * w))
+    return jnp.sqrt(count_colors(image) / (h * w))
 
 
 def _encode(variables: Any, batch: Mapping[str, jax.Array]) -> jax.Array:

@@ -16,7 +16,7 @@ from vujax.data.sources.split import Subset
 from vujax.evals.dataset_layouts import LAYOUTS
 from vujax.evals.datasets import DATASETS, Dataset, open_dataset
 from vujax.evals.features import Encode, Variables, extract, padded_size
-from vujax.models.tokenizers.huggingface import Preprocess, open_preprocess
+from vujax.models.tokenizers.huggingface import Preprocessing, open_preprocessing
 
 MAX_CACHED_BYTES = 2**27
 """Bytes of decoded images up to which a source stays in memory between evaluations."""
@@ -68,9 +68,9 @@ class Reader:
         self._parent = parent
 
     @functools.cached_property
-    def preprocess(self) -> Preprocess:
+    def preprocess(self) -> Preprocessing:
         """The preprocessing of images and texts."""
-        return open_preprocess(self._parent, self.context)
+        return open_preprocessing(self._parent, self.context)
 
     @functools.cached_property
     def source(self) -> Source:

@@ -32,7 +32,7 @@ from vujax.losses import _tiling
 from vujax.losses._tiling import Pair
 
 
-class Online(NamedTuple):
+class RunningSums(NamedTuple):
     """Sums over the others, relative to a running maximum.
 
     Attributes:
@@ -46,34 +46,34 @@ class Online(NamedTuple):
     moment: jax.Array | None
 
 
-def start(like: jax.Array, *, with_mean: bool) -> Online:
+def empty_sums(like: jax.Array, *, with_mean: bool) -> RunningSums:
     """Nothing seen yet of rows `[n]`."""
     nothing = jnp.zeros_like(like)
-    return Online(nothing, nothing, nothing if with_mean else None)
+    return RunningSums(nothing, nothing, nothing if with_mean else None)
 
 
-def absorb(sums: Online, logits: jax.Array, values: jax.Array, axis: int) -> Online:
+def add_tile(sums: RunningSums, logits: jax.Array, values: jax.Array, axis: int) -> RunningSums:
     """Adds a tile of relative logits, reduced over `axis`; `values` is for the mean, if wanted."""
     top = jnp.maximum(sums.top, logits.max(axis))
     fade = jnp.exp(sums.top - top)
     weights = jnp.exp(logits - jnp.expand_dims(top, axis))
     total = sums.total * fade + weights.sum(axis)
     if sums.moment is None:
-        return Online(top, total, None)
-    return Online(top, total, sums.moment * fade + (weights * values).sum(axis))
+        return RunningSums(top, total, None)
+    return RunningSums(top, total, sums.moment * fade + (weights * values).sum(axis))
 
 
-def gap(sums: Online) -> jax.Array:
+def compute_gap(sums: RunningSums) -> jax.Array:
     """`[n]`: logsumexp over all of the row, relative to the own pair's logit; at least 0."""
     return sums.top + jnp.log1p(sums.total + jnp.expm1(-sums.top))
 
 
-def mean(sums: Online) -> jax.Array:
+def compute_mean(sums: RunningSums) -> jax.Array:
     """`[n]`: mean of the values under the softmax over all; the own pair's value is 0."""
     return sums.moment / (sums.total + jnp.exp(-sums.top))
 
 
-Sums = tuple[tuple[Online, Online], ...]  # of each view's sides
+Sums = tuple[tuple[RunningSums, RunningSums], ...]  # of each view's sides
 
 
 class Settings(NamedTuple):
@@ -116,7 +116,7 @@ class Rows(NamedTuple):
     own: tuple[jax.Array, ...]
 
 
-class Known(NamedTuple):
+class Residuals(NamedTuple):
     """What the second pass knows of a row.
 
     Attributes:
@@ -153,10 +153,10 @@ def _fwd(
     rows = _tiling.pad(cut, _rows(embeddings, scales, soft))
     columns = _tiling.gather(cut, rows)
     sums = _first_pass(settings, scales, soft is not None, rows, columns)
-    gaps = [tuple(gap(side) for side in view) for view in sums]
+    gaps = [tuple(compute_gap(side) for side in view) for view in sums]
     losses = tuple(gap[:n] for gap in gaps[0])
     if soft is not None:
-        means = tuple(mean(side) for side in sums[-1])
+        means = tuple(compute_mean(side) for side in sums[-1])
         learnt = means[::-1] if settings.swapped else means
         losses = tuple(
             loss - soft.weight * mean[:n] for loss, mean in zip(losses, learnt, strict=True)
@@ -170,7 +170,7 @@ def _bwd(settings: Settings, residuals: tuple, cotangents: Pair) -> tuple[Pair, 
     lse = tuple(_pairs(jnp.add, gap, own) for gap, own in zip(gaps, rows.own, strict=True))
     pull = tuple(_tiling.pad(cut, scale * c) for c in cotangents)
     soft_pull = None if soft is None else _pairs(jnp.multiply, pull, _tiling.pad(cut, soft.weight))
-    known = Known(rows.views, lse, pull, soft_pull)
+    known = Residuals(rows.views, lse, pull, soft_pull)
     columns = _tiling.gather(cut, known._replace(views=()))._replace(views=gathered)
     gradients = _second_pass(settings, _scales(scale, soft), gaps, known, columns)
     gradients = tuple(g[: cut.n] for g in gradients)
@@ -194,7 +194,7 @@ def _rows(embeddings: Pair, scales: tuple[jax.Array, ...], soft: Soft | None) ->
     views = (embeddings, soft and soft.teacher)[: len(scales)]
     own = []
     for scale, view in zip(scales, views, strict=True):
-        image, text = (x.astype(_tiling.wide(x)) for x in view or embeddings)
+        image, text = (x.astype(_tiling.accumulation_dtype(x)) for x in view or embeddings)
         own.append(scale * (image * text).sum(axis=1))
     return Rows(views, tuple(own))
 
@@ -216,7 +216,7 @@ def _first_pass(
 
     teaches = [False] * (len(scales) - 1) + [soft]
     sums = tuple(
-        (start(own, with_mean=last),) * 2 for own, last in zip(rows.own, teaches, strict=True)
+        (empty_sums(own, with_mean=last),) * 2 for own, last in zip(rows.own, teaches, strict=True)
     )
     return _tiling.sweep(settings.cut, visit, sums, rows, columns)
 
@@ -233,10 +233,10 @@ def _logits(
     for scale, mine, other in zip(scales, here, there, strict=True):
         if mine is not None:
             products = tuple(
-                _tiling.product(a, b, (1, 1), settings.precision)
+                _tiling.matmul(a, b, (1, 1), settings.precision)
                 for a, b in zip(mine, other[::-1], strict=True)
             )
-        logits.append(tuple(_tiling.hide(scale * p, hidden) for p in products))
+        logits.append(tuple(_tiling.hide_pairs(scale * p, hidden) for p in products))
     return tuple(logits)
 
 
@@ -254,7 +254,7 @@ def _absorb(
     ]
     taught = relative[0][::-1] if settings.swapped else relative[0]
     return tuple(
-        tuple(absorb(*of_side, axis) for of_side in zip(pair, sides, taught, strict=True))
+        tuple(add_tile(*of_side, axis) for of_side in zip(pair, sides, taught, strict=True))
         for pair, sides in zip(sums, relative, strict=True)
     )
 
@@ -263,13 +263,13 @@ def _second_pass(
     settings: Settings,
     scales: tuple[jax.Array, ...],
     gaps: tuple[Pair, ...],
-    rows: Known,
-    columns: Known,
+    rows: Residuals,
+    columns: Residuals,
 ) -> Pair:
     """Gradients `[padded d]` of the losses, weighted by their cotangents."""
 
     def visit(
-        here: Known, there: Known, hidden: jax.Array | None, mine: Pair, other: Pair | None
+        here: Residuals, there: Residuals, hidden: jax.Array | None, mine: Pair, other: Pair | None
     ) -> tuple[Pair, Pair | None]:
         logits = _logits(settings, scales, here.views, there.views, hidden)
         by_similarity = _coefficients(settings, logits, here, there)
@@ -281,11 +281,13 @@ def _second_pass(
         return mine, other
 
     own = _own_coefficients(settings, gaps, rows)[:, None]
-    image, text = (x.astype(_tiling.wide(x)) for x in rows.views[0])
+    image, text = (x.astype(_tiling.accumulation_dtype(x)) for x in rows.views[0])
     return _tiling.sweep(settings.cut, visit, (own * text, own * image), rows, columns)
 
 
-def _coefficients(settings: Settings, logits: tuple[Pair, ...], here: Known, there: Known) -> Pair:
+def _coefficients(
+    settings: Settings, logits: tuple[Pair, ...], here: Residuals, there: Residuals
+) -> Pair:
     """Each side's `[I J]` gradient by similarity, without the own pairs."""
     softmaxes = [_softmaxes(*view) for view in zip(logits, here.lse, there.lse, strict=True)]
     student = _weighted(softmaxes[0], here.pull, there.pull)
@@ -312,7 +314,7 @@ def _weighted(softmaxes: tuple[Pair, Pair], here: Pair, there: Pair) -> Pair:
     )
 
 
-def _own_coefficients(settings: Settings, gaps: tuple[Pair, ...], rows: Known) -> jax.Array:
+def _own_coefficients(settings: Settings, gaps: tuple[Pair, ...], rows: Residuals) -> jax.Array:
     """`[padded]` gradient by the own pair's similarity.
 
     A row's share of it is softmax - target, and softmax_ii - 1 = expm1(-gap_i) keeps its digits.
@@ -330,7 +332,7 @@ def _pull(
     mine: Pair, by_similarity: Pair, others: Pair, contract: tuple[int, int], precision: str
 ) -> Pair:
     return tuple(
-        g + _tiling.product(c.astype(x.dtype), x, contract, precision)
+        g + _tiling.matmul(c.astype(x.dtype), x, contract, precision)
         for g, c, x in zip(mine, by_similarity, others, strict=True)
     )
 

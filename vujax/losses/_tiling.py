@@ -54,7 +54,7 @@ class Layout:
         return self.tile * self.tiles
 
 
-def layout(n: int, d: int, axis_name: str | None, largest: int | None = None) -> Layout:
+def choose_layout(n: int, d: int, axis_name: str | None, largest: int | None = None) -> Layout:
     """Cuts `n` rows of width `d` into equal tiles with as little padding as possible.
 
     Args:
@@ -99,7 +99,7 @@ def gather(cut: Layout, tree: Tree) -> Tree:
     return jax.tree.unflatten(structure, gathered)
 
 
-def varying(cut: Layout, x: jax.Array | float, dtype: jnp.dtype) -> jax.Array:
+def cast_varying(cut: Layout, x: jax.Array | float, dtype: jnp.dtype) -> jax.Array:
     """`x`, typed as different on each device, so that its gradient is a share as the loss is."""
     x = jnp.asarray(x, dtype)
     if cut.axis_name is None:
@@ -109,23 +109,25 @@ def varying(cut: Layout, x: jax.Array | float, dtype: jnp.dtype) -> jax.Array:
     return x + lax.pcast(jnp.zeros((), x.dtype), cut.axis_name, to="varying")
 
 
-def mean(cut: Layout, x: jax.Array) -> jax.Array:
+def global_mean(cut: Layout, x: jax.Array) -> jax.Array:
     """Mean over the rows of all devices, `[n ...]` to `[...]`."""
     return x.mean(axis=0) if cut.axis_name is None else lax.pmean(x.mean(axis=0), cut.axis_name)
 
 
-def wide(x: jax.Array) -> jnp.dtype:
+def accumulation_dtype(x: jax.Array) -> jnp.dtype:
     """The dtype of sums over `x`: at least float32."""
     return jnp.promote_types(x.dtype, jnp.float32)
 
 
-def product(a: jax.Array, b: jax.Array, contract: tuple[int, int], precision: str) -> jax.Array:
+def matmul(a: jax.Array, b: jax.Array, contract: tuple[int, int], precision: str) -> jax.Array:
     """Matrix product over axis `contract[0]` of `a` and `contract[1]` of `b`, summed wide."""
     dimensions = (((contract[0],), (contract[1],)), ((), ()))
-    return lax.dot_general(a, b, dimensions, precision=precision, preferred_element_type=wide(a))
+    return lax.dot_general(
+        a, b, dimensions, precision=precision, preferred_element_type=accumulation_dtype(a)
+    )
 
 
-def hide(logits: jax.Array, hidden: jax.Array | None) -> jax.Array:
+def hide_pairs(logits: jax.Array, hidden: jax.Array | None) -> jax.Array:
     """The logits of a visit without those of hidden pairs."""
     return logits if hidden is None else jnp.where(hidden, HIDDEN, logits)
 

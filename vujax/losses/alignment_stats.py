@@ -46,7 +46,7 @@ def alignment_stats(
         sides = lax.all_gather(sides, axis_name, tiled=True)
     entropies, own = [], []
     for mine, other in (sides, sides[::-1]):
-        logits = scale * _tiling.product(mine[:rows], other, (1, 1), "highest")
+        logits = scale * _tiling.matmul(mine[:rows], other, (1, 1), "highest")
         log_target = jax.nn.log_softmax(logits, axis=1)
         entropies.append(-(jnp.exp(log_target) * log_target).sum(axis=1).mean())
         own.append(jnp.exp(jnp.diagonal(log_target)).mean())

@@ -43,11 +43,11 @@ def cyclip(
       ValueError: arrays whose shapes do not fit.
     """
     _tiling.check_rows("cyclip", image, text)
-    image, text = (x.astype(_tiling.wide(x)) for x in (image, text))
+    image, text = (x.astype(_tiling.accumulation_dtype(x)) for x in (image, text))
     centre, difference = (image + text) / 2, image - text
 
     def gram(a: jax.Array, b: jax.Array) -> jax.Array:
-        product = _tiling.product(a, b, (0, 0), precision)
+        product = _tiling.matmul(a, b, (0, 0), precision)
         return product if axis_name is None else lax.psum(product, axis_name)
 
     mixed = gram(centre, difference)

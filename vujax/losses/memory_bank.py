@@ -44,7 +44,7 @@ class Bank(NamedTuple):
     ids: Any
 
 
-class Contrast(NamedTuple):
+class ContrastResult(NamedTuple):
     """What a comparison gave.
 
     Attributes:
@@ -58,7 +58,7 @@ class Contrast(NamedTuple):
     positive: jax.Array
 
 
-def allowed(query: Ids, bank: Ids, *, radius: int = -1) -> jax.Array:
+def mask_negatives(query: Ids, bank: Ids, *, radius: int = -1) -> jax.Array:
     """Which of the bank are negatives of which queries: bool `[n r]`.
 
     All but empty places, those of the query's own row, and shots of its film that are at most
@@ -77,9 +77,9 @@ def contrast(
     bank: Bank,
     *,
     temperature: jax.Array | float,
-    negatives: Callable[[Any, Any], jax.Array] = allowed,
+    negatives: Callable[[Any, Any], jax.Array] = mask_negatives,
     axis_name: str | None = None,
-) -> Contrast:
+) -> ContrastResult:
     """-log(exp(q k / t) / (exp(q k / t) + sum over negatives exp(q b / t))), mean over the rows.
 
     Args:
@@ -103,24 +103,24 @@ def contrast(
             f"contrast: query {query.shape}, key {key.shape} and bank {bank.vectors.shape} must "
             "be [n d], [n d] and [r d]"
         )
-    everyone, theirs = gather((query, ids), axis_name)
+    everyone, theirs = gather_rows((query, ids), axis_name)
     similarity = jnp.dot(everyone, bank.vectors.T, precision="highest")  # [N r]
     logits = jnp.where(negatives(theirs, bank.ids), similarity / temperature, -jnp.inf)
     highest = _highest(lax.stop_gradient(logits).max(axis=1, initial=-jnp.inf), axis_name)
     # A query without any negative has the loss 0, and no gradient.
     shift = jnp.where(jnp.isfinite(highest), highest, 0.0)
     total = _mine(jnp.exp(logits - shift[:, None]).sum(axis=1), axis_name)
-    shift, highest = own((shift, highest), len(query), axis_name)
+    shift, highest = slice_own_rows((shift, highest), len(query), axis_name)
     positive = (query * key).sum(axis=1)
     negative = jnp.log(jnp.maximum(total, jnp.finfo(jnp.float32).tiny)) + shift
     counts = (ids.film != NO_FILM).astype(jnp.float32)
     loss = counts * jnp.where(total > 0, jax.nn.softplus(negative - positive / temperature), 0.0)
     rows = counts.sum() if axis_name is None else lax.psum(counts.sum(), axis_name)
     share = loss.sum() / jnp.maximum(rows, 1.0)
-    return Contrast(share, positive / temperature > highest, positive)
+    return ContrastResult(share, positive / temperature > highest, positive)
 
 
-def gather(tree, axis_name: str | None):
+def gather_rows(tree, axis_name: str | None):
     """Rows `[n ...]` of all devices, `[N ...]`, on each of them."""
     if axis_name is None:
         return tree
@@ -136,7 +136,7 @@ def _mine(x: jax.Array, axis_name: str | None) -> jax.Array:
     return x if axis_name is None else lax.psum_scatter(x, axis_name, tiled=True)
 
 
-def own(tree, n: int, axis_name: str | None):
+def slice_own_rows(tree, n: int, axis_name: str | None):
     """This device's n rows of arrays `[N ...]` that every device has whole."""
     if axis_name is None:
         return tree
@@ -144,7 +144,7 @@ def own(tree, n: int, axis_name: str | None):
     return jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, start, n), tree)
 
 
-NOWHERE = jnp.iinfo(jnp.int32).max
+NOT_FOUND = jnp.iinfo(jnp.int32).max
 
 
 class Nearest(NamedTuple):
@@ -166,7 +166,7 @@ class Nearest(NamedTuple):
         return self.cosine > -jnp.inf
 
 
-def nearest(
+def find_nearest(
     query: jax.Array,
     ids: Any,
     bank: Bank,
@@ -202,14 +202,14 @@ def nearest(
     if tile < 1:
         raise ValueError(f"nearest: a tile of {tile} vectors is empty")
     query, bank = lax.stop_gradient((query, bank))
-    everyone, theirs = gather((query, ids), axis_name)
+    everyone, theirs = gather_rows((query, ids), axis_name)
     cosine, row = _best(everyone, theirs, bank, permitted, min(tile, len(position)))
     mine = cosine > -jnp.inf
     if axis_name is not None:
         highest = lax.pmax(cosine, axis_name)
-        place = jnp.where(mine & (cosine == highest), position[row], NOWHERE)
+        place = jnp.where(mine & (cosine == highest), position[row], NOT_FOUND)
         mine &= (cosine == highest) & (place == lax.pmin(place, axis_name))
-        cosine = own(highest, len(query), axis_name)
+        cosine = slice_own_rows(highest, len(query), axis_name)
     found = jax.tree.map(lambda x: _sent(x[row], mine, axis_name), bank)
     return Nearest(found.vectors, cosine, found.ids)
 

@@ -11,7 +11,7 @@ from jax import lax
 Pair = tuple[jax.Array, jax.Array]
 
 
-def similarity(image: jax.Array, text: jax.Array, scale: jax.Array | float) -> jax.Array:
+def scaled_similarity(image: jax.Array, text: jax.Array, scale: jax.Array | float) -> jax.Array:
     """Logits `[n n]`: `scale * image_i . text_j`."""
     return scale * jnp.matmul(image, text.T, precision="highest")
 
@@ -51,9 +51,9 @@ def soft_alignment(
     label_smoothing: float = 0.0,
 ) -> jax.Array:
     """See `vujax.losses.soft_alignment`."""
-    logits = similarity(image, text, scale)
+    logits = scaled_similarity(image, text, scale)
     teacher_image, teacher_text = teacher or (image, text)
-    teacher_logits = similarity(teacher_image, teacher_text, scale) / teacher_temperature
+    teacher_logits = scaled_similarity(teacher_image, teacher_text, scale) / teacher_temperature
     weight = (soft_weight * unaligned)[:, None]
     hard = hard_targets(len(image), label_smoothing)
     of_images, of_texts = (
@@ -67,7 +67,7 @@ def info_nce(
     query: jax.Array, key: jax.Array, scale: jax.Array | float, *, label_smoothing: float = 0.0
 ) -> jax.Array:
     """See `vujax.losses.info_nce`."""
-    logits = similarity(query, key, scale)
+    logits = scaled_similarity(query, key, scale)
     targets = hard_targets(len(query), label_smoothing)
     return (cross_entropy(logits, targets) + cross_entropy(logits.T, targets)).mean() / 2
 
@@ -76,7 +76,7 @@ def sigmoid(
     image: jax.Array, text: jax.Array, scale: jax.Array | float, bias: jax.Array | float
 ) -> jax.Array:
     """See `vujax.losses.sigmoid`."""
-    logits = similarity(image, text, scale) + bias
+    logits = scaled_similarity(image, text, scale) + bias
     signs = 2 * jnp.eye(len(image)) - 1
     return -jax.nn.log_sigmoid(signs * logits).sum(axis=1).mean()
 
@@ -85,7 +85,7 @@ def cyclip(
     image: jax.Array, text: jax.Array, *, in_modal: float = 0.25, cross_modal: float = 0.25
 ) -> jax.Array:
     """See `vujax.losses.cyclip`."""
-    cross = similarity(image, text, 1.0)
-    inside = similarity(image, image, 1.0) - similarity(text, text, 1.0)
+    cross = scaled_similarity(image, text, 1.0)
+    inside = scaled_similarity(image, image, 1.0) - scaled_similarity(text, text, 1.0)
     terms = in_modal * inside**2 + cross_modal * (cross - cross.T) ** 2
     return terms.sum(axis=1).mean()

@@ -43,8 +43,10 @@ def sigmoid(
       ValueError: arrays whose shapes do not fit.
     """
     _tiling.check_rows("sigmoid", image, text)
-    cut = _tiling.layout(*image.shape, axis_name=axis_name, largest=tile)
-    scale, bias = (_tiling.varying(cut, x, _tiling.wide(image)) for x in (scale, bias))
+    cut = _tiling.choose_layout(*image.shape, axis_name=axis_name, largest=tile)
+    scale, bias = (
+        _tiling.cast_varying(cut, x, _tiling.accumulation_dtype(image)) for x in (scale, bias)
+    )
     return _share(cut, precision, (image, text), scale, bias) / (cut.n * cut.devices)
 
 
@@ -105,7 +107,7 @@ def _pass(
         here: Pair, there: Pair, hidden: jax.Array | None, mine: Sums, other: Sums | None
     ) -> tuple[Sums, Sums | None]:
         logits = tuple(
-            _tiling.hide(scale * _tiling.product(a, b, (1, 1), precision) + bias, hidden)
+            _tiling.hide_pairs(scale * _tiling.matmul(a, b, (1, 1), precision) + bias, hidden)
             for a, b in zip(here, there[::-1], strict=True)
         )
         mine = _add(mine, logits, there, 1, precision)
@@ -120,7 +122,7 @@ def _pass(
 
 
 def _own_pairs(embeddings: Pair, scale: jax.Array, bias: jax.Array, differentiate: bool) -> Sums:
-    image, text = (x.astype(_tiling.wide(x)) for x in embeddings)
+    image, text = (x.astype(_tiling.accumulation_dtype(x)) for x in embeddings)
     logit = scale * (image * text).sum(axis=1) + bias
     slope = -jax.nn.sigmoid(-logit)
     gradients = (slope[:, None] * text, slope[:, None] * image)
@@ -136,7 +138,7 @@ def _add(sums: Sums, logits: Pair, others: Pair, axis: int, precision: str) -> S
         return Sums(loss, None, None)
     slopes = tuple(jax.nn.sigmoid(x) for x in logits)
     gradients = tuple(
-        g + _tiling.product(s.astype(x.dtype), x, (axis, 0), precision)
+        g + _tiling.matmul(s.astype(x.dtype), x, (axis, 0), precision)
         for g, s, x in zip(sums.gradients, slopes, others[::-1], strict=True)
     )
     return Sums(loss, sums.by_bias + slopes[0].sum(axis), gradients)

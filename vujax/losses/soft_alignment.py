@@ -58,7 +58,7 @@ def soft_alignment(
       axis_name: None: the arrays are the whole batch. A mesh axis: they are one device's rows in
         shard_map, and the value is this device's share: psum over the axis gives the global loss,
         and the gradient by `image` and `text` is that of the global loss.
-      tile: most rows in a tile; None chooses by N and d (see `vujax.losses._tiling.layout`).
+      tile: most rows in a tile; None chooses by N and d (see `vujax.losses._tiling.choose_layout`).
       precision: of the products of embeddings. Lower than 'highest' lets a TPU round float32
         embeddings to bfloat16, even before they are gathered.
 
@@ -82,7 +82,7 @@ def soft_alignment(
         teacher=teacher,
         temperature=None if is_one else jnp.asarray(teacher_temperature, jnp.float32),
     )
-    cut = _tiling.layout(*image.shape, axis_name=axis_name, largest=tile)
+    cut = _tiling.choose_layout(*image.shape, axis_name=axis_name, largest=tile)
     settings = Settings(cut, target == "swapped", precision)
     return _share(settings, (image, text), scale, lax.stop_gradient(soft), label_smoothing)
 
@@ -118,7 +118,7 @@ def info_nce(
       ValueError: arrays whose shapes do not fit.
     """
     _tiling.check_rows("info_nce", query, key)
-    cut = _tiling.layout(*query.shape, axis_name=axis_name, largest=tile)
+    cut = _tiling.choose_layout(*query.shape, axis_name=axis_name, largest=tile)
     return _share(Settings(cut, False, precision), (query, key), scale, None, label_smoothing)
 
 
@@ -131,7 +131,7 @@ def _share(
 ) -> jax.Array:
     """This device's part of the mean over the 2N rows."""
     cut = settings.cut
-    scale = _tiling.varying(cut, scale, _tiling.wide(embeddings[0]))
+    scale = _tiling.cast_varying(cut, scale, _tiling.accumulation_dtype(embeddings[0]))
     total = sum(rows.sum() for rows in row_losses(settings, embeddings, scale, soft))
     if label_smoothing:
         hard = 1.0 if soft is None else 1.0 - soft.weight
@@ -144,6 +144,9 @@ def _behind(cut: _tiling.Layout, embeddings: Pair, scale: jax.Array) -> jax.Arra
 
     Label smoothing adds so much to a row's cross-entropy; means of embeddings are all it needs.
     """
-    image, text = (x.astype(_tiling.wide(x)) for x in embeddings)
-    from_text, from_image = text - _tiling.mean(cut, text), image - _tiling.mean(cut, image)
+    image, text = (x.astype(_tiling.accumulation_dtype(x)) for x in embeddings)
+    from_text, from_image = (
+        text - _tiling.global_mean(cut, text),
+        image - _tiling.global_mean(cut, image),
+    )
     return scale * (image * from_text + text * from_image).sum(axis=1)

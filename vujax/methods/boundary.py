@@ -21,13 +21,13 @@ from vujax.data import boundary_windows
 from vujax.data.boundary_windows import BoundaryWindows
 from vujax.data.films import check_inputs, open_sets
 from vujax.methods.base import Batch, Embeddings, MethodSpec, in_training, whole, with_statistics
-from vujax.models.boundary import BoundaryModel, build_boundary, build_head
+from vujax.models.boundary import BoundaryModel, build_boundary_head, build_boundary_model
 
 
 def build_model(config: ml_collections.ConfigDict, mesh: Mesh) -> BoundaryModel:
     """The encoder, if there is one, and the head."""
     del mesh
-    return build_boundary(**config.model.to_dict())
+    return build_boundary_model(**config.model.to_dict())
 
 
 def batch_spec(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
@@ -46,7 +46,7 @@ def open_data(config: ml_collections.ConfigDict) -> BoundaryWindows:
 
 def window(config: ml_collections.ConfigDict) -> dict[str, object]:
     """Which shots around a border the head sees, as arguments of `BoundaryWindows`."""
-    return build_head(**config.model.head.to_dict()).window
+    return build_boundary_head(**config.model.head.to_dict()).window
 
 
 Tree = Any

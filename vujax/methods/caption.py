@@ -20,13 +20,13 @@ from vujax.data import captions
 from vujax.data.captions import CaptionDataset
 from vujax.encoders.pairs import open_pairs
 from vujax.methods.base import Batch, Embeddings, MethodSpec, whole
-from vujax.models.caption import END, CaptionDecoder, build_caption
+from vujax.models.caption import END, CaptionDecoder, build_caption_model
 
 
 def build_model(config: ml_collections.ConfigDict, mesh: Mesh) -> CaptionDecoder:
     """The decoder."""
     del mesh
-    return build_caption(**config.model.to_dict())
+    return build_caption_model(**config.model.to_dict())
 
 
 def batch_spec(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:

@@ -24,7 +24,7 @@ from vujax.data.image_text import ImageTextPairs
 from vujax.methods import diagnostics
 from vujax.methods.base import Batch, Embeddings, MethodSpec, whole, with_statistics
 from vujax.models.clip import CLIP
-from vujax.models.tokenizers.huggingface import open_preprocess
+from vujax.models.tokenizers.huggingface import open_preprocessing
 from vujax.optim import update_ema
 from vujax.utils.mesh import row_sharding
 
@@ -33,9 +33,9 @@ def build_model(config: ml_collections.ConfigDict, mesh: Mesh) -> CLIP:
     """The towers; under FSDP their activations are told to stay divided by rows."""
     settings = config.model.to_dict()
     if not config.fsdp:
-        return models.build(**settings)
+        return models.build_clip(**settings)
     shard = functools.partial(jax.lax.with_sharding_constraint, shardings=row_sharding(mesh))
-    return models.build(**settings, shard=shard)
+    return models.build_clip(**settings, shard=shard)
 
 
 def batch_spec(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
@@ -52,7 +52,7 @@ def batch_spec(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.Sh
 def open_data(config: ml_collections.ConfigDict) -> ImageTextPairs:
     """Open the sources of `config.data`."""
     model = config.model
-    preprocess = open_preprocess(config.get("init_from"), model.text.context)
+    preprocess = open_preprocessing(config.get("init_from"), model.text.context)
     return ImageTextPairs(
         config.data, image_size=model.image.image_size, tokenizer=preprocess.tokenizer
     )

@@ -33,12 +33,12 @@ from vujax.data.movies.guide import (
 )
 from vujax.data.movies.holdout import read_held_out_movies, read_withheld_movies
 from vujax.data.scenes import Scenes, open_scenes
-from vujax.losses.memory_bank import NO_FILM, Bank, Contrast, Nearest, contrast, nearest
+from vujax.losses.memory_bank import NO_FILM, Bank, ContrastResult, Nearest, contrast, find_nearest
 from vujax.methods import diagnostics, momentum_queue
 from vujax.methods.augment import Augment
 from vujax.methods.base import Batch, Embeddings, MethodSpec, in_training, whole, with_statistics
 from vujax.models.projection import SceneContrast
-from vujax.models.scene_encoder import build_scene
+from vujax.models.scene_encoder import build_scene_encoder
 from vujax.models.shot_encoder import INPUTS, Projection
 from vujax.optim import update_ema
 
@@ -48,7 +48,7 @@ def build_model(config: ml_collections.ConfigDict, mesh: Mesh) -> SceneContrast:
     del mesh
     projection = tuple(config.model.get("projection", ()))
     head = Projection(projection) if projection else None
-    return SceneContrast(build_scene(**config.model.encoder.to_dict()), head)
+    return SceneContrast(build_scene_encoder(**config.model.encoder.to_dict()), head)
 
 
 def batch_spec(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
@@ -233,7 +233,7 @@ class Movies2Scenes:
         extra["queue"] = momentum_queue.enqueued(extra["queue"], keys)
         ids = Queries(flat["film"], flat["scene"], flat["similar"], flat["scene"])
         bank, place = bank_of(extra["queue"]), momentum_queue.positions(extra["queue"], axis_name)
-        chosen = nearest(
+        chosen = find_nearest(
             *(flat["key"], ids, bank, place),
             **dict(permitted=may_be_positive, tile=self.tile, axis_name=axis_name),
         )
@@ -242,7 +242,7 @@ class Movies2Scenes:
 
     def _contrast(
         self, rows: Tree, ids: Queries, bank: Bank, chosen: Nearest, axis_name: str | None
-    ) -> Contrast:
+    ) -> ContrastResult:
         positive = jnp.where(chosen.there[:, None], chosen.vector, rows["key"])
         ids = ids._replace(positive=jnp.where(chosen.there, chosen.ids.scene, ids.scene))
         negatives = functools.partial(is_negative, mask_similar=self.mask_similar)
@@ -252,7 +252,7 @@ class Movies2Scenes:
     def _watch(
         self,
         rows: Tree,
-        found: Contrast,
+        found: ContrastResult,
         chosen: Nearest,
         progress: jax.Array,
         axis_name: str | None,

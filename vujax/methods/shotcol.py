@@ -23,12 +23,12 @@ from jax.sharding import Mesh
 from vujax.data import shot_windows
 from vujax.data.films import open_sets
 from vujax.data.shot_windows import ShotWindows
-from vujax.losses.memory_bank import NO_FILM, Bank, Contrast, Ids, allowed, contrast
+from vujax.losses.memory_bank import NO_FILM, Bank, ContrastResult, Ids, contrast, mask_negatives
 from vujax.methods import diagnostics, momentum_queue
 from vujax.methods.augment import Augment
 from vujax.methods.base import Batch, Embeddings, MethodSpec, in_training, whole, with_statistics
 from vujax.models.projection import ShotContrast
-from vujax.models.shot_encoder import INPUTS, Projection, build_shot
+from vujax.models.shot_encoder import INPUTS, Projection, build_shot_encoder
 from vujax.optim import update_ema
 
 
@@ -37,7 +37,7 @@ def build_model(config: ml_collections.ConfigDict, mesh: Mesh) -> ShotContrast:
     del mesh
     projection = tuple(config.model.get("projection", ()))
     head = Projection(projection) if projection else None
-    return ShotContrast(build_shot(**config.model.encoder.to_dict()), head)
+    return ShotContrast(build_shot_encoder(**config.model.encoder.to_dict()), head)
 
 
 def batch_spec(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
@@ -231,7 +231,7 @@ class ShotCoL:
             extra["queue"] = momentum_queue.enqueued(extra["queue"], keys)
         return found.loss, (extra, self._watch(flat, found, progress, axis_name))
 
-    def _contrast(self, rows: Tree, extra: Tree, axis_name: str | None) -> Contrast:
+    def _contrast(self, rows: Tree, extra: Tree, axis_name: str | None) -> ContrastResult:
         n = len(rows["query"])
         row = jnp.arange(n, dtype=jnp.int32)
         if axis_name is not None:
@@ -246,12 +246,12 @@ class ShotCoL:
             query, key = jnp.concatenate([query, key]), jnp.concatenate([key, query])
             ids = jax.tree.map(lambda *x: jnp.concatenate(x), ids, theirs)
             bank = Bank(query, ids)
-        negatives = functools.partial(allowed, radius=self.mask_radius)
+        negatives = functools.partial(mask_negatives, radius=self.mask_radius)
         settings = dict(temperature=self.temperature, negatives=negatives)
         return contrast(query, key, ids, bank, **settings, axis_name=axis_name)
 
     def _watch(
-        self, rows: Tree, found: Contrast, progress: jax.Array, axis_name: str | None
+        self, rows: Tree, found: ContrastResult, progress: jax.Array, axis_name: str | None
     ) -> dict[str, jax.Array]:
         rows, found = lax.stop_gradient((rows, found))
         rank, std = diagnostics.spread(rows["query"], axis_name)

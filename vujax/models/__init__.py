@@ -11,19 +11,20 @@ back; `vujax.models.convert` reads the weights of OpenAI's, open_clip's and Hugg
 of SigLIP.
 """
 
-from vujax.models.clip import CLIP, build
-from vujax.models.clip_resnet import ResNet
+from vujax.models.clip import CLIP, build_clip
+from vujax.models.clip_resnet import CLIPResNet
 from vujax.models.text import TextTransformer
-from vujax.models.transformer import Transformer, stack_blocks, unstack_blocks
+from vujax.models.transformer import Transformer, TransformerConfig, stack_blocks, unstack_blocks
 from vujax.models.vit import ViT
 
 __all__ = [
     "CLIP",
-    "ResNet",
+    "CLIPResNet",
     "TextTransformer",
     "Transformer",
+    "TransformerConfig",
     "ViT",
-    "build",
+    "build_clip",
     "stack_blocks",
     "unstack_blocks",
 ]

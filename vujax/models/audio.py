@@ -10,13 +10,13 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
-from vujax.models.resnet import KAIMING, Layers
-from vujax.models.transformer import Shard, identity
+from vujax.models.layers import Shard, identity
+from vujax.models.resnet import KAIMING, ConvLayers
 
 SIZES = {"small": (16, 32, 64), "large": (64, 128, 256, 512)}  # channels after each pair
 
 
-class Bands(Layers):
+class Bands(ConvLayers):
     """Each band over its own level and spread: [n t mels] -> [n t mels 1]."""
 
     @nn.compact
@@ -24,7 +24,7 @@ class Bands(Layers):
         return self.normalize("bn")(x)[..., None]
 
 
-class Pair(Layers):
+class Pair(ConvLayers):
     """Two convolutions and average pooling: [n t m c] -> [n t/2 m/2 width], odd ends dropped."""
 
     width: int = 16

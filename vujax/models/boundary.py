@@ -13,20 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from vujax.models.shot_encoder import build_shot
-from vujax.models.transformer import gelu, layer_norm
+from vujax.models.layers import gelu, layer_norm, rms_normalize
+from vujax.models.shot_encoder import build_shot_encoder
 
 INPUTS = ("feature", "image", "audio")  # what a shot encoder may read
 
 
-def unit(vectors: jax.Array, mask: jax.Array) -> jax.Array:
-    """Vectors `[b w d]` of root mean square 1, zeros where `mask` `[b w]` is False.
-
-    Encoders differ in length by orders of magnitude; the direction is what cosines compare too.
-    """
-    vectors = vectors.astype(jnp.float32)
-    square = jnp.mean(vectors**2, axis=-1, keepdims=True)
-    return jnp.where(mask[..., None], vectors * jax.lax.rsqrt(square + 1e-12), 0)
+def normalize_shots(embeddings: jax.Array, mask: jax.Array) -> jax.Array:
+    """Return embeddings `[b w d]` of root mean square 1, zeros where `mask` `[b w]` is False."""
+    return jnp.where(mask[..., None], rms_normalize(embeddings), 0)
 
 
 class MLPHead(nn.Module):
@@ -52,7 +47,7 @@ class MLPHead(nn.Module):
     @nn.compact
     def __call__(self, vectors: jax.Array, mask: jax.Array, *, train: bool = False) -> jax.Array:
         """Vectors `[b w d]` and mask bool `[b w]` (False: past the film's end) -> logits `[b]`."""
-        x = unit(vectors, mask).reshape(len(vectors), -1)
+        x = normalize_shots(vectors, mask).reshape(len(vectors), -1)
         x = jnp.concatenate([x, mask.astype(x.dtype)], axis=1)
         for width in self.hidden:
             x = nn.Dropout(self.dropout, deterministic=not train)(x)
@@ -97,7 +92,7 @@ class TransformerHead(nn.Module):
         """Vectors `[b w d]` and mask bool `[b w]` (False: past the film's end) -> logits `[b]`."""
         drop = nn.Dropout(self.dropout, deterministic=not train)
         places = nn.initializers.normal(0.02)
-        x = nn.Dense(self.width, name="project")(unit(vectors, mask))
+        x = nn.Dense(self.width, name="project")(normalize_shots(vectors, mask))
         x = drop(x + self.param("position", places, (self.before + self.after, self.width)))
         seen = mask[:, None, None, :]
         for i in range(self.layers):
@@ -113,7 +108,7 @@ class TransformerHead(nn.Module):
         return nn.Dense(1, name="out")(centre)[:, 0]
 
 
-def blocks(similarity: jax.Array, mask: jax.Array) -> jax.Array:
+def compute_block_statistics(similarity: jax.Array, mask: jax.Array) -> jax.Array:
     """How alike the shots are across a border and on either side of it, at every reach up to r.
 
     Args:
@@ -188,8 +183,8 @@ class SimilarityHead(nn.Module):
           mask: bool `[b w]`.
           train: whether inputs are dropped.
         """
-        forward = jnp.concatenate([blocks(similarity, mask), duration], axis=1)
-        turned = blocks(similarity[:, ::-1, ::-1], mask[:, ::-1])
+        forward = jnp.concatenate([compute_block_statistics(similarity, mask), duration], axis=1)
+        turned = compute_block_statistics(similarity[:, ::-1, ::-1], mask[:, ::-1])
         backward = jnp.concatenate([turned, duration[:, ::-1]], axis=1)
         x = self.gain * jnp.stack([forward, backward], axis=1)
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
@@ -246,7 +241,7 @@ class BoundaryModel(nn.Module):
         return self.head(**inputs, train=train)
 
 
-def build_head(*, kind: str = "mlp", **options: Any) -> nn.Module:
+def build_boundary_head(*, kind: str = "mlp", **options: Any) -> nn.Module:
     """A head from plain values.
 
     Args:
@@ -281,7 +276,7 @@ def _check_sizes(head: nn.Module) -> None:
         )
 
 
-def build_boundary(
+def build_boundary_model(
     *,
     head: Mapping[str, Any] | None = None,
     encoder: Mapping[str, Any] | None = None,
@@ -291,9 +286,8 @@ def build_boundary(
 
     Args:
       head: arguments of `build_head`.
-      encoder: arguments of `vujax.models.shot_encoder.build_shot`; None or empty: the shots'
-        vectors come
-        from the data.
+      encoder: arguments of `vujax.models.shot_encoder.build_shot_encoder`; None or empty: the
+        shots' embeddings come from the data.
       **unknown: anything else, an error.
 
     Raises:
@@ -303,7 +297,7 @@ def build_boundary(
         raise ValueError(
             f"Unknown option model.{next(iter(unknown))}: the options of model are head, encoder."
         )
-    judge = build_head(**(head or {}))
+    judge = build_boundary_head(**(head or {}))
     if not encoder:
         return BoundaryModel(None, judge)
     if isinstance(judge, SimilarityHead):
@@ -311,4 +305,4 @@ def build_boundary(
             "The similarity head reads cosines, made when the data are read: take model.encoder "
             "away, or choose the mlp or transformer head."
         )
-    return BoundaryModel(build_shot(**encoder), judge)
+    return BoundaryModel(build_shot_encoder(**encoder), judge)

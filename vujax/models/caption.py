@@ -15,7 +15,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 
-from vujax.models.transformer import Transformer, layer_norm
+from vujax.models.layers import layer_norm
+from vujax.models.transformer import Transformer, TransformerConfig
 from vujax.utils.validation import check_heads
 
 Cache = dict[str, Any]
@@ -60,7 +61,7 @@ class CaptionDecoder(nn.Module):
         self.token_embedding = self.param("token_embedding", normal(0.02), (self.vocab, self.width))
         length = self.prefix + self.context
         self.positions = self.param("positions", normal(0.01), (length, self.width))
-        self.transformer = Transformer(self.layers, self.heads, causal=True)
+        self.transformer = Transformer(TransformerConfig(self.layers, self.heads, causal=True))
         self.ln = layer_norm(jnp.float32, None)
         self.drop = nn.Dropout(self.dropout)
 
@@ -102,7 +103,7 @@ class CaptionDecoder(nn.Module):
             logits, changed = apply(seen, tokens, place, method="step")
             return logits, changed["cache"]
 
-        seen = variables | {"cache": empty_cache(self, len(vectors))}
+        seen = variables | {"cache": create_cache(self, len(vectors))}
         logits, state = apply(seen, vectors, method="start")
         options = dict(beams=beams, length=self.context, end=END, power=power)
         return beam_search(step, logits, state["cache"], **options)
@@ -119,14 +120,14 @@ class CaptionDecoder(nn.Module):
         return self.ln(x) @ self.token_embedding.T
 
 
-def empty_cache(model: CaptionDecoder, rows: int) -> Cache:
+def create_cache(model: CaptionDecoder, rows: int) -> Cache:
     """The 'cache' of `rows` captions before their first token, for `start` and `step`."""
     shape = (rows, model.prefix + model.context, model.heads, model.width // model.heads)
     block = dict(key=jnp.zeros(shape), value=jnp.zeros(shape), length=jnp.zeros((), jnp.int32))
     return {"transformer": {f"block{i:02d}": {"attn": dict(block)} for i in range(model.layers)}}
 
 
-def build_caption(**options: Any) -> CaptionDecoder:
+def build_caption_model(**options: Any) -> CaptionDecoder:
     """A caption decoder from plain values, the attributes of CaptionDecoder.
 
     Raises:

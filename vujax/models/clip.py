@@ -14,10 +14,11 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vujax.models.clip_resnet import ResNet, resnet_sizes
+from vujax.models.clip_resnet import CLIPResNet, get_clip_resnet_sizes
+from vujax.models.layers import ACTIVATIONS, EPSILON, Shard, identity, l2_normalize
 from vujax.models.text import TEXT_POOLS, TextTransformer
-from vujax.models.transformer import ACTIVATIONS, EPSILON, REMAT, Shard, identity
-from vujax.models.vit import IMAGE_POOLS, STEMS, ViT, vit_sizes
+from vujax.models.transformer import REMAT_POLICIES
+from vujax.models.vit import IMAGE_POOLS, STEMS, ViT, get_vit_sizes
 from vujax.utils.validation import check_choice, check_divides, check_heads, check_known
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -33,7 +34,7 @@ INITIAL_BIAS = -10.0
 Out = dict[str, Any]
 
 
-def normalize(image: jax.Array, mean: tuple[float, ...], std: tuple[float, ...]) -> jax.Array:
+def normalize_image(image: jax.Array, mean: tuple[float, ...], std: tuple[float, ...]) -> jax.Array:
     """uint8 pixels [b h w 3] -> (pixel / 255 - mean) / std, float32; floats stay as they are."""
     if image.dtype != jnp.uint8:
         return image
@@ -42,13 +43,7 @@ def normalize(image: jax.Array, mean: tuple[float, ...], std: tuple[float, ...])
     return image.astype(jnp.float32) * scale - offset
 
 
-def unit(x: jax.Array) -> jax.Array:
-    """Rows of x [b d] over their lengths, float32; a zero row stays zero, with finite gradient."""
-    x = x.astype(jnp.float32)
-    return x * jax.lax.rsqrt(jnp.sum(x * x, axis=-1, keepdims=True) + 1e-12)
-
-
-def clamped_scale(logit_scale: jax.Array, most: float = MAX_SCALE) -> jax.Array:
+def clamp_scale(logit_scale: jax.Array, most: float = MAX_SCALE) -> jax.Array:
     """min(exp(logit_scale), most) whose gradient ignores the clamp.
 
     A plain minimum has no gradient above the clamp, so that a temperature which once went past it
@@ -105,7 +100,7 @@ class CLIP(nn.Module):
         image, image_out = self.encode_image(image, train=train, axis_name=axis_name)
         text, text_out = self.encode_text(tokens)
         most = math.inf if self.max_scale is None else self.max_scale
-        embedding = dict(image=image, text=text, scale=clamped_scale(self.logit_scale, most))
+        embedding = dict(image=image, text=text, scale=clamp_scale(self.logit_scale, most))
         if self.bias:
             embedding["bias"] = self.logit_bias
         return embedding, dict(image=image_out, text=text_out)
@@ -124,9 +119,9 @@ class CLIP(nn.Module):
                 f"Images of shape {image.shape} do not fit this model, which takes "
                 f"[b {size} {size} 3]: resize them, or build the model with their image_size."
             )
-        image = normalize(image, self.mean, self.std)
+        image = normalize_image(image, self.mean, self.std)
         features, out = self.image(image, train=train, axis_name=axis_name)
-        return unit(features), out
+        return l2_normalize(features), out
 
     def encode_text(self, tokens: jax.Array) -> tuple[jax.Array, Out]:
         """Tokens int32 [b context] -> (unit vectors [b d] float32, intermediates).
@@ -141,7 +136,7 @@ class CLIP(nn.Module):
                 f"[b {context}]: tokenize with context={context}."
             )
         features, out = self.text(tokens)
-        return unit(features), out
+        return l2_normalize(features), out
 
 
 DTYPES = ("float32", "bfloat16")
@@ -162,7 +157,7 @@ IMAGE_OPTIONS = {
 TEXT_OPTIONS = ("context", "vocab", "causal", "bias", "end", *STACK_OPTIONS)
 
 
-def build(
+def build_clip(
     *,
     image: Mapping[str, Any],
     text: Mapping[str, Any] | None = None,
@@ -210,7 +205,7 @@ def build(
     for name, value, known in (
         ("act", act, ACTIVATIONS),
         ("dtype", dtype, DTYPES),
-        ("remat", remat, REMAT),
+        ("remat", remat, REMAT_POLICIES),
     ):
         check_choice(f"model.{name}", value, known)
     common = dict(embed_dim=embed_dim, dtype=jnp.dtype(dtype), remat=remat, shard=shard)
@@ -234,13 +229,13 @@ def _image_tower(
     check_known("model.image", options, IMAGE_OPTIONS[kind])
     options.pop("kind", None)
     if kind == "resnet":
-        sizes = resnet_sizes(options.pop("variant", "RN50")) | options
+        sizes = get_clip_resnet_sizes(options.pop("variant", "RN50")) | options
         image_size = sizes.pop("image_size")
         check_divides("model.image.image_size", image_size, "a ResNet's total stride", 32)
         sizes["blocks"] = tuple(sizes["blocks"])
-        return ResNet(**common, **sizes), image_size
+        return CLIPResNet(**common, **sizes), image_size
     image_size = options.pop("image_size", 224)
-    sizes = vit_sizes(options.pop("variant", "B/32")) | options
+    sizes = get_vit_sizes(options.pop("variant", "B/32")) | options
     check_divides("model.image.image_size", image_size, "the patch size", sizes["patch"])
     check_heads("model.image", sizes["width"], sizes["heads"])
     tower = ViT(**common, **stack, **sizes)

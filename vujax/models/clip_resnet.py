@@ -12,8 +12,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
-from vujax.models.resnet import Layers
-from vujax.models.transformer import Dense, Shard, identity, offset, project_heads, rematerialized
+from vujax.models.layers import Dense, Shard, add_bias, identity
+from vujax.models.resnet import ConvLayers
+from vujax.models.transformer import project_heads, rematerialize
 
 VARIANTS = {
     "RN50": dict(width=64, blocks=(3, 4, 6, 3), image_size=224),
@@ -24,7 +25,7 @@ VARIANTS = {
 }
 
 
-def resnet_sizes(variant: str) -> dict[str, Any]:
+def get_clip_resnet_sizes(variant: str) -> dict[str, Any]:
     """The sizes that a name such as 'RN50' stands for.
 
     Raises:
@@ -40,7 +41,7 @@ def average_pool(x: jax.Array, size: int) -> jax.Array:
     return nn.avg_pool(x, (size, size), strides=(size, size)) if size > 1 else x
 
 
-class Stem(Layers):
+class Stem(ConvLayers):
     """Three 3x3 convolutions and average pooling: [b h w 3] -> [b h/4 w/4 width]."""
 
     width: int = 64
@@ -54,7 +55,7 @@ class Stem(Layers):
         return average_pool(x, 2)
 
 
-class Bottleneck(Layers):
+class Bottleneck(ConvLayers):
     """A residual block, [b h w c] -> [b h/stride w/stride 4*width], its stride an average pool."""
 
     width: int = 64
@@ -90,7 +91,7 @@ class AttentionPool(nn.Module):
         x = x.reshape(b, h * w, c)
         x = jnp.concatenate([x.mean(axis=1, keepdims=True), x], axis=1)
         init = nn.initializers.normal(c**-0.5)
-        x = offset(x, self.param("positions", init, (1 + h * w, c)))
+        x = add_bias(x, self.param("positions", init, (1 + h * w, c)))
 
         query = project_heads(x[:, :1], self.heads, self.dtype, "query")
         key = project_heads(x, self.heads, self.dtype, "key")
@@ -100,7 +101,7 @@ class AttentionPool(nn.Module):
         return pooled, Dense(self.embed_dim, c**-0.5, name="out")(pooled)
 
 
-class ResNet(nn.Module):
+class CLIPResNet(nn.Module):
     """Image [b h w 3] float -> (features [b embed_dim] float32, out).
 
     With train=True batch norm uses the batch's own statistics, averaged over `axis_name` inside
@@ -131,7 +132,7 @@ class ResNet(nn.Module):
         self, image: jax.Array, *, train: bool = False, axis_name: str | None = None
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         common = dict(dtype=self.dtype, train=train, axis_name=axis_name)
-        block = functools.partial(rematerialized(Bottleneck, self.remat), shard=self.shard)
+        block = functools.partial(rematerialize(Bottleneck, self.remat), shard=self.shard)
         x = Stem(**common, width=self.width, name="stem")(image.astype(self.dtype))
         out = {"stem": x}
         for stage, depth in enumerate(self.blocks, start=1):

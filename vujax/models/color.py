@@ -7,7 +7,7 @@ BITS = 3  # of each channel that tell colours apart
 BINS = 2 ** (3 * BITS)
 
 
-def colour_counts(image: jax.Array) -> jax.Array:
+def count_colors(image: jax.Array) -> jax.Array:
     """Pictures uint8 [... h w 3] -> how many pixels have each colour, float32 [... 512]."""
     *lead, h, w, _ = image.shape
     red, green, blue = jnp.moveaxis((image >> (8 - BITS)).astype(jnp.int32), -1, 0)

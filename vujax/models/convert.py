@@ -77,7 +77,9 @@ _PARTS = {
     ".downsample.1.": ".skip_bn.",
 }
 # Buffers that hold no knowledge.
-IGNORED = r".+\.position_ids|.+\.num_batches_tracked|input_resolution|context_length|vocab_size"
+IGNORED_TENSORS = (
+    r".+\.position_ids|.+\.num_batches_tracked|input_resolution|context_length|vocab_size"
+)
 
 
 class Source(NamedTuple):
@@ -110,27 +112,27 @@ def from_openai(tensors: Mapping[str, Any], template: Mapping[str, Any]) -> Tree
     Raises:
       ValueError: a tensor is missing, has no place in the model or another shape there.
     """
-    return fill(tensors, openai_rules(tensors), template)
+    return fill_variables(tensors, get_openai_rules(tensors), template)
 
 
 def from_hugging_face(tensors: Mapping[str, Any], template: Mapping[str, Any]) -> Tree:
     """Variables from tensors by the names of `transformers.CLIPModel`; see `from_openai`."""
-    return fill(tensors, HUGGING_FACE, template)
+    return fill_variables(tensors, HUGGING_FACE, template)
 
 
 def from_siglip(tensors: Mapping[str, Any], template: Mapping[str, Any]) -> Tree:
     """Variables from tensors by the names of `transformers.SiglipModel`; see `from_openai`."""
-    return fill(tensors, SIGLIP, template)
+    return fill_variables(tensors, SIGLIP, template)
 
 
-def openai_rules(names: Iterable[str]) -> Rules:
+def get_openai_rules(names: Iterable[str]) -> Rules:
     """The rules for OpenAI's names, which call a ViT's and a ResNet's first layer alike."""
     vit = "visual.class_embedding" in names
     stem = (r"visual\.conv1\.weight", "image.patch.weight" if vit else "image.stem.conv1.weight")
     return (stem, *_OPENAI)
 
 
-def fill(tensors: Mapping[str, Any], rules: Rules, template: Mapping[str, Any]) -> Tree:
+def fill_variables(tensors: Mapping[str, Any], rules: Rules, template: Mapping[str, Any]) -> Tree:
     """Variables of the template's structure from torch's tensors, every one accounted for.
 
     Args:
@@ -141,15 +143,15 @@ def fill(tensors: Mapping[str, Any], rules: Rules, template: Mapping[str, Any]) 
     Raises:
       ValueError: a tensor has no place, another shape, or is missing.
     """
-    found = sources({name: np.shape(x) for name, x in tensors.items()}, rules, template)
-    leaves = {path: take(tensors[source.tensor], source) for path, source in found.items()}
+    found = find_sources({name: np.shape(x) for name, x in tensors.items()}, rules, template)
+    leaves = {path: read_leaf(tensors[source.tensor], source) for path, source in found.items()}
     variables = unflatten_dict(leaves)
     structures = [jax.tree.structure(tree) for tree in (variables, dict(template))]
     scanned = structures[0] != structures[1]  # type: ignore[operator]
     return stack_blocks(variables) if scanned else variables
 
 
-def sources(
+def find_sources(
     shapes: Mapping[str, tuple[int, ...]], rules: Rules, template: Mapping[str, Any]
 ) -> dict[Path, Source]:
     """Where each leaf of an unstacked model comes from, by its path.
@@ -165,7 +167,7 @@ def sources(
     wanted = flatten_dict(jax.eval_shape(unstack_blocks, template))
     found = {}
     for tensor, shape in shapes.items():
-        if re.fullmatch(IGNORED, tensor):
+        if re.fullmatch(IGNORED_TENSORS, tensor):
             continue
         for name, third in _thirds(tensor):
             path, source = _leaf(_place(name, rules), tensor, third, tuple(shape))
@@ -178,7 +180,7 @@ def sources(
     return found
 
 
-def take(tensor: Any, source: Source) -> np.ndarray:
+def read_leaf(tensor: Any, source: Source) -> np.ndarray:
     """The leaf that comes from `tensor`, float32, in our layout."""
     array = np.asarray(tensor)
     if source.third is not None:

@@ -17,10 +17,10 @@ from flax import linen as nn
 from jax import lax
 
 from vujax.models import convert
-from vujax.models.clip import normalize
+from vujax.models.clip import normalize_image
 
 
-def depthwise(
+def convolve_depthwise(
     x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Any, **how: Any
 ) -> jax.Array:
     """`lax.conv_general_dilated` for depthwise filters; give it to `flax.linen.Conv`.
@@ -41,11 +41,11 @@ def depthwise(
     grouped = functools.partial(
         lax.conv_general_dilated, window_strides=strides, padding=padding, **how
     )
-    shifts = functools.partial(shifted, strides=strides)
+    shifts = functools.partial(convolve_shifted, strides=strides)
     return lax.platform_dependent(x, kernel, cpu=shifts, default=grouped)
 
 
-def shifted(x: jax.Array, kernel: jax.Array, *, strides: Sequence[int]) -> jax.Array:
+def convolve_shifted(x: jax.Array, kernel: jax.Array, *, strides: Sequence[int]) -> jax.Array:
     """The same as a sum over the kernel's places, with padding 'SAME'."""
     batch, *size, channels = x.shape
     out = [-(-length // stride) for length, stride in zip(size, strides, strict=True)]
@@ -124,7 +124,7 @@ class ConvNorm(nn.Module):
             self.stride,
             feature_group_count=groups,
             use_bias=False,
-            conv_general_dilated=depthwise if self.depthwise else None,
+            conv_general_dilated=convolve_depthwise if self.depthwise else None,
             name="conv",
         )
         x = nn.BatchNorm(use_running_average=True, epsilon=1e-3, name="bn")(conv(x))
@@ -159,7 +159,7 @@ class EfficientNetLite0(nn.Module):
 
     @nn.compact
     def __call__(self, image: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
-        x = ConvNorm(32, 3, 2, name="stem")(normalize(image, MEAN, STD))
+        x = ConvNorm(32, 3, 2, name="stem")(normalize_image(image, MEAN, STD))
         out, count = {"stem": x}, 0
         for number, stage in enumerate(STAGES, start=1):
             for i in range(stage.blocks):
@@ -181,4 +181,4 @@ def from_released(tensors: Mapping[str, Any]) -> dict[str, Any]:
     """
     image = jax.ShapeDtypeStruct((1, IMAGE_SIZE, IMAGE_SIZE, 3), jnp.uint8)
     template = jax.eval_shape(EfficientNetLite0().init, jax.random.key(0), image)
-    return convert.fill(tensors, _RULES, template)
+    return convert.fill_variables(tensors, _RULES, template)

@@ -8,11 +8,12 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vujax.models import clip, efficientnet, resnet
-from vujax.models.clip import normalize
+from vujax.models.clip import normalize_image
 from vujax.models.efficientnet import EfficientNetLite0
-from vujax.models.resnet import NORMS, ResidualNet, residual_sizes
-from vujax.models.transformer import ACTIVATIONS, POOLS, layer_norm
-from vujax.models.vit import ViT, vit_sizes
+from vujax.models.layers import ACTIVATIONS, layer_norm
+from vujax.models.resnet import NORMS, ResNet, get_resnet_sizes
+from vujax.models.transformer import POOLS
+from vujax.models.vit import ViT, get_vit_sizes
 from vujax.utils.validation import check_choice, check_divides, check_heads, check_known
 
 Tree = dict[str, Any]
@@ -27,7 +28,7 @@ ENCODER_OPTIONS = {
     "lite": (),
 }
 # Means and deviations of the RGB channels with which others trained such encoders.
-COLOURS = {
+CHANNEL_STATISTICS = {
     "resnet": (resnet.MEAN, resnet.STD),
     "vit": (clip.MEAN, clip.STD),
     "lite": (efficientnet.MEAN, efficientnet.STD),
@@ -78,7 +79,7 @@ class KeyframeEncoder(nn.Module):
         """Raises ValueError when the keyframes' size or number does not fit."""
         self._check(image)
         n, k, h, w, _ = image.shape
-        x = normalize(image, self.mean, self.std)
+        x = normalize_image(image, self.mean, self.std)
         if self.pool == "stack":
             return self._encode(jnp.moveaxis(x, 1, 3).reshape(n, h, w, 3 * k), train, axis_name)
         features, out = self._encode(x.reshape(n * k, h, w, 3), train, axis_name)
@@ -103,7 +104,7 @@ class KeyframeEncoder(nn.Module):
             )
 
 
-def with_image_encoder(variables: Tree, weights: Tree) -> Tree:
+def replace_image_encoder(variables: Tree, weights: Tree) -> Tree:
     """A shot encoder's variables with the image encoder's replaced by `weights`.
 
     Args:
@@ -130,12 +131,12 @@ def _shapes(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf.shape, tree)
 
 
-def build_keyframes(
+def build_keyframe_encoder(
     options: Mapping[str, Any], where: str, common: Mapping[str, Any]
 ) -> KeyframeEncoder:
     """Build from plain values.
 
-    See `vujax.models.shot_encoder.build_shot`, whose `common` are dtype to shard.
+    See `vujax.models.shot_encoder.build_shot_encoder`, whose `common` are dtype to shard.
     """
     options = dict(options)
     kind, pool = options.pop("encoder", "resnet"), options.pop("pool", "mean")
@@ -144,7 +145,7 @@ def build_keyframes(
     check_choice(f"{where}.pool", pool, KEYFRAME_POOLS)
     if pool == "stack" and kind != "resnet":
         raise ValueError(f"{where}.pool 'stack' needs {where}.encoder 'resnet', not {kind!r}.")
-    mean, std = COLOURS[kind]
+    mean, std = CHANNEL_STATISTICS[kind]
     mean, std = tuple(options.pop("mean", mean)), tuple(options.pop("std", std))
     size, frames = options.pop("image_size", 224), options.pop("frames", 3)
     check_divides(f"{where}.image_size", size, "pixels", 1)
@@ -160,16 +161,16 @@ def _image_encoder(
     if kind == "lite":
         return EfficientNetLite0(), efficientnet.FEATURES
     if kind == "resnet":
-        sizes = residual_sizes(options.pop("variant", "RN50")) | options
+        sizes = get_resnet_sizes(options.pop("variant", "RN50")) | options
         sizes["blocks"] = tuple(sizes["blocks"])
         if len(sizes["blocks"]) != 4:
             raise ValueError(f"{where}.blocks {sizes['blocks']} must be those of four stages.")
         for depth in sizes["blocks"]:
             check_divides(f"{where}.blocks", depth, "blocks", 1)
         check_choice(f"{where}.norm", sizes.get("norm", "sync"), NORMS)
-        net = ResidualNet(**common, **sizes)
+        net = ResNet(**common, **sizes)
         return net, net.dim
-    sizes = vit_sizes(options.pop("variant", "B/32")) | options
+    sizes = get_vit_sizes(options.pop("variant", "B/32")) | options
     check_divides(f"{where}.image_size", size, "the patch size", sizes["patch"])
     check_heads(where, sizes["width"], sizes["heads"])
     sizes["pool"] = sizes.pop("token_pool", "token")

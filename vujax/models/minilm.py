@@ -15,8 +15,8 @@ import numpy as np
 from flax import linen as nn
 
 from vujax.models import convert
-from vujax.models.clip import unit
-from vujax.models.transformer import MLP, Dense, layer_norm, project_heads
+from vujax.models.layers import Dense, l2_normalize, layer_norm
+from vujax.models.transformer import MLP, project_heads
 
 VOCAB, POSITIONS, WIDTH, LAYERS, HEADS = 30522, 512, 384, 6, 12
 CONTEXT = 256  # tokens that the released encoder reads of a text
@@ -88,7 +88,7 @@ class MiniLM(nn.Module):
             out[name] = x = Block(name=name)(x, mask)
         weight = mask[..., None].astype(jnp.float32)
         pooled = (x * weight).sum(axis=1) / jnp.maximum(weight.sum(axis=1), 1e-9)
-        return unit(pooled), out | dict(pooled=pooled)
+        return l2_normalize(pooled), out | dict(pooled=pooled)
 
 
 class Tokenizer:
@@ -146,4 +146,4 @@ def from_released(tensors: Mapping[str, Any]) -> dict[str, Any]:
     text = jax.ShapeDtypeStruct((1, CONTEXT), jnp.int32)
     template = jax.eval_shape(MiniLM().init, jax.random.key(0), text, text)
     used = {name: tensor for name, tensor in tensors.items() if name not in _UNUSED}
-    return convert.fill(used, _RULES, template)
+    return convert.fill_variables(used, _RULES, template)

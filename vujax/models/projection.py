@@ -3,7 +3,7 @@
 import jax
 from flax import linen as nn
 
-from vujax.models.clip import unit
+from vujax.models.layers import l2_normalize
 
 
 class ShotContrast(nn.Module):
@@ -22,7 +22,7 @@ class ShotContrast(nn.Module):
     ) -> tuple[jax.Array, jax.Array]:
         vectors, _ = self.encoder(inputs, train=train, axis_name=axis_name)
         compared = vectors if self.projection is None else self.projection(vectors)
-        return vectors, unit(compared)
+        return vectors, l2_normalize(compared)
 
 
 class SceneContrast(ShotContrast):

@@ -1,5 +1,9 @@
 """Released models: a folder `release/` of config.json and weights.safetensors.
 
+    config, variables = release.load("runs/mine")
+    model = models.build_clip(**config["model"])
+    embeddings, _ = model.apply(variables, images, method="encode_image")
+
 Every command that takes a model takes such a folder, or a workdir that holds one.
 """
 
@@ -9,55 +13,58 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from safetensors.numpy import save as to_bytes
 
-from vujax.utils.io import write_bytes, write_json
+from vujax.utils.io import write_atomically, write_bytes, write_json
 from vujax.utils.trees import compare_shapes, flatten_tree, unflatten_tree
 
 Tree = Any
 FOLDER, CONFIG, WEIGHTS = "release", "config.json", "weights.safetensors"
-INPUTS = ("preprocess", "tokenizer")  # of a config: see `vujax.models.tokenizers.huggingface`
+INPUT_KEYS = ("preprocess", "tokenizer")  # of a config, see `vujax.models.tokenizers.huggingface`
 
 
 def save(
     workdir: Path, config: dict[str, Any], variables: Tree, parent: str | Path | None = None
 ) -> Path:
-    """Writes `workdir/release`.
+    """Write `workdir/release`.
 
     Args:
       workdir: of the run.
       config: JSON-ready; `config['model']` builds the module.
-      variables: `{'params': ..., maybe 'batch_stats': ...}` of host arrays.
-      parent: release or workdir that it was fine-tuned from, whose way with pictures and texts it
-        keeps; None or '': there is none.
+      variables: `{'params': ..., 'batch_stats': ...}` of host arrays; the latter is optional.
+      parent: release or workdir that it was fine-tuned from, whose preprocessing and tokenizer it
+        inherits; None or '': trained from scratch.
+
+    Returns:
+      The release folder.
     """
     folder = Path(workdir) / FOLDER
     if parent:
-        config = _inputs_of(find(Path(parent)), folder) | config
+        config = _inherit_inputs(find(Path(parent)), folder) | config
     arrays = {name: np.asarray(leaf, order="C") for name, leaf in flatten_tree(variables).items()}
-    write_bytes(folder / WEIGHTS, to_bytes(arrays))
+    write_atomically(folder / WEIGHTS, lambda p: p.write_bytes(to_bytes(arrays)))
     write_json(folder / CONFIG, config)
     return folder
 
 
-def _inputs_of(parent: Path, folder: Path) -> dict[str, Any]:
-    """What a release's config says of its inputs; the tokenizer's file is copied to `folder`."""
+def _inherit_inputs(parent: Path, folder: Path) -> dict[str, Any]:
+    """Return the input settings of a parent release; copy its tokenizer's file to `folder`."""
     config = read_config(parent)
     file = (config.get("tokenizer") or {}).get("file")
     if file and parent.resolve() != folder.resolve():
-        data = (parent / Path(file).name).read_bytes()
-        write_bytes(folder / Path(file).name, data)
-    return {name: config[name] for name in INPUTS if name in config}
+        write_bytes(folder / Path(file).name, (parent / Path(file).name).read_bytes())
+    return {name: config[name] for name in INPUT_KEYS if name in config}
 
 
 def find(path: Path) -> Path:
-    """The release folder that `path` is or holds.
+    """Return the release folder that `path` is or holds.
 
     Raises:
-      FileNotFoundError: neither.
+      FileNotFoundError: `path` is not a model.
     """
     for folder in (Path(path), Path(path) / FOLDER):
         if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
@@ -69,18 +76,33 @@ def find(path: Path) -> Path:
 
 
 def load(path: Path) -> tuple[dict[str, Any], Tree]:
-    """`(config, variables)` of a release folder or a workdir; variables are numpy arrays."""
+    """Load a release folder or a workdir.
+
+    Returns:
+      `(config, variables)`; variables are jax arrays on the default device, ready for
+      `model.apply` with or without jit.
+
+    Raises:
+      FileNotFoundError: `path` is not a model.
+      ValueError: the release is damaged.
+    """
+    config, variables = load_host(path)
+    return config, jax.tree.map(jnp.asarray, variables)
+
+
+def load_host(path: Path) -> tuple[dict[str, Any], Tree]:
+    """Load a release as `load` does, with numpy arrays for callers that place them themselves."""
     folder = find(path)
     config = read_config(folder)
     try:
         arrays = load_file(folder / WEIGHTS)
     except SafetensorError as error:
-        raise _damaged(folder, error) from error
+        raise _damage_error(folder, error) from error
     return config, unflatten_tree(arrays)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The config of a release folder.
+    """Read the config of a release folder.
 
     Raises:
       ValueError: it is damaged.
@@ -88,64 +110,66 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         return json.loads((folder / CONFIG).read_text())
     except json.JSONDecodeError as error:
-        raise _damaged(folder, error) from error
+        raise _damage_error(folder, error) from error
 
 
-def _damaged(folder: Path, error: Exception) -> ValueError:
+def _damage_error(folder: Path, error: Exception) -> ValueError:
     return ValueError(f"{folder} is damaged ({error}): copy the release again")
 
 
-def start_from(
+def init_from_release(
     path: Path,
     tree: Tree,
     fresh: tuple[str, ...],
-    part: str = "params",
+    collection: str = "params",
     moved: tuple[str, str] | tuple[()] = (),
 ) -> Tree:
-    """`tree` with the values of a released model, for fine-tuning.
+    """Return `tree` with the values of a released model, for fine-tuning.
 
     Args:
       path: release folder or workdir.
       tree: to fill (shapes are read).
-      fresh: names or name prefixes ('text/') that keep their new values, whatever the release has.
-      part: of the release, 'params' or 'batch_stats'.
-      moved: (prefix there, prefix here): only what the release has under the first one is taken, as
-        what `tree` has under the second one; all else is fresh.
+      fresh: names or name prefixes ('text/') that keep their new values in any case.
+      collection: of the release, 'params' or 'batch_stats'.
+      moved: (prefix in the release, prefix in `tree`): only the leaves under the first are taken,
+        for those under the second; all others are fresh.
 
     Raises:
-      ValueError: any other leaf is missing there, left over or of another shape, or nothing is left
-        to take.
+      ValueError: any other leaf is missing in the release, left over or of another shape, or no
+        leaf remains to be taken.
     """
-    _, variables = load(path)
-    there, here = moved or ("", "")
-    keep = lambda name: name.startswith(tuple(fresh)) if fresh else False  # noqa: E731
-    found = {k: v for k, v in flatten_tree(variables.get(part, {})).items() if k.startswith(there)}
-    saved = {here + k.removeprefix(there): v for k, v in found.items()}
-    saved = {k: v for k, v in saved.items() if not keep(k)}
+    _, variables = load_host(path)
+    source, target = moved or ("", "")
+    is_fresh = lambda name: name.startswith(tuple(fresh)) if fresh else False  # noqa: E731
+    leaves = flatten_tree(variables.get(collection, {}))
+    leaves = {name: leaf for name, leaf in leaves.items() if name.startswith(source)}
+    saved = {target + name.removeprefix(source): leaf for name, leaf in leaves.items()}
+    saved = {name: leaf for name, leaf in saved.items() if not is_fresh(name)}
     mine = flatten_tree(tree)
-    wanted = {k: v for k, v in mine.items() if k.startswith(here) and not keep(k)}
+    wanted = {k: v for k, v in mine.items() if k.startswith(target) and not is_fresh(k)}
     if moved and not wanted:
         raise ValueError(
-            f"init_part: nothing here is named {here}...: it is {', '.join(_tops(mine))}"
+            f"init_part: no parameter is named {target}...; expected one of: "
+            f"{', '.join(_list_prefixes(mine))}"
         )
     remedy = "take its config.model, or name a prefix in init_fresh to start those anew"
     compare_shapes(saved, wanted, f"release {path}", remedy)
     return unflatten_tree({name: saved.get(name, leaf) for name, leaf in mine.items()})
 
 
-def _tops(names: Iterable[str]) -> list[str]:
-    """The first two words of names, each once."""
+def _list_prefixes(names: Iterable[str]) -> list[str]:
+    """Return the first two words of names, each once."""
     return sorted({"/".join(name.split("/")[:2]) for name in names})
 
 
-def to_host(tree: Tree) -> Tree:
-    """Arrays that may be divided among devices and hosts as whole numpy arrays."""
-    whole = jax.sharding.PartitionSpec()
+def gather_to_host(tree: Tree) -> Tree:
+    """Return arrays that may be divided among devices and hosts as complete numpy arrays."""
+    replicated = jax.sharding.PartitionSpec()
 
     def gather(x: jax.Array) -> np.ndarray:
         if x.is_fully_addressable:
             return np.asarray(x)
-        sharding = jax.sharding.NamedSharding(x.sharding.mesh, whole)  # type: ignore[attr-defined]
+        sharding = jax.sharding.NamedSharding(x.sharding.mesh, replicated)
         return np.asarray(jax.jit(lambda v: v, out_shardings=sharding)(x).addressable_data(0))
 
     return jax.tree.map(gather, tree)

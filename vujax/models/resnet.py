@@ -21,7 +21,8 @@ from jax import lax
 from jax.typing import DTypeLike
 
 from vujax.models import convert
-from vujax.models.transformer import Shard, identity, rematerialized
+from vujax.models.layers import Shard, identity
+from vujax.models.transformer import rematerialize
 
 # How activations are normalised in training. 'sync': by the whole batch's statistics, averaged over
 # the mesh. 'batch': each device by those of its own rows; a query and its key on one device then
@@ -118,12 +119,12 @@ class BatchNorm(nn.BatchNorm):
         return y
 
 
-def group_norm(x: jax.Array, **options: Any) -> jax.Array:
+def apply_group_norm(x: jax.Array, **options: Any) -> jax.Array:
     """Group norm inside a compact method: groups of 16 channels, or of what divides them all."""
     return nn.GroupNorm(None, math.gcd(GROUP, x.shape[-1]), **options)(x)
 
 
-class Layers(nn.Module):
+class ConvLayers(nn.Module):
     """What such networks are made of: convolutions and norms.
 
     Attributes:
@@ -149,7 +150,7 @@ class Layers(nn.Module):
         scale_init = nn.initializers.constant(scale)
         common = dict(epsilon=1e-5, dtype=self.dtype, scale_init=scale_init, name=name)
         if self.norm == "group":
-            return functools.partial(group_norm, **common)
+            return functools.partial(apply_group_norm, **common)
         sync = self.norm == "sync"
         return BatchNorm(
             use_running_average=not self.train,
@@ -176,7 +177,7 @@ _RULES: convert.Rules = (
 )
 
 
-def residual_sizes(variant: str) -> dict[str, Any]:
+def get_resnet_sizes(variant: str) -> dict[str, Any]:
     """The sizes that a name such as 'RN50' stands for.
 
     'Mu' is our own, for small experiments on CPUs; the others are the paper's.
@@ -189,7 +190,7 @@ def residual_sizes(variant: str) -> dict[str, Any]:
     return VARIANTS[variant]
 
 
-class Block(Layers):
+class Block(ConvLayers):
     """A residual block: [b h w c] -> [b h/stride w/stride width], or 4*width with a bottleneck."""
 
     width: int = 64
@@ -218,7 +219,7 @@ class Block(Layers):
         return x
 
 
-class Stem(Layers):
+class Stem(ConvLayers):
     """A 7x7 convolution and max pooling: [b h w c] -> [b h/4 w/4 width]."""
 
     width: int = 64
@@ -229,7 +230,7 @@ class Stem(Layers):
         return nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
 
 
-class ResidualNet(nn.Module):
+class ResNet(nn.Module):
     """Image [b h w c] float, any c and size -> (features [b dim] float32, out).
 
     With train=True norms use the batch's own statistics as `norm` says, and update the running ones
@@ -268,7 +269,7 @@ class ResidualNet(nn.Module):
         layers = dict(dtype=self.dtype, train=train, axis_name=axis_name, norm=self.norm)
         layers |= dict(kernel_init=KAIMING)
         common = layers | dict(bottleneck=self.bottleneck, shard=self.shard)
-        block = functools.partial(rematerialized(Block, self.remat), **common)
+        block = functools.partial(rematerialize(Block, self.remat), **common)
         x = Stem(**layers, width=self.width, name="stem")(image.astype(self.dtype))
         out = {"stem": x}
         for stage, depth in enumerate(self.blocks, start=1):
@@ -292,4 +293,4 @@ def from_torchvision(tensors: Mapping[str, Any], template: Mapping[str, Any]) ->
       ValueError: a tensor is missing, has no place in the model or another shape there.
     """
     body = {name: tensor for name, tensor in tensors.items() if not name.startswith("fc.")}
-    return convert.fill(body, _RULES, template)
+    return convert.fill_variables(body, _RULES, template)

@@ -22,18 +22,18 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
-from vujax.models.clip import DTYPES, unit
-from vujax.models.shot_encoder import INPUTS, ShotEncoder, build_shot
-from vujax.models.transformer import (
+from vujax.models.clip import DTYPES
+from vujax.models.layers import (
     ACTIVATIONS,
-    REMAT,
     Dense,
-    Head,
+    ProjectionHead,
     Shard,
-    Transformer,
     identity,
+    l2_normalize,
     layer_norm,
 )
+from vujax.models.shot_encoder import INPUTS, ShotEncoder, build_shot_encoder
+from vujax.models.transformer import REMAT_POLICIES, Transformer, TransformerConfig
 from vujax.models.vit import SIZES
 from vujax.utils.validation import check_choice, check_divides, check_heads, check_known
 
@@ -47,7 +47,7 @@ OPTIONS = (
 )
 
 
-def scene_sizes(variant: str) -> dict[str, int]:
+def get_scene_sizes(variant: str) -> dict[str, int]:
     """Width, layers and heads that a name stands for: those of `vit.SIZES`.
 
     Raises:
@@ -57,7 +57,7 @@ def scene_sizes(variant: str) -> dict[str, int]:
     return dict(VARIANTS[variant])
 
 
-def gap_buckets(time: jax.Array, place: jax.Array, buckets: int) -> jax.Array:
+def bucket_gaps(time: jax.Array, place: jax.Array, buckets: int) -> jax.Array:
     """How long before each shot the one before it began, on a logarithmic scale.
 
     Args:
@@ -73,7 +73,7 @@ def gap_buckets(time: jax.Array, place: jax.Array, buckets: int) -> jax.Array:
     return jnp.minimum(bucket, buckets - 1).astype(jnp.int32)
 
 
-def segment_means(x: jax.Array, segment: jax.Array, scenes: int) -> jax.Array:
+def compute_segment_means(x: jax.Array, segment: jax.Array, scenes: int) -> jax.Array:
     """Means of x [r w d] over the shots of each segment 1, 2, ...: [r scenes d]; 0 for none."""
     mine = (segment[:, None] == jnp.arange(1, scenes + 1)[:, None]).astype(jnp.float32)
     count = jnp.maximum(mine.sum(axis=-1, keepdims=True), 1)
@@ -103,7 +103,7 @@ class ShotTokens(nn.Module):
     ) -> tuple[jax.Array, Out]:
         """Raises ValueError when the rows lack an input, or it has a shape that does not fit."""
         x, out = self._vectors(rows, train, axis_name)
-        x = unit(x) * math.sqrt(x.shape[-1])
+        x = l2_normalize(x) * math.sqrt(x.shape[-1])
         x = Dense(self.width, x.shape[-1] ** -0.5, self.dtype, name="input")(x)
         if self.frame_layers:
             x = self._joined(x)
@@ -135,8 +135,8 @@ class ShotTokens(nn.Module):
         init = nn.initializers.normal(width**-0.5)
         place = self.param("frame", init, (self.frames, width))
         x = (x.astype(jnp.float32) + place[:k]).astype(self.dtype).reshape(r * w, k, width)
-        options = (self.act, self.dtype, self.remat, False, self.shard)
-        x, _ = Transformer(self.frame_layers, self.heads, False, *options, name="frames")(x)
+        config = TransformerConfig.from_module(self, layers=self.frame_layers)
+        x, _ = Transformer(config, name="frames")(x)
         return x.astype(jnp.float32).mean(axis=1).reshape(r, w, width)
 
 
@@ -228,17 +228,27 @@ class SceneViT(nn.Module):
         place = jnp.concatenate([slots, segment], axis=1) if by_cls else segment
         x, streams = self._blocks(x, place)
         shots = x[:, scenes:] if by_cls else x
-        x = x[:, :scenes] if by_cls else segment_means(shots, segment, scenes)
-        pooled, vectors = Head(self.dim, name="head")(x)
+        x = x[:, :scenes] if by_cls else compute_segment_means(shots, segment, scenes)
+        pooled, vectors = ProjectionHead(self.dim, name="head")(x)
         there = (segment[:, None] == slots[..., None]).any(axis=-1, keepdims=True)
         return jnp.where(there, vectors, 0), out | streams | dict(shots=shots, pooled=pooled)
 
     def _tokens(
         self, rows: Mapping[str, jax.Array], train: bool, axis_name: str | None
     ) -> tuple[jax.Array, Out]:
-        sizes = (self.width, self.heads, self.encoder, self.frame_layers, self.frames)
-        options = (self.act, self.dtype, self.remat, self.shard)
-        x, seen = ShotTokens(*sizes, *options, name="shot")(rows, train=train, axis_name=axis_name)
+        embed = ShotTokens(
+            width=self.width,
+            heads=self.heads,
+            encoder=self.encoder,
+            frame_layers=self.frame_layers,
+            frames=self.frames,
+            act=self.act,
+            dtype=self.dtype,
+            remat=self.remat,
+            shard=self.shard,
+            name="shot",
+        )
+        x, seen = embed(rows, train=train, axis_name=axis_name)
         return self._placed(x, rows), seen
 
     def _placed(self, x: jax.Array, rows: Mapping[str, jax.Array]) -> jax.Array:
@@ -248,7 +258,7 @@ class SceneViT(nn.Module):
         x = x + jnp.take(position, rows["place"], axis=0)  # NaN for a place that is not there
         if self.gaps:
             gap = self.param("gap", init, (self.gaps, self.width))
-            x = x + jnp.take(gap, gap_buckets(rows["time"], rows["place"], self.gaps), axis=0)
+            x = x + jnp.take(gap, bucket_gaps(rows["time"], rows["place"], self.gaps), axis=0)
         return x
 
     def _classes_first(self, x: jax.Array, scenes: int) -> jax.Array:
@@ -259,12 +269,11 @@ class SceneViT(nn.Module):
     def _blocks(self, x: jax.Array, segment: jax.Array) -> tuple[jax.Array, Out]:
         """Each token sees those of its segment; padding is a segment as well."""
         mask = (segment[:, :, None] == segment[:, None, :])[:, None]
-        options = (self.act, self.dtype, self.remat, self.scan, self.shard)
-        stack = Transformer(self.layers, self.heads, False, *options, name="transformer")
+        stack = Transformer(TransformerConfig.from_module(self), name="transformer")
         return stack(layer_norm(self.dtype, "ln_pre")(x), mask)
 
 
-def build_scene(
+def build_scene_encoder(
     *,
     variant: str = "small",
     encoder: Mapping[str, Any] | None = None,
@@ -278,8 +287,8 @@ def build_scene(
 
     Args:
       variant: 'tiny', 'small', 'base' or 'large'; `width`, `layers` and `heads` depart from it.
-      encoder: arguments of `vujax.models.shot_encoder.build_shot`; None or empty: shots come as
-        features.
+      encoder: arguments of `vujax.models.shot_encoder.build_shot_encoder`; None or empty: shots
+        come as features.
       dtype: of the computation, 'float32' or 'bfloat16', of the encoder too unless it has its own.
       shard: see `transformer.Transformer`; the encoder's too.
       remat: a key of `transformer.REMAT`; the encoder's too unless it has its own.
@@ -290,10 +299,10 @@ def build_scene(
       ValueError: an unknown option or variant, or sizes that do not fit.
     """
     check_known("model", options, OPTIONS)
-    sizes = scene_sizes(variant) | options
+    sizes = get_scene_sizes(variant) | options
     for name, value, known in (
         ("dtype", dtype, DTYPES),
-        ("remat", remat, REMAT),
+        ("remat", remat, REMAT_POLICIES),
         ("pool", sizes.get("pool", "cls"), POOLS),
         ("act", sizes.get("act", "gelu"), ACTIVATIONS),
     ):
@@ -303,7 +312,7 @@ def build_scene(
     for name, value in (("dim", dim), *((n, sizes.get(n, 1)) for n in ("max_shots", "frames"))):
         check_divides(f"model.{name}", value, "units", 1)
     common = dict(dtype=dtype, remat=remat, shard=shard)
-    shots = build_shot(**(common | dict(encoder.items()))) if encoder else None
+    shots = build_shot_encoder(**(common | dict(encoder.items()))) if encoder else None
     if sizes.get("frame_layers", 0) and shots is not None:
         _check_keyframes(shots)
     return SceneViT(

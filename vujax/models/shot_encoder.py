@@ -18,10 +18,11 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 
 from vujax.models.audio import SIZES, AudioNet
-from vujax.models.clip import DTYPES, unit
-from vujax.models.keyframes import KeyframeEncoder, build_keyframes
+from vujax.models.clip import DTYPES
+from vujax.models.keyframes import KeyframeEncoder, build_keyframe_encoder
+from vujax.models.layers import Dense, Shard, identity, l2_normalize
 from vujax.models.resnet import NORMS
-from vujax.models.transformer import REMAT, Dense, Shard, identity
+from vujax.models.transformer import REMAT_POLICIES
 from vujax.utils.validation import check_choice, check_divides, check_known
 
 Out = dict[str, Any]
@@ -86,7 +87,7 @@ class FeatureEncoder(nn.Module):
                 f"Features of shape {shape} do not fit this encoder, which takes "
                 f"[n {self.width or 'f'}]: check feature.width."
             )
-        x = unit(feature) if self.unit else feature.astype(jnp.float32)
+        x = l2_normalize(feature) if self.unit else feature.astype(jnp.float32)
         if self.unit and self.mlp.widths:
             x *= math.sqrt(shape[-1])
         return self.mlp(x)
@@ -161,12 +162,12 @@ class ShotEncoder(nn.Module):
             else:
                 vector, inner = encode(inputs[name], **how)
             out |= {name: vector} | {f"{name}/{key}": value for key, value in inner.items()}
-            vectors.append(unit(vector) if self.fusion == "unit" else vector)
+            vectors.append(l2_normalize(vector) if self.fusion == "unit" else vector)
         fused = jnp.concatenate(vectors, axis=-1)
         return self.projection(fused), out | dict(fused=fused)
 
 
-def build_shot(
+def build_shot_encoder(
     *,
     image: Mapping[str, Any] | None = None,
     audio: Mapping[str, Any] | None = None,
@@ -206,7 +207,7 @@ def build_shot(
     for name, value, known in (
         ("fusion", fusion, FUSIONS),
         ("dtype", dtype, DTYPES),
-        ("remat", remat, REMAT),
+        ("remat", remat, REMAT_POLICIES),
     ):
         check_choice(f"model.{name}", value, known)
     if image is None and audio is None and feature is None:
@@ -215,7 +216,7 @@ def build_shot(
     return ShotEncoder(
         None
         if image is None
-        else build_keyframes(image, "model.image", common | dict(remat=remat)),
+        else build_keyframe_encoder(image, "model.image", common | dict(remat=remat)),
         None if audio is None else _audio(audio, common),
         None if feature is None else _feature(feature, common["dtype"]),
         _projection("model.projection", projection, common["dtype"]),

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
-from vujax.models.transformer import EPSILON, POOLS, Head, Shard, Transformer, identity
+from vujax.models.layers import EPSILON, ProjectionHead, Shard, identity
+from vujax.models.transformer import POOLS, Transformer, TransformerConfig
 
 TEXT_POOLS = (*POOLS, "last")
 
@@ -43,11 +44,8 @@ class TextTransformer(nn.Module):
     @nn.compact
     def __call__(self, tokens: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
         stem = self._stem(tokens)
-        options = (self.act, self.dtype, self.remat, self.scan, self.shard)
-        options += (self.hidden, self.epsilon)
-        stack = Transformer(self.layers, self.heads, self.causal, *options, name="transformer")
-        x, streams = stack(stem)
-        head = Head(self.embed_dim, self.epsilon, self.bias, name="head")
+        x, streams = Transformer(TransformerConfig.from_module(self), name="transformer")(stem)
+        head = ProjectionHead(self.embed_dim, self.epsilon, self.bias, name="head")
         pooled, projected = head(self._pool(x, tokens))
         return projected, dict(stem=stem, **streams, pooled=pooled, projected=projected)
 

@@ -14,12 +14,12 @@ import numpy as np
 from flax import linen as nn
 
 from vujax.models import convert
-from vujax.models.clip import unit
-from vujax.models.color import colour_counts
+from vujax.models.color import count_colors
+from vujax.models.layers import l2_normalize
 
 HEIGHT, WIDTH = 27, 48
 WINDOW = 100  # frames that the released network sees at once ...
-KEPT = 50  # ... and those in the middle whose scores are used
+MIDDLE = 50  # ... and those in the middle whose scores are used
 DILATIONS = (1, 2, 4, 8)
 LOOKUP = 101  # frames, centred on its own, to which a frame is compared
 
@@ -96,10 +96,10 @@ class Stack(nn.Module):
         return nn.avg_pool(x, (1, 2, 2), strides=(1, 2, 2))
 
 
-def neighbour_similarity(x: jax.Array) -> jax.Array:
+def compute_neighbor_similarity(x: jax.Array) -> jax.Array:
     """Vectors [b t d] -> cosines [b t 101] with 50 frames before to 50 after; 0 beyond the ends."""
     t, half = x.shape[1], LOOKUP // 2
-    x = unit(x)
+    x = l2_normalize(x)
     cosines = jnp.einsum("bid,bjd->bij", x, x, precision="highest")
     padded = jnp.pad(cosines, ((0, 0), (0, 0), (half, half)))
     columns = jnp.arange(t)[:, None] + jnp.arange(LOOKUP)
@@ -132,8 +132,8 @@ class TransNetV2(nn.Module):
             x = Stack(width, name=f"stack{i}")(x)
             means.append(x.mean(axis=(2, 3)))
         projected = nn.Dense(128, name="projection")(jnp.concatenate(means, axis=-1))
-        similar = nn.Dense(128, name="frame_similarity")(neighbour_similarity(projected))
-        colours = neighbour_similarity(colour_counts(frames))
+        similar = nn.Dense(128, name="frame_similarity")(compute_neighbor_similarity(projected))
+        colours = compute_neighbor_similarity(count_colors(frames))
         coloured = nn.Dense(128, name="colour_similarity")(colours)
         views = [nn.relu(coloured), nn.relu(similar), x.reshape(b, t, -1)]
         hidden = nn.relu(nn.Dense(1024, name="hidden")(jnp.concatenate(views, axis=-1)))
@@ -149,7 +149,7 @@ def from_released(tensors: Mapping[str, Any]) -> dict[str, Any]:
     """
     frames = jax.ShapeDtypeStruct((1, 1, HEIGHT, WIDTH, 3), jnp.uint8)
     template = jax.eval_shape(TransNetV2().init, jax.random.key(0), frames)
-    return convert.fill(_merge_kernels(tensors), _RULES, template)
+    return convert.fill_variables(_merge_kernels(tensors), _RULES, template)
 
 
 def _merge_kernels(tensors: Mapping[str, Any]) -> dict[str, Any]:

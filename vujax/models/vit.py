@@ -13,20 +13,17 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
-from vujax.models.transformer import (
+from vujax.models.layers import (
     EPSILON,
-    MLP,
-    POOLS,
     Dense,
-    Head,
+    ProjectionHead,
     Shard,
-    Transformer,
+    add_bias,
     identity,
     layer_norm,
-    offset,
-    product,
-    project_heads,
+    multiply,
 )
+from vujax.models.transformer import MLP, POOLS, Transformer, TransformerConfig, project_heads
 
 STEMS = ("clip", "plain")
 IMAGE_POOLS = (*POOLS, "attention")
@@ -41,7 +38,7 @@ SIZES = {
 }
 
 
-def vit_sizes(variant: str) -> dict[str, Any]:
+def get_vit_sizes(variant: str) -> dict[str, Any]:
     """The sizes that a name such as 'B/32' (SIZE/PATCH) stands for.
 
     'Mu' is our own, for small experiments on CPUs; the others are the papers'.
@@ -78,13 +75,13 @@ class PatchEmbedding(nn.Module):
         kernel = self.param("kernel", init, (p, p, c, self.width))
         patches = image.astype(self.dtype).reshape(b, h // p, p, w // p, p, c)
         patches = patches.transpose(0, 1, 3, 2, 4, 5).reshape(b, -1, p * p * c)
-        x = product(patches, kernel.reshape(-1, self.width))
+        x = multiply(patches, kernel.reshape(-1, self.width))
         if not self.bias:
             return x
-        return offset(x, self.param("bias", nn.initializers.zeros, (self.width,)))
+        return add_bias(x, self.param("bias", nn.initializers.zeros, (self.width,)))
 
 
-class AttentionHead(nn.Module):
+class AttentionPoolHead(nn.Module):
     """SigLIP's pooling, [b l d] -> [b d] float32: a learned probe attends to all tokens.
 
     Layer norm of the tokens, attention of the one probe, then an MLP beside a skip connection.
@@ -145,29 +142,33 @@ class ViT(nn.Module):
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         del train, axis_name  # a ResNet's: nothing here depends on the batch
         stem = self._stem(image)
-        options = (self.act, self.dtype, self.remat, self.scan, self.shard)
-        options += (self.hidden, self.epsilon)
-        stack = Transformer(self.layers, self.heads, False, *options, name="transformer")
-        x, streams = stack(stem)
+        x, streams = Transformer(TransformerConfig.from_module(self), name="transformer")(stem)
         pooled, projected = self._head(x)
         return projected, dict(stem=stem, **streams, pooled=pooled, projected=projected)
 
     def _head(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         if self.pool == "attention":
-            sizes = (self.heads, self.act, self.dtype, self.hidden, self.epsilon)
-            pooled = AttentionHead(*sizes, name="head")(x)
+            head = AttentionPoolHead(
+                heads=self.heads,
+                act=self.act,
+                dtype=self.dtype,
+                hidden=self.hidden,
+                epsilon=self.epsilon,
+                name="head",
+            )
+            pooled = head(x)
             return pooled, pooled
         x = x[:, 0] if self.pool == "token" else x.mean(axis=1)
-        return Head(self.embed_dim, self.epsilon, name="head")(x)
+        return ProjectionHead(self.embed_dim, self.epsilon, name="head")(x)
 
     def _stem(self, image: jax.Array) -> jax.Array:
         plain = self.stem == "plain"
         x = PatchEmbedding(self.width, self.patch, self.dtype, plain, name="patch")(image)
         init = nn.initializers.normal(self.width**-0.5)
         if plain:
-            return offset(x, self.param("positions", init, x.shape[1:]))
+            return add_bias(x, self.param("positions", init, x.shape[1:]))
         token = self.param("class_token", init, (self.width,))
         positions = self.param("positions", init, (1 + x.shape[1], self.width))
         x = jnp.pad(x, ((0, 0), (1, 0), (0, 0)))  # the token is added with its position
-        x = offset(x, positions.at[0].add(token))
+        x = add_bias(x, jnp.asarray(positions).at[0].add(token))  # numpy arrays have no .at
         return layer_norm(self.dtype, "ln_pre", self.epsilon)(x)

@@ -18,7 +18,7 @@ from vujax.data.datasets.features import FeatureFilm
 from vujax.data.shot_windows import ShotWindows, shapes
 from vujax.methods.shotcol import ShotCoL
 from vujax.models.projection import ShotContrast
-from vujax.models.shot_encoder import build_shot
+from vujax.models.shot_encoder import build_shot_encoder
 from vujax.training.fit import program, shapes_of
 from vujax.utils.mesh import make_global_batch, make_mesh
 
@@ -72,7 +72,7 @@ class AdaptationConfig:
     def model(self) -> ShotContrast:
         """The network: vectors, divided by their length, through one hidden layer."""
         feature = dict(hidden=(self.hidden,), dim=self.dim, unit=True)
-        return ShotContrast(build_shot(feature=feature), None)
+        return ShotContrast(build_shot_encoder(feature=feature), None)
 
 
 @dataclass(frozen=True)

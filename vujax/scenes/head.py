@@ -14,7 +14,7 @@ import numpy as np
 
 from vujax.data.shot_similarity import compute_local_similarity, normalize_rows
 from vujax.models import release
-from vujax.models.boundary import BoundaryModel, SimilarityHead, build_boundary
+from vujax.models.boundary import BoundaryModel, SimilarityHead, build_boundary_model
 from vujax.utils.trees import flatten_tree
 
 Tree = Any
@@ -149,7 +149,7 @@ def load_head(name_or_path: str | Path = DEFAULT_HEAD) -> BoundaryHead:
       ValueError: the folder holds another kind of model, or is damaged.
     """
     path = HEADS_DIR / DEFAULT_HEAD if str(name_or_path) == DEFAULT_HEAD else Path(name_or_path)
-    config, variables = release.load(path)
+    config, variables = release.load_host(path)
     settings = config.get("model", {})
     if "head" not in settings:
         raise ValueError(
@@ -157,7 +157,7 @@ def load_head(name_or_path: str | Path = DEFAULT_HEAD) -> BoundaryHead:
             f"take '{DEFAULT_HEAD}'"
         )
     threshold = float(config.get("threshold", 0.5))
-    return BoundaryHead(build_boundary(**settings), variables, threshold, config)
+    return BoundaryHead(build_boundary_model(**settings), variables, threshold, config)
 
 
 def save_head(folder: Path, head: BoundaryHead) -> Path:

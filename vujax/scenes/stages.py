@@ -163,7 +163,7 @@ def open_detectors(shots: str) -> Callable[[], DetectorSelector]:
         if shots == "transnetv2":  # download once, here, and not in each worker
             from vujax.models import pretrained
 
-            pretrained.fetch(shots)
+            pretrained.fetch_weights(shots)
         return functools.partial(detectors.open_shared_detector, shots, {})
     path = Path(shots)
     if not path.exists():

@@ -15,7 +15,7 @@ from vujax.data.boundary_windows import BoundaryWindows
 from vujax.data.films import Film
 from vujax.data.pipeline import derive_seed
 from vujax.methods.boundary import Boundary
-from vujax.models.boundary import BoundaryModel, build_head
+from vujax.models.boundary import BoundaryModel, build_boundary_head
 from vujax.scenes.head import BoundaryHead
 from vujax.training.fit import program, shapes_of
 from vujax.utils.mesh import make_global_batch, make_mesh
@@ -56,7 +56,7 @@ def train_head(
       ValueError: see `BoundaryWindows`.
     """
     recipe = dict(steps=steps, batch_size=batch_size, lr=lr, weight_decay=weight_decay)
-    module = build_head(**head)
+    module = build_boundary_head(**head)
 
     def trained(films: Sequence[Film], threshold: float = 0.5) -> BoundaryHead:
         rows = BoundaryWindows(films, **module.window, labels_percent=labels_percent, seed=seed)

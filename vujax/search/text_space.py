@@ -21,8 +21,8 @@ from vujax.encoders.lite import conse, read_class_names
 from vujax.encoders.sentences import SentenceEncoder
 from vujax.encoders.text_head import TextHead, load_head
 from vujax.models import pretrained
-from vujax.models.clip import unit
 from vujax.models.efficientnet import FEATURES
+from vujax.models.layers import l2_normalize
 
 LITE = ("lite", "lite-conse", "lite-head")
 
@@ -167,7 +167,7 @@ class LiteSpace:
 
 def conse_mapping(sentences: SentenceEncoder) -> tuple[Mapping, dict[str, np.ndarray]]:
     """ConSE from features, and the classifier's weights; encodes all names, a few seconds."""
-    released = pretrained.load(LITE_NETWORK)
+    released = pretrained.load_weights(LITE_NETWORK)
     classifier = {key: released[name] for key, name in CLASSIFIER.items()}
     names = sentences([entry.name for entry in read_class_names()])
 
@@ -182,14 +182,14 @@ def conse_mapping(sentences: SentenceEncoder) -> tuple[Mapping, dict[str, np.nda
 def mixture(head: TextHead, words: Mapping) -> Mapping:
     """The direction of share * head + (1 - share) * ConSE, both unit vectors."""
     share = head.config["share"]
-    return lambda features: unit(share * head(features) + (1 - share) * words(features))
+    return lambda features: l2_normalize(share * head(features) + (1 - share) * words(features))
 
 
 def open_lite(name: str) -> LiteSpace:
     """The space 'lite' (the mixture), 'lite-conse' or 'lite-head'.
 
     Raises:
-      ValueError, OSError: see `vujax.models.pretrained.load`.
+      ValueError, OSError: see `vujax.models.pretrained.load_weights`.
       ImportError: the extra [sentences] is not installed.
     """
     sentences = SentenceEncoder()

@@ -16,7 +16,8 @@ import optax
 from vujax.encoders.text_head import TextHead
 from vujax.losses import soft_alignment
 from vujax.methods.distill import partition, unaligned_share
-from vujax.models.clip import clamped_scale, unit
+from vujax.models.clip import clamp_scale
+from vujax.models.layers import l2_normalize
 
 STD, SCALE = 0.01, 1 / 0.07  # of the first kernel, and the first multiplier of cosines (CLIP's)
 LEAST = 0.05  # added to the features' deviations: some are nearly always 0
@@ -106,8 +107,8 @@ def _program(
         unaligned = partition(jax.random.fold_in(rng, 1), share, len(inputs), None)
 
         def loss(params):
-            image = unit(inputs * kept / (1 - drop) @ params["kernel"] + params["bias"])
-            scale, soft = clamped_scale(params["logit_scale"]), dict(target="swapped")
+            image = l2_normalize(inputs * kept / (1 - drop) @ params["kernel"] + params["bias"])
+            scale, soft = clamp_scale(params["logit_scale"]), dict(target="swapped")
             soft |= dict(teacher_temperature=teacher_temperature)
             return soft_alignment(image, texts, scale, unaligned, **soft)
 

@@ -144,7 +144,7 @@ def released(this: Run, state: State) -> State:
     own |= {name: state.extra[name] for name in ("batch_stats",) if name in state.extra}
     path, fresh = Path(this.config.init_from), tuple(this.config.init_fresh)
     moved = tuple(this.config.get("init_part", ()))
-    start = {n: release.start_from(path, tree, fresh, n, moved) for n, tree in own.items()}
+    start = {n: release.init_from_release(path, tree, fresh, n, moved) for n, tree in own.items()}
     extra = this.parts.method.begin(state.extra, start)
     average = None if state.average is None else start["params"]
     new = state.replace(params=start["params"], extra=extra, average=average)
@@ -247,7 +247,7 @@ def readable(facts: dict[str, Any]) -> dict[str, str]:
 def finish(this: Run, state: State) -> None:
     """Evaluates, writes the release, and says what came out and where it is."""
     results = evaluate(this, state)
-    weights = release.to_host(variables(state))
+    weights = release.gather_to_host(variables(state))
     if jax.process_index() != 0:
         return
     for name, values in results.items():

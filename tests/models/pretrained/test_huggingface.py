@@ -124,23 +124,23 @@ def test_no_hub_to_reach(tmp_path):
 def test_the_extra_is_asked_for(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ImportError, match=r"pip install 'vujax\[hub\]'"):
-        huggingface.fetch("org/model")
+        huggingface.fetch_repository("org/model")
 
 
 def test_only_what_is_needed_is_wanted():
     names = {"config.json", "model.safetensors.index.json", "README.md", "model.fp16.safetensors"}
     names |= {"model-00001-of-00002.safetensors", "flax_model.msgpack", "spiece.model"}
     unwanted = {"model.fp16.safetensors", "flax_model.msgpack", "spiece.model"}
-    assert set(huggingface.wanted("x/y", names)) == names - unwanted
-    assert "model-00001-of-00002.safetensors" not in huggingface.wanted(
+    assert set(huggingface.select_files("x/y", names)) == names - unwanted
+    assert "model-00001-of-00002.safetensors" not in huggingface.select_files(
         "x/y", names | {"model.safetensors"}
     )
 
 
 def test_what_is_here_is_no_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert huggingface.is_name("org/model.v1-x")
+    assert huggingface.is_hub_name("org/model.v1-x")
     for path in ("model", "/org/model", "./org/model", "../model", "a/b/c", "org/", "org/-x"):
-        assert not huggingface.is_name(path)
+        assert not huggingface.is_hub_name(path)
     (tmp_path / "org" / "model").mkdir(parents=True)
-    assert not huggingface.is_name("org/model")
+    assert not huggingface.is_hub_name("org/model")

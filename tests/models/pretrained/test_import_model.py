@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from tests.models.pretrained import originals
 from vujax import models
 from vujax.models import release
-from vujax.models.pretrained.import_model import default_folder, import_model
+from vujax.models.pretrained.import_model import get_default_folder, import_model
 
 pytestmark = pytest.mark.parity
 
@@ -62,7 +62,7 @@ def theirs(model, images, tokens):
 
 def ours(folder, images, tokens):
     config, variables = release.load(folder)
-    found, _ = jax.jit(models.build(**config["model"]).apply)(variables, images, tokens)
+    found, _ = jax.jit(models.build_clip(**config["model"]).apply)(variables, images, tokens)
     logits = found["scale"] * found["image"] @ found["text"].T + found.get("bias", 0.0)
     return found["image"], found["text"], logits
 
@@ -265,5 +265,5 @@ def test_an_import_that_was_stopped_is_no_release(made, tmp_path, monkeypatch):
 
 def test_default_folders(monkeypatch, tmp_path):
     monkeypatch.setenv("VUJAX_CACHE", str(tmp_path))
-    assert default_folder("org/model.v1") == tmp_path / "models" / "org--model.v1"
-    assert default_folder("/somewhere/vit.safetensors") == tmp_path / "models" / "vit"
+    assert get_default_folder("org/model.v1") == tmp_path / "models" / "org--model.v1"
+    assert get_default_folder("/somewhere/vit.safetensors") == tmp_path / "models" / "vit"

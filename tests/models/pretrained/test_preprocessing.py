@@ -6,8 +6,14 @@ from PIL import Image
 
 from vujax.data.images import preprocess_eval_image
 from vujax.models.clip import MEAN, STD
-from vujax.models.pretrained.huggingface import Published, find
-from vujax.models.pretrained.preprocessing import CLIP, HALF, SIGLIP, Pictures, pictures
+from vujax.models.pretrained.huggingface import PublishedModel, find_published
+from vujax.models.pretrained.preprocessing import (
+    CLIP,
+    HALF,
+    SIGLIP,
+    ImagePreprocessing,
+    read_preprocessing,
+)
 
 SQUARE = {"height": 32, "width": 32}
 
@@ -17,7 +23,7 @@ def published(folder, processor=None, kind="clip", name="preprocessor_config.jso
 
     if processor is not None:
         (folder / name).write_text(json.dumps(processor))
-    return Published(folder, "transformers", {"model_type": kind}, ())
+    return PublishedModel(folder, "transformers", {"model_type": kind}, ())
 
 
 @pytest.mark.parametrize(
@@ -37,14 +43,14 @@ def published(folder, processor=None, kind="clip", name="preprocessor_config.jso
 def test_settings_of_transformers(tmp_path, processor, expected):
     if processor.get("resample") == 2:
         expected = expected._replace(interpolation="bilinear")
-    assert pictures(published(tmp_path, processor), 32) == (expected, True)
+    assert read_preprocessing(published(tmp_path, processor), 32) == (expected, True)
 
 
 def test_a_processor_within_another_file_and_none(tmp_path):
-    assert pictures(published(tmp_path), 32) == (CLIP, False)
-    assert pictures(published(tmp_path, kind="siglip"), 32) == (SIGLIP, False)
+    assert read_preprocessing(published(tmp_path), 32) == (CLIP, False)
+    assert read_preprocessing(published(tmp_path, kind="siglip"), 32) == (SIGLIP, False)
     nested = {"image_processor": {"size": SQUARE, "resample": 2}}
-    found = pictures(published(tmp_path, nested, "siglip", "processor_config.json"), 32)
+    found = read_preprocessing(published(tmp_path, nested, "siglip", "processor_config.json"), 32)
     assert found == (SIGLIP._replace(interpolation="bilinear"), True)
 
 
@@ -64,19 +70,21 @@ def test_a_processor_within_another_file_and_none(tmp_path):
 )
 def test_ways_that_are_not_known(tmp_path, processor, message):
     with pytest.raises(ValueError, match=message):
-        pictures(published(tmp_path, processor), 32)
+        read_preprocessing(published(tmp_path, processor), 32)
 
 
 def test_settings_of_open_clip(tmp_path):
     def found(preprocess, **vision):
         settings = {"model_cfg": {"vision_cfg": vision}, "preprocess_cfg": preprocess}
-        return pictures(Published(tmp_path, "open_clip", settings, ()), 32)
+        return read_preprocessing(PublishedModel(tmp_path, "open_clip", settings, ()), 32)
 
-    assert found({}) == (Pictures("shortest", "bicubic", MEAN, STD), True)
+    assert found({}) == (ImagePreprocessing("shortest", "bicubic", MEAN, STD), True)
     assert found(None)[1] is False
     assert found(None, image_mean=[0.5] * 3)[0].mean == HALF
     given = {"mean": HALF, "std": HALF, "interpolation": "bilinear", "resize_mode": "squash"}
-    assert found(given | {"size": [32, 32]})[0] == Pictures("squash", "bilinear", HALF, HALF)
+    assert found(given | {"size": [32, 32]})[0] == ImagePreprocessing(
+        "squash", "bilinear", HALF, HALF
+    )
     for wrong in ({"resize_mode": "longest"}, {"interpolation": "random"}, {"size": 64}):
         with pytest.raises(ValueError, match=r"preprocess_cfg (resizes|makes)"):
             found(wrong)
@@ -95,7 +103,7 @@ def test_pixels_equal_those_of_transformers(tmp_path, kind, resample):
     processor.save_pretrained(tmp_path)
     (tmp_path / "config.json").write_text(f'{{"model_type": "{kind}"}}')
     (tmp_path / "model.safetensors").write_bytes(b"")
-    way, stated = pictures(find(tmp_path), 32)
+    way, stated = read_preprocessing(find_published(tmp_path), 32)
     assert stated
     rng = np.random.default_rng(0)
     for height, width in ((48, 96), (90, 60), (32, 32), (20, 40)):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from vujax.models.pretrained.safetensors import TensorFiles, write
+from vujax.models.pretrained.safetensors import TensorFiles, write_tensors
 
 TENSORS = {
     "first": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -31,19 +31,19 @@ def test_what_is_written_is_what_the_library_reads(tmp_path):
         return TENSORS[name]
 
     shapes = {name: np.shape(value) for name, value in TENSORS.items()}
-    write(tmp_path / "b.safetensors", shapes, tensor)
+    write_tensors(tmp_path / "b.safetensors", shapes, tensor)
     found = load_file(tmp_path / "b.safetensors")
     assert asked == list(TENSORS) == sorted(found)
     for name, value in TENSORS.items():
         np.testing.assert_array_equal(found[name], value)
         assert found[name].dtype == np.float32
     with pytest.raises(ValueError, match=r"'second' is \(4,\), not \(5,\)"):
-        write(tmp_path / "c.safetensors", shapes | {"second": (5,)}, TENSORS.get)
+        write_tensors(tmp_path / "c.safetensors", shapes | {"second": (5,)}, TENSORS.get)
 
 
 def test_transposed_and_other_floats_are_written_in_order(tmp_path):
     value = np.arange(6, dtype=np.float64).reshape(2, 3).T
-    write(tmp_path / "b.safetensors", {"x": (3, 2)}, lambda name: value)
+    write_tensors(tmp_path / "b.safetensors", {"x": (3, 2)}, lambda name: value)
     np.testing.assert_array_equal(load_file(tmp_path / "b.safetensors")["x"], value)
 
 

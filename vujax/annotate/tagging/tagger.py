@@ -78,7 +78,7 @@ def load(path: Path) -> Tagger:
       FileNotFoundError: there is none.
       ValueError: it is another model, of another version, or damaged.
     """
-    config, variables = release.load(path)
+    config, variables = release.load_host(path)
     about = config.get(KIND) if isinstance(config, dict) else None
     if not isinstance(about, dict):
         raise ValueError(f"{path} is a model, and no tagger: make one with `vujax tag train`")

@@ -168,8 +168,8 @@ def _encode(texts: Sequence[str]) -> np.ndarray:
 
     from vujax.models import minilm
 
-    read = minilm.Tokenizer(pretrained.document("minilm", "tokenizer"))
-    variables = minilm.from_released(pretrained.load("minilm"))
+    read = minilm.Tokenizer(pretrained.load_document("minilm", "tokenizer"))
+    variables = minilm.from_released(pretrained.load_weights("minilm"))
     apply: Callable = jax.jit(minilm.MiniLM().apply)
     vectors = np.zeros((len(texts), minilm.WIDTH), np.float32)
     worded = [place for place, text in enumerate(texts) if WORD.search(text)]

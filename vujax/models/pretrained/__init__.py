@@ -9,11 +9,18 @@ Published CLIPs and SigLIPs become releases of vujax: see `vujax.models.pretrain
 
 from vujax.models.pretrained.download import (
     RELEASES,
-    Release,
-    document,
-    fetch,
+    WeightsRelease,
+    fetch_weights,
     get_cache_folder,
-    load,
+    load_document,
+    load_weights,
 )
 
-__all__ = ["RELEASES", "Release", "document", "fetch", "get_cache_folder", "load"]
+__all__ = [
+    "RELEASES",
+    "WeightsRelease",
+    "fetch_weights",
+    "get_cache_folder",
+    "load_document",
+    "load_weights",
+]

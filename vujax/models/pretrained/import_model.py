@@ -21,8 +21,8 @@ from vujax import models
 from vujax.models import convert
 from vujax.models.clip import MAX_SCALE
 from vujax.models.pretrained import huggingface, open_clip, safetensors
-from vujax.models.pretrained.huggingface import Published, find
-from vujax.models.pretrained.preprocessing import FILE, pictures, tokenizer
+from vujax.models.pretrained.huggingface import PublishedModel, find_published
+from vujax.models.pretrained.preprocessing import FILE, read_preprocessing, read_tokenizer
 from vujax.models.pretrained.safetensors import TensorFiles
 from vujax.models.release import CONFIG, FOLDER, WEIGHTS, read_config
 from vujax.utils.io import write_atomically, write_json, write_text
@@ -33,7 +33,7 @@ ROUNDING = 1e-4  # half precision stores ln 100 a little too large
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportedModel:
     """What an import made.
 
     Attributes:
@@ -49,19 +49,21 @@ class Imported:
     new: bool
 
 
-def default_folder(source: str) -> Path:
+def get_default_folder(source: str) -> Path:
     """Where a model goes that is given no folder: a place in the cache by its name."""
     path = Path(source)
-    name = source.replace("/", "--") if huggingface.is_name(source) else path.absolute().name
-    return imports() / name.removesuffix(".safetensors")
+    name = source.replace("/", "--") if huggingface.is_hub_name(source) else path.absolute().name
+    return get_imports_folder() / name.removesuffix(".safetensors")
 
 
-def imports() -> Path:
+def get_imports_folder() -> Path:
     """The folder of the cache that holds imported models."""
     return get_cache_folder() / "models"
 
 
-def import_model(source: str | Path, out: Path | None = None, act: str | None = None) -> Imported:
+def import_model(
+    source: str | Path, out: Path | None = None, act: str | None = None
+) -> ImportedModel:
     """Writes `out/release` from a published model.
 
     Args:
@@ -76,18 +78,20 @@ def import_model(source: str | Path, out: Path | None = None, act: str | None = 
       ConnectionError: the hub cannot be reached.
       ImportError: an extra is not installed.
     """
-    folder = Path(out or default_folder(str(source))) / FOLDER
-    published = find(
-        huggingface.fetch(str(source)) if huggingface.is_name(str(source)) else Path(source)
+    folder = Path(out or get_default_folder(str(source))) / FOLDER
+    published = find_published(
+        huggingface.fetch_repository(str(source))
+        if huggingface.is_hub_name(str(source))
+        else Path(source)
     )
     files = TensorFiles(published.weights)
     model, rules = _model(published, files, act)
     where = published.path
-    way, way_stated = pictures(published, model["image"]["image_size"])
+    way, way_stated = read_preprocessing(published, model["image"]["image_size"])
     model |= dict(mean=list(way.mean), std=list(way.std))
     leaves = _leaves(published, files, model, rules)
     _bound_scale(model, files, leaves)
-    words = tokenizer(published, model["text"])
+    words = read_tokenizer(published, model["text"])
     assumed = {"preprocess": way_stated, "tokenizer": words.stated}
     config = {
         "model": model,
@@ -100,7 +104,7 @@ def import_model(source: str | Path, out: Path | None = None, act: str | None = 
         "tokenizer": {"kind": "clip"} if words.text is None else {"kind": "file", "file": FILE},
         "imported": {
             "source": str(source)
-            if huggingface.is_name(str(source))
+            if huggingface.is_hub_name(str(source))
             else Path(where).absolute().name,
             "layout": published.layout,
             "sha256": published.sha256(),
@@ -111,30 +115,30 @@ def import_model(source: str | Path, out: Path | None = None, act: str | None = 
     parameters = sum(math.prod(leaf.shape) for leaf in leaves.values())
     if (folder / CONFIG).is_file():
         _same(folder, config)
-        return Imported(folder, config, parameters, False)
+        return ImportedModel(folder, config, parameters, False)
     _write(folder, config, files, leaves, words.text)
-    return Imported(folder, config, parameters, True)
+    return ImportedModel(folder, config, parameters, True)
 
 
 def _model(
-    published: Published, files: TensorFiles, act: str | None
+    published: PublishedModel, files: TensorFiles, act: str | None
 ) -> tuple[dict[str, Any], convert.Rules]:
     """Arguments of `models.build`, and the rules for the tensors' names."""
     where = str(published.path)
     if act is not None and published.layout != "file":
         raise ValueError(f"{where} says itself which activation it has: leave out --act.")
     if published.layout == "transformers":
-        model = huggingface.model(published.settings, where)
+        model = huggingface.parse_transformers_config(published.settings, where)
         siglip = published.settings["model_type"] == "siglip"
         return model, convert.SIGLIP if siglip else convert.HUGGING_FACE
-    rules = convert.openai_rules(files.shapes)
+    rules = convert.get_openai_rules(files.shapes)
     if published.layout == "file":
-        return open_clip.model_of_shapes(files.shapes, act, where), rules
-    return open_clip.model(published.settings.get("model_cfg") or {}, where), rules
+        return open_clip.infer_config(files.shapes, act, where), rules
+    return open_clip.parse_open_clip_config(published.settings.get("model_cfg") or {}, where), rules
 
 
 def _leaves(
-    published: Published, files: TensorFiles, model: Mapping[str, Any], rules: convert.Rules
+    published: PublishedModel, files: TensorFiles, model: Mapping[str, Any], rules: convert.Rules
 ) -> dict[convert.Path, convert.Source]:
     """Where each parameter comes from.
 
@@ -144,12 +148,12 @@ def _leaves(
     try:
         if max(model[tower].get("layers", 0) for tower in ("image", "text")) > len(files.shapes):
             raise ValueError("its settings name more layers than it has tensors.")
-        module = models.build(**model)
+        module = models.build_clip(**model)
         size, context = module.image_size, module.text.context
         image = jax.ShapeDtypeStruct((1, size, size, 3), jnp.uint8)
         tokens = jax.ShapeDtypeStruct((1, context), jnp.int32)
         template = jax.eval_shape(module.init, jax.random.key(0), image, tokens)
-        return convert.sources(files.shapes, rules, template)
+        return convert.find_sources(files.shapes, rules, template)
     except (ValueError, TypeError, ArithmeticError) as error:
         raise ValueError(f"{published.path}: {error}") from None
 
@@ -186,9 +190,9 @@ def _write(
 
         def tensor(name: str) -> np.ndarray:
             progress.update()
-            return convert.take(files.read(named[name].tensor), named[name])
+            return convert.read_leaf(files.read(named[name].tensor), named[name])
 
-        write_atomically(folder / WEIGHTS, lambda p: safetensors.write(p, shapes, tensor))
+        write_atomically(folder / WEIGHTS, lambda p: safetensors.write_tensors(p, shapes, tensor))
     if words is not None:
         write_text(folder / FILE, words)
     write_json(folder / CONFIG, config)

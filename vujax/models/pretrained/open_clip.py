@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from vujax.models.pretrained.huggingface import square
+from vujax.models.pretrained.huggingface import parse_square
 
 HEAD = 64
 Shapes = Mapping[str, tuple[int, ...]]
@@ -42,7 +42,7 @@ _TEXT = ("context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"
 _TOP = ("embed_dim", "vision_cfg", "text_cfg", "quick_gelu", "init_logit_bias")
 
 
-def model(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
+def parse_open_clip_config(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Arguments of `models.build`, but for the pixels' mean and std.
 
     Args:
@@ -103,8 +103,8 @@ def _vit(vision: Mapping[str, Any], where: str) -> dict[str, Any]:
     width, head = vision["width"], vision.get("head_width", HEAD)
     return dict(
         kind="vit",
-        image_size=square(vision["image_size"], f"{where}: image_size"),
-        patch=square(vision["patch_size"], f"{where}: patch_size"),
+        image_size=parse_square(vision["image_size"], f"{where}: image_size"),
+        patch=parse_square(vision["patch_size"], f"{where}: patch_size"),
         width=width,
         layers=vision["layers"],
         heads=width // head,
@@ -115,12 +115,12 @@ def _vit(vision: Mapping[str, Any], where: str) -> dict[str, Any]:
 def _resnet(vision: Mapping[str, Any], where: str) -> dict[str, Any]:
     if vision.get("head_width", HEAD) != HEAD:
         raise ValueError(f"{where}: a ResNet's head_width is {HEAD} here.")
-    size = square(vision["image_size"], f"{where}: image_size")
+    size = parse_square(vision["image_size"], f"{where}: image_size")
     width, blocks = vision.get("width", 64), vision["layers"]
     return dict(kind="resnet", image_size=size, width=width, blocks=blocks)
 
 
-def model_of_shapes(shapes: Shapes, act: str | None, where: str) -> dict[str, Any]:
+def infer_config(shapes: Shapes, act: str | None, where: str) -> dict[str, Any]:
     """Arguments of `models.build` from the tensors of a lone file, by OpenAI's names.
 
     Args:

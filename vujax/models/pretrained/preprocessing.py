@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vujax.models.clip import MEAN, STD
-from vujax.models.pretrained.huggingface import Published, read_json, square
+from vujax.models.pretrained.huggingface import PublishedModel, parse_square, read_json
 from vujax.models.tokenizers.clip import VOCAB
-from vujax.models.tokenizers.huggingface import MISSING, pieces
+from vujax.models.tokenizers.huggingface import MISSING_TOKENIZERS, open_tokenizer_file
 
 SAMPLINGS = {2: "bilinear", 3: "bicubic"}  # by Pillow's numbers
 
 HALF = (0.5, 0.5, 0.5)
 
 
-class Pictures(NamedTuple):
+class ImagePreprocessing(NamedTuple):
     """A model's way with pictures.
 
     Attributes:
@@ -36,12 +36,14 @@ class Pictures(NamedTuple):
     std: tuple[float, ...]
 
 
-CLIP = Pictures("shortest", "bicubic", MEAN, STD)
+CLIP = ImagePreprocessing("shortest", "bicubic", MEAN, STD)
 
-SIGLIP = Pictures("squash", "bicubic", HALF, HALF)
+SIGLIP = ImagePreprocessing("squash", "bicubic", HALF, HALF)
 
 
-def pictures(published: Published, image_size: int) -> tuple[Pictures, bool]:
+def read_preprocessing(
+    published: PublishedModel, image_size: int
+) -> tuple[ImagePreprocessing, bool]:
     """The model's way with pictures, and whether its files say so or its family's is taken.
 
     Raises:
@@ -65,7 +67,7 @@ def pictures(published: Published, image_size: int) -> tuple[Pictures, bool]:
     ), True
 
 
-def _open_clip(settings: Mapping[str, Any], where: str, image_size: int) -> Pictures:
+def _open_clip(settings: Mapping[str, Any], where: str, image_size: int) -> ImagePreprocessing:
     resize = settings.get("resize_mode") or CLIP.resize
     interpolation = settings.get("interpolation") or CLIP.interpolation
     if resize not in ("shortest", "squash") or interpolation not in SAMPLINGS.values():
@@ -74,14 +76,14 @@ def _open_clip(settings: Mapping[str, Any], where: str, image_size: int) -> Pict
             "or bilinear are known."
         )
     if settings.get("size") is not None:
-        _same(square(settings["size"], f"{where}: size"), image_size, where)
+        _same(parse_square(settings["size"], f"{where}: size"), image_size, where)
     mean, std = (_channels(settings.get(n) or d, where) for n, d in (("mean", MEAN), ("std", STD)))
-    return Pictures(resize, interpolation, mean, std)
+    return ImagePreprocessing(resize, interpolation, mean, std)
 
 
 def _transformers(
-    settings: Mapping[str, Any], family: Pictures, where: str, image_size: int
-) -> Pictures:
+    settings: Mapping[str, Any], family: ImagePreprocessing, where: str, image_size: int
+) -> ImagePreprocessing:
     for step in ("do_resize", "do_rescale", "do_normalize"):
         if settings.get(step) is False:
             raise ValueError(f"{where} has {step} false, which is not known here.")
@@ -93,10 +95,12 @@ def _transformers(
     resize = _resize(settings, family, where, image_size)
     mean = _channels(settings.get("image_mean") or family.mean, where)
     std = _channels(settings.get("image_std") or family.std, where)
-    return Pictures(resize, SAMPLINGS[sampling], mean, std)
+    return ImagePreprocessing(resize, SAMPLINGS[sampling], mean, std)
 
 
-def _resize(settings: Mapping[str, Any], family: Pictures, where: str, image_size: int) -> str:
+def _resize(
+    settings: Mapping[str, Any], family: ImagePreprocessing, where: str, image_size: int
+) -> str:
     """'shortest' or 'squash', once every size that is named is the model's."""
     size, crop = settings.get("size"), settings.get("crop_size")
     if isinstance(size, Mapping) and "shortest_edge" in size:
@@ -105,13 +109,13 @@ def _resize(settings: Mapping[str, Any], family: Pictures, where: str, image_siz
         resize, named = "squash", [size.get("height"), size.get("width")]
     else:
         resize, named = family.resize, image_size if size is None else size
-    _same(square(named, f"{where}: size"), image_size, where)
+    _same(parse_square(named, f"{where}: size"), image_size, where)
     cut = settings.get("do_center_crop", family.resize == "shortest")
     if resize == "shortest" and not cut:
         raise ValueError(f"{where} makes pictures that are not square: do_center_crop is false.")
     if cut and crop is not None:
         sides = [crop.get("height"), crop.get("width")] if isinstance(crop, Mapping) else crop
-        _same(square(sides, f"{where}: crop_size"), image_size, where)
+        _same(parse_square(sides, f"{where}: crop_size"), image_size, where)
     return resize
 
 
@@ -141,7 +145,7 @@ WORDS = (
 )
 
 
-class Found(NamedTuple):
+class PublishedTokenizer(NamedTuple):
     """A published model's tokenizer.
 
     Attributes:
@@ -153,7 +157,7 @@ class Found(NamedTuple):
     stated: bool
 
 
-def tokenizer(published: Published, text: dict[str, Any]) -> Found:
+def read_tokenizer(published: PublishedModel, text: dict[str, Any]) -> PublishedTokenizer:
     """The tokenizer for a text tower of these settings ('context', 'vocab').
 
     Raises:
@@ -165,9 +169,9 @@ def tokenizer(published: Published, text: dict[str, Any]) -> Found:
         return _own(published, text, True)
     folder, family = published.folder, published.settings["model_type"]
     if (folder / FILE).is_file():
-        found = pieces(folder / FILE)
+        found = open_tokenizer_file(folder / FILE)
     elif (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
-        found = byte_pairs(folder / "vocab.json", folder / "merges.txt")
+        found = build_byte_pairs(folder / "vocab.json", folder / "merges.txt")
     elif (folder / "spiece.model").is_file():
         raise ValueError(
             f"{folder} has its tokenizer as spiece.model, which is not read: make {FILE} where "
@@ -178,19 +182,19 @@ def tokenizer(published: Published, text: dict[str, Any]) -> Found:
         return _own(published, text, False)
     else:
         raise FileNotFoundError(f"{folder} has no tokenizer: put the model's {FILE} there.")
-    return Found(_completed(found, published, text), True)
+    return PublishedTokenizer(_completed(found, published, text), True)
 
 
-def _own(published: Published, text: dict[str, Any], stated: bool) -> Found:
+def _own(published: PublishedModel, text: dict[str, Any], stated: bool) -> PublishedTokenizer:
     if text["vocab"] != VOCAB:
         raise FileNotFoundError(
             f"{published.path} knows {text['vocab']} tokens, so its tokenizer is not CLIP's of "
             f"{VOCAB}, and it brings none: put the model's {FILE} into its folder."
         )
-    return Found(None, stated)
+    return PublishedTokenizer(None, stated)
 
 
-def _completed(found: Any, published: Published, text: dict[str, Any]) -> str:
+def _completed(found: Any, published: PublishedModel, text: dict[str, Any]) -> str:
     """The definition with case, cutting and padding as transformers' settings say."""
     from tokenizers import normalizers
 
@@ -216,7 +220,7 @@ def _completed(found: Any, published: Published, text: dict[str, Any]) -> str:
     return found.to_str()
 
 
-def _pad_token(published: Published, settings: dict[str, Any]) -> str:
+def _pad_token(published: PublishedModel, settings: dict[str, Any]) -> str:
     for place in (settings, published.json("special_tokens_map.json") or {}):
         token = place.get("pad_token")
         token = token.get("content") if isinstance(token, dict) else token
@@ -225,7 +229,7 @@ def _pad_token(published: Published, settings: dict[str, Any]) -> str:
     return PADS[published.settings["model_type"]]
 
 
-def byte_pairs(vocab: Path, merges: Path) -> Any:
+def build_byte_pairs(vocab: Path, merges: Path) -> Any:
     """CLIP's tokenizer from its two older files, as transformers makes it of them.
 
     Raises:
@@ -236,7 +240,7 @@ def byte_pairs(vocab: Path, merges: Path) -> Any:
         import tokenizers
         from tokenizers import models, normalizers, pre_tokenizers, processors
     except ImportError as error:
-        raise ImportError(MISSING) from error
+        raise ImportError(MISSING_TOKENIZERS) from error
     words = read_json(vocab)
     lines = merges.read_text(encoding="utf-8").splitlines()
     pairs = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]

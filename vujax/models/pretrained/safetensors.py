@@ -13,7 +13,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 FLOATS = ("F16", "BF16", "F32", "F64")
-MOST_HEADER = 100_000_000  # bytes; the format's own bound
+MAX_HEADER = 100_000_000  # bytes; the format's own bound
 
 
 class TensorFiles:
@@ -63,7 +63,7 @@ class TensorFiles:
         return tensor
 
 
-def write(
+def write_tensors(
     path: Path, shapes: Mapping[str, tuple[int, ...]], tensor: Callable[[str], np.ndarray]
 ) -> None:
     """Writes a safetensors file of float32 tensors, asking for one after the other.
@@ -105,7 +105,7 @@ def _reason(path: Path, error: SafetensorError) -> str:
     size = path.stat().st_size
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
-        if length > min(size - 8, MOST_HEADER):
+        if length > min(size - 8, MAX_HEADER):
             return f"it has {size} bytes and ends within its header, or is no safetensors file"
         try:
             header = json.loads(file.read(length))

@@ -18,7 +18,7 @@ START = 49406
 END = 49407
 
 
-def clean(text: str) -> str:
+def clean_text(text: str) -> str:
     """Text as CLIP's tokenizer sees it: mended, entities unescaped twice, spaces single, lower.
 
     Radford et al. (2021), released code: ftfy, html, whitespace, lower case, in this order.
@@ -45,7 +45,7 @@ def tokenize(texts: Sequence[str], context: int = CONTEXT) -> np.ndarray:
         )
     if not texts:
         return np.zeros((0, context), np.int32)
-    plain = [_without_specials(clean(text)) for text in texts]
+    plain = [_without_specials(clean_text(text)) for text in texts]
     return _tokenizer().tokenize_batch(plain, context_length=context).astype(np.int32)
 
 
@@ -70,7 +70,7 @@ def _tokenizer() -> instant_clip_tokenizer.Tokenizer:
     return instant_clip_tokenizer.Tokenizer()
 
 
-def pieces(count: int) -> dict[tuple[bytes, bool], int]:
+def list_byte_pairs(count: int) -> dict[tuple[bytes, bool], int]:
     """`{(bytes, whether a word ends with it): token}` of the first `count` tokens of VOCAB.
 
     They are the single bytes, once inside and once at a word's end, then pairs in order of their

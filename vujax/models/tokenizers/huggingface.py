@@ -18,7 +18,9 @@ import numpy as np
 
 from vujax.models.tokenizers.clip import Tokenizer, check_texts, tokenize
 
-MISSING = "A model's own tokenizer needs the tokenizers package: pip install 'vujax[sentences]'"
+MISSING_TOKENIZERS = (
+    "A model's own tokenizer needs the tokenizers package: pip install 'vujax[sentences]'"
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class TokenizerFile:
         return np.array(rows, np.int32)
 
 
-def pieces(path: Path) -> Any:
+def open_tokenizer_file(path: Path) -> Any:
     """The file as a `tokenizers.Tokenizer`.
 
     Raises:
@@ -64,7 +66,7 @@ def pieces(path: Path) -> Any:
     try:  # only those who read text need the package
         from tokenizers import Tokenizer
     except ImportError as error:
-        raise ImportError(MISSING) from error
+        raise ImportError(MISSING_TOKENIZERS) from error
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path} is missing: import the model again.")
     try:
@@ -75,7 +77,7 @@ def pieces(path: Path) -> Any:
 
 @functools.lru_cache(maxsize=8)
 def _open(path: str, version: int | None) -> Any:
-    return pieces(Path(path))
+    return open_tokenizer_file(Path(path))
 
 
 def _version(path: str) -> int | None:
@@ -89,7 +91,7 @@ KEYS = ("preprocess", "tokenizer")
 
 
 @dataclass(frozen=True)
-class Preprocess:
+class Preprocessing:
     """One model's way; picklable.
 
     Attributes:
@@ -101,7 +103,7 @@ class Preprocess:
     picture: Mapping[str, str] = field(default_factory=dict)
 
 
-def open_preprocess(release: str | Path | None, context: int) -> Preprocess:
+def open_preprocessing(release: str | Path | None, context: int) -> Preprocessing:
     """The way of a released model.
 
     Args:
@@ -113,11 +115,11 @@ def open_preprocess(release: str | Path | None, context: int) -> Preprocess:
       ValueError: the release is damaged, or its texts have another length.
     """
     if not release:
-        return Preprocess(functools.partial(tokenize, context=context))
+        return Preprocessing(functools.partial(tokenize, context=context))
     folder, config = _read(release)
     picture = dict(config.get("preprocess") or {})
     picture.pop("size", None)  # the model's own
-    return Preprocess(_tokenizer(folder, config, context), picture)
+    return Preprocessing(_tokenizer(folder, config, context), picture)
 
 
 def open_tokenizer(release: str | Path) -> Tokenizer:

@@ -17,7 +17,7 @@ from vujax.models.tokenizers import clip
 END = caption.END
 """Ends a caption, and fills it up; the others are CLIP's tokens plus 1."""
 
-LEAST = 513
+MIN_VOCAB = 513
 """Smallest vocabulary: END and every byte, inside a word and at its end."""
 
 WORDS = re.compile(r"[^\W\d_]+|\d+|[^\w\s]+|_+")
@@ -43,9 +43,11 @@ class ShortTokens:
         Raises:
           ValueError: `vocab` cannot write every text, or is more than CLIP has.
         """
-        if not LEAST <= vocab <= clip.START + 1:
-            raise ValueError(f"vocab {vocab} must be {LEAST} to {clip.START + 1}")
-        self._tokens = {piece: token + 1 for piece, token in clip.pieces(vocab - 1).items()}
+        if not MIN_VOCAB <= vocab <= clip.START + 1:
+            raise ValueError(f"vocab {vocab} must be {MIN_VOCAB} to {clip.START + 1}")
+        self._tokens = {
+            piece: token + 1 for piece, token in clip.list_byte_pairs(vocab - 1).items()
+        }
         self._pieces = {token: piece for piece, token in self._tokens.items()}
         self._longest = max(len(piece) for piece, _ in self._tokens)
         self._word = functools.cache(self._cut)
@@ -57,7 +59,7 @@ class ShortTokens:
         """
         rows = np.full((len(texts), context), END, np.int32)
         for row, text in zip(rows, texts, strict=True):
-            cut = WORDS.findall(clip.clean(text))
+            cut = WORDS.findall(clip.clean_text(text))
             found = [token for word in cut for token in self._word(word)]
             found = found[: context - 1]
             row[: len(found)] = found
@@ -71,7 +73,7 @@ class ShortTokens:
                 break
             piece, ends = self._pieces.get(token, (b"", False))  # half a character says nothing
             text += piece + b" " * ends
-        return tidy(text.decode(errors="ignore"))
+        return fix_spacing(text.decode(errors="ignore"))
 
     def _cut(self, word: str) -> tuple[int, ...]:
         rest, found = word.encode(), []
@@ -85,7 +87,7 @@ class ShortTokens:
         return tuple(found)
 
 
-def tidy(text: str) -> str:
+def fix_spacing(text: str) -> str:
     """Words with single spaces between them, and none before commas or in 'close-up'."""
     text = " ".join(text.split())
     for pattern, to in MARKS:

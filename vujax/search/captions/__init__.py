@@ -16,7 +16,7 @@ from vujax.catalog.embeddings import to_matrix
 from vujax.encoders.pairs import open_encoder
 from vujax.evals.captioning import build_caption_decoder, decode_captions
 from vujax.models import release
-from vujax.models.caption import build_caption
+from vujax.models.caption import build_caption_model
 from vujax.search.captions.bank import DEPTH, Bank, Best, without_repeats
 from vujax.search.captions.calibration import Calibration
 from vujax.utils.mesh import make_mesh
@@ -149,7 +149,7 @@ def open_decoder(path: Path, **options: Any) -> DecoderSpeaker:
       FileNotFoundError: there is no model.
       ValueError: it is damaged, or of another method.
     """
-    config, variables = release.load(path)
+    config, variables = release.load_host(path)
     if config.get("method", {}).get("name") != "caption":
         raise ValueError(
             f"{path} holds no caption decoder but a model of "
@@ -157,7 +157,7 @@ def open_decoder(path: Path, **options: Any) -> DecoderSpeaker:
         )
     folder = release.find(path)
     name = folder.parent.name if folder.name == release.FOLDER else folder.name
-    return DecoderSpeaker(build_caption(**config["model"]), variables, by=name, **options)
+    return DecoderSpeaker(build_caption_model(**config["model"]), variables, by=name, **options)
 
 
 def catalog_name(spec: str) -> str:

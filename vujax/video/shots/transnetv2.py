@@ -224,7 +224,7 @@ class TransNetDetector:
           ValueError: a value is out of range.
         """
         if exact:
-            window, context = transnetv2.WINDOW, (transnetv2.WINDOW - transnetv2.KEPT) // 2
+            window, context = transnetv2.WINDOW, (transnetv2.WINDOW - transnetv2.MIDDLE) // 2
             skip_still = 0
         if not 0 <= 2 * context < window or not 0 < threshold < 1 or skip_still < 0:
             raise ValueError(
@@ -239,7 +239,7 @@ class TransNetDetector:
 
     @functools.cached_property
     def _variables(self) -> Any:
-        return jax.device_put(transnetv2.from_released(pretrained.load("transnetv2")))
+        return jax.device_put(transnetv2.from_released(pretrained.load_weights("transnetv2")))
 
     def start(self, picture: VideoStream) -> "TransNetDetection":
         """Begins with a film."""
