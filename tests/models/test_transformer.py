@@ -23,7 +23,7 @@ def loss_and_gradient(model, weights):
 
     def loss(weights):
         x, out = model.apply(weights, STREAM)
-        first = out["blocks"][0] if model.scan else out["block00"]
+        first = out["blocks"][0] if model.config.scan else out["block00"]
         return jnp.mean(x**2 + jnp.sin(first))
 
     return jax.jit(jax.value_and_grad(loss))(weights)
