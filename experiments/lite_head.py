@@ -56,6 +56,7 @@ from vujax.models import pretrained
 from vujax.search.text_space import CLASSIFIER, CONSE
 from vujax.search.train_text_head import Training, learn
 from vujax.training.sweep.tables import TableRow, write_intervals, write_rows
+from vujax.utils.arrays import l2_normalize
 from vujax.utils.io import write_atomically
 from vujax.utils.mesh import make_mesh
 
@@ -178,7 +179,7 @@ class Study:
     def _clean(self, pairs: Pairs) -> Pairs:
         """The training part, without near copies of validation pictures."""
         pairs = pairs.only(pairs.part == 0)
-        held, own = _unit(self._held), _unit(pairs.vectors)
+        held, own = l2_normalize(self._held), l2_normalize(pairs.vectors)
         parts = np.array_split(own, -(-len(own) // 1000))
         return pairs.only(np.concatenate([(p @ held.T).max(axis=1) for p in parts]) <= COPY)
 
@@ -198,10 +199,6 @@ class Study:
         drawings = found["openclipart"]
         own = np.array([often[caption] < SHARED for caption in drawings.captions])
         return found | {OWN: drawings.only(own)}
-
-
-def _unit(x: np.ndarray) -> np.ndarray:
-    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
 
 
 def joined(parts: Sequence[Pairs]) -> Pairs:
@@ -246,7 +243,7 @@ def _means(sentences: SentenceEncoder, texts: Callable[[Any], Sequence[str]]) ->
     """A unit vector for each class: the mean over its texts."""
     each = [texts(entry) for entry in read_class_names()]
     rows = np.split(sentences([t for own in each for t in own]), np.cumsum([*map(len, each)])[:-1])
-    return _unit(np.stack([row.mean(axis=0) for row in rows]))
+    return l2_normalize(np.stack([row.mean(axis=0) for row in rows]))
 
 
 def mean_recall(sets: Mapping[str, Pairs], encode: Encode, chosen: Sequence[str]) -> TableRow:
@@ -269,7 +266,7 @@ def conse_grid(study: Study, words: Conse) -> list[TableRow]:
 
 def mixture(head: TextHead, words: Encode, share: float) -> Encode:
     """The direction between a head's vectors and ConSE's; share 1 is the head alone."""
-    return lambda seen: _unit(share * np.asarray(head(seen)) + (1 - share) * words(seen))
+    return lambda seen: l2_normalize(share * np.asarray(head(seen)) + (1 - share) * words(seen))
 
 
 def shares(study: Study, words: Encode, kinds: Sequence[str]) -> list[TableRow]:

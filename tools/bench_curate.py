@@ -21,7 +21,7 @@ from vujax.annotate.app import ranking
 from vujax.annotate.app.items import Level
 from vujax.annotate.app.precision import share
 from vujax.annotate.app.requests import Ask
-from vujax.evals.metrics.ranking import normalize_rows
+from vujax.utils.arrays import l2_normalize
 
 SHOTS = 1000  # of a film
 
@@ -41,7 +41,7 @@ def main() -> None:
         took = [milliseconds(call) for _ in range(arguments.repeat)]
         print(json.dumps(dict(request=what) | about | more | times(took)), flush=True)
 
-    query = normalize_rows(np.random.default_rng(1).normal(size=arguments.dim)).astype(np.float32)
+    query = l2_normalize(np.random.default_rng(1).normal(size=arguments.dim)).astype(np.float32)
     show("first fold of a level", lambda: fresh(level).groups)
     show("words: all scores", lambda: level.products(query))
     found = ranking.order(np.arange(len(level)), level.products(query))
@@ -74,7 +74,7 @@ def made(items: int, dim: int) -> Level:
         }
     )
     index = SimpleNamespace(
-        vectors=normalize_rows(vectors), rows=rows, film_numbers=pa.array(films), level="shot"
+        vectors=l2_normalize(vectors), rows=rows, film_numbers=pa.array(films), level="shot"
     )
     return Level.of(index)
 

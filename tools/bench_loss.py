@@ -27,6 +27,7 @@ import numpy as np
 
 from vujax import losses
 from vujax.losses import reference
+from vujax.utils.arrays import l2_normalize
 
 GIB = 2**30
 IMPLEMENTATIONS = ("tiled", "dense", "torch")
@@ -65,13 +66,10 @@ def batch(n: int, d: int) -> dict[str, Any]:
     """Unit images, texts near them, a teacher near both, half of the rows unaligned."""
     rng = np.random.default_rng(0)
 
-    def unit(x: np.ndarray) -> np.ndarray:
-        return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
-
     def near(x: np.ndarray) -> np.ndarray:
-        return unit(x + 0.2 * rng.standard_normal((n, d), np.float32))
+        return l2_normalize(x + 0.2 * rng.standard_normal((n, d), np.float32))
 
-    image = unit(rng.standard_normal((n, d), np.float32))
+    image = l2_normalize(rng.standard_normal((n, d), np.float32))
     text = near(image)
     return {
         "image": image,

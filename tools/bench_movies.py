@@ -20,6 +20,7 @@ import numpy as np
 
 from vujax.data.movies import synopsis
 from vujax.data.movies.similarity import Movies, Ratings, neighbours
+from vujax.utils.arrays import l2_normalize
 
 CHANNELS = {
     "genre": {"genre": {}},
@@ -69,7 +70,7 @@ def measure(name: str, movies: int, ratings: int, k: int) -> dict[str, float | i
     """Builds one channel, or the union, in this process."""
     table = generated(movies, ratings)
     vectors = np.random.default_rng(1).normal(size=(movies, 384)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors = l2_normalize(vectors)
     synopsis.embed_sentences = lambda texts: vectors
     begin, busy = time.perf_counter(), time.process_time()
     found = neighbours(table, CHANNELS[name], k=k)

@@ -32,6 +32,7 @@ import numpy as np
 
 from vujax.search.backends.base import Neighbors, SearchBackend, best
 from vujax.search.recall import measure
+from vujax.utils.arrays import l2_normalize
 
 SIDES = ("exact", "exact-bfloat16", "numpy", "flat", "faiss", "lance")
 CLUSTERS, SHARED, WITHIN, REST = 2000, 32, 0.8, 0.2
@@ -50,7 +51,7 @@ def generate(folder: Path, count: int, dim: int, queries: int, k: int) -> None:
         chosen = rng.choice(CLUSTERS, n, p=sizes / sizes.sum())
         noise = rng.normal(size=(n, SHARED)) * (WITHIN / SHARED**0.5) @ basis
         rows = centres[chosen] + noise + rng.normal(size=(n, dim)) * (REST / dim**0.5)
-        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        return l2_normalize(rows).astype(np.float32)
 
     asked = draw(queries)
     found = best(np.zeros((queries, 0)), np.zeros((queries, 0), np.int64), k)

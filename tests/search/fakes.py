@@ -12,10 +12,10 @@ import numpy as np
 from tests.encoders.stub import Stub, run
 from tests.pipeline.ingest.films import Cuts, folder_of_films
 from vujax.catalog import schema
-from vujax.evals.metrics.ranking import normalize_rows
 from vujax.pipeline.ingest.film import IngestJob, IngestStage, share_detector
 from vujax.pipeline.ingest.settings import IngestSettings
 from vujax.pipeline.ingest.sources import find_films
+from vujax.utils.arrays import l2_normalize
 
 COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1)}
 METADATA = """path,title,year,genres
@@ -38,13 +38,13 @@ class Colours:
         """See `TextSpace`; a text without a colour is grey."""
         self.asked += texts
         rows = [[v for w, v in COLOURS.items() if w in text] or [(1, 1, 1)] for text in texts]
-        return normalize_rows(np.array([np.sum(row, axis=0) for row in rows], np.float32))
+        return l2_normalize(np.array([np.sum(row, axis=0) for row in rows], np.float32))
 
     def images(self, vectors: np.ndarray) -> np.ndarray:
         """See `TextSpace`."""
         if vectors.shape[1] != 6:
             raise ValueError(f"vectors of {vectors.shape[1]} numbers are not of this space")
-        return normalize_rows(vectors[:, :3])
+        return l2_normalize(vectors[:, :3])
 
 
 class Sees(Stub):

@@ -9,13 +9,13 @@ import jax
 import numpy as np
 import pytest
 
-from vujax.evals.metrics.ranking import normalize_rows
 from vujax.search.backends import base, lance
 from vujax.search.backends.base import NOT_FOUND, Neighbors
 from vujax.search.backends.exact import Exact
 from vujax.search.backends.faiss import Faiss
 from vujax.search.backends.lance import Lance
 from vujax.search.recall import Measured, measure, recall
+from vujax.utils.arrays import l2_normalize
 
 COUNT, DIM = 3000, 24
 EXTRAS = {"faiss": "ann", "lancedb": "lance"}
@@ -34,13 +34,13 @@ def vectors() -> np.ndarray:
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(60, DIM))
     rows = centres[rng.integers(0, 60, COUNT)] + 0.4 * rng.normal(size=(COUNT, DIM))
-    return normalize_rows(rows).astype(np.float32)
+    return l2_normalize(rows).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
 def queries(vectors: np.ndarray) -> np.ndarray:
     noise = np.random.default_rng(1).normal(size=(20, DIM))
-    return normalize_rows(vectors[::150] + 0.1 * noise).astype(np.float32)
+    return l2_normalize(vectors[::150] + 0.1 * noise).astype(np.float32)
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 
 from tests.search.fakes import Colours
 from vujax.catalog import Catalog
-from vujax.evals.metrics.ranking import normalize_rows
 from vujax.search.index import Index
 from vujax.search.query import FRAME, Term, combine, is_foreign, term, wordings
+from vujax.utils.arrays import l2_normalize
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +62,9 @@ def test_the_score_is_the_formula(index: Index) -> None:
     film = Catalog(index.catalog.path).film_ids()[0]
     terms = [term("red"), term("green:2"), term("blue", against=True)]
     terms += [term(f"{film}/s0000:0.5", "like"), term("x.jpg", "image")]
-    picture = normalize_rows(np.array([1.0, 2, 3], np.float32))
+    picture = l2_normalize(np.array([1.0, 2, 3], np.float32))
     found = combine(terms, index, encode=lambda path: picture if path.name == "x.jpg" else None)
-    like = normalize_rows(index.vectors[:3].astype(np.float64).mean(axis=0))
+    like = l2_normalize(index.vectors[:3].astype(np.float64).mean(axis=0))
     parts = [((1, 0, 0), 1), ((0, 1, 0), 2), ((0, 0, 1), -1), (like, 0.5), (picture, 1)]
     expected = sum(w * (index.vectors @ np.asarray(v, np.float64)) for v, w in parts) / sum(
         abs(w) for _, w in parts
@@ -83,7 +83,7 @@ def test_wordings_are_averaged(index: Index) -> None:
     found = combine([term("red")], index, ("{}", "{} and green", "{} on a wall"))
     assert index.space.asked == ["red", "red and green", "red on a wall"]
     both = np.sqrt(0.5)
-    np.testing.assert_allclose(found, normalize_rows(np.array([2 + both, both, 0])), atol=1e-6)
+    np.testing.assert_allclose(found, l2_normalize(np.array([2 + both, both, 0])), atol=1e-6)
 
 
 def test_names_of_wordings() -> None:

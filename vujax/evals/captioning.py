@@ -15,8 +15,9 @@ from vujax.encoders.pairs import open_pairs
 from vujax.evals.base import Example
 from vujax.evals.features import Variables, extract, padded_size, read_batches
 from vujax.evals.metrics.captions import cider, score_captions
-from vujax.evals.metrics.ranking import find_nearest, normalize_rows
+from vujax.evals.metrics.ranking import find_nearest
 from vujax.models.tokenizers.words import ShortTokens
+from vujax.utils.arrays import l2_normalize
 
 
 class Captioning:
@@ -159,7 +160,7 @@ def training_free_baselines(
       neighbour: the first caption of the training picture of the greatest cosine.
     """
     counts = Counter(text for own in train.captions for text in own)
-    _, found = find_nearest(normalize_rows(vectors), normalize_rows(train.embeddings), 1, mesh=mesh)
+    _, found = find_nearest(l2_normalize(vectors), l2_normalize(train.embeddings), 1, mesh=mesh)
     return {
         "commonest": [counts.most_common(1)[0][0]] * len(vectors),
         "neighbour": [train.captions[place][0] for place in found[:, 0]],

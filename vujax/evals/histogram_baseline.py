@@ -14,9 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vujax.evals.metrics.ranking import find_nearest, normalize_rows
+from vujax.evals.metrics.ranking import find_nearest
 from vujax.evals.reader import Reader
 from vujax.models.color import count_colors
+from vujax.utils.arrays import l2_normalize
 
 MAX_WORDS = 2048
 
@@ -50,7 +51,7 @@ class ColorNeighbors:
         """Embed the images of another source: `[n v]`."""
         histograms = reader.embed(_encode, {})["embeddings"]
         _, indices = find_nearest(histograms, self.histograms, self.neighbors, mesh=self.mesh)
-        return normalize_rows(sum(self.captions[column] for column in indices.T))
+        return l2_normalize(sum(self.captions[column] for column in indices.T))
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Return bags of words `[n v]`, rare words heavier; unseen words weigh nothing."""
@@ -59,7 +60,7 @@ class ColorNeighbors:
             for word in set(_split(text)) & self.words.keys():
                 column, weight = self.words[word]
                 vectors[row, column] = weight
-        return normalize_rows(vectors)
+        return l2_normalize(vectors)
 
 
 def _vocabulary(texts: Sequence[str]) -> dict[str, tuple[int, float]]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from vujax.data.movies.similarity import Similarity, hash_ids, top_k
 from vujax.evals.metrics.classification import average_precision
-from vujax.evals.metrics.ranking import normalize_rows
+from vujax.utils.arrays import l2_normalize
 
 CELLS = 2**22
 """Scores that are held at once: 32 MiB of float64."""
@@ -82,8 +82,8 @@ def average_movie_embeddings(vectors: np.ndarray, movie: np.ndarray) -> np.ndarr
     if not counts.all():
         raise ValueError(f"movie {int(counts.argmin())} has no vector: leave it out")
     total = np.zeros((len(counts), vectors.shape[1]))
-    np.add.at(total, movie, normalize_rows(np.asarray(vectors, np.float64)))
-    return normalize_rows(total / counts[:, None])
+    np.add.at(total, movie, l2_normalize(np.asarray(vectors, np.float64)))
+    return l2_normalize(total / counts[:, None])
 
 
 def retrieve(
@@ -104,7 +104,7 @@ def retrieve(
     Raises:
       ValueError: a vector is not finite, or no item has a relevant one.
     """
-    units = normalize_rows(np.asarray(vectors, np.float64))
+    units = l2_normalize(np.asarray(vectors, np.float64))
     if not np.isfinite(units).all():
         row = int(np.flatnonzero(~np.isfinite(units).all(1))[0])
         raise ValueError(f"the vector of item {row} is not finite: make it again")

@@ -15,14 +15,15 @@ from vujax.evals.datasets import DATASETS
 from vujax.evals.features import Variables, extract_texts, image_encoder, text_encoder
 from vujax.evals.histogram_baseline import ColorNeighbors
 from vujax.evals.metrics.classification import label_baselines, mean_class_accuracy
-from vujax.evals.metrics.ranking import Ranks, Relation, normalize_rows, rank_items
+from vujax.evals.metrics.ranking import Ranks, Relation, rank_items
 from vujax.evals.prompt_templates import format_prompts
 from vujax.evals.reader import Reader
+from vujax.utils.arrays import l2_normalize
 
 
 def average_prompts(rows: np.ndarray, classes: int) -> np.ndarray:
     """Average prompts `[c * t d]`, a class's adjacent, to `[c d]` unit vectors."""
-    return normalize_rows(normalize_rows(rows.reshape(classes, -1, rows.shape[-1])).mean(1))
+    return l2_normalize(l2_normalize(rows.reshape(classes, -1, rows.shape[-1])).mean(1))
 
 
 def rank_classes(

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from vujax.scenes.types import BreakCue, DetectedScenes, Scene
+from vujax.utils.arrays import l2_normalize
 from vujax.utils.formatting import format_clock, format_short_clock
 from vujax.utils.html.document import Markup, tag
 
@@ -270,8 +271,7 @@ def pairwise_cosines(vectors: np.ndarray, side: int = SIDE) -> np.ndarray:
       vectors: float32 `[shots d]`.
       side: pixels at most.
     """
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = (vectors / np.maximum(norms, 1e-12)).astype(np.float32)
+    unit = l2_normalize(vectors).astype(np.float32)
     if len(unit) > side:
         edges = np.linspace(0, len(unit), side + 1).astype(int)
         sums = np.add.reduceat(unit, edges[:-1], axis=0)

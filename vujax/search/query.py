@@ -23,8 +23,8 @@ import numpy as np
 from vujax.catalog.embeddings import EmbeddingModel
 from vujax.encoders.base import Encoder
 from vujax.evals import prompt_templates
-from vujax.evals.metrics.ranking import normalize_rows
 from vujax.search.index import Index
+from vujax.utils.arrays import l2_normalize
 
 if TYPE_CHECKING:  # imported for annotations only
     from vujax.search.text_space import TextSpace
@@ -118,7 +118,7 @@ def combine(
         if term.kind == "text":
             return next(of_text)
         if term.kind == "like":
-            return normalize_rows(
+            return l2_normalize(
                 index.vectors[index.rows_of(term.text)].astype(np.float32).mean(axis=0)
             )
         if encode is None:
@@ -137,7 +137,7 @@ def ensemble(space: "TextSpace", texts: Sequence[str], wordings: Sequence[str]) 
     """Unit vectors of texts, float32 `[n d]`, each the mean over its wordings."""
     written = [wording.replace("{}", text) for text in texts for wording in wordings]
     vectors = np.asarray(space.texts(written), np.float32)
-    return normalize_rows(vectors.reshape(len(texts), len(wordings), -1).mean(axis=1))
+    return l2_normalize(vectors.reshape(len(texts), len(wordings), -1).mean(axis=1))
 
 
 def wordings(chosen: Sequence[str]) -> tuple[str, ...]:

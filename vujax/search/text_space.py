@@ -23,6 +23,7 @@ from vujax.encoders.text_head import TextHead, load_head
 from vujax.models import pretrained
 from vujax.models.efficientnet import FEATURES
 from vujax.models.layers import l2_normalize
+from vujax.utils import arrays
 
 LITE = ("lite", "lite-conse", "lite-head")
 
@@ -72,7 +73,7 @@ class ReleaseSpace:
     def images(self, vectors: np.ndarray) -> np.ndarray:
         """See `TextSpace.images`; only the lengths change, since means are no unit vectors."""
         vectors = checked(vectors, self.dim, self.name)
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return arrays.l2_normalize(vectors)
 
 
 def checked(vectors: np.ndarray, width: int, encoder: str) -> np.ndarray:

@@ -5,14 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vujax.evals.metrics.ranking import normalize_rows
 from vujax.search.backends import exact
 from vujax.search.backends.base import NOT_FOUND, best, dense
 from vujax.search.backends.exact import Exact
+from vujax.utils.arrays import l2_normalize
 
 
 def vectors(n: int, d: int = 16, seed: int = 0) -> np.ndarray:
-    return normalize_rows(np.random.default_rng(seed).normal(size=(n, d))).astype(np.float32)
+    return l2_normalize(np.random.default_rng(seed).normal(size=(n, d))).astype(np.float32)
 
 
 def reference(

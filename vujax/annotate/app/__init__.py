@@ -26,9 +26,9 @@ from vujax.annotate.app.session import Desk, levels_of
 from vujax.annotate.labels.sets import author_of
 from vujax.catalog import Catalog, embeddings
 from vujax.data.tables import read_rows
-from vujax.evals.metrics.ranking import normalize_rows
 from vujax.search.index import encoder_of
 from vujax.search.text_space import TextSpace, open_space
+from vujax.utils.arrays import l2_normalize
 
 
 def open_desk(
@@ -98,4 +98,4 @@ class _Plain:
         raise ValueError("these vectors have no texts")
 
     def images(self, rows: np.ndarray) -> np.ndarray:
-        return normalize_rows(np.asarray(rows, np.float32))
+        return l2_normalize(np.asarray(rows, np.float32))

@@ -194,8 +194,3 @@ def _nearest_rows(mesh: Mesh, tile: int, k: int) -> Callable[..., tuple[jax.Arra
         rows, mesh=mesh, in_specs=(P(AXIS), P()), out_specs=P(AXIS), check_vma=True
     )
     return jax.jit(shard, out_shardings=replicated_sharding(mesh))
-
-
-def normalize_rows(rows: np.ndarray) -> np.ndarray:
-    """Vectors of length 1 along the last axis; a zero vector stays zero."""
-    return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12)

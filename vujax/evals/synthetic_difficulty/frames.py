@@ -11,6 +11,7 @@ import numpy as np
 from vujax.data.synthetic.captions import CLASSES, find_class
 from vujax.data.synthetic.dataset_images import ImageTruth, SyntheticImages
 from vujax.evals.synthetic_difficulty.histograms import color_histograms
+from vujax.utils.arrays import l2_normalize
 
 
 def find_neighbors(queries: np.ndarray, keys: np.ndarray, k: int) -> np.ndarray:
@@ -52,7 +53,7 @@ def score_by_histogram(known: Frames, asked: Frames, k: int = 32) -> np.ndarray:
     share = np.array([counts[word] for word in vocabulary], np.float32) / len(known.texts)
     rarity = -np.log(share)
     expected = bags_of_words(known.texts, vocabulary)[nearest].mean(axis=1)
-    words = _unit(bags_of_words(asked.texts, vocabulary) * rarity)
+    words = l2_normalize(bags_of_words(asked.texts, vocabulary) * rarity)
     return ((expected - share) * rarity) @ words.T
 
 
@@ -118,7 +119,3 @@ def measure_frames(arguments: Sequence[str]) -> None:
 
 def _words(text: str) -> list[str]:
     return text.lower().replace(",", " ").replace(":", " ").split()
-
-
-def _unit(x: np.ndarray) -> np.ndarray:
-    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)

@@ -15,9 +15,10 @@ import numpy as np
 from vujax.data import captions as vector_pairs
 from vujax.data.captions import EmbeddingPairs
 from vujax.data.sources import open_source
-from vujax.evals.metrics.ranking import find_nearest, normalize_rows
+from vujax.evals.metrics.ranking import find_nearest
 from vujax.evals.retrieval import normalize_caption
 from vujax.search.captions.calibration import Calibration
+from vujax.utils.arrays import l2_normalize
 from vujax.utils.mesh import make_mesh
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class PictureBank:
             raise ValueError("no picture of the pairs has a caption: give pairs with captions")
         place = {normalize_caption(text): i for i, text in enumerate(self.captions)}
         self._said = np.array([place[normalize_caption(text)] for text in firsts])
-        self._vectors, self._mesh = normalize_rows(pairs.embeddings), make_mesh(jax.local_devices())
+        self._vectors, self._mesh = l2_normalize(pairs.embeddings), make_mesh(jax.local_devices())
 
     def best(self, vectors: np.ndarray, k: int = 1) -> Best:
         """The captions of the `k` nearest pictures, among which one caption may come repeatedly.
@@ -113,7 +114,7 @@ class PictureBank:
             )
         if not len(vectors):
             return Best(np.zeros((0, 1), np.int64), np.zeros((0, 1), np.float32))
-        scores, pictures = find_nearest(normalize_rows(vectors), self._vectors, k, mesh=self._mesh)
+        scores, pictures = find_nearest(l2_normalize(vectors), self._vectors, k, mesh=self._mesh)
         return Best(self._said[pictures], scores)
 
 
