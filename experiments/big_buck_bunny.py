@@ -24,7 +24,7 @@ import numpy as np
 
 from vujax.catalog import Catalog
 from vujax.data.datasets.scene_ranges import snap_to_shots
-from vujax.data.films import open_films
+from vujax.data.registry import open_films
 from vujax.evals.metrics.boundaries import duration_scores, match_within_seconds
 from vujax.evals.metrics.classification import average_precision
 from vujax.scenes.adapt import adapt_embeddings

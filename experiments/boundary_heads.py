@@ -37,7 +37,8 @@ from typing import Any
 
 import numpy as np
 
-from vujax.data.films import Film, open_films
+from vujax.data.films import Film
+from vujax.data.registry import open_films
 from vujax.data.shot_similarity import compute_gap_scores
 from vujax.evals.metrics.bootstrap import student_interval
 from vujax.evals.metrics.boundaries import FilmScores, compute_baselines, compute_interval, evaluate

@@ -21,7 +21,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from vujax.data.films import Film, open_films
+from vujax.data.films import Film
+from vujax.data.registry import open_films
 from vujax.data.shot_similarity import compute_gap_scores
 from vujax.evals.metrics.boundaries import FilmScores, compute_baselines
 from vujax.evals.scene_boundaries import GapBoundaries, compute_untrained_features

@@ -165,8 +165,8 @@ def movie_ranks(scenes: Any, vectors: np.ndarray) -> dict[str, np.ndarray]:
 
 def ranks(scenes: Any, vectors: np.ndarray, movies: frozenset[str]) -> dict[str, np.ndarray]:
     """`retrieve` among these movies; 'chance' is what equal scores get."""
-    from vujax.data.movies.guide import open_tables
     from vujax.data.movies.similarity import build_similarity
+    from vujax.data.registry import open_tables
     from vujax.evals.movie_retrieval import (
         average_movie_embeddings,
         co_watch_relevance,
@@ -203,7 +203,7 @@ def ranks(scenes: Any, vectors: np.ndarray, movies: frozenset[str]) -> dict[str,
 def tune(guide: str, setting: str, work: Path) -> None:
     """One seed, a fifth of the pool held out; its movies ranked for each other."""
     from vujax.data.movies.holdout import read_held_out_movies
-    from vujax.data.scenes import open_scenes
+    from vujax.data.registry import open_scenes
 
     config = config_of(guide, 0, setting)
     options = config.data.scenes.to_dict() | {

@@ -31,7 +31,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vujax.data.films import Film, open_films
+from vujax.data.films import Film
+from vujax.data.registry import open_films
 from vujax.data.shot_similarity import compute_gap_scores
 from vujax.evals.metrics.boundaries import FilmScores, compute_baselines, evaluate
 from vujax.scenes.adapt import AdaptationConfig, train_adapter

@@ -86,7 +86,7 @@ def test_several_hosts_by_environment(monkeypatch):
         (["--config.model.widht=3"], "widht"),
         (["--config=configs/distill.py:vit_b64"], "has no 'vit_b64': use one of"),
         (["--config.batch_size=-1"], "batch_size"),
-        (["--config.data.sources.main.kind=webdatset"], "source kind 'webdatset' is unknown"),
+        (["--config.data.sources.main.kind=webdatset"], "unknown data source 'webdatset'"),
         (["extra"], "unknown argument 'extra'"),
     ],
 )

@@ -23,8 +23,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from vujax.data.films import Shots
+from vujax.data.registry import open_scenes
 from vujax.data.scene_batches import SceneRows
-from vujax.data.scenes import FilmScenes, Scenes, choose_scenes, open_scenes
+from vujax.data.scenes import FilmScenes, Scenes, choose_scenes
 from vujax.models.scene_encoder import SceneViT, build_scene_encoder
 
 WIDTH = 150  # of a shot's feature

@@ -19,7 +19,8 @@ import pyarrow as pa
 from vujax.data.datasets.condensed_movies import open_condensed_movies, read_clips
 from vujax.data.movies.holdout import read_held_out_movies, read_listed_clips, select_leak_free_pool
 from vujax.data.movies.records import Movies
-from vujax.data.movies.tables import joined_ratings, write_movies
+from vujax.data.movies.tables import write_movies
+from vujax.data.registry import joined_ratings
 from vujax.data.tables import read_lines
 from vujax.utils.io import write_parquet
 

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from vujax.data.datasets.movienet import ENDS, TAGS, tag_table
 from vujax.data.datasets.prepare import prepare_films
-from vujax.data.films import open_films
+from vujax.data.registry import open_films
 from vujax.utils.io import write_parquet
 from vujax.utils.validation import name_and_value
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from vujax.data.sources import KINDS, open_source
+from vujax.data.sources import SOURCES, open_source
 from vujax.data.sources.array_record import convert_source
 from vujax.utils.validation import name_and_value
 
@@ -24,7 +24,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path, help="folder of the shards")
-    parser.add_argument("--kind", required=True, choices=sorted(KINDS))
+    parser.add_argument("--kind", required=True, choices=sorted(SOURCES))
     parser.add_argument("options", nargs="*", type=name_and_value, help="name=value of the source")
     parser.add_argument("--shard_size", type=int, default=10_000, help="records a shard")
     parser.add_argument("--max_bad", type=float, default=0.01, help="greatest share of bad records")

@@ -6,7 +6,7 @@
     python tools/train_scene_head.py --out vujax/scenes/heads/default \\
         --films catalog path=runs/cinema encoder=lite images=False
 
-`--films` is a kind of `vujax.data.films.open_films` and its options; give it several times for
+`--films` is a kind of `vujax.data.registry.open_films` and its options; give it several times for
 several sets. The same films and seed give the same weights; what they were and this command stand
 beside the weights. Prints a JSON line: macro AP and F1 on the films that it learned from, its
 threshold (chosen on left-out films), its size and its digest.
@@ -21,7 +21,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vujax.data.films import Film, open_films
+from vujax.data.films import Film
+from vujax.data.registry import open_films
 from vujax.evals.metrics.boundaries import FilmScores, evaluate
 from vujax.scenes.head import BoundaryHead, save_head
 from vujax.scenes.train_head import score_film, train_head

@@ -8,8 +8,8 @@ import pytest
 
 from tests.encoders.stub import catalogue
 from vujax import cli
-from vujax.annotate.labels import images, items
-from vujax.annotate.labels.exports import FORMATS
+from vujax.annotate.labels import items
+from vujax.annotate.labels.exports import FORMATS, images
 from vujax.catalog import Catalog
 from vujax.cli import labels
 

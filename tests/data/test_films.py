@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from vujax.data.datasets.features import FeatureFilm, open_features
-from vujax.data.films import Shots, choose, frame_seconds, open_films
+from vujax.data.films import Shots, choose, frame_seconds
+from vujax.data.registry import open_films
 from vujax.data.sources import open_source
 
 FRAMES = np.array([[0, 24], [25, 74], [80, 99], [100, 124]], np.int32)
@@ -110,12 +111,12 @@ def test_bad_sets(tmp_path: Path) -> None:
 
 def test_bad_options() -> None:
     with pytest.raises(
-        ValueError, match="films of kind 'x' are unknown: use one of bassl, catalog"
+        ValueError, match="unknown kind of films 'x'; expected one of: bassl, catalog"
     ):
         open_films("x")
-    with pytest.raises(ValueError, match="films of kind 'features' has no option pth: it has path"):
+    with pytest.raises(ValueError, match="kind of films 'features' has no option pth: it has path"):
         open_films("features", pth="a")
-    with pytest.raises(ValueError, match="films of kind 'features' needs the option path"):
+    with pytest.raises(ValueError, match="kind of films 'features' needs the option path"):
         open_films("features")
     with pytest.raises(ValueError, match="normalize is 'max': use one of none, sum"):
         open_films("features", path="a", normalize="max")

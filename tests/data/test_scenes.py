@@ -8,14 +8,8 @@ import numpy as np
 import pytest
 
 from tests.data.boundary_films import MemoryFilm, numbered
-from vujax.data.scenes import (
-    FilmScenes,
-    SingleShots,
-    check_scenes,
-    choose_scenes,
-    open_scenes,
-    runs,
-)
+from vujax.data.registry import open_scenes
+from vujax.data.scenes import FilmScenes, SingleShots, check_scenes, choose_scenes, runs
 from vujax.data.synthetic.films import build_film_truth
 from vujax.data.synthetic.ground_truth import Settings
 
@@ -114,7 +108,9 @@ def test_sets_that_are_none():
         check_scenes(FilmScenes(FILMS, np.array([[0, 0, 1], [0, 1, 2]]), ("a", "a")), "scenes")
     with pytest.raises(ValueError, match="there are no scenes"):
         check_scenes(FilmScenes(FILMS, np.zeros((0, 3), int)), "scenes")
-    with pytest.raises(ValueError, match="kind 'tape' are unknown: use one of catalog, cinema"):
+    with pytest.raises(
+        ValueError, match="unknown kind of scenes 'tape'; expected one of: catalog, cinema"
+    ):
         open_scenes("tape")
     with pytest.raises(ValueError, match=r"has no option size: it has path, clips, .* max_shots"):
         open_scenes("movieclip", path="a", clips="b", size=3)

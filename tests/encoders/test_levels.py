@@ -12,8 +12,7 @@ from tests.encoders import releases
 from tests.encoders.stub import Stub, catalogue, vector_files
 from vujax.catalog import Catalog, embeddings, scenes
 from vujax.catalog.validate import find_problems
-from vujax.data.films import open_films
-from vujax.data.scenes import open_scenes
+from vujax.data.registry import open_films, open_scenes
 from vujax.encoders import opener
 from vujax.pipeline.embed import EmbedJob, EmbedStage, embed
 from vujax.pipeline.ingest.film import Outcome

@@ -9,7 +9,7 @@ import pytest
 from tests.training.test_train_shots import SHOTS, WIDTH, write_films
 from vujax import evals
 from vujax.data.boundary_windows import BoundaryWindows
-from vujax.data.films import open_films
+from vujax.data.registry import open_films
 from vujax.data.shot_similarity import compute_gap_scores
 from vujax.evals.metrics.boundaries import FilmScores, evaluate
 from vujax.models.boundary import build_boundary_model

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from vujax.data.movies.holdout import TASKS, WITHHELD_FILE
-from vujax.data.movies.tables import open_movies
+from vujax.data.registry import open_movies
 
 TOOLS = Path(__file__).parents[2] / "tools"
 LENS = {

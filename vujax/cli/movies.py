@@ -86,7 +86,7 @@ def _movies(arguments: argparse.Namespace) -> "Movies":
     from vujax.catalog import schema
     from vujax.data.datasets.catalog import catalog_movies
     from vujax.data.movies.holdout import read_withheld_movies
-    from vujax.data.movies.tables import joined_ratings, open_movies
+    from vujax.data.registry import joined_ratings, open_movies
 
     is_catalog = (arguments.movies / schema.CATALOG_FILE).is_file()
     movies = (catalog_movies if is_catalog else open_movies)(arguments.movies)

@@ -10,7 +10,6 @@ that are asked for.
 What is read of films' shots: pictures, sound, features, of the shapes that the config names.
 """
 
-import importlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -18,18 +17,6 @@ from typing import Any, Protocol
 
 import jax
 import numpy as np
-
-from vujax.utils.validation import check_options
-
-KINDS = {
-    "bassl": ("vujax.data.datasets.bassl", "open_bassl"),
-    "catalog": ("vujax.data.datasets.catalog", "open_catalog"),
-    "cinema": ("vujax.data.synthetic.dataset_shots", "open_synthetic_films"),
-    "features": ("vujax.data.datasets.features", "open_features"),
-    "movienet": ("vujax.data.datasets.movienet", "open_movienet"),
-    "prepared": ("vujax.data.datasets.prepared", "open_prepared"),
-    "ranges": ("vujax.data.datasets.scene_ranges", "open_ranges"),
-}
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -71,24 +58,12 @@ class Film(Protocol):
         """
 
 
-def open_films(kind: str, **options: Any) -> tuple[Film, ...]:
-    """Opens a set of films.
-
-    Args:
-      kind: one of `KINDS`.
-      **options: of the kind's function.
+def check_films(films: Sequence[Film], kind: str, options: Mapping[str, Any]) -> None:
+    """Raise unless a set has films, under different ids.
 
     Raises:
-      ValueError: the kind or an option is unknown, there is no film, or two have one id; and
-        whatever is wrong with the files.
-      FileNotFoundError: a file is not there.
+      ValueError: it has none, or two films have one id.
     """
-    if kind not in KINDS:
-        raise ValueError(f"films of kind '{kind}' are unknown: use one of {', '.join(KINDS)}")
-    module, name = KINDS[kind]
-    make = getattr(importlib.import_module(module), name)
-    check_options(f"films of kind '{kind}'", make, options)
-    films = tuple(make(**options))
     if not films:
         given = ", ".join(f"{key}={value!r}" for key, value in options.items())
         raise ValueError(f"there is no film of kind '{kind}' with {given or 'no option'}")
@@ -96,22 +71,6 @@ def open_films(kind: str, **options: Any) -> tuple[Film, ...]:
     if len(set(ids)) < len(ids):
         twice = next(one for one in ids if ids.count(one) > 1)
         raise ValueError(f"two films are named {twice}: each needs an id of its own")
-    return films
-
-
-def open_sets(sets: Mapping[str, Mapping[str, Any]]) -> list[Film]:
-    """All films of `{name: dict(kind=..., **options)}`, in order.
-
-    Raises:
-      ValueError: there is no set, or two films have one id.
-    """
-    films = [film for options in sets.values() for film in open_films(**options)]
-    if not films:
-        raise ValueError("data.films is empty: name at least one set of films")
-    names = [film.film for film in films]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise ValueError(f"data.films has the film '{twice}' twice: rename one of them")
-    return films
 
 
 def choose(there: Sequence[str], wanted: Sequence[str] | None, where: str) -> list[str]:

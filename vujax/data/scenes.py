@@ -11,30 +11,19 @@ scenes, and for those of their shots, that are asked for.
 Scenes of films: runs of their shots, see `vujax.data.scenes`; kind 'features'.
 """
 
-import importlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from absl import logging
 
-from vujax.data.films import Film, open_films
+from vujax.data.films import Film
 from vujax.data.shot_frames import evenly
-from vujax.utils.validation import check_options
-
-KINDS = {
-    "catalog": ("vujax.data.datasets.catalog", "open_catalog_scenes"),
-    "cinema": ("vujax.data.synthetic.dataset_scenes", "open_synthetic_scenes"),
-    "features": ("vujax.data.scenes", "open_film_scenes"),
-    "movieclip": ("vujax.data.datasets.movieclip", "open_movieclip"),
-    "prepared": ("vujax.data.datasets.prepared", "open_prepared_scenes"),
-}
 
 LONG = ("thin", "cut")
 
-COMMON = ("movies", "without", "max_shots", "long")
 
 Labels = Mapping[str, Sequence[frozenset[str]]]
 
@@ -73,41 +62,6 @@ class Scenes(Protocol):
         Raises:
           ValueError, FileNotFoundError: a file is damaged or gone.
         """
-
-
-def open_scenes(
-    kind: str,
-    *,
-    movies: Sequence[str] | None = None,
-    without: Collection[str] = (),
-    max_shots: int = 64,
-    long: str = "thin",
-    **options: Any,
-) -> Scenes:
-    """Opens a set of scenes.
-
-    Args:
-      kind: one of `KINDS`.
-      movies: only scenes of these, which must be known; those without a scene are counted.
-      without: scenes of these are left out, whether they are known or not: held out movies.
-      max_shots: of a scene; what happens to a longer one is in `long`.
-      long: 'thin' keeps `max_shots` of its shots, the middles of as many equal parts; 'cut' keeps
-        the first ones.
-      **options: of the kind's function.
-
-    Raises:
-      ValueError: the kind or an option is unknown, a movie is not there, or there is no scene; and
-        whatever is wrong with the files.
-      FileNotFoundError: a file is not there.
-    """
-    if kind not in KINDS:
-        raise ValueError(f"scenes of kind '{kind}' are unknown: use one of {', '.join(KINDS)}")
-    module, name = KINDS[kind]
-    make = getattr(importlib.import_module(module), name)
-    check_options(f"scenes of kind '{kind}'", make, options, COMMON)
-    found = make(**options)
-    check_scenes(found, f"scenes of kind '{kind}'")
-    return choose_scenes(found, movies=movies, without=without, max_shots=max_shots, long=long)
 
 
 def check_scenes(scenes: Scenes, what: str) -> None:
@@ -361,17 +315,3 @@ def runs(films: Sequence[Film], window: int | None = None) -> np.ndarray:
         ends = np.append(begins[1:], len(film))
         found.append(np.stack([np.full(len(begins), number), begins, ends], axis=1))
     return np.concatenate([np.zeros((0, 3)), *found]).astype(np.int64)
-
-
-def open_film_scenes(films: Mapping[str, Any], window: int | None = None) -> FilmScenes:
-    """Scenes of films that `vujax.data.films` opens: precomputed features and others.
-
-    Args:
-      films: options of `open_films`; `kind` may be left out, and is then 'features'.
-      window: None: scenes are where the films' labels say; a number: windows of so many shots.
-
-    Raises:
-      ValueError, FileNotFoundError: see `open_films` and `runs`.
-    """
-    opened = open_films(**({"kind": "features"} | dict(films.items())))
-    return FilmScenes(opened, runs(opened, window))

@@ -9,7 +9,8 @@ import numpy as np
 from jax.sharding import Mesh
 
 from vujax.data.boundary_windows import BoundaryWindows
-from vujax.data.films import Film, open_sets
+from vujax.data.films import Film
+from vujax.data.registry import open_sets
 from vujax.data.shot_similarity import compute_gap_scores
 from vujax.evals.base import Example
 from vujax.evals.features import Variables, extract, padded_size, read_batches

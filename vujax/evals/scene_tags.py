@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jax.sharding import Mesh
 
+from vujax.data.registry import open_scenes
 from vujax.data.scene_batches import SceneRows
-from vujax.data.scenes import Scenes, SingleShots, open_scenes
+from vujax.data.scenes import Scenes, SingleShots
 from vujax.evals.base import Example
 from vujax.evals.features import Variables, extract_scenes
 from vujax.evals.folds import find_learnable_tags, hold_out_groups
@@ -95,7 +96,7 @@ class SceneTags:
             the first is judged.
           mesh: devices to use, along 'data'.
           train: scenes to learn the tags from, `dict(kind=..., **options)`, see
-            `vujax.data.scenes.open_scenes`.
+            `vujax.data.registry.open_scenes`.
           validation: scenes to score, of other movies.
           inputs: what the model sees of a shot, see `vujax.data.scene_batches.shapes`.
           labels: kinds of label, such as 'genre', 'event', 'place'.

@@ -19,7 +19,8 @@ from jax.sharding import Mesh
 
 from vujax.data import boundary_windows
 from vujax.data.boundary_windows import BoundaryWindows
-from vujax.data.films import check_inputs, open_sets
+from vujax.data.films import check_inputs
+from vujax.data.registry import open_sets
 from vujax.methods.base import Batch, Embeddings, MethodSpec, in_training, whole, with_statistics
 from vujax.models.boundary import BoundaryModel, build_boundary_head, build_boundary_model
 

@@ -32,7 +32,8 @@ from vujax.data.movies.guide import (
     similar_movies,
 )
 from vujax.data.movies.holdout import read_held_out_movies, read_withheld_movies
-from vujax.data.scenes import Scenes, open_scenes
+from vujax.data.registry import open_scenes
+from vujax.data.scenes import Scenes
 from vujax.losses.memory_bank import NO_FILM, Bank, ContrastResult, Nearest, contrast, find_nearest
 from vujax.methods import diagnostics, momentum_queue
 from vujax.methods.augment import Augment

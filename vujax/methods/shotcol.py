@@ -21,7 +21,7 @@ from jax import lax
 from jax.sharding import Mesh
 
 from vujax.data import shot_windows
-from vujax.data.films import open_sets
+from vujax.data.registry import open_sets
 from vujax.data.shot_windows import ShotWindows
 from vujax.losses.memory_bank import NO_FILM, Bank, ContrastResult, Ids, contrast, mask_negatives
 from vujax.methods import diagnostics, momentum_queue

@@ -8,8 +8,7 @@ import pytest
 
 from tests.encoders.stub import catalogue
 from vujax.catalog import Catalog, embeddings, scenes
-from vujax.data.films import open_films
-from vujax.data.scenes import open_scenes
+from vujax.data.registry import open_films, open_scenes
 
 OPTIONS = dict(image_size=16, frames=2)
 

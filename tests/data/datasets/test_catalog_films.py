@@ -13,8 +13,8 @@ from tests.pipeline.ingest.films import Cuts, film, film_with_sound
 from vujax.catalog import Catalog, schema
 from vujax.catalog.audio import decode_flac
 from vujax.data.datasets import catalog as catalog_films
-from vujax.data.films import open_films
 from vujax.data.images import decode_image, preprocess_eval_image
+from vujax.data.registry import open_films
 from vujax.data.synthetic.films import build_film_truth
 from vujax.data.synthetic.ground_truth import Settings as CinemaSettings
 from vujax.data.synthetic.ground_truth import write_truth

@@ -10,7 +10,7 @@ import pytest
 
 from tests.data.movienet_files import make, picture, write_annotations, write_features
 from vujax.data.datasets.movienet import read_labels
-from vujax.data.films import open_films
+from vujax.data.registry import open_films
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from tests.data.movienet_files import make, write_features
 from tools import prepare_movienet
 from vujax.data.datasets.movienet import TAGS, read_tags
-from vujax.data.scenes import open_scenes
+from vujax.data.registry import open_scenes
 
 SCENES = [
     dict(id="scene_1", shot=[2, 3], frame=[60, 119], place_tag=None, action_tag=None),

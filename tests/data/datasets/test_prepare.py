@@ -13,7 +13,7 @@ from PIL import Image
 from tests.data.movienet_files import SHOTS, make, picture, write_features
 from tools import prepare_movienet
 from vujax.data.datasets.prepare import prepare_films, shrink_image
-from vujax.data.films import open_films
+from vujax.data.registry import open_films
 
 
 @pytest.fixture

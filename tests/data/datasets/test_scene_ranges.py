@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vujax.data.datasets.scene_ranges import merge_annotators, snap_to_shots
-from vujax.data.films import open_films
+from vujax.data.registry import open_films
 
 SHOTS = [[0, 9], [10, 19], [24, 39], [40, 59], [60, 99]]
 

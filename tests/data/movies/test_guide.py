@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests.data.test_scene_batches import INPUTS, SCENES
-from vujax.data.movies.guide import ANY, NONE, GuidedRows, open_tables, shapes, similar_movies
+from vujax.data.movies.guide import ANY, NONE, GuidedRows, shapes, similar_movies
+from vujax.data.registry import open_tables
 
 MOVIES = "id,title,genres,synopsis\n" + "".join(
     f"m{i},Movie {i},{genres},{text}\n"
@@ -101,7 +102,7 @@ def test_the_cinema_has_tables_of_its_own():
     [
         ("plot", {}, "data.guide 'plot' is unknown: use one of genre, synopsis"),
         ("all", dict(k=0), "1 or more movies guide each"),
-        ("genre", dict(tables=dict(kind="tapes")), "tables of kind 'tapes' are unknown"),
+        ("genre", dict(tables=dict(kind="tapes")), "unknown kind of movie tables 'tapes'"),
         ("genre", dict(tables=dict(kind="cinema", hero=1)), "has no option hero"),
         ("genre", dict(tables=dict(kind="cinema", films=2)), "none of the 6 movies"),
     ],

@@ -11,7 +11,8 @@ import pytest
 
 from vujax.data.datasets.condensed_movies import open_condensed_movies, read_clips
 from vujax.data.datasets.movielens import imdb_id, open_movielens
-from vujax.data.movies.tables import joined_ratings, open_movies, read_pairs
+from vujax.data.movies.tables import read_pairs
+from vujax.data.registry import joined_ratings, open_movies
 
 MOVIES = (
     "id,title,year,genres,synopsis\n"

@@ -1,15 +1,17 @@
 import pytest
 
 from tests.data.samples import encoded, write_shards
-from vujax.data.sources import KINDS, open_source
+from vujax.data.sources import SOURCES, open_source
 
 
 def test_unknown_kind():
-    with pytest.raises(ValueError, match=r"kind 'tar' is unknown: use one of array_record, cinema"):
+    with pytest.raises(
+        ValueError, match=r"unknown data source 'tar'; expected one of: array_record, cinema"
+    ):
         open_source("tar", path="x")
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", sorted(SOURCES))
 def test_unknown_options_are_named_beside_the_known(kind):
     with pytest.raises(ValueError, match=rf"'{kind}' has no option pth: it has .*hold_out"):
         open_source(kind, pth="x")

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vujax.data.films import frame_seconds, open_films
+from vujax.data.films import frame_seconds
+from vujax.data.registry import open_films
 from vujax.evals.metrics import boundaries
 from vujax.evals.metrics.boundaries import (
     FilmScores,

@@ -14,9 +14,7 @@ Which keys may be the positive of a scene, and which are its negatives, by movie
 """
 
 import functools
-import importlib
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -24,26 +22,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from vujax.data import scene_batches
-from vujax.data.movies.records import Movies
 from vujax.data.movies.similarity import CHANNELS, neighbours
 from vujax.data.pipeline import Batch
+from vujax.data.registry import open_tables
 from vujax.data.scene_batches import SceneRows
 from vujax.data.scenes import Scenes
 from vujax.losses.memory_bank import NO_FILM
-from vujax.utils.validation import check_options
 
 CONTROLS = ("all", "random", "same", "augmentation")
 
 UNION = "union"
-
-TABLES = {
-    "catalog": ("vujax.data.datasets.catalog", "catalog_movies"),
-    "cinema": ("vujax.data.synthetic.dataset_scenes", "open_synthetic_movies"),
-    "condensed_movies": ("vujax.data.datasets.condensed_movies", "open_condensed_movies"),
-    "tables": ("vujax.data.movies.tables", "open_movies"),
-}
-
-"""Where movies' metadata comes from; `ratings`, a path, joins those of another table to any."""
 
 
 class Guide(NamedTuple):
@@ -58,29 +46,6 @@ class Guide(NamedTuple):
 
     similar: np.ndarray
     counts: Mapping[str, int]
-
-
-def open_tables(kind: str, *, ratings: str = "", **options: Any) -> Movies:
-    """The metadata of movies.
-
-    Args:
-      kind: a key of TABLES.
-      ratings: a folder or table of ratings to join; see `vujax.data.movies.tables.joined_ratings`.
-      **options: of the kind's function.
-
-    Raises:
-      ValueError: the kind or an option is unknown, or a table cannot be read.
-      FileNotFoundError: a table is not there.
-    """
-    from vujax.data.movies.tables import joined_ratings
-
-    if kind not in TABLES:
-        raise ValueError(f"tables of kind '{kind}' are unknown: use one of {', '.join(TABLES)}")
-    module, name = TABLES[kind]
-    make = getattr(importlib.import_module(module), name)
-    check_options(f"tables of kind '{kind}'", make, options, ["ratings"])
-    movies = make(**options)
-    return joined_ratings(movies, Path(ratings)) if ratings else movies
 
 
 def similar_movies(

@@ -16,49 +16,21 @@ An id twice among the movies, a rating out of range, a cell too many, text that 
 ValueError with file and line. Ratings and lists of ids that are not among the movies are left out
 and counted.
 
-Movies as tables that `vujax.data.movies.tables.open_movies` reads.
+Movies as tables that `vujax.data.registry.open_movies` reads.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from vujax.data.movies.records import Movies, Ratings
-from vujax.data.synthetic.dataset_scenes import truth_to_movies
-from vujax.data.synthetic.ground_truth import SetTruth, read_truth
 from vujax.data.tables import Row, find_table, need_table, read_rows
 from vujax.utils.io import write_parquet
 
 RATINGS = (0.0, 10.0)
-
-CINEMA = "set.json"
-
-
-def open_movies(path: str | Path) -> Movies:
-    """The movies of a folder or file, of any of the kinds above.
-
-    Raises:
-      FileNotFoundError: there is nothing, or no table of movies.
-      ValueError: a table cannot be read; names the file and line.
-    """
-    from vujax.data.datasets import condensed_movies, movielens
-
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist")
-    if path.is_file():
-        return cinema_movies(path) if path.suffix == ".json" else read_movies(path)
-    if (path / CINEMA).is_file():
-        return cinema_movies(path / CINEMA)
-    if find_table(path, "links"):
-        return movielens.open_movielens(path)
-    if find_table(path, "movie_info"):
-        return condensed_movies.open_condensed_movies(path)
-    return read_folder(path)
 
 
 def read_folder(folder: Path) -> Movies:
@@ -143,38 +115,6 @@ def read_pairs(path: str | Path) -> list[tuple[str, str, float]]:
         pair = row.needed("movie"), row.needed("similar")
         pairs.append((*pair, 1.0 if score is None else score))
     return pairs
-
-
-def joined_ratings(movies: Movies, path: Path) -> Movies:
-    """Movies with the ratings of other tables, joined by id.
-
-    Args:
-      movies: any.
-      path: a folder that `open_movies` takes, such as MovieLens's, or a table of ratings.
-
-    Raises:
-      FileNotFoundError: there is nothing.
-      ValueError: it cannot be read, or has no rating of a movie that is here.
-    """
-    if path.is_dir():
-        return movies.rated_by(open_movies(path))
-    skipped: Counter = Counter()
-    ratings = read_ratings(path, movies.places(), skipped)
-    if not len(ratings):
-        raise ValueError(f"{path} has no rating of a movie that is here, such as {movies.ids[:1]}")
-    return replace(movies, ratings=ratings, skipped={**movies.skipped, **skipped})
-
-
-def cinema_movies(path: Path) -> Movies:
-    """The films of a set of the cinema: genres, synopses, who watched what.
-
-    Raises:
-      ValueError: the file is no set.json.
-    """
-    truth = read_truth(path)
-    if not isinstance(truth, SetTruth):
-        raise ValueError(f"{path} is the truth of a film: name the folder's {CINEMA}")
-    return truth_to_movies(truth)
 
 
 def unique(rows: Iterator[Row], column: str) -> Iterator[tuple[str, Row]]:

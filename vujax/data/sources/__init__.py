@@ -5,7 +5,6 @@ Records that stay in memory after their first reading.
 Controlled noise: a share of the captions moved to other pictures.
 """
 
-import importlib
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -14,16 +13,19 @@ import numpy as np
 
 from vujax.data.records import Record, Source
 from vujax.data.sources.split import select
-from vujax.utils.validation import check_options
+from vujax.utils.registry import Registry
 
-KINDS = {
-    "array_record": ("vujax.data.sources.array_record", "ArrayRecordSource"),
-    "cinema": ("vujax.data.synthetic.dataset_images", "SyntheticImages"),
-    "folder": ("vujax.data.sources.folder", "FolderSource"),
-    "table": ("vujax.data.sources.table", "TableSource"),
-    "tfds": ("vujax.data.sources.tfds", "TfdsSource"),
-    "webdataset": ("vujax.data.sources.webdataset", "WebDatasetSource"),
-}
+SOURCES = Registry(
+    "data source",
+    {
+        "array_record": "vujax.data.sources.array_record:ArrayRecordSource",
+        "cinema": "vujax.data.synthetic.dataset_images:SyntheticImages",
+        "folder": "vujax.data.sources.folder:FolderSource",
+        "table": "vujax.data.sources.table:TableSource",
+        "tfds": "vujax.data.sources.tfds:TfdsSource",
+        "webdataset": "vujax.data.sources.webdataset:WebDatasetSource",
+    },
+)
 
 
 def open_source(
@@ -40,7 +42,7 @@ def open_source(
     """Opens a data set.
 
     Args:
-      kind: one of `KINDS`.
+      kind: name in SOURCES.
       hold_out: `dict(field='id', modulo=10, remainder=1, part='train')`: see
         `vujax.data.sources.split.HoldOut`.
       label_field: field of the records (a JSON field, a column) whose values become the classes.
@@ -54,14 +56,12 @@ def open_source(
       ValueError: the kind or an option is unknown.
       FileNotFoundError: a file, or whatever a pattern should match, is not there.
     """
-    if kind not in KINDS:
-        raise ValueError(f"source kind '{kind}' is unknown: use one of {', '.join(KINDS)}")
-    module, name = KINDS[kind]
-    make = getattr(importlib.import_module(module), name)
     common = set(inspect.signature(open_source).parameters) - {"kind", "options"}
-    check_options(f"source '{kind}'", make, options, common)
     source = select(
-        make(**options), hold_out=hold_out, label_field=label_field, min_count=min_count
+        SOURCES.build(kind, common=common, **options),
+        hold_out=hold_out,
+        label_field=label_field,
+        min_count=min_count,
     )
     if shuffle_captions:
         source = ShuffledCaptions(source, shuffle_captions, seed=shuffle_seed)

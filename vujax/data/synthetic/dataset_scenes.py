@@ -17,7 +17,7 @@ from vujax.data.scenes import FilmScenes, numbered, runs
 from vujax.data.synthetic.dataset_shots import SyntheticFilm, open_synthetic_films
 from vujax.data.synthetic.editing import Part, parse_frame_rate
 from vujax.data.synthetic.films import build_set_truth
-from vujax.data.synthetic.ground_truth import Settings, SetTruth
+from vujax.data.synthetic.ground_truth import Settings, SetTruth, read_truth
 
 SCENE_LABELS: dict[str, Callable[[Part], Iterable[str | None]]] = {
     "event": lambda part: [role.event for role in part.scene.roles],
@@ -123,3 +123,15 @@ def open_synthetic_movies(
     truth = build_set_truth(settings, first + films)
     there = tuple(f"cinema-{seed}-{split}-{number:04d}" for number in range(first + films))
     return truth_to_movies(truth, there).only(there[first:])
+
+
+def read_synthetic_movies(path: Path) -> Movies:
+    """Read the films of a synthetic set: genres, synopses, who watched what.
+
+    Raises:
+      ValueError: the file is no set.json.
+    """
+    truth = read_truth(path)
+    if not isinstance(truth, SetTruth):
+        raise ValueError(f"{path} is the truth of a film: name the folder's set.json")
+    return truth_to_movies(truth)

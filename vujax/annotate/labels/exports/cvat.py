@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from vujax.annotate.labels.exports.base import Export, LabelFormat
-from vujax.annotate.labels.images import skipped, write_images
+from vujax.annotate.labels.exports.images import skipped, write_images
 from vujax.annotate.labels.rows import labels_of
 from vujax.utils.formatting import quote_unprintable
 from vujax.utils.io import write_folder_atomically

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from vujax.annotate.labels.exports.base import Export, LabelFormat
+from vujax.annotate.labels.exports.images import skipped, write_images
 from vujax.annotate.labels.exports.records import facts
-from vujax.annotate.labels.images import skipped, write_images
 from vujax.annotate.labels.rows import Item
 from vujax.utils.io import write_folder_atomically
 

@@ -12,8 +12,8 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 from vujax.annotate.labels.exports.base import Export, LabelFormat
+from vujax.annotate.labels.exports.images import skipped, write_images
 from vujax.annotate.labels.exports.records import facts
-from vujax.annotate.labels.images import skipped, write_images
 from vujax.annotate.labels.rows import Item, labels_of
 from vujax.utils.io import write_folder_atomically
 

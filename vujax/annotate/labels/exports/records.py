@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from vujax.annotate.labels.exports.base import Export, LabelFormat
-from vujax.annotate.labels.images import skipped, with_pictures
+from vujax.annotate.labels.exports.images import skipped, with_pictures
 from vujax.annotate.labels.rows import Item, items_of, labels_of
 from vujax.data.records import BadSample, Record
 from vujax.data.sources.array_record import convert_source
