@@ -65,7 +65,7 @@ def on_mesh(mesh, tile: int):
         found = find_nearest(
             query, ids, bank, position, permitted=permitted, tile=tile, axis_name=AXIS
         )
-        return found, found.there
+        return found, found.is_found
 
     specs = (P(AXIS), P(AXIS), P(None, AXIS), P(None, AXIS))
     mapped = jax.shard_map(share, mesh=mesh, in_specs=specs, out_specs=P(AXIS), check_vma=True)
@@ -116,5 +116,5 @@ def test_shapes_that_do_not_fit():
     bank = Bank(vectors.reshape(R, D), Colour(film.ravel()))
     with pytest.raises(ValueError, match=r"query \(16, 5\), bank \(72, 5\) and position \(71,\)"):
         find_nearest(query, ids, bank, np.arange(R - 1), permitted=permitted)
-    with pytest.raises(ValueError, match="a tile of 0 vectors is empty"):
+    with pytest.raises(ValueError, match="tile must be at least 1, got 0"):
         find_nearest(query, ids, bank, np.arange(R), permitted=permitted, tile=0)

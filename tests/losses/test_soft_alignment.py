@@ -317,11 +317,11 @@ def test_no_array_of_local_rows_by_all_rows(mesh8):
 def test_errors_name_the_argument_and_the_remedy():
     image, text = embeddings(6, 4)
     unaligned = np.zeros(6, bool)
-    with pytest.raises(ValueError, match="target 'swap' is unknown: use one of"):
+    with pytest.raises(ValueError, match="unknown target 'swap'; expected one of"):
         soft_alignment(image, text, 20.0, unaligned, target="swap")
-    with pytest.raises(ValueError, match=r"shapes \[\(6, 4\), \(5, 4\)\]: give rows"):
+    with pytest.raises(ValueError, match=r"shapes \[\(6, 4\), \(5, 4\)\], expected rows"):
         soft_alignment(image, text[:5], 20.0, unaligned)
-    with pytest.raises(ValueError, match=r"unaligned has shape \(5,\): give \(6,\)"):
+    with pytest.raises(ValueError, match=r"unaligned has shape \(5,\), expected \(6,\)"):
         soft_alignment(image, text, 20.0, unaligned[:5])
     with pytest.raises(ValueError, match="info_nce: embeddings have shapes"):
         info_nce(image[0], text[0], 20.0)

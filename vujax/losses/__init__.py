@@ -1,6 +1,7 @@
-"""Losses of embeddings: pure functions, exact at any batch size, on many devices.
+"""Contrastive losses of embeddings: pure functions, exact at any batch size, on many devices.
 
-`reference` holds the same losses as their formulas read, with whole similarity matrices.
+`vujax.losses.reference` holds the same losses as their formulas read, with full similarity
+matrices.
 """
 
 from vujax.losses.alignment_stats import alignment_stats

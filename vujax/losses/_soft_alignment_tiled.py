@@ -1,24 +1,24 @@
 """Cross-entropy of every image row and every text row of a batch, exact, tiled and sharded.
 
-With S_ij = scale * image_i . text_j, row i of the images pays
+With S_ij = scale * image_i . text_j, row i of the images has the loss
 
     loss_i = gap_i - w_i sum_j q_ij (S_ij - S_ii),    gap_i = logsumexp_j S_ij - S_ii,
 
-the cross-entropy of softmax_j S_ij against the target (1 - w_i) one-hot_i + w_i q_i; the texts pay
+the cross-entropy of softmax_j S_ij against the target (1 - w_i) one-hot_i + w_i q_i; the texts have
 the same with S transposed. All is relative to the row's own pair, and gap is log(1 + sum over the
 others of exp(S_ij - S_ii)), so that a loss near zero keeps its digits.
 
-The first pass gathers logsumexps and means, the second recomputes the tiles for the gradient. It
-has every softmax from the logsumexps, so of other devices it needs only these and the embeddings.
+The first pass accumulates logsumexps and means, the second recomputes the tiles for the gradient.
+It has every softmax from the logsumexps, so of other devices it needs only these and the
+embeddings.
 
-A `Pair` holds something for the images' side and for the texts' side. A view is a similarity
+Logsumexps are online (Milakov and Gimelshein 2018, arXiv:1805.02867), with every logit relative to
+the row's own pair: that pair is then exactly 0 and stays apart from the sums, so that logsumexp
+keeps its digits where the own pair has nearly all the mass, and the maximum is finite from the
+start.
+
+A `Pair` holds a value for the images' side and one for the texts' side. A view is a similarity
 matrix: the student's, and the teacher's where it differs. The last view gives the soft targets.
-
-Logsumexp over a row's other pairs, and means under its softmax, one tile at a time.
-
-Milakov and Gimelshein 2018, arXiv:1805.02867, with every logit taken relative to the row's own
-pair: that pair is then exactly 0 and stands apart from the sums, so that logsumexp keeps its digits
-where the own pair has nearly all the mass, and the maximum is finite from the start.
 """
 
 from collections.abc import Callable
@@ -33,12 +33,12 @@ from vujax.losses._tiling import Pair
 
 
 class RunningSums(NamedTuple):
-    """Sums over the others, relative to a running maximum.
+    """Sums over a row's other pairs, relative to a running maximum.
 
     Attributes:
       top: `[n]`, the largest relative logit so far, at least the own pair's 0.
       total: `[n]`, sum of exp(logit - top).
-      moment: `[n]`, sum of exp(logit - top) * value, or None if no mean is wanted.
+      moment: `[n]`, sum of exp(logit - top) * value, or None where no mean is needed.
     """
 
     top: jax.Array
@@ -47,13 +47,13 @@ class RunningSums(NamedTuple):
 
 
 def empty_sums(like: jax.Array, *, with_mean: bool) -> RunningSums:
-    """Nothing seen yet of rows `[n]`."""
+    """Return the sums of rows `[n]` before the first tile."""
     nothing = jnp.zeros_like(like)
     return RunningSums(nothing, nothing, nothing if with_mean else None)
 
 
 def add_tile(sums: RunningSums, logits: jax.Array, values: jax.Array, axis: int) -> RunningSums:
-    """Adds a tile of relative logits, reduced over `axis`; `values` is for the mean, if wanted."""
+    """Add a tile of relative logits, reduced over `axis`; `values` are averaged where needed."""
     top = jnp.maximum(sums.top, logits.max(axis))
     fade = jnp.exp(sums.top - top)
     weights = jnp.exp(logits - jnp.expand_dims(top, axis))
@@ -64,12 +64,12 @@ def add_tile(sums: RunningSums, logits: jax.Array, values: jax.Array, axis: int)
 
 
 def compute_gap(sums: RunningSums) -> jax.Array:
-    """`[n]`: logsumexp over all of the row, relative to the own pair's logit; at least 0."""
+    """Compute `[n]`, the logsumexp of each row relative to its own pair's logit; at least 0."""
     return sums.top + jnp.log1p(sums.total + jnp.expm1(-sums.top))
 
 
 def compute_mean(sums: RunningSums) -> jax.Array:
-    """`[n]`: mean of the values under the softmax over all; the own pair's value is 0."""
+    """Compute `[n]`, the mean of the values under each row's softmax; the own pair's is 0."""
     return sums.moment / (sums.total + jnp.exp(-sums.top))
 
 
@@ -77,12 +77,12 @@ Sums = tuple[tuple[RunningSums, RunningSums], ...]  # of each view's sides
 
 
 class Settings(NamedTuple):
-    """What the trace depends on.
+    """Static settings of the compiled passes.
 
     Attributes:
-      cut: the layout of the rows.
-      swapped: image i takes text i's soft target and text i image i's; else each its own side's.
-      precision: of the products of embeddings.
+      cut: layout of the rows.
+      swapped: True gives image i text i's soft target and vice versa; False, its own side's.
+      precision: of the matrix products of embeddings.
     """
 
     cut: _tiling.Layout
@@ -95,7 +95,7 @@ class Soft(NamedTuple):
 
     Attributes:
       weight: `[n]` in [0, 1], share of the soft target in a row's target.
-      teacher: unit vectors `[n d]` that give the soft targets, or None for the embeddings.
+      teacher: unit-length `[n d]` that give the soft targets, or None for the embeddings.
       temperature: `()`, divides the teacher's logits, or None for 1.
     """
 
@@ -105,11 +105,11 @@ class Soft(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """What the first pass knows of a row.
+    """Inputs of the first pass per row.
 
     Attributes:
-      views: embeddings of each view; None where they are the view's before.
-      own: `[n]` of each view, the logit of the row's own pair.
+      views: embeddings of each view; None where they equal the previous view's.
+      own: `[n]` per view, the logit of the row's own pair.
     """
 
     views: tuple[Pair | None, ...]
@@ -117,12 +117,12 @@ class Rows(NamedTuple):
 
 
 class Residuals(NamedTuple):
-    """What the second pass knows of a row.
+    """Inputs of the second pass per row.
 
     Attributes:
       views: as in `Rows`.
-      lse: logsumexp of each view's sides.
-      pull: scale * cotangent of the row's loss, for each side.
+      lse: logsumexp per view and side.
+      pull: scale * cotangent of the row's loss, per side.
       soft_pull: weight * pull, or None without soft targets.
     """
 
@@ -134,11 +134,11 @@ class Residuals(NamedTuple):
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def row_losses(settings: Settings, embeddings: Pair, scale: jax.Array, soft: Soft | None) -> Pair:
-    """Losses `[n]` of the images' rows and of the texts'; differentiable in embeddings and scale.
+    """Compute losses `[n]` of images and of texts; differentiable in embeddings and scale.
 
     Args:
       settings: see `Settings`.
-      embeddings: unit vectors `[n d]` of images and of texts.
+      embeddings: unit-length `[n d]`, of images and of texts.
       scale: `()`, positive; under an axis it must be varying, as the embeddings are.
       soft: the soft part of the targets, or None for one-hot targets.
     """
@@ -157,9 +157,9 @@ def _fwd(
     losses = tuple(gap[:n] for gap in gaps[0])
     if soft is not None:
         means = tuple(compute_mean(side) for side in sums[-1])
-        learnt = means[::-1] if settings.swapped else means
+        targets = means[::-1] if settings.swapped else means
         losses = tuple(
-            loss - soft.weight * mean[:n] for loss, mean in zip(losses, learnt, strict=True)
+            loss - soft.weight * mean[:n] for loss, mean in zip(losses, targets, strict=True)
         )
     return losses, (embeddings, scale, soft, rows, columns.views, gaps)
 
@@ -167,9 +167,11 @@ def _fwd(
 def _bwd(settings: Settings, residuals: tuple, cotangents: Pair) -> tuple[Pair, jax.Array, None]:
     embeddings, scale, soft, rows, gathered, gaps = residuals
     cut = settings.cut
-    lse = tuple(_pairs(jnp.add, gap, own) for gap, own in zip(gaps, rows.own, strict=True))
+    lse = tuple(_map_sides(jnp.add, gap, own) for gap, own in zip(gaps, rows.own, strict=True))
     pull = tuple(_tiling.pad(cut, scale * c) for c in cotangents)
-    soft_pull = None if soft is None else _pairs(jnp.multiply, pull, _tiling.pad(cut, soft.weight))
+    soft_pull = (
+        None if soft is None else _map_sides(jnp.multiply, pull, _tiling.pad(cut, soft.weight))
+    )
     known = Residuals(rows.views, lse, pull, soft_pull)
     columns = _tiling.gather(cut, known._replace(views=()))._replace(views=gathered)
     gradients = _second_pass(settings, _scales(scale, soft), gaps, known, columns)
@@ -184,7 +186,7 @@ row_losses.defvjp(_fwd, _bwd)
 
 
 def _scales(scale: jax.Array, soft: Soft | None) -> tuple[jax.Array, ...]:
-    """The multiplier of each view."""
+    """Return the multiplier of each view."""
     if soft is None or (soft.teacher is None and soft.temperature is None):
         return (scale,)
     return scale, scale if soft.temperature is None else scale / soft.temperature
@@ -202,7 +204,7 @@ def _rows(embeddings: Pair, scales: tuple[jax.Array, ...], soft: Soft | None) ->
 def _first_pass(
     settings: Settings, scales: tuple[jax.Array, ...], soft: bool, rows: Rows, columns: Rows
 ) -> Sums:
-    """The sums of every row, over the rows of all devices."""
+    """Accumulate the sums of every row over the rows of all devices."""
 
     def visit(
         here: Rows, there: Rows, hidden: jax.Array | None, mine: Sums, other: Sums | None
@@ -214,9 +216,10 @@ def _first_pass(
             other = _absorb(settings, other, logits, there.own, axis=0)
         return mine, other
 
-    teaches = [False] * (len(scales) - 1) + [soft]
+    needs_mean = [False] * (len(scales) - 1) + [soft]
     sums = tuple(
-        (empty_sums(own, with_mean=last),) * 2 for own, last in zip(rows.own, teaches, strict=True)
+        (empty_sums(own, with_mean=last),) * 2
+        for own, last in zip(rows.own, needs_mean, strict=True)
     )
     return _tiling.sweep(settings.cut, visit, sums, rows, columns)
 
@@ -228,7 +231,7 @@ def _logits(
     there: tuple[Pair | None, ...],
     hidden: jax.Array | None,
 ) -> tuple[Pair, ...]:
-    """Each view's `[I J]` logits of I's images to J's texts, and of I's texts to J's images."""
+    """Compute each view's `[I J]` logits, I's images to J's texts and I's texts to J's images."""
     logits = []
     for scale, mine, other in zip(scales, here, there, strict=True):
         if mine is not None:
@@ -247,14 +250,17 @@ def _absorb(
     own: tuple[jax.Array, ...],
     axis: int,
 ) -> Sums:
-    """Adds a tile's logits to the sums of the rows on the other axis than `axis`."""
+    """Add a tile's logits to the sums, reduced over `axis`."""
     relative = [
-        tuple(side - jnp.expand_dims(of_pair, axis) for side in view)
-        for view, of_pair in zip(logits, own, strict=True)
+        tuple(side - jnp.expand_dims(pair_logit, axis) for side in view)
+        for view, pair_logit in zip(logits, own, strict=True)
     ]
-    taught = relative[0][::-1] if settings.swapped else relative[0]
+    values = relative[0][::-1] if settings.swapped else relative[0]
     return tuple(
-        tuple(add_tile(*of_side, axis) for of_side in zip(pair, sides, taught, strict=True))
+        tuple(
+            add_tile(side, logit, value, axis)
+            for side, logit, value in zip(pair, sides, values, strict=True)
+        )
         for pair, sides in zip(sums, relative, strict=True)
     )
 
@@ -266,7 +272,7 @@ def _second_pass(
     rows: Residuals,
     columns: Residuals,
 ) -> Pair:
-    """Gradients `[padded d]` of the losses, weighted by their cotangents."""
+    """Compute gradients `[padded d]` of the losses, weighted by their cotangents."""
 
     def visit(
         here: Residuals, there: Residuals, hidden: jax.Array | None, mine: Pair, other: Pair | None
@@ -288,8 +294,11 @@ def _second_pass(
 def _coefficients(
     settings: Settings, logits: tuple[Pair, ...], here: Residuals, there: Residuals
 ) -> Pair:
-    """Each side's `[I J]` gradient by similarity, without the own pairs."""
-    softmaxes = [_softmaxes(*view) for view in zip(logits, here.lse, there.lse, strict=True)]
+    """Compute each side's `[I J]` gradient with respect to similarity, without own pairs."""
+    softmaxes = [
+        _softmaxes(view, rows, columns)
+        for view, rows, columns in zip(logits, here.lse, there.lse, strict=True)
+    ]
     student = _weighted(softmaxes[0], here.pull, there.pull)
     if here.soft_pull is None:
         return student
@@ -299,7 +308,7 @@ def _coefficients(
 
 
 def _softmaxes(logits: Pair, here: Pair, there: Pair) -> tuple[Pair, Pair]:
-    """Each side's softmaxes: over J for the rows of I, and over I for the columns, rows of J."""
+    """Compute each side's softmaxes: over J for the rows of I, over I for the columns (J)."""
     return tuple(
         (jnp.exp(side - rows[:, None]), jnp.exp(side - columns))
         for side, rows, columns in zip(logits, here, there[::-1], strict=True)
@@ -307,7 +316,7 @@ def _softmaxes(logits: Pair, here: Pair, there: Pair) -> tuple[Pair, Pair]:
 
 
 def _weighted(softmaxes: tuple[Pair, Pair], here: Pair, there: Pair) -> Pair:
-    """Each side's softmaxes, multiplied by the rows' and columns' weights and added."""
+    """Add each side's softmaxes, multiplied by the weights of rows and columns."""
     return tuple(
         by_row * rows[:, None] + by_column * columns
         for (by_row, by_column), rows, columns in zip(softmaxes, here, there[::-1], strict=True)
@@ -315,9 +324,9 @@ def _weighted(softmaxes: tuple[Pair, Pair], here: Pair, there: Pair) -> Pair:
 
 
 def _own_coefficients(settings: Settings, gaps: tuple[Pair, ...], rows: Residuals) -> jax.Array:
-    """`[padded]` gradient by the own pair's similarity.
+    """Compute `[padded]`, the gradient with respect to the own pair's similarity.
 
-    A row's share of it is softmax - target, and softmax_ii - 1 = expm1(-gap_i) keeps its digits.
+    A row's share is softmax - target, and softmax_ii - 1 = expm1(-gap_i) keeps its digits.
     """
     student = sum(p * jnp.expm1(-gap) for p, gap in zip(rows.pull, gaps[0], strict=True))
     if rows.soft_pull is None:
@@ -337,5 +346,5 @@ def _pull(
     )
 
 
-def _pairs(function: Callable[..., jax.Array], pair: tuple, of_row: jax.Array) -> Pair:
-    return function(pair[0], of_row), function(pair[1], of_row)
+def _map_sides(function: Callable[..., jax.Array], pair: tuple, row: jax.Array) -> Pair:
+    return function(pair[0], row), function(pair[1], row)

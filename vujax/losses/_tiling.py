@@ -1,8 +1,8 @@
 """Passes over all pairs of tiles of an N x N similarity matrix that is never stored.
 
-The rows of a device are cut into tiles. A pass visits pairs of tiles (I, J); a visit computes the
-similarities of I's rows to J's, uses them and drops them, as FlashAttention does (Dao et al. 2022,
-arXiv:2205.14135). What a pass gathers is per row (`[n]` sums, `[n d]` gradients), so temporaries
+The rows of a device are divided into tiles. A pass visits pairs of tiles (I, J); a visit computes
+the similarities of I's rows to J's, uses them and drops them, as FlashAttention does (Dao et al.
+2022, arXiv:2205.14135). A pass accumulates per row (`[n]` sums, `[n d]` gradients), so temporaries
 are O(N d).
 
 On one device a visit serves both tiles, so each pair I < J is visited once and every similarity is
@@ -22,23 +22,23 @@ from jax import lax
 Tree = Any
 Pair = tuple[jax.Array, jax.Array]  # of the images' side and of the texts' side
 
-HIDDEN = -1e30  # a logit that counts for nothing; finite, so that 0 * HIDDEN is 0
+HIDDEN = -1e30  # logit of a masked pair; finite, so that 0 * HIDDEN is 0
 # visit(rows of I, rows of J, hidden, state of I, state of J or None) -> the two states.
-# hidden: bool [I J], pairs that must not count (a row with itself, padding), or None for no pair.
+# hidden: bool [I J], masked pairs (a row with itself, padding), or None for no pair.
 Visit = Callable[[Tree, Tree, jax.Array | None, Tree, Tree], tuple[Tree, Tree]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """How the rows of a device are cut.
+    """Division of a device's rows into tiles.
 
     Attributes:
       n: rows of this device.
-      axis_name: mesh axis that the rows are spread over, or None.
-      devices: on that axis.
-      tile: rows in a tile.
-      tiles: of a device; the last may end in padding.
-      group: own tiles are visited against so many gathered ones at a time.
+      axis_name: mesh axis over which the rows are sharded, or None.
+      devices: number of devices on that axis.
+      tile: rows per tile.
+      tiles: tiles per device; the last may end in padding.
+      group: gathered tiles that a tile is visited against at a time.
     """
 
     n: int
@@ -50,33 +50,35 @@ class Layout:
 
     @property
     def padded(self) -> int:
-        """Rows of a device with padding."""
+        """Rows of a device, padding included."""
         return self.tile * self.tiles
 
 
-def choose_layout(n: int, d: int, axis_name: str | None, largest: int | None = None) -> Layout:
-    """Cuts `n` rows of width `d` into equal tiles with as little padding as possible.
+def choose_layout(
+    shape: tuple[int, int], axis_name: str | None, max_tile: int | None = None
+) -> Layout:
+    """Divide rows into equal tiles with as little padding as possible.
 
     Args:
-      n: rows of this device.
-      d: width of an embedding.
-      axis_name: mesh axis that the rows are spread over, or None.
-      largest: most rows in a tile. The default is the power of two at or under sqrt(N d) / 2, at
-        least 256: a tile then has at most a quarter of the entries of one [N d] array. On an
+      shape: `(n, d)`, this device's rows and the dimension of an embedding.
+      axis_name: mesh axis over which the rows are sharded, or None.
+      max_tile: maximum rows in a tile. The default is the power of two at or under sqrt(N d) / 2,
+        at least 256: a tile then has at most a quarter of the entries of one [N d] array. On an
         accelerator that is long enough to be bound by arithmetic (2,048 for N = 65,536, d = 768);
         on a CPU it fits the last cache and any size from 512 to 2,048 is equally fast.
     """
+    n, d = shape
     devices = 1 if axis_name is None else lax.axis_size(axis_name)
-    largest = largest or max(256, 2 ** int(math.log2(math.sqrt(n * devices * d) / 2 + 1)))
-    tiles = max(1, -(-n // largest))
+    max_tile = max_tile or max(256, 2 ** int(math.log2(math.sqrt(n * devices * d) / 2 + 1)))
+    tiles = max(1, -(-n // max_tile))
     tile = -(-n // tiles)
     fits = (m for m in range(devices * tiles, 0, -1) if devices * tiles % m == 0)
-    group = next((m for m in fits if m * tile <= largest), 1)
+    group = next((m for m in fits if m * tile <= max_tile), 1)
     return Layout(n, axis_name, devices, tile, tiles, group)
 
 
 def pad(cut: Layout, tree: Tree) -> Tree:
-    """Rows of zeros up to whole tiles, for every leaf `[n ...]`."""
+    """Append rows of zeros up to complete tiles, for every leaf `[n ...]`."""
     short = cut.padded - cut.n
     if not short:
         return tree
@@ -84,43 +86,45 @@ def pad(cut: Layout, tree: Tree) -> Tree:
 
 
 def gather(cut: Layout, tree: Tree) -> Tree:
-    """The padded rows of all devices, in order of device; all vectors `[padded]` in one message."""
+    """Gather the padded rows of all devices; leaves `[padded]` travel in one message."""
     if cut.devices == 1:
         return tree
     leaves, structure = jax.tree.flatten(tree)
     vectors = [x for x in leaves if x.ndim == 1]
-    of_all = iter(())
+    gathered_vectors = iter(())
     if vectors:
-        of_all = iter(lax.all_gather(jnp.stack(vectors), cut.axis_name, axis=1, tiled=True))
+        gathered_vectors = iter(
+            lax.all_gather(jnp.stack(vectors), cut.axis_name, axis=1, tiled=True)
+        )
     gathered = [
-        next(of_all) if x.ndim == 1 else lax.all_gather(x, cut.axis_name, tiled=True)
+        next(gathered_vectors) if x.ndim == 1 else lax.all_gather(x, cut.axis_name, tiled=True)
         for x in leaves
     ]
     return jax.tree.unflatten(structure, gathered)
 
 
 def cast_varying(cut: Layout, x: jax.Array | float, dtype: jnp.dtype) -> jax.Array:
-    """`x`, typed as different on each device, so that its gradient is a share as the loss is."""
+    """Return `x` typed as varying over devices, so that its gradient is a share like the loss."""
     x = jnp.asarray(x, dtype)
     if cut.axis_name is None:
         return x
     # A sum takes the type of its varying part, whether x varies already or not (jax 0.10 has no
-    # public way to ask).
+    # public test for it).
     return x + lax.pcast(jnp.zeros((), x.dtype), cut.axis_name, to="varying")
 
 
 def global_mean(cut: Layout, x: jax.Array) -> jax.Array:
-    """Mean over the rows of all devices, `[n ...]` to `[...]`."""
+    """Average over the rows of all devices, `[n ...]` -> `[...]`."""
     return x.mean(axis=0) if cut.axis_name is None else lax.pmean(x.mean(axis=0), cut.axis_name)
 
 
 def accumulation_dtype(x: jax.Array) -> jnp.dtype:
-    """The dtype of sums over `x`: at least float32."""
+    """Return the dtype of sums over `x`: at least float32."""
     return jnp.promote_types(x.dtype, jnp.float32)
 
 
 def matmul(a: jax.Array, b: jax.Array, contract: tuple[int, int], precision: str) -> jax.Array:
-    """Matrix product over axis `contract[0]` of `a` and `contract[1]` of `b`, summed wide."""
+    """Contract axis `contract[0]` of `a` with axis `contract[1]` of `b`, summed in float32."""
     dimensions = (((contract[0],), (contract[1],)), ((), ()))
     return lax.dot_general(
         a, b, dimensions, precision=precision, preferred_element_type=accumulation_dtype(a)
@@ -128,24 +132,30 @@ def matmul(a: jax.Array, b: jax.Array, contract: tuple[int, int], precision: str
 
 
 def hide_pairs(logits: jax.Array, hidden: jax.Array | None) -> jax.Array:
-    """The logits of a visit without those of hidden pairs."""
+    """Mask the logits of hidden pairs."""
     return logits if hidden is None else jnp.where(hidden, HIDDEN, logits)
 
 
-def check_rows(name: str, *embeddings: jax.Array) -> None:
-    """Raises ValueError unless all are `[n d]` with n > 0 and one n and d."""
-    shapes = [x.shape for x in embeddings]
+def check_rows(name: str, embeddings: Pair, teacher: Pair | None = None) -> None:
+    """Check that all arrays are `[n d]` with n > 0 and equal n and d.
+
+    Raises:
+      ValueError: they are not.
+    """
+    shapes = [x.shape for x in (*embeddings, *(teacher or ()))]
     if len(set(shapes)) > 1 or len(shapes[0]) != 2 or 0 in shapes[0]:
-        raise ValueError(f"{name}: embeddings have shapes {shapes}: give rows [n d] of equal shape")
+        raise ValueError(
+            f"{name}: embeddings have shapes {shapes}, expected rows [n d] of equal shape"
+        )
 
 
 def sweep(cut: Layout, visit: Visit, state: Tree, rows: Tree, columns: Tree) -> Tree:
-    """Lets `visit` see every pair of rows of the batch whose first row is this device's.
+    """Call `visit` for every pair of rows of the batch whose first row is this device's.
 
     Args:
-      cut: the layout of `rows`.
-      visit: changes the states of two tiles by what their rows have to do with each other.
-      state: pytree of `[padded ...]`, one entry for each of the device's rows.
+      cut: layout of `rows`.
+      visit: updates the states of two tiles by the similarities of their rows.
+      state: pytree of `[padded ...]`, one entry per row of the device.
       rows: pytree of `[padded ...]`, the device's rows.
       columns: `gather(cut, rows)`.
 
@@ -195,7 +205,7 @@ def _strips(cut: Layout, visit: Visit, state: Tree, rows: Tree, columns: Tree) -
 
 
 def _hidden(cut: Layout, i: jax.Array, j: jax.Array, width: int) -> jax.Array:
-    """`[tile width]`: True for a row with itself and where either is padding."""
+    """Return `[tile width]` bool: True for a row with itself and where either is padding."""
     row = i * cut.tile + jnp.arange(cut.tile)
     column = j * width + jnp.arange(width)
     same = row[:, None] == column

@@ -1,4 +1,4 @@
-"""What soft targets look like: the numbers that tell of a collapse."""
+"""Statistics of soft targets that reveal a collapse."""
 
 import jax
 import jax.numpy as jnp
@@ -17,30 +17,30 @@ def alignment_stats(
     rows: int = 128,
     axis_name: str | None = None,
 ) -> dict[str, jax.Array]:
-    """Entropy and diagonal mass of the soft targets of a sample of rows, against all columns.
+    """Compute entropy and diagonal mass of the soft targets of a sample of rows.
 
-    The sample is the first rows of the global batch, whose order is random: `[rows N]` numbers
-    twice, the same on any number of devices. Means are over both sides, so they do not depend on
-    which side takes whose target. No gradient flows.
+    The sample is the first rows of the global batch, whose order is random, against all columns:
+    two arrays `[rows N]`, the same on any number of devices. Means are over both sides, so they do
+    not depend on `target` of `soft_alignment`. No gradient flows.
 
     Args:
-      image: unit vectors `[n d]`; this and the next arguments are as for `soft_alignment`.
-      text: unit vectors `[n d]`.
+      image: unit-length embeddings `[n d]`; arguments are as for `soft_alignment`.
+      text: unit-length embeddings `[n d]`.
       scale: `()`.
-      teacher: unit vectors `([n d], [n d])` that give the targets, or None.
+      teacher: unit-length embeddings `([n d], [n d])` that give the targets, or None.
       teacher_temperature: divides the teacher's logits.
-      rows: of the sample; all N if there are fewer.
+      rows: size of the sample, at most N.
       axis_name: mesh axis in shard_map, or None.
 
     Returns:
       Means over the sample and both sides, `()` float32, equal on all devices:
-        target_entropy: in nats, from 0 (one-hot) to log N (uniform: the targets say nothing).
-        target_diagonal: the mass that a soft target leaves on the row's own pair.
+        target_entropy: in nats, from 0 (one-hot) to log N (uniform, without information).
+        target_diagonal: the mass of a soft target on the row's own pair.
 
     Raises:
-      ValueError: arrays whose shapes do not fit.
+      ValueError: the shapes of the arrays do not match.
     """
-    _tiling.check_rows("alignment_stats", image, text, *(teacher or ()))
+    _tiling.check_rows("alignment_stats", (image, text), teacher)
     sides, scale = lax.stop_gradient((teacher or (image, text), scale / teacher_temperature))
     if axis_name is not None:
         sides = lax.all_gather(sides, axis_name, tiled=True)

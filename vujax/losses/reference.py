@@ -1,7 +1,7 @@
-"""The losses as their formulas read, with whole similarity matrices: to read, and to test against.
+"""Reference losses as their formulas read, with full similarity matrices: to read and test against.
 
-Everything here takes the whole batch and makes `[n n]` arrays. The functions of the same names in
-`vujax.losses` give the same numbers without those arrays, on one device or many.
+Everything here takes the global batch and makes `[n n]` arrays. The functions of the same names in
+`vujax.losses` give the same values without those arrays, on one device or many.
 """
 
 import jax
@@ -12,29 +12,29 @@ Pair = tuple[jax.Array, jax.Array]
 
 
 def scaled_similarity(image: jax.Array, text: jax.Array, scale: jax.Array | float) -> jax.Array:
-    """Logits `[n n]`: `scale * image_i . text_j`."""
+    """Compute logits `[n n]`: `scale * image_i . text_j`."""
     return scale * jnp.matmul(image, text.T, precision="highest")
 
 
 def hard_targets(n: int, label_smoothing: float = 0.0) -> jax.Array:
-    """Each row its own pair: `[n n]`, `(1 - label_smoothing) * one-hot + label_smoothing / n`."""
+    """Compute targets `[n n]`: `(1 - label_smoothing) * one-hot + label_smoothing / n`."""
     return (1.0 - label_smoothing) * jnp.eye(n) + label_smoothing / n
 
 
 def soft_targets(logits: jax.Array, target: str) -> Pair:
-    """`(of the images over the texts, of the texts over the images)`, each `[n n]`, rows sum to 1.
+    """Compute soft targets of images over texts and of texts over images, each `[n n]`.
 
     Args:
-      logits: the teacher's, `[n n]`, images by texts.
+      logits: the teacher's, `[n n]`, images by texts; rows of the results sum to 1.
       target: 'plain': a row's own softmax; 'swapped': image i takes text i's, text i image i's.
     """
-    of_images, of_texts = jax.nn.softmax(logits, axis=1), jax.nn.softmax(logits.T, axis=1)
-    swapped = (of_texts, of_images)
-    return lax.stop_gradient(swapped if target == "swapped" else (of_images, of_texts))
+    image_rows, text_rows = jax.nn.softmax(logits, axis=1), jax.nn.softmax(logits.T, axis=1)
+    swapped = (text_rows, image_rows)
+    return lax.stop_gradient(swapped if target == "swapped" else (image_rows, text_rows))
 
 
 def cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """`[n]`: `-sum_j targets_ij log softmax(logits)_ij`."""
+    """Compute `[n]`: `-sum_j targets_ij log softmax(logits)_ij`."""
     return -(targets * jax.nn.log_softmax(logits, axis=1)).sum(axis=1)
 
 
@@ -50,23 +50,23 @@ def soft_alignment(
     soft_weight: jax.Array | float = 1.0,
     label_smoothing: float = 0.0,
 ) -> jax.Array:
-    """See `vujax.losses.soft_alignment`."""
+    """Compute `vujax.losses.soft_alignment` with full matrices."""
     logits = scaled_similarity(image, text, scale)
     teacher_image, teacher_text = teacher or (image, text)
     teacher_logits = scaled_similarity(teacher_image, teacher_text, scale) / teacher_temperature
     weight = (soft_weight * unaligned)[:, None]
     hard = hard_targets(len(image), label_smoothing)
-    of_images, of_texts = (
+    image_targets, text_targets = (
         (1 - weight) * hard + weight * soft for soft in soft_targets(teacher_logits, target)
     )
-    rows = cross_entropy(logits, of_images) + cross_entropy(logits.T, of_texts)
+    rows = cross_entropy(logits, image_targets) + cross_entropy(logits.T, text_targets)
     return rows.mean() / 2
 
 
 def info_nce(
     query: jax.Array, key: jax.Array, scale: jax.Array | float, *, label_smoothing: float = 0.0
 ) -> jax.Array:
-    """See `vujax.losses.info_nce`."""
+    """Compute `vujax.losses.info_nce` with full matrices."""
     logits = scaled_similarity(query, key, scale)
     targets = hard_targets(len(query), label_smoothing)
     return (cross_entropy(logits, targets) + cross_entropy(logits.T, targets)).mean() / 2
@@ -75,7 +75,7 @@ def info_nce(
 def sigmoid(
     image: jax.Array, text: jax.Array, scale: jax.Array | float, bias: jax.Array | float
 ) -> jax.Array:
-    """See `vujax.losses.sigmoid`."""
+    """Compute `vujax.losses.sigmoid` with full matrices."""
     logits = scaled_similarity(image, text, scale) + bias
     signs = 2 * jnp.eye(len(image)) - 1
     return -jax.nn.log_sigmoid(signs * logits).sum(axis=1).mean()
@@ -84,7 +84,7 @@ def sigmoid(
 def cyclip(
     image: jax.Array, text: jax.Array, *, in_modal: float = 0.25, cross_modal: float = 0.25
 ) -> jax.Array:
-    """See `vujax.losses.cyclip`."""
+    """Compute `vujax.losses.cyclip` with full matrices."""
     cross = scaled_similarity(image, text, 1.0)
     inside = scaled_similarity(image, image, 1.0) - scaled_similarity(text, text, 1.0)
     terms = in_modal * inside**2 + cross_modal * (cross - cross.T) ** 2

@@ -1,4 +1,4 @@
-"""The pairwise sigmoid loss, in tiles."""
+"""Pairwise sigmoid loss (SigLIP), in tiles."""
 
 from functools import partial
 from typing import NamedTuple
@@ -19,31 +19,31 @@ def sigmoid(
     tile: int | None = None,
     precision: str = "highest",
 ) -> jax.Array:
-    """SigLIP's loss (Zhai et al. 2023, arXiv:2303.15343): is text j the pair of image i?
+    """Compute SigLIP's loss, which classifies each pair (Zhai et al. 2023, arXiv:2303.15343).
 
         -1/N sum_ij log sigmoid(z_ij (scale * image_i . text_j + bias)),   z_ii = 1, else -1.
 
-    Unlike a softmax it needs no normaliser, so value and gradient come from one pass over tiles.
+    Unlike a softmax it needs no normalizer, so value and gradient come from one pass over tiles.
 
     Args:
-      image: unit vectors `[n d]`, float32 or bfloat16.
-      text: unit vectors `[n d]`; row i belongs to row i of `image`.
+      image: unit-length embeddings `[n d]`, float32 or bfloat16.
+      text: unit-length embeddings `[n d]`; row i belongs to row i of `image`.
       scale: `()`, the positive multiplier exp(logit_scale).
       bias: `()`; start near -log N (SigLIP: -10 with scale 10).
-      axis_name: None: the arrays are the whole batch. A mesh axis: they are one device's rows in
+      axis_name: None: the arrays are the global batch. A mesh axis: they are one device's rows in
         shard_map, and the value is this device's share, as in `soft_alignment`. The gradient is
-        right if all devices' shares count equally, as in a psum of them.
-      tile: most rows in a tile; None chooses by N and d.
-      precision: of the products of embeddings.
+        correct if all devices' shares count equally, as in a psum of them.
+      tile: maximum rows in a tile; None chooses by N and d.
+      precision: of the matrix products of embeddings.
 
     Returns:
       `()` float32, the loss or this device's share of it.
 
     Raises:
-      ValueError: arrays whose shapes do not fit.
+      ValueError: the shapes of the arrays do not match.
     """
-    _tiling.check_rows("sigmoid", image, text)
-    cut = _tiling.choose_layout(*image.shape, axis_name=axis_name, largest=tile)
+    _tiling.check_rows("sigmoid", (image, text))
+    cut = _tiling.choose_layout(image.shape, axis_name, tile)
     scale, bias = (
         _tiling.cast_varying(cut, x, _tiling.accumulation_dtype(image)) for x in (scale, bias)
     )
@@ -51,13 +51,13 @@ def sigmoid(
 
 
 class Sums(NamedTuple):
-    """What the pass adds up for each row.
+    """Sums of one pass for each row.
 
     Attributes:
       loss: `[n]`, of the image's row.
-      by_bias: `[n]`, its derivative by the bias.
-      gradients: `[n d]` twice, of the whole loss by the row's embeddings, divided by the scale.
-        (With `by_bias`, None in a pass for the value alone.)
+      by_bias: `[n]`, its derivative with respect to the bias.
+      gradients: `[n d]` twice, of the global loss with respect to the row's embeddings, divided by
+        the scale. (Like `by_bias`, None in a pass for the value alone.)
     """
 
     loss: jax.Array
@@ -69,7 +69,7 @@ class Sums(NamedTuple):
 def _share(
     cut: _tiling.Layout, precision: str, embeddings: Pair, scale: jax.Array, bias: jax.Array
 ) -> jax.Array:
-    """The sum over this device's images and all texts."""
+    """Sum the loss over this device's images and all texts."""
     return _pass(cut, precision, embeddings, scale, bias, differentiate=False).loss.sum()
 
 
@@ -132,7 +132,7 @@ def _own_pairs(embeddings: Pair, scale: jax.Array, bias: jax.Array, differentiat
 
 
 def _add(sums: Sums, logits: Pair, others: Pair, axis: int, precision: str) -> Sums:
-    """Adds a tile to the rows on the other axis than `axis`; `others` are the rows on `axis`."""
+    """Add a tile to the sums, reduced over `axis`; `others` are the rows along `axis`."""
     loss = sums.loss + jax.nn.softplus(logits[0]).sum(axis)
     if sums.gradients is None:
         return Sums(loss, None, None)

@@ -1,4 +1,4 @@
-"""Contrastive loss whose targets may be soft alignments between images and texts."""
+"""Contrastive losses whose targets may be soft alignments between images and texts."""
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ def soft_alignment(
     tile: int | None = None,
     precision: str = "highest",
 ) -> jax.Array:
-    """Cross-entropy of images against texts and texts against images, mean over the 2N rows.
+    """Compute the cross-entropy of images and texts against soft targets, mean over 2N rows.
 
     With S_ij = scale * image_i . text_j, image i predicts softmax_j S_ij and text i softmax_j S_ji.
     The target of image i (a text's is the same with the sides exchanged) is
@@ -36,53 +36,54 @@ def soft_alignment(
         soft_i = softmax_j T_ji if target is 'swapped' (text i's row), softmax_j T_ij if 'plain',
         T_ij = scale * teacher_image_i . teacher_text_j / teacher_temperature.
 
-    No gradient flows into soft_i. Exact at any N: similarities are made in tiles, twice, and
+    No gradient flows into soft_i. Exact at any N: similarities are computed in tiles, twice, and
     temporaries are O(N d), never [n N].
 
     Args:
-      image: unit vectors `[n d]`, float32 or bfloat16 (then products are of bfloat16 and sums in
-        float32).
-      text: unit vectors `[n d]`; row i belongs to row i of `image`.
+      image: unit-length embeddings `[n d]`, float32 or bfloat16 (then products are of bfloat16 and
+        sums in float32).
+      text: unit-length embeddings `[n d]`; row i belongs to row i of `image`.
       scale: `()`, the positive multiplier exp(logit_scale).
       unaligned: `[n]` bool, rows whose target is soft. With none, this is `info_nce`.
-      target: which side's softmax a soft target is, 'swapped' or 'plain'. 'plain' with neither a
-        teacher, nor another temperature, nor one-hot mixed in, gives unaligned rows no gradient of
-        their own.
-      teacher: unit vectors `([n d], [n d])` of the same images and texts that give T (an average
-        of past parameters); None: the embeddings themselves.
+      target: 'swapped' or 'plain', the side whose softmax is the soft target. 'plain' with neither
+        a teacher, nor another temperature, nor a one-hot mixed in, gives unaligned rows no gradient
+        of their own.
+      teacher: unit-length embeddings `([n d], [n d])` of the same images and texts that give T (by
+        an average of past parameters); None: the embeddings themselves.
       teacher_temperature: divides the teacher's logits; below 1 sharpens soft targets. The
         teacher's own scale, if it has one, enters here as scale / teacher_scale.
       soft_weight: in [0, 1], the soft share of an unaligned row's target (ALBEF, Li et al. 2021,
         arXiv:2107.07651, mixes 0.4 of it with the one-hot).
       label_smoothing: in [0, 1), applied to every one-hot.
-      axis_name: None: the arrays are the whole batch. A mesh axis: they are one device's rows in
+      axis_name: None: the arrays are the global batch. A mesh axis: they are one device's rows in
         shard_map, and the value is this device's share: psum over the axis gives the global loss,
         and the gradient by `image` and `text` is that of the global loss.
-      tile: most rows in a tile; None chooses by N and d (see `vujax.losses._tiling.choose_layout`).
-      precision: of the products of embeddings. Lower than 'highest' lets a TPU round float32
+      tile: maximum rows in a tile; None chooses by N and d (see `_tiling.choose_layout`).
+      precision: of the matrix products of embeddings. Lower than 'highest' lets a TPU round float32
         embeddings to bfloat16, even before they are gathered.
 
     Returns:
       `()` float32, the loss or this device's share of it.
 
     Raises:
-      ValueError: an unknown `target`, or arrays whose shapes do not fit.
+      ValueError: `target` is unknown, or the shapes of the arrays do not match.
     """
     if target not in TARGETS:
-        raise ValueError(f"soft_alignment: target '{target}' is unknown: use one of {TARGETS}")
-    _tiling.check_rows("soft_alignment", image, text, *(teacher or ()))
+        known = ", ".join(TARGETS)
+        raise ValueError(f"soft_alignment: unknown target '{target}'; expected one of: {known}")
+    _tiling.check_rows("soft_alignment", (image, text), teacher)
     if unaligned.shape != image.shape[:1]:
         raise ValueError(
-            f"soft_alignment: unaligned has shape {unaligned.shape}: give {image.shape[:1]}, "
-            "one bool for each row"
+            f"soft_alignment: unaligned has shape {unaligned.shape}, expected {image.shape[:1]}: "
+            "one bool per row"
         )
-    is_one = isinstance(teacher_temperature, float | int) and teacher_temperature == 1
+    is_default = isinstance(teacher_temperature, float | int) and teacher_temperature == 1
     soft = Soft(
         weight=soft_weight * unaligned.astype(jnp.float32),
         teacher=teacher,
-        temperature=None if is_one else jnp.asarray(teacher_temperature, jnp.float32),
+        temperature=None if is_default else jnp.asarray(teacher_temperature, jnp.float32),
     )
-    cut = _tiling.choose_layout(*image.shape, axis_name=axis_name, largest=tile)
+    cut = _tiling.choose_layout(image.shape, axis_name, tile)
     settings = Settings(cut, target == "swapped", precision)
     return _share(settings, (image, text), scale, lax.stop_gradient(soft), label_smoothing)
 
@@ -97,16 +98,16 @@ def info_nce(
     tile: int | None = None,
     precision: str = "highest",
 ) -> jax.Array:
-    """Symmetric InfoNCE, CLIP's loss: mean over the 2N rows, the rest of the batch as negatives.
+    """Compute symmetric InfoNCE, CLIP's loss (Radford et al. 2021, arXiv:2103.00020).
 
-    Radford et al. 2021, arXiv:2103.00020. It is `soft_alignment` with every row aligned, without
-    the work that soft targets cost.
+    The mean is over the 2N rows, with the rest of the batch as negatives. It is `soft_alignment`
+    with every row aligned, without the cost of soft targets.
 
     Args:
-      query: unit vectors `[n d]`.
-      key: unit vectors `[n d]`; row i belongs to row i of `query`.
+      query: unit-length embeddings `[n d]`.
+      key: unit-length embeddings `[n d]`; row i belongs to row i of `query`.
       scale: `()`, the positive multiplier exp(logit_scale), or 1 / temperature.
-      label_smoothing: in [0, 1), spreads so much of each target over all N evenly.
+      label_smoothing: in [0, 1), share of each target spread evenly over all N.
       axis_name: see `soft_alignment`.
       tile: see `soft_alignment`.
       precision: see `soft_alignment`.
@@ -115,10 +116,10 @@ def info_nce(
       `()` float32, the loss or this device's share of it.
 
     Raises:
-      ValueError: arrays whose shapes do not fit.
+      ValueError: the shapes of the arrays do not match.
     """
-    _tiling.check_rows("info_nce", query, key)
-    cut = _tiling.choose_layout(*query.shape, axis_name=axis_name, largest=tile)
+    _tiling.check_rows("info_nce", (query, key))
+    cut = _tiling.choose_layout(query.shape, axis_name, tile)
     return _share(Settings(cut, False, precision), (query, key), scale, None, label_smoothing)
 
 
@@ -129,20 +130,20 @@ def _share(
     soft: Soft | None,
     label_smoothing: float,
 ) -> jax.Array:
-    """This device's part of the mean over the 2N rows."""
+    """Compute this device's share of the mean over the 2N rows."""
     cut = settings.cut
     scale = _tiling.cast_varying(cut, scale, _tiling.accumulation_dtype(embeddings[0]))
     total = sum(rows.sum() for rows in row_losses(settings, embeddings, scale, soft))
     if label_smoothing:
         hard = 1.0 if soft is None else 1.0 - soft.weight
-        total += label_smoothing * (hard * _behind(cut, embeddings, scale)).sum()
+        total += label_smoothing * (hard * _smoothing_penalty(cut, embeddings, scale)).sum()
     return total / (2 * cut.n * cut.devices)
 
 
-def _behind(cut: _tiling.Layout, embeddings: Pair, scale: jax.Array) -> jax.Array:
-    """`[n]`: S_ii less the mean logit of image row i, plus the same for text row i.
+def _smoothing_penalty(cut: _tiling.Layout, embeddings: Pair, scale: jax.Array) -> jax.Array:
+    """Compute `[n]`: S_ii minus the mean logit of image row i, plus the same for text row i.
 
-    Label smoothing adds so much to a row's cross-entropy; means of embeddings are all it needs.
+    Label smoothing adds this much to a row's cross-entropy; it needs only means of embeddings.
     """
     image, text = (x.astype(_tiling.accumulation_dtype(x)) for x in embeddings)
     from_text, from_image = (

@@ -244,8 +244,8 @@ class Movies2Scenes:
     def _contrast(
         self, rows: Tree, ids: Queries, bank: Bank, chosen: Nearest, axis_name: str | None
     ) -> ContrastResult:
-        positive = jnp.where(chosen.there[:, None], chosen.vector, rows["key"])
-        ids = ids._replace(positive=jnp.where(chosen.there, chosen.ids.scene, ids.scene))
+        positive = jnp.where(chosen.is_found[:, None], chosen.vector, rows["key"])
+        ids = ids._replace(positive=jnp.where(chosen.is_found, chosen.ids.scene, ids.scene))
         negatives = functools.partial(is_negative, mask_similar=self.mask_similar)
         settings = dict(temperature=self.temperature, negatives=negatives, axis_name=axis_name)
         return contrast(rows["query"], positive, ids, bank, **settings)
@@ -263,7 +263,7 @@ class Movies2Scenes:
         rank, std = diagnostics.spread(rows["query"], axis_name, there)
         stats = {"effective_rank": rank, "embedding_std": std}
         scenes = diagnostics.average(there.mean(dtype=jnp.float32), axis_name)
-        shares = {"positive": found.positive, "top1": found.right, "guided": chosen.there}
+        shares = {"positive": found.positive, "top1": found.right, "guided": chosen.is_found}
         for name, value in shares.items():
             kept = jnp.where(there, value, 0).mean(dtype=jnp.float32)
             stats[name] = diagnostics.average(kept, axis_name) / jnp.maximum(scenes, 1e-9)
