@@ -29,7 +29,7 @@ def test_bytes_of_a_record():
     "data", [b"", b"VJX1", b"VJX1\xff\0\0\0{}", b"\xff\xd8\xff\xe0 a jpeg", b"VJX1\2\0\0\0[]"]
 )
 def test_other_bytes_are_refused(data):
-    with pytest.raises(BadSample, match=r"not a record that tools/to_array_record\.py wrote"):
+    with pytest.raises(BadSample, match=r"not a record of tools/to_array_record\.py"):
         array_record.decode_record(data)
 
 
@@ -54,7 +54,9 @@ def test_a_damaged_file_is_named(folder):
     whole = shard.read_bytes()
     for data in (whole[:-100], whole[:70_000], b""):
         shard.write_bytes(data)
-        with pytest.raises(ValueError, match=r"data-00001-of-00003\.array_record is not a whole"):
+        with pytest.raises(
+            ValueError, match=r"data-00001-of-00003\.array_record is not a complete"
+        ):
             ArrayRecordSource(str(folder))
 
 
@@ -73,7 +75,7 @@ def test_a_damaged_record_is_one_bad_sample(folder):
 def test_an_unfinished_conversion_is_refused(folder):
     manifest = folder / MANIFEST
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"complete": False}))
-    with pytest.raises(ValueError, match="was not converted to the end"):
+    with pytest.raises(ValueError, match="was not fully converted"):
         ArrayRecordSource(str(folder))
 
 

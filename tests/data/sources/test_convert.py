@@ -41,7 +41,7 @@ def test_an_interrupted_conversion_goes_on(tmp_path):
     done = [tmp_path / f"data-0000{i}-of-00004.array_record" for i in (0, 1)]
     assert [p for p in sorted(tmp_path.iterdir()) if p.suffix != ".json"] == done
     stamps = [p.stat().st_mtime_ns for p in done]
-    with pytest.raises(ValueError, match="was not converted to the end"):
+    with pytest.raises(ValueError, match="was not fully converted"):
         ArrayRecordSource(str(tmp_path))
     steps = []
     convert_source(ListSource(records), tmp_path, **options, progress=steps.append)
@@ -54,7 +54,7 @@ def test_another_conversion_in_the_folder_is_left_alone(tmp_path):
     source = ListSource(record(i) for i in range(4))
     convert_source(source, tmp_path, origin={"path": "a"}, shard_size=2)
     before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("*.array_record")}
-    with pytest.raises(ValueError, match=r"holds another conversion \(origin, shard_size differ\)"):
+    with pytest.raises(ValueError, match=r"has another conversion \(origin, shard_size differ\)"):
         convert_source(source, tmp_path, origin={"path": "b"}, shard_size=4)
     assert {p: p.stat().st_mtime_ns for p in tmp_path.glob("*.array_record")} == before
 

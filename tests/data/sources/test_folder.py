@@ -33,10 +33,10 @@ def test_captions_from_the_class(folder):
 
 
 def test_what_is_missing_is_named(folder, tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere: there is no such folder"):
+    with pytest.raises(FileNotFoundError, match="nowhere is not a folder"):
         FolderSource(str(folder / "nowhere"))
     with pytest.raises(ValueError, match="it has none"):
         FolderSource(str(folder / ".hidden"))
     (folder / "c").mkdir()
-    with pytest.raises(ValueError, match=r"c holds no picture"):
+    with pytest.raises(ValueError, match=r"c has no image"):
         FolderSource(str(folder))

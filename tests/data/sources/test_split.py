@@ -98,7 +98,7 @@ def test_records_that_cannot_be_read_stay_in_training():
             {"hold_out": {"field": "name"}},
             r"'k000' has no field 'name' .*\['caption', 'id', 'key'\]",
         ),
-        ({"hold_out": {"part": "test"}}, "hold_out.part 'test' is unknown"),
+        ({"hold_out": {"part": "test"}}, "unknown hold_out.part 'test'; expected one of: train"),
         ({"hold_out": {"modulo": 3, "remainder": 3}}, "hold_out.remainder must be 0 to 2"),
         ({"hold_out": {"share": 0.1}}, "hold_out has no option share"),
         (
@@ -131,7 +131,7 @@ def test_subset_bounds_and_labels():
 
 def test_hold_out_share_is_about_one_in_modulo():
     rule = HoldOut(modulo=10, remainder=3)
-    assert 150 < sum(rule.holds(f"key {i}") for i in range(2000)) < 250
+    assert 150 < sum(rule.is_held_out(f"key {i}") for i in range(2000)) < 250
 
 
 def test_the_caption_can_be_the_class():

@@ -3,7 +3,7 @@ import tarfile
 
 import pytest
 
-from vujax.data.sources.webdataset import TarError, read_members
+from vujax.data.sources.tar import TarError, read_members
 
 NAMES = {
     "plain.txt": b"hello",

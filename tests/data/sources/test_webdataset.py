@@ -109,7 +109,7 @@ def test_what_a_sample_lacks_is_named(tmp_path):
         *sample("c", b"", ""),
     ]
     source = source_of(tmp_path, members)
-    with pytest.raises(BadSample, match=r"'a' of .*s\.tar has no picture: it holds \.txt, \.json"):
+    with pytest.raises(BadSample, match=r"'a' of .*s\.tar has no image, only \.txt, \.json"):
         source[0]
     with pytest.raises(BadSample, match=r"'b' of .*s\.tar: its \.json cannot be read"):
         source[1]
@@ -134,7 +134,7 @@ def test_a_truncated_tar_is_an_error_or_loses_its_end(tmp_path):
 
 
 def test_unknown_way_with_truncated_files(tmp_path):
-    with pytest.raises(ValueError, match="truncated 'ignore' is unknown"):
+    with pytest.raises(ValueError, match="unknown truncated 'ignore'; expected one of: error"):
         WebDatasetSource(write_shards(tmp_path, 2), truncated="ignore")
 
 

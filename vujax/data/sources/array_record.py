@@ -1,13 +1,8 @@
-"""ArrayRecord files of our own records: the form to train from (see
-`vujax.data.sources.array_record`).
+"""ArrayRecord shards of image-text records, and the conversion of any source to them.
 
-How one record is written as bytes: a JSON header before the encoded picture.
-
-Layout: b"VJX1", the header's length (uint32, little endian), the header (a UTF-8 JSON object with
-`key`, `captions`, `label`, `fields`), the picture's file (JPEG, PNG ...) until the end. It can be
-read in any language, and reading it runs no code.
-
-Writes any source as ArrayRecord shards, which a later run of the same conversion completes.
+A record is b"VJX1", the length of the header (uint32, little endian), the header (a UTF-8 JSON
+object with `key`, `captions`, `label`, `fields`), and the image file (JPEG, PNG ...) until the end.
+Records can be read in any language, and reading them executes no code.
 """
 
 import io
@@ -28,32 +23,37 @@ from vujax.data.sources.files import expand_patterns
 from vujax.utils.io import write_atomically, write_json
 
 MANIFEST = "dataset.json"
+"""Name of the file beside the shards with class names, counts and the origin of the records."""
 
-"""What the converter writes beside the files: class names, counts, where the records came from."""
+MAGIC = b"VJX1"
+PREFIX = struct.Struct("<4sI")
+
+# group_size 1: records are read one by one. Images are already compressed.
+WRITER_OPTIONS = "group_size:1,uncompressed"
 
 
 class ArrayRecordSource:
-    """Records in the order of the files.
+    """Records of ArrayRecord shards, in the order of the files.
 
     Attributes:
-      classes: from the `dataset.json` beside the first file, if there is one.
+      classes: class names in the `dataset.json` beside the first file, if it exists.
     """
 
     def __init__(self, path: str | Sequence[str]) -> None:
-        """Reads every file's record count.
+        """Read the number of records of every file.
 
         Args:
-          path: the files (globs and braces, one or several), or the folder that the converter made.
+          path: files (one or several globs or brace patterns), or a folder of `convert_source`.
 
         Raises:
-          FileNotFoundError: a pattern matches nothing.
+          FileNotFoundError: a pattern matches no file.
           ValueError: a file is damaged, or its conversion was not finished.
         """
         if isinstance(path, str) and Path(path).is_dir():
             path = f"{path}/*.array_record"
         self._paths = expand_patterns(path)
         self.classes = _classes(Path(self._paths[0]).with_name(MANIFEST))
-        with ThreadPoolExecutor(16) as pool:  # remote disks answer slowly, but many at once
+        with ThreadPoolExecutor(16) as pool:  # remote disks have high latency
             self._files = list(pool.map(_open, self._paths))
         self._first = np.cumsum([0] + [len(file) for file in self._files])
 
@@ -64,81 +64,12 @@ class ArrayRecordSource:
         if not 0 <= index < len(self):
             raise IndexError(f"record {index} of {len(self)}")
         number = int(np.searchsorted(self._first, index, side="right")) - 1
-        place = int(index - self._first[number])
+        local = int(index - self._first[number])
         try:
-            return decode_record(self._files[number][place])
+            return decode_record(self._files[number][local])
         except (RuntimeError, BadSample) as error:
-            # RuntimeError: the bytes of this record do not match their checksum.
-            raise BadSample(f"record {place} of {self._paths[number]}: {error}") from None
-
-
-def _open(path: str) -> Any:
-    try:
-        return ArrayRecordDataSource([path])
-    except RuntimeError as error:
-        raise ValueError(
-            f"{path} is not a whole ArrayRecord file ({error}): convert or fetch it again"
-        ) from None
-
-
-def _classes(manifest: Path) -> tuple[str, ...] | None:
-    if not manifest.exists():
-        return None
-    facts = json.loads(manifest.read_text("utf-8"))
-    if not facts["complete"]:
-        raise ValueError(f"{manifest.parent} was not converted to the end: run the converter again")
-    return None if facts["classes"] is None else tuple(facts["classes"])
-
-
-MAGIC = b"VJX1"
-
-PREFIX = struct.Struct("<4sI")
-
-
-def encode_record(record: Record) -> bytes:
-    """The bytes of a record; pixels are kept without loss, as PNG."""
-    header = {name: record[name] for name in ("key", "captions", "label")}
-    header["fields"] = record.get("fields", {})
-    text = json.dumps(header, ensure_ascii=False).encode()
-    image = record["image"]
-    content = image if isinstance(image, bytes) else encode_png(image)
-    return PREFIX.pack(MAGIC, len(text)) + text + content
-
-
-def encode_png(pixels: np.ndarray) -> bytes:
-    """A PNG file of uint8 `[h w 3]`."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
-
-
-def decode_record(data: bytes) -> Record:
-    """The record that `encode` wrote.
-
-    Raises:
-      BadSample: these are other bytes.
-    """
-    try:
-        magic, length = PREFIX.unpack_from(data)
-        if magic != MAGIC:
-            raise ValueError("it does not begin with VJX1")
-        end = PREFIX.size + length
-        header = json.loads(data[PREFIX.size : end])
-        return Record(
-            key=header["key"],
-            image=data[end:],
-            captions=header["captions"],
-            label=header["label"],
-            fields=header["fields"],
-        )
-    except (ValueError, KeyError, TypeError, struct.error) as error:
-        raise BadSample(
-            f"not a record that tools/to_array_record.py wrote ({error}): convert the source again"
-        ) from None
-
-
-# group_size 1: each record is read on its own. Pictures are compressed already.
-WRITER_OPTIONS = "group_size:1,uncompressed"
+            # RuntimeError: the checksum of this record is wrong.
+            raise BadSample(f"record {local} of {self._paths[number]}: {error}") from None
 
 
 def convert_source(
@@ -150,24 +81,24 @@ def convert_source(
     max_bad: float = 0.01,
     progress: Callable[[int], Any] = lambda records: None,
 ) -> dict[str, Any]:
-    """Writes `folder/data-00000-of-0000N.array_record` ... and `folder/dataset.json`.
+    """Write `folder/data-00000-of-0000N.array_record` ... and `folder/dataset.json`.
 
-    Each file appears whole or not at all. Shards that an earlier, interrupted call finished are
-    kept. Records that cannot be read are left out, counted and named in dataset.json.
+    Each file is written atomically, and shards of an earlier, interrupted call are kept. Records
+    that cannot be read are left out, counted and named in dataset.json.
 
     Args:
-      source: what to write.
-      folder: new, or that of an interrupted call with the same arguments.
-      origin: what the source was opened with, kept in dataset.json.
-      shard_size: records of `source` for each file.
-      max_bad: greatest share of unreadable records.
+      source: records to write.
+      folder: new folder, or that of an interrupted call with the same arguments.
+      origin: options of the source, recorded in dataset.json.
+      shard_size: records of `source` per file.
+      max_bad: largest allowed share of unreadable records.
       progress: called with the number of records done since the last call.
 
     Returns:
       The contents of dataset.json.
 
     Raises:
-      ValueError: the folder holds another conversion, or too many records are bad.
+      ValueError: the folder has another conversion, or too many records are bad.
     """
     facts = _start(source, folder, origin, shard_size)
     shards = -(-len(source) // shard_size)
@@ -189,10 +120,70 @@ def convert_source(
     return facts
 
 
+def encode_record(record: Record) -> bytes:
+    """Encode a record; pixels become a lossless PNG."""
+    header = {name: record[name] for name in ("key", "captions", "label")}
+    header["fields"] = record.get("fields", {})
+    text = json.dumps(header, ensure_ascii=False).encode()
+    image = record["image"]
+    content = image if isinstance(image, bytes) else encode_png(image)
+    return PREFIX.pack(MAGIC, len(text)) + text + content
+
+
+def encode_png(pixels: np.ndarray) -> bytes:
+    """Encode uint8 `[h w 3]` as a PNG file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def decode_record(data: bytes) -> Record:
+    """Decode a record of `encode_record`.
+
+    Raises:
+      BadSample: the bytes are not such a record.
+    """
+    try:
+        magic, length = PREFIX.unpack_from(data)
+        if magic != MAGIC:
+            raise ValueError("it does not start with VJX1")
+        end = PREFIX.size + length
+        header = json.loads(data[PREFIX.size : end])
+        return Record(
+            key=header["key"],
+            image=data[end:],
+            captions=header["captions"],
+            label=header["label"],
+            fields=header["fields"],
+        )
+    except (ValueError, KeyError, TypeError, struct.error) as error:
+        raise BadSample(
+            f"not a record of tools/to_array_record.py ({error}): convert the source again"
+        ) from None
+
+
+def _open(path: str) -> Any:
+    try:
+        return ArrayRecordDataSource([path])
+    except RuntimeError as error:
+        raise ValueError(
+            f"{path} is not a complete ArrayRecord file ({error}): convert or fetch it again"
+        ) from None
+
+
+def _classes(manifest: Path) -> tuple[str, ...] | None:
+    if not manifest.exists():
+        return None
+    facts = json.loads(manifest.read_text("utf-8"))
+    if not facts["complete"]:
+        raise ValueError(f"{manifest.parent} was not fully converted: run the converter again")
+    return None if facts["classes"] is None else tuple(facts["classes"])
+
+
 def _start(
     source: Source, folder: Path, origin: Mapping[str, Any], shard_size: int
 ) -> dict[str, Any]:
-    """The manifest of this conversion: a new one, or the one that is in the folder."""
+    """Return the manifest of this conversion, new or as in the folder."""
     plan = {
         "format": "vujax example 1 (vujax/data/sources/array_record.py)",
         "origin": json.loads(json.dumps(origin)),
@@ -208,7 +199,7 @@ def _start(
     found = json.loads(path.read_text("utf-8"))
     if different := [key for key, value in plan.items() if found.get(key) != value]:
         raise ValueError(
-            f"{folder} holds another conversion ({', '.join(different)} differ): use an empty one"
+            f"{folder} has another conversion ({', '.join(different)} differ): use an empty folder"
         )
     return found
 

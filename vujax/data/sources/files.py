@@ -1,7 +1,4 @@
-"""Files named by patterns, and random reads from many of them with few descriptors.
-
-Keeps the index of a large file on disk, so that the next run need not scan it.
-"""
+"""Expansion of file patterns, random reads from many files, and indexes cached on disk."""
 
 import functools
 import glob
@@ -22,12 +19,12 @@ BRACES = re.compile(r"\{([^{}]*)\}")
 
 
 def expand_patterns(patterns: str | os.PathLike | Iterable[str | os.PathLike]) -> list[str]:
-    """Paths for one or several patterns: globs (`a/*.tar`) and braces (`a-{000..041}.tar`).
+    """Return the paths of one or several patterns: globs (`a/*.tar`), braces (`a-{000..041}.tar`).
 
-    Each glob's files come sorted and patterns keep their order, so all hosts agree.
+    The files of a glob are sorted and patterns keep their order, so that all hosts agree.
 
     Raises:
-      FileNotFoundError: a pattern matches nothing.
+      FileNotFoundError: a pattern matches no file.
     """
     if isinstance(patterns, str | os.PathLike):
         patterns = [patterns]
@@ -47,7 +44,7 @@ def _expand(pattern: str) -> Iterator[str]:
 
 
 def _braces(pattern: str) -> Iterator[str]:
-    """Shell braces: `{a,b}` and `{08..11}`, whose width is that of its start."""
+    """Expand shell braces: `{a,b}` and `{08..11}`, padded to the width of the start."""
     match = BRACES.search(pattern)
     if match is None:
         yield pattern
@@ -64,7 +61,7 @@ def _braces(pattern: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class StampedFile:
-    """A file as it was when it was indexed; reads fail if it has changed since."""
+    """A file with the size and time it had when it was indexed; reads fail if it has changed."""
 
     path: str
     size: int
@@ -72,21 +69,21 @@ class StampedFile:
 
     @classmethod
     def stamp(cls, path: str | os.PathLike) -> "StampedFile":
-        """Stamps the file at `path`."""
+        """Record size and time of the file at `path`."""
         status = Path(path).stat()
         return cls(os.fspath(path), status.st_size, status.st_mtime_ns)
 
     def read(self, offset: int, size: int) -> bytes:
-        """`size` bytes from `offset`; fewer at the end of the file. Safe in threads.
+        """Read `size` bytes from `offset`, fewer at the end of the file. Thread-safe.
 
         Raises:
-          ValueError: the file is not the one that was stamped.
+          ValueError: the file has changed.
         """
         return os.pread(_open(self).number, size, offset)
 
 
 class _Descriptor:
-    """Closes itself when the last thread that reads lets go of it."""
+    """A file descriptor that closes when the last reading thread releases it."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -95,7 +92,7 @@ class _Descriptor:
         os.close(self.number)
 
 
-@functools.lru_cache(maxsize=128)  # a process may read a thousand shards but not hold them all open
+@functools.lru_cache(maxsize=128)  # a process may read a thousand shards, but not keep all open
 def _open(file: StampedFile) -> _Descriptor:
     descriptor = _Descriptor(os.open(file.path, os.O_RDONLY))
     status = os.fstat(descriptor.number)
@@ -107,23 +104,23 @@ def _open(file: StampedFile) -> _Descriptor:
 def load_or_build_index(
     file: StampedFile, build: Callable[[StampedFile], np.ndarray], folder: str | None
 ) -> np.ndarray:
-    """`build(file)` `[n 2]` int64, or the copy of it in `folder` if the file has not changed.
+    """Return `build(file)`, int64 `[n 2]`, or its copy in `folder` if the file has not changed.
 
     Args:
-      file: what is indexed.
-      build: reads the file and gives where each record starts and how many bytes it fills.
-      folder: None keeps nothing.
+      file: file to index.
+      build: reads the file and returns the start and the number of bytes of each record.
+      folder: folder of cached indexes; None: no cache.
     """
     if folder is None:
         return build(file)
-    # One row more than the index: the stamp by which a changed file is noticed.
+    # The first row is the stamp by which a changed file is detected.
     stamp = np.array([[file.size, file.modified_ns]], np.int64)
     digest = hashlib.sha1(str(Path(file.path).resolve()).encode()).hexdigest()[:12]
     path = Path(folder) / f"{Path(file.path).name}-{digest}.npy"
     if path.exists():
-        kept = np.load(path, allow_pickle=False)
-        if np.array_equal(kept[:1], stamp):
-            return kept[1:]
+        cached = np.load(path, allow_pickle=False)
+        if np.array_equal(cached[:1], stamp):
+            return cached[1:]
     spans = build(file)
     kept = np.concatenate([stamp, spans])
     write_array(path, kept)

@@ -1,4 +1,4 @@
-"""A folder of pictures with one sub-folder for each class."""
+"""Images in one subfolder per class."""
 
 import os
 from pathlib import Path
@@ -11,37 +11,37 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 
 
 class FolderSource:
-    """All pictures, class by class, in the order of their names.
+    """Records of a folder's images, class by class, sorted by name.
 
     Attributes:
-      classes: the sub-folders' names, sorted.
+      classes: names of the subfolders, sorted.
     """
 
     def __init__(self, path: str, *, caption: str | None = None) -> None:
-        """Lists the files.
+        """List the files.
 
         Args:
-          path: the folder.
-          caption: text for every picture, in which {} is the class with spaces for underscores;
-            None for no captions.
+          path: folder.
+          caption: template of the captions, in which {} becomes the class with spaces for
+            underscores; None: no captions.
 
         Raises:
-          FileNotFoundError: there is no such folder.
-          ValueError: it holds no sub-folder, or a sub-folder holds no picture.
+          FileNotFoundError: the folder does not exist.
+          ValueError: there is no subfolder, or a subfolder has no image.
         """
         root = Path(path)
         if not root.is_dir():
-            raise FileNotFoundError(f"{path}: there is no such folder")
+            raise FileNotFoundError(f"{path} is not a folder")
         self._root, self._caption = path, caption
         names = sorted(p.name for p in root.iterdir() if p.is_dir() and p.name[0] != ".")
         self.classes = tuple(names)
         if not names:
-            raise ValueError(f"{path} must hold one folder of pictures for each class: it has none")
-        files = [_pictures(root / name) for name in names]
+            raise ValueError(f"{path} must have one subfolder of images per class, it has none")
+        files = [_list_images(root / name) for name in names]
         for name, found in zip(names, files, strict=True):
             if not found:
-                raise ValueError(f"{root / name} holds no picture ({' '.join(SUFFIXES)})")
-        # Bytes of one width: a million names stay small and cross to the workers at once.
+                raise ValueError(f"{root / name} has no image ({' '.join(SUFFIXES)})")
+        # Fixed-width bytes: a million names stay small and are quickly pickled to workers.
         self._files = np.array([os.fsencode(p.relative_to(root)) for part in files for p in part])
         self._labels = np.repeat(np.arange(len(names)), [len(part) for part in files])
 
@@ -50,7 +50,7 @@ class FolderSource:
 
     def __getitem__(self, index: int) -> Record:
         if not 0 <= index < len(self):
-            raise IndexError(f"picture {index} of {len(self)}")
+            raise IndexError(f"record {index} of {len(self)}")
         key, label = os.fsdecode(self._files[index]), int(self._labels[index])
         captions = []
         if self._caption is not None:
@@ -59,7 +59,7 @@ class FolderSource:
         return Record(key=key, image=image, captions=captions, label=label, fields={})
 
 
-def _pictures(folder: Path) -> list[Path]:
+def _list_images(folder: Path) -> list[Path]:
     return sorted(
         Path(parent) / name
         for parent, _, names in os.walk(folder)

@@ -1,7 +1,7 @@
-"""Parts of a source: hold-out by a hash of what each record says, and classes from a field.
+"""Subsets of a source: hold-out by a hash of a field, and classes from a field.
 
-Both are decided by the records alone, so they do not change when shards are added, cut anew or read
-in another order.
+Both depend on the records alone, so that they do not change when shards are added, split in another
+way or read in another order.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ SPLITS = ("train", "validation")
 
 
 class Subset:
-    """Some records of a source, with labels and classes of their own if they are given."""
+    """Some records of a source, optionally with other labels and classes."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Subset:
         labels: Sequence[int] | np.ndarray | None = None,
         classes: tuple[str, ...] | None = None,
     ) -> None:
-        """Keeps `indices` into `source`; `labels` has one entry for each of them."""
+        """Select `indices` of `source`; `labels` has one entry for each of them."""
         self._source = source
         self._indices = np.asarray(indices, np.int64)
         self._labels = None if labels is None else np.asarray(labels, np.int32)
@@ -49,15 +49,15 @@ class Subset:
 
 @dataclass(frozen=True)
 class HoldOut:
-    """Which records are held out: those with sha1(field) mod `modulo` == `remainder`.
+    """Hold-out rule: records with sha1(field) mod `modulo` == `remainder` are held out.
 
-    Byte-identical pictures stay together: all go where the one with the smallest key goes.
+    Byte-identical images stay together: all go with the one of the smallest key.
 
     Attributes:
       field: 'key', 'caption' (the first), or one of the record's fields; its text is hashed.
-      modulo: one part in so many is held out.
-      remainder: which one.
-      part: 'train' for the rest, 'validation' for what is held out.
+      modulo: one record in so many is held out.
+      remainder: remainder of the hash of those records.
+      part: 'train' or 'validation', the held-out records.
     """
 
     field: str = "key"
@@ -67,29 +67,33 @@ class HoldOut:
 
     def __post_init__(self) -> None:
         if self.part not in SPLITS:
-            raise ValueError(f"hold_out.part '{self.part}' is unknown: use one of {SPLITS}")
+            raise ValueError(
+                f"unknown hold_out.part '{self.part}'; expected one of: {', '.join(SPLITS)}"
+            )
         if not 0 <= self.remainder < self.modulo:
             raise ValueError(f"hold_out.remainder must be 0 to {self.modulo - 1}")
 
     @classmethod
     def from_config(cls, options: Mapping[str, Any]) -> "HoldOut":
-        """From a config; a ValueError names an unknown option."""
+        """Build from a config; a ValueError names an unknown option."""
         known = [field.name for field in fields(cls)]
         if unknown := sorted(set(options) - set(known)):
-            raise ValueError(f"hold_out has no option {', '.join(unknown)}: it has {known}")
+            raise ValueError(
+                f"hold_out has no option {', '.join(unknown)}; expected some of: {', '.join(known)}"
+            )
         return cls(**options)
 
-    def holds(self, value: str) -> bool:
-        """Whether a record whose field reads `value` is held out."""
+    def is_held_out(self, value: str) -> bool:
+        """Return True if a record whose field has this value is held out."""
         return int(hashlib.sha1(value.encode()).hexdigest(), 16) % self.modulo == self.remainder
 
 
 @dataclass
 class RecordSummary:
-    """What a decision about one record needs; all None where the record cannot be read."""
+    """Values of a record that decide its split; all None if the record cannot be read."""
 
     key: str | None = None
-    picture: bytes | None = None
+    image_digest: bytes | None = None
     fields: Mapping[str, Any] | None = None
 
 
@@ -100,18 +104,18 @@ def select(
     label_field: str | None = None,
     min_count: int = 1,
 ) -> Source:
-    """The part of `source` that is asked for; reads it once from end to end.
+    """Select a part of `source`, which is read once from start to end.
 
     Args:
       source: all records.
       hold_out: arguments of `HoldOut`.
       label_field: field whose values ('caption': the first captions) become the classes, in sorted
         order; records without a value are left out. Classes are those of the whole source, the same
-        in both parts.
+        in both splits.
       min_count: classes with fewer records in the whole source are left out, with their records.
 
     Raises:
-      ValueError: the field is in no record, or nothing is left.
+      ValueError: no record has the field, or no record is left.
     """
     if hold_out is None and label_field is None:
         return source
@@ -134,11 +138,11 @@ def _checked(source: Subset, hold_out: Any) -> Subset:
 
 
 def summarize_records(source: Source) -> Iterable[RecordSummary]:
-    """One summary for each record, in order."""
+    """Yield a summary of each record, in order."""
     for index in range(len(source)):
         try:
             record = source[index]
-        except BadSample:  # stays in the training part, where it is counted and named
+        except BadSample:  # stays in the training split, where it is counted and named
             yield RecordSummary()
             continue
         image = record["image"]
@@ -150,16 +154,16 @@ def summarize_records(source: Source) -> Iterable[RecordSummary]:
 
 
 def find_held_out(summaries: Sequence[RecordSummary], rule: HoldOut) -> np.ndarray:
-    """`[n]` bool: which records `rule` holds out."""
+    """Return bool `[n]`, True for the records that `rule` holds out."""
     leaders: dict[bytes, RecordSummary] = {}
     readable = [summary for summary in summaries if summary.key is not None]
     for summary in readable:
-        leader = leaders.setdefault(summary.picture, summary)
+        leader = leaders.setdefault(summary.image_digest, summary)
         if summary.key < leader.key:
-            leaders[summary.picture] = summary
-    values = {picture: _value(leader, rule.field) for picture, leader in leaders.items()}
-    decided = {picture: rule.holds(value) for picture, value in values.items()}
-    return np.array([decided.get(summary.picture, False) for summary in summaries], bool)
+            leaders[summary.image_digest] = summary
+    values = {digest: _value(leader, rule.field) for digest, leader in leaders.items()}
+    decided = {digest: rule.is_held_out(value) for digest, value in values.items()}
+    return np.array([decided.get(summary.image_digest, False) for summary in summaries], bool)
 
 
 def _value(summary: RecordSummary, field: str) -> str:
@@ -175,7 +179,7 @@ def _value(summary: RecordSummary, field: str) -> str:
 def assign_labels(
     summaries: Sequence[RecordSummary], field: str, min_count: int
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """`[n]` int32 labels, -1 for none, and the classes that they index."""
+    """Return int32 `[n]` labels, -1 for none, and the classes that they index."""
     found = ((summary.fields or {}).get(field) for summary in summaries)
     values = ["" if value is None else str(value) for value in found]
     counts = Counter(value for value in values if value)

@@ -1,4 +1,4 @@
-"""CSV and TSV tables with a picture's path and its captions in each row."""
+"""CSV and TSV tables with an image path and its captions in each row."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ TABS = (".tsv", ".tab", ".txt")
 
 
 class TableSource:
-    """Rows of one table; the index keeps 16 bytes a row, and a row is parsed when it is read.
+    """Records of a table; the index has 16 bytes per row, and a row is parsed when it is read.
 
     Attributes:
       classes: None; name a column with `label_field` of `open_source` to have classes.
@@ -33,18 +33,18 @@ class TableSource:
         root: str | None = None,
         delimiter: str | None = None,
     ) -> None:
-        """Finds where each row starts.
+        """Index the start of each row.
 
         Args:
-          path: the table, UTF-8, with a header line.
-          image: column with the pictures' paths.
-          caption: column or columns with captions; None for none.
-          key: column that names the rows; None: the picture's path.
-          root: folder that the paths start from and must stay in; None: the table's.
+          path: table in UTF-8, with a header line.
+          image: column of image paths.
+          caption: column or columns of captions; None: no captions.
+          key: column that names the rows; None: the image path.
+          root: folder that the paths are relative to and must stay in; None: the table's.
           delimiter: None: a tab for .tsv, .tab and .txt, else a comma.
 
         Raises:
-          FileNotFoundError: there is no such table.
+          FileNotFoundError: the table does not exist.
           ValueError: a column is missing, or the table cannot be parsed.
         """
         self._file = StampedFile.stamp(expand_patterns(path)[0])
@@ -62,7 +62,7 @@ class TableSource:
                 )
 
     def _index(self) -> np.ndarray:
-        """`[n 2]` int64 spans of the rows; keeps the header's names."""
+        """Return the spans of the rows, int64 `[n 2]`; sets the names of the columns."""
         spans, end = [], 0
         with Path(self._file.path).open("rb") as handle:
             lines = _Lines(handle)
@@ -71,7 +71,7 @@ class TableSource:
                 self._columns = next(rows, [])
                 end = lines.position
                 for row in rows:
-                    if row:  # a blank line is none
+                    if row:  # skip blank lines
                         spans.append((end, lines.position - end))
                     end = lines.position
             except (csv.Error, UnicodeDecodeError) as error:
@@ -100,7 +100,7 @@ class TableSource:
 
 
 class _Lines:
-    """Decoded lines of a binary file, and how many bytes they took so far."""
+    """Iterator over decoded lines of a binary file, with the number of bytes read so far."""
 
     def __init__(self, handle: Iterator[bytes]) -> None:
         self._handle, self.position = handle, 0
@@ -116,12 +116,12 @@ class _Lines:
 
 
 def read_inside(root: str, path: str, where: str) -> bytes:
-    """The file at `path`, relative to `root` or absolute, which must lie inside `root`.
+    """Read the file at `path`, relative to `root` or absolute, which must lie inside `root`.
 
-    The check is of the name: links inside `root` are the owner's own and are followed.
+    Only the name is checked: links inside `root` belong to its owner and are followed.
 
     Raises:
-      BadSample: there is no such file, or it lies outside.
+      BadSample: the file does not exist, or lies outside.
     """
     full = os.path.normpath(Path(root) / path)
     if not Path(full).is_relative_to(root):
@@ -129,4 +129,4 @@ def read_inside(root: str, path: str, where: str) -> bytes:
     try:
         return Path(full).read_bytes()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise BadSample(f"{where}: there is no file {full} (option root)") from None
+        raise BadSample(f"{where}: {full} does not exist (option root)") from None

@@ -1,4 +1,4 @@
-"""Data sets that TFDS has prepared as array_record, read without TensorFlow."""
+"""TFDS data sets prepared as array_record, read without TensorFlow."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ SCALARS = (bytes, str, int, float)
 
 
 class TfdsSource:
-    """One split of a prepared TFDS data set.
+    """Records of one split of a prepared TFDS data set.
 
     Attributes:
       classes: names of the label feature, if it is a ClassLabel.
@@ -29,20 +29,20 @@ class TfdsSource:
         label: str | None = "label",
         key: str | None = None,
     ) -> None:
-        """Opens the prepared files; downloads nothing.
+        """Open the prepared files; downloads nothing.
 
         Args:
           name: builder, config and version as in TFDS ('cifar10', 'eurosat/rgb:2.0.0').
           split: as in TFDS ('train', 'test[:10%]').
           data_dir: folder of prepared data sets; None: TFDS's own.
-          image: feature with the picture; dots reach into nested features ('a.b').
-          caption: feature or features with texts; a sequence gives several captions.
-          label: feature with the class; None, or no feature 'label': no labels.
-          key: feature that names an example; None: the split and the place in it.
+          image: feature of the image; dots reach into nested features ('a.b').
+          caption: feature or features of texts; a sequence gives several captions.
+          label: feature of the class; None, or no feature 'label': no labels.
+          key: feature that names an example; None: the split and the number in it.
 
         Raises:
-          FileNotFoundError: the data set is not prepared here as array_record.
-          ValueError: there is no such feature or split.
+          FileNotFoundError: the data set is not prepared as array_record.
+          ValueError: a feature or the split is unknown.
         """
         self._name, self._split = name, split
         builder = _builder(name, data_dir)
@@ -81,7 +81,7 @@ def _builder(name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
     try:
         return tfds.builder(name, data_dir=data_dir, try_gcs=False)
     except (tfds.core.DatasetNotFoundError, ValueError) as error:
-        reason = str(error).splitlines()[0]  # TFDS goes on with a list of all its data sets
+        reason = str(error).splitlines()[0]  # the rest of TFDS's message lists all data sets
         raise FileNotFoundError(
             f"TFDS data set '{name}' was not found in {data_dir or 'the folder of TFDS'} ({reason})"
         ) from None
@@ -90,7 +90,7 @@ def _builder(name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
 def _feature(features: Any, path: str, name: str) -> Any:
     found = features
     for part in path.split("."):
-        found = getattr(found, "feature", found)  # a Sequence's element
+        found = getattr(found, "feature", found)  # element of a Sequence
         if part not in found:
             raise ValueError(f"TFDS '{name}' has no feature '{path}': it has {sorted(features)}")
         found = found[part]

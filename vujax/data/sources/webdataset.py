@@ -1,163 +1,34 @@
-"""WebDataset shards: tar files whose neighbouring members `key.jpg`, `key.txt` ... are one sample.
+"""WebDataset shards: tar files whose adjacent members `key.jpg`, `key.txt` ... are one sample.
 
-Also what img2dataset writes. A sample is found again by the span of bytes that its members fill, so
-the index is 16 bytes a sample, and reading one is one read.
-
-Reads the headers of tar archives: where each member's bytes are.
-
-Python's tarfile opens members through file objects; here one parser serves both the scan of a whole
-shard and the few headers of one sample that has been read into memory. Formats: ustar, GNU (long
-names, base-256 sizes) and pax (long names, sizes).
-Reference: POSIX.1-2017, pax, "ustar Interchange Format"; GNU tar manual, "Basic Tar Format".
+The shards of img2dataset are such files too. A sample is located by the span of bytes of its
+members, so that the index has 16 bytes per sample and loading a sample is one read.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from absl import logging
 
 from vujax.data.records import BadSample, Record
 from vujax.data.sources.files import StampedFile, expand_patterns, load_or_build_index
-
-BLOCK = 512
-
-ZEROS = bytes(BLOCK)
-
-REGULAR = b"0\x007"
-
-BODILESS = b"123456"  # links, devices, folders: no contents follow whatever the size field says
-
-LONG_NAME, PAX, GLOBAL_PAX = b"L", b"x", b"g"
-
-Read = Callable[[int, int], bytes]
-
-"""`(offset, size) -> bytes`, fewer than `size` at the end."""
-
-
-class Member(NamedTuple):
-    """A regular file in an archive; offsets in bytes."""
-
-    name: str
-    start: int  # of its first header
-    data: int  # of its contents
-    size: int
-    end: int  # of its last block
-
-
-class TarError(ValueError):
-    """The archive is damaged: `offset` is where, `reason` is what."""
-
-    def __init__(self, offset: int, reason: str) -> None:
-        super().__init__(offset, reason)
-        self.offset, self.reason = offset, reason
-
-    def __str__(self) -> str:
-        return f"at byte {self.offset}: {self.reason}"
-
-
-def read_members(read: Read, size: int, *, whole: bool = True) -> Iterator[Member]:
-    """The regular files of an archive of `size` bytes, in order.
-
-    Args:
-      read: gives bytes of the archive.
-      size: of the archive.
-      whole: False for a part of an archive, which has no end mark.
-
-    Raises:
-      TarError: truncated or damaged; members before that place have been given.
-    """
-    offset, start, ended = 0, 0, False
-    special: dict[str, Any] = {}  # what extension headers say of the next member
-    while offset < size:
-        header = read(offset, BLOCK)
-        if header == ZEROS:  # archives joined with cat go on after the first one's end mark
-            offset, ended = offset + BLOCK, True
-            start = offset
-            continue
-        kind, length = _parse(header, offset)
-        length = 0 if kind in BODILESS else special.get("size", length)
-        data, end = offset + BLOCK, offset + BLOCK + -(-length // BLOCK) * BLOCK
-        if data + length > size:
-            raise TarError(start, "the file ends inside this member (truncated)")
-        if kind == LONG_NAME:
-            special["name"] = _text(read(data, length))
-        elif kind == PAX:
-            special |= _pax(read(data, length), offset)
-        elif kind != GLOBAL_PAX:
-            if kind in REGULAR:
-                yield Member(special.get("name", _name(header)), start, data, length, end)
-            start, special = end, {}
-        offset, ended = end, False
-    if whole and not ended:
-        raise TarError(size, "the end-of-archive mark is missing (truncated)")
-
-
-def _parse(header: bytes, offset: int) -> tuple[bytes, int]:
-    """`(type, size)` of a header whose checksum is right."""
-    if len(header) < BLOCK:
-        raise TarError(offset, "the file ends inside a header (truncated)")
-    try:
-        # The checksum counts its own eight bytes as spaces.
-        expected = int(header[148:156].strip(b" \0") or b"0", 8)
-        right = sum(header) - sum(header[148:156]) + 8 * 32 == expected
-        size = _number(header[124:136])
-    except ValueError:
-        right = False
-    if not right:
-        raise TarError(offset, "this is not a tar header (damaged, compressed, or not a tar file)")
-    return header[156:157], size
-
-
-def _number(field: bytes) -> int:
-    """Octal text, or GNU's base 256 when the first bit is set."""
-    if field[0] & 0x80:
-        return int.from_bytes(field[1:], "big")
-    return int(field.strip(b" \0") or b"0", 8)
-
-
-def _name(header: bytes) -> str:
-    name = _text(header[:100])
-    prefix = _text(header[345:500]) if header[257:263] == b"ustar\0" else ""
-    return f"{prefix}/{name}" if prefix else name
-
-
-def _text(field: bytes) -> str:
-    return field.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
-
-
-def _pax(records: bytes, offset: int) -> dict[str, Any]:
-    """The path and the size among pax records, each `LENGTH KEY=VALUE\\n`."""
-    found: dict[str, Any] = {}
-    try:
-        while records.strip(b"\0"):
-            length = int(records[: records.index(b" ")])
-            key, _, value = records[:length].split(b" ", 1)[1].rstrip(b"\n").partition(b"=")
-            if key == b"path":
-                found["name"] = value.decode("utf-8", "surrogateescape")
-            elif key == b"size":
-                found["size"] = int(value)
-            records = records[max(length, 1) :]
-    except ValueError:
-        raise TarError(offset, "the extended header is damaged") from None
-    return found
-
+from vujax.data.sources.tar import Member, TarError, read_members
 
 IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp")
 
-SIBLINGS = (".parquet", "_stats.json")  # beside img2dataset's shards
+SIBLINGS = (".parquet", "_stats.json")  # files that img2dataset writes beside its shards
 
 TRUNCATED = ("error", "keep")
 
 
 class WebDatasetSource:
-    """Samples of tar shards in the shards' order.
+    """Records of tar shards, in the order of the shards.
 
     Attributes:
       classes: as given, else None.
-      lost: shards that are damaged, with the place, when `truncated` is 'keep'.
+      lost: damaged shards with the position of the damage, if `truncated` is 'keep'.
     """
 
     def __init__(
@@ -170,22 +41,24 @@ class WebDatasetSource:
         truncated: str = "error",
         index_dir: str | None = None,
     ) -> None:
-        """Finds all samples: reads every header, or `index_dir`'s copy of an earlier scan.
+        """Index all samples: read every header, or an index cached by an earlier scan.
 
         Args:
-          path: shards; globs and braces, one or several.
-          caption_field: a JSON field that holds the caption or a list of captions; None: the .txt.
+          path: shards; one or several globs or brace patterns.
+          caption_field: JSON field of the caption or a list of captions; None: the .txt.
           split_lines: whether each line of the .txt is a caption of its own.
           classes: names in the order of the .cls labels, or a JSON file that lists them.
-          truncated: 'error', or 'keep' to use the whole samples before the damage.
-          index_dir: folder for the index, so that a large data set is scanned once.
+          truncated: 'error', or 'keep' to use the complete samples before the damage.
+          index_dir: folder of cached indexes, so that a large data set is scanned once.
 
         Raises:
-          FileNotFoundError: a pattern matches nothing.
-          ValueError: a shard is truncated, damaged, or its samples' members are not neighbours.
+          FileNotFoundError: a pattern matches no file.
+          ValueError: a shard is truncated or damaged, or the members of a sample are not adjacent.
         """
         if truncated not in TRUNCATED:
-            raise ValueError(f"truncated '{truncated}' is unknown: use one of {TRUNCATED}")
+            raise ValueError(
+                f"unknown truncated '{truncated}'; expected one of: {', '.join(TRUNCATED)}"
+            )
         self._caption_field, self._split_lines = caption_field, split_lines
         self._truncated = truncated
         self.classes = read_classes(classes)
@@ -209,7 +82,7 @@ class WebDatasetSource:
         name = next((name for name in IMAGES if name in parts), None)
         if name is None:
             found = ", ".join(f".{extension}" for extension in parts)
-            raise BadSample(f"{where} has no picture: it holds {found}")
+            raise BadSample(f"{where} has no image, only {found}")
         fields = _json(parts.get("json", b"{}"), where)
         return Record(
             key=key,
@@ -246,7 +119,7 @@ class WebDatasetSource:
         return label
 
     def _index(self, file: StampedFile, index_dir: str | None) -> np.ndarray:
-        """`[n 2]` int64: where each sample starts and how many bytes it fills."""
+        """Return the start and the number of bytes of each sample, int64 `[n 2]`."""
         spans: list[tuple[int, int]] = []
 
         def scan(file: StampedFile) -> np.ndarray:
@@ -255,7 +128,7 @@ class WebDatasetSource:
 
         try:
             return load_or_build_index(file, scan, index_dir)
-        except TarError as error:  # a damaged file's index is not kept
+        except TarError as error:  # the index of a damaged file is not cached
             self._give_up(file, error)
             return _table(spans)
 
@@ -270,24 +143,24 @@ class WebDatasetSource:
 
 
 def read_classes(classes: str | Sequence[str] | None) -> tuple[str, ...] | None:
-    """Class names as given, or from a JSON file that holds a list of them."""
+    """Return class names as given, or read them from a JSON file with a list."""
     if isinstance(classes, str):
         listed = json.loads(Path(classes).read_text("utf-8"))
         if not isinstance(listed, list):
-            raise ValueError(f"{classes} must hold a JSON list of class names")
+            raise ValueError(f"{classes} must be a JSON list of class names")
         classes = listed
     return None if classes is None else tuple(map(str, classes))
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """`('a/b', 'jpg')` of 'a/b.jpg'; the extension is all after the first dot of the last part."""
+    """Split 'a/b.jpg' into 'a/b' and 'jpg', at the first dot of the last component."""
     folder, slash, base = name.rpartition("/")
     stem, _, extension = base.partition(".")
     return f"{folder}{slash}{stem}", extension.lower()
 
 
 def _named(archive: Iterator[Member]) -> Iterator[tuple[str, str, Member]]:
-    """`(key, extension, member)`, without hidden files and files that have no extension."""
+    """Yield `(key, extension, member)`, without hidden files and files without extension."""
     for member in archive:
         key, extension = split_name(member.name)
         if extension and not key.endswith("/") and key:
@@ -295,9 +168,9 @@ def _named(archive: Iterator[Member]) -> Iterator[tuple[str, str, Member]]:
 
 
 def _samples(file: StampedFile) -> Iterator[tuple[int, int]]:
-    """`(start, size)` of each run of members with one key.
+    """Yield `(start, size)` of each run of members with one key.
 
-    Where the archive is damaged the last run may lack members and is not given.
+    In a damaged archive the last run may lack members and is not yielded.
     """
     seen: set[str] = set()
     last, start, end = None, 0, 0
@@ -306,7 +179,7 @@ def _samples(file: StampedFile) -> Iterator[tuple[int, int]]:
             if key in seen:
                 raise ValueError(
                     f"{file.path} at byte {member.start}: key '{key}' comes back after other "
-                    "samples, but a sample's members must be neighbours: pack it sorted by name"
+                    "samples, but the members of a sample must be adjacent: pack it sorted by name"
                 )
             if last is not None:
                 yield start, end - start
@@ -322,7 +195,7 @@ def _table(spans: list[tuple[int, int]]) -> np.ndarray:
 
 
 def _read(file: StampedFile, start: int, size: int) -> tuple[str, dict[str, bytes]]:
-    """The key and the members' contents by extension."""
+    """Return the key and the contents of the members by extension."""
     span = file.read(start, size)
     archive = read_members(lambda offset, n: span[offset : offset + n], len(span), whole=False)
     found = list(_named(archive))
