@@ -74,7 +74,7 @@ NAN = np.array([[0, 0, 0], [0, 0, 0], [0, np.nan, 0], [0, 0, 0]], np.float32)
         (dict(vgg19=None), "has no array 'vgg19': it has hsv, boundary, shots"),
         (dict(vgg19=np.array([["a"]] * 4)), "it needs numbers"),
         (dict(shots=None), "has no array 'shots'"),
-        (dict(shots=FRAMES / 2), "is not integers"),
+        (dict(shots=FRAMES / 2), r"must be integers \[n 2\]"),
         (dict(shots=FRAMES[::-1]), "shot 1 of one lasts from 3.2 s to 4 s: it is empty, or begins"),
         (dict(shots=FRAMES[:, ::-1] - [[0, 1]]), "shot 0 of one lasts"),
         (
@@ -83,7 +83,7 @@ NAN = np.array([[0, 0, 0], [0, 0, 0], [0, np.nan, 0], [0, 0, 0]], np.float32)
         ),
         (dict(boundary=np.zeros(2, np.uint8)), "one has 2 labels for 4 shots"),
         (dict(boundary=np.array([0, 2, 0])), "labels other than 0 and 1"),
-        (dict(vgg19=np.array([None] * 4)), "one.npz is no npz file of plain arrays"),
+        (dict(vgg19=np.array([None] * 4)), "one.npz is not an npz file of plain arrays"),
     ],
 )
 def test_bad_features(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -105,7 +105,7 @@ def test_bad_sets(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="two films are named one"):
         open_films("features", path=path, films=["one", "one"])
     (tmp_path / "two.npz").write_bytes(b"PK\3\4 cut short")
-    with pytest.raises(ValueError, match=r"two\.npz is no npz file"):
+    with pytest.raises(ValueError, match=r"two\.npz is not an npz file"):
         open_films("features", path=path)
 
 
@@ -118,7 +118,7 @@ def test_bad_options() -> None:
         open_films("features", pth="a")
     with pytest.raises(ValueError, match="kind of films 'features' needs the option path"):
         open_films("features")
-    with pytest.raises(ValueError, match="normalize is 'max': use one of none, sum"):
+    with pytest.raises(ValueError, match="unknown normalize 'max'; expected one of: none, sum"):
         open_films("features", path="a", normalize="max")
     with pytest.raises(ValueError, match=r"source 'folder' has no option .*it has .*hold_out"):
         open_source("folder", nothing=1)

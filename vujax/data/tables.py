@@ -60,7 +60,7 @@ class Row:
         try:
             value = float(text)
         except ValueError:
-            raise ValueError(f"{self.where}: the {column} {text!r} is no number") from None
+            raise ValueError(f"{self.where}: the {column} {text!r} is not a number") from None
         if not low <= value <= high:
             raise ValueError(f"{self.where}: the {column} {text} is not within {low:g}..{high:g}")
         return value
@@ -144,7 +144,9 @@ def read_lines(path: Path) -> Iterator[str]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}, line {number}: no UTF-8 ({error.reason}): convert it") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} is no whole gzip file, after line {number} ({error})") from None
+        raise ValueError(
+            f"{path} is not a complete gzip file, after line {number} ({error})"
+        ) from None
 
 
 def _check_header(path: Path, header: list[str], needed: Sequence[str], separator: str) -> None:
@@ -168,7 +170,7 @@ def _parquet(path: Path, needed: Sequence[str]) -> Iterator[Row]:
         table = pq.ParquetFile(path).read()
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise ValueError(f"{path} is no whole Parquet file ({error})") from None
+        raise ValueError(f"{path} is not a complete Parquet file ({error})") from None
     missing = [name for name in needed if name not in table.column_names]
     if missing:
         raise ValueError(

@@ -173,5 +173,5 @@ def test_bad_catalogues(root: Path, tmp_path: Path) -> None:
         open_films("catalog", path=str(root), films=["nobody"])
     with pytest.raises(FileNotFoundError, match="no shot vectors of other"):
         open_films("catalog", path=str(root), encoder="other")
-    with pytest.raises(ValueError, match="frames is 0"):
+    with pytest.raises(ValueError, match="frames must be at least 1 image per shot, got 0"):
         open_films("catalog", path=str(root), frames=0)

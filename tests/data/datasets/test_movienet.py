@@ -81,12 +81,12 @@ def test_bad_features(root: Path) -> None:
     with pytest.raises(ValueError, match="has no array 'feature': choose one with key"):
         opened(folder)
     (folder / "tt0000002.npz").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match=r"tt0000002\.npz is no npz file"):
+    with pytest.raises(ValueError, match=r"tt0000002\.npz is not an npz file"):
         opened(folder)
     (folder / "tt0000002.npz").unlink()
     with pytest.raises(FileNotFoundError, match="has no features of tt0000002"):
         opened(folder)
-    with pytest.raises(FileNotFoundError, match="nowhere is no folder"):
+    with pytest.raises(FileNotFoundError, match="nowhere is not a folder"):
         opened(root / "nowhere")
     vectors = np.zeros((4, 6), np.float32)
     vectors[3, 1] = np.nan
@@ -102,7 +102,7 @@ def test_bad_labels_and_splits(root: Path) -> None:
         ("0000 0\n0001 1\n0003 0\n0002 0\n", "label 2 of .* is 0 of shot 3: it needs 0, 1 or -1"),
         ("0000 0\n0001 2\n0002 0\n0003 0\n", "label 1 of .* is 2 of shot 1"),
         ("0000 0\n0001\n0002 0\n0003 0\n", "line 2 of .* has fewer than 2 numbers"),
-        ("0000 0\n0001 x\n", "line 2 of .* is no row of whole numbers"),
+        ("0000 0\n0001 x\n", "line 2 of .* is not a row of integers"),
     ):
         labels.write_text(text)
         with pytest.raises(ValueError, match=message):
@@ -138,7 +138,7 @@ def test_bassl(root: Path) -> None:
     assert one.inputs(np.array([1]))["image"].shape == (1, 3, 8, 8, 3)
     write_annotations(root, {"pretrain": ["tt0000001"]}, boundary_label=None)
     (root / "scene318/shot_movie318/tt0000001.txt").unlink()
-    with pytest.raises(FileNotFoundError, match="give shot_s, a length for its shots"):
+    with pytest.raises(FileNotFoundError, match="set shot_s, a duration for its shots"):
         open_films("bassl", root=str(root), split="pretrain")
     (film,) = open_films("bassl", root=str(root), split="pretrain", keyframes=None, shot_s=2.0)
     assert film.starts is None and film.seconds[1].tolist() == [2, 4] and film.frames is None
@@ -147,10 +147,10 @@ def test_bassl(root: Path) -> None:
 @pytest.mark.parametrize(
     "changes, message",
     [
-        (dict(shot_id="0001"), "has not each of the 5 shots of tt0000001 once"),
-        (dict(num_shot=9), "has not each of the 9 shots"),
-        (dict(num_shot="x"), "line 1 of .* is no object with video_id"),
-        (dict(video_id="../../etc/passwd"), "line 1 of .* is no object with video_id"),
+        (dict(shot_id="0001"), "does not have each of the 5 shots of tt0000001 once"),
+        (dict(num_shot=9), "does not have each of the 9 shots"),
+        (dict(num_shot="x"), "line 1 of .* is not an object with video_id"),
+        (dict(video_id="../../etc/passwd"), "line 1 of .* is not an object with video_id"),
         (dict(boundary_label=3), "label 0 of tt0000001 in .* is 3"),
     ],
 )
@@ -163,5 +163,5 @@ def test_bad_annotations(root: Path, changes: dict[str, Any], message: str) -> N
 def test_no_annotations(root: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"anno\.val\.ndjson does not exist"):
         open_films("bassl", root=str(root), split="val")
-    with pytest.raises(ValueError, match="split 'x' is unknown"):
+    with pytest.raises(ValueError, match="unknown split 'x'; expected one of: pretrain"):
         open_films("bassl", root=str(root), split="x")

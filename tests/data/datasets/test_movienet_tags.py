@@ -46,9 +46,9 @@ def test_tags_are_read(tmp_path: Path) -> None:
         (dict(shot=[0, 5]), "has the shots from 0 to 5, read as inclusive: .* from 0 to 4"),
         (dict(shot=[3, 2]), "has the shots from 3 to 2"),
         (dict(shot=[-1, 2]), "has the shots from -1 to 2"),
-        (dict(shot=[0]), 'scene 0 of .* is no object with "id" and "shot"'),
-        (dict(shot=[0, True]), "is no object"),
-        (dict(id="../x"), "is no object"),
+        (dict(shot=[0]), 'scene 0 of .* is not an object with "id" and "shot"'),
+        (dict(shot=[0, True]), "is not an object"),
+        (dict(id="../x"), "is not an object"),
         (dict(place_tag=3), "place_tag is a text or null"),
         (dict(action_tag=[3]), "action_tag a list of texts"),
         (dict(action_tag=dict(a=1)), "action_tag a list of texts"),
@@ -64,7 +64,7 @@ def test_bad_files(tmp_path: Path) -> None:
     twice = [dict(id="a", shot=[0, 1]), dict(id="a", shot=[2, 3])]
     for more, message in (
         (dict(scenes=twice), "two scenes of one id"),
-        (dict(scenes=7), "'scene' is no list"),
+        (dict(scenes=7), "'scene' is not a list"),
         (dict(imdb_id="tt0000009"), "is of the film 'tt0000009'"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -72,7 +72,7 @@ def test_bad_files(tmp_path: Path) -> None:
     path = write(tmp_path)
     for text in ("[", "[]"):
         path.write_text(text)
-        with pytest.raises(ValueError, match="is no JSON"):
+        with pytest.raises(ValueError, match="is not a JSON object"):
             read_tags(path, 5)
     with pytest.raises(ValueError, match="use one of inclusive, exclusive"):
         read_tags(path, 5, "open")
@@ -120,4 +120,4 @@ def test_the_tool_writes_tags_that_become_labels_of_scenes(
         open_scenes("prepared", path=str(out), by="scenes")
     with pytest.raises(SystemExit, match="2"):
         run("--splits", "train", "--tags", str(tmp_path / "nowhere"))
-    assert "is no folder of annotations" in capsys.readouterr().err
+    assert "is not a folder of annotations" in capsys.readouterr().err

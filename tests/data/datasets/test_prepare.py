@@ -66,7 +66,7 @@ def test_an_interrupted_preparation_goes_on(root: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="was not prepared to the end: run the tool again"):
         open_films("prepared", path=str(out))
     stamp = (out / "tt0000001.array_record").stat().st_mtime_ns
-    with pytest.raises(ValueError, match=r"prepared otherwise \(side differ\)"):
+    with pytest.raises(ValueError, match=r"prepared differently \(side differ\)"):
         prepare_films(opened_splits(root), out, origin={}, side=10)
     prepare_films(opened_splits(root), out, origin={}, progress=steps.append, workers=2)
     assert sorted(steps) == [3, 4, 5] and steps[0] == 5
@@ -91,7 +91,7 @@ def test_a_film_that_cannot_be_read_is_left_out(root: Path, tmp_path: Path) -> N
 
 
 def test_bad_prepared_folders(root: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="holds no prepared films"):
+    with pytest.raises(FileNotFoundError, match="has no prepared films"):
         open_films("prepared", path=str(tmp_path))
     prepare_films(opened_splits(root), tmp_path / "out", origin={})
     with pytest.raises(ValueError, match="has no split 'val': it has test, train, all"):

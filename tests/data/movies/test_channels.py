@@ -127,8 +127,14 @@ def test_pairs(tmp_path: Path) -> None:
 def test_what_cannot_be_is_refused_in_a_sentence() -> None:
     bare = Movies(MOVIES.ids, MOVIES.titles, MOVIES.genres, MOVIES.synopses)
     for make, why in (
-        (lambda: channels.genre_channel(MOVIES, measure="dice"), "no measure 'dice'"),
-        (lambda: channels.cowatch_channel(MOVIES, measure="dice"), "no measure 'dice'"),
+        (
+            lambda: channels.genre_channel(MOVIES, measure="dice"),
+            "unknown measure 'dice' of channel genre; expected one of: jaccard",
+        ),
+        (
+            lambda: channels.cowatch_channel(MOVIES, measure="dice"),
+            "unknown measure 'dice' of channel genre; expected one of: jaccard",
+        ),
         (lambda: channels.cowatch_channel(MOVIES, shrinkage=-1), "must not be negative"),
         (lambda: channels.cowatch_channel(bare), "needs ratings"),
         (lambda: channels.list_channel(bare), "needs more-like-this lists"),

@@ -57,7 +57,7 @@ def test_for_want_of_a_file_nothing_is_left_in(tmp_path: Path, name: str) -> Non
 def test_a_list_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     root = lvu(tmp_path)
     (root / WITHHELD_FILE).write_text("tt0000003\nMatrix\n")
-    with pytest.raises(ValueError, match="line 2: 'Matrix' is no IMDb id"):
+    with pytest.raises(ValueError, match="line 2: 'Matrix' is not an IMDb id"):
         read_withheld_movies(root / WITHHELD_FILE)
     (root / "scene" / "val.csv").write_text("class_id,class_name,youtube_id,imdb_id\n0,x,b,tt2\n")
     with pytest.raises(ValueError, match="separated by commas where spaces are read"):

@@ -91,7 +91,7 @@ def test_parquet_says_the_same(tmp_path: Path) -> None:
         ),
         ("ratings", "user,movie,rating\nu,a,-1\n", "line 2: the rating -1 is not within"),
         ("ratings", "user,movie,rating\nu,a,nan\n", "line 2: the rating nan is not within"),
-        ("ratings", "user,movie,rating\nu,a,good\n", "line 2: the rating 'good' is no number"),
+        ("ratings", "user,movie,rating\nu,a,good\n", "line 2: the rating 'good' is not a number"),
         ("ratings", "user,movie,rating\n,a,1\n", "line 2: there is no user"),
         ("ratings", "user::movie::rating\nu::a::1\n", "line 1: no column 'user'"),
         ("lists", "movie,similar\na,\n", "line 2: there is no similar"),
@@ -112,7 +112,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         open_movies(tmp_path / "nowhere")
     for data in (b"\x1f\x8b junk", gzip.compress(MOVIES.encode())[:-12]):
         (tmp_path / "movies.csv.gz").write_bytes(data)
-        with pytest.raises(ValueError, match="no whole gzip file"):
+        with pytest.raises(ValueError, match="not a complete gzip file"):
             open_movies(tmp_path)
     (tmp_path / "movies.parquet").write_bytes(b"PAR1junk")
     with pytest.raises(ValueError, match="no whole Parquet file"):
@@ -175,7 +175,7 @@ def test_movielens_by_imdb_ids(tmp_path: Path) -> None:
     movielens(tmp_path, "1,1,5.5,9\n")
     with pytest.raises(ValueError, match=r"line 2: the rating 5.5 is not within 0.5\.\.5"):
         open_movielens(tmp_path)
-    with pytest.raises(ValueError, match="here: 'nm01' is no IMDb id"):
+    with pytest.raises(ValueError, match="here: 'nm01' is not an IMDb id"):
         imdb_id("nm01", "here")
 
 
@@ -214,7 +214,7 @@ def test_a_scenes_own_description_is_not_read(tmp_path: Path) -> None:
     "genre", ["Drama", "\"{'a': 1}\"", '"[1]"', "\"__import__('os')\"", "[" * 3000]
 )
 def test_a_genre_that_is_no_list_is_refused(tmp_path: Path, genre: str) -> None:
-    with pytest.raises(ValueError, match=r"movie_info.csv, line 2: the genre .* is no list"):
+    with pytest.raises(ValueError, match=r"movie_info.csv, line 2: the genre .* is not a list"):
         open_movies(condensed(tmp_path, genre))
 
 

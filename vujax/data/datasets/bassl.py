@@ -1,13 +1,13 @@
-"""MovieNet as BaSSL keeps it; kind 'bassl' of `open_films`.
+"""MovieNet in BaSSL's layout; kind 'bassl' of `open_films`.
 
-    ROOT/anno/anno.train.ndjson     an object a line: video_id, shot_id ("0000"), num_shot, and
+    ROOT/anno/anno.train.ndjson     JSON lines: video_id, shot_id ("0000"), num_shot, and
                                     boundary_label (1 or -1: a scene ends with the shot; else 0)
     ROOT/240P_frames/tt0120885/     shot_0000_img_0.jpg ...
     ROOT/scene318/shot_movie318/    frames of the shots (MovieNet's own)
 
-Keys and names are those that BaSSL's loader reads. Not known for certain, and so not relied on:
-whether the last shot of a film has a row (it has no border after it: it may be there or not), and
-whether rows are in order (they are sorted). A film is labelled if all of its rows have a label.
+Keys and names are those that BaSSL's loader reads. Two facts are uncertain and therefore not relied
+on: the last shot of a film, which has no boundary after it, may have a row or not, and rows may be
+in any order. A film is labeled if all of its rows have a label.
 """
 
 import json
@@ -36,27 +36,27 @@ def open_bassl(
     shot_s: float | None = None,
     films: Sequence[str] | None = None,
 ) -> tuple[FolderFilm, ...]:
-    """Films of one of the annotation files.
+    """Open the films of an annotation file.
 
     Args:
       root: folder of `anno`.
       split: 'pretrain', 'train', 'val', 'test' or 'trainvaltest'.
-      keyframes: folder of pictures, from `root`; None: no pictures.
-      features: folder of features, from `root`; None: none.
+      keyframes: folder of keyframes, relative to `root`; None: no images.
+      features: folder of features, relative to `root`; None: no features.
       key: array of a features npz file.
-      frames: pictures for each shot.
-      image_size: of the square from their middle; None: whole.
+      frames: images per shot.
+      image_size: side of the center square; None: full images.
       fps: frames per second; 24 is an assumption.
-      shot_s: how long each shot of a film is taken to be that shot_movie318 does not have; None:
-        such a film is an error. The pretraining films are mostly not in it.
+      shot_s: assumed duration of the shots of films that are missing in shot_movie318, as most
+        pretraining films are; None: such a film is an error.
       films: only these, in this order.
 
     Raises:
-      FileNotFoundError: a file is not there.
-      ValueError: one is damaged, or shots are missing.
+      FileNotFoundError: a file does not exist.
+      ValueError: a file is damaged, or shots are missing.
     """
     if split not in SPLITS:
-        raise ValueError(f"split {split!r} is unknown: use one of {', '.join(SPLITS)}")
+        raise ValueError(f"unknown split {split!r}; expected one of: {', '.join(SPLITS)}")
     base = Path(root)
     folders = ShotFolders(
         keyframes and base / keyframes, frames, image_size, features and base / features, key
@@ -84,7 +84,7 @@ def _film(
     shots = rows[0]["shots"]
     numbers = [row["shot"] for row in rows]
     if numbers[: shots - 1] != list(range(shots - 1)) or len(rows) > shots:
-        raise ValueError(f"{path} has not each of the {shots} shots of {film} once")
+        raise ValueError(f"{path} does not have each of the {shots} shots of {film} once")
     starts = None
     if all(row["label"] is not None for row in rows[: shots - 1]):
         pairs = [(row["shot"], row["label"]) for row in rows[: shots - 1]]
@@ -96,13 +96,13 @@ def _film(
             raise ValueError(f"{listed} has {len(found)} shots, and {path} says {shots}")
         return FolderFilm(film, frame_seconds(found, fps), found, fps, starts, folders=folders)
     if shot_s is None:
-        raise FileNotFoundError(f"{listed} does not exist: give shot_s, a length for its shots")
+        raise FileNotFoundError(f"{listed} does not exist: set shot_s, a duration for its shots")
     seconds = np.arange(shots)[:, None] * shot_s + [0, shot_s]
     return FolderFilm(film, seconds, None, None, starts, folders=folders)
 
 
 def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """By film the rows shot, shots (of the film) and label (None where there is none)."""
+    """Read the rows of each film: shot, shots (of the film) and label (None: missing)."""
     result: dict[str, list[dict[str, Any]]] = {}
     try:
         with path.open(encoding="utf-8") as lines:
@@ -113,7 +113,7 @@ def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} does not exist: name the folder that has anno") from None
     except UnicodeDecodeError:
-        raise ValueError(f"{path} is no text") from None
+        raise ValueError(f"{path} is not a text file") from None
     return result
 
 
@@ -126,5 +126,5 @@ def _row(line: str, number: int, path: Path) -> tuple[str, dict[str, Any]]:
         return film, found | dict(label=None if label is None else int(label))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError(
-            f"line {number} of {path} is no object with video_id, shot_id and num_shot"
+            f"line {number} of {path} is not an object with video_id, shot_id and num_shot"
         ) from None

@@ -1,15 +1,15 @@
-"""Films whose shots have feature vectors already: npz files or Parquet.
+"""Films with precomputed features of their shots, in npz files or Parquet.
 
-A folder of npz files has one for each film, named after it, with the arrays
+A folder of npz files has one file per film, named after it, with the arrays
 
-    KEY       [n f]    one vector a shot; KEY says which of several sets of features
+    KEY       [n f]    features of the shots; KEY selects one of several sets of features
     shots     [n 2]    first and last frame of each shot, inclusive
-    boundary  [n-1]    1: a scene begins with the shot after; may be missing
+    boundary  [n-1]    1: a scene starts with the next shot; optional
 
 A Parquet file, or a folder of them, has a row for each shot: film, shot (its number), vector (a
-list of f numbers), and the times begin_s and end_s or the frames first_frame and last_frame; start,
-if there is that column, says whether a scene begins with the shot (that of the first is ignored;
-null in a whole film: not labelled). No file is trusted: nothing is unpickled.
+list of f numbers), and the times begin_s and end_s or the frames first_frame and last_frame; the
+optional column start is true where a scene starts with the shot (the first shot's is ignored; null
+in a whole film: not labeled). No file is trusted: nothing is unpickled.
 """
 
 import zipfile
@@ -31,10 +31,10 @@ TIMES = {"seconds": ("begin_s", "end_s"), "frames": ("first_frame", "last_frame"
 
 @dataclass(frozen=True, eq=False)
 class FeatureFilm(Shots):
-    """A film whose vectors are held, in the dtype of their file.
+    """A film whose features are in memory, in the dtype of their file.
 
     Attributes:
-      vectors: `[n f]`.
+      vectors: features `[n f]`.
     """
 
     vectors: np.ndarray = None
@@ -44,15 +44,15 @@ class FeatureFilm(Shots):
         check_features(self.film, self.vectors, len(self))
 
     def inputs(self, shots: np.ndarray) -> dict[str, np.ndarray]:
-        """'feature' float32 `[k f]`."""
+        """Return 'feature' float32 `[k f]` of these shots."""
         return {"feature": self.vectors[shots].astype(np.float32)}
 
 
 def check_features(film: str, vectors: np.ndarray, shots: int) -> None:
-    """Raises unless there is one finite vector for each shot.
+    """Check that there is one finite feature vector for each shot.
 
     Raises:
-      ValueError: says which film, and which shot.
+      ValueError: there is not; names the film and the shot.
     """
     if vectors.ndim != 2 or len(vectors) != shots or not np.issubdtype(vectors.dtype, np.number):
         raise ValueError(
@@ -62,7 +62,9 @@ def check_features(film: str, vectors: np.ndarray, shots: int) -> None:
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
         shot = int(np.flatnonzero(~finite)[0])
-        raise ValueError(f"the features of shot {shot} of {film} are not finite: make them again")
+        raise ValueError(
+            f"the features of shot {shot} of {film} are not finite: compute them again"
+        )
 
 
 def open_features(
@@ -73,31 +75,33 @@ def open_features(
     fps: float = 25.0,
     films: Sequence[str] | None = None,
 ) -> tuple[FeatureFilm, ...]:
-    """Films of a folder of npz files, or of Parquet.
+    """Open the films of a folder of npz or Parquet files.
 
     Args:
-      path: the folder, or one Parquet file.
-      key: which array of an npz file.
-      pattern: of the names of a folder's files, without their suffix.
+      path: folder, or one Parquet file.
+      key: array of an npz file.
+      pattern: pattern of the file names, without their suffix.
       normalize: 'sum' divides each vector by its sum (counts of a histogram); zeros stay zeros.
-      fps: what frame numbers are counted in; 25 is right for BBC and RAI, whose files do not say.
+      fps: frames per second; 25 is right for BBC and RAI, whose files lack it.
       films: only these, in this order.
 
     Raises:
-      FileNotFoundError: there is no such folder or file in it.
-      ValueError: a file is damaged or lacks something, films have features of different widths, or
-        one of `films` is not there.
+      FileNotFoundError: the folder, or a file in it, does not exist.
+      ValueError: a file is damaged or incomplete, films have features of different widths, or one
+        of `films` is missing.
     """
     if normalize not in NORMALIZE:
-        raise ValueError(f"normalize is {normalize!r}: use one of {', '.join(NORMALIZE)}")
+        raise ValueError(
+            f"unknown normalize {normalize!r}; expected one of: {', '.join(NORMALIZE)}"
+        )
     files = find_feature_files(Path(path), pattern)
     if files[0].suffix == ".npz":
         names = choose([file.stem for file in files], films, path)
         found = [_read_npz(Path(path) / f"{name}.npz", key, normalize, fps) for name in names]
     else:
-        rows = {film: part for file in files for film, part in _films_of(file)}
+        rows = {film: part for file in files for film, part in _read_films(file)}
         names = choose(list(rows), films, path)
-        found = [_of_table(name, rows[name], normalize, fps) for name in names]
+        found = [_parse_film(name, rows[name], normalize, fps) for name in names]
     for film in found:
         if film.vectors.shape[1] != found[0].vectors.shape[1]:
             raise ValueError(
@@ -108,10 +112,10 @@ def open_features(
 
 
 def find_feature_files(path: Path, pattern: str) -> list[Path]:
-    """The npz files of a folder, or its Parquet files if there are none.
+    """Return the npz files of a folder, or its Parquet files if there are none.
 
     Raises:
-      FileNotFoundError: there is neither.
+      FileNotFoundError: there are neither.
     """
     if path.is_file():
         return [path]
@@ -122,11 +126,11 @@ def find_feature_files(path: Path, pattern: str) -> list[Path]:
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of a file, none of them unpickled.
+    """Read all arrays of a file without unpickling.
 
     Raises:
-      FileNotFoundError: it is not there.
-      ValueError: it is damaged, or holds Python objects.
+      FileNotFoundError: the file does not exist.
+      ValueError: it is damaged, or contains Python objects.
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -134,7 +138,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} does not exist") from None
     except (ValueError, OSError, zipfile.BadZipFile, EOFError, TypeError) as error:
-        raise ValueError(f"{path} is no npz file of plain arrays ({error})") from None
+        raise ValueError(f"{path} is not an npz file of plain arrays ({error})") from None
 
 
 def _read_npz(path: Path, key: str, normalize: str, fps: float) -> FeatureFilm:
@@ -147,7 +151,7 @@ def _read_npz(path: Path, key: str, normalize: str, fps: float) -> FeatureFilm:
             )
     frames = arrays["shots"]
     if frames.ndim != 2 or frames.shape[1] != 2 or not np.issubdtype(frames.dtype, np.integer):
-        raise ValueError(f"'shots' of {path} is not integers [n 2], first and last frame")
+        raise ValueError(f"'shots' of {path} must be integers [n 2], first and last frame")
     return FeatureFilm(
         path.stem,
         frame_seconds(frames, fps),
@@ -158,15 +162,15 @@ def _read_npz(path: Path, key: str, normalize: str, fps: float) -> FeatureFilm:
     )
 
 
-def _normalized(vectors: np.ndarray, how: str) -> np.ndarray:
-    if how == "none":
+def _normalized(vectors: np.ndarray, normalize: str) -> np.ndarray:
+    if normalize == "none":
         return vectors
     total = vectors.sum(axis=-1, keepdims=True, dtype=np.float64)
     return (vectors / np.where(total == 0, 1, total)).astype(np.float32)
 
 
-def _films_of(file: Path) -> Iterator[tuple[str, pa.Table]]:
-    """The rows of each film, in order of shot."""
+def _read_films(file: Path) -> Iterator[tuple[str, pa.Table]]:
+    """Yield each film with its rows, in order of shot."""
     table = read_table(file, ("film", "shot", "vector"))
     for film in pc.unique(table["film"]).to_pylist():
         rows = table.filter(pc.equal(table["film"], film)).sort_by("shot")
@@ -176,18 +180,18 @@ def _films_of(file: Path) -> Iterator[tuple[str, pa.Table]]:
 
 
 def read_table(file: Path, columns: Sequence[str]) -> pa.Table:
-    """A Parquet file that has some columns.
+    """Read a Parquet file and check its columns.
 
     Raises:
-      FileNotFoundError: it is not there.
-      ValueError: it is damaged, or lacks one.
+      FileNotFoundError: the file does not exist.
+      ValueError: it is damaged, or lacks a column.
     """
     try:
         table = pq.ParquetFile(file).read()
     except FileNotFoundError:
         raise FileNotFoundError(f"{file} does not exist") from None
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{file} is no Parquet file ({error})") from None
+        raise ValueError(f"{file} is not a Parquet file ({error})") from None
     for column in columns:
         if column not in table.column_names:
             raise ValueError(
@@ -196,13 +200,13 @@ def read_table(file: Path, columns: Sequence[str]) -> pa.Table:
     return table
 
 
-def _of_table(film: str, rows: pa.Table, normalize: str, fps: float) -> FeatureFilm:
+def _parse_film(film: str, rows: pa.Table, normalize: str, fps: float) -> FeatureFilm:
     vectors = _normalized(_matrix(film, rows["vector"]), normalize)
     return FeatureFilm(**parse_shot_columns(film, rows, fps), vectors=vectors)
 
 
 def parse_shot_columns(film: str, rows: pa.Table, fps: float) -> dict[str, Any]:
-    """What `Shots` holds of a film, from the rows of its shots in order.
+    """Parse the arguments of `Shots` from the rows of a film, in order of shot.
 
     Raises:
       ValueError: they have no times, or a label is missing.

@@ -215,5 +215,5 @@ def _count(row: Row, column: str, low: int) -> int:
     row.needed(column)
     value = row.number(column, low, MAX_COUNT)
     if value != int(value):
-        raise ValueError(f"{row.where}: the {column} {row.text(column)} is no whole number")
+        raise ValueError(f"{row.where}: the {column} {row.text(column)} is not an integer")
     return int(value)

@@ -203,4 +203,4 @@ def _text(file: Path) -> str:
         line = error.object[: error.start].count(b"\n") + 1
         raise ValueError(f"{file}, line {line}: the text is not UTF-8") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{file} is no whole gzip file ({error})") from None
+        raise ValueError(f"{file} is not a complete gzip file ({error})") from None

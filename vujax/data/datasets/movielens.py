@@ -4,8 +4,8 @@
     ROOT/links.csv      movieId,imdbId,tmdbId        imdbId without its `tt`
     ROOT/ratings.csv    userId,movieId,rating,timestamp         0.5 to 5
 
-as latest-small, 20M, 25M, 32M and latest have them; each also as .csv.gz. Movies go by their IMDb
-ids, so that they join other tables.
+as in latest-small, 20M, 25M, 32M and latest; each also as .csv.gz. The ids of movies are IMDb's, so
+that they join with other tables.
 """
 
 import re
@@ -22,12 +22,12 @@ ARTICLE = re.compile(r"(.+), (The|An?)( \(\d{4}\))?")
 
 
 def open_movielens(root: str | Path) -> Movies:
-    """The movies that have an IMDb id, with genres and ratings; without synopses.
+    """Open the movies that have an IMDb id, with genres and ratings, without synopses.
 
     Raises:
       FileNotFoundError: a table is missing.
-      ValueError: one cannot be read, has a movie twice, or a rating is out of range; names the file
-        and line.
+      ValueError: a table cannot be read or repeats a movie, or a rating is out of range; names the
+        file and line.
     """
     root, skipped = Path(root), Counter()
     rows = read_rows(need_table(root, "movies"), ["movieId", "title", "genres"])
@@ -54,13 +54,13 @@ def open_movielens(root: str | Path) -> Movies:
 
 
 def _title(title: str) -> str:
-    """As people write it: 'The Matrix (1999)' of 'Matrix, The (1999)'."""
+    """Move the article to the front: 'Matrix, The (1999)' to 'The Matrix (1999)'."""
     found = ARTICLE.fullmatch(title)
     return f"{found[2]} {found[1]}{found[3] or ''}" if found else title
 
 
 def _links(root: Path, skipped: Counter) -> dict[str, str]:
-    """IMDb ids by MovieLens's; of two numbers for one IMDb id the first counts."""
+    """Return IMDb ids by MovieLens id; the first of two movies with one IMDb id counts."""
     linked: dict[str, str] = {}
     taken: set[str] = set()
     for number, row in unique(
@@ -78,12 +78,12 @@ def _links(root: Path, skipped: Counter) -> dict[str, str]:
 
 
 def imdb_id(text: str, where: str) -> str:
-    """'tt' and at least 7 digits, of such an id or of its digits alone.
+    """Return an IMDb id, 'tt' and at least 7 digits, from such an id or its digits.
 
     Raises:
-      ValueError: it is neither.
+      ValueError: the text is neither.
     """
     digits = text.removeprefix("tt")
     if not (digits.isascii() and digits.isdigit()):
-        raise ValueError(f"{where}: {text!r} is no IMDb id: those are like tt0114709")
+        raise ValueError(f"{where}: {text!r} is not an IMDb id such as tt0114709")
     return f"tt{int(digits):07d}"

@@ -122,9 +122,9 @@ def read_split(root: Path, split: str, known: Sequence[str]) -> list[str]:
     try:
         found = json.loads(files[0].read_text("utf-8"))[split]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise ValueError(f"{files[0]} has no split {split!r}, or is no JSON") from None
+        raise ValueError(f"{files[0]} has no split {split!r}, or is not JSON") from None
     if not isinstance(found, list) or not all(isinstance(film, str) for film in found):
-        raise ValueError(f"split {split!r} of {files[0]} is no list of films")
+        raise ValueError(f"split {split!r} of {files[0]} is not a list of films")
     return found
 
 
@@ -183,14 +183,14 @@ def _rows(path: Path, least: int) -> list[list[int]]:
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} does not exist") from None
     except UnicodeDecodeError:
-        raise ValueError(f"{path} is no text") from None
+        raise ValueError(f"{path} is not a text file") from None
     rows = []
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
                 rows.append([int(word) for word in line.split()])
             except ValueError:
-                raise ValueError(f"line {number} of {path} is no row of whole numbers") from None
+                raise ValueError(f"line {number} of {path} is not a row of integers") from None
             if len(rows[-1]) < least:
                 raise ValueError(f"line {number} of {path} has fewer than {least} numbers")
     return rows
@@ -201,7 +201,7 @@ def _read_rates(path: Path) -> dict[str, float]:
         found = json.loads(path.read_text("utf-8"))
         return {str(film): float(rate) for film, rate in found.items()}
     except (ValueError, TypeError, AttributeError, RecursionError):
-        raise ValueError(f"{path} is no JSON object {{film: frames per second}}") from None
+        raise ValueError(f"{path} is not a JSON object {{film: frames per second}}") from None
 
 
 ENDS = ("inclusive", "exclusive")
@@ -262,7 +262,7 @@ def read_tags(path: Path, shots: int, ends: str = "inclusive") -> tuple[TaggedSc
         raise ValueError(f"{path} is of the film {film!r}: name it after that film")
     scenes = document.get("scene") or []
     if not isinstance(scenes, list):
-        raise ValueError(f"{path}: 'scene' is no list")
+        raise ValueError(f"{path}: 'scene' is not a list")
     found = [_scene(scene, f"scene {k} of {path}", ends) for k, scene in enumerate(scenes)]
     found.sort(key=lambda scene: scene.first)
     _check(found, shots, path, ends)
@@ -284,7 +284,7 @@ def tag_table(
       ValueError: see `read_tags`.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is no folder of annotations")
+        raise FileNotFoundError(f"{folder} is not a folder of annotations")
     there = {film: folder / f"{film}.json" for film in films}
     bare = tuple(film for film, path in there.items() if not path.is_file())
     rows = [
@@ -301,13 +301,13 @@ def _document(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
     if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path} is larger than {MAX_BYTES >> 20} MiB: it is no annotation")
+        raise ValueError(f"{path} is larger than {MAX_BYTES >> 20} MiB: it is not an annotation")
     try:
         document = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError):
-        raise ValueError(f"{path} is no JSON") from None
+        raise ValueError(f"{path} is not JSON") from None
     if not isinstance(document, dict):
-        raise ValueError(f"{path} is no JSON object")
+        raise ValueError(f"{path} is not a JSON object")
     return document
 
 
@@ -315,7 +315,7 @@ def _scene(scene: Any, where: str, ends: str) -> TaggedScene:
     name, shot = (scene.get(key) if isinstance(scene, dict) else None for key in ("id", "shot"))
     whole = isinstance(shot, list) and len(shot) == 2 and all(type(x) is int for x in shot)
     if not whole or not isinstance(name, str | int) or "/" in str(name) or str(name) == "":
-        raise ValueError(f'{where} is no object with "id" and "shot": [first, last]')
+        raise ValueError(f'{where} is not an object with "id" and "shot": [first, last]')
     place, actions = scene.get("place_tag"), scene.get("action_tag")
     actions = [actions] if isinstance(actions, str) else actions or []
     words = [*([] if place is None else [place]), *(actions if isinstance(actions, list) else [0])]

@@ -85,8 +85,8 @@ def _start(folder: Path, plan: Mapping[str, Any]) -> dict[str, Any]:
     found = read_manifest(folder)
     if different := [key for key, value in plan.items() if found.get(key) != value]:
         raise ValueError(
-            f"{folder} holds films prepared otherwise ({', '.join(different)} differ): use an "
-            "empty folder"
+            f"{folder} has films that were prepared differently ({', '.join(different)} differ): "
+            "use an empty folder"
         )
     return found
 

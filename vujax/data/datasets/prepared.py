@@ -146,7 +146,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             raise ValueError
         return facts
     except (FileNotFoundError, NotADirectoryError):
-        raise FileNotFoundError(f"{folder} holds no prepared films: it has no {MANIFEST}") from None
+        raise FileNotFoundError(f"{folder} has no prepared films: it has no {MANIFEST}") from None
     except (ValueError, TypeError, KeyError):
         raise ValueError(
             f"{path} is not of {FORMAT}: prepare the films into a new folder"

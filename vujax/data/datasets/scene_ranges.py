@@ -175,16 +175,16 @@ def _read_json(file: Path) -> _Lists:
     try:
         document = json.loads(_text(file))
         if not isinstance(document, dict):
-            raise ValueError("it is no object")
+            raise ValueError("it is not an object")
         fps = document.get("fps")
         if isinstance(fps, bool) or not isinstance(fps, int | float) or not 0 < fps < 1e6:
-            raise ValueError("its 'fps' is no positive number")
+            raise ValueError("its 'fps' is not a positive number")
         scenes = document.get("scenes")
         by = scenes if isinstance(scenes, Mapping) else {"": scenes}
         begins = {str(who): _ranges(found, "scenes")[:, 0] for who, found in by.items()}
         return _Lists(float(fps), _ranges(document.get("shots"), "shots"), begins)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file} is no list of scenes and shots: {error}") from None
+        raise ValueError(f"{file} is not a list of scenes and shots: {error}") from None
 
 
 def _text_lists(path: Path, fps: float) -> dict[str, _Lists]:
@@ -218,17 +218,17 @@ def _numbers(file: Path) -> list[list[int]]:
         lines = [re.split(r"[\s,]+", line.strip(" \t,")) for line in _text(file).splitlines()]
         return [[int(word) for word in line] for line in lines if line != [""]]
     except ValueError:
-        raise ValueError(f"{file} holds other things than whole numbers") from None
+        raise ValueError(f"{file} has values that are not integers") from None
 
 
 def _ranges(rows: Any, what: str) -> np.ndarray:
     """int64 [n 2], in order of their first frame."""
     if not isinstance(rows, list) or not rows:
-        raise ValueError(f"{what} is no list of frame ranges, or an empty one")
+        raise ValueError(f"{what} is not a list of frame ranges, or an empty one")
     for row in rows:
         whole = isinstance(row, list) and len(row) == 2 and all(type(x) is int for x in row)
         if not whole or not 0 <= row[0] <= row[1] < 1 << 48:
-            raise ValueError(f"{what} holds {str(row)[:60]}, which is no range of frames")
+            raise ValueError(f"{what} holds {str(row)[:60]}, which is not a range of frames")
     return np.array(sorted(rows), np.int64)
 
 

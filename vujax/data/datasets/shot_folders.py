@@ -41,7 +41,7 @@ class ShotFolders:
         evenly(KEYFRAMES, self.frames)
         for folder in (self.keyframes, self.features):
             if folder is not None and not folder.is_dir():
-                raise FileNotFoundError(f"{folder} is no folder")
+                raise FileNotFoundError(f"{folder} is not a folder")
 
     def picture(self, film: str, number: int) -> Path:
         """The file of a picture: number 3 s + k is picture k of shot s."""
@@ -169,7 +169,7 @@ def read_npy(path: Path) -> np.ndarray:
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} does not exist: make the features again") from None
     except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"{path} is no npy file of numbers ({error})") from None
+        raise ValueError(f"{path} is not an npy file of numbers ({error})") from None
 
 
 def _npz_shape(path: Path, key: str) -> tuple[int, ...]:
@@ -186,4 +186,4 @@ def _npz_shape(path: Path, key: str) -> tuple[int, ...]:
     except KeyError:
         raise ValueError(f"{path} has no array '{key}': choose one with key") from None
     except (zipfile.BadZipFile, ValueError, OSError) as error:
-        raise ValueError(f"{path} is no npz file of plain arrays ({error})") from None
+        raise ValueError(f"{path} is not an npz file of plain arrays ({error})") from None

@@ -1,7 +1,7 @@
-"""Channels of movie similarity: from genres, from who watched what, from lists and from pairs.
+"""Channels of movie similarity: genres, common viewers, more-like-this lists and pairs.
 
-Each gives a movie's similarity to all others, from 0 (nothing in common, or not known) to 1. What
-is counted over movies is held as sparse matrices, and scores are made for some rows at a time.
+A channel scores the similarity of a movie to all others from 0 (nothing in common, or unknown) to
+1. Counts are sparse matrices, and scores are computed for some rows at a time.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from scipy import sparse
 
 from vujax.data.movies.records import Movies
 
-Rows = slice | np.ndarray  # which movies: a range, or int32 numbers
+Rows = slice | np.ndarray  # movies: a range, or int32 numbers
 
 
 @dataclass(frozen=True)
@@ -20,35 +20,36 @@ class Channel:
     """One kind of similarity between n movies.
 
     Attributes:
-      known: bool `[n]`, the movies that it knows anything of; the others are similar to none.
-      scores: of some rows, float32 `[b n]` within 0..1. The diagonal is of no meaning.
-      why: in words, what two movies have in common; '' if there is nothing to say.
-      skipped: entries that name movies that are not there.
+      known: bool `[n]`, True for movies with data in this channel; the others are similar to none.
+      scores: scores of some rows, float32 `[b n]` within 0..1. The diagonal has no meaning.
+      explain: text that says what two movies have in common; '' if there is nothing to say.
+      skipped: entries of unknown movies.
     """
 
     known: np.ndarray
     scores: Callable[[Rows], np.ndarray]
-    why: Callable[[int, int], str] = lambda i, j: ""
+    explain: Callable[[int, int], str] = lambda i, j: ""
     skipped: int = 0
 
 
 def genre_channel(movies: Movies, *, measure: str = "jaccard") -> Channel:
-    """Similarity of the sets of genres.
+    """Build the channel of the similarity of sets of genres.
 
     Args:
-      movies: all of them.
-      measure: 'jaccard', the share of their genres that two movies share, or 'idf', the cosine of
-        the sets with each genre weighted by `inverse_frequency`, so that a rare one counts more.
+      movies: all movies.
+      measure: 'jaccard', the share of their genres that two movies have in common, or 'idf', the
+        cosine of the sets with each genre weighted by
+        `inverse_document_frequency`, so that rare genres count more.
 
     Raises:
-      ValueError: another measure.
+      ValueError: `measure` is unknown.
     """
     known = np.array([bool(found) for found in movies.genres], bool)
     numbers = {found: number for number, found in enumerate(dict.fromkeys(movies.genres))}
     number = np.array([numbers[found] for found in movies.genres], np.int32)
     matrix = build_incidence_matrix(
         numbers
-    )  # movies have few different sets: scores are made of these
+    )  # movies have few different sets, between which scores are computed
     if measure == "idf":
         having = np.bincount(number, minlength=len(numbers)).astype(np.float32) @ matrix
         weights = sparse.diags_array(inverse_document_frequency(having, int(known.sum())))
@@ -74,31 +75,31 @@ def cowatch_channel(
     shrinkage: float = 10.0,
     least: float | None = None,
 ) -> Channel:
-    """Similarity of the sets of users who watched two movies.
+    """Build the channel of the similarity of the sets of users who watched two movies.
 
-    With n_i users of movie i, n_ij of both and u in all:
+    With n_i users of movie i, n_ij of both and u in total:
 
         cosine   n_ij / sqrt(n_i n_j)
         pmi      log(u n_ij / (n_i n_j)) / log(u / n_ij), negative ones as 0: pointwise mutual
                  information, divided by its largest value (Bouma, "Normalized (Pointwise) Mutual
-                 Information in Collocation Extraction", 2009), which takes popularity out
+                 Information in Collocation Extraction", 2009), which removes popularity
 
-    times n_ij / (n_ij + shrinkage), so that a few users in common do not count for much (Bell and
+    times n_ij / (n_ij + shrinkage), so that a few common users count little (Bell and
     Koren, "Lessons from the Netflix Prize Challenge", 2007).
 
     Args:
-      movies: all of them.
+      movies: all movies.
       measure: 'cosine' or 'pmi'.
-      shrinkage: users in common that halve a score.
-      least: the lowest rating that counts; None: whoever rated or watched a movie counts.
+      shrinkage: number of common users that halves a score.
+      least: lowest rating that counts; None: everyone who rated or watched a movie counts.
 
     Raises:
-      ValueError: another measure, a negative shrinkage, or there are no ratings.
+      ValueError: `measure` is unknown, `shrinkage` is negative, or there are no ratings.
     """
     if movies.ratings is None:
         raise ValueError("the channel cowatch needs ratings, and there are none")
     if not shrinkage >= 0:
-        raise ValueError(f"shrinkage of the channel cowatch must not be negative: {shrinkage}")
+        raise ValueError(f"shrinkage of the channel cowatch must not be negative, got {shrinkage}")
     matrix = _watched(movies, least)
     watchers = np.asarray(matrix.sum(axis=1), np.float32)
     users = max(int(np.count_nonzero(np.diff(matrix.tocsc().indptr))), 1)
@@ -108,8 +109,8 @@ def cowatch_channel(
 
     def pmi(both: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
         information = np.log(users * both / (watchers[i] * watchers[j]))
-        most = np.maximum(np.log(users / both), 1e-6)  # 0 for two movies that all have watched
-        return np.clip(information / most, 0, 1)
+        largest = np.maximum(np.log(users / both), 1e-6)  # 0 if everyone watched both movies
+        return np.clip(information / largest, 0, 1)
 
     measures = {"cosine": cosine, "pmi": pmi}
     if measure not in measures:
@@ -118,15 +119,15 @@ def cowatch_channel(
     def shrunk(both: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
         return measures[measure](both, i, j) * both / (both + np.float32(shrinkage))
 
-    def why(i: int, j: int) -> str:
+    def explain(i: int, j: int) -> str:
         both = (matrix[[i]] @ matrix[[j]].T).sum()
         return f"{both:.0f} of {watchers[i]:.0f} and {watchers[j]:.0f} watchers"
 
-    return Channel(watchers > 0, score_inner_products(matrix, shrunk), why)
+    return Channel(watchers > 0, score_inner_products(matrix, shrunk), explain)
 
 
 def list_channel(movies: Movies) -> Channel:
-    """More-like-this lists: the r-th entry, from 1, of a movie's list scores 1 / log2(1 + r).
+    """Build the channel of more-like-this lists: entry r, from 1, scores 1 / log2(1 + r).
 
     Raises:
       ValueError: there are no lists.
@@ -144,16 +145,16 @@ def list_channel(movies: Movies) -> Channel:
 
 
 def pair_channel(movies: Movies, *, path: str, symmetric: bool = True) -> Channel:
-    """A user's own table of pairs, divided by its highest score.
+    """Build the channel of a table of pairs, whose scores are divided by the largest.
 
     Args:
-      movies: all of them.
-      path: CSV or Parquet with the columns `movie`, `similar` and, if they differ, `score`.
-      symmetric: whether a pair counts for both movies; of two scores the higher one.
+      movies: all movies.
+      path: CSV or Parquet with the columns `movie`, `similar` and, unless all are 1, `score`.
+      symmetric: whether a pair counts for both movies; the larger of two scores counts.
 
     Raises:
-      FileNotFoundError: there is no table.
-      ValueError: it cannot be read, a score is negative, or no pair is of movies that are there.
+      FileNotFoundError: the table does not exist.
+      ValueError: it cannot be read, a score is negative, or no pair is of known movies.
     """
     from vujax.data.movies.tables import read_pairs
 
@@ -168,7 +169,7 @@ def pair_channel(movies: Movies, *, path: str, symmetric: bool = True) -> Channe
 
 
 def build_incidence_matrix(sets: Iterable[Iterable[str]]) -> sparse.csr_array:
-    """float32 `[n w]`: 1 where a set has a word; words in alphabetical order."""
+    """Build the matrix of words by set, float32 `[n w]`, 0 or 1; words in alphabetical order."""
     sets = [sorted(found) for found in sets]
     words = {word: k for k, word in enumerate(sorted(set().union(*sets)))}
     columns = np.array([words[word] for found in sets for word in found], np.int32)
@@ -178,16 +179,16 @@ def build_incidence_matrix(sets: Iterable[Iterable[str]]) -> sparse.csr_array:
 
 
 def inverse_document_frequency(having: np.ndarray, rows: int) -> np.ndarray:
-    """log((1 + rows) / (1 + having)) + 1, float32: weights of words that so many rows have.
+    """Return log((1 + rows) / (1 + having)) + 1, float32: the weights of words in `having` rows.
 
     Spärck Jones, "A statistical interpretation of term specificity" (1972), smoothed as if one more
-    row had everything.
+    row had all words.
     """
     return (np.log((1 + rows) / (1 + having)) + 1).astype(np.float32)
 
 
 def normalize_rows(matrix: sparse.csr_array) -> sparse.csr_array:
-    """Rows of length 1; those of zeros stay."""
+    """Normalize rows to unit length; rows of zeros stay."""
     lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)))
     scale = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
     return (sparse.diags_array(scale.astype(np.float32)) @ matrix).tocsr()
@@ -199,13 +200,13 @@ Adjust = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 def score_inner_products(
     matrix: sparse.csr_array, adjust: Adjust | None = None
 ) -> Callable[[Rows], np.ndarray]:
-    """Scores from the inner products of a matrix's rows.
+    """Return a function that scores rows by inner products with all rows of a matrix.
 
     Args:
       matrix: float32 `[n w]`, not negative.
-      adjust: makes scores of the products that are not 0, given those and the two rows' numbers.
+      adjust: maps nonzero products and the numbers of the two rows to scores.
     """
-    matrix.sort_indices()  # sums in one order, whatever the order of the tables
+    matrix.sort_indices()  # fixed order of summation, whatever the order of the tables
     other = matrix.T.tocsr()
 
     def scores(rows: Rows) -> np.ndarray:
@@ -220,7 +221,7 @@ def score_inner_products(
 
 
 def _watched(movies: Movies, least: float | None) -> sparse.csr_array:
-    """float32 [movies users]: 1 where a user watched a movie."""
+    """Build the matrix of users by movie, float32 [movies users], 1 where a user watched one."""
     ratings = movies.ratings
     kept = slice(None) if least is None else ratings.value >= least
     movie = ratings.movie[kept]
@@ -228,14 +229,14 @@ def _watched(movies: Movies, least: float | None) -> sparse.csr_array:
     ones = np.ones(len(movie), np.float32)
     matrix = sparse.csr_array((ones, (movie, user)), shape=(len(movies), len(names)))
     matrix.sum_duplicates()
-    matrix.data[:] = 1  # rated twice, watched once
+    matrix.data[:] = 1  # a movie that is rated twice counts once
     return matrix
 
 
 def _matrix(
     entries: Sequence[tuple[str, str, float]], places: Mapping[str, int]
 ) -> tuple[sparse.csr_array, int]:
-    """float32 [n n] of the pairs whose movies are there, and how many others there are."""
+    """Build the matrix of scores float32 [n n], and count the pairs with unknown movies."""
     best: dict[tuple[int, int], float] = {}
     skipped = 0
     for movie, other, score in entries:
@@ -251,13 +252,13 @@ def _matrix(
 
 
 def _table(
-    matrix: sparse.csr_array, skipped: int, why: Callable[[int, int], str] = lambda i, j: ""
+    matrix: sparse.csr_array, skipped: int, explain: Callable[[int, int], str] = lambda i, j: ""
 ) -> Channel:
     known = np.diff(matrix.indptr) > 0
-    return Channel(known, lambda rows: matrix[rows].toarray(), why, skipped)
+    return Channel(known, lambda rows: matrix[rows].toarray(), explain, skipped)
 
 
 def _unknown(channel: str, measure: str, known: Iterable[str]) -> ValueError:
     return ValueError(
-        f"the channel {channel} has no measure {measure!r}: use one of {', '.join(known)}"
+        f"unknown measure {measure!r} of channel {channel}; expected one of: {', '.join(known)}"
     )

@@ -88,14 +88,14 @@ def read_withheld_movies(path: str | Path) -> frozenset[str]:
 
     Raises:
       FileNotFoundError: there is none.
-      ValueError: a line is no IMDb id; names the file and line.
+      ValueError: a line is not an IMDb id; names the file and line.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path} does not exist: it names movies that must not be read")
     try:
         lines = Path(path).read_text("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no UTF-8 ({error.reason})") from None
+        raise ValueError(f"{path} is not UTF-8 ({error.reason})") from None
     return frozenset(
         imdb_id(line.strip(), f"{path}, line {number}")
         for number, line in enumerate(lines, 1)

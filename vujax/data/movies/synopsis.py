@@ -1,7 +1,7 @@
-"""The channel synopsis: what movies are about, without the names of who is in them.
+"""The channel synopsis: similarity of synopses, without the names of characters.
 
-A name says nothing of what a movie is about, and two movies with a Walter in them are not alike for
-it. Without a list of names, they are told by how words are written, see `names_in`.
+Names do not tell the topic of a movie: two movies with a Walter are not similar for it. Names are
+detected by their capitals, see `find_names`.
 """
 
 import hashlib
@@ -24,9 +24,9 @@ from vujax.utils.io import write_array
 
 WORD = re.compile(r"\w+(?:['’]\w+)*")
 TERM = re.compile(r"\b\w\w+\b")
-ENDS = frozenset('.!?…:;"“”«»()[]\n')  # after these a capital means nothing
-BATCH = 32  # texts that the sentence encoder reads at once
-NUM_EXPLAINED = 4  # words in common that are told
+ENDS = frozenset('.!?…:;"“”«»()[]\n')  # capitals after these do not mark names
+BATCH = 32  # texts of a batch of the sentence encoder
+NUM_EXPLAINED = 4  # common words of an explanation
 
 
 def synopsis_channel(
@@ -37,18 +37,18 @@ def synopsis_channel(
     max_df: float = 0.1,
     min_df: int = 2,
 ) -> Channel:
-    """Cosine of the synopses' vectors.
+    """Build the channel of the cosine of the synopses' embeddings.
 
     Args:
-      movies: all of them.
-      encoder: 'tfidf' (`tf_idf`), or 'minilm', a sentence encoder (vujax.models.minilm), whose
-        negative cosines count as 0; it needs the extra [sentences].
-      names: whether names (`names_in`) stay in the texts.
-      max_df: see `tf_idf`.
-      min_df: see `tf_idf`.
+      movies: all movies.
+      encoder: 'tfidf' (`compute_tf_idf`), or 'minilm', a sentence encoder (vujax.models.minilm),
+        whose negative cosines count as 0; it needs the extra [sentences].
+      names: whether names (`find_names`) stay in the texts.
+      max_df: see `compute_tf_idf`.
+      min_df: see `compute_tf_idf`.
 
     Raises:
-      ValueError: another encoder, or `max_df` or `min_df` is out of range.
+      ValueError: `encoder` is unknown, or `max_df` or `min_df` is out of range.
     """
     dropped = frozenset() if names else find_names(movies.synopses)
     texts = [remove_words(text, dropped) for text in movies.synopses]
@@ -65,10 +65,10 @@ def synopsis_channel(
 
 
 def find_names(texts: Sequence[str]) -> frozenset[str]:
-    """The words that are written as names are.
+    """Return the words that are spelled like names, in lower case.
 
-    A word counts as a name if, in all the texts, it is written with a capital inside a sentence
-    more often than without one anywhere; or if it is only ever written with a capital.
+    A word is a name if, over all texts, it has a capital inside a sentence more often than it has
+    none anywhere; or if it always has a capital.
     """
     small: Counter[str] = Counter()
     inside: Counter[str] = Counter()
@@ -84,17 +84,17 @@ def find_names(texts: Sequence[str]) -> frozenset[str]:
 
 
 def remove_words(text: str, words: frozenset[str]) -> str:
-    """A text without these words where they have a capital; what is left has single spaces."""
+    """Remove these words where they have a capital, and collapse white space."""
 
-    def kept(match: re.Match[str]) -> str:
+    def replacement(match: re.Match[str]) -> str:
         word = match[0]
         return "" if word[0].isupper() and _stem(word).lower() in words else word
 
-    return " ".join(WORD.sub(kept, text).split())
+    return " ".join(WORD.sub(replacement, text).split())
 
 
 def _words(text: str) -> Iterator[tuple[str, bool]]:
-    """Each word, without an 's, and whether it may begin a sentence."""
+    """Yield each word, without an 's, and whether it may start a sentence."""
     end = 0
     for match in WORD.finditer(text):
         yield _stem(match[0]), end == 0 or not ENDS.isdisjoint(text[end : match.start()])
@@ -108,22 +108,24 @@ def _stem(word: str) -> str:
 def compute_tf_idf(
     texts: Sequence[str], *, max_df: float = 1.0, min_df: int = 1
 ) -> tuple[sparse.csr_array, tuple[str, ...]]:
-    """Unit vectors float32 `[n w]` of the counts of terms times `inverse_frequency`, and the terms.
+    """Compute unit TF-IDF vectors, float32 `[n w]`, and the terms of their columns.
 
-    Terms are runs of two or more letters or digits, lower-cased. Texts without any count for
-    nothing; they have a row of zeros. (Salton and Buckley, "Term-weighting approaches in automatic
-    text retrieval", 1988.)
+    Values are counts times `inverse_document_frequency`. Terms are lower-case runs of two or more
+    letters or digits. Texts without terms do not count, and have a row of zeros.
+    (Salton and Buckley, "Term-weighting approaches in automatic text retrieval", 1988.)
 
     Args:
-      texts: in any order.
-      max_df: terms in more than this share of the texts are left out; they are stop words.
-      min_df: terms in fewer texts are left out. What only one text has makes no two alike.
+      texts: texts.
+      max_df: terms in more than this share of the texts, the stop words, are left out.
+      min_df: terms in fewer texts are left out. A term of one text makes no two texts similar.
 
     Raises:
-      ValueError: `max_df` is not above 0 and up to 1, or `min_df` below 1.
+      ValueError: `max_df` is not within (0, 1], or `min_df` is below 1.
     """
     if not 0 < max_df <= 1 or min_df < 1:
-        raise ValueError(f"max_df must be within (0, 1] and min_df 1 or more: {max_df}, {min_df}")
+        raise ValueError(
+            f"max_df must be within (0, 1] and min_df at least 1, got {max_df} and {min_df}"
+        )
     counts = [Counter(TERM.findall(text.lower())) for text in texts]
     documents = sum(map(bool, counts))
     having = Counter(term for found in counts for term in found)
@@ -140,19 +142,18 @@ def compute_tf_idf(
 
 def _in_common(matrix: sparse.csr_array, terms: Sequence[str], i: int, j: int) -> str:
     shares = matrix[[i]].multiply(matrix[[j]]).tocoo()
-    first = np.argsort(-shares.data, kind="stable")[:NUM_EXPLAINED]
-    return ", ".join(terms[column] for column in shares.coords[1][first])
+    largest = np.argsort(-shares.data, kind="stable")[:NUM_EXPLAINED]
+    return ", ".join(terms[column] for column in shares.coords[1][largest])
 
 
 def embed_sentences(texts: Sequence[str]) -> np.ndarray:
-    """Unit vectors of MiniLM, float32 `[n 384]`; zeros for a text without words.
+    """Embed texts with MiniLM: unit vectors float32 `[n 384]`, zeros for a text without words.
 
-    They are kept in vujax's cache, by a hash of the texts: reading 2,000 synopses takes minutes on
-    two cores.
+    Embeddings are cached by a hash of the texts, since 2,000 synopses take minutes on two cores.
 
     Raises:
       ImportError: the extra [sentences] is not installed.
-      OSError: the weights cannot be fetched, or the cache not be written.
+      OSError: the weights cannot be fetched, or the cache cannot be written.
     """
     release = pretrained.RELEASES["minilm"].sha256
     digest = hashlib.sha256("\0".join([release, *texts]).encode("utf-8", "replace")).hexdigest()
@@ -168,14 +169,15 @@ def _encode(texts: Sequence[str]) -> np.ndarray:
 
     from vujax.models import minilm
 
-    read = minilm.Tokenizer(pretrained.load_document("minilm", "tokenizer"))
+    tokenizer = minilm.Tokenizer(pretrained.load_document("minilm", "tokenizer"))
     variables = minilm.from_released(pretrained.load_weights("minilm"))
     apply: Callable = jax.jit(minilm.MiniLM().apply)
     vectors = np.zeros((len(texts), minilm.WIDTH), np.float32)
-    worded = [place for place, text in enumerate(texts) if WORD.search(text)]
-    worded.sort(key=lambda place: len(texts[place]))  # batches of like lengths
-    for begin in range(0, len(worded), BATCH):
-        places = worded[begin : begin + BATCH]
-        filled = [texts[place] for place in places] + [""] * (BATCH - len(places))
-        vectors[places] = np.asarray(apply(variables, *read(filled))[0])[: len(places)]
+    rows = [row for row, text in enumerate(texts) if WORD.search(text)]
+    rows.sort(key=lambda row: len(texts[row]))  # batches of similar lengths
+    for start in range(0, len(rows), BATCH):
+        chosen = rows[start : start + BATCH]
+        filled = [texts[row] for row in chosen] + [""] * (BATCH - len(chosen))
+        tokens, mask = tokenizer(filled)
+        vectors[chosen] = np.asarray(apply(variables, tokens, mask)[0])[: len(chosen)]
     return vectors
