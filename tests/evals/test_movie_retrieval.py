@@ -83,7 +83,7 @@ def test_co_watched_are_the_most_similar_of_those_that_are_scored():
             assert row[mine].min() >= np.sort(row)[-3] - 1e-6
     assert not found.diagonal().any()
     retrieve(vectors(len(chosen)), co_watch_relevance(similarity, chosen, top=3))
-    with pytest.raises(KeyError, match="the movie tt9 is not among those of the similarity"):
+    with pytest.raises(KeyError, match="the movie tt9 is not in the similarity"):
         co_watch_relevance(similarity, ["tt9"])
 
 
@@ -112,7 +112,7 @@ def test_vectors_of_movies_weigh_scenes_alike():
     scenes = np.array([[100.0, 0], [0, 1], [3, 4], [0, 0]])
     found = average_movie_embeddings(scenes, np.array([0, 0, 1, 2]))
     np.testing.assert_allclose(found, [[0.5**0.5, 0.5**0.5], [0.6, 0.8], [0, 0]])
-    with pytest.raises(ValueError, match="movie 1 has no vector"):
+    with pytest.raises(ValueError, match="movie 1 has no embedding"):
         average_movie_embeddings(scenes, np.array([0, 0, 2, 2]))
 
 
@@ -129,15 +129,15 @@ def test_two_systems_are_compared_query_by_query():
 
 def test_mistakes():
     relevant = genre_relevance(MOVIES.genres)
-    with pytest.raises(ValueError, match="the vector of item 7 is not finite"):
+    with pytest.raises(ValueError, match="the embedding of item 7 is not finite"):
         retrieve(np.where(np.arange(40)[:, None] == 7, np.nan, vectors()), relevant)
     with pytest.raises(ValueError, match="none of 2 items has a relevant one"):
         retrieve(vectors(2), genre_relevance([["a"], ["b"]]))
-    with pytest.raises(ValueError, match="rule is 'same': use one of any, primary, jaccard"):
+    with pytest.raises(ValueError, match="'same'; expected one of: any, primary, jaccard"):
         genre_relevance(MOVIES.genres, "same")
     with pytest.raises(ValueError, match="sets of genres have no first one"):
         genre_relevance(MOVIES.genres, "primary")
-    with pytest.raises(ValueError, match="must be above 0 and at most 1, not 0"):
+    with pytest.raises(ValueError, match="must be above 0 and at most 1, got 0"):
         genre_relevance(MOVIES.genres, "jaccard", 0)
     with pytest.raises(ValueError, match="1 of 2 movies were trained on, such as b"):
         check_held_out(["a", "b"], {"b", "c"})

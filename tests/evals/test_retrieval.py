@@ -147,7 +147,7 @@ def test_evaluator_end_to_end(mesh1, mesh8, batch_size):
 
 def test_examples_show_what_was_found(mesh8):
     retrieval = evaluator(mesh8)
-    with pytest.raises(RuntimeError, match="call the evaluator"):
+    with pytest.raises(RuntimeError, match="call it on a model's variables first"):
         retrieval.examples(2)
     retrieval(KNOWN)
     shown = retrieval.examples(3, shown=2)

@@ -96,11 +96,11 @@ def test_a_film_without_labels_is_named(tmp_path, mesh1):
     np.savez(tmp_path / "bare.npz", vgg19=feature, shots=shots)
     films = dict(main=dict(kind="features", path=str(tmp_path)))
     evaluator = evals.make("gap", dict(kind="gap", films=films), model=MODEL, mesh=mesh1)
-    with pytest.raises(ValueError, match="film 'bare' has no scene labels: an evaluation needs"):
+    with pytest.raises(ValueError, match="film 'bare' has no scene labels; an evaluation needs"):
         evaluator({})
 
 
 def test_unknown_vector(mesh1):
     options = dict(kind="gap", films={}, vector="head")
-    with pytest.raises(ValueError, match="vector is 'head': use 'encoder' or 'projection'"):
+    with pytest.raises(ValueError, match="vector 'head'; expected one of: encoder, projection"):
         evals.make("gap", options, model=MODEL, mesh=mesh1)

@@ -234,7 +234,7 @@ def test_mistakes(sets, mesh1):
 
     with pytest.raises(ValueError, match="to train have no label 'genre': event, place"):
         make(labels=("genre",))({})
-    with pytest.raises(ValueError, match="labels names no kind of label"):
+    with pytest.raises(ValueError, match="labels is empty; give a kind of label"):
         make(labels=())
     with pytest.raises(ValueError, match=r"evals.tags.label is unknown: choose from train"):
         make(label=("event",))

@@ -1,4 +1,4 @@
-"""What a caption decoder says of pictures that it has not seen, and what costs nothing to say."""
+"""Captions of unseen images by a decoder, and baselines that need no training."""
 
 import functools
 from collections import Counter
@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 
 from vujax.data.captions import EmbeddingPairs
 from vujax.encoders.pairs import open_pairs
-from vujax.evals.base import Example
+from vujax.evals.base import Evaluator
 from vujax.evals.features import Variables, extract, padded_size, read_batches
 from vujax.evals.metrics.captions import cider, score_captions
 from vujax.evals.metrics.ranking import find_nearest
@@ -20,15 +20,16 @@ from vujax.models.tokenizers.words import ShortTokens
 from vujax.utils.arrays import l2_normalize
 
 
-class Captioning:
-    """Evaluator: `(variables) -> CIDEr, BLEU-4, ROUGE-L`, and the number of different captions.
+class Captioning(Evaluator):
+    """Evaluator: `(variables) -> CIDEr, BLEU-4, ROUGE-L, different`.
 
     Attributes:
       headline: 'CIDEr'.
-      hits: after a call, CIDEr-D of each picture, for paired intervals.
+      hits: after a call, CIDEr-D of each image, for paired intervals.
       baselines: after a call, with `train`: the commonest training caption, and the first caption
-        of the training picture whose vector is nearest.
-      captions: after a call, what was said of each picture, in order.
+        of the training image whose embedding is nearest.
+      captions: after a call, the caption of each image, in order; 'different' is the number of
+        different ones.
     """
 
     headline = "CIDEr"
@@ -45,48 +46,46 @@ class Captioning:
         power: float = 1.0,
         batch_size: int = 128,
     ) -> None:
-        """Names what to read; files are opened at the first call.
+        """Store the options; files are opened at the first call.
 
         Args:
           model: a `vujax.models.caption.CaptionDecoder`.
           mesh: devices to use, along 'data'.
-          sources: of pairs, see `vujax.encoders.pairs.open_pairs`; all captions of a picture are
-            its
+          sources: of pairs, see `vujax.encoders.pairs.open_pairs`; all captions of an image are its
             references.
-          cache: folder of vectors that were made.
+          cache: folder of cached embeddings.
           train: sources of the training pairs, for baselines.
           beams: of the search.
           power: of a caption's length, see `vujax.models.caption`.
-          batch_size: pictures at once.
+          batch_size: images at once.
         """
         self._model, self._mesh, self._sources, self._train = model, mesh, sources, train
         self._cache, self._batch_size = cache, batch_size
         self._encode = build_caption_decoder(model, beams, power)
-        self.baselines: dict[str, dict[str, float]] = {}
-        self.hits: np.ndarray | None = None
+
         self.captions: list[str] = []
 
     @functools.cached_property
     def pairs(self) -> EmbeddingPairs:
-        """The pictures that have captions."""
+        """The images that have captions."""
         return open_pairs(self._sources, self._model.encoder, self._cache).captioned()
 
     def __call__(self, variables: Variables) -> dict[str, float]:
-        """Scores the captions of all pictures."""
+        """Score the captions of all images."""
         self.captions = self.generate(variables, self.pairs.embeddings)
         if self._train and not self.baselines:
             train = open_pairs(self._train, self._model.encoder, self._cache).captioned()
-            said = training_free_baselines(self.pairs.embeddings, train, self._mesh)
-            self.baselines = {name: self._score(captions) for name, captions in said.items()}
+            baselines = training_free_baselines(self.pairs.embeddings, train, self._mesh)
+            self.baselines = {name: self._score(captions) for name, captions in baselines.items()}
         self.hits = cider(self.captions, self.pairs.captions)
         return self._score(self.captions)
 
-    def generate(self, variables: Variables, vectors: np.ndarray) -> list[str]:
-        """The best caption that is found for each of `vectors` `[n dim]`."""
+    def generate(self, variables: Variables, embeddings: np.ndarray) -> list[str]:
+        """Return the best caption of the search for each of `embeddings` `[n dim]`."""
         captions, _ = decode_captions(
             self._encode,
             variables,
-            vectors,
+            embeddings,
             vocab=self._model.vocab,
             mesh=self._mesh,
             batch_size=self._batch_size,
@@ -98,16 +97,11 @@ class Captioning:
             "different": float(len(set(captions)))
         }
 
-    def examples(self, queries: int) -> list[Example]:
-        """None: nothing is retrieved here."""
-        del queries
-        return []
-
 
 def build_caption_decoder(model: Any, beams: int, power: float) -> Any:
-    """`(variables, batch) -> [b context + 1]`: tokens, then score, of the best that are found.
+    """Return `(variables, batch) -> [b context + 1]`: the best tokens, then the score.
 
-    For `captions_of`; make it once, each one is compiled anew.
+    For `decode_captions`; build it once, since each one is compiled separately.
     """
 
     def encode(variables: Variables, batch: Mapping[str, jax.Array]) -> jax.Array:
@@ -120,48 +114,50 @@ def build_caption_decoder(model: Any, beams: int, power: float) -> Any:
 def decode_captions(
     encode: Any,
     variables: Variables,
-    vectors: np.ndarray,
+    embeddings: np.ndarray,
     *,
     vocab: int,
     mesh: Mesh,
     batch_size: int = 128,
 ) -> tuple[list[str], np.ndarray]:
-    """What a decoder says of each vector, and the captions' scores, float32 `[n]`.
+    """Return a decoder's caption of each embedding, and their scores, float32 `[n]`.
 
     Args:
-      encode: of `decoder_of`.
+      encode: of `build_caption_decoder`.
       variables: of the model.
-      vectors: float32 `[n dim]`.
+      embeddings: float32 `[n dim]`.
       vocab: of the model.
       mesh: devices to use, along 'data'.
-      batch_size: vectors at once.
+      batch_size: embeddings at once.
     """
-    if not len(vectors):
+    if not len(embeddings):
         return [], np.zeros(0, np.float32)
-    size = padded_size(len(vectors), batch_size, mesh)
-    batches = read_batches(lambda rows: {"vector": vectors[rows]}, len(vectors), size)
-    found = extract(encode, variables, batches, mesh=mesh)["embeddings"]
-    short, tokens = ShortTokens(vocab), found[:, :-1].astype(np.int32)  # floats hold them exactly
-    return [short.decode(row) for row in tokens], found[:, -1]
+    size = padded_size(len(embeddings), batch_size, mesh)
+    batches = read_batches(lambda rows: {"vector": embeddings[rows]}, len(embeddings), size)
+    rows = extract(encode, variables, batches, mesh=mesh)["embeddings"]
+    short, tokens = ShortTokens(vocab), rows[:, :-1].astype(np.int32)  # floats hold them exactly
+    return [short.decode(row) for row in tokens], rows[:, -1]
 
 
 def training_free_baselines(
-    vectors: np.ndarray, train: EmbeddingPairs, mesh: Mesh
+    embeddings: np.ndarray, train: EmbeddingPairs, mesh: Mesh
 ) -> dict[str, list[str]]:
-    """Captions that nothing was learned for.
+    """Return captions that need no training.
 
     Args:
-      vectors: float32 `[n d]`, of pictures to be captioned.
+      embeddings: float32 `[n d]`, of images to be captioned.
       train: the training pairs, all with captions.
       mesh: devices to use, along 'data'.
 
     Returns:
-      commonest: for all pictures the training caption that occurs most, of several the first one;
-      neighbour: the first caption of the training picture of the greatest cosine.
+      commonest: for all images the training caption that occurs most, of several the first one;
+      neighbour: the first caption of the training image of the greatest cosine.
     """
     counts = Counter(text for own in train.captions for text in own)
-    _, found = find_nearest(l2_normalize(vectors), l2_normalize(train.embeddings), 1, mesh=mesh)
+    _, nearest = find_nearest(
+        l2_normalize(embeddings), l2_normalize(train.embeddings), 1, mesh=mesh
+    )
     return {
-        "commonest": [counts.most_common(1)[0][0]] * len(vectors),
-        "neighbour": [train.captions[place][0] for place in found[:, 0]],
+        "commonest": [counts.most_common(1)[0][0]] * len(embeddings),
+        "neighbour": [train.captions[place][0] for place in nearest[:, 0]],
     }

@@ -1,13 +1,13 @@
-"""Which movies are found by a movie's vector: mean average precision and recall, beside chance.
+"""Retrieval of movies by their embeddings: mean average precision and recall.
 
-    vectors, movies = movie_vectors(scene_vectors, scenes.movie), scenes.movies
-    found = retrieve(vectors, same_genre(genres, "jaccard", 0.5))
-    found.summary()                       # {'map': ..., 'recall@1': ..., 'queries': ...}
-    found.random_baseline().summary()
+    embeddings = average_movie_embeddings(scene_embeddings, scenes.movie)
+    result = retrieve(embeddings, genre_relevance(genres, "jaccard", 0.5))
+    result.summary()                      # {'map': ..., 'recall@1': ..., 'queries': ...}
+    result.random_baseline().summary()
     paired_bootstrap(ours.ap, theirs.ap)  # query by query
 
 Every item is a query once, and all items of other groups are ranked for it by cosine. A movie is
-its own group; for scenes the group is the movie, so that no scene is found by its neighbours in the
+its own group; for scenes the group is the movie, so that no scene is found by its neighbors in the
 same film. Items of equal score count as if they were in random order in recall, and as one step in
 average precision (`vujax.evals.metrics.classification`). No matrix of all pairs is ever held.
 """
@@ -25,25 +25,25 @@ CELLS = 2**22
 """Scores that are held at once: 32 MiB of float64."""
 
 DECIMALS = 9
-"""Cosines in float64 are rounded to these: what is equal but for rounding is tied."""
+"""Decimals of cosines in float64: scores that are equal but for rounding are tied."""
 
 KS = (1, 5, 10)
 RULES = ("any", "primary", "jaccard")
 
 Relevant = Callable[[np.ndarray], np.ndarray]
-"""Numbers of items, int `[b]` -> which items are relevant to them, bool `[b n]`."""
+"""Numbers of items, int `[b]` -> the items that are relevant to them, bool `[b n]`."""
 
 
 class RetrievalResult(NamedTuple):
-    """What was found, for each query that has a relevant item.
+    """The scores of each query that has a relevant item.
 
     Attributes:
-      queries: int64 `[q]`, numbers of the items that asked.
+      queries: int64 `[q]`, numbers of the queries' items.
       ap: float64 `[q]`, average precision.
       recall: by k, float64 `[q]`: the expected share of the relevant items among the first k.
-      relevant: int64 `[q]`, how many there are.
-      ranked: int64 `[q]`, how many items were ranked.
-      without: items that have no relevant one, and so are no queries.
+      relevant: int64 `[q]`, number of relevant items.
+      ranked: int64 `[q]`, number of ranked items.
+      num_without: items that have no relevant one, and so are no queries.
     """
 
     queries: np.ndarray
@@ -54,60 +54,61 @@ class RetrievalResult(NamedTuple):
     num_without: int
 
     def summary(self) -> dict[str, float]:
-        """Means over the queries."""
+        """Average over the queries."""
         recalls = {f"recall@{k}": float(values.mean()) for k, values in self.recall.items()}
         counts = {"queries": float(len(self.queries)), "without": float(self.num_without)}
         return {"map": float(self.ap.mean())} | recalls | counts
 
     def random_baseline(self) -> "RetrievalResult":
-        """The same queries when every score is equal."""
+        """Return the result of the same queries when every score is equal."""
         recall = {k: np.minimum(k / self.ranked, 1.0) for k in self.recall}
         return self._replace(ap=self.relevant / self.ranked, recall=recall)
 
 
-def average_movie_embeddings(vectors: np.ndarray, movie: np.ndarray) -> np.ndarray:
-    """A vector for each movie: the mean of its scenes' unit vectors, made a unit vector again.
+def average_movie_embeddings(embeddings: np.ndarray, movie: np.ndarray) -> np.ndarray:
+    """Average each movie's unit embeddings, and normalize the mean.
 
     Args:
-      vectors: `[n d]`, of scenes or shots.
-      movie: int `[n]` in 0 .. m-1, which movie each is of; every movie has one.
+      embeddings: `[n d]`, of scenes or shots.
+      movie: int `[n]` in 0 .. m-1, the movie of each; every movie has one.
 
     Returns:
       float64 `[m d]`; 0 where a movie's scenes cancel out.
 
     Raises:
-      ValueError: a movie has no vector.
+      ValueError: a movie has no embedding.
     """
     counts = np.bincount(movie)
     if not counts.all():
-        raise ValueError(f"movie {int(counts.argmin())} has no vector: leave it out")
-    total = np.zeros((len(counts), vectors.shape[1]))
-    np.add.at(total, movie, l2_normalize(np.asarray(vectors, np.float64)))
+        raise ValueError(f"movie {int(counts.argmin())} has no embedding; leave it out")
+    total = np.zeros((len(counts), embeddings.shape[1]))
+    np.add.at(total, movie, l2_normalize(np.asarray(embeddings, np.float64)))
     return l2_normalize(total / counts[:, None])
 
 
 def retrieve(
-    vectors: np.ndarray,
+    embeddings: np.ndarray,
     relevant: Relevant,
     *,
     groups: np.ndarray | None = None,
     ks: Sequence[int] = KS,
 ) -> RetrievalResult:
-    """Ranks the items of all other groups for each item.
+    """Rank the items of all other groups for each item.
 
     Args:
-      vectors: `[n d]`, compared by cosine.
-      relevant: such as `same_genre` gives; what it says of the query's own group does not matter.
+      embeddings: `[n d]`, compared by cosine.
+      relevant: as `genre_relevance` returns; its values within the query's own group have no
+        effect.
       groups: `[n]`, such as the movie of each scene; None: each item is its own.
       ks: of the recalls.
 
     Raises:
-      ValueError: a vector is not finite, or no item has a relevant one.
+      ValueError: an embedding is not finite, or no item has a relevant one.
     """
-    units = l2_normalize(np.asarray(vectors, np.float64))
+    units = l2_normalize(np.asarray(embeddings, np.float64))
     if not np.isfinite(units).all():
         row = int(np.flatnonzero(~np.isfinite(units).all(1))[0])
-        raise ValueError(f"the vector of item {row} is not finite: make it again")
+        raise ValueError(f"the embedding of item {row} is not finite; compute it again")
     groups = np.arange(len(units)) if groups is None else np.asarray(groups)
     rows, step = [], max(1, CELLS // max(len(units), 1))
     for start in range(0, len(units), step):
@@ -118,7 +119,7 @@ def retrieve(
             if (right & others).any():
                 rows.append((item, *_ranked(scores[others], right[others], ks)))
     if not rows:
-        raise ValueError(f"none of {len(units)} items has a relevant one: nothing can be found")
+        raise ValueError(f"none of {len(units)} items has a relevant one; nothing can be retrieved")
     queries, ap, recalls, right, ranked = zip(*rows, strict=True)
     recall = dict(zip(ks, np.array(recalls).T, strict=True))
     counts = (np.array(right), np.array(ranked))
@@ -128,13 +129,13 @@ def retrieve(
 def _ranked(
     scores: np.ndarray, right: np.ndarray, ks: Sequence[int]
 ) -> tuple[float, list[float], int, int]:
-    """Average precision, recalls, and the counts of right and of all items."""
+    """Return average precision, recalls, and the numbers of relevant and of all items."""
     recalls = [_recall(scores, right, k) for k in ks]
     return average_precision(scores, right), recalls, int(right.sum()), len(right)
 
 
 def _recall(scores: np.ndarray, right: np.ndarray, k: int) -> float:
-    """Expected share of the right items among the first k, ties in random order."""
+    """Return the expected share of relevant items among the first k, ties at random."""
     if k >= len(scores):
         return 1.0
     level = np.partition(scores, -k)[-k]
@@ -146,7 +147,7 @@ def _recall(scores: np.ndarray, right: np.ndarray, k: int) -> float:
 def genre_relevance(
     genres: Sequence[Sequence[str]], rule: str = "any", threshold: float = 0.5
 ) -> Relevant:
-    """Items are relevant to each other when their genres (or other labels) are alike.
+    """Return the relevance of items with similar genres (or other labels).
 
     Args:
       genres: of each item, in their order; an item without any is relevant to none.
@@ -155,15 +156,15 @@ def genre_relevance(
       threshold: of 'jaccard'.
 
     Raises:
-      ValueError: an unknown rule, a threshold that cannot be, or 'primary' of sets.
+      ValueError: an unknown rule, a threshold out of range, or 'primary' of sets.
     """
     if rule not in RULES:
-        raise ValueError(f"rule is {rule!r}: use one of {', '.join(RULES)}")
+        raise ValueError(f"unknown rule {rule!r}; expected one of: {', '.join(RULES)}")
     if not 0 < threshold <= 1:
-        raise ValueError(f"the threshold must be above 0 and at most 1, not {threshold}")
+        raise ValueError(f"the threshold must be above 0 and at most 1, got {threshold}")
     if rule == "primary":
         if any(isinstance(found, set | frozenset) for found in genres):
-            raise ValueError("sets of genres have no first one: give lists, or another rule")
+            raise ValueError("sets of genres have no first one; give lists, or another rule")
         genres = [list(found)[:1] for found in genres]
     names = {name: column for column, name in enumerate(sorted({g for f in genres for g in f}))}
     has = np.zeros((len(genres), len(names)), np.float32)
@@ -182,21 +183,22 @@ def genre_relevance(
 
 
 def co_watch_relevance(similarity: Similarity, movies: Sequence[str], top: int = 10) -> Relevant:
-    """A movie's relevant ones are the `top` most similar among these, such as by who watched them.
+    """Return the relevance of the `top` most similar movies, such as by co-watches.
 
-    Those that score 0 are not among them; ties are broken as in training (`data.best_pairs`).
+    Movies that score 0 are not relevant; ties are broken as in training
+    (`vujax.data.movies.similarity`).
 
     Args:
       similarity: of movies, these among them; see `vujax.data.movies.similarity`.
       movies: ids of the items, in their order.
-      top: how many.
+      top: number of relevant movies.
 
     Raises:
       KeyError: the similarity does not know a movie.
     """
     places = {movie: place for place, movie in enumerate(similarity.movies.ids)}
     if missing := next((movie for movie in movies if movie not in places), None):
-        raise KeyError(f"the movie {missing} is not among those of the similarity: leave it out")
+        raise KeyError(f"the movie {missing} is not in the similarity; leave it out")
     columns, marks = np.array([places[movie] for movie in movies]), hash_ids(movies)
 
     def relevant(items: np.ndarray) -> np.ndarray:
@@ -212,13 +214,13 @@ def co_watch_relevance(similarity: Similarity, movies: Sequence[str], top: int =
 
 
 def check_held_out(movies: Collection[str], trained: Collection[str]) -> None:
-    """Raises if a movie was trained on: a score on it would say nothing.
+    """Raise an error if a movie was trained on: its score would be biased.
 
     Raises:
       ValueError: names one.
     """
     if both := sorted(set(movies) & set(trained)):
         raise ValueError(
-            f"{len(both)} of {len(movies)} movies were trained on, such as {both[0]}: score "
+            f"{len(both)} of {len(movies)} movies were trained on, such as {both[0]}; score "
             "movies that the training never saw"
         )

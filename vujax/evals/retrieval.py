@@ -1,12 +1,12 @@
 """Image-text retrieval in both directions: recall at k and median rank.
 
 Captions repeat in real data. Two captions that are equal but for case, spacing and Unicode form
-are one text, and a picture and a text belong together if the text is any of the picture's captions:
+are one text, and an image and a text belong together if the text is any of the image's captions:
 a duplicate of the right caption is right. Beside these figures stand the `exact` ones, where only
-the very pairs of the data set count: they show how much of the data is ambiguous, and their ceiling
-says what can be reached at best.
+the pairs of the data set count: they show how much of the data is ambiguous, and their ceiling
+shows the best possible score.
 
-Nothing of size N x N is held; ties count as `ranking` says.
+Nothing of size N x N is held; ties count as in `metrics.ranking`.
 """
 
 import functools
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jax.sharding import Mesh
 
-from vujax.evals.base import Example
+from vujax.evals.base import Evaluator, Example
 from vujax.evals.features import Variables, extract_texts, image_encoder, text_encoder
 from vujax.evals.histogram_baseline import ColorNeighbors
 from vujax.evals.metrics.ranking import NO_KEY, Ranks, Relation, rank_items
@@ -27,15 +27,15 @@ KS = (1, 5, 10)
 
 
 class CaptionGroups(NamedTuple):
-    """Which text belongs to which picture.
+    """The texts of a data set, and the images that each belongs to.
 
     Attributes:
       texts: the different texts, in order of first appearance.
-      of_image: `[n c]` int32, each picture's captions as indices into `texts`, filled up with
+      of_image: `[n c]` int32, each image's captions as indices into `texts`, filled up with
         `NO_KEY`.
-      rows: `[m]` int32, the text of every caption of the data set, picture by picture.
-      owner: `[m]` int32, the picture of every caption.
-      copies: `[len(texts)]` int32, how many captions have each text.
+      rows: `[m]` int32, the text of every caption of the data set, image by image.
+      owner: `[m]` int32, the image of every caption.
+      copies: `[len(texts)]` int32, the number of captions with each text.
     """
 
     texts: list[str]
@@ -46,26 +46,26 @@ class CaptionGroups(NamedTuple):
 
 
 def normalize_caption(caption: str) -> str:
-    """The form in which captions are compared: NFKC, case folded, single spaces."""
+    """Return the form in which captions are compared: NFKC, folded, single spaces."""
     return " ".join(unicodedata.normalize("NFKC", caption).casefold().split())
 
 
 def group_captions(captions: Sequence[Sequence[str]]) -> CaptionGroups:
-    """Finds equal captions.
+    """Find equal captions.
 
     Args:
-      captions: each picture's captions, at least one.
+      captions: each image's captions, at least one.
     """
     index: dict[str, int] = {}
     texts: list[str] = []
     rows, owner = [], []
-    for picture, own in enumerate(captions):
+    for image, own in enumerate(captions):
         for caption in own:
             text = index.setdefault(normalize_caption(caption), len(texts))
             if text == len(texts):
                 texts.append(caption)
             rows.append(text)
-            owner.append(picture)
+            owner.append(image)
     of_image = np.full((len(captions), max(map(len, captions))), NO_KEY, np.int32)
     counts = [len(own) for own in captions]
     of_image[np.arange(of_image.shape[1]) < np.array(counts)[:, None]] = rows
@@ -76,22 +76,22 @@ def group_captions(captions: Sequence[Sequence[str]]) -> CaptionGroups:
 def rank_both_directions(
     images: np.ndarray, texts: np.ndarray, captions: CaptionGroups, *, mesh: Mesh
 ) -> dict[str, Ranks]:
-    """Ranks for both directions, with duplicates right and `exact`.
+    """Rank both directions, with duplicates right and `exact`.
 
     Args:
       images: `[n d]` unit vectors.
-      texts: `[len(captions.texts) d]` unit vectors: equal captions have one vector.
-      captions: which belongs to which.
+      texts: `[len(captions.texts) d]` unit vectors: equal captions have one embedding.
+      captions: the pairs.
       mesh: queries are divided along 'data'.
 
     Returns:
       image_to_text: `[n]` queries against all captions of the data set, copies included.
-      text_to_image: `[m]` queries, every caption of the data set, against all pictures.
-      image_to_text/exact, text_to_image/exact: a picture's own captions only, a caption's own
-        picture only.
+      text_to_image: `[m]` queries, every caption of the data set, against all images.
+      image_to_text/exact, text_to_image/exact: an image's own captions only, a caption's own
+        image only.
     """
     of_image, rows, owner = captions.of_image, captions.rows, captions.owner
-    text_keys, picture_keys = np.arange(len(texts))[:, None], np.arange(len(images))[:, None]
+    text_keys, image_keys = np.arange(len(texts))[:, None], np.arange(len(images))[:, None]
     to_text = rank_items(
         images,
         texts,
@@ -102,7 +102,7 @@ def rank_both_directions(
     to_image = rank_items(
         texts[rows],
         images,
-        [Relation(rows[:, None], of_image), Relation(owner[:, None], picture_keys)],
+        [Relation(rows[:, None], of_image), Relation(owner[:, None], image_keys)],
         mesh=mesh,
     )
     return {
@@ -114,9 +114,9 @@ def rank_both_directions(
 
 
 def compute_recalls(ranks: dict[str, Ranks]) -> dict[str, float]:
-    """`<direction>/R@k` in [0, 1], `<direction>/median_rank` from 1, and their summary.
+    """Return `<direction>/R@k` in [0, 1], `<direction>/median_rank` and mean_recall.
 
-    mean_recall is the mean of the six recalls with duplicates right.
+    Ranks start at 1; mean_recall is the mean of the six recalls with duplicates right.
     """
     scores = {}
     for name, counts in ranks.items():
@@ -127,10 +127,10 @@ def compute_recalls(ranks: dict[str, Ranks]) -> dict[str, float]:
 
 
 def rank_oracle(captions: CaptionGroups) -> dict[str, Ranks]:
-    """Ranks of an oracle that knows all captions and nothing else about the pictures.
+    """Return the ranks of an oracle that knows the captions and nothing else.
 
-    It scores 1 where a text equals one of a picture's captions and 0 elsewhere: it cannot tell
-    apart pictures that share a caption, nor a picture's own copy of a caption from another's.
+    It scores 1 where a text equals one of an image's captions and 0 elsewhere: it cannot tell
+    apart images that share a caption, nor an image's own copy of a caption from another's.
     With duplicates right it is perfect; its `exact` figures are the best that captions allow.
     """
     of_image, rows, owner, copies = captions[1:]
@@ -140,12 +140,12 @@ def rank_oracle(captions: CaptionGroups) -> dict[str, Ranks]:
         np.concatenate([np.unique(keys[keys != NO_KEY]) for keys in of_image]),
         minlength=len(copies),
     )[rows]
-    total, pictures, one = len(rows), len(of_image), np.ones_like(holders)
+    total, images, one = len(rows), len(of_image), np.ones_like(holders)
     return {
         "image_to_text": _perfect(same, total - same),
-        "text_to_image": _perfect(holders, pictures - holders),
+        "text_to_image": _perfect(holders, images - holders),
         "image_to_text/exact": Ranks(0 * own, same - own, own, total - own, own),
-        "text_to_image/exact": Ranks(0 * one, holders - 1, one, (pictures - 1) * one, one),
+        "text_to_image/exact": Ranks(0 * one, holders - 1, one, (images - 1) * one, one),
     }
 
 
@@ -153,14 +153,14 @@ def _perfect(right: np.ndarray, wrong: np.ndarray) -> Ranks:
     return Ranks(0 * right, 0 * right, right, wrong, right)
 
 
-class Retrieval:
-    """Evaluator: `(variables) -> recalls`, plus the numbers of pictures and captions.
+class Retrieval(Evaluator):
+    """Evaluator: `(variables) -> recalls`, plus the numbers of images and captions.
 
     Attributes:
       hits: after a call, for each direction `[queries]` the probability that the first answer is
         right (0 or 1 unless scores tie), for paired intervals.
-      baselines: after a call, rows to print beside the model: chance, ceiling (see `ceiling`) and,
-        if asked for, histogram.
+      baselines: after a call, rows to print beside the model: chance, ceiling (see `rank_oracle`)
+        and, on request, histogram.
     """
 
     headline = "mean_recall"
@@ -168,21 +168,20 @@ class Retrieval:
     def __init__(
         self, model: Any, mesh: Mesh, *, source: Any, histogram: Any = None, **reading: Any
     ) -> None:
-        """Names what to read; files are opened at the first call.
+        """Store the options; files are opened at the first call.
 
         Args:
           model: encodes images and texts (`vujax.models`).
           mesh: devices to use, along 'data'.
           source: captioned source; see `reader.open_any`.
-          histogram: captioned source from which `ColourNeighbours` makes a baseline row.
+          histogram: captioned source from which `ColorNeighbors` makes a baseline row.
           **reading: `batch_size`, `workers`.
         """
         self.encode_image, self.encode_text = image_encoder(model), text_encoder(model)
         self.reader = Reader(source, model, mesh, **reading)
-        self.neighbours = histogram and Reader(histogram, model, mesh, **reading)
+        self.neighbors = histogram and Reader(histogram, model, mesh, **reading)
         self.mesh = mesh
-        self.baselines: dict[str, dict[str, float]] = {}
-        self.hits: dict[str, np.ndarray] = {}
+
         self._last: tuple[np.ndarray, np.ndarray] | None = None
 
     @functools.cached_property
@@ -190,20 +189,20 @@ class Retrieval:
         """The source's captions, equal ones grouped.
 
         Raises:
-          ValueError: a picture has no caption, or an empty one.
+          ValueError: an image has no caption, or an empty one.
         """
         captions = self.reader.captions
-        bare = [picture for picture, own in enumerate(captions) if not own]
+        bare = [image for image, own in enumerate(captions) if not own]
         if bare:
             first = self.reader.source[bare[0]]["key"]
             raise ValueError(
-                f"retrieval needs a caption for every picture, but {len(bare)} of {len(captions)} "
-                f"have none or an empty one, the first '{first}': give captions or leave these out"
+                f"retrieval needs a caption for every image, but {len(bare)} of {len(captions)} "
+                f"have none or an empty one, the first {first!r}; give captions or leave these out"
             )
         return group_captions(captions)
 
     def __call__(self, variables: Variables) -> dict[str, float]:
-        """Scores `variables` on the whole source."""
+        """Score `variables` on the whole source."""
         images = self.reader.embed(self.encode_image, variables)["embeddings"]
         texts = extract_texts(
             self.encode_text,
@@ -228,8 +227,8 @@ class Retrieval:
             ),
             "ceiling": compute_recalls(rank_oracle(self.captions)),
         }
-        if self.neighbours:
-            colors = ColorNeighbors(self.neighbours)
+        if self.neighbors:
+            colors = ColorNeighbors(self.neighbors)
             images, texts = (
                 colors.embed_images(self.reader),
                 colors.embed_texts(self.captions.texts),
@@ -240,22 +239,28 @@ class Retrieval:
         return rows
 
     def examples(self, queries: int, *, shown: int = 5) -> list[Example]:
-        """What the last call found for some captions, spread evenly over the different texts.
+        """Return the top images of the last call for evenly spaced texts.
 
-        Needs no other host: the one that writes the report may ask alone.
+        Needs no other host: the one that writes the report may call it alone.
+
+        Args:
+          queries: number of texts.
+          shown: images of each.
 
         Raises:
           RuntimeError: the evaluator has not been called yet.
         """
         if self._last is None:
-            raise RuntimeError("call the evaluator on a model first, then ask for examples")
+            raise RuntimeError(
+                "the evaluator has no results yet; call it on a model's variables first"
+            )
         images, texts = self._last
         chosen = np.unique(np.linspace(0, len(texts) - 1, queries).astype(int))
         scores = texts[chosen] @ images.T
-        found = np.argsort(-scores, axis=1, kind="stable")[:, :shown]
-        scores = np.take_along_axis(scores, found, axis=1)
-        pictures = self.reader.read_images(found.ravel())
-        pictures = pictures.reshape(*found.shape, *pictures.shape[1:])
-        correct = (self.captions.of_image[found] == chosen[:, None, None]).any(-1)
+        top = np.argsort(-scores, axis=1, kind="stable")[:, :shown]
+        scores = np.take_along_axis(scores, top, axis=1)
+        shown_images = self.reader.read_images(top.ravel())
+        shown_images = shown_images.reshape(*top.shape, *shown_images.shape[1:])
+        correct = (self.captions.of_image[top] == chosen[:, None, None]).any(-1)
         captions = [self.captions.texts[text] for text in chosen]
-        return list(map(Example, captions, pictures, correct, scores))
+        return list(map(Example, captions, shown_images, correct, scores))

@@ -1,7 +1,4 @@
-"""Tags of scenes by a model in training: what a linear probe reads from its frozen vectors.
-
-Vectors of all scenes of a set by a model of scenes, in the set's order.
-"""
+"""Scene tags by a model in training: a linear probe on its frozen embeddings."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -13,7 +10,7 @@ from jax.sharding import Mesh
 from vujax.data.registry import open_scenes
 from vujax.data.scene_batches import SceneRows
 from vujax.data.scenes import Scenes, SingleShots
-from vujax.evals.base import Example
+from vujax.evals.base import Evaluator
 from vujax.evals.features import Variables, extract_scenes
 from vujax.evals.folds import find_learnable_tags, hold_out_groups
 from vujax.evals.metrics.multilabel import compute_example_ap, compute_tag_baselines, score_tags
@@ -25,14 +22,14 @@ SHOTS = "shots"
 
 
 class TagTask(NamedTuple):
-    """One kind of label of scenes: what is learned from and what is scored, without vectors.
+    """One kind of scene label: truth of both splits, without embeddings.
 
     Attributes:
       tags: names of the tags, in order.
-      train: truth and what is known `[n t]` of all scenes to learn from.
-      validation: of the scenes that are scored.
-      out: bool `[n]`, the scenes to learn from that choose penalty and thresholds.
-      left_out: tags of either part that cannot be learned: too few have them.
+      train: truth and known `[n t]` of all training scenes.
+      validation: truth and known `[n t]` of the scored scenes.
+      out: bool `[n]`, the training scenes that choose penalty and thresholds.
+      left_out: number of tags of either split that cannot be learned: too few scenes have them.
     """
 
     tags: tuple[str, ...]
@@ -43,7 +40,7 @@ class TagTask(NamedTuple):
 
 
 class ScoredScenes(NamedTuple):
-    """Scores of the scenes that were evaluated, for `tag_scores.map_interval`.
+    """Scores of the evaluated scenes, for `metrics.multilabel.map_interval`.
 
     Attributes:
       scores: `[n t]` probabilities.
@@ -60,17 +57,17 @@ class ScoredScenes(NamedTuple):
     tags: tuple[str, ...]
 
 
-class SceneTags:
-    """Evaluator: `(variables) -> {'genre/map': ..., 'genre/f1': ..., 'shots/genre/map': ...}`.
+class SceneTags(Evaluator):
+    """Evaluator: `(variables) -> {'genre/map': ..., 'shots/genre/map': ...}`.
 
-    A scene without any label of a kind is taken as not known, and left out of that kind.
+    A scene without any label of a kind counts as not known, and is left out of that kind.
 
     Attributes:
       headline: the mean average precision of the first kind of label.
       hits: after a call, by kind of label, average precision of each scene that has a tag.
-      baselines: chance, each tag's share in training, and the same probe on what is seen of the
-        shots: the mean of their features, or of their colour histograms.
-      judged: after a call, by kind of label, what `map_interval` takes.
+      baselines: a random ranking ('chance'), each tag's share in training ('prior'), and the same
+        probe on untrained features of the shots: their mean features or color histograms.
+      judged: after a call, by kind of label, the arguments of `map_interval`.
     """
 
     def __init__(
@@ -89,20 +86,20 @@ class SceneTags:
         batch_size: int = 8,
         seed: int = 0,
     ) -> None:
-        """Names what to read; scenes are opened at the first call.
+        """Store the options; scenes are opened at the first call.
 
         Args:
-          model: a `vujax.models.projection.SceneContrast`: rows -> (vectors [r s d], ...), of which
-            the first is judged.
+          model: a `vujax.models.projection.SceneContrast`: rows -> (embeddings [r s d], ...), of
+            which the first is scored.
           mesh: devices to use, along 'data'.
           train: scenes to learn the tags from, `dict(kind=..., **options)`, see
             `vujax.data.registry.open_scenes`.
           validation: scenes to score, of other movies.
-          inputs: what the model sees of a shot, see `vujax.data.scene_batches.shapes`.
+          inputs: the model's inputs of a shot, see `vujax.data.scene_batches.shapes`.
           labels: kinds of label, such as 'genre', 'event', 'place'.
           rows: options of `SceneRows`: width, most, buckets, workers.
-          single_shots: whether each shot is also judged alone, by its scene's labels.
-          share: of the movies to learn from, that choose penalty and thresholds.
+          single_shots: also score each shot alone, by its scene's labels.
+          share: of the training movies, that choose penalty and thresholds.
           grid: penalties to try.
           batch_size: rows at once, of all hosts together; of single shots as many as fill them.
           seed: of the choice of these movies.
@@ -111,23 +108,22 @@ class SceneTags:
           ValueError: there is no kind of label.
         """
         if not labels:
-            raise ValueError("labels names no kind of label: name one, such as 'genre'")
+            raise ValueError("labels is empty; give a kind of label, such as 'genre'")
         self._mesh, self._sets = mesh, dict(train=train, validation=validation)
         self._inputs = {name: tuple(shape) for name, shape in inputs.items()}
         self._labels, self._rows, self._batch_size = tuple(labels), dict(rows or {}), batch_size
         self._single, self._share, self._grid, self._seed = single_shots, share, tuple(grid), seed
         self._encode = lambda variables, rows: model.apply(variables, rows)[0]
         self.headline = f"{self._labels[0]}/map"
-        self.hits: dict[str, np.ndarray] | None = None
-        self.baselines: dict[str, dict[str, float]] = {}
+
         self.judged: dict[str, ScoredScenes] = {}
 
     @functools.cached_property
     def scenes(self) -> dict[str, Scenes]:
-        """The scenes to learn from and to score.
+        """The training and the scored scenes.
 
         Raises:
-          ValueError: a movie is among both, or has no such labels.
+          ValueError: a movie is among both, or a set has no such labels.
         """
         opened = {name: open_scenes(**options) for name, options in self._sets.items()}
         check_held_out(opened["validation"].movies, opened["train"].movies)
@@ -138,35 +134,32 @@ class SceneTags:
         return opened
 
     def __call__(self, variables: Variables) -> dict[str, float]:
-        """Learns tags on `variables`' vectors and scores them."""
-        found, self.hits = {}, {}
+        """Learn tags on `variables`' embeddings and score them."""
+        result: dict[str, float] = {}
+        hits: dict[str, np.ndarray] = {}
         for level, parts in self._levels.items():
-            vectors = {name: self._vectors(variables, scenes) for name, scenes in parts.items()}
+            embeddings = {name: self._embed(variables, scenes) for name, scenes in parts.items()}
             for kind, task in self._tasks[level].items():
                 name = _name(level, kind)
-                probe, scores = self._probed(task, vectors)
+                probe, scores = self._probe(task, embeddings)
                 truth, known = task.validation
                 movie = parts["validation"].movie
                 self.judged[name] = ScoredScenes(scores, truth, known, movie, task.tags)
                 values = compute_example_ap(scores, truth, known=known)
-                self.hits[name] = values[~np.isnan(values)]
+                hits[name] = values[~np.isnan(values)]
                 counts = dict(examples=float(known.any(1).sum()), left_out=float(task.left_out))
-                found |= _named(name, _summary(scores, task, probe) | counts)
+                result |= _named(name, _summary(scores, task, probe) | counts)
+        self.hits = hits
         if not self.baselines:
-            self.baselines = self._untrained()
-        return found
-
-    def examples(self, queries: int) -> list[Example]:
-        """None: nothing is retrieved here."""
-        del queries
-        return []
+            self.baselines = self._untrained_baselines()
+        return result
 
     @functools.cached_property
     def _levels(self) -> dict[str, dict[str, Scenes]]:
-        whole = {"scenes": self.scenes}
+        levels = {"scenes": self.scenes}
         if self._single:
-            whole[SHOTS] = {name: SingleShots(scenes) for name, scenes in self.scenes.items()}
-        return whole
+            levels[SHOTS] = {name: SingleShots(scenes) for name, scenes in self.scenes.items()}
+        return levels
 
     @functools.cached_property
     def _tasks(self) -> dict[str, dict[str, TagTask]]:
@@ -176,25 +169,28 @@ class SceneTags:
         }
 
     def _task(self, kind: str, train: Scenes, validation: Scenes) -> TagTask:
-        tags = sorted(set().union(*train.labels[kind]))
+        tags = sorted({tag for own in train.labels[kind] for tag in own})
         truth, known = _table(train.labels[kind], tags)
         movies = np.array(train.movies)[train.movie]
         out = hold_out_groups(movies, truth, known, share=self._share, seed=self._seed)
-        kept = find_learnable_tags(truth[out], known[out]) & find_learnable_tags(
-            truth[~out], known[~out]
-        )
-        names = [tag for tag, keep in zip(tags, kept, strict=True) if keep]
-        held = set().union(*validation.labels[kind])
-        if not held & set(names):
+        learnable = find_learnable_tags(truth[out], known[out])
+        learnable &= find_learnable_tags(truth[~out], known[~out])
+        names = [tag for tag, chosen in zip(tags, learnable, strict=True) if chosen]
+        scored = {tag for own in validation.labels[kind] for tag in own}
+        if not scored & set(names):
             raise ValueError(
-                f"no {kind} can be judged: of {len(tags)} to learn from, {len(names)} are had by "
-                "scenes of several movies, and none of these by a scene to score"
+                f"no {kind} can be scored: of {len(tags)} tags to learn, {len(names)} occur in "
+                "scenes of several movies, and none of these in a scene to score"
             )
-        scored = _table(validation.labels[kind], names)
-        parts = (truth[:, kept], known[:, kept]), scored, out
-        return TagTask(tuple(names), *parts, len((set(tags) | held) - set(names)))
+        return TagTask(
+            tags=tuple(names),
+            train=(truth[:, learnable], known[:, learnable]),
+            validation=_table(validation.labels[kind], names),
+            out=out,
+            left_out=len((set(tags) | scored) - set(names)),
+        )
 
-    def _vectors(self, variables: Variables, scenes: Scenes) -> np.ndarray:
+    def _embed(self, variables: Variables, scenes: Scenes) -> np.ndarray:
         rows, size = SceneRows(scenes, self._inputs, **self._rows), self._batch_size
         if isinstance(scenes, SingleShots):  # rows of one shot: as many shots at once
             shots = rows.shapes(1)["segment"].shape[1]
@@ -204,28 +200,32 @@ class SceneTags:
         options = dict(batch_size=size, mesh=self._mesh)
         return extract_scenes(self._encode, variables, rows, **options)
 
-    def _probed(
-        self, task: TagTask, vectors: Mapping[str, np.ndarray]
+    def _probe(
+        self, task: TagTask, embeddings: Mapping[str, np.ndarray]
     ) -> tuple[TagProbe, np.ndarray]:
-        """The probe that training vectors give, and its probabilities `[n t]` of the others."""
-        data = TaggedFeatures(vectors["train"], *task.train)
-        parts = data.take(~task.out), data.take(task.out)
-        probe = fit_tag_probe(*parts, mesh=self._mesh, grid=self._grid).probe
-        return probe, probe.scores(vectors["validation"])
+        """Fit the probe to training embeddings; return it and validation scores `[n t]`."""
+        truth, known = task.train
+        data = TaggedFeatures(embeddings["train"], truth, known)
+        fitted, held_out = data.take(~task.out), data.take(task.out)
+        probe = fit_tag_probe(fitted, held_out, mesh=self._mesh, grid=self._grid).probe
+        return probe, probe.scores(embeddings["validation"])
 
-    def _untrained(self) -> dict[str, dict[str, float]]:
+    def _untrained_baselines(self) -> dict[str, dict[str, float]]:
         result: dict[str, dict[str, float]] = {}
         for level, parts in self._levels.items():
-            raw = {name: _raw(scenes, self._inputs) for name, scenes in parts.items()}
+            raw = {
+                name: _untrained_features(scenes, self._inputs) for name, scenes in parts.items()
+            }
             for kind, task in self._tasks[level].items():
                 name = _name(level, kind)
-                shares = TaggedFeatures(task.out[:, None], *task.train).take(~task.out).shares
+                train, train_known = task.train
+                data = TaggedFeatures(task.out[:, None], train, train_known)
                 truth, known = task.validation
-                rows = compute_tag_baselines(truth, shares, known=known)
-                for seen in raw["train"]:
-                    vectors = {part: found[seen] for part, found in raw.items()}
-                    probe, scores = self._probed(task, vectors)
-                    rows[seen] = _summary(scores, task, probe)
+                rows = compute_tag_baselines(truth, data.take(~task.out).shares, known=known)
+                for feature in raw["train"]:
+                    split_features = {split: own[feature] for split, own in raw.items()}
+                    probe, scores = self._probe(task, split_features)
+                    rows[feature] = _summary(scores, task, probe)
                 for row, scored in rows.items():
                     result.setdefault(row, {}).update(_named(name, scored))
         return result
@@ -245,14 +245,14 @@ def _named(name: str, scores: Mapping[str, float]) -> dict[str, float]:
 
 
 def _table(labels: Sequence[frozenset[str]], tags: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Truth and what is known, bool `[n t]` each."""
-    truth = np.array([[tag in found for tag in tags] for found in labels], bool)
-    known = np.array([bool(found) for found in labels], bool)
+    """Return truth and known, bool `[n t]` each."""
+    truth = np.array([[tag in own for tag in tags] for own in labels], bool)
+    known = np.array([bool(own) for own in labels], bool)
     return truth.reshape(len(labels), len(tags)), np.tile(known[:, None], (1, len(tags)))
 
 
-def _raw(scenes: Scenes, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Means over each scene's shots (and keyframes) of what is seen of them, `[n d]`, by name."""
+def _untrained_features(scenes: Scenes, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return each scene's mean untrained features `[n d]`, by name."""
     rows: dict[str, list[np.ndarray]] = {}
     for scene in range(len(scenes.keys)):
         seen = {name: value for name, value in scenes.inputs(scene).items() if name in inputs}

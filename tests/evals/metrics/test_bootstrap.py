@@ -22,7 +22,7 @@ def test_wilson_equals_published_and_scipy_numbers():
 
 @pytest.mark.parametrize(("successes", "n"), [(1, 0), (-1, 5), (6, 5)])
 def test_wilson_refuses_what_is_no_proportion(successes, n):
-    with pytest.raises(ValueError, match="is no proportion"):
+    with pytest.raises(ValueError, match="are not a proportion"):
         wilson_interval(successes, n)
 
 

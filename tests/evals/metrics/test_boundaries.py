@@ -147,6 +147,23 @@ def test_micro_pools_and_macro_averages() -> None:
     assert {"macro/miou", "macro/compatible/miou", "macro/compatible/recall@3s"} <= set(both)
 
 
+def test_a_score_equal_to_the_threshold_is_no_prediction() -> None:
+    f = hand([0.5, 0.9, 0.5], [1, 1, 0])
+    found, other = score_film(f, threshold=0.5), score_film(f, threshold=0.9)
+    assert (found["precision"], found["recall"], found["f1"]) == (1, 1 / 2, pytest.approx(2 / 3))
+    above = score_film(f._replace(scores=np.array([0.1, 0.9, 0.1])), threshold=0.5)
+    names = ("f1", "precision", "recall", "recall@3s", "miou")
+    assert [found[name] for name in names] == [above[name] for name in names]
+    assert [other[name] for name in names] == [0, 0, 0, 0, pytest.approx((1 / 3 + 1 / 2) / 2)]
+    # Recall@3s and mIoU read the prediction too: beside a boundary far from the true one.
+    late = hand([0.9, *[0.1] * 6, 0.5], [1, *[0] * 6, 1])
+    assert score_film(late, threshold=0.5)["recall@3s"] == 1 / 2
+    assert score_film(late, threshold=0.5)["miou"] < score_film(late, threshold=0.4)["miou"] == 1
+    rates = evaluate([f], threshold=0.5)
+    assert rates["micro/predicted_rate"] == pytest.approx(1 / 3)
+    assert rates["micro/recall"] == 1 / 2
+
+
 def test_a_film_without_a_true_boundary() -> None:
     good, none = hand([0.9, 0.1], [1, 0], "good"), hand([0.9, 0.1], [0, 0], "none")
     row = score_films([good, none])["none"]
@@ -197,14 +214,14 @@ def test_bad_input() -> None:
     with pytest.raises(ValueError, match="the score of film after shot 1 is NaN"):
         evaluate([f._replace(scores=np.array([0, np.nan]))])
     with pytest.raises(
-        ValueError, match=r"film has \[3\] labels for 3 shots: it needs one for each"
+        ValueError, match=r"film has \[3\] labels for 3 shots; it needs one for each"
     ):
         evaluate([f._replace(starts=np.zeros(3, bool))])
     with pytest.raises(ValueError, match=r"film has \[1\] scores for 3 shots"):
         evaluate([f._replace(scores=np.zeros(1))])
-    with pytest.raises(ValueError, match="film has no frame numbers: the compatible mode"):
+    with pytest.raises(ValueError, match="film has no frame numbers; the compatible mode"):
         evaluate([f._replace(frames=None)], mode="compatible")
-    with pytest.raises(ValueError, match="mode 'other' is unknown"):
+    with pytest.raises(ValueError, match="unknown mode 'other'"):
         score_film(f, mode="other")
     with pytest.raises(ValueError, match="a film is scored twice"):
         evaluate([f, f])
@@ -236,7 +253,7 @@ def test_baselines_see_no_picture() -> None:
     assert duration_scores(seconds).tolist() == [3, 6]
     assert duration_scores(seconds, "before").tolist() == [2, 1]
     assert duration_scores(seconds, "after").tolist() == [1, 5]
-    with pytest.raises(ValueError, match="durations of kind 'x'"):
+    with pytest.raises(ValueError, match="unknown kind of durations 'x'"):
         duration_scores(seconds, "x")
     assert (random_scores("a", 3) == random_scores("a", 3)).all()
     assert (random_scores("a", 3) != random_scores("b", 3)).any()

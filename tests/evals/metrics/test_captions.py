@@ -71,9 +71,9 @@ def test_words():
 
 
 def test_errors():
-    with pytest.raises(ValueError, match="2 captions and references of 1 pictures"):
+    with pytest.raises(ValueError, match="2 captions and references of 1 images"):
         score_captions(["a", "b"], [["a"]])
-    with pytest.raises(ValueError, match="at least one picture"):
+    with pytest.raises(ValueError, match="at least one image"):
         bleu([], [])
-    with pytest.raises(ValueError, match="picture 1 has no reference"):
+    with pytest.raises(ValueError, match="image 1 has no reference"):
         cider(["a", "b"], [["a"], []])

@@ -162,7 +162,7 @@ def test_each_example_has_a_value_for_the_bootstrap():
 @pytest.mark.parametrize(
     ("scores", "truth", "why"),
     [
-        (np.ones((2, 3)), np.ones((2, 2), bool), r"\[n t\] each, not \[\[2, 3\], \[2, 2\]"),
+        (np.ones((2, 3)), np.ones((2, 2), bool), r"\[n t\] each, got \[\[2, 3\], \[2, 2\]"),
         (np.array([[0, 1], [np.nan, 1]]), np.ones((2, 2), bool), "example 1 for tag 0 is NaN"),
     ],
 )

@@ -1,6 +1,6 @@
-"""Confidence intervals for accuracies and for differences between two models.
+"""Confidence intervals of accuracies and of differences between two models.
 
-Seeded numpy, no assumption of normality where the data can be resampled.
+Seeded numpy, without an assumption of normality where the data can be resampled.
 """
 
 import math
@@ -21,13 +21,15 @@ class Interval(NamedTuple):
 
 
 def wilson_interval(successes: float, n: int, *, level: float = 0.95) -> Interval:
-    """Wilson's score interval of a proportion (Wilson 1927): sound near 0 and 1 and for small n.
+    """Return Wilson's score interval of a proportion (Wilson 1927).
+
+    It is sound near 0 and 1 and for small n.
 
     Raises:
       ValueError: `n` is not positive or `successes` is outside [0, n].
     """
     if n <= 0 or not 0 <= successes <= n:
-        raise ValueError(f"{successes} successes of {n} trials is no proportion")
+        raise ValueError(f"{successes} successes of {n} trials are not a proportion")
     z = NormalDist().inv_cdf(0.5 + level / 2)
     p = float(successes) / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
@@ -36,9 +38,9 @@ def wilson_interval(successes: float, n: int, *, level: float = 0.95) -> Interva
 
 
 def student_interval(values: np.ndarray, *, level: float = 0.95) -> Interval:
-    """Student's t interval of the mean of `values` `[n]`, such as one score per seed.
+    """Return Student's t interval of the mean of `values` `[n]`, such as seed scores.
 
-    With one value the bounds are infinite: a single run tells nothing about its spread.
+    With one value the bounds are infinite: a single run has no spread to estimate.
     """
     values = np.asarray(values, np.float64)
     mean = float(values.mean())
@@ -59,22 +61,23 @@ def bootstrap(
     resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """Percentile bootstrap of the mean of per-example values (Efron 1979).
+    """Return the percentile bootstrap of the mean of per-example values (Efron 1979).
 
     Args:
       values: `[examples]`, or `[seeds examples]` when several runs scored the same examples. Then
         seeds and examples are both drawn with replacement, independently (the pigeonhole bootstrap,
         Owen 2007, arXiv:0712.1111: on the cautious side). With few seeds that still understates
-        how seeds vary: print `student` over the seeds' means beside it.
-      clusters: `[examples]`, names or numbers of what examples are of, such as their movies. Whole
-        clusters are then drawn in place of examples: right where the examples of one are alike.
+        the spread of seeds: print `student_interval` over the seeds' means beside it.
+      clusters: `[examples]`, names or numbers of the examples' clusters, such as their movies.
+        Whole clusters are then drawn in place of examples: right where the examples of one are
+          similar.
         None: each example is one.
       level: of confidence.
       resamples: number of bootstrap samples.
       seed: of the resampling; the same seed gives the same interval.
 
     Raises:
-      ValueError: the clusters are not as many as the examples.
+      ValueError: the number of clusters differs from the number of examples.
     """
     grid = np.atleast_2d(np.asarray(values, np.float64))
     sums, sizes = _by_cluster(grid, clusters)
@@ -92,7 +95,7 @@ def bootstrap(
 
 
 def _by_cluster(grid: np.ndarray, clusters: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Sums [seeds clusters] and sizes [clusters] of values [seeds examples]."""
+    """Return sums [seeds clusters] and sizes [clusters] of values [seeds examples]."""
     if clusters is None:
         return grid, np.ones(grid.shape[1])
     _, cluster = np.unique(clusters, return_inverse=True)
@@ -111,10 +114,10 @@ def paired_bootstrap(
     resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """`bootstrap` of the mean difference `ours - theirs`, example by example and seed by seed.
+    """Return `bootstrap` of the mean difference `ours - theirs`, example by example.
 
-    Both are `[examples]` or `[seeds examples]`: the same examples, and seeds that share what they
-    can (initial parameters, data order). Pairing removes the examples' own difficulty, so the
+    Both are `[examples]` or `[seeds examples]`: the same examples, and seeds that share as much as
+    possible (initial parameters, data order). Pairing removes the examples' own difficulty, so the
     interval is narrower than two separate ones.
 
     Raises:
@@ -122,6 +125,6 @@ def paired_bootstrap(
     """
     ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
     if ours.shape != theirs.shape:
-        raise ValueError(f"paired values must have one shape, not {ours.shape} and {theirs.shape}")
+        raise ValueError(f"paired values must have one shape, got {ours.shape} and {theirs.shape}")
     options = dict(clusters=clusters, level=level, resamples=resamples, seed=seed)
     return bootstrap(ours - theirs, **options)

@@ -1,8 +1,8 @@
-"""How good captions are: CIDEr-D, BLEU-4 and ROUGE-L against any number of references.
+"""Scores of captions against references: CIDEr-D, BLEU-4 and ROUGE-L.
 
 The formulas, and the numbers, are those of the COCO caption evaluation (Chen et al. 2015,
-arXiv:1504.00325); its tokenizer, a Java program, is replaced by `words`, so scores can be set
-beside others only where the words are the same. CIDEr-D goes up to 10, the others up to 1.
+arXiv:1504.00325); its tokenizer, a Java program, is replaced by `split_words`, so scores can be
+compared with others only where the words are the same. CIDEr-D goes up to 10, the others up to 1.
 """
 
 import math
@@ -16,30 +16,30 @@ import numpy as np
 Words = tuple[str, ...]
 Captions = Sequence[str]
 
-LONGEST = 4  # n-grams of 1 to 4 words
+MAX_N = 4  # n-grams of 1 to 4 words
 SIGMA = 6.0  # of CIDEr-D's penalty for another length
 BETA = 1.2  # of ROUGE-L: how much more recall counts than precision
 RUNS = re.compile(r"[^\W\d_]+|\d+")
 
 
 def split_words(text: str) -> Words:
-    """Runs of letters, and runs of digits, in lower case; everything else only separates.
+    """Split a text into runs of letters and runs of digits, in lower case.
 
-    Marks and hyphens are no words, so that captions that were put together from byte pairs are cut
-    like those that people wrote.
+    Everything else only separates. Marks and hyphens are no words, so that captions that were
+    composed of byte pairs are split like those that people wrote.
     """
     return tuple(RUNS.findall(unicodedata.normalize("NFKC", text).casefold()))
 
 
 def score_captions(candidates: Captions, references: Sequence[Captions]) -> dict[str, float]:
-    """`CIDEr`, `BLEU-4` and `ROUGE-L` of one caption for each picture.
+    """Return `CIDEr`, `BLEU-4` and `ROUGE-L` of one caption for each image.
 
     Args:
-      candidates: a caption of each picture.
-      references: the true captions of each picture, at least one.
+      candidates: a caption of each image.
+      references: the true captions of each image, at least one.
 
     Raises:
-      ValueError: nothing to score, or a picture without a reference.
+      ValueError: nothing to score, or an image without a reference.
     """
     return {
         "CIDEr": float(cider(candidates, references).mean()),
@@ -49,35 +49,35 @@ def score_captions(candidates: Captions, references: Sequence[Captions]) -> dict
 
 
 def cider(candidates: Captions, references: Sequence[Captions]) -> np.ndarray:
-    """CIDEr-D of each picture, float64 `[n]` in [0, 10] (Vedantam et al. 2015, arXiv:1411.5726).
+    """Compute CIDEr-D of each image, float64 `[n]` in [0, 10].
 
-    N-grams are weighted by how few pictures' references have them, so a score depends on all
-    pictures that are scored with it, one picture alone has none, and a picture whose references
-    have fewer than four words cannot reach 10.
+    Vedantam et al. 2015 (arXiv:1411.5726). N-grams are weighted by how few images' references have
+    them, so a score depends on all images that are scored with it, one image alone has none, and an
+    image whose references have fewer than four words cannot reach 10.
 
-    Args: as for `score`.
+    Args: as for `score_captions`.
     """
-    theirs, own = _read(candidates, references)
-    seen = Counter(gram for refs in own for gram in set().union(*map(_grams, refs)))
-    weight = _Weights(seen, len(own))
+    captions, references_of = _read(candidates, references)
+    seen = Counter(gram for refs in references_of for gram in set().union(*map(_grams, refs)))
+    weights = _Weights(seen, len(captions))
     return np.array(
         [
-            10 * np.mean([weight.alike(caption, ref) for ref in refs])
-            for caption, refs in zip(theirs, own, strict=True)
+            10 * np.mean([weights.similarity(caption, ref) for ref in refs])
+            for caption, refs in zip(captions, references_of, strict=True)
         ]
     )
 
 
 class _Weights:
-    """Term frequency times log of the inverse document frequency, a picture being a document."""
+    """Term frequency times log inverse document frequency; a document is an image."""
 
-    def __init__(self, seen: Mapping[Words, int], pictures: int) -> None:
-        self._seen, self._most = seen, math.log(pictures)
+    def __init__(self, seen: Mapping[Words, int], images: int) -> None:
+        self._seen, self._max = seen, math.log(images)
 
-    def alike(self, caption: Words, reference: Words) -> float:
-        """The mean over n of the clipped cosine, less for another length."""
+    def similarity(self, caption: Words, reference: Words) -> float:
+        """Return the mean over n of the clipped cosine, less for another length."""
         mine, theirs = self._vector(caption), self._vector(reference)
-        dots, mine_2, theirs_2 = np.zeros((3, LONGEST))
+        dots, mine_2, theirs_2 = np.zeros((3, MAX_N))
         for gram, value in mine.items():
             other = theirs.get(gram, 0.0)
             dots[len(gram) - 1] += min(value, other) * other
@@ -85,50 +85,52 @@ class _Weights:
         for gram, value in theirs.items():
             theirs_2[len(gram) - 1] += value**2
         norms = np.sqrt(mine_2 * theirs_2)
-        cosines = np.divide(dots, norms, out=np.zeros(LONGEST), where=norms > 0)
-        apart = len(caption) - len(reference)
-        return float(cosines.mean() * math.exp(-(apart**2) / (2 * SIGMA**2)))
+        cosines = np.divide(dots, norms, out=np.zeros(MAX_N), where=norms > 0)
+        difference = len(caption) - len(reference)
+        return float(cosines.mean() * math.exp(-(difference**2) / (2 * SIGMA**2)))
 
     def _vector(self, text: Words) -> dict[Words, float]:
         return {
-            gram: count * (self._most - math.log(max(1, self._seen.get(gram, 0))))
+            gram: count * (self._max - math.log(max(1, self._seen.get(gram, 0))))
             for gram, count in _grams(text).items()
         }
 
 
 def bleu(candidates: Captions, references: Sequence[Captions]) -> float:
-    """BLEU-4 of all pictures together, in [0, 1] (Papineni et al. 2002).
+    """Compute BLEU-4 of all images together, in [0, 1] (Papineni et al. 2002).
 
-    Counts are summed over pictures; the brevity penalty takes the reference of the closest length,
+    Counts are summed over images; the brevity penalty takes the reference of the closest length,
     the shorter of two. No smoothing: without a common run of four words it is 0.
 
-    Args: as for `score`.
+    Args: as for `score_captions`.
     """
-    theirs, own = _read(candidates, references)
-    right, made, length, closest = np.zeros(LONGEST), np.zeros(LONGEST), 0, 0
-    for caption, refs in zip(theirs, own, strict=True):
+    captions, references_of = _read(candidates, references)
+    right, total, length, closest = np.zeros(MAX_N), np.zeros(MAX_N), 0, 0
+    for caption, refs in zip(captions, references_of, strict=True):
         most = _union(refs)
         for gram, count in _grams(caption).items():
             right[len(gram) - 1] += min(count, most[gram])
-            made[len(gram) - 1] += count
+            total[len(gram) - 1] += count
         length += len(caption)
         closest += min((abs(len(ref) - len(caption)), len(ref)) for ref in refs)[1]
     if not right.all():
         return 0.0
     brevity = min(0.0, 1 - closest / length)
-    return float(np.exp(np.log(right / made).mean() + brevity))
+    return float(np.exp(np.log(right / total).mean() + brevity))
 
 
 def rouge(candidates: Captions, references: Sequence[Captions]) -> np.ndarray:
-    """ROUGE-L of each picture, float64 `[n]` in [0, 1] (Lin 2004).
+    """Compute ROUGE-L of each image, float64 `[n]` in [0, 1] (Lin 2004).
 
     From the longest common subsequence of words: best precision and best recall over the
     references, combined with beta = 1.2.
 
-    Args: as for `score`.
+    Args: as for `score_captions`.
     """
-    theirs, own = _read(candidates, references)
-    return np.array([_rouge(caption, refs) for caption, refs in zip(theirs, own, strict=True)])
+    captions, references_of = _read(candidates, references)
+    return np.array(
+        [_rouge(caption, refs) for caption, refs in zip(captions, references_of, strict=True)]
+    )
 
 
 def _rouge(caption: Words, refs: Sequence[Words]) -> float:
@@ -152,12 +154,12 @@ def _longest_common(a: Words, b: Words) -> int:
 
 
 def _grams(text: Words) -> Counter[Words]:
-    """How often each run of 1 to 4 words occurs."""
-    return Counter(text[i : i + n] for n in range(1, LONGEST + 1) for i in range(len(text) - n + 1))
+    """Count each run of 1 to 4 words."""
+    return Counter(text[i : i + n] for n in range(1, MAX_N + 1) for i in range(len(text) - n + 1))
 
 
 def _union(refs: Sequence[Words]) -> Counter[Words]:
-    """For each n-gram the most that one reference has of it."""
+    """Return, for each n-gram, the most occurrences in one reference."""
     most: Counter[Words] = Counter()
     for ref in refs:
         most |= _grams(ref)
@@ -169,11 +171,11 @@ def _read(
 ) -> tuple[list[Words], list[list[Words]]]:
     if len(candidates) != len(references) or not len(candidates):
         raise ValueError(
-            f"{len(candidates)} captions and references of {len(references)} pictures: give one "
-            "caption for each picture, and at least one picture"
+            f"{len(candidates)} captions and references of {len(references)} images; give one "
+            "caption for each image, and at least one image"
         )
     if bare := [number for number, refs in enumerate(references) if not len(refs)]:
-        raise ValueError(f"picture {bare[0]} has no reference caption: leave it out")
+        raise ValueError(f"image {bare[0]} has no reference caption; leave it out")
     return [split_words(text) for text in candidates], [
         [split_words(t) for t in refs] for refs in references
     ]

@@ -1,13 +1,13 @@
-"""Scores of tags, several to an example: average precision, F1, baselines, intervals.
+"""Scores of tags: average precision, F1, baselines and intervals.
 
-    found = score_tags(scores, truth, thresholds=thresholds)
-    found.summary()               # {'map': ..., 'micro_map': ..., 'f1': ..., 'micro_f1': ..., ...}
-    found.ap, found.support       # of each tag
+    result = score_tags(scores, truth, thresholds=thresholds)
+    result.summary()              # {'map': ..., 'micro_map': ..., 'f1': ..., 'micro_f1': ..., ...}
+    result.ap, result.support     # of each tag
     map_interval(scores, truth, movies, against=others)
 
-Scores and truth are `[n t]`, a column for each tag. What is not known of an example, neither that
-it has a tag nor that it has not, counts nowhere. Average precision is that of
-`vujax.evals.metrics.classification`, ties as scikit-learn has them.
+Scores and truth are `[n t]`, a column for each tag; an example may have several. An example of
+which it is not known whether it has a tag counts nowhere. Average precision is that of
+`vujax.evals.metrics.classification`, ties as in scikit-learn.
 """
 
 from typing import NamedTuple
@@ -23,13 +23,13 @@ from vujax.evals.metrics.classification import (
 
 
 class TagScores(NamedTuple):
-    """Scores of each tag, `[t]` each, and of all pairs of an example and a tag together.
+    """Scores of each tag, `[t]` each, and of all example-tag pairs together.
 
     Attributes:
       ap: average precision; NaN for a tag that no example has.
       f1: at the tag's threshold, likewise NaN; all NaN without thresholds.
-      support: examples that have the tag.
-      known: examples of which it is known whether they have it.
+      support: number of examples that have the tag.
+      known: number of examples of which it is known whether they have it.
       micro_ap: average precision of all known pairs in one ranking.
       micro_f1: of all known pairs.
     """
@@ -43,19 +43,19 @@ class TagScores(NamedTuple):
 
     @property
     def random_ap(self) -> np.ndarray:
-        """The average precision of equal scores, `[t]`: the share of examples with the tag."""
+        """The average precision of equal scores, `[t]`: the share of tagged examples."""
         return self.support / np.maximum(self.known, 1)
 
     def summary(self) -> dict[str, float]:
-        """Means over the tags that some example has, `micro_...` over pairs, and how many tags."""
-        there = self.support > 0
-        mean = lambda x: float(x[there].mean()) if there.any() else float("nan")  # noqa: E731
+        """Average over the tags that some example has, and over pairs (`micro_...`)."""
+        present = self.support > 0
+        mean = lambda x: float(x[present].mean()) if present.any() else float("nan")  # noqa: E731
         return {
             "map": mean(self.ap),
             "micro_map": self.micro_ap,
             "f1": mean(self.f1),
             "micro_f1": self.micro_f1,
-            "tags": float(there.sum()),
+            "tags": float(present.sum()),
         }
 
 
@@ -66,7 +66,7 @@ def score_tags(
     known: np.ndarray | None = None,
     thresholds: np.ndarray | None = None,
 ) -> TagScores:
-    """Scores a prediction.
+    """Score a prediction.
 
     Args:
       scores: float `[n t]`, higher is more likely.
@@ -82,10 +82,10 @@ def score_tags(
     columns = [(scores[known[:, t], t], truth[known[:, t], t]) for t in range(tags)]
     f1, micro_f1 = np.full(tags, np.nan), float("nan")
     if thresholds is not None:
-        called = scores >= thresholds
-        rows = [(called[known[:, t], t], truth[known[:, t], t]) for t in range(tags)]
+        predicted = scores >= thresholds
+        rows = [(predicted[known[:, t], t], truth[known[:, t], t]) for t in range(tags)]
         f1 = np.array([precision_recall_f1(*row)[2] for row in rows])
-        micro_f1 = precision_recall_f1(called[known], truth[known])[2]
+        micro_f1 = precision_recall_f1(predicted[known], truth[known])[2]
     return TagScores(
         np.array([average_precision(*column) for column in columns]),
         f1,
@@ -103,20 +103,20 @@ def _checked(
     known = np.ones(truth.shape, bool) if known is None else np.asarray(known, bool)
     if truth.ndim != 2 or not scores.shape == truth.shape == known.shape:
         shapes = [list(x.shape) for x in (scores, truth, known)]
-        raise ValueError(f"scores, truth and what is known must be [n t] each, not {shapes}")
+        raise ValueError(f"scores, truth and known must be [n t] each, got {shapes}")
     if np.isnan(scores[known]).any():
         row, tag = np.argwhere(np.isnan(scores) & known)[0].tolist()
-        raise ValueError(f"the score of example {row} for tag {tag} is NaN: its vector may be")
+        raise ValueError(f"the score of example {row} for tag {tag} is NaN; check its features")
     return scores, truth, known
 
 
 def choose_thresholds(
     scores: np.ndarray, truth: np.ndarray, *, known: np.ndarray | None = None
 ) -> np.ndarray:
-    """The thresholds of highest F1 on these examples, float64 `[t]`; of equal ones the highest.
+    """Return the thresholds of highest F1, float64 `[t]`; of equal ones the highest.
 
-    A threshold lies half-way between the lowest score that it calls and the one below (0 at the
-    end), so that rounding changes no decision. A tag that no example has gets infinity.
+    A threshold lies half-way between the lowest score of a predicted example and the one below (0
+    at the end), so that rounding changes no decision. A tag that no example has gets infinity.
 
     Args:
       scores: `[n t]` within 0..1.
@@ -142,14 +142,15 @@ def _threshold(scores: np.ndarray, right: np.ndarray) -> float:
 def compute_tag_baselines(
     truth: np.ndarray, shares: np.ndarray, *, known: np.ndarray | None = None
 ) -> dict[str, dict[str, float]]:
-    """What needs no vector: 'chance', equal scores, and 'prior', each tag's share in training.
+    """Return the scores of two baselines that need no features.
 
-    They differ in `micro_map` alone, which rewards to know which tags are common. F1 is that of
-    calling every example.
+    'chance' gives equal scores, 'prior' each tag's share in training. They differ in `micro_map`
+    alone, which rewards knowing the common tags. F1 is that of predicting the tag for every
+    example.
 
     Args:
       truth: bool `[n t]`.
-      shares: `[t]`, of the examples to learn from that have the tag.
+      shares: `[t]`, of the training examples that have the tag.
       known: bool `[n t]`; None: all is known.
     """
     every = np.zeros(truth.shape[1])
@@ -163,9 +164,9 @@ def compute_tag_baselines(
 def compute_example_ap(
     scores: np.ndarray, truth: np.ndarray, *, known: np.ndarray | None = None
 ) -> np.ndarray:
-    """Average precision of each example's own ranking of the tags, float64 `[n]`.
+    """Return average precision of each example's ranking of the tags, float64 `[n]`.
 
-    A value for each example, for `intervals.paired_bootstrap`; NaN where it has no tag. The mean is
+    A value for each example, for `bootstrap.paired_bootstrap`; NaN where it has no tag. The mean is
     scikit-learn's 'samples' average.
     """
     scores, truth, known = _checked(scores, truth, known)
@@ -184,16 +185,16 @@ def map_interval(
     resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """Mean average precision over tags and its bootstrap interval over movies and seeds.
+    """Return the bootstrap interval of the mean average precision.
 
-    Whole movies are drawn with replacement, since the examples of one are alike (the cluster
+    Whole movies are drawn with replacement, since the examples of one are similar (the cluster
     bootstrap, Field and Welsh 2007). A tag that a draw lacks is left out of that draw's mean.
 
     Args:
       scores: `[n t]`, or `[seeds n t]` of several runs: then seeds are drawn too, independently of
-        the movies (Owen 2007, see `intervals.bootstrap`).
+        the movies (Owen 2007, see `bootstrap.bootstrap`).
       truth: bool `[n t]`.
-      groups: `[n]`, which movie each example is of.
+      groups: `[n]`, the movie of each example.
       against: scores of another system, as many; then it is the interval of the paired difference,
         `scores` less `against`.
       known: bool `[n t]`; None: all is known.
@@ -224,7 +225,7 @@ def _each_seed(
     which: np.ndarray,
     draws: np.ndarray,
 ) -> np.ndarray:
-    """Mean average precisions `[seeds draws]`."""
+    """Return mean average precisions `[seeds draws]`."""
     runs = scores[None] if np.ndim(scores) == 2 else scores
     return np.stack([_resampled_map(_checked(run, truth, known), which, draws) for run in runs])
 
@@ -232,7 +233,7 @@ def _each_seed(
 def _resampled_map(
     checked: tuple[np.ndarray, np.ndarray, np.ndarray], which: np.ndarray, draws: np.ndarray
 ) -> np.ndarray:
-    """Mean AP of each draw, `[r]`, every example counted as often as its movie was drawn."""
+    """Return mean AP of each draw, `[r]`, every example counted as often as its movie."""
     scores, truth, known = checked
     total, tags = np.zeros(len(draws)), np.zeros(len(draws), np.int64)
     for score, right, mine in zip(scores.T, truth.T, known.T, strict=True):
@@ -245,7 +246,7 @@ def _resampled_map(
             hits = np.cumsum(times * right[place], axis=1)[:, last]
             precision = hits / np.maximum(np.cumsum(times, axis=1)[:, last], 1)
             ap = (np.diff(hits, prepend=0) * precision).sum(1)
-            there = hits[:, -1] > 0
-            total[rows] += np.where(there, ap / np.maximum(hits[:, -1], 1), 0)
-            tags[rows] += there
+            has_hits = hits[:, -1] > 0
+            total[rows] += np.where(has_hits, ap / np.maximum(hits[:, -1], 1), 0)
+            tags[rows] += has_hits
     return np.where(tags > 0, total / np.maximum(tags, 1), np.nan)

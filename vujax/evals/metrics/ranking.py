@@ -1,13 +1,13 @@
-"""Where the right answers rank, in chunks over the mesh: the whole score matrix never exists.
+"""Ranks of the right answers, in chunks over the mesh.
 
-Zero-shot classification and retrieval are the same count: for each query, how many wrong items
-score above its best right item, and how many tie with it. Everything else follows from these.
+No full score matrix exists. Zero-shot classification and retrieval are the same count: for each
+query, how many wrong items score above its best right item, and how many tie with it. Everything
+else follows from these.
 
 Ties. Scores that differ by no more than `TIE` are tied, and tied items count as if they were put in
 random order: the expected value is reported. So a model that gives everything the same embedding
-gets exactly chance, and neither the order of the data set nor float rounding can favour anyone.
-
-Small arithmetic on embeddings.
+scores exactly as the random baseline, and neither the order of the data set nor float rounding can
+favor a model.
 """
 
 import functools
@@ -35,7 +35,7 @@ TILE_ELEMENTS = 2**22
 
 NO_KEY = -1
 
-"""Fills up a gallery item's or a query's keys; matches nothing."""
+"""Padding of a gallery item's or a query's keys; it matches nothing."""
 
 
 class Ranks(NamedTuple):
@@ -56,8 +56,11 @@ class Ranks(NamedTuple):
     right: np.ndarray
 
     def hits_at(self, k: int) -> np.ndarray:
-        """`[q]`: the probability that a right item is among the first `k`, ties in random order."""
-        places = np.clip(k - self.above, 0, None)  # that the tied block gets
+        """Return `[q]`: the probability that a right item is among the first `k`.
+
+        Ties are in random order.
+        """
+        places = np.clip(k - self.above, 0, None)  # of the tied block
         miss = np.ones(len(self.above))
         for drawn in range(k):
             wrong_left = np.clip(self.tied - drawn, 0, None)
@@ -66,16 +69,19 @@ class Ranks(NamedTuple):
         return 1.0 - miss
 
     def expected_rank(self) -> np.ndarray:
-        """`[q]`: the expected place, from 1, of the first right item, ties in random order."""
+        """Return `[q]`: the expected rank, from 1, of the first right item.
+
+        Ties are in random order.
+        """
         return self.above + 1 + self.tied / (self.tied_right + 1)
 
     def random_baseline(self) -> "Ranks":
-        """The same queries when every score is equal."""
+        """Return the ranks of the same queries when every score is equal."""
         return self._replace(above=0 * self.above, tied=self.wrong, tied_right=self.right)
 
 
 class Relation(NamedTuple):
-    """What is right: a query and an item that share a key.
+    """The right answers: a query and an item that share a key.
 
     Attributes:
       query_keys: `[q a]` int32; `NO_KEY` fills a row up.
@@ -97,14 +103,14 @@ def rank_items(
     mesh: Mesh,
     copies: np.ndarray | None = None,
 ) -> list[Ranks]:
-    """Ranks each query's right items, for one or several ideas of what is right.
+    """Rank each query's right items, for one or several relations.
 
     Args:
       queries: `[q d]` unit vectors.
       gallery: `[g d]` unit vectors.
-      relations: what is right; all are counted on the same scores.
+      relations: the right answers; all are counted on the same scores.
       mesh: queries are divided along 'data'; the gallery is on every device.
-      copies: `[g]`, how often each item stands in the gallery (default: once). Equal items are
+      copies: `[g]`, the multiplicity of each item in the gallery (default: 1). Equal items are
         scored once and counted `copies` times, so rounding cannot separate them.
 
     Returns:
@@ -151,7 +157,7 @@ def _rank_rows(mesh: Mesh, tile: int, all_copies: tuple[bool, ...]) -> Callable[
 def _right(
     keys: jax.Array, gallery_keys: jax.Array, copies: jax.Array, all_copies: bool
 ) -> jax.Array:
-    """How many copies of each item are right for a query of `keys` `[a]`: `[g]` int32."""
+    """Return the right copies of each item for a query of `keys` `[a]`: int32 `[g]`."""
     pairs = itertools.product(keys, gallery_keys.T)  # unrolled: what follows stays one loop
     shared = sum(((q == g) & (g != NO_KEY)).astype(jnp.int32) for q, g in pairs)
     return jnp.where(shared > 0, copies, 0) if all_copies else shared
@@ -169,9 +175,10 @@ def _count(scores: jax.Array, right: jax.Array, copies: jax.Array) -> tuple[jax.
 def find_nearest(
     queries: np.ndarray, gallery: np.ndarray, k: int, *, mesh: Mesh
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The `k` items of largest dot product: scores `[q k]` float32 and indices `[q k]`, best first.
+    """Return the `k` items of largest dot product: scores `[q k]` and indices `[q k]`.
 
-    Equal scores come in the gallery's order. Chunked and divided over `mesh` like `rank`.
+    Best first; equal scores come in the gallery's order. Chunked and divided over `mesh` like
+    `rank_items`.
     """
     k = min(k, len(gallery))
     tile = max(1, min(len(queries), TILE_ELEMENTS // len(gallery)))

@@ -1,9 +1,10 @@
-"""Found transitions between shots against true ones: precision, recall, F1, by kind.
+"""Predicted shot transitions against true ones: precision, recall, F1, by kind.
 
-A transition is where it lies: from the first frame that no longer shows the old shot alone to the
-first that shows the new shot alone, one moment for a cut. A found one and a true one may be paired
-when their extents overlap or are at most a tolerance apart. Each is paired once: there are as many
-pairs as there can be and, of all such pairings, the one with the least distance between middles.
+A transition has an extent: from the first frame that no longer shows the old shot alone to the
+first that shows the new shot alone, one moment for a cut. A predicted one and a true one may be
+paired when their extents overlap or are at most a tolerance apart. Each is paired once: the number
+of pairs is the largest possible and, of all such pairings, this one has the least distance between
+middles.
 """
 
 from collections import Counter
@@ -18,11 +19,11 @@ from vujax.video.shots.base import Transition
 
 @dataclass(frozen=True)
 class Extent:
-    """Where a transition lies, in seconds or in frames.
+    """The extent of a transition, in seconds or in frames.
 
     Attributes:
-      begin: the first moment that is not the old shot's alone.
-      end: the first that is the new shot's alone; equal to `begin` for a cut.
+      start: the first moment that is not the old shot's alone.
+      end: the first that is the new shot's alone; equal to `start` for a cut.
       kind: 'cut', 'gradual', 'dissolve', ...
     """
 
@@ -34,39 +35,44 @@ class Extent:
 def transition_extents(
     transitions: Iterable[Transition], times: Sequence[float] | None = None
 ) -> list[Extent]:
-    """Where transitions lie, in frames, or in the unit of `times`, one for each of the frames."""
+    """Return the extents of transitions, in frames or in the unit of `times`.
+
+    Args:
+      transitions: in frames.
+      times: the time of each frame; None: extents are in frames.
+    """
     frames = ((t.last + 1, t.first, t.kind) for t in transitions)
     if times is None:
         return [Extent(*frame) for frame in frames]
-    return [Extent(float(times[begin]), float(times[end]), kind) for begin, end, kind in frames]
+    return [Extent(float(times[start]), float(times[end]), kind) for start, end, kind in frames]
 
 
 def match_extents(
     found: Sequence[Extent], true: Sequence[Extent], tolerance: float
 ) -> list[tuple[int, int]]:
-    """Pairs of positions in `found` and in `true`, in order.
+    """Return pairs of positions in `found` and in `true`, in order.
 
     Args:
       found: by a detector.
       true: the truth.
-      tolerance: between two extents, in their unit; what is exactly as far still counts.
+      tolerance: between two extents, in their unit, inclusive.
     """
     if not found or not true:
         return []
     a, b = (np.array([(e.start, e.end) for e in side], float) for side in (found, true))
     gap = np.maximum(a[:, None, 0] - b[None, :, 1], b[None, :, 0] - a[:, None, 1])
-    apart = np.abs(a.mean(axis=1)[:, None] - b.mean(axis=1))
+    distance = np.abs(a.mean(axis=1)[:, None] - b.mean(axis=1))
     allowed = gap <= tolerance + 1e-9
     # One pair more outweighs all distances.
-    forbidden = 1 + apart[allowed].max(initial=0) * min(len(found), len(true))
-    rows, columns = linear_sum_assignment(np.where(allowed, apart, forbidden))
+    forbidden = 1 + distance[allowed].max(initial=0) * min(len(found), len(true))
+    rows, columns = linear_sum_assignment(np.where(allowed, distance, forbidden))
     return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if allowed[i, j]]
 
 
 def count_matches(
     found: Sequence[Extent], true: Sequence[Extent], tolerance: float
 ) -> Counter[str]:
-    """Counts of one film for `scores`; those of several films may be added.
+    """Count the matches of one film for `score_counts`; counts of films may be added.
 
     Keys are 'found', 'true', 'found_paired' and 'true_paired', each also with '/KIND' of its own.
     """
@@ -83,9 +89,10 @@ def count_matches(
 
 
 def score_counts(counts: Counter[str]) -> dict[str, float]:
-    """Precision, recall and F1 of all, precision by found kind, recall by true kind, and counts.
+    """Return precision, recall and F1 of all and by kind, and counts.
 
-    Nothing found gives precision 1, nothing to be found gives recall 1.
+    Precision is by predicted kind, recall by true kind. Without predictions precision is 1, without
+    true transitions recall is 1.
     """
     result = {"found": counts["found"], "true": counts["true"], "paired": counts["true_paired"]}
     total = counts["found"] + counts["true"]
