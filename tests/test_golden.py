@@ -3,7 +3,6 @@
 A change that is meant: `python -m tests.test_golden` writes them anew; the diff is the review.
 """
 
-import importlib
 import inspect
 import json
 from pathlib import Path
@@ -14,8 +13,7 @@ import pytest
 
 from tests.configs import load
 from tests.methods.test_distill import CONTROLS, config_of, host_batch
-from vujax.data import films, scenes
-from vujax.data.movies import guide
+from vujax.data import registry
 from vujax.training import setup
 from vujax.training.config import plain
 from vujax.utils.mesh import make_global_batch, make_mesh
@@ -52,15 +50,14 @@ def test_configs(file, arg):
 def test_options_of_data_are_those_of_their_kind(file, arg):
     config = load(file, arg)
     sets = [config.data, *config.evals.values()]
-    named = [(films.KINDS, one) for each in sets for one in each.get("films", {}).values()]
+    named = [(registry.FILMS, one) for each in sets for one in each.get("films", {}).values()]
     if file == "movies2scenes":
-        named = [(scenes.KINDS, config.data.scenes), (guide.TABLES, config.data.tables)]
+        named = [(registry.SCENES, config.data.scenes), (registry.TABLES, config.data.tables)]
     assert named or file in ("distill", "caption")
     for kinds, options in named:
-        module, name = kinds[options.kind]
-        common = ("kind", "ratings", *scenes.COMMON)
+        common = ("kind", "ratings", *registry.SCENE_OPTIONS)
         given = {key: value for key, value in options.items() if key not in common}
-        inspect.signature(getattr(importlib.import_module(module), name)).bind(**given)
+        inspect.signature(kinds.load(options.kind)).bind(**given)
 
 
 @pytest.mark.parametrize("control", ["clip", "psd"])

@@ -45,7 +45,7 @@ from vujax.models.pretrained import RELEASES
 from vujax.models.pretrained.download import download_wheel, verify_wheel
 from vujax.utils.io import write_atomically
 from vujax.video.decode import Chunk, FrameReader
-from vujax.video.shots import shot_detector
+from vujax.video.shots import open_detector
 
 RATE = 30
 Run = Callable[[], tuple[int, int]]
@@ -88,7 +88,7 @@ def decode(film: Path, every_s: float | None) -> Run:
 
 def ours(film: Path, options: dict, every_s: float | None) -> Run:
     """Our pass with TransNetV2."""
-    detector = shot_detector("transnetv2", **options)
+    detector = open_detector("transnetv2", **options)
     reader = FrameReader(film, every_s=every_s)
     warm = detector.start(reader.video)
     noise = np.random.default_rng(0).integers(0, 256, (100, *detector.size, 3), np.uint8)

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from vujax.evals.metrics.shots import Extent, count_matches, score_counts, transition_extents
 from vujax.video.decode import FrameReader
-from vujax.video.shots import shot_detector
+from vujax.video.shots import open_detector
 from vujax.video.shots.base import ShotDetector, Transition
 
 DETECTORS = {
@@ -100,7 +100,7 @@ def main() -> None:
         cases = films[film]()
         for name in args.detectors:
             kind, options = DETECTORS[name]
-            detector = shot_detector(kind, **options)
+            detector = open_detector(kind, **options)
             line = dict(film=film, detector=name, name=detector.name, tolerance_s=args.tolerance)
             line |= evaluate(detector, cases, args.tolerance)
             rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in line.items()}

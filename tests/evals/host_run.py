@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from tests.evals.fakes import SIZE, Memory
-from vujax.evals import make
+from vujax.evals import build_evaluator
 from vujax.models import build_clip
 from vujax.utils.mesh import make_mesh
 
@@ -37,7 +37,7 @@ def scores(mesh: jax.sharding.Mesh) -> dict[str, dict[str, float]]:
     found = {}
     for kind, options in configs.items():
         config = {"kind": kind, "source": source, "batch_size": 8, **options}
-        evaluator = make(kind, config, model=model, mesh=mesh)
+        evaluator = build_evaluator(kind, config, model=model, mesh=mesh)
         found[kind] = evaluator(variables)
         found[f"{kind}/baselines"] = evaluator.baselines
     return found

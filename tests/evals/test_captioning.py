@@ -9,7 +9,7 @@ import pytest
 
 from tests.configs import load
 from vujax.data.captions import EmbeddingPairs, write_embedding_pairs
-from vujax.evals import make
+from vujax.evals import build_evaluator
 from vujax.evals.captioning import build_caption_decoder, decode_captions, training_free_baselines
 from vujax.evals.metrics.captions import score_captions
 from vujax.models import release
@@ -75,7 +75,9 @@ def test_devices_and_batches_change_nothing(tmp_path, mesh1, mesh8):
     options = dict(kind="captions", sources=sources(tmp_path / "v.parquet", 0), cache="none")
     said = []
     for mesh, batch in ((mesh1, 96), (mesh8, 40)):
-        evaluator = make("captions", options | dict(batch_size=batch), model=model, mesh=mesh)
+        evaluator = build_evaluator(
+            "captions", options | dict(batch_size=batch), model=model, mesh=mesh
+        )
         found = evaluator(variables)
         assert evaluator.hits.shape == (96,) and evaluator.examples(3) == []
         np.testing.assert_allclose(found["CIDEr"], evaluator.hits.mean())
@@ -92,6 +94,10 @@ def test_said_for_nothing(mesh1):
 
 def test_unknown_options(mesh1):
     with pytest.raises(ValueError, match=r"evals.mine.sources is missing: Captioning needs it"):
-        make("mine", dict(kind="captions", cache=""), model=build_caption_model(), mesh=mesh1)
+        build_evaluator(
+            "mine", dict(kind="captions", cache=""), model=build_caption_model(), mesh=mesh1
+        )
     with pytest.raises(ValueError, match=r"evals.mine.beam is unknown"):
-        make("mine", dict(kind="captions", beam=1), model=build_caption_model(), mesh=mesh1)
+        build_evaluator(
+            "mine", dict(kind="captions", beam=1), model=build_caption_model(), mesh=mesh1
+        )

@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.evals.fakes import Oracle, knowing
 from vujax.data.records import BadSample
-from vujax.evals import make
+from vujax.evals import build_evaluator
 from vujax.evals.dataset_layouts import open_coco, open_flickr, open_karpathy, open_objectnet
 
 STEP = 36
@@ -56,7 +56,7 @@ def test_coco(coco_root):
 
 
 def test_coco_scores_end_to_end(coco_root, mesh8):
-    evaluator = make(
+    evaluator = build_evaluator(
         "coco", {"kind": "coco", "source": {"root": str(coco_root)}}, model=Oracle(4), mesh=mesh8
     )
     scores = evaluator(knowing({"three": 3, "one": 1, "uno": 1}))
@@ -85,7 +85,9 @@ def test_karpathy(tmp_path, mesh1):
     assert len(open_karpathy(**options, split="train")) == 1
     with pytest.raises(ValueError, match=r"dataset_coco\.json has no image of split 'val'"):
         open_karpathy(**options, split="val")
-    evaluator = make("k", {"kind": "karpathy", "source": options}, model=Oracle(3), mesh=mesh1)
+    evaluator = build_evaluator(
+        "k", {"kind": "karpathy", "source": options}, model=Oracle(3), mesh=mesh1
+    )
     assert evaluator(knowing({"A one.": 1, "uno": 1, "two": 2}))["mean_recall"] == 1.0
 
 
@@ -104,7 +106,9 @@ def test_flickr(tmp_path, mesh1):
     source = open_flickr(**options)
     assert [source[i]["captions"] for i in range(2)] == [["two"], ["One dog .", "uno"]]
     assert len(open_flickr(**options | {"names": None})) == 3
-    evaluator = make("f", {"kind": "flickr", "source": options}, model=Oracle(3), mesh=mesh1)
+    evaluator = build_evaluator(
+        "f", {"kind": "flickr", "source": options}, model=Oracle(3), mesh=mesh1
+    )
     assert evaluator(knowing({"two": 2, "One dog .": 1, "uno": 1}))["mean_recall"] == 1.0
     write(tmp_path / "Flickr_8k.testImages.txt", "d.jpg")
     with pytest.raises(ValueError, match=r"no caption for d\.jpg"):
@@ -141,7 +145,7 @@ def test_objectnet(objectnet_root):
 def test_objectnet_scores_end_to_end(objectnet_root, mesh8):
     source = {"root": str(objectnet_root), "overlap": False}
     config = {"kind": "objectnet", "source": source, "templates": "name"}
-    evaluator = make("objectnet", config, model=Oracle(3), mesh=mesh8)
+    evaluator = build_evaluator("objectnet", config, model=Oracle(3), mesh=mesh8)
     scores = evaluator(knowing({"Air freshener": 0, "Alarm clock": 1, "Bucket": 2}))
     assert (scores["top1"], scores["classes"], scores["examples"]) == (1.0, 3, 6)
 

@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from tests.evals.fakes import SIZE, STEP, Oracle, knowing
-from vujax.evals import make
+from vujax.evals import build_evaluator
 from vujax.evals.datasets import DATASETS, open_dataset
 from vujax.evals.prompt_templates import TEMPLATES, format_prompts
 
@@ -113,7 +113,7 @@ def test_scored_end_to_end_without_tensorflow(name, data_dir, mesh8):
     count = min(CLASSES, entry.classes)
     labels = [*range(count), 1, 0]
     prepare(tfds.builder(entry.builder, data_dir=data_dir), entry.split, labels)
-    evaluator = make(
+    evaluator = build_evaluator(
         name, {"kind": name, "source": {"data_dir": data_dir}}, model=Oracle(count), mesh=mesh8
     )
     names = open_dataset(name, data_dir=data_dir).classes
@@ -157,7 +157,7 @@ def test_a_folder_by_wordnet_id(tmp_path, mesh1):
         open_dataset("imagenet", **source)
     config = {"kind": "zero_shot", "source": {"kind": "folder", "path": source["path"]}}
     config |= {"classes": "imagenet", "templates": "name"}
-    evaluator = make("x", config, model=Oracle(2), mesh=mesh1)
+    evaluator = build_evaluator("x", config, model=Oracle(2), mesh=mesh1)
     assert evaluator(knowing({"tench": 0, "cassette player": 1}))["top1"] == 1.0
 
 

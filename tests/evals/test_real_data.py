@@ -8,7 +8,7 @@ import pytest
 from flax import linen as nn
 
 from tests.evals.fakes import FakeText
-from vujax.evals import make
+from vujax.evals import build_evaluator
 from vujax.evals.features import image_encoder
 from vujax.evals.histogram_baseline import color_histogram
 from vujax.evals.linear_probe import Standardizer, fit_softmax
@@ -57,7 +57,7 @@ def random_clip():
 def test_zero_shot_of_an_untrained_model_is_near_chance(data_root, mesh8):
     model, variables = random_clip()
     config = {"kind": "zero_shot", "source": cifar10(data_root, "test")}
-    evaluator = make("cifar10", config, model=model, mesh=mesh8)
+    evaluator = build_evaluator("cifar10", config, model=model, mesh=mesh8)
     scores = evaluator(variables)
     assert (scores["classes"], scores["examples"]) == (10, 2500)
     assert 0.05 < scores["top1"] < 0.2  # ten classes: .1, with a deviation of .006 if independent
@@ -68,7 +68,7 @@ def test_zero_shot_of_an_untrained_model_is_near_chance(data_root, mesh8):
 def test_linear_probe_of_colours_beats_chance(data_root, mesh1):
     train, test = cifar10(data_root, "train"), cifar10(data_root, "test")
     config = {"kind": "probe", "train": train, "source": test, "grid": (0.03, 0.1, 0.3)}
-    probe = make("probe", config, model=Colours(), mesh=mesh1)
+    probe = build_evaluator("probe", config, model=Colours(), mesh=mesh1)
     scores = probe({})
     assert scores["top1"] > 0.25
     low, high = wilson_interval(scores["top1"] * 2500, 2500)[1:]
@@ -95,7 +95,9 @@ def test_probe_of_colours_equals_scikit_learn(data_root, mesh1):
 def test_retrieval_of_repeated_captions(data_root, mesh8):
     model, variables = random_clip()
     pairs = {"kind": "webdataset", "path": str(data_root / "pairs/emoji-google-*.tar")}
-    evaluator = make("r", {"kind": "retrieval", "source": pairs}, model=model, mesh=mesh8)
+    evaluator = build_evaluator(
+        "r", {"kind": "retrieval", "source": pairs}, model=model, mesh=mesh8
+    )
     scores = evaluator(variables)
     assert scores["images"] == scores["captions"] == 1911
     chance, ceiling = evaluator.baselines["chance"], evaluator.baselines["ceiling"]
@@ -117,7 +119,7 @@ def test_colour_neighbours_find_some_captions(data_root, mesh8):
     ]
     model, variables = random_clip()
     config = {"kind": "retrieval", "source": parts[1], "histogram": parts[0]}
-    evaluator = make("r", config, model=model, mesh=mesh8)
+    evaluator = build_evaluator("r", config, model=model, mesh=mesh8)
     evaluator(variables)
     rows = evaluator.baselines
     for direction in ("image_to_text", "text_to_image"):

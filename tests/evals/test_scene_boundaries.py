@@ -63,7 +63,7 @@ def test_gap_scores_of_an_encoder(films, vector, batch_size, mesh1, mesh8):
         return compute_gap_scores(np.asarray(vectors))
 
     for mesh in (mesh1, mesh8):
-        evaluator = evals.make("gap", options, model=MODEL, mesh=mesh)
+        evaluator = evals.build_evaluator("gap", options, model=MODEL, mesh=mesh)
         check(evaluator, variables, opened, direct)
     plain = [f for f in opened if len(f) > 1]
     raw = [compute_gap_scores(film.inputs(np.arange(len(film)))["feature"]) for film in plain]
@@ -86,7 +86,7 @@ def test_probabilities_of_a_head(films, head, mesh1, mesh8):
 
     options = dict(kind="borders", films=dict(main=films), batch_size=9)
     for mesh in (mesh1, mesh8):
-        evaluator = evals.make("borders", options, model=model, mesh=mesh)
+        evaluator = evals.build_evaluator("borders", options, model=model, mesh=mesh)
         check(evaluator, variables, opened, direct)
 
 
@@ -95,7 +95,7 @@ def test_a_film_without_labels_is_named(tmp_path, mesh1):
     shots = np.array([[0, 9], [10, 19], [20, 29]])
     np.savez(tmp_path / "bare.npz", vgg19=feature, shots=shots)
     films = dict(main=dict(kind="features", path=str(tmp_path)))
-    evaluator = evals.make("gap", dict(kind="gap", films=films), model=MODEL, mesh=mesh1)
+    evaluator = evals.build_evaluator("gap", dict(kind="gap", films=films), model=MODEL, mesh=mesh1)
     with pytest.raises(ValueError, match="film 'bare' has no scene labels; an evaluation needs"):
         evaluator({})
 
@@ -103,4 +103,4 @@ def test_a_film_without_labels_is_named(tmp_path, mesh1):
 def test_unknown_vector(mesh1):
     options = dict(kind="gap", films={}, vector="head")
     with pytest.raises(ValueError, match="vector 'head'; expected one of: encoder, projection"):
-        evals.make("gap", options, model=MODEL, mesh=mesh1)
+        evals.build_evaluator("gap", options, model=MODEL, mesh=mesh1)

@@ -8,6 +8,7 @@ from flax import linen as nn
 from tests.data.boundary_films import numbered
 from vujax import evals
 from vujax.data import scenes
+from vujax.data.registry import SCENES, open_scenes
 from vujax.data.scene_batches import SceneRows
 from vujax.data.scenes import FilmScenes, SingleShots, runs
 from vujax.evals.features import extract_scenes
@@ -104,7 +105,7 @@ def pictured(first=0):
 
 @pytest.fixture
 def sets(monkeypatch):
-    monkeypatch.setitem(scenes.KINDS, "made", (__name__, "made"))
+    monkeypatch.setitem(SCENES._builtin, "made", f"{__name__}:made")
     return dict(train=dict(kind="made", first=0), validation=dict(kind="made", first=10))
 
 
@@ -156,7 +157,7 @@ def test_vectors_are_in_the_scenes_order(name, plan, mesh1, mesh8):
 
 def test_scores_are_those_of_a_probe_on_the_direct_vectors(sets, mesh1):
     model = MODELS["means"]
-    train, validation = (scenes.open_scenes(**s, max_shots=16) for s in sets.values())
+    train, validation = (open_scenes(**s, max_shots=16) for s in sets.values())
     sets = {name: s | dict(max_shots=16) for name, s in sets.items()}
     variables = variables_of(model, train)
     tags = ["duel", "feast", "storm", "trial"]
@@ -170,7 +171,9 @@ def test_scores_are_those_of_a_probe_on_the_direct_vectors(sets, mesh1):
     probe = fit_tag_probe(data.take(~out), data.take(out), mesh=mesh1, grid=GRID).probe
     scores = probe.scores(direct(model, variables, validation))
     want = score_tags(scores, test, known=scored, thresholds=probe.thresholds).summary()
-    evaluator = evals.make("tags", options(sets, labels=("event",)), model=model, mesh=mesh1)
+    evaluator = evals.build_evaluator(
+        "tags", options(sets, labels=("event",)), model=model, mesh=mesh1
+    )
     found = evaluator(variables)
     for key, value in want.items():
         assert found[f"event/{key}"] == pytest.approx(value, abs=2e-3), key
@@ -185,9 +188,11 @@ def test_scores_are_those_of_a_probe_on_the_direct_vectors(sets, mesh1):
 def test_the_model_is_set_beside_what_is_untrained(sets, mesh1):
     """Events are seen in the features, places nowhere."""
     model = MODELS["means"]
-    variables = variables_of(model, scenes.open_scenes(**sets["train"], max_shots=16))
+    variables = variables_of(model, open_scenes(**sets["train"], max_shots=16))
     sets = {name: s | dict(max_shots=16) for name, s in sets.items()}
-    evaluator = evals.make("tags", options(sets, single_shots=True), model=model, mesh=mesh1)
+    evaluator = evals.build_evaluator(
+        "tags", options(sets, single_shots=True), model=model, mesh=mesh1
+    )
     found = evaluator(variables)
     rows = evaluator.baselines
     assert evaluator.headline == "event/map"
@@ -209,11 +214,11 @@ def test_the_model_is_set_beside_what_is_untrained(sets, mesh1):
 
 
 def test_pictures_are_set_beside_their_histograms(monkeypatch, mesh1):
-    monkeypatch.setitem(scenes.KINDS, "pictured", (__name__, "pictured"))
+    monkeypatch.setitem(SCENES._builtin, "pictured", f"{__name__}:pictured")
     parts = dict(train=dict(kind="pictured"), validation=dict(kind="pictured", first=10))
     inputs = {"image": (2, 4, 4, 3)}
     more = dict(labels=("time",), inputs=inputs)
-    evaluator = evals.make("tags", options(parts, **more), model=Seen(), mesh=mesh1)
+    evaluator = evals.build_evaluator("tags", options(parts, **more), model=Seen(), mesh=mesh1)
     rows = SceneRows(pictured(), inputs, **ROWS).load(np.array([[0, 1]]), 16)
     found = evaluator(jax.jit(Seen().init)(jax.random.key(0), rows))
     assert list(evaluator.baselines) == ["chance", "prior", "histogram"]
@@ -223,14 +228,16 @@ def test_pictures_are_set_beside_their_histograms(monkeypatch, mesh1):
 
 def test_a_movie_on_both_sides_is_refused(sets, mesh1):
     both = dict(train=sets["train"], validation=dict(kind="made", first=3))
-    evaluator = evals.make("tags", options(both), model=MODELS["means"], mesh=mesh1)
+    evaluator = evals.build_evaluator("tags", options(both), model=MODELS["means"], mesh=mesh1)
     with pytest.raises(ValueError, match="3 of 6 movies were trained on, such as"):
         evaluator({})
 
 
 def test_mistakes(sets, mesh1):
     def make(**more):
-        return evals.make("tags", options(sets, **more), model=MODELS["means"], mesh=mesh1)
+        return evals.build_evaluator(
+            "tags", options(sets, **more), model=MODELS["means"], mesh=mesh1
+        )
 
     with pytest.raises(ValueError, match="to train have no label 'genre': event, place"):
         make(labels=("genre",))({})
@@ -240,6 +247,6 @@ def test_mistakes(sets, mesh1):
         make(label=("event",))
     few = dict(kind="made", first=0, films=1)
     opened = make(train=few)
-    variables = variables_of(MODELS["means"], scenes.open_scenes(**few, max_shots=16))
+    variables = variables_of(MODELS["means"], open_scenes(**few, max_shots=16))
     with pytest.raises(ValueError, match="all examples are of one group"):
         opened(variables)

@@ -9,7 +9,7 @@ import pytest
 from tests.video import clips
 from tools import bench_shots, score_shots
 from vujax.evals.metrics.shots import Extent
-from vujax.video.shots import shot_detector
+from vujax.video.shots import open_detector
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_films_of_one_case_are_pooled(film: Path) -> None:
     pytest.importorskip("scenedetect", reason="extra [scenedetect] is missing")
-    detector = shot_detector("content")
+    detector = open_detector("content")
     true = [Extent(t / 24, t / 24, "cut") for t in (30, 60)]
     far = [Extent(9.0, 9.0, "cut")]  # beyond the film: not counted
     found = score_shots.evaluate(detector, [(film, true + far, 0.0)], 0.01)

@@ -113,7 +113,7 @@ def test_an_imported_model_is_evaluated_as_it_sees_and_reads(imported):
     settings, weights = release.load(imported / "siglip")
     model = models.build_clip(**settings["model"])
     options = dict(model=model, mesh=make_mesh(jax.devices()[:1]), parent=imported / "siglip")
-    evaluator = evals.make("r", dict(kind="retrieval", source=source), **options)
+    evaluator = evals.build_evaluator("r", dict(kind="retrieval", source=source), **options)
     evaluator(weights)
     found_images, found_texts = evaluator._last
 

@@ -1,7 +1,7 @@
 """Evaluations by config: zero-shot, retrieval, linear probe; films' scene boundaries and tags.
 
     config = dict(kind="imagenet", source=dict(data_dir=...))
-    evaluator = make("imagenet", config, model=model, mesh=mesh)
+    evaluator = build_evaluator("imagenet", config, model=model, mesh=mesh)
     scores = evaluator(variables)          # {'top1': ..., 'mean_class': ..., 'top5': ...}
     evaluator.baselines["chance"]          # what to print beside it
 
@@ -17,11 +17,25 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from vujax.evals.base import Evaluator, Example
+from vujax.utils.registry import Registry
 
-__all__ = ["Evaluator", "Example", "make"]
+__all__ = ["EVALUATORS", "Evaluator", "Example", "build_evaluator"]
+
+EVALUATORS = Registry(
+    "evaluator",
+    {
+        "zero_shot": "vujax.evals.zero_shot:ZeroShot",
+        "retrieval": "vujax.evals.retrieval:Retrieval",
+        "probe": "vujax.evals.linear_probe:LinearProbe",
+        "gap": "vujax.evals.scene_boundaries:GapBoundaries",
+        "borders": "vujax.evals.scene_boundaries:HeadBoundaries",
+        "scene_tags": "vujax.evals.scene_tags:SceneTags",
+        "captions": "vujax.evals.captioning:Captioning",
+    },
+)
 
 
-def make(
+def build_evaluator(
     name: str,
     cfg: ConfigDict | Mapping[str, Any],
     *,
@@ -29,7 +43,7 @@ def make(
     mesh: Mesh,
     parent: str | None = None,
 ) -> Evaluator:
-    """Builds an evaluator from its config entry; opens no file yet.
+    """Build an evaluator from its config entry; open no file yet.
 
     Args:
       name: the entry's name, for error messages.
@@ -46,38 +60,29 @@ def make(
     Raises:
       ValueError: an unknown kind or option, or a missing one.
     """
-    # Imported here, so that the modules without a model (robustness, intervals) load at once.
-    from vujax.evals.captioning import Captioning
-    from vujax.evals.dataset_layouts import LAYOUTS
-    from vujax.evals.datasets import DATASETS
-    from vujax.evals.linear_probe import LinearProbe
-    from vujax.evals.retrieval import Retrieval
-    from vujax.evals.scene_boundaries import GapBoundaries, HeadBoundaries
-    from vujax.evals.scene_tags import SceneTags
-    from vujax.evals.zero_shot import ZeroShot
-
-    kinds = {
-        "zero_shot": ZeroShot,
-        "retrieval": Retrieval,
-        "probe": LinearProbe,
-        "gap": GapBoundaries,
-        "borders": HeadBoundaries,
-        "scene_tags": SceneTags,
-        "captions": Captioning,
-    }
     options = cfg.to_dict() if isinstance(cfg, ConfigDict) else dict(cfg)
     kind = options.pop("kind", None)
-    if kind in DATASETS or kind in LAYOUTS:
+    if kind not in EVALUATORS:
         options["source"] = {"kind": kind, **options.get("source", {})}
-        captioned = kind in LAYOUTS and kind != "objectnet"
-        kind = "retrieval" if captioned else "zero_shot"
-    if kind not in kinds:
-        known = [*kinds, *DATASETS, *LAYOUTS]
-        raise ValueError(f"evals.{name}.kind is {kind!r}: choose one of {', '.join(known)}")
+        kind = _kind_of_dataset(name, kind)
     if parent and kind in ("zero_shot", "retrieval", "probe"):
         options.setdefault("parent", parent)
-    _check(name, kinds[kind], options)
-    return kinds[kind](model, mesh, **options)
+    evaluator = EVALUATORS.load(kind)
+    _check(name, evaluator, options)
+    return evaluator(model, mesh, **options)
+
+
+def _kind_of_dataset(name: str, dataset: object) -> str:
+    """Return the evaluator of a data set that can be named in place of one."""
+    from vujax.evals.dataset_layouts import LAYOUTS
+    from vujax.evals.datasets import DATASETS
+
+    if dataset not in DATASETS and dataset not in LAYOUTS:
+        expected = ", ".join([*EVALUATORS, *DATASETS, *LAYOUTS])
+        raise ValueError(
+            f"evals.{name}.kind: unknown evaluator {dataset!r}; expected one of: {expected}"
+        )
+    return "retrieval" if dataset in LAYOUTS and dataset != "objectnet" else "zero_shot"
 
 
 def _check(name: str, evaluator: type, options: Mapping[str, Any]) -> None:

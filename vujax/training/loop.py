@@ -70,7 +70,9 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> None:
     parts = setup.make_parts(config, mesh, examples=data.examples)
     parent = config.get("init_from", "")
     evaluators = {
-        name: evals.make(name, settings.to_dict(), model=parts.model, mesh=mesh, parent=parent)
+        name: evals.build_evaluator(
+            name, settings.to_dict(), model=parts.model, mesh=mesh, parent=parent
+        )
         for name, settings in config.evals.items()
     }
     this = Run(config, Path(workdir), mesh, parts, evaluators, data)

@@ -6,7 +6,7 @@ from vujax.data.sources import SOURCES, open_source
 
 def test_unknown_kind():
     with pytest.raises(
-        ValueError, match=r"unknown data source 'tar'; expected one of: array_record, cinema"
+        ValueError, match=r"unknown data source 'tar'; expected one of: array_record"
     ):
         open_source("tar", path="x")
 

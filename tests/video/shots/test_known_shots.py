@@ -9,7 +9,7 @@ import pytest
 
 from tests.video import clips
 from vujax.video.decode import Chunk, FrameReader
-from vujax.video.shots import shot_detector
+from vujax.video.shots import open_detector
 from vujax.video.shots.base import Transition
 from vujax.video.shots.shot_lists import KnownShots
 from vujax.video.timecode import Clock
@@ -95,7 +95,7 @@ def test_a_list_for_a_longer_film_shows(tmp_path: Path) -> None:
 def test_a_film_is_cut_as_its_list_says(tmp_path: Path) -> None:
     film = clips.make(tmp_path / "film.mp4", 48)
     path = write(tmp_path, "film.txt", "0 11\n12 30\n31 47\n")
-    detector = shot_detector(str(path))
+    detector = open_detector(str(path))
     reader = FrameReader(film, size=detector.size, chunk=10)
     detection = detector.start(reader.video)
     found = [t for chunk in reader for t in detection.add(chunk)]
@@ -111,17 +111,17 @@ def test_names_follow_the_lists_content(tmp_path: Path) -> None:
 
 
 def test_detectors_go_by_name(tmp_path: Path) -> None:
-    assert shot_detector("transnetv2", exact=True).name.startswith("transnetv2")
-    assert shot_detector("transnetv2").size == (27, 48)
-    with pytest.raises(ValueError, match="no shot detector 'transnet'"):
-        shot_detector("transnet")
+    assert open_detector("transnetv2", exact=True).name.startswith("transnetv2")
+    assert open_detector("transnetv2").size == (27, 48)
+    with pytest.raises(ValueError, match="unknown shot detector 'transnet'"):
+        open_detector("transnet")
     with pytest.raises(FileNotFoundError, match=r"none\.csv is no file: give"):
-        shot_detector(str(tmp_path / "none.csv"))
+        open_detector(str(tmp_path / "none.csv"))
 
 
 def test_detectors_go_to_other_processes(tmp_path: Path) -> None:
     pytest.importorskip("scenedetect", reason="extra [scenedetect] is missing")
     path = write(tmp_path, "tt1.txt", "0 9\n10 29\n")
     for name in ("transnetv2", "adaptive", "content", str(path)):
-        detector = shot_detector(name)
+        detector = open_detector(name)
         assert pickle.loads(pickle.dumps(detector)).name == detector.name

@@ -115,7 +115,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_settings_that_cannot_be_are_refused() -> None:
-    with pytest.raises(ValueError, match="no rule 'hash'"):
+    with pytest.raises(ValueError, match="unknown rule 'hash'"):
         ContentDetector("hash")
     with pytest.raises(ValueError, match="cannot be"):
         ContentDetector("content", threshold=0)

@@ -21,9 +21,9 @@ def open_shared_detector(name: str, options: Mapping[str, Any]) -> DetectorSelec
       ValueError: there is none so named, or an option of it cannot be.
       ImportError: its package is missing.
     """
-    from vujax.video.shots import shot_detector
+    from vujax.video.shots import open_detector
 
-    return share_detector(lambda: _made(shot_detector, name, options))
+    return share_detector(lambda: _made(open_detector, name, options))
 
 
 def open_shot_lists(lists: Path, options: Mapping[str, Any]) -> DetectorSelector:
@@ -32,11 +32,11 @@ def open_shot_lists(lists: Path, options: Mapping[str, Any]) -> DetectorSelector
     Raises:
       ValueError, OSError: an option cannot be, or the list cannot be read.
     """
-    from vujax.video.shots import shot_detector
+    from vujax.video.shots import open_detector
 
     if not lists.is_dir():
-        return share_detector(lambda: _made(shot_detector, str(lists), options))
-    return lambda source: _made(shot_detector, str(find_shot_list(lists, source)), options)
+        return share_detector(lambda: _made(open_detector, str(lists), options))
+    return lambda source: _made(open_detector, str(find_shot_list(lists, source)), options)
 
 
 def find_shot_list(folder: Path, source: Source) -> Path:

@@ -1,33 +1,45 @@
-"""Shot detectors by name."""
+"""Shot detectors by name, and lists of known shots by path."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vujax.video.shots.base import ShotDetector
-from vujax.video.shots.pyscenedetect import DEFAULTS, ContentDetector
-from vujax.video.shots.shot_lists import KnownShots
-from vujax.video.shots.transnetv2 import TransNetDetector
+from vujax.utils.registry import Registry
+
+if TYPE_CHECKING:  # the names of detectors are listed without numpy or JAX
+    from vujax.video.shots.base import ShotDetector
+
+__all__ = ["DETECTORS", "open_detector"]
+
+DETECTORS = Registry(
+    "shot detector",
+    {
+        "transnetv2": "vujax.video.shots.transnetv2:TransNetDetector",
+        "adaptive": "vujax.video.shots.pyscenedetect:ADAPTIVE",
+        "content": "vujax.video.shots.pyscenedetect:CONTENT",
+    },
+)
 
 
-def shot_detector(name: str, **options: Any) -> ShotDetector:
-    """Makes a detector.
+def open_detector(name: str, **options: Any) -> "ShotDetector":
+    """Open a shot detector.
 
     Args:
-      name: 'transnetv2', 'adaptive' or 'content' (PySceneDetect's, extra [scenedetect]), or the
-        path of a list of known shots: .txt, .edl, .csv or .tsv.
-      options: of `TransNetDetector`, `ContentDetector` or `KnownShots`.
+      name: name in DETECTORS ('adaptive' and 'content' are PySceneDetect's, extra [scenedetect]),
+        or the path of a list of known shots: .txt, .edl, .csv or .tsv.
+      **options: of the detector, or of `shot_lists.KnownShots`.
 
     Raises:
-      ValueError: there is no such detector, or an option cannot be.
+      ValueError: the name or an option is unknown.
       ModuleNotFoundError: PySceneDetect is missing.
       OSError: the list cannot be read.
     """
-    if name == "transnetv2":
-        return TransNetDetector(**options)
-    if name in DEFAULTS:
-        return ContentDetector(name, **options)
+    if name in DETECTORS:
+        return DETECTORS.build(name, **options)
     if "." not in name and "/" not in name:
+        expected = ", ".join(DETECTORS)
         raise ValueError(
-            f"There is no shot detector {name!r}: choose transnetv2, {', '.join(DEFAULTS)}, or "
-            "give the path of a shot list."
+            f"unknown shot detector {name!r}; expected one of: {expected}, or the path of a shot "
+            "list"
         )
+    from vujax.video.shots.shot_lists import KnownShots
+
     return KnownShots(name, **options)

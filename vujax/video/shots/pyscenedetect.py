@@ -5,6 +5,7 @@ package is scenedetect-headless (extra [scenedetect]); the same numbers come out
 the same pictures itself.
 """
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ class ContentDetector:
           ValueError: there is no such rule, or a value is out of range.
         """
         if rule not in DEFAULTS:
-            raise ValueError(f"There is no rule {rule!r}: choose from {', '.join(DEFAULTS)}.")
+            raise ValueError(f"unknown rule {rule!r}; expected one of: {', '.join(DEFAULTS)}")
         threshold = DEFAULTS[rule] if threshold is None else threshold
         if threshold <= 0 or min_shot_s < 0:
             raise ValueError(
@@ -114,3 +115,7 @@ def _scenedetect() -> Any:
             "pip install 'vujax[scenedetect]'."
         ) from error
     return scenedetect
+
+
+ADAPTIVE = functools.partial(ContentDetector, "adaptive")
+CONTENT = functools.partial(ContentDetector, "content")

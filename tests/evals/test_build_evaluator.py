@@ -5,7 +5,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from tests.evals.fakes import Memory, Oracle, knowing
-from vujax.evals import make
+from vujax.evals import build_evaluator
 from vujax.evals.linear_probe import LinearProbe
 from vujax.evals.retrieval import Retrieval
 from vujax.evals.zero_shot import ZeroShot
@@ -23,14 +23,17 @@ from vujax.evals.zero_shot import ZeroShot
     ],
 )
 def test_kinds_open_nothing_yet(mesh1, config, kind):
-    assert isinstance(make("x", ConfigDict(config), model=Oracle(2), mesh=mesh1), kind)
+    assert isinstance(build_evaluator("x", ConfigDict(config), model=Oracle(2), mesh=mesh1), kind)
 
 
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"kind": "zeroshot"}, r"evals\.x\.kind is 'zeroshot': choose one of zero_shot, "),
-        ({}, r"evals\.x\.kind is None"),
+        (
+            {"kind": "zeroshot"},
+            r"evals\.x\.kind: unknown evaluator 'zeroshot'; expected one of: zero_shot, ",
+        ),
+        ({}, r"evals\.x\.kind: unknown evaluator None"),
         ({"kind": "zero_shot"}, r"evals\.x\.source is missing: ZeroShot needs it"),
         ({"kind": "probe", "source": {}}, r"evals\.x\.train is missing"),
         (
@@ -41,7 +44,7 @@ def test_kinds_open_nothing_yet(mesh1, config, kind):
 )
 def test_wrong_configs(mesh1, config, message):
     with pytest.raises(ValueError, match=message):
-        make("x", config, model=Oracle(2), mesh=mesh1)
+        build_evaluator("x", config, model=Oracle(2), mesh=mesh1)
 
 
 def test_a_source_object_will_do(mesh1):
@@ -50,7 +53,7 @@ def test_a_source_object_will_do(mesh1):
         "source": Memory([0, 1], classes=("a", "b")),
         "templates": "name",
     }
-    evaluator = make("x", config, model=Oracle(2), mesh=mesh1)
+    evaluator = build_evaluator("x", config, model=Oracle(2), mesh=mesh1)
     assert evaluator(knowing({"a": 0, "b": 1}))["top1"] == 1.0
     assert evaluator.headline == "top1"
     assert evaluator.examples(3) == []
@@ -59,9 +62,13 @@ def test_a_source_object_will_do(mesh1):
 def test_the_cinema_by_config(mesh8):
     cinema = {"kind": "cinema", "split": "validation", "frames": 40, "films": 4, "image_size": 8}
     options = {"model": Oracle(2), "mesh": mesh8}
-    zero_shot = make("z", {"kind": "zero_shot", "source": cinema}, **options)(knowing({}))
+    zero_shot = build_evaluator("z", {"kind": "zero_shot", "source": cinema}, **options)(
+        knowing({})
+    )
     assert zero_shot["top1"] == pytest.approx(1 / zero_shot["classes"])
-    retrieval = make("r", {"kind": "retrieval", "source": cinema, "histogram": cinema}, **options)
+    retrieval = build_evaluator(
+        "r", {"kind": "retrieval", "source": cinema, "histogram": cinema}, **options
+    )
     scores = retrieval(knowing({}))
     assert scores["images"] == 40
     assert retrieval.baselines["histogram"]["mean_recall"] > scores["mean_recall"]
