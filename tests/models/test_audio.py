@@ -27,7 +27,7 @@ def test_sizes(size, frames):
     (features, out), _ = jax.eval_shape(audio.init_with_output, jax.random.key(0), sound)
     assert (features.shape, features.dtype) == ((2, audio.dim), jnp.float32)
     last = out[f"pair{len(SIZES[size])}"]
-    assert last.shape == (2, frames // audio.shortest, 64 // audio.shortest, audio.dim)
+    assert last.shape == (2, frames // audio.min_frames, 64 // audio.min_frames, audio.dim)
 
 
 def test_features_are_mean_and_maximum_over_time(weights):

@@ -122,11 +122,11 @@ def test_an_encoder_sees_each_shot_of_each_window():
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        (dict(head=dict(kind="mpl")), "Unknown model.head.kind 'mpl'"),
-        (dict(head=dict(kind="mlp", reach=3)), "Unknown option model.head.reach"),
+        (dict(head=dict(kind="mpl")), "unknown model.head.kind 'mpl'"),
+        (dict(head=dict(kind="mlp", reach=3)), "unknown option model.head.reach"),
         (dict(head=dict(kind="mlp", before=0)), "model.head.before must be at least 1"),
         (dict(head=dict(kind="transformer", width=10)), "10 must be a multiple of .*heads 8"),
-        (dict(heads={}), "Unknown option model.heads"),
+        (dict(heads={}), "unknown option model.heads"),
         (dict(head=dict(kind="similarity"), encoder=dict(kind="vit")), "take model.encoder away"),
     ],
 )

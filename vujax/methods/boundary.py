@@ -116,7 +116,7 @@ class Boundary:
 
         def judge(row: dict[str, jax.Array], key: jax.Array) -> jax.Array:
             one = {name: value[None] for name, value in row.items()}
-            apply = dict(train=True, rngs={"dropout": key}, method="judge")
+            apply = dict(train=True, rngs={"dropout": key}, method="predict")
             return self.model.apply({"params": params}, one, **apply)[0]
 
         return Embeddings(

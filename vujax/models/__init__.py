@@ -1,14 +1,14 @@
-"""Models as flax.linen modules: pure `init` and `apply`, no other part of vujax needed.
+"""Models as flax.linen modules with pure `init` and `apply`.
 
-`build(**config)` makes a CLIP model from plain values. The modules stand alone too:
+`build_clip(**config)` builds a CLIP model from plain values. The modules stand alone too:
 
-    model = build(image=dict(kind="vit", variant="B/32", image_size=224))
+    model = build_clip(image=dict(kind="vit", variant="B/32", image_size=224))
     variables = model.init(jax.random.key(0), image, tokens)
     embedding, out = model.apply(variables, image, tokens)
 
-`stack_blocks` and `unstack_blocks` turn the parameters of `scan=True` models into the others' and
-back; `vujax.models.convert` reads the weights of OpenAI's, open_clip's and Hugging Face's CLIP and
-of SigLIP.
+`stack_blocks` and `unstack_blocks` convert between the parameters of models with and without
+`scan`; `vujax.models.convert` reads the weights of OpenAI's, open_clip's and Hugging Face's CLIP
+and of SigLIP.
 """
 
 from vujax.models.clip import CLIP, build_clip

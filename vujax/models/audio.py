@@ -1,4 +1,4 @@
-"""A shot's sound: a convolutional network over its log-mel spectrogram.
+"""Convolutional network over the log-mel spectrogram of a shot.
 
 The plan is that of Kong et al., "PANNs: Large-Scale Pretrained Audio Neural Networks for Audio
 Pattern Recognition" (2020), arXiv:1912.10211: pairs of 3x3 convolutions, each pair followed by
@@ -17,7 +17,7 @@ SIZES = {"small": (16, 32, 64), "large": (64, 128, 256, 512)}  # channels after 
 
 
 class Bands(ConvLayers):
-    """Each band over its own level and spread: [n t mels] -> [n t mels 1]."""
+    """Normalization of each band: [n t mels] -> [n t mels 1]."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -25,7 +25,7 @@ class Bands(ConvLayers):
 
 
 class Pair(ConvLayers):
-    """Two convolutions and average pooling: [n t m c] -> [n t/2 m/2 width], odd ends dropped."""
+    """Two convolutions and average pooling, [n t m c] -> [n t/2 m/2 width], rounded down."""
 
     width: int = 16
     shard: Shard = identity
@@ -38,11 +38,10 @@ class Pair(ConvLayers):
 
 
 class AudioNet(nn.Module):
-    """Log-mel [n t mels] -> (features [n widths[-1]] float32, out), any t from `shortest` on.
+    """Log-mel [n t mels] -> (features [n widths[-1]] float32, out), for t of at least `min_frames`.
 
-    All frames count alike, also those that only fill a short shot up to t: it is for the data to
-    say what these hold. Norms are as in `residual.ResidualNet`; with 'group' a shot's own level
-    does not matter either.
+    All frames have equal weight, padding of short shots included: the data pipeline chooses what
+    it holds. Norms are as in `resnet.ResNet`; with 'group' a shot's own level has no effect.
 
     `out` holds 'pair1', ... (maps [n t m c]) and 'features', the mean plus the maximum over time of
     the last map's mean over the bands.
@@ -50,8 +49,8 @@ class AudioNet(nn.Module):
     Attributes:
       widths: channels after each pair of convolutions.
       mels: bands.
-      norm: one of `convolution.NORMS`.
-      dtype: of the computation; parameters, statistics and features stay float32.
+      norm: one of `resnet.NORMS`.
+      dtype: compute dtype; parameters, statistics and features stay float32.
       shard: applied to every pair's output; a sharding constraint under FSDP.
     """
 
@@ -67,15 +66,19 @@ class AudioNet(nn.Module):
         return self.widths[-1]
 
     @property
-    def shortest(self) -> int:
-        """The least number of frames, and of bands."""
+    def min_frames(self) -> int:
+        """Minimum number of frames, and of bands."""
         return 2 ** len(self.widths)
 
     @nn.compact
     def __call__(
         self, log_mel: jax.Array, *, train: bool = False, axis_name: str | None = None
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Raises ValueError for spectrograms of another number of bands, or too short ones."""
+        """Encode spectrograms.
+
+        Raises:
+          ValueError: they have another number of bands, or are too short.
+        """
         self._check(log_mel)
         common = dict(dtype=self.dtype, train=train, axis_name=axis_name, norm=self.norm)
         common |= dict(kernel_init=KAIMING)
@@ -89,8 +92,8 @@ class AudioNet(nn.Module):
 
     def _check(self, log_mel: jax.Array) -> None:
         shape = log_mel.shape
-        if len(shape) != 3 or shape[2] != self.mels or shape[1] < self.shortest:
+        if len(shape) != 3 or shape[2] != self.mels or shape[1] < self.min_frames:
             raise ValueError(
-                f"Audio of shape {shape} does not fit this encoder, which takes log-mel "
-                f"[n t {self.mels}] with t at least {self.shortest}: check audio.mels."
+                f"audio of shape {shape} does not fit this encoder, which takes log-mel "
+                f"[n t {self.mels}] with t at least {self.min_frames}: check audio.mels"
             )

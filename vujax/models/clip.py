@@ -1,9 +1,7 @@
-"""CLIP: an image and a text tower that meet in one space of unit vectors.
+"""CLIP: an image and a text tower with a common embedding space, built from configuration values.
 
 Radford et al., "Learning Transferable Visual Models From Natural Language Supervision" (2021).
 SigLIP (Zhai et al. 2023, arXiv:2303.15343) is one too, with a bias on the logits.
-
-Models from plain configuration values, checked.
 """
 
 import math
@@ -21,21 +19,29 @@ from vujax.models.transformer import REMAT_POLICIES
 from vujax.models.vit import IMAGE_POOLS, STEMS, ViT, get_vit_sizes
 from vujax.utils.validation import check_choice, check_divides, check_heads, check_known
 
-MEAN = (0.48145466, 0.4578275, 0.40821073)
-
-STD = (0.26862954, 0.26130258, 0.27577711)
-
-INITIAL_SCALE = 1 / 0.07
-
-MAX_SCALE = 100.0
-
-INITIAL_BIAS = -10.0
-
 Out = dict[str, Any]
+
+MEAN = (0.48145466, 0.4578275, 0.40821073)  # of the RGB channels in [0, 1]
+STD = (0.26862954, 0.26130258, 0.27577711)
+INITIAL_SCALE = 1 / 0.07
+MAX_SCALE = 100.0
+INITIAL_BIAS = -10.0
+DTYPES = ("float32", "bfloat16")
+
+STACK_OPTIONS = ("width", "layers", "heads", "hidden", "pool")
+IMAGE_OPTIONS = {
+    "vit": ("kind", "variant", "image_size", "patch", "stem", *STACK_OPTIONS),
+    "resnet": ("kind", "variant", "image_size", "width", "blocks"),
+}
+TEXT_OPTIONS = ("context", "vocab", "causal", "bias", "end", *STACK_OPTIONS)
+OPTIONS = (
+    *("image", "text", "embed_dim", "act", "dtype", "remat", "scan", "shard", "epsilon"),
+    *("mean", "std", "bias", "max_scale"),
+)
 
 
 def normalize_image(image: jax.Array, mean: tuple[float, ...], std: tuple[float, ...]) -> jax.Array:
-    """uint8 pixels [b h w 3] -> (pixel / 255 - mean) / std, float32; floats stay as they are."""
+    """Return (pixel / 255 - mean) / std of uint8 pixels, float32; floats pass unchanged."""
     if image.dtype != jnp.uint8:
         return image
     scale = jnp.asarray([1 / (255 * s) for s in std], jnp.float32)
@@ -43,27 +49,33 @@ def normalize_image(image: jax.Array, mean: tuple[float, ...], std: tuple[float,
     return image.astype(jnp.float32) * scale - offset
 
 
-def clamp_scale(logit_scale: jax.Array, most: float = MAX_SCALE) -> jax.Array:
-    """min(exp(logit_scale), most) whose gradient ignores the clamp.
+def clamp_scale(logit_scale: jax.Array, max_scale: float = MAX_SCALE) -> jax.Array:
+    """Return min(exp(logit_scale), max_scale) with a gradient that ignores the clamp.
 
-    A plain minimum has no gradient above the clamp, so that a temperature which once went past it
-    could never come back.
+    A plain minimum has no gradient above the clamp, so that a temperature that once exceeded it
+    could never return.
     """
-    excess = jnp.maximum(logit_scale - math.log(most), 0.0)
+    excess = jnp.maximum(logit_scale - math.log(max_scale), 0.0)
     return jnp.exp(logit_scale - jax.lax.stop_gradient(excess))
 
 
 class CLIP(nn.Module):
-    """Image tower, text tower, temperature: parameters {'image', 'text', 'logit_scale'}.
+    """Image tower, text tower and temperature: parameters {'image', 'text', 'logit_scale'}.
 
-    With `bias` there is a fourth, 'logit_bias', which SigLIP adds to the logits. The temperature's
-    multiplier is clamped at `max_scale`; None: it is not (SigLIP).
+    Images are uint8 [b h w 3], normalized on the device, or floats that are normalized already;
+    tokens are int32 [b context].
 
-    Images are uint8 [b h w 3], normalised on the device with `mean` and `std` of the RGB channels
-    in [0, 1], or floats that are normalised already; tokens are int32 [b context].
+    Every method also returns the towers' intermediates by name, which are free under jit when
+    unused. `train` and `axis_name` affect a ResNet's batch norm only (see `CLIPResNet`).
 
-    Every method also returns the towers' intermediates by name, which cost nothing under jit when
-    they are not used. `train` and `axis_name` matter to a ResNet's batch norm only (see `ResNet`).
+    Attributes:
+      image: image tower.
+      text: text tower.
+      image_size: height and width of images, in pixels.
+      mean: of the RGB channels in [0, 1], for uint8 images.
+      std: likewise.
+      bias: True adds the parameter 'logit_bias' to the logits (SigLIP).
+      max_scale: bound on the temperature's multiplier; None: unbounded (SigLIP).
     """
 
     image: nn.Module
@@ -89,18 +101,18 @@ class CLIP(nn.Module):
         train: bool = False,
         axis_name: str | None = None,
     ) -> tuple[Out, Out]:
-        """A batch of pairs -> (embedding, out).
+        """Encode a batch of pairs.
 
         Returns:
-          embedding: 'image' and 'text' unit vectors [b d] float32, 'scale' () = exp(logit_scale)
+          embedding: unit-length 'image' and 'text' [b d] float32, 'scale' () = exp(logit_scale)
             clamped at `max_scale`, with `bias` also 'bias' (). The logits are scale * image @
             text.T + bias.
           out: 'image' and 'text', each the tower's intermediates.
         """
         image, image_out = self.encode_image(image, train=train, axis_name=axis_name)
         text, text_out = self.encode_text(tokens)
-        most = math.inf if self.max_scale is None else self.max_scale
-        embedding = dict(image=image, text=text, scale=clamp_scale(self.logit_scale, most))
+        max_scale = math.inf if self.max_scale is None else self.max_scale
+        embedding = dict(image=image, text=text, scale=clamp_scale(self.logit_scale, max_scale))
         if self.bias:
             embedding["bias"] = self.logit_bias
         return embedding, dict(image=image_out, text=text_out)
@@ -108,7 +120,7 @@ class CLIP(nn.Module):
     def encode_image(
         self, image: jax.Array, *, train: bool = False, axis_name: str | None = None
     ) -> tuple[jax.Array, Out]:
-        """Image [b h w 3] -> (unit vectors [b d] float32, intermediates).
+        """Encode images [b h w 3] as (unit-length embeddings [b d] float32, intermediates).
 
         Raises:
           ValueError: the image size is not the model's.
@@ -116,15 +128,15 @@ class CLIP(nn.Module):
         size = self.image_size
         if image.shape[1:] != (size, size, 3):
             raise ValueError(
-                f"Images of shape {image.shape} do not fit this model, which takes "
-                f"[b {size} {size} 3]: resize them, or build the model with their image_size."
+                f"images of shape {image.shape} do not fit this model, which takes "
+                f"[b {size} {size} 3]: resize them, or build the model with their image_size"
             )
         image = normalize_image(image, self.mean, self.std)
         features, out = self.image(image, train=train, axis_name=axis_name)
         return l2_normalize(features), out
 
     def encode_text(self, tokens: jax.Array) -> tuple[jax.Array, Out]:
-        """Tokens int32 [b context] -> (unit vectors [b d] float32, intermediates).
+        """Encode tokens int32 [b context] as (unit-length embeddings [b d] float32, intermediates).
 
         Raises:
           ValueError: the length is not the model's context.
@@ -132,29 +144,11 @@ class CLIP(nn.Module):
         context = self.text.context
         if tokens.shape[1:] != (context,):
             raise ValueError(
-                f"Tokens of shape {tokens.shape} do not fit this model, which takes "
-                f"[b {context}]: tokenize with context={context}."
+                f"tokens of shape {tokens.shape} do not fit this model, which takes "
+                f"[b {context}]: tokenize with context={context}"
             )
         features, out = self.text(tokens)
         return l2_normalize(features), out
-
-
-DTYPES = ("float32", "bfloat16")
-
-TOWERS = ("image", "text", "embed_dim")
-
-COMPUTING = ("act", "dtype", "remat", "scan", "shard", "epsilon")
-
-OPTIONS = (*TOWERS, *COMPUTING, "mean", "std", "bias", "max_scale")
-
-STACK_OPTIONS = ("width", "layers", "heads", "hidden", "pool")
-
-IMAGE_OPTIONS = {
-    "vit": ("kind", "variant", "image_size", "patch", "stem", *STACK_OPTIONS),
-    "resnet": ("kind", "variant", "image_size", "width", "blocks"),
-}
-
-TEXT_OPTIONS = ("context", "vocab", "causal", "bias", "end", *STACK_OPTIONS)
 
 
 def build_clip(
@@ -174,32 +168,33 @@ def build_clip(
     shard: Shard = identity,
     **unknown: Any,
 ) -> CLIP:
-    """A CLIP model from plain configuration values.
+    """Build a CLIP model from plain configuration values.
 
     Args:
-      image: `dict(kind='vit', variant='B/32', image_size=224)`, the variant being any of
-        `vit.SIZES` with any patch size; or `dict(kind='resnet', variant='RN50')`, any of
-        `resnet.VARIANTS`, whose image_size defaults to CLIP's. Further keys depart from the
+      image: `dict(kind='vit', variant='B/32', image_size=224)`, with any of `vit.SIZES` and any
+        patch size as variant; or `dict(kind='resnet', variant='RN50')`, any of
+        `clip_resnet.VARIANTS`, with CLIP's image_size by default. Further keys override the
         variant: width, layers, heads, patch, hidden (width inside the MLPs), pool ('token',
-        'mean' or 'attention'), stem ('clip' or 'plain'); width, blocks.
+        'mean' or 'attention'), stem ('clip' or 'plain'); for a ResNet width and blocks.
       text: width=512, layers=12, heads=8, context=77, vocab=49408, hidden, pool='token', 'mean' or
         'last', causal=True, bias=False, end=None; see `TextTransformer`.
-      embed_dim: dimension of the common space.
+      embed_dim: dimension of the embeddings.
       act: 'gelu', 'quick_gelu' as in OpenAI's weights, or 'gelu_tanh'; in transformers only.
-      dtype: of the computation, 'float32' or 'bfloat16'. Parameters, layer-norm statistics,
+      dtype: compute dtype, 'float32' or 'bfloat16'. Parameters, layer-norm statistics,
         softmax, pooled features and embeddings stay float32.
-      remat: what the backward pass recomputes in every block, a key of `transformer.REMAT`.
-      scan: transformers loop over stacked parameters (see `Transformer`).
+      remat: what the backward pass recomputes in every block, a key of
+        `transformer.REMAT_POLICIES`.
+      scan: True loops transformers over stacked parameters (see `TransformerConfig`).
       mean: of the RGB channels in [0, 1], for uint8 images.
       std: likewise.
       epsilon: of the transformers' layer norms.
-      bias: whether the logits have one, as SigLIP's.
-      max_scale: bound on the temperature's multiplier; None: there is none.
-      shard: constraint on activations [b ...] under FSDP.
-      **unknown: anything else, an error.
+      bias: True adds a bias to the logits, as in SigLIP.
+      max_scale: bound on the temperature's multiplier; None: unbounded.
+      shard: sharding constraint on activations [b ...] under FSDP.
+      **unknown: other options, rejected.
 
     Raises:
-      ValueError: an unknown option or variant, or sizes that do not divide.
+      ValueError: an option or variant is unknown, or sizes do not divide.
     """
     check_known("model", unknown, OPTIONS)
     for name, value, known in (
@@ -216,14 +211,21 @@ def build_clip(
     text_tower = TextTransformer(**common, **stack, **text)
     check_heads("model.text", text_tower.width, text_tower.heads)
     check_choice("model.text.pool", text_tower.pool, TEXT_POOLS)
-    sizes = (image_size, tuple(mean), tuple(std))
-    return CLIP(image_tower, text_tower, *sizes, bias=bias, max_scale=max_scale)
+    return CLIP(
+        image=image_tower,
+        text=text_tower,
+        image_size=image_size,
+        mean=tuple(mean),
+        std=tuple(std),
+        bias=bias,
+        max_scale=max_scale,
+    )
 
 
 def _image_tower(
     options: dict[str, Any], common: dict[str, Any], stack: dict[str, Any]
 ) -> tuple[nn.Module, int]:
-    """The image tower and the size of its images."""
+    """Build the image tower; return it with the size of its images."""
     kind = options.get("kind", "vit")
     check_choice("model.image.kind", kind, IMAGE_OPTIONS)
     check_known("model.image", options, IMAGE_OPTIONS[kind])
@@ -244,16 +246,16 @@ def _image_tower(
 
 
 def _check_vit(tower: ViT) -> None:
-    """Raises ValueError unless the tower's stem has what its head pools."""
+    """Check that the tower's stem has the class token that its head pools, and its sizes match."""
     check_choice("model.image.pool", tower.pool, IMAGE_POOLS)
     check_choice("model.image.stem", tower.stem, STEMS)
     if tower.pool == "token" and tower.stem == "plain":
         raise ValueError(
             "model.image.stem 'plain' has no class token: set model.image.pool to 'mean' or "
-            "'attention'."
+            "'attention'"
         )
     if tower.pool == "attention" and tower.embed_dim != tower.width:
         raise ValueError(
-            f"model.image.pool 'attention' projects nothing: model.embed_dim {tower.embed_dim} "
-            f"must be model.image.width {tower.width}."
+            f"model.image.pool 'attention' has no projection: model.embed_dim {tower.embed_dim} "
+            f"must be model.image.width {tower.width}"
         )

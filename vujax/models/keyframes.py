@@ -1,4 +1,4 @@
-"""The keyframes of a shot through an image encoder, to one vector."""
+"""Keyframes of a shot to one embedding, through an image encoder."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +27,7 @@ ENCODER_OPTIONS = {
     "vit": ("variant", "width", "layers", "heads", "patch", "token_pool", "act", "scan", "dim"),
     "lite": (),
 }
-# Means and deviations of the RGB channels with which others trained such encoders.
+# Means and standard deviations of the RGB channels, as in the training of the published encoders.
 CHANNEL_STATISTICS = {
     "resnet": (resnet.MEAN, resnet.STD),
     "vit": (clip.MEAN, clip.STD),
@@ -36,7 +36,7 @@ CHANNEL_STATISTICS = {
 
 
 class AttentionPool(nn.Module):
-    """A learned query over keyframes' features: [n k d] -> [n d] float32; at first their mean."""
+    """Attention pooling with a learned query: [n k d] -> [n d] float32; initially the mean."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -46,11 +46,11 @@ class AttentionPool(nn.Module):
 
 
 class KeyframeEncoder(nn.Module):
-    """Keyframes [n k h w 3] -> (vectors [n dim] float32, out).
+    """Keyframes [n k h w 3] -> (embeddings [n dim] float32, out).
 
-    Pixels are uint8, normalised on the device with `mean` and `std`, or floats normalised already.
-    `out` holds the image encoder's intermediates, their rows all keyframes [n*k ...], and
-    'keyframes', its features [n k dim]; with 'stack' its rows are shots, and there are no features
+    Pixels are uint8, normalized on the device with `mean` and `std`, or floats normalized already.
+    `out` holds the image encoder's intermediates with one row per keyframe [n*k ...], and
+    'keyframes', its features [n k dim]; with 'stack' there is one row per shot, without features
     of single keyframes.
 
     Attributes:
@@ -58,8 +58,8 @@ class KeyframeEncoder(nn.Module):
       dim: of its features.
       image_size: h and w.
       frames: k with 'stack', where the first convolution has 3k channels (ShotCoL); a keyframe's
-        channels stand together, in order. The other pools take any k, in training and later.
-      pool: 'stack', 'mean' (BaSSL) or 'attention', a learned query over the keyframes' features.
+        channels are adjacent, in order. The other pools take any k.
+      pool: 'stack', 'mean' (BaSSL) or 'attention', a learned query over their features.
       mean: of the RGB channels in [0, 1].
       std: likewise.
     """
@@ -76,7 +76,11 @@ class KeyframeEncoder(nn.Module):
     def __call__(
         self, image: jax.Array, *, train: bool = False, axis_name: str | None = None
     ) -> tuple[jax.Array, Out]:
-        """Raises ValueError when the keyframes' size or number does not fit."""
+        """Encode keyframes.
+
+        Raises:
+          ValueError: their size or number does not fit.
+        """
         self._check(image)
         n, k, h, w, _ = image.shape
         x = normalize_image(image, self.mean, self.std)
@@ -84,12 +88,14 @@ class KeyframeEncoder(nn.Module):
             return self._encode(jnp.moveaxis(x, 1, 3).reshape(n, h, w, 3 * k), train, axis_name)
         features, out = self._encode(x.reshape(n * k, h, w, 3), train, axis_name)
         keyframes = features.reshape(n, k, -1)
-        by_attention = self.pool == "attention"
-        pooled = AttentionPool(name="attention")(keyframes) if by_attention else keyframes.mean(1)
+        if self.pool == "attention":
+            pooled = AttentionPool(name="attention")(keyframes)
+        else:
+            pooled = keyframes.mean(1)
         return pooled, out | dict(keyframes=keyframes)
 
     def _encode(self, x: jax.Array, train: bool, axis_name: str | None) -> tuple[jax.Array, Out]:
-        if isinstance(self.encoder, EfficientNetLite0):  # knows its running statistics only
+        if isinstance(self.encoder, EfficientNetLite0):  # uses its running statistics only
             return self.encoder(x)
         return self.encoder(x, train=train, axis_name=axis_name)
 
@@ -98,30 +104,30 @@ class KeyframeEncoder(nn.Module):
         fits = image.ndim == 5 and image.shape[2:] == (size, size, 3) and image.shape[1] > 0
         if not fits or (stacked and image.shape[1] != self.frames):
             raise ValueError(
-                f"Keyframes of shape {image.shape} do not fit this encoder, which takes "
+                f"keyframes of shape {image.shape} do not fit this encoder, which takes "
                 f"[n {self.frames if stacked else 'k'} {size} {size} 3]: check image.frames and "
-                "image.image_size."
+                "image.image_size"
             )
 
 
 def replace_image_encoder(variables: Tree, weights: Tree) -> Tree:
-    """A shot encoder's variables with the image encoder's replaced by `weights`.
+    """Replace the image encoder's variables of a shot encoder by `weights`.
 
     Args:
       variables: of a `vujax.models.shot_encoder.ShotEncoder` with keyframes.
-      weights: of its image encoder alone, as `efficientnet.from_released` or
-        `residual.from_torchvision` gives them.
+      weights: of its image encoder alone, as returned by `efficientnet.from_released` or
+        `resnet.from_torchvision`.
 
     Raises:
-      ValueError: the weights are another encoder's.
+      ValueError: the weights are those of another encoder.
     """
     result = dict(variables)
     for collection, new in weights.items():
         image = variables.get(collection, {}).get("image", {})
         if _shapes(image.get("encoder")) != _shapes(new):
             raise ValueError(
-                f"The weights' {collection!r} do not fit the image encoder of these variables: "
-                "build the shot encoder with the encoder and variant that the weights are of."
+                f"{collection!r} of the weights does not fit the image encoder of these variables: "
+                "build the shot encoder with the encoder and variant of the weights"
             )
         result[collection] = variables[collection] | {"image": image | {"encoder": new}}
     return result
@@ -134,9 +140,15 @@ def _shapes(tree: Any) -> Any:
 def build_keyframe_encoder(
     options: Mapping[str, Any], where: str, common: Mapping[str, Any]
 ) -> KeyframeEncoder:
-    """Build from plain values.
+    """Build a keyframe encoder from plain values.
 
-    See `vujax.models.shot_encoder.build_shot_encoder`, whose `common` are dtype to shard.
+    Args:
+      options: `image` of `vujax.models.shot_encoder.build_shot_encoder`.
+      where: name of the options, for messages.
+      common: dtype, remat and shard.
+
+    Raises:
+      ValueError: an option or variant is unknown, or sizes do not fit.
     """
     options = dict(options)
     kind, pool = options.pop("encoder", "resnet"), options.pop("pool", "mean")
@@ -144,27 +156,29 @@ def build_keyframe_encoder(
     check_known(where, options, OPTIONS + ENCODER_OPTIONS[kind])
     check_choice(f"{where}.pool", pool, KEYFRAME_POOLS)
     if pool == "stack" and kind != "resnet":
-        raise ValueError(f"{where}.pool 'stack' needs {where}.encoder 'resnet', not {kind!r}.")
+        raise ValueError(f"{where}.pool 'stack' needs {where}.encoder 'resnet', not {kind!r}")
     mean, std = CHANNEL_STATISTICS[kind]
     mean, std = tuple(options.pop("mean", mean)), tuple(options.pop("std", std))
     size, frames = options.pop("image_size", 224), options.pop("frames", 3)
     check_divides(f"{where}.image_size", size, "pixels", 1)
     check_divides(f"{where}.frames", frames, "frames", 1)
-    encoder, dim = _image_encoder(kind, options, where, size, common)
-    return KeyframeEncoder(encoder, dim, size, frames, pool, mean, std)
+    encoder, dim = _build_image_encoder(kind, options, where, size, common)
+    return KeyframeEncoder(
+        encoder=encoder, dim=dim, image_size=size, frames=frames, pool=pool, mean=mean, std=std
+    )
 
 
-def _image_encoder(
+def _build_image_encoder(
     kind: str, options: dict[str, Any], where: str, size: int, common: Mapping[str, Any]
 ) -> tuple[nn.Module, int]:
-    """The encoder of single images, and the dimension of its features."""
+    """Build the encoder of single images; return it with the dimension of its features."""
     if kind == "lite":
         return EfficientNetLite0(), efficientnet.FEATURES
     if kind == "resnet":
         sizes = get_resnet_sizes(options.pop("variant", "RN50")) | options
         sizes["blocks"] = tuple(sizes["blocks"])
         if len(sizes["blocks"]) != 4:
-            raise ValueError(f"{where}.blocks {sizes['blocks']} must be those of four stages.")
+            raise ValueError(f"{where}.blocks {sizes['blocks']} must be those of four stages")
         for depth in sizes["blocks"]:
             check_divides(f"{where}.blocks", depth, "blocks", 1)
         check_choice(f"{where}.norm", sizes.get("norm", "sync"), NORMS)

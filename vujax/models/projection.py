@@ -1,4 +1,4 @@
-"""An encoder of shots or scenes and the head that contrastive learning compares through."""
+"""Encoder of shots or scenes with the projection head of contrastive learning."""
 
 import jax
 from flax import linen as nn
@@ -7,11 +7,11 @@ from vujax.models.layers import l2_normalize
 
 
 class ShotContrast(nn.Module):
-    """Inputs of n shots -> (vectors [n d] float32, unit vectors [n p] to be compared).
+    """Inputs of n shots -> (embeddings [n d] float32, unit-length projections [n p]).
 
     Attributes:
-      encoder: see `vujax.models.shot_encoder.ShotEncoder`; what is kept after the training.
-      projection: [n d] -> [n p]; None: the vectors themselves are compared.
+      encoder: see `vujax.models.shot_encoder.ShotEncoder`; it remains after training.
+      projection: [n d] -> [n p]; None: the embeddings themselves are compared.
     """
 
     encoder: nn.Module
@@ -20,17 +20,17 @@ class ShotContrast(nn.Module):
     def __call__(
         self, inputs: dict[str, jax.Array], *, train: bool = False, axis_name: str | None = None
     ) -> tuple[jax.Array, jax.Array]:
-        vectors, _ = self.encoder(inputs, train=train, axis_name=axis_name)
-        compared = vectors if self.projection is None else self.projection(vectors)
-        return vectors, l2_normalize(compared)
+        embeddings, _ = self.encoder(inputs, train=train, axis_name=axis_name)
+        projected = embeddings if self.projection is None else self.projection(embeddings)
+        return embeddings, l2_normalize(projected)
 
 
 class SceneContrast(ShotContrast):
-    """Rows of scenes -> (vectors [r s d] float32, unit vectors [r s p]); 0 where no scene is.
+    """Rows of scenes -> (embeddings [r s d] float32, unit-length [r s p]); 0 in empty slots.
 
     Rows are those of `vujax.data.scene_batches`.
 
     Attributes:
-      encoder: see `vujax.models.scene_encoder.SceneViT`; what is kept after the training.
-      projection: [r s d] -> [r s p]; None: the vectors themselves are compared.
+      encoder: see `vujax.models.scene_encoder.SceneViT`; it remains after training.
+      projection: [r s d] -> [r s p]; None: the embeddings themselves are compared.
     """

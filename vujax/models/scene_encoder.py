@@ -1,12 +1,13 @@
-"""A transformer over the shots of scenes: one vector for a single shot or a scene of any length.
+"""Transformer over the shots of scenes: one embedding for a single shot or a scene of any length.
 
-    model = build_scene(variant="small", pool="cls")
+    model = build_scene_encoder(variant="small", pool="cls")
     variables = model.init(jax.random.key(0), rows)     # rows: see `vujax.data.scene_batches`
-    vectors, out = model.apply(variables, rows)         # float32 [r s d], one for each scene
+    embeddings, out = model.apply(variables, rows)      # float32 [r s dim], one per scene
 
-A shot is a token: of a vector that was computed before, of the vector of a shot encoder, or of the
-tokens of its keyframes, which see each other first. A token knows its shot's place in the scene and
-the gap in time to the shot before. A row holds several scenes; each is seen as if it were alone.
+A shot is a token: of a feature that was computed before, of the embedding of a shot encoder, or of
+the tokens of its keyframes, which attend to each other first. A token knows its shot's position in
+the scene and the time gap to the previous shot. A row holds several scenes; each is processed as if
+it were alone.
 
 The plan, one vision transformer over single shots and over the shots of a scene, is that of Chen et
 al., "Movies2Scenes: Using Movie Metadata to Learn Scene Representation" (2023), arXiv:2202.10650.
@@ -48,22 +49,22 @@ OPTIONS = (
 
 
 def get_scene_sizes(variant: str) -> dict[str, int]:
-    """Width, layers and heads that a name stands for: those of `vit.SIZES`.
+    """Return width, layers and heads of a variant: those of `vit.SIZES`.
 
     Raises:
-      ValueError: there is no such variant.
+      ValueError: the variant is unknown.
     """
     check_choice("model.variant", variant, VARIANTS)
     return dict(VARIANTS[variant])
 
 
 def bucket_gaps(time: jax.Array, place: jax.Array, buckets: int) -> jax.Array:
-    """How long before each shot the one before it began, on a logarithmic scale.
+    """Bucket the time since the start of the previous shot, on a logarithmic scale.
 
     Args:
-      time: float `[r w]`, in any unit: seconds, or numbers of shots.
-      place: int `[r w]`, of the shot in its scene; the first one has no gap.
-      buckets: how many there are.
+      time: float `[r w]`, start of each shot in any unit: seconds, or numbers of shots.
+      place: int `[r w]`, position of the shot in its scene; the first has no gap.
+      buckets: number of buckets.
 
     Returns:
       int32 `[r w]`: round(2 log2(1 + gap)), at most buckets - 1: 0 for no gap, 2 for 1, 7 for 10.
@@ -74,17 +75,17 @@ def bucket_gaps(time: jax.Array, place: jax.Array, buckets: int) -> jax.Array:
 
 
 def compute_segment_means(x: jax.Array, segment: jax.Array, scenes: int) -> jax.Array:
-    """Means of x [r w d] over the shots of each segment 1, 2, ...: [r scenes d]; 0 for none."""
+    """Average x [r w d] over the shots of segments 1, 2, ... -> [r scenes d]; 0 for absent ones."""
     mine = (segment[:, None] == jnp.arange(1, scenes + 1)[:, None]).astype(jnp.float32)
     count = jnp.maximum(mine.sum(axis=-1, keepdims=True), 1)
     return jnp.einsum("rsw,rwd->rsd", mine / count, x.astype(jnp.float32), precision="highest")
 
 
 class ShotTokens(nn.Module):
-    """What is seen of shots -> tokens [r w width] float32, out; see `SceneViT` for attributes.
+    """Inputs of shots -> (tokens [r w width] float32, out); see `SceneViT` for attributes.
 
-    Vectors are divided by their root mean square first, since encoders differ in length by orders
-    of magnitude.
+    Embeddings are scaled to root mean square 1 first, since encoders differ in length by orders of
+    magnitude.
     """
 
     width: int
@@ -101,18 +102,22 @@ class ShotTokens(nn.Module):
     def __call__(
         self, rows: Mapping[str, jax.Array], *, train: bool, axis_name: str | None
     ) -> tuple[jax.Array, Out]:
-        """Raises ValueError when the rows lack an input, or it has a shape that does not fit."""
-        x, out = self._vectors(rows, train, axis_name)
+        """Compute the tokens.
+
+        Raises:
+          ValueError: an input is missing, or its shape does not fit.
+        """
+        x, out = self._embed_shots(rows, train, axis_name)
         x = l2_normalize(x) * math.sqrt(x.shape[-1])
         x = Dense(self.width, x.shape[-1] ** -0.5, self.dtype, name="input")(x)
         if self.frame_layers:
-            x = self._joined(x)
+            x = self._join_keyframes(x)
         return x.astype(jnp.float32), out
 
-    def _vectors(
+    def _embed_shots(
         self, rows: Mapping[str, jax.Array], train: bool, axis_name: str | None
     ) -> tuple[jax.Array, Out]:
-        """[r w f], or of keyframes [r w k f]."""
+        """Return embeddings [r w f], or of keyframes [r w k f]."""
         lead = rows["segment"].shape
         if self.encoder is None:
             _check_features(rows, bool(self.frame_layers))
@@ -124,13 +129,13 @@ class ShotTokens(nn.Module):
         x = out["image/keyframes"] if self.frame_layers else x
         return x.reshape(*lead, *x.shape[1:]), out
 
-    def _joined(self, x: jax.Array) -> jax.Array:
-        """The tokens of a shot's keyframes [r w k width] -> one [r w width]."""
+    def _join_keyframes(self, x: jax.Array) -> jax.Array:
+        """Join the tokens of a shot's keyframes, [r w k width] -> [r w width]."""
         r, w, k, width = x.shape
         if k > self.frames:
             raise ValueError(
-                f"Shots have {k} keyframes, and this model knows {self.frames} places of them: "
-                "set model.frames."
+                f"shots have {k} keyframes, but this model has {self.frames} keyframe positions: "
+                "set model.frames"
             )
         init = nn.initializers.normal(width**-0.5)
         place = self.param("frame", init, (self.frames, width))
@@ -143,45 +148,47 @@ class ShotTokens(nn.Module):
 def _check_features(rows: Mapping[str, jax.Array], of_frames: bool) -> None:
     if "feature" not in rows:
         raise ValueError(
-            "Rows have no 'feature', and this model has no shot encoder: give model.encoder, or "
-            "features of the shots."
+            "rows have no 'feature', and this model has no shot encoder: give model.encoder, or "
+            "features of the shots"
         )
     shape, wanted = rows["feature"].shape, "[r w k f]" if of_frames else "[r w f]"
     if len(shape) != (4 if of_frames else 3):
         raise ValueError(
-            f"Features of shape {shape} do not fit this model, which takes {wanted}: features of "
-            "single keyframes go with model.frame_layers from 1 on, those of shots with 0."
+            f"features of shape {shape} do not fit this model, which takes {wanted}: features of "
+            "single keyframes need model.frame_layers of at least 1, those of shots 0"
         )
 
 
 class SceneViT(nn.Module):
-    """Rows of shots -> (vectors [r s dim] float32, not normalised, 0 where there is no scene; out).
+    """Rows of shots -> (embeddings [r s dim] float32, out); not normalized, 0 in empty slots.
 
-    A scene's vector is the same in whatever row, place and company, and so is its gradient. (A shot
-    encoder whose norms use the batch's own statistics in training is the exception: there, padding
-    is part of the batch.) A shot past `max_shots` makes NaN of its row.
+    A scene's embedding does not depend on its row, slot or neighbors, and neither does its
+    gradient. (A shot encoder whose norms use the batch's own statistics in training is the
+    exception: there, padding is part of the batch.) A shot past `max_shots` makes its row NaN.
 
     `out` holds the shot encoder's outputs under 'shot/...', 'tokens' [r w width] that enter the
     blocks, the blocks' streams as `Transformer` names them (with 'cls' their first s tokens are the
-    scenes'), 'shots' [r w width] of the last one, and 'pooled' [r s width], under the last layer.
+    scenes'), 'shots' [r w width] of the last one, and 'pooled' [r s width], the input of the last
+    layer.
 
     Attributes:
       width: of the residual stream.
       layers: depth.
       heads: of the attention.
-      dim: of the vectors.
+      dim: of the embeddings.
       encoder: of shots, or None: the rows hold 'feature' [r w f].
-      frame_layers: blocks in which the keyframes of a shot see each other, before their mean is the
-        shot's token; 0: the shot encoder's vector is the token. Features are then [r w k f].
-      frames: most keyframes of a shot, with frame_layers.
-      pool: 'cls', a token of its own for each scene, or 'mean', of its shots.
+      frame_layers: blocks in which the keyframes of a shot attend to each other, before their mean
+        becomes the shot's token; features are then [r w k f]. 0: the shot encoder's embedding is
+        the token.
+      frames: maximum keyframes of a shot, with frame_layers.
+      pool: 'cls', a class token for each scene, or 'mean', of its shots.
       max_shots: of a scene.
-      gaps: buckets of the time between shots, see `gap_buckets`; 0: time is not seen.
-      act: a key of `transformer.ACTIVATIONS`.
-      dtype: of the computation; parameters and vectors stay float32.
-      remat: a key of `transformer.REMAT`.
-      scan: one compiled block, see `Transformer`.
-      shard: see `Transformer`.
+      gaps: buckets of the time between shots, see `bucket_gaps`; 0: time is not an input.
+      act: a key of `layers.ACTIVATIONS`.
+      dtype: compute dtype; parameters and embeddings stay float32.
+      remat: a key of `transformer.REMAT_POLICIES`.
+      scan: see `TransformerConfig`.
+      shard: see `TransformerConfig`.
     """
 
     width: int
@@ -208,30 +215,30 @@ class SceneViT(nn.Module):
         train: bool = False,
         axis_name: str | None = None,
     ) -> tuple[jax.Array, Out]:
-        """One vector for each segment.
+        """Compute one embedding per segment.
 
         Args:
           rows: the shots' inputs [r w ...], segment and place int32 [r w], time [r w], and scene
-            [r s], of which only s matters: the most segments of a row.
-          train: whether the shot encoder trains its norms.
-          axis_name: of the devices, for those norms.
+            [r s], of which only s matters: the maximum of segments in a row.
+          train: True trains the norms of the shot encoder.
+          axis_name: mesh axis of the devices, for those norms.
 
         Raises:
-          ValueError: an input is missing, or has a shape that does not fit.
+          ValueError: an input is missing, or its shape does not fit.
         """
         segment, scenes = rows["segment"], rows["scene"].shape[1]
         slots = jnp.broadcast_to(jnp.arange(1, scenes + 1), (len(segment), scenes))
-        tokens, seen = self._tokens(rows, train, axis_name)
-        out = {f"shot/{name}": value for name, value in seen.items()} | dict(tokens=tokens)
-        by_cls = self.pool == "cls"
-        x = self._classes_first(tokens, scenes) if by_cls else tokens
-        place = jnp.concatenate([slots, segment], axis=1) if by_cls else segment
+        tokens, encoder_out = self._tokens(rows, train, axis_name)
+        out = {f"shot/{name}": value for name, value in encoder_out.items()} | dict(tokens=tokens)
+        has_cls = self.pool == "cls"
+        x = self._prepend_class_tokens(tokens, scenes) if has_cls else tokens
+        place = jnp.concatenate([slots, segment], axis=1) if has_cls else segment
         x, streams = self._blocks(x, place)
-        shots = x[:, scenes:] if by_cls else x
-        x = x[:, :scenes] if by_cls else compute_segment_means(shots, segment, scenes)
-        pooled, vectors = ProjectionHead(self.dim, name="head")(x)
-        there = (segment[:, None] == slots[..., None]).any(axis=-1, keepdims=True)
-        return jnp.where(there, vectors, 0), out | streams | dict(shots=shots, pooled=pooled)
+        shots = x[:, scenes:] if has_cls else x
+        x = x[:, :scenes] if has_cls else compute_segment_means(shots, segment, scenes)
+        pooled, embeddings = ProjectionHead(self.dim, name="head")(x)
+        is_used = (segment[:, None] == slots[..., None]).any(axis=-1, keepdims=True)
+        return jnp.where(is_used, embeddings, 0), out | streams | dict(shots=shots, pooled=pooled)
 
     def _tokens(
         self, rows: Mapping[str, jax.Array], train: bool, axis_name: str | None
@@ -248,26 +255,26 @@ class SceneViT(nn.Module):
             shard=self.shard,
             name="shot",
         )
-        x, seen = embed(rows, train=train, axis_name=axis_name)
-        return self._placed(x, rows), seen
+        x, out = embed(rows, train=train, axis_name=axis_name)
+        return self._add_positions(x, rows), out
 
-    def _placed(self, x: jax.Array, rows: Mapping[str, jax.Array]) -> jax.Array:
-        """Tokens that know the place and the gap of their shots."""
+    def _add_positions(self, x: jax.Array, rows: Mapping[str, jax.Array]) -> jax.Array:
+        """Add the positions and the gaps of the shots to their tokens."""
         init = nn.initializers.normal(self.width**-0.5)
         position = self.param("position", init, (self.max_shots, self.width))
-        x = x + jnp.take(position, rows["place"], axis=0)  # NaN for a place that is not there
+        x = x + jnp.take(position, rows["place"], axis=0)  # NaN for a place past the end
         if self.gaps:
             gap = self.param("gap", init, (self.gaps, self.width))
             x = x + jnp.take(gap, bucket_gaps(rows["time"], rows["place"], self.gaps), axis=0)
         return x
 
-    def _classes_first(self, x: jax.Array, scenes: int) -> jax.Array:
-        """[r w width] -> [r scenes+w width]."""
+    def _prepend_class_tokens(self, x: jax.Array, scenes: int) -> jax.Array:
+        """Prepend a class token per scene, [r w width] -> [r scenes+w width]."""
         token = self.param("class_token", nn.initializers.normal(self.width**-0.5), (self.width,))
         return jnp.concatenate([jnp.broadcast_to(token, (len(x), scenes, self.width)), x], axis=1)
 
     def _blocks(self, x: jax.Array, segment: jax.Array) -> tuple[jax.Array, Out]:
-        """Each token sees those of its segment; padding is a segment as well."""
+        """Apply the blocks; a token attends to its segment, and padding is a segment as well."""
         mask = (segment[:, :, None] == segment[:, None, :])[:, None]
         stack = Transformer(TransformerConfig.from_module(self), name="transformer")
         return stack(layer_norm(self.dtype, "ln_pre")(x), mask)
@@ -283,20 +290,20 @@ def build_scene_encoder(
     dim: int | None = None,
     **options: Any,
 ) -> SceneViT:
-    """A scene model from plain configuration values.
+    """Build a scene encoder from plain configuration values.
 
     Args:
-      variant: 'tiny', 'small', 'base' or 'large'; `width`, `layers` and `heads` depart from it.
+      variant: 'tiny', 'small', 'base' or 'large'; `width`, `layers` and `heads` override it.
       encoder: arguments of `vujax.models.shot_encoder.build_shot_encoder`; None or empty: shots
         come as features.
-      dtype: of the computation, 'float32' or 'bfloat16', of the encoder too unless it has its own.
-      shard: see `transformer.Transformer`; the encoder's too.
-      remat: a key of `transformer.REMAT`; the encoder's too unless it has its own.
-      dim: of the vectors; None: the width.
+      dtype: compute dtype, 'float32' or 'bfloat16'; the encoder's default too.
+      shard: see `TransformerConfig`; the encoder's too.
+      remat: a key of `transformer.REMAT_POLICIES`; the encoder's default too.
+      dim: of the embeddings; None: the width.
       **options: other attributes of `SceneViT`.
 
     Raises:
-      ValueError: an unknown option or variant, or sizes that do not fit.
+      ValueError: an option or variant is unknown, or sizes do not fit.
     """
     check_known("model", options, OPTIONS)
     sizes = get_scene_sizes(variant) | options
@@ -323,6 +330,6 @@ def build_scene_encoder(
 def _check_keyframes(encoder: ShotEncoder) -> None:
     if encoder.inputs != ("image",) or encoder.image.pool != "mean" or encoder.projection.widths:
         raise ValueError(
-            "model.frame_layers joins the keyframes' own vectors: give model.encoder an image with "
-            "pool 'mean' and nothing else, or set model.frame_layers to 0."
+            "model.frame_layers joins the embeddings of single keyframes: give model.encoder an "
+            "image with pool 'mean' and nothing else, or set model.frame_layers to 0"
         )

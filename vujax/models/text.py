@@ -1,4 +1,4 @@
-"""CLIP's text tower: a causal transformer read at the end token (Radford et al., 2021)."""
+"""CLIP's text tower, a causal transformer read at the end token (Radford et al., 2021)."""
 
 import jax
 import jax.numpy as jnp
@@ -12,15 +12,23 @@ TEXT_POOLS = (*POOLS, "last")
 
 
 class TextTransformer(nn.Module):
-    """Tokens int32 [b context] -> (features [b embed_dim] float32, out).
+    """Text tower, tokens int32 [b context] -> (features [b embed_dim] float32, out).
 
-    A text ends at its first token `end`, or without one at the first occurrence of its largest
-    token, which in CLIP's vocabulary is the end token; what follows it changes nothing. `pool` says
-    what is pooled: 'token', the end token (CLIP); 'mean', all tokens up to it; or 'last', the last
-    of the context, padding or not (SigLIP, whose tokens see each other: `causal=False`). `bias` is
-    the projection's. `out` holds 'stem' [b l width], the blocks' streams as `Transformer` names
-    them, 'pooled' (after the last layer norm, [b width]) and 'projected' (the features). The other
-    attributes are `Transformer`'s.
+    `out` holds 'stem' [b l width], the blocks' streams as `Transformer` names them, 'pooled' (after
+    the last layer norm, [b width]) and 'projected' (the features).
+
+    Attributes:
+      embed_dim: dimension of the features.
+      width: of the residual stream.
+      context: tokens per text.
+      vocab: size of the vocabulary.
+      pool: 'token', the end token (CLIP); 'mean', all tokens up to it; or 'last', the last of the
+        context, padding or not (SigLIP, whose tokens see each other: `causal=False`).
+      bias: True adds a bias to the projection.
+      end: end token; a text ends at its first occurrence, and later tokens have no effect. None:
+        the text's largest token, which in CLIP's vocabulary is the end token.
+      layers, heads, causal, act, dtype, remat, scan, shard, hidden, epsilon: see
+        `TransformerConfig`.
     """
 
     embed_dim: int
@@ -62,5 +70,5 @@ class TextTransformer(nn.Module):
         init = nn.initializers.normal
         table = self.param("token_embedding", init(0.02), (self.vocab, self.width))
         positions = self.param("positions", init(0.01), (self.context, self.width))
-        # Rows are taken before the cast: the gradient of a repeated token adds up in float32.
+        # Rows are looked up before the cast: gradients of a repeated token are summed in float32.
         return (jnp.take(table, tokens, axis=0) + positions).astype(self.dtype)

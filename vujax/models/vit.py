@@ -1,4 +1,4 @@
-"""The vision transformers of CLIP and SigLIP: learned positions; what differs is an option.
+"""Vision transformers of CLIP and SigLIP, with learned positions; their differences are options.
 
 Dosovitskiy et al., "An Image is Worth 16x16 Words" (2021); Radford et al., "Learning Transferable
 Visual Models From Natural Language Supervision" (2021); Zhai et al., "Sigmoid Loss for Language
@@ -39,12 +39,12 @@ SIZES = {
 
 
 def get_vit_sizes(variant: str) -> dict[str, Any]:
-    """The sizes that a name such as 'B/32' (SIZE/PATCH) stands for.
+    """Return the sizes of a variant such as 'B/32' (SIZE/PATCH).
 
     'Mu' is our own, for small experiments on CPUs; the others are the papers'.
 
     Raises:
-      ValueError: there is no such size.
+      ValueError: the variant is unknown.
     """
     match = re.fullmatch(r"(\w+)/([1-9]\d*)", variant)
     if match is None or match[1] not in SIZES:
@@ -56,10 +56,10 @@ def get_vit_sizes(variant: str) -> dict[str, Any]:
 
 
 class PatchEmbedding(nn.Module):
-    """Disjoint patches times a matrix: [b h w c] -> [b hw/p^2 d].
+    """Linear embedding of disjoint patches: [b h w c] -> [b hw/p^2 d].
 
     The kernel is a convolution's, [p p c d], applied as one matrix product over flattened patches:
-    the same numbers, and a gradient that is a matrix product too.
+    the values are the same, and the gradient is a matrix product too.
     """
 
     width: int
@@ -82,9 +82,10 @@ class PatchEmbedding(nn.Module):
 
 
 class AttentionPoolHead(nn.Module):
-    """SigLIP's pooling, [b l d] -> [b d] float32: a learned probe attends to all tokens.
+    """SigLIP's attention pooling, [b l d] -> [b d] float32, with a learned query.
 
-    Layer norm of the tokens, attention of the one probe, then an MLP beside a skip connection.
+    Layer norm of the tokens, attention of the one query (probe), then an MLP with a skip
+    connection.
     """
 
     heads: int
@@ -108,17 +109,23 @@ class AttentionPoolHead(nn.Module):
 
 
 class ViT(nn.Module):
-    """Image [b h w 3] float -> (features [b embed_dim] float32, out).
+    """Vision transformer, image [b h w 3] float -> (features [b embed_dim] float32, out).
 
     `out` holds 'stem' (the stream that enters the blocks, [b 1+hw/p^2 width], class token first),
     the blocks' streams as `Transformer` names them, 'pooled' (after the last layer norm, [b width])
-    and 'projected' (the features). `pool` says what is pooled: 'token', the class token (CLIP);
-    'mean', the mean of all tokens, with which small models learn sooner (Beyer et al., "Better
-    plain ViT baselines for ImageNet-1k", 2022); or 'attention' (SigLIP, see `AttentionHead`), with
-    which nothing is projected and 'pooled' is the features, so `embed_dim` must be `width`. `stem`
-    says what enters: 'clip', a class token and layer norm; or 'plain', patches with a bias and
-    their positions alone (SigLIP), so that there is no class token to pool. The other attributes
-    are `Transformer`'s.
+    and 'projected' (the features).
+
+    Attributes:
+      embed_dim: dimension of the features.
+      width: of the residual stream.
+      patch: side of a patch, in pixels.
+      pool: 'token', the class token (CLIP); 'mean', the mean of all tokens, with which small models
+        learn sooner (Beyer et al., "Better plain ViT baselines for ImageNet-1k", 2022); or
+        'attention' (SigLIP, see `AttentionPoolHead`), which has no projection: 'pooled' is the
+        features, so `embed_dim` must be `width`.
+      stem: 'clip', a class token and layer norm; or 'plain', patches with a bias and their
+        positions alone (SigLIP), without a class token.
+      layers, heads, act, dtype, remat, scan, shard, hidden, epsilon: see `TransformerConfig`.
     """
 
     embed_dim: int
@@ -140,7 +147,7 @@ class ViT(nn.Module):
     def __call__(
         self, image: jax.Array, *, train: bool = False, axis_name: str | None = None
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        del train, axis_name  # a ResNet's: nothing here depends on the batch
+        del train, axis_name  # of a ResNet's batch norm: nothing here depends on the batch
         stem = self._stem(image)
         x, streams = Transformer(TransformerConfig.from_module(self), name="transformer")(stem)
         pooled, projected = self._head(x)

@@ -127,7 +127,7 @@ class BoundaryHead:
 # Outside the class, so that heads of one architecture share their compiled programs.
 @functools.partial(jax.jit, static_argnums=0)
 def _judge(model: BoundaryModel, variables: Tree, rows: dict[str, jax.Array]) -> jax.Array:
-    return jax.nn.sigmoid(model.apply(variables, rows, method="judge"))
+    return jax.nn.sigmoid(model.apply(variables, rows, method="predict"))
 
 
 @functools.partial(jax.jit, static_argnums=0)
