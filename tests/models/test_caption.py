@@ -73,7 +73,9 @@ def test_dropout_is_for_training(decoder):
 
 def test_options():
     assert build_caption_model() == CaptionDecoder()
-    with pytest.raises(ValueError, match=r"unknown option model.depth .*; expected one of: .* layers"):
+    with pytest.raises(
+        ValueError, match=r"unknown option model.depth .*; expected one of: .* layers"
+    ):
         build_caption_model(depth=3)
     with pytest.raises(ValueError, match=r"model.width 10 must be a positive multiple"):
         build_caption_model(width=10, heads=3)
