@@ -221,7 +221,7 @@ def test_unknown_clips_may_be_skipped(tmp_path: Path):
     assert scenes.keys == ("tt2/c",)
     damaged = tmp_path / "broken.gz"
     damaged.write_bytes(gzip.compress(b"a")[:-4])
-    with pytest.raises(ValueError, match="no whole gzip file"):
+    with pytest.raises(ValueError, match="not a complete gzip file"):
         open_scenes("movieclip", path=str(damaged), clips=str(tmp_path / "clips.csv"))
 
 

@@ -115,7 +115,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="not a complete gzip file"):
             open_movies(tmp_path)
     (tmp_path / "movies.parquet").write_bytes(b"PAR1junk")
-    with pytest.raises(ValueError, match="no whole Parquet file"):
+    with pytest.raises(ValueError, match="not a complete Parquet file"):
         open_movies(tmp_path)
     with pytest.raises(ValueError, match="line 3: the score -2 is not within"):
         read_pairs(write(tmp_path / "pairs.csv", "movie,similar,score\na,b,1\na,c,-2\n"))
