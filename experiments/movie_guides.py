@@ -130,7 +130,7 @@ def judged_scenes() -> Any:
     """Sequences of LVU's listed clips, and of all clips of its validation movies."""
     from vujax.data.datasets.movieclip import open_movieclip
     from vujax.data.movies.holdout import read_listed_clips, read_listed_movies
-    from vujax.data.scenes import SomeScenes
+    from vujax.data.scenes import SceneSubset
 
     data = movies_folder()
     lvu = data / "lvu_1.0"
@@ -139,7 +139,7 @@ def judged_scenes() -> Any:
     movies = read_listed_movies(lvu, "val")
     pairs = (key.split("/") for key in found.keys)
     kept = [n for n, (movie, clip) in enumerate(pairs) if movie in movies or clip in wanted]
-    return SomeScenes(found, np.array(kept), LONGEST, "thin")
+    return SceneSubset(found, np.array(kept), LONGEST, "thin")
 
 
 def lvu_hits(scenes: Any, vectors: np.ndarray) -> dict[str, np.ndarray]:
@@ -179,8 +179,8 @@ def ranks(scenes: Any, vectors: np.ndarray, movies: frozenset[str]) -> dict[str,
         "condensed_movies",
         root=str(data / "condensed_movies"),
         ratings=str(data / "movielens_latest_small_2018"),
-    ).only(movies)
-    place = table.places()
+    ).select(movies)
+    place = table.positions()
     there = np.array([scenes.movies[m] in place for m in scenes.movie.tolist()])
     names, number = np.unique(
         [place[scenes.movies[m]] for m in scenes.movie[there].tolist()], return_inverse=True

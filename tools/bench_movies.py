@@ -19,7 +19,7 @@ import time
 import numpy as np
 
 from vujax.data.movies import synopsis
-from vujax.data.movies.similarity import Movies, Ratings, neighbours
+from vujax.data.movies.similarity import Movies, Ratings, find_neighbors
 from vujax.utils.arrays import l2_normalize
 
 CHANNELS = {
@@ -73,7 +73,7 @@ def measure(name: str, movies: int, ratings: int, k: int) -> dict[str, float | i
     vectors = l2_normalize(vectors)
     synopsis.embed_sentences = lambda texts: vectors
     begin, busy = time.perf_counter(), time.process_time()
-    found = neighbours(table, CHANNELS[name], k=k)
+    found = find_neighbors(table, CHANNELS[name], k=k)
     return dict(
         channel=name,
         movies=movies,

@@ -25,7 +25,7 @@ import numpy as np
 from vujax.data.films import Shots
 from vujax.data.registry import open_scenes
 from vujax.data.scene_batches import SceneRows
-from vujax.data.scenes import FilmScenes, Scenes, choose_scenes
+from vujax.data.scenes import FilmScenes, Scenes, select_scenes
 from vujax.models.scene_encoder import SceneViT, build_scene_encoder
 
 WIDTH = 150  # of a shot's feature
@@ -55,7 +55,7 @@ def scenes_of(args: argparse.Namespace) -> Scenes:
         options = dict(path=args.movieclip, clips=args.clips, max_shots=args.max_shots)
         return open_scenes("movieclip", **options)
     lengths = np.random.default_rng(0).geometric(1 / MEAN, args.scenes)
-    return choose_scenes(generated(lengths), max_shots=args.max_shots)
+    return select_scenes(generated(lengths), max_shots=args.max_shots)
 
 
 def plans(args: argparse.Namespace) -> dict[str, dict[str, Any]]:

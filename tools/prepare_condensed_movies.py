@@ -31,7 +31,7 @@ def prepared(
     """The movies, and the movie of each clip; raises as the readers do."""
     pool = select_leak_free_pool(root, read_held_out_movies(lvu))
     silent = set(read_listed_clips(lvu, "train")).union(*map(read_scenes, scenes))
-    movies = open_condensed_movies(root, scenes=silent).only(pool.movies)
+    movies = open_condensed_movies(root, scenes=silent).select(pool.movies)
     if ratings is not None:
         movies = joined_ratings(movies, ratings)
     kept = set(pool.clips)

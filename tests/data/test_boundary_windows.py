@@ -59,7 +59,7 @@ def test_shapes_are_those_of_a_batch(similarity):
     rows = BoundaryWindows(FILMS, before=1, after=2, similarity=similarity)
     (batch,) = take(rows, 1)
     want = jax.tree.map(lambda x: (x.shape, x.dtype), batch)
-    assert jax.tree.map(lambda s: (s.shape, s.dtype), rows.shapes(6)) == want
+    assert jax.tree.map(lambda s: (s.shape, s.dtype), rows.batch_spec(6)) == want
 
 
 def test_steps_hosts_and_workers_do_not_change_the_batches():
@@ -154,7 +154,7 @@ BROKEN[2, 1] = np.nan
         (
             [MemoryFilm("m", {"feature": BROKEN}, [1] * 3)],
             dict(similarity=2),
-            "film 'm': 1 of the 4 shots' vec",
+            "film 'm': embeddings of 1 of 4 shots",
         ),
         ([MemoryFilm("m", {"image": BROKEN}, [1] * 3)], dict(similarity=2), "'m' has no 'feature'"),
     ],

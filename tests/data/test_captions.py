@@ -10,9 +10,9 @@ import pytest
 from vujax.data.captions import (
     CaptionDataset,
     EmbeddingPairs,
+    batch_spec,
     concat_pairs,
     read_embedding_pairs,
-    shapes,
     write_embedding_pairs,
 )
 
@@ -95,7 +95,7 @@ def test_batches_are_functions_of_seed_and_step():
     rows = CaptionDataset(some(), vocab=600, context=8)
     assert rows.examples == 3
     whole = batches(rows, 6, batch_size=4, seed=1)
-    for name, shape in shapes(5, 8, 4).items():
+    for name, shape in batch_spec(5, 8, 4).items():
         assert whole[0][name].shape == shape.shape and whole[0][name].dtype == shape.dtype
     later = batches(rows, 2, batch_size=4, seed=1, start_step=4)
     halves = [batches(rows, 6, batch_size=4, seed=1, host=h, hosts=2) for h in (0, 1)]

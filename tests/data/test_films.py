@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from vujax.data.datasets.features import FeatureFilm, open_features
-from vujax.data.films import Shots, choose, frame_seconds
+from vujax.data.films import Shots, frames_to_seconds, select_films
 from vujax.data.registry import open_films
 from vujax.data.sources import open_source
 
@@ -75,7 +75,7 @@ NAN = np.array([[0, 0, 0], [0, 0, 0], [0, np.nan, 0], [0, 0, 0]], np.float32)
         (dict(vgg19=np.array([["a"]] * 4)), "it needs numbers"),
         (dict(shots=None), "has no array 'shots'"),
         (dict(shots=FRAMES / 2), r"must be integers \[n 2\]"),
-        (dict(shots=FRAMES[::-1]), "shot 1 of one lasts from 3.2 s to 4 s: it is empty, or begins"),
+        (dict(shots=FRAMES[::-1]), "shot 1 of one lasts from 3.2 s to 4 s: it is empty, or starts"),
         (dict(shots=FRAMES[:, ::-1] - [[0, 1]]), "shot 0 of one lasts"),
         (
             dict(boundary=np.zeros(4, np.uint8)),
@@ -184,9 +184,9 @@ def test_shots_are_checked_wherever_they_come_from() -> None:
         Shots("x", [[0, 1]], fps=0)
     with pytest.raises(ValueError, match="shot 1 of x"):
         Shots("x", [[0, 1], [1, np.nan]])
-    overlapping = Shots("x", frame_seconds([[0, 30], [25, 50]], 25), starts=[1])
+    overlapping = Shots("x", frames_to_seconds([[0, 30], [25, 50]], 25), starts=[1])
     assert overlapping.starts.dtype == bool and len(overlapping) == 2
-    assert choose(["a", "b"], ["b"], "there") == ["b"]
+    assert select_films(["a", "b"], ["b"], "there") == ["b"]
 
 
 @pytest.mark.real_data

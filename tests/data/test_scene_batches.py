@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from tests.data.boundary_films import numbered
-from vujax.data.scene_batches import SceneRows, shapes
-from vujax.data.scenes import FilmScenes, runs
+from vujax.data.scene_batches import SceneRows, batch_spec
+from vujax.data.scenes import FilmScenes, find_scene_runs
 
 RNG = np.random.default_rng(0)
 FILMS = tuple(
     numbered(film, 40, sorted(RNG.choice(np.arange(1, 40), 9, replace=False).tolist()))
     for film in range(4)
 )
-SCENES = FilmScenes(FILMS, runs(FILMS))  # 40 scenes of 160 shots
+SCENES = FilmScenes(FILMS, find_scene_runs(FILMS))  # 40 scenes of 160 shots
 INPUTS = {"feature": (2,)}
 LONGEST = int(SCENES.lengths.max())
 PLANS = {"packed": dict(width=24, most=6), "buckets": dict(buckets=(3, 8, 24))}
@@ -135,9 +135,9 @@ def test_packing_leaves_less_than_buckets_and_than_nothing():
 def test_shapes_are_those_of_a_batch():
     for options in PLANS.values():
         rows = SceneRows(SCENES, INPUTS, **options)
-        assert rows.shapes(4) == shapes(INPUTS, 4, **options)
+        assert rows.batch_spec(4) == batch_spec(INPUTS, 4, **options)
         widest = max(take(20, options), key=lambda batch: batch["segment"].shape[1])
-        wanted = rows.shapes(4)
+        wanted = rows.batch_spec(4)
         assert set(widest) == set(wanted)
         for name, value in widest.items():
             assert (value.shape, value.dtype) == (wanted[name].shape, wanted[name].dtype), name
@@ -160,6 +160,6 @@ def test_what_cannot_be():
         SceneRows(SCENES, {"feature": (5,)})
     with pytest.raises(ValueError, match="batch_size 5 is not divisible by 2 hosts"):
         SceneRows(SCENES, INPUTS).train_batches(batch_size=5, seed=0, hosts=2)
-    broken = SceneRows(Broken(FILMS, runs(FILMS)), INPUTS)
+    broken = SceneRows(Broken(FILMS, find_scene_runs(FILMS)), INPUTS)
     with pytest.raises(ValueError, match="scene film-3/c009 has a feature that is not finite"):
         list(broken.eval_batches(batch_size=4))

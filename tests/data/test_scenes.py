@@ -9,7 +9,13 @@ import pytest
 
 from tests.data.boundary_films import MemoryFilm, numbered
 from vujax.data.registry import open_scenes
-from vujax.data.scenes import FilmScenes, SingleShots, check_scenes, choose_scenes, runs
+from vujax.data.scenes import (
+    FilmScenes,
+    SingleShotScenes,
+    check_scenes,
+    find_scene_runs,
+    select_scenes,
+)
 from vujax.data.synthetic.films import build_film_truth
 from vujax.data.synthetic.ground_truth import Settings
 
@@ -17,7 +23,7 @@ FILMS = (numbered(0, 7, [2, 3]), numbered(1, 1, []), numbered(2, 4, []))
 
 
 def film_scenes(window: int | None = None) -> FilmScenes:
-    return FilmScenes(FILMS, runs(FILMS, window))
+    return FilmScenes(FILMS, find_scene_runs(FILMS, window))
 
 
 def shots_of(scenes: object, scene: int, **options: np.ndarray) -> list[list[float]]:
@@ -32,7 +38,7 @@ def test_scenes_begin_where_the_labels_say():
         *("film-1/c000", "film-2/c000"),
     )
     assert scenes.lengths.tolist() == [2, 1, 4, 1, 4]
-    assert scenes.movie.tolist() == [0, 0, 0, 1, 2] and scenes.bare == ()
+    assert scenes.movie.tolist() == [0, 0, 0, 1, 2] and scenes.empty_movies == ()
     assert shots_of(scenes, 2) == [[0, 3], [0, 4], [0, 5], [0, 6]]
     assert shots_of(scenes, 2, shots=np.array([3, 0])) == [[0, 6], [0, 3]]
     assert scenes.inputs(2)["time"].tolist() == [0, 1, 2, 3]
@@ -43,14 +49,14 @@ def test_windows_of_shots():
     scenes = film_scenes(3)
     assert scenes.lengths.tolist() == [3, 3, 1, 1, 3, 1]
     assert shots_of(scenes, 2) == [[0, 6]]
-    with pytest.raises(ValueError, match="window is 0"):
+    with pytest.raises(ValueError, match="window must be at least 1 shot, got 0"):
         film_scenes(0)
 
 
 def test_films_without_labels_and_runs_that_cannot_be():
     plain = MemoryFilm("plain", {"feature": np.zeros((3, 2), np.float32)}, None)
-    with pytest.raises(ValueError, match=r"'plain' has no labels .* take windows"):
-        runs([plain])
+    with pytest.raises(ValueError, match=r"'plain' has no labels .* set window"):
+        find_scene_runs([plain])
     for run in ([0, 2, 2], [0, 1, 4], [0, -1, 2]):
         with pytest.raises(ValueError, match="a scene of plain has the shots from"):
             FilmScenes((plain,), np.array([run]))
@@ -58,44 +64,44 @@ def test_films_without_labels_and_runs_that_cannot_be():
 
 def test_long_scenes_are_thinned_or_cut():
     scenes = film_scenes()
-    thin = choose_scenes(scenes, max_shots=2)
+    thin = select_scenes(scenes, max_shots=2)
     assert thin.lengths.tolist() == [2, 1, 2, 1, 2]
     assert shots_of(thin, 2) == [[0, 4], [0, 6]] and shots_of(thin, 0) == [[0, 0], [0, 1]]
     assert thin.inputs(2)["time"].tolist() == [1, 3]  # since the scene's own beginning
     assert shots_of(thin, 2, shots=np.array([1])) == [[0, 6]]
-    cut = choose_scenes(scenes, max_shots=2, long="cut")
+    cut = select_scenes(scenes, max_shots=2, long="cut")
     assert shots_of(cut, 2) == [[0, 3], [0, 4]]
     for options, words in (
-        (dict(long="fold"), "use one of thin, cut"),
+        (dict(long="fold"), "unknown long 'fold'; expected one of: thin, cut"),
         (dict(max_shots=0), "is 0"),
     ):
         with pytest.raises(ValueError, match=words):
-            choose_scenes(scenes, **options)
+            select_scenes(scenes, **options)
 
 
 def test_only_given_movies():
     scenes = film_scenes()
-    some = choose_scenes(scenes, movies=["film-2", "film-0"], without={"film-0", "unknown"})
+    some = select_scenes(scenes, movies=["film-2", "film-0"], without={"film-0", "unknown"})
     assert some.movies == ("film-2",) and some.keys == ("film-2/c000",)
     assert some.movie.tolist() == [0] and shots_of(some, 0)[3] == [2, 3]
     with pytest.raises(ValueError, match="the movie film-7 and 1 more of `movies` is not among"):
-        choose_scenes(scenes, movies=["film-7", "film-8", "film-1"])
+        select_scenes(scenes, movies=["film-7", "film-8", "film-1"])
     with pytest.raises(ValueError, match="no scene is left of 5"):
-        choose_scenes(scenes, movies=["film-1"], without=["film-1"])
+        select_scenes(scenes, movies=["film-1"], without=["film-1"])
     again = pickle.loads(pickle.dumps(some))
     assert again.keys == some.keys and shots_of(again, 0) == shots_of(some, 0)
 
 
 def test_a_film_without_scenes_is_bare():
     scenes = FilmScenes(FILMS, np.array([[0, 0, 2], [2, 0, 1]]))
-    assert scenes.movies == ("film-0", "film-2") and scenes.bare == ("film-1",)
-    some = choose_scenes(scenes, movies=["film-1", "film-2"])
-    assert some.movies == ("film-2",) and some.bare == ("film-1",)
+    assert scenes.movies == ("film-0", "film-2") and scenes.empty_movies == ("film-1",)
+    some = select_scenes(scenes, movies=["film-1", "film-2"])
+    assert some.movies == ("film-2",) and some.empty_movies == ("film-1",)
 
 
 def test_single_shots():
-    scenes = choose_scenes(film_scenes(), max_shots=2)
-    single = SingleShots(scenes)
+    scenes = select_scenes(film_scenes(), max_shots=2)
+    single = SingleShotScenes(scenes)
     check_scenes(single, "shots")
     assert single.keys[3:5] == ("film-0/c002/0", "film-0/c002/1")
     assert single.movie.tolist() == [0, 0, 0, 0, 0, 1, 2, 2]
@@ -176,14 +182,14 @@ def test_movieclip(tmp_path: Path):
     scenes = movieclip(tmp_path)
     assert scenes.keys == ("tt1/a", "tt2/b", "tt2/c") and scenes.movies == ("tt1", "tt2")
     assert scenes.movie.tolist() == [0, 1, 1] and scenes.lengths.tolist() == [1, 2, 1]
-    assert scenes.of.bare == ("tt4",)
+    assert scenes.source.empty_movies == ("tt4",)
     seen = scenes.inputs(1)
     assert seen["feature"].tolist() == [[1, 0, 0, 0, 0], [0, 1, 0, 0, 1]]
     assert seen["time"].tolist() == [0, 7] and seen["feature"].dtype == np.float32
     last = scenes.inputs(1, np.array([1]))
     assert last["feature"].tolist() == [[0, 1, 0, 0, 1]] and last["time"].tolist() == [7]
     assert scenes.inputs(2)["feature"].tolist() == [[0, 0, 0, 1, 0]]
-    assert movieclip(tmp_path, movies=["tt1", "tt4"]).bare == ("tt4",)
+    assert movieclip(tmp_path, movies=["tt1", "tt4"]).empty_movies == ("tt4",)
 
 
 @pytest.mark.parametrize(

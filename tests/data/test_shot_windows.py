@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.data.boundary_films import MemoryFilm, numbered
-from vujax.data.shot_windows import ShotWindows, cut_window, shapes
+from vujax.data.shot_windows import ShotWindows, batch_spec, cut_window
 
 FILMS = (numbered(0, 12, []), numbered(1, 1, []), numbered(2, 5, []), numbered(3, 30, []))
 SHOTS = 12 + 1 + 5 + 30
@@ -90,9 +90,9 @@ def test_in_a_film_of_two_shots_each_is_the_others_neighbour(ends):
 def test_shapes_are_those_of_a_batch():
     (batch,) = take(1)
     want = {name: (value.shape, value.dtype) for name, value in batch.items()}
-    found = shapes(INPUTS, 6, neighbours=3, block=2)
+    found = batch_spec(INPUTS, 6, neighbours=3, block=2)
     assert jax.tree.map(lambda s: (s.shape, s.dtype), found) == want
-    pictures = shapes({"image": (3, 4, 4, 3)}, 6, neighbours=3, block=2)["image"]
+    pictures = batch_spec({"image": (3, 4, 4, 3)}, 6, neighbours=3, block=2)["image"]
     assert (pictures.shape, pictures.dtype) == ((6, 8, 3, 4, 4, 3), np.uint8)
 
 

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from vujax import models
-from vujax.data.scene_batches import shapes
+from vujax.data.scene_batches import batch_spec
 from vujax.models import release
 from vujax.models.projection import ShotContrast
 from vujax.models.scene_encoder import build_scene_encoder
@@ -67,7 +67,7 @@ def scene_model(folder: Path, feature: int | None = None, **more: Any) -> tuple[
     settings = SCENE if feature else SCENE | dict(encoder=STACK)
     inputs = dict(feature=[feature]) if feature else SEEN
     model = build_scene_encoder(**settings)
-    seen = shapes({k: tuple(v) for k, v in inputs.items()}, 1, width=MOST, most=MOST)
+    seen = batch_spec({k: tuple(v) for k, v in inputs.items()}, 1, width=MOST, most=MOST)
     empty = {name: np.zeros(array.shape, array.dtype) for name, array in seen.items()}
     variables = drawn(model, 0, empty)
     kept = {name: {"encoder": tree} for name, tree in variables.items()}

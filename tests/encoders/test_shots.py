@@ -9,8 +9,8 @@ import pytest
 
 from tests.encoders import releases
 from vujax.data.scene_batches import SceneRows
-from vujax.data.scenes import SingleShots, choose_scenes
-from vujax.data.shot_frames import evenly
+from vujax.data.scenes import SingleShotScenes, select_scenes
+from vujax.data.shot_frames import sample_evenly
 from vujax.encoders import open_encoder
 from vujax.encoders.shots import encode_scenes
 
@@ -25,7 +25,7 @@ class Random:
     width: int = 6
     movies: tuple[str, ...] = ("film",)
     labels: dict = field(default_factory=dict)
-    bare: tuple[str, ...] = ()
+    empty_movies: tuple[str, ...] = ()
 
     @property
     def movie(self) -> np.ndarray:
@@ -57,7 +57,7 @@ def test_each_scene_is_seen_alone(folder: Path, batch: int) -> None:
     assert told[-1] == len(LENGTHS) and told == sorted(told)
     for scene, length in enumerate(LENGTHS):
         kept = min(length, releases.MOST)
-        seen = scenes.inputs(scene, np.array(evenly(length, kept)))
+        seen = scenes.inputs(scene, np.array(sample_evenly(length, kept)))
         row = {name: value[None] for name, value in seen.items()}
         row |= dict(segment=np.ones((1, kept), np.int32), place=np.arange(kept)[None])
         plain, _ = apply(variables, row | dict(scene=np.zeros((1, 1), np.int32)))
@@ -68,7 +68,7 @@ def test_each_scene_is_seen_alone(folder: Path, batch: int) -> None:
 def test_shots_are_scenes_of_one(folder: Path) -> None:
     releases.scene_model(folder / "scenes", feature=6)
     encoder, scenes = open_encoder(str(folder / "scenes")), Random(np.array(LENGTHS))
-    found = encode_scenes(encoder, SingleShots(scenes))
+    found = encode_scenes(encoder, SingleShotScenes(scenes))
     whole = encode_scenes(encoder, scenes)
     assert len(found) == sum(LENGTHS)
     np.testing.assert_allclose(found[0], whole[0], rtol=1e-4, atol=1e-5)  # it has one shot
@@ -84,7 +84,7 @@ def test_a_feature_of_another_width_is_refused(folder: Path) -> None:
 
 def test_rows_hold_their_scenes_in_front() -> None:
     """`encode` gives vectors by place in the row, so that places must be what `scene` says."""
-    scenes = choose_scenes(Random(np.array(LENGTHS)), max_shots=releases.MOST)
+    scenes = select_scenes(Random(np.array(LENGTHS)), max_shots=releases.MOST)
     given = SceneRows(scenes, {"feature": (6,)}, width=releases.MOST, most=releases.MOST)
     for batch in given.eval_batches(batch_size=2):
         for row, segment in zip(batch["scene"], batch["segment"], strict=True):

@@ -6,7 +6,7 @@ import pytest
 
 from tests.data.boundary_films import MemoryFilm
 from vujax.data.scene_batches import SceneRows
-from vujax.data.scenes import FilmScenes, runs
+from vujax.data.scenes import FilmScenes, find_scene_runs
 from vujax.evals.finetune import KINDS, Targets, finetune
 from vujax.evals.linear_probe import Standardizer, fit_softmax
 from vujax.models.scene_encoder import build_scene_encoder
@@ -28,7 +28,7 @@ def toy(seed: int = 0):
         films.append(MemoryFilm(f"f{film:02d}", {"feature": feature}, np.arange(1, 8) == 4))
         labels += (signs.prod(1) > 0).astype(int).tolist()
     films = tuple(films)
-    return FilmScenes(films, runs(films)), np.array(labels)
+    return FilmScenes(films, find_scene_runs(films)), np.array(labels)
 
 
 @pytest.fixture(scope="module")

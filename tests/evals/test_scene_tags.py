@@ -10,7 +10,7 @@ from vujax import evals
 from vujax.data import scenes
 from vujax.data.registry import SCENES, open_scenes
 from vujax.data.scene_batches import SceneRows
-from vujax.data.scenes import FilmScenes, SingleShots, runs
+from vujax.data.scenes import FilmScenes, SingleShotScenes, find_scene_runs
 from vujax.evals.features import extract_scenes
 from vujax.evals.folds import hold_out_groups
 from vujax.evals.metrics.multilabel import score_tags
@@ -84,7 +84,7 @@ def made(first=0, films=6):
     rng = np.random.default_rng(first)
     borders = [sorted(rng.choice(np.arange(1, 30), 9, replace=False).tolist()) for _ in range(6)]
     opened = tuple(numbered(first + n, 30, borders[n]) for n in range(films))
-    found = runs(opened)
+    found = find_scene_runs(opened)
     tags = np.array(["duel", "feast", "storm", "trial"])
     events = [frozenset(tags[rng.random(4) < 0.4].tolist()) for _ in found]
     places = [
@@ -92,7 +92,7 @@ def made(first=0, films=6):
         for n in range(len(found))
     ]
     labels = {"event": events, "place": places}
-    names = tuple(scenes.numbered(found[:, 0]))
+    names = tuple(scenes.number_scenes(found[:, 0]))
     return Coloured(opened, found, names, labels)
 
 
@@ -100,7 +100,7 @@ def pictured(first=0):
     """Four films of five scenes of two shots."""
     opened = tuple(numbered(first + n, 10, [2, 4, 6, 8]) for n in range(4))
     times = [frozenset({"night" if n % 3 else "day"}) for n in range(20)]
-    return Pictured(opened, runs(opened), None, {"time": times})
+    return Pictured(opened, find_scene_runs(opened), None, {"time": times})
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ MODELS = {
 @pytest.mark.parametrize("plan", [ROWS, dict(buckets=(3, 8, 32))])
 def test_vectors_are_in_the_scenes_order(name, plan, mesh1, mesh8):
     model, opened = MODELS[name], made()
-    variables = variables_of(model, scenes.choose_scenes(opened, max_shots=16))
+    variables = variables_of(model, scenes.select_scenes(opened, max_shots=16))
     plan = dict(plan) if "buckets" in plan else dict(width=32, most=5)
     rows, want = SceneRows(opened, INPUTS, **plan), direct(model, variables, opened)
 
@@ -202,7 +202,7 @@ def test_the_model_is_set_beside_what_is_untrained(sets, mesh1):
     assert found["place/map"] < rows["chance"]["place/map"] + 0.25
     # A shot alone shows less than its scene's mean.
     assert rows["chance"]["event/map"] < found["shots/event/map"] < found["event/map"]
-    shots = SingleShots(evaluator.scenes["validation"])
+    shots = SingleShotScenes(evaluator.scenes["validation"])
     assert evaluator.judged["shots/event"].truth.shape == (len(shots.keys), 4)
     assert set(found) == {
         f"{level}{kind}/{key}"

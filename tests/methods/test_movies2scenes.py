@@ -12,7 +12,7 @@ from tests.data.boundary_films import MemoryFilm
 from tests.losses.cases import unit
 from tests.methods.test_boundary import program
 from tests.toy import assert_gradients_close, recording_sgd
-from vujax.data.movies.guide import ANY, NONE, GuidedRows, similar_movies
+from vujax.data.movies.guide import ANY, NONE, GuidedRows, select_similar_movies
 from vujax.data.scenes import FilmScenes
 from vujax.losses.memory_bank import NO_FILM
 from vujax.methods.movies2scenes import Movies2Scenes, dropped
@@ -201,7 +201,7 @@ def test_no_positive_is_of_a_movie_that_is_not_listed():
     ids = scenes().movies
     options = dict(k=2, channels={}, tables={})
     for guide, share in (("same", 1.0), ("augmentation", 0.0)):
-        similar = similar_movies(ids, guide, **options).similar
+        similar = select_similar_movies(ids, guide, **options).similar
         batch = batch_of() | {
             "similar": np.where(
                 batch_of()["movie"][..., None] < 0, NONE, similar[batch_of()["movie"]]

@@ -84,16 +84,16 @@ def find(movies: "Movies", title: str) -> int:
 
 def _movies(arguments: argparse.Namespace) -> "Movies":
     from vujax.catalog import schema
-    from vujax.data.datasets.catalog import catalog_movies
+    from vujax.data.datasets.catalog import open_catalog_movies
     from vujax.data.movies.holdout import read_withheld_movies
     from vujax.data.registry import joined_ratings, open_movies
 
     is_catalog = (arguments.movies / schema.CATALOG_FILE).is_file()
-    movies = (catalog_movies if is_catalog else open_movies)(arguments.movies)
+    movies = (open_catalog_movies if is_catalog else open_movies)(arguments.movies)
     if arguments.ratings is not None:
         movies = joined_ratings(movies, arguments.ratings)
     if arguments.hold_out is not None:
-        movies = movies.without(read_withheld_movies(arguments.hold_out))
+        movies = movies.exclude(read_withheld_movies(arguments.hold_out))
     return movies
 
 

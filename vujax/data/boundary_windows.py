@@ -12,7 +12,7 @@ from vujax.data.pipeline import Batch, StreamDataset, derive_seed
 from vujax.data.shot_similarity import LocalSimilarity, compute_local_similarity
 
 
-def shapes(
+def batch_spec(
     inputs: Mapping[str, tuple[int, ...]],
     rows: int,
     *,
@@ -99,12 +99,12 @@ class BoundaryWindows(StreamDataset):
         if similarity is not None:
             self._local = tuple(_similarity(film, similarity, scale) for film in self._films)
 
-    def shapes(self, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
+    def batch_spec(self, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
         """Return the shapes and dtypes of a batch of `rows` rows of `train_batches`."""
         film = self._films[self._boundaries[0, 0]]
         seen = {} if self._local else film.inputs(np.zeros(1, np.int64))
         inputs = {name: value.shape[1:] for name, value in seen.items()}
-        return shapes(inputs, rows, **self._window)
+        return batch_spec(inputs, rows, **self._window)
 
     def load(self, examples: np.ndarray) -> Batch:
         """Load the rows of some examples, int `[b]` below `examples`.

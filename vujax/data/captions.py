@@ -148,7 +148,7 @@ def _parse_table(table: Any) -> EmbeddingPairs:
     )
 
 
-def shapes(dim: int, context: int, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
+def batch_spec(dim: int, context: int, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
     """Return the shapes and dtypes of a batch of `rows` examples."""
     return {
         "vector": jax.ShapeDtypeStruct((rows, dim), np.float32),

@@ -16,8 +16,8 @@ from typing import Any
 
 from vujax.data.films import Film, check_films
 from vujax.data.movies.records import Movies
-from vujax.data.movies.tables import read_folder, read_movies, read_ratings
-from vujax.data.scenes import FilmScenes, Scenes, check_scenes, choose_scenes, runs
+from vujax.data.movies.tables import read_movie_folder, read_movies, read_ratings
+from vujax.data.scenes import FilmScenes, Scenes, check_scenes, find_scene_runs, select_scenes
 from vujax.data.tables import find_table
 from vujax.utils.registry import Registry
 
@@ -38,7 +38,7 @@ FILMS = Registry(
     "kind of films",
     {
         "bassl": "vujax.data.datasets.bassl:open_bassl",
-        "catalog": "vujax.data.datasets.catalog:open_catalog",
+        "catalog": "vujax.data.datasets.catalog:open_catalog_films",
         "cinema": "vujax.data.synthetic.dataset_shots:open_synthetic_films",
         "features": "vujax.data.datasets.features:open_features",
         "movienet": "vujax.data.datasets.movienet:open_movienet",
@@ -59,7 +59,7 @@ SCENES = Registry(
 TABLES = Registry(
     "kind of movie tables",
     {
-        "catalog": "vujax.data.datasets.catalog:catalog_movies",
+        "catalog": "vujax.data.datasets.catalog:open_catalog_movies",
         "cinema": "vujax.data.synthetic.dataset_scenes:open_synthetic_movies",
         "condensed_movies": "vujax.data.datasets.condensed_movies:open_condensed_movies",
         "tables": "vujax.data.registry:open_movies",
@@ -128,7 +128,7 @@ def open_scenes(
     """
     scenes = SCENES.build(kind, common=SCENE_OPTIONS, **options)
     check_scenes(scenes, f"scenes of kind '{kind}'")
-    return choose_scenes(scenes, movies=movies, without=without, max_shots=max_shots, long=long)
+    return select_scenes(scenes, movies=movies, without=without, max_shots=max_shots, long=long)
 
 
 def open_film_scenes(films: Mapping[str, Any], window: int | None = None) -> FilmScenes:
@@ -139,10 +139,10 @@ def open_film_scenes(films: Mapping[str, Any], window: int | None = None) -> Fil
       window: None: scenes are where the films' labels say; a number: windows of so many shots.
 
     Raises:
-      ValueError, FileNotFoundError: see `open_films` and `runs`.
+      ValueError, FileNotFoundError: see `open_films` and `find_scene_runs`.
     """
     opened = open_films(**({"kind": "features"} | dict(films.items())))
-    return FilmScenes(opened, runs(opened, window))
+    return FilmScenes(opened, find_scene_runs(opened, window))
 
 
 def open_tables(kind: str, *, ratings: str = "", **options: Any) -> Movies:
@@ -187,7 +187,7 @@ def open_movies(path: str | Path) -> Movies:
         return open_movielens(path)
     if find_table(path, "movie_info"):
         return open_condensed_movies(path)
-    return read_folder(path)
+    return read_movie_folder(path)
 
 
 def joined_ratings(movies: Movies, path: Path) -> Movies:
@@ -202,9 +202,9 @@ def joined_ratings(movies: Movies, path: Path) -> Movies:
       ValueError: it cannot be read, or has no rating of a movie that is here.
     """
     if path.is_dir():
-        return movies.rated_by(open_movies(path))
+        return movies.with_ratings_of(open_movies(path))
     skipped: Counter = Counter()
-    ratings = read_ratings(path, movies.places(), skipped)
+    ratings = read_ratings(path, movies.positions(), skipped)
     if not len(ratings):
         raise ValueError(f"{path} has no rating of a movie that is here, such as {movies.ids[:1]}")
     return replace(movies, ratings=ratings, skipped={**movies.skipped, **skipped})

@@ -35,7 +35,7 @@ from vujax.data.scenes import Scenes
 CACHED_ORDERS = 4  # two threads may be at the end of one epoch and at the start of the next
 
 
-def shapes(
+def batch_spec(
     inputs: Mapping[str, tuple[int, ...]],
     rows: int,
     *,
@@ -89,7 +89,7 @@ class SceneRows(StreamDataset):
 
         Args:
           scenes: see `vujax.data.scenes`.
-          inputs: inputs to read of each shot, see `shapes`.
+          inputs: inputs to read of each shot, see `batch_spec`.
           width: shots of a row.
           most: maximum number of scenes of a row; less than about `width` over the mean length
             leaves padding.
@@ -124,9 +124,9 @@ class SceneRows(StreamDataset):
         """Return the state without the cached orders: each process draws its own."""
         return self.__dict__ | {"_orders": {}}
 
-    def shapes(self, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
-        """Return the shapes and dtypes of a batch of `rows` rows; see the function `shapes`."""
-        return shapes(self._inputs, rows, **self._sizes)
+    def batch_spec(self, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
+        """Return the shapes and dtypes of a batch of `rows` rows; see the function `batch_spec`."""
+        return batch_spec(self._inputs, rows, **self._sizes)
 
     def padding(self, batch_size: int = 1) -> float:
         """Return the share of an epoch's shot slots that are empty; `batch_size` is for buckets."""

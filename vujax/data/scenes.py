@@ -1,14 +1,12 @@
-"""Scenes as sequences of shots: what an encoder of scenes is trained with.
+"""Scenes as sequences of shots, the examples of scene encoders.
 
     scenes = open_scenes("movieclip", path="movieclip/*_labels.txt*", clips="clips.csv.gz")
     scenes.keys[0]                      # 'tt0118715/n3DXIGYjMkg'
     scenes.inputs(0)["feature"]         # float32 [t 150]
-    scenes.inputs(0)["time"]            # float32 [t], where in the scene each shot is
+    scenes.inputs(0)["time"]            # float32 [t], start of each shot in the scene
 
-A set holds little: which shots make up which scene. Pictures and large features are read for the
-scenes, and for those of their shots, that are asked for.
-
-Scenes of films: runs of their shots, see `vujax.data.scenes`; kind 'features'.
+A set stores only the shots of each scene. Images and large features are read for the requested
+scenes, and for those of their shots that are used. `vujax.data.registry.open_scenes` opens a set.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -20,10 +18,9 @@ import numpy as np
 from absl import logging
 
 from vujax.data.films import Film
-from vujax.data.shot_frames import evenly
+from vujax.data.shot_frames import sample_evenly
 
-LONG = ("thin", "cut")
-
+LONG_SCENE_RULES = ("thin", "cut")
 
 Labels = Mapping[str, Sequence[frozenset[str]]]
 
@@ -33,11 +30,11 @@ class Scenes(Protocol):
 
     Attributes:
       movies: ids of the movies that have scenes.
-      movie: int32 `[n]`, which of them each scene is of.
-      keys: 'MOVIE/SCENE' of each scene, all different.
+      movie: int32 `[n]`, index into `movies` of each scene.
+      keys: 'MOVIE/SCENE' of each scene, unique.
       lengths: int32 `[n]`, shots of each scene, at least 1.
-      labels: what is known of each scene, by name, for evaluation alone; may be empty.
-      bare: ids of movies that are known and have no scene.
+      labels: labels of each scene, by name, for evaluation only; may be empty.
+      empty_movies: ids of known movies without a scene.
     """
 
     movies: tuple[str, ...]
@@ -45,30 +42,30 @@ class Scenes(Protocol):
     keys: tuple[str, ...]
     lengths: np.ndarray
     labels: Labels
-    bare: tuple[str, ...]
+    empty_movies: tuple[str, ...]
 
     def inputs(self, scene: int, shots: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """What an encoder sees of some shots of a scene.
+        """Return the encoder inputs of some shots of a scene.
 
         Args:
-          scene: its number.
-          shots: their places in it, int `[t]`; None: all.
+          scene: number of the scene.
+          shots: numbers of the shots in the scene, int `[t]`; None: all.
 
         Returns:
-          'time' float32 `[t]`, when a shot begins since the scene's first one: in seconds, or in
-          shots where only their numbers are known. And any of 'feature' float32 `[t f]` or
+          'time' float32 `[t]`, start of each shot relative to the scene's first one: in seconds, or
+          in shots where only their numbers are known. And any of 'feature' float32 `[t f]` or
           `[t k f]`, 'image' uint8 `[t k h w 3]` and 'audio' float32 `[t s mels]`.
 
         Raises:
-          ValueError, FileNotFoundError: a file is damaged or gone.
+          ValueError, FileNotFoundError: a file is damaged or missing.
         """
 
 
 def check_scenes(scenes: Scenes, what: str) -> None:
-    """Raises unless a set is one: scenes that have shots, under different keys.
+    """Check that a set has scenes, that these have shots, and that their keys are unique.
 
     Raises:
-      ValueError: it is not.
+      ValueError: it does not.
     """
     if not len(scenes.keys):
         raise ValueError(f"there are no {what}")
@@ -80,56 +77,56 @@ def check_scenes(scenes: Scenes, what: str) -> None:
         raise ValueError(f"two scenes are named {twice}: each needs an id of its own")
 
 
-def choose_scenes(
+def select_scenes(
     scenes: Scenes,
     *,
     movies: Sequence[str] | None = None,
     without: Collection[str] = (),
     max_shots: int = 64,
     long: str = "thin",
-) -> "SomeScenes":
-    """Some scenes of a set, none of them longer than `max_shots`; see `open_scenes`.
+) -> "SceneSubset":
+    """Select scenes of a set, and shorten those longer than `max_shots`; see `open_scenes`.
 
     Raises:
-      ValueError: a movie is not there, no scene is left, or an option is wrong.
+      ValueError: a movie is unknown, no scene is left, or an option is invalid.
     """
-    if long not in LONG:
-        raise ValueError(f"long is {long!r}: use one of {', '.join(LONG)}")
+    if long not in LONG_SCENE_RULES:
+        raise ValueError(f"unknown long {long!r}; expected one of: {', '.join(LONG_SCENE_RULES)}")
     if max_shots < 1:
-        raise ValueError(f"max_shots is {max_shots}: a scene needs at least 1 shot")
+        raise ValueError(f"max_shots must be at least 1, got {max_shots}")
     wanted = set(scenes.movies if movies is None else movies) - set(without)
-    if unknown := sorted(wanted - set(scenes.movies) - set(scenes.bare)):
+    if unknown := sorted(wanted - set(scenes.movies) - set(scenes.empty_movies)):
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
         raise ValueError(
             f"the movie {unknown[0]}{more} of `movies` is not among the {len(scenes.movies)} "
             "movies that have scenes: correct its id, or leave it out"
         )
-    kept = np.array([movie in wanted for movie in scenes.movies], bool)
-    index = np.flatnonzero(kept[scenes.movie])
+    is_wanted = np.array([movie in wanted for movie in scenes.movies], bool)
+    index = np.flatnonzero(is_wanted[scenes.movie])
     if not len(index):
         raise ValueError(f"no scene is left of {len(scenes.keys)}: change `movies` or `without`")
-    bare = tuple(sorted(wanted & set(scenes.bare)))
-    if movies is not None and bare:
-        logging.info("%d of %d movies have no scene, %s first", len(bare), len(wanted), bare[0])
-    return SomeScenes(scenes, index, max_shots, long, bare)
+    empty = tuple(sorted(wanted & set(scenes.empty_movies)))
+    if movies is not None and empty:
+        logging.info("%d of %d movies have no scene, %s first", len(empty), len(wanted), empty[0])
+    return SceneSubset(scenes, index, max_shots, long, empty)
 
 
 @dataclass(frozen=True, eq=False)
-class SomeScenes:
-    """Some scenes of another set; see `Scenes` and `choose_scenes`.
+class SceneSubset:
+    """Some scenes of another set; see `Scenes` and `select_scenes`.
 
     Attributes:
-      of: the other set.
+      source: the other set.
       index: int64 `[n]`, numbers of the scenes in it.
-      max_shots: of a scene.
-      long: which shots of a longer one are kept.
+      max_shots: maximum length of a scene.
+      long: rule that selects the shots of a longer one.
     """
 
-    of: Scenes
+    source: Scenes
     index: np.ndarray
     max_shots: int
     long: str
-    bare: tuple[str, ...] = ()
+    empty_movies: tuple[str, ...] = ()
     movies: tuple[str, ...] = field(init=False, repr=False)
     movie: np.ndarray = field(init=False, repr=False)
     keys: tuple[str, ...] = field(init=False, repr=False)
@@ -137,44 +134,44 @@ class SomeScenes:
     labels: Labels = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        there, movie = np.unique(self.of.movie[self.index], return_inverse=True)
-        labels = {
-            name: [values[i] for i in self.index.tolist()]
-            for name, values in self.of.labels.items()
-        }
+        source, index = self.source, self.index
+        present, movie = np.unique(source.movie[index], return_inverse=True)
+        lengths = np.minimum(source.lengths[index], self.max_shots)
         for name, value in (
-            ("movies", tuple(self.of.movies[i] for i in there.tolist())),
+            ("movies", tuple(source.movies[i] for i in present.tolist())),
             ("movie", movie.astype(np.int32)),
-            ("keys", tuple(self.of.keys[i] for i in self.index.tolist())),
-            ("lengths", np.minimum(self.of.lengths[self.index], self.max_shots).astype(np.int32)),
-            ("labels", labels),
+            ("keys", tuple(source.keys[i] for i in index.tolist())),
+            ("lengths", lengths.astype(np.int32)),
+            ("labels", _take_labels(source.labels, index)),
         ):
             object.__setattr__(self, name, value)
 
     def inputs(self, scene: int, shots: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """See `Scenes`."""
+        """Return the encoder inputs of some shots; see `Scenes`."""
         number = int(self.index[scene])
-        there, kept = int(self.of.lengths[number]), int(self.lengths[scene])
-        if kept == there:
-            return self.of.inputs(number, shots)
-        places = np.array(evenly(there, kept)) if self.long == "thin" else np.arange(kept)
-        return self.of.inputs(number, places if shots is None else places[shots])
+        total, length = int(self.source.lengths[number]), int(self.lengths[scene])
+        if length == total:
+            return self.source.inputs(number, shots)
+        chosen = (
+            np.array(sample_evenly(total, length)) if self.long == "thin" else np.arange(length)
+        )
+        return self.source.inputs(number, chosen if shots is None else chosen[shots])
 
 
 @dataclass(frozen=True, eq=False)
-class SingleShots:
+class SingleShotScenes:
     """Each shot of a set's scenes as a scene of its own, in their order; see `Scenes`.
 
-    What an encoder makes of single shots, beside what it makes of whole scenes. Its key is the
-    scene's with the shot's place in it, 'MOVIE/SCENE/3'; its labels are the scene's.
+    For the comparison of single shots with whole scenes. The key is the scene's with the number of
+    the shot, 'MOVIE/SCENE/3'; the labels are the scene's.
 
     Attributes:
-      of: the set.
-      scene: int64 `[n]`, which of its scenes each shot is of.
-      shot: int64 `[n]`, place of the shot in it.
+      source: the set.
+      scene: int64 `[n]`, scene of each shot.
+      shot: int64 `[n]`, number of each shot in its scene.
     """
 
-    of: Scenes
+    source: Scenes
     scene: np.ndarray = field(init=False, repr=False)
     shot: np.ndarray = field(init=False, repr=False)
     movies: tuple[str, ...] = field(init=False, repr=False)
@@ -182,48 +179,48 @@ class SingleShots:
     keys: tuple[str, ...] = field(init=False, repr=False)
     lengths: np.ndarray = field(init=False, repr=False)
     labels: Labels = field(init=False, repr=False)
-    bare: tuple[str, ...] = field(init=False, repr=False)
+    empty_movies: tuple[str, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        scene = np.repeat(np.arange(len(self.of.keys)), self.of.lengths)
-        shot = np.concatenate([np.arange(length) for length in self.of.lengths.tolist()])
-        keys = tuple(
-            f"{self.of.keys[i]}/{k}" for i, k in zip(scene.tolist(), shot.tolist(), strict=True)
-        )
-        labels = {
-            name: [values[i] for i in scene.tolist()] for name, values in self.of.labels.items()
-        }
+        source = self.source
+        scene = np.repeat(np.arange(len(source.keys)), source.lengths)
+        shot = np.concatenate([np.arange(length) for length in source.lengths.tolist()])
+        pairs = zip(scene.tolist(), shot.tolist(), strict=True)
         for name, value in (
             ("scene", scene),
             ("shot", shot),
-            ("movies", self.of.movies),
-            ("movie", self.of.movie[scene]),
-            ("keys", keys),
+            ("movies", source.movies),
+            ("movie", source.movie[scene]),
+            ("keys", tuple(f"{source.keys[i]}/{k}" for i, k in pairs)),
             ("lengths", np.ones(len(scene), np.int32)),
-            ("labels", labels),
-            ("bare", self.of.bare),
+            ("labels", _take_labels(source.labels, scene)),
+            ("empty_movies", source.empty_movies),
         ):
             object.__setattr__(self, name, value)
 
     def inputs(self, scene: int, shots: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """See `Scenes`; the time of a shot alone is 0."""
-        number, place = int(self.scene[scene]), self.shot[scene : scene + 1]
-        found = self.of.inputs(number, place if shots is None else place[shots])
-        return found | {"time": np.zeros_like(found["time"])}
+        """Return the encoder inputs of the shot; see `Scenes`. Its time is 0."""
+        number, chosen = int(self.scene[scene]), self.shot[scene : scene + 1]
+        inputs = self.source.inputs(number, chosen if shots is None else chosen[shots])
+        return inputs | {"time": np.zeros_like(inputs["time"])}
+
+
+def _take_labels(labels: Labels, index: np.ndarray) -> dict[str, list[frozenset[str]]]:
+    return {name: [values[i] for i in index.tolist()] for name, values in labels.items()}
 
 
 @dataclass(frozen=True, eq=False)
 class FilmScenes:
-    """Runs of shots of films; a movie's id is its film's.
+    """Scenes that are runs of shots of films; the id of a movie is its film's.
 
     Attributes:
-      films: whose shots they are.
+      films: films.
       runs: int64 `[n 3]`: number of the film, first shot, last shot + 1.
-      names: of each scene in its film, unique there; None: by number, 'c000', 'c001', ...
+      names: names of the scenes, unique in their film; None: by number, 'c000', 'c001', ...
       labels: see `Scenes`.
 
     Raises:
-      ValueError: a run has no shots, or others than its film has.
+      ValueError: a run is empty, or has shots that its film lacks.
     """
 
     films: tuple[Film, ...]
@@ -233,10 +230,10 @@ class FilmScenes:
 
     def __post_init__(self) -> None:
         ends = np.array([len(film) for film in self.films], np.int64)[self.runs[:, 0]]
-        good = (self.runs[:, 1] >= 0) & (self.runs[:, 1] < self.runs[:, 2])
-        good &= self.runs[:, 2] <= ends
-        if not good.all():
-            film, first, end = self.runs[int(np.flatnonzero(~good)[0])].tolist()
+        is_valid = (self.runs[:, 1] >= 0) & (self.runs[:, 1] < self.runs[:, 2])
+        is_valid &= self.runs[:, 2] <= ends
+        if not is_valid.all():
+            film, first, end = self.runs[int(np.flatnonzero(~is_valid)[0])].tolist()
             raise ValueError(
                 f"a scene of {self.films[film].film} has the shots from {first} to {end - 1}: the "
                 f"film has those from 0 to {len(self.films[film]) - 1}, and a scene at least one"
@@ -244,33 +241,33 @@ class FilmScenes:
 
     @cached_property
     def movies(self) -> tuple[str, ...]:
-        """Films that have scenes."""
+        """Ids of the films that have scenes."""
         return tuple(self.films[i].film for i in np.unique(self.runs[:, 0]).tolist())
 
     @cached_property
-    def bare(self) -> tuple[str, ...]:
-        """The other films."""
+    def empty_movies(self) -> tuple[str, ...]:
+        """Ids of the other films."""
         return tuple(film.film for film in self.films if film.film not in set(self.movies))
 
     @cached_property
     def movie(self) -> np.ndarray:
-        """See `Scenes`."""
+        """Index into `movies` of each scene, int32 `[n]`."""
         return np.unique(self.runs[:, 0], return_inverse=True)[1].astype(np.int32)
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
-        """See `Scenes`."""
-        names = numbered(self.runs[:, 0]) if self.names is None else self.names
+        """Key of each scene, 'FILM/SCENE'."""
+        names = number_scenes(self.runs[:, 0]) if self.names is None else self.names
         films = self.runs[:, 0].tolist()
         return tuple(f"{self.films[i].film}/{name}" for i, name in zip(films, names, strict=True))
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """See `Scenes`."""
+        """Shots of each scene, int32 `[n]`."""
         return (self.runs[:, 2] - self.runs[:, 1]).astype(np.int32)
 
     def inputs(self, scene: int, shots: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """See `Scenes`; time is in seconds."""
+        """Return the encoder inputs of some shots; see `Scenes`. Time is in seconds."""
         number, first, end = self.runs[scene].tolist()
         film = self.films[number]
         numbers = np.arange(first, end) if shots is None else first + np.asarray(shots)
@@ -278,40 +275,40 @@ class FilmScenes:
         return film.inputs(numbers) | {"time": since.astype(np.float32)}
 
 
-def numbered(films: np.ndarray) -> list[str]:
-    """'c000', 'c001', ... of the scenes of each film; films int `[n]`, in order."""
-    count: dict[int, int] = {}
+def number_scenes(films: np.ndarray) -> list[str]:
+    """Name the scenes of each film 'c000', 'c001', ...; films int `[n]`, in order."""
+    counts: dict[int, int] = {}
     names = []
     for film in films.tolist():
-        names.append(f"c{count.get(film, 0):03d}")
-        count[film] = count.get(film, 0) + 1
+        names.append(f"c{counts.get(film, 0):03d}")
+        counts[film] = counts.get(film, 0) + 1
     return names
 
 
-def runs(films: Sequence[Film], window: int | None = None) -> np.ndarray:
-    """The scenes of films, int64 `[n 3]` (see `FilmScenes`).
+def find_scene_runs(films: Sequence[Film], window: int | None = None) -> np.ndarray:
+    """Divide films into scenes, int64 `[n 3]` (see `FilmScenes`).
 
     Args:
-      films: in order.
-      window: shots of a scene, one scene after the other, the last of a film shorter; None: scenes
-        are where the films' labels say that they begin.
+      films: films, in order.
+      window: shots of a scene, consecutive and without gaps, the last of a film shorter; None: use
+        the films' labels of scene boundaries.
 
     Raises:
       ValueError: a film has no labels where they are needed, or the window has no shots.
     """
     if window is not None and window < 1:
-        raise ValueError(f"window is {window}: a scene needs at least 1 shot")
-    found = []
+        raise ValueError(f"window must be at least 1 shot, got {window}")
+    parts = []
     for number, film in enumerate(films):
         if window is not None:
-            begins = np.arange(0, len(film), window)
+            starts = np.arange(0, len(film), window)
         elif film.starts is None:
             raise ValueError(
-                f"film '{film.film}' has no labels that say where its scenes begin: give them, or "
-                "take windows of shots with window"
+                f"film '{film.film}' has no labels of scene boundaries: give them, or set window "
+                "to use windows of shots"
             )
         else:
-            begins = np.concatenate([[0], 1 + np.flatnonzero(film.starts)])
-        ends = np.append(begins[1:], len(film))
-        found.append(np.stack([np.full(len(begins), number), begins, ends], axis=1))
-    return np.concatenate([np.zeros((0, 3)), *found]).astype(np.int64)
+            starts = np.concatenate([[0], 1 + np.flatnonzero(film.starts)])
+        ends = np.append(starts[1:], len(film))
+        parts.append(np.stack([np.full(len(starts), number), starts, ends], axis=1))
+    return np.concatenate([np.zeros((0, 3)), *parts]).astype(np.int64)

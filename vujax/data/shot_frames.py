@@ -8,7 +8,7 @@ from vujax.data.images import decode_image, preprocess_eval_image
 from vujax.data.records import BadSample
 
 
-def evenly(total: int, frames: int) -> list[int]:
+def sample_evenly(total: int, frames: int) -> list[int]:
     """Return `frames` evenly spaced positions in [0, total), the centers of equal parts.
 
     Positions repeat if `frames` is larger than `total`.

@@ -56,7 +56,7 @@ def cut_window(num_shots: int, first: int, *, neighbours: int, block: int, ends:
     return Window(inside, (query - start).astype(np.int32), candidate, valid)
 
 
-def shapes(
+def batch_spec(
     inputs: Mapping[str, tuple[int, ...]], rows: int, *, neighbours: int, block: int
 ) -> dict[str, jax.ShapeDtypeStruct]:
     """Return the shapes and dtypes of a batch of `rows` windows.
@@ -82,7 +82,7 @@ def shapes(
 class ShotWindows(StreamDataset):
     """Windows of the shots of films.
 
-    The arrays of `train_batches` are those of `shapes`. 'film' is the number of the film, and
+    The arrays of `train_batches` are those of `batch_spec`. 'film' is the number of the film, and
     'shot' the number of each query in it.
 
     Attributes:
@@ -105,7 +105,7 @@ class ShotWindows(StreamDataset):
 
         Args:
           films: see `vujax.data.films`.
-          inputs: inputs to read of each shot, see `shapes`.
+          inputs: inputs to read of each shot, see `batch_spec`.
           neighbours: shots on each side that may be the positive of a query.
           block: consecutive queries of a window.
           ends: rule at the ends of a film, 'shift' or 'clip'; see `cut_window`.

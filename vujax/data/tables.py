@@ -37,7 +37,7 @@ class Row:
         value = self.cells.get(column)
         return "" if value is None else str(value).strip()
 
-    def needed(self, column: str) -> str:
+    def require(self, column: str) -> str:
         """The cell as text.
 
         Raises:
@@ -73,7 +73,7 @@ def find_table(folder: Path, name: str) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
-def need_table(folder: Path, name: str) -> Path:
+def require_table(folder: Path, name: str) -> Path:
     """As `find_table`.
 
     Raises:

@@ -14,8 +14,8 @@ import numpy as np
 from flax import linen as nn
 from numpy.typing import ArrayLike
 
-from vujax.data.scene_batches import SceneRows, shapes
-from vujax.data.scenes import Scenes, choose_scenes
+from vujax.data.scene_batches import SceneRows, batch_spec
+from vujax.data.scenes import Scenes, select_scenes
 from vujax.encoders.base import ShotEncoder, digest_of
 from vujax.encoders.devices import ShardedFunction
 from vujax.models.scene_encoder import build_scene_encoder
@@ -48,7 +48,7 @@ class ReleasedShotEncoder(ShotEncoder):
         self.vectors = config.get("vectors") if "feature" in self.inputs else None
         own = {key: tree["encoder"] for key, tree in variables.items() if "encoder" in tree}
         self._network = ShardedFunction(self._vectors, own)
-        self.dim = self._network.dim(shapes(self.inputs, 1, width=max_shots, most=max_shots))
+        self.dim = self._network.dim(batch_spec(self.inputs, 1, width=max_shots, most=max_shots))
 
     def encode(self, rows: Mapping[str, np.ndarray]) -> jax.Array:
         """See `ShotEncoder`."""
@@ -126,7 +126,7 @@ def encode_scenes(
 ) -> np.ndarray:
     """Vectors of scenes; of one with more shots than the encoder sees, `max_shots` stand for it.
 
-    These are the middles of as many equal parts, as `choose_scenes` thins.
+    These are the middles of as many equal parts, as `select_scenes` thins.
 
     Args:
       encoder: that makes them.
@@ -140,7 +140,7 @@ def encode_scenes(
     Raises:
       ValueError: a scene has other inputs than the encoder takes, or cannot be read.
     """
-    chosen, most = choose_scenes(scenes, max_shots=encoder.max_shots), encoder.max_shots
+    chosen, most = select_scenes(scenes, max_shots=encoder.max_shots), encoder.max_shots
     rows = SceneRows(chosen, encoder.inputs, width=most, most=most)
     found = np.full((len(chosen.keys), encoder.dim), np.nan, np.float32)
     with closing(rows.eval_batches(batch_size=count_rows(encoder, batch))) as batches:
@@ -158,7 +158,7 @@ def encode_scenes(
 def run_trial(encoder: ShotEncoder, batch: int) -> np.ndarray:
     """What it makes of empty rows, float32 `[r s dim]`: compiles what `encode_scenes` runs."""
     most, count = encoder.max_shots, count_rows(encoder, batch)
-    empty = shapes(encoder.inputs, count, width=most, most=most)
+    empty = batch_spec(encoder.inputs, count, width=most, most=most)
     zeros = {name: np.zeros(array.shape, array.dtype) for name, array in empty.items()}
     return np.asarray(encoder.encode(select_inputs(encoder, zeros)))
 

@@ -21,7 +21,7 @@ import optax
 from jax.sharding import Mesh
 
 from vujax.data.scene_batches import SceneRows
-from vujax.data.scenes import Scenes, SomeScenes
+from vujax.data.scenes import Scenes, SceneSubset
 from vujax.evals.folds import split_movie_folds
 from vujax.evals.linear_probe import Standardizer
 from vujax.optim import build_optimizer, build_schedule
@@ -110,7 +110,7 @@ class LabeledScenes:
 
         Args:
           scenes: all of a set.
-          inputs: see `vujax.data.scene_batches.shapes`.
+          inputs: see `vujax.data.scene_batches.batch_spec`.
           index: the numbers of these scenes, int `[n]`.
           targets: of all scenes.
           batch_size: rows at once.
@@ -120,7 +120,7 @@ class LabeledScenes:
         Raises:
           ValueError: see `SceneRows`.
         """
-        some = SomeScenes(scenes, index, int(scenes.lengths.max()), "thin")
+        some = SceneSubset(scenes, index, int(scenes.lengths.max()), "thin")
         self._rows = SceneRows(some, inputs, **rows)
         self.targets = targets.select(index)
         self._batch_size, self._mesh = batch_size, mesh
@@ -199,7 +199,7 @@ def finetune(
         `vujax.models.scene_encoder.SceneViT`.
       variables: its own; only 'params' is trained.
       scenes: see `vujax.data.scenes`.
-      inputs: the inputs of each shot, see `vujax.data.scene_batches.shapes`.
+      inputs: the inputs of each shot, see `vujax.data.scene_batches.batch_spec`.
       targets: of all scenes.
       train: numbers of scenes to learn from, int `[t]`.
       evaluated: numbers of scenes to predict, int `[e]`; they do not affect the training.

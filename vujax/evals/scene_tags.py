@@ -9,7 +9,7 @@ from jax.sharding import Mesh
 
 from vujax.data.registry import open_scenes
 from vujax.data.scene_batches import SceneRows
-from vujax.data.scenes import Scenes, SingleShots
+from vujax.data.scenes import Scenes, SingleShotScenes
 from vujax.evals.base import Evaluator
 from vujax.evals.features import Variables, extract_scenes
 from vujax.evals.folds import find_learnable_tags, hold_out_groups
@@ -95,7 +95,7 @@ class SceneTags(Evaluator):
           train: scenes to learn the tags from, `dict(kind=..., **options)`, see
             `vujax.data.registry.open_scenes`.
           validation: scenes to score, of other movies.
-          inputs: the model's inputs of a shot, see `vujax.data.scene_batches.shapes`.
+          inputs: the model's inputs of a shot, see `vujax.data.scene_batches.batch_spec`.
           labels: kinds of label, such as 'genre', 'event', 'place'.
           rows: options of `SceneRows`: width, most, buckets, workers.
           single_shots: also score each shot alone, by its scene's labels.
@@ -158,7 +158,7 @@ class SceneTags(Evaluator):
     def _levels(self) -> dict[str, dict[str, Scenes]]:
         levels = {"scenes": self.scenes}
         if self._single:
-            levels[SHOTS] = {name: SingleShots(scenes) for name, scenes in self.scenes.items()}
+            levels[SHOTS] = {name: SingleShotScenes(scenes) for name, scenes in self.scenes.items()}
         return levels
 
     @functools.cached_property
@@ -192,8 +192,8 @@ class SceneTags(Evaluator):
 
     def _embed(self, variables: Variables, scenes: Scenes) -> np.ndarray:
         rows, size = SceneRows(scenes, self._inputs, **self._rows), self._batch_size
-        if isinstance(scenes, SingleShots):  # rows of one shot: as many shots at once
-            shots = rows.shapes(1)["segment"].shape[1]
+        if isinstance(scenes, SingleShotScenes):  # rows of one shot: as many shots at once
+            shots = rows.batch_spec(1)["segment"].shape[1]
             workers = self._rows.get("workers", 0)
             rows = SceneRows(scenes, self._inputs, buckets=(1,), workers=workers)
             size *= shots

@@ -32,8 +32,8 @@ def build_model(config: ml_collections.ConfigDict, mesh: Mesh) -> BoundaryModel:
 
 
 def batch_spec(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
-    """See `vujax.data.boundary_windows.shapes`."""
-    return boundary_windows.shapes(config.inputs.to_dict(), rows, **window(config))
+    """See `vujax.data.boundary_windows.batch_spec`."""
+    return boundary_windows.batch_spec(config.inputs.to_dict(), rows, **window(config))
 
 
 def open_data(config: ml_collections.ConfigDict) -> BoundaryWindows:

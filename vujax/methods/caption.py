@@ -30,8 +30,8 @@ def build_model(config: ml_collections.ConfigDict, mesh: Mesh) -> CaptionDecoder
 
 
 def batch_spec(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
-    """See `vujax.data.captions.shapes`."""
-    return captions.shapes(config.model.dim, config.model.context, rows)
+    """See `vujax.data.captions.batch_spec`."""
+    return captions.batch_spec(config.model.dim, config.model.context, rows)
 
 
 def open_data(config: ml_collections.ConfigDict) -> CaptionDataset:

@@ -28,8 +28,8 @@ from vujax.data.movies.guide import (
     Keys,
     Queries,
     is_negative,
-    may_be_positive,
-    similar_movies,
+    is_positive_candidate,
+    select_similar_movies,
 )
 from vujax.data.movies.holdout import read_held_out_movies, read_withheld_movies
 from vujax.data.registry import open_scenes
@@ -53,8 +53,8 @@ def build_model(config: ml_collections.ConfigDict, mesh: Mesh) -> SceneContrast:
 
 
 def batch_spec(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
-    """See `vujax.data.movies.guide.shapes`."""
-    return guide.shapes(config.inputs.to_dict(), rows, k=config.data.k, **_sizes(config.data))
+    """See `vujax.data.movies.guide.batch_spec`."""
+    return guide.batch_spec(config.inputs.to_dict(), rows, k=config.data.k, **_sizes(config.data))
 
 
 def open_data(config: ml_collections.ConfigDict) -> GuidedRows:
@@ -63,7 +63,7 @@ def open_data(config: ml_collections.ConfigDict) -> GuidedRows:
     held_out = held_out_of(settings["held_out"])
     scenes = open_scenes(**settings["scenes"], without=held_out)
     names = ("guide", "k", "channels")
-    found = similar_movies(
+    found = select_similar_movies(
         scenes.movies,
         **{name: settings[name] for name in names},
         tables=tables_of(settings["tables"], scenes),
@@ -236,7 +236,7 @@ class Movies2Scenes:
         bank, place = bank_of(extra["queue"]), momentum_queue.positions(extra["queue"], axis_name)
         chosen = find_nearest(
             *(flat["key"], ids, bank, place),
-            **dict(permitted=may_be_positive, tile=self.tile, axis_name=axis_name),
+            **dict(permitted=is_positive_candidate, tile=self.tile, axis_name=axis_name),
         )
         found = self._contrast(flat, ids, bank, chosen, axis_name)
         return found.loss, (extra, self._watch(flat, found, chosen, progress, axis_name))

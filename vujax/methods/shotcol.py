@@ -41,9 +41,9 @@ def build_model(config: ml_collections.ConfigDict, mesh: Mesh) -> ShotContrast:
 
 
 def batch_spec(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
-    """See `vujax.data.shot_windows.shapes`."""
+    """See `vujax.data.shot_windows.batch_spec`."""
     cut = dict(neighbours=config.data.neighbours, block=config.data.block)
-    return shot_windows.shapes(config.inputs.to_dict(), rows, **cut)
+    return shot_windows.batch_spec(config.inputs.to_dict(), rows, **cut)
 
 
 def open_data(config: ml_collections.ConfigDict) -> ShotWindows:

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from vujax.catalog import Catalog, embeddings, schema
 from vujax.catalog.embeddings import LEVELS, EmbeddingModel, EmbeddingStore
-from vujax.data.datasets.catalog import open_catalog
+from vujax.data.datasets.catalog import open_catalog_films
 from vujax.data.scenes import FilmScenes
 from vujax.encoders.base import AnyEncoder, Encoder, ShotEncoder, check_level, levels_of
 from vujax.encoders.pairs import iterate_batches
@@ -422,7 +422,7 @@ class ShotExtractor:
 
     def __call__(self, level: str, tables: FilmTables, report: Report) -> np.ndarray:
         """See `Maker`."""
-        films = open_catalog(str(self._catalog.path), films=[tables.film], **self._options)
+        films = open_catalog_films(str(self._catalog.path), films=[tables.film], **self._options)
         runs = _runs(level, tables)
         ends = tables.shots["end_s"].to_numpy()
         told = lambda count: report(float(ends[-1]) * count / len(runs))  # noqa: E731

@@ -15,7 +15,7 @@ import numpy as np
 from flax.core import FrozenDict
 
 from vujax.data.datasets.features import FeatureFilm
-from vujax.data.shot_windows import ShotWindows, shapes
+from vujax.data.shot_windows import ShotWindows, batch_spec
 from vujax.methods.shotcol import ShotCoL
 from vujax.models.projection import ShotContrast
 from vujax.models.shot_encoder import build_shot_encoder
@@ -117,7 +117,7 @@ def train_adapter(films: Sequence[np.ndarray], how: AdaptationConfig, *, seed: i
         mask_radius=how.mask_radius,
         augment=FrozenDict(dropout=how.dropout),
     )
-    batch = shapes(inputs, how.windows, **_cut(how))
+    batch = batch_spec(inputs, how.windows, **_cut(how))
     steps = how.steps_for(windows.examples)
     recipe = dict(steps=steps, lr=how.lr, weight_decay=how.weight_decay)
     init, step = program(method, shapes_of(batch), **recipe, warmup=steps // 20)

@@ -115,7 +115,7 @@ def fit_head(
     """The trained parameters of `BoundaryModel(None, head)`, as numpy arrays."""
     method = Boundary(BoundaryModel(None, head))
     recipe = dict(steps=steps, lr=lr, weight_decay=weight_decay)
-    init, step = program(method, shapes_of(rows.shapes(batch_size)), **recipe)
+    init, step = program(method, shapes_of(rows.batch_spec(batch_size)), **recipe)
     state, mesh = init(jax.random.key(seed)), make_mesh(jax.devices()[:1])
     for number, examples in zip(range(steps), _draws(rows.examples, batch_size, seed)):  # noqa: B905
         index = np.arange(number * batch_size, (number + 1) * batch_size, dtype=np.int32)

@@ -32,7 +32,7 @@ def test_scenes_that_were_found(root: Path) -> None:
     one, other = Catalog(root).film_ids()
     found = open_scenes("catalog", path=str(root), **OPTIONS)
     assert found.keys == (f"{one}/c000", f"{one}/c001") and found.lengths.tolist() == [1, 2]
-    assert found.movies == (one,) and found.of.bare == (other,)
+    assert found.movies == (one,) and found.source.empty_movies == (other,)
     film = open_films("catalog", path=str(root), **OPTIONS)[0]
     for scenes_ in (found, pickle.loads(pickle.dumps(found))):
         seen = scenes_.inputs(1)
@@ -43,7 +43,7 @@ def test_scenes_that_were_found(root: Path) -> None:
 def test_windows_and_truths(root: Path) -> None:
     windows = open_scenes("catalog", path=str(root), by="windows", window=2, **OPTIONS)
     assert windows.lengths.tolist() == [2, 1, 2, 1]
-    with pytest.raises(ValueError, match="has no labels that say where"):
+    with pytest.raises(ValueError, match="has no labels of scene boundaries"):
         open_scenes("catalog", path=str(root), by="truth")
     with pytest.raises(ValueError, match="by is 'acts': use one of scenes, truth, windows"):
         open_scenes("catalog", path=str(root), by="acts")

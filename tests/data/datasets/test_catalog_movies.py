@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from vujax.data.datasets import catalog
-from vujax.data.datasets.catalog import catalog_movies
+from vujax.data.datasets.catalog import open_catalog_movies
 
 
 def with_films(monkeypatch: pytest.MonkeyPatch, columns: dict[str, Any]) -> None:
@@ -27,7 +27,7 @@ def test_metadata_is_what_is_known_of_a_movie(monkeypatch: pytest.MonkeyPatch) -
     columns = {"shots": [4, 2, 0], "title": ["One", None, "Three"], "year": ["1999", "\\N", ""]}
     columns |= {"genre": ["War|Drama", "\\N", "War"], "description": [" A ship. ", None, "x"]}
     with_films(monkeypatch, columns)
-    found = catalog_movies("catalog")
+    found = open_catalog_movies("catalog")
     assert found.ids == ("f-1", "g-2")  # the third one has no shots
     assert found.titles == ("One (1999)", "g.mp4")
     assert found.genres == (frozenset({"War", "Drama"}), frozenset())
@@ -36,9 +36,9 @@ def test_metadata_is_what_is_known_of_a_movie(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_catalogue_without_metadata_and_one_with_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     with_films(monkeypatch, {"shots": [1, 1, 1]})
-    assert catalog_movies("catalog").titles == ("f.mp4", "g.mp4", "h.mp4")
+    assert open_catalog_movies("catalog").titles == ("f.mp4", "g.mp4", "h.mp4")
     with_films(monkeypatch, {"shots": [1, 1, 1], "genres": [["War"], [], None]})
-    assert catalog_movies("catalog").genres == (frozenset({"War"}), frozenset(), frozenset())
+    assert open_catalog_movies("catalog").genres == (frozenset({"War"}), frozenset(), frozenset())
 
 
 def test_wrong_separators_name_the_film(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,9 +46,9 @@ def test_wrong_separators_name_the_film(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(
         ValueError, match=r"catalog, g-2: separate genres by \|, not as in .War; Drama"
     ):
-        catalog_movies("catalog")
+        open_catalog_movies("catalog")
 
 
 def test_there_must_be_a_catalogue(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        catalog_movies(tmp_path)
+        open_catalog_movies(tmp_path)

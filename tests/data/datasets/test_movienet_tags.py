@@ -72,7 +72,7 @@ def test_bad_files(tmp_path: Path) -> None:
     path = write(tmp_path)
     for text in ("[", "[]"):
         path.write_text(text)
-        with pytest.raises(ValueError, match="is not (a )?JSON"):
+        with pytest.raises(ValueError, match=r"is not (a )?JSON"):
             read_tags(path, 5)
     with pytest.raises(ValueError, match="use one of inclusive, exclusive"):
         read_tags(path, 5, "open")
@@ -108,7 +108,7 @@ def test_the_tool_writes_tags_that_become_labels_of_scenes(
     )
     assert scenes.labels["place"] == [{"street"}, set(), {"bar"}, {"sea"}]
     assert scenes.labels["action"] == [{"run"}, set(), {"talk"}, set()]
-    assert scenes.lengths.tolist() == [2, 2, 1, 2] and scenes.bare == ()
+    assert scenes.lengths.tolist() == [2, 2, 1, 2] and scenes.empty_movies == ()
     feature = scenes.inputs(3)["feature"]
     np.testing.assert_array_equal(feature, np.arange(18).reshape(3, 6)[1:])
     (test,) = open_scenes("prepared", path=str(out), split="test").movies

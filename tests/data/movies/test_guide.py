@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.data.test_scene_batches import INPUTS, SCENES
-from vujax.data.movies.guide import ANY, NONE, GuidedRows, shapes, similar_movies
+from vujax.data.movies.guide import ANY, NONE, GuidedRows, batch_spec, select_similar_movies
 from vujax.data.registry import open_tables
 
 MOVIES = "id,title,genres,synopsis\n" + "".join(
@@ -31,7 +31,7 @@ def tables(tmp_path):
 
 def similar(guide: str, tables=None, **options):
     given = dict(k=2, channels=CHANNELS, tables=tables or {}) | options
-    return similar_movies(IDS, guide, **given)
+    return select_similar_movies(IDS, guide, **given)
 
 
 def test_neighbours_are_numbers_of_the_movies_that_have_scenes(tables):
@@ -81,9 +81,9 @@ def test_rows_bring_the_movies_that_guide_their_scenes():
         batch = next(batches)
     finally:
         batches.close()
-    for name, array in rows.shapes(4).items():
+    for name, array in rows.batch_spec(4).items():
         assert (batch[name].shape, batch[name].dtype) == (array.shape, array.dtype), name
-    assert rows.shapes(4) == shapes(INPUTS, 4, k=2, width=24, most=9)
+    assert rows.batch_spec(4) == batch_spec(INPUTS, 4, k=2, width=24, most=9)
     there = batch["movie"] >= 0
     np.testing.assert_array_equal(batch["similar"][there], similar[batch["movie"][there]])
     assert not there.all() and (batch["similar"][~there] == NONE).all()
@@ -93,7 +93,7 @@ def test_the_cinema_has_tables_of_its_own():
     movies = open_tables("cinema", films=3, first=2, minutes=1.0)
     assert movies.ids == tuple(f"cinema-0-train-{i:04d}" for i in (2, 3, 4))
     assert all(movies.genres) and all(movies.synopses) and len(movies.ratings)
-    again = open_tables("cinema", films=5, minutes=1.0).only(movies.ids)
+    again = open_tables("cinema", films=5, minutes=1.0).select(movies.ids)
     assert again.synopses == movies.synopses and again.titles == movies.titles
 
 

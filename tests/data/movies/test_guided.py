@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vujax.data.movies.guide import ANY, NONE, Keys, Queries, is_negative, may_be_positive
+from vujax.data.movies.guide import ANY, NONE, Keys, Queries, is_negative, is_positive_candidate
 from vujax.losses.memory_bank import NO_FILM
 
 N, R, MOVIES, SCENES = 12, 40, 5, 15
@@ -43,7 +43,7 @@ def test_positives_are_those_of_the_loop():
     query, key = case()
     want = all_pairs(lambda i, j: positive(query, key, i, j))
     assert 0 < want.mean() < 1 and not want[3].any()
-    np.testing.assert_array_equal(may_be_positive(query, key), want)
+    np.testing.assert_array_equal(is_positive_candidate(query, key), want)
 
 
 @pytest.mark.parametrize("mask_similar", [False, True])

@@ -17,7 +17,7 @@ from vujax.data.movies.holdout import (
     read_withheld_movies,
     select_leak_free_pool,
 )
-from vujax.data.movies.similarity import neighbours
+from vujax.data.movies.similarity import find_neighbors
 
 CLIPS = "videoid,imdbid\na1,tt0000001\na2,tt0000001\nb,tt0000002\nc,tt0000003\nd,tt0000004\n"
 
@@ -92,13 +92,13 @@ def test_similarity_on_the_pool_sees_no_held_out_movie_and_no_scenes_own_words(
     pool = select_leak_free_pool(root / "condensed_movies", held_out)
     scenes = set(pool.clips[::2])
     movies = open_condensed_movies(root / "condensed_movies", scenes=scenes)
-    movies = movies.rated_by(open_movielens(root / "movielens_latest_small_2018"))
+    movies = movies.with_ratings_of(open_movielens(root / "movielens_latest_small_2018"))
     with gzip.open(root / "condensed_movies" / "descriptions.csv.gz", "rt") as file:
         rows = [row for row in csv.DictReader(file) if row["videoid"] in scenes]
     text = dict(zip(movies.ids, movies.synopses, strict=True))
     kept = [row for row in rows if row["description"] in text[row["imdbid"]]]
     assert len(rows) > 10_000 and len(kept) < 10  # a few clips are described in equal words
-    found = neighbours(
+    found = find_neighbors(
         movies, {"genre": {}, "cowatch": {}, "synopsis": {}}, k=10, held_out=held_out
     )
     assert not held_out & set(found.ids) and set(pool.movies) <= set(found.ids)

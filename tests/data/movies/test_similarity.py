@@ -6,7 +6,7 @@ import pytest
 from tests.data.movie_cases import made
 from vujax.data.movies import similarity as movies_module
 from vujax.data.movies.records import Movies, Ratings
-from vujax.data.movies.similarity import MovieNeighbors, build_similarity, neighbours
+from vujax.data.movies.similarity import MovieNeighbors, build_similarity, find_neighbors
 
 MOVIES = made()
 UNION = {
@@ -25,7 +25,7 @@ def named(found: MovieNeighbors) -> dict[str, list[str]]:
 
 
 def test_one_channel_keeps_its_scores() -> None:
-    found = neighbours(MOVIES, {"genre": {"weight": 3}}, k=5)
+    found = find_neighbors(MOVIES, {"genre": {"weight": 3}}, k=5)
     sets = MOVIES.genres
     for i, row in enumerate(found.index.tolist()):
         scores = sorted(
@@ -48,7 +48,7 @@ def test_the_union_is_the_weighted_mean_of_what_is_known(monkeypatch: pytest.Mon
     wanted = total / np.maximum(weight, 1e-9)[:, None]
     np.testing.assert_allclose(similarity.scores(slice(None)), wanted, atol=1e-6)
     monkeypatch.setattr(movies_module, "BLOCK", 7)
-    found = neighbours(MOVIES, UNION, k=6)
+    found = find_neighbors(MOVIES, UNION, k=6)
     np.testing.assert_allclose(found.score, -np.sort(-wanted, axis=1)[:, :6], atol=2e-6)
     assert wanted.max() <= 1
 
@@ -57,7 +57,7 @@ def test_held_out_movies_change_nothing_that_is_left() -> None:
     """With them held out all is as if they had never been: statistics, ties, counts."""
     rng = np.random.default_rng(1)
     held_out = set(rng.choice(MOVIES.ids, 12, replace=False)) | {"tt7777777"}
-    left = MOVIES.without(held_out)
+    left = MOVIES.exclude(held_out)
     odd = tuple(
         "Unheard words ship ship" if movie in held_out else text
         for movie, text in zip(MOVIES.ids, MOVIES.synopses, strict=True)
@@ -65,8 +65,8 @@ def test_held_out_movies_change_nothing_that_is_left() -> None:
     changed = Movies(MOVIES.ids, MOVIES.titles, MOVIES.genres, odd, MOVIES.ratings, MOVIES.lists)
     for table in (MOVIES, changed):
         for channels in (UNION, *({name: options} for name, options in UNION.items())):
-            found = neighbours(table, channels, k=4, held_out=held_out)
-            alone = neighbours(left, channels, k=4)
+            found = find_neighbors(table, channels, k=4, held_out=held_out)
+            alone = find_neighbors(left, channels, k=4)
             assert not set(found.ids) & held_out and found.ids == alone.ids
             np.testing.assert_array_equal(found.index, alone.index)
             np.testing.assert_array_equal(found.score, alone.score)
@@ -86,16 +86,16 @@ def test_the_order_of_the_table_means_nothing() -> None:
         Ratings(ratings.user, place[ratings.movie], ratings.value),
         MOVIES.lists,
     )
-    assert named(neighbours(turned, UNION, k=5)) == named(neighbours(MOVIES, UNION, k=5))
-    other = neighbours(MOVIES, {"genre": {}}, k=5, seed=1)
-    assert named(other) != named(neighbours(MOVIES, {"genre": {}}, k=5))
+    assert named(find_neighbors(turned, UNION, k=5)) == named(find_neighbors(MOVIES, UNION, k=5))
+    other = find_neighbors(MOVIES, {"genre": {}}, k=5, seed=1)
+    assert named(other) != named(find_neighbors(MOVIES, {"genre": {}}, k=5))
 
 
 def test_what_is_not_known_is_left_to_the_other_channels_and_counted() -> None:
     genres = (frozenset({"War"}), frozenset(), frozenset({"War"}), frozenset())
     texts = ("a ship burns", "the ship burns", "", "")
     movies = Movies(("a", "b", "c", "d"), ("A", "B", "C", "D"), genres, texts)
-    found = neighbours(movies, {"genre": {}, "synopsis": {"max_df": 1.0}}, k=2)
+    found = find_neighbors(movies, {"genre": {}, "synopsis": {"max_df": 1.0}}, k=2)
     assert named(found) == {"a": ["b", "c"], "b": ["a"], "c": ["a"], "d": []} or named(found) == {
         "a": ["c", "b"],
         "b": ["a"],
@@ -109,9 +109,9 @@ def test_what_is_not_known_is_left_to_the_other_channels_and_counted() -> None:
 
 def test_a_movie_similar_to_none_and_tables_of_none() -> None:
     movies = Movies(("a", "b"), ("A", "B"), (frozenset({"War"}), frozenset({"Comedy"})), ("", ""))
-    found = neighbours(movies, {"genre": {}}, k=3)
+    found = find_neighbors(movies, {"genre": {}}, k=3)
     assert (found.index == -1).all() and found.fallback == {"genre": 0, "similar to none": 2}
-    nothing = neighbours(movies, {"genre": {}, "synopsis": {}}, k=3, held_out=("a", "b"))
+    nothing = find_neighbors(movies, {"genre": {}, "synopsis": {}}, k=3, held_out=("a", "b"))
     assert nothing.index.shape == (0, 3) and nothing.ids == ()
 
 
@@ -124,9 +124,9 @@ def test_mistakes_are_told_in_a_sentence() -> None:
         ({"genre": {"weight": 0}}, "must be above 0"),
     ):
         with pytest.raises(ValueError, match=why):
-            neighbours(MOVIES, channels, k=3)
+            find_neighbors(MOVIES, channels, k=3)
     with pytest.raises(ValueError, match="k must be"):
-        neighbours(MOVIES, {"genre": {}}, k=0)
+        find_neighbors(MOVIES, {"genre": {}}, k=0)
     with pytest.raises(ValueError, match="'a' is there twice"):
         Movies(("a", "a"), ("A", "B"), (frozenset(),) * 2, ("", ""))
     with pytest.raises(ValueError, match="columns of movies"):
@@ -138,7 +138,7 @@ def test_mistakes_are_told_in_a_sentence() -> None:
 
 def test_ratings_are_joined_by_id() -> None:
     few = Movies(("tt0000005", "x"), ("A", "B"), (frozenset(),) * 2, ("", ""))
-    joined = few.rated_by(MOVIES)
+    joined = few.with_ratings_of(MOVIES)
     assert len(joined.ratings) == (MOVIES.ratings.movie == 5).sum() and set(
         joined.ratings.movie
     ) == {0}
@@ -146,6 +146,6 @@ def test_ratings_are_joined_by_id() -> None:
         "ratings of movies that are not here": len(MOVIES.ratings) - len(joined.ratings)
     }
     with pytest.raises(ValueError, match="no rating is of a movie"):
-        few.only(["x"]).rated_by(MOVIES)
+        few.select(["x"]).with_ratings_of(MOVIES)
     with pytest.raises(ValueError, match="have none"):
-        MOVIES.rated_by(few)
+        MOVIES.with_ratings_of(few)

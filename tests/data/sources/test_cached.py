@@ -2,7 +2,7 @@ import pytest
 
 from tests.data.samples import ListSource, record
 from vujax.data.records import BadSample
-from vujax.data.sources import Kept, open_source
+from vujax.data.sources import CachedSource, open_source
 
 
 class Counting(ListSource):
@@ -19,21 +19,21 @@ class Counting(ListSource):
 
 def test_each_record_is_read_once():
     source = Counting(record(i) for i in range(5))
-    kept = Kept(source)
+    kept = CachedSource(source)
     assert [kept[i]["key"] for i in (3, 1, 3, 3, 1)] == ["k003", "k001", "k003", "k003", "k001"]
     assert source.read == [3, 1]
     assert (len(kept), kept.classes) == (5, source.classes)
 
 
 def test_errors_are_not_kept():
-    kept = Kept(ListSource([record(0)]))
+    kept = CachedSource(ListSource([record(0)]))
     for _ in range(2):
         with pytest.raises(IndexError):
             kept[1]
 
 
 def test_a_bad_sample_is_bad_each_time():
-    kept = Kept(ListSource(["record 0 is torn"]))
+    kept = CachedSource(ListSource(["record 0 is torn"]))
     for _ in range(2):
         with pytest.raises(BadSample, match="record 0 is torn"):
             kept[0]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.data.samples import ListSource, pixels, record
-from vujax.data.sources.split import HoldOut, Subset, select
+from vujax.data.sources.split import HoldOut, Subset, select_records
 
 
 def hashed(text: str, modulo: int = 4, remainder: int = 1) -> bool:
@@ -13,7 +13,9 @@ def hashed(text: str, modulo: int = 4, remainder: int = 1) -> bool:
 
 def parts(source, **options):
     rule = dict(modulo=4, remainder=1, **options)
-    return [select(source, hold_out=rule | {"part": part}) for part in ("train", "validation")]
+    return [
+        select_records(source, hold_out=rule | {"part": part}) for part in ("train", "validation")
+    ]
 
 
 def keys(source):
@@ -50,7 +52,9 @@ def test_classes_are_those_of_the_whole_source_in_both_parts():
     kinds = ["x", "y", "z", None, "", "x"]
     source = ListSource(record(i, fields={"kind": kinds[i % 6]}) for i in range(36))
     found = [
-        select(source, label_field="kind", hold_out={"modulo": 4, "remainder": 1, "part": part})
+        select_records(
+            source, label_field="kind", hold_out={"modulo": 4, "remainder": 1, "part": part}
+        )
         for part in ("train", "validation")
     ]
     assert found[0].classes == found[1].classes == ("x", "y", "z")
@@ -68,17 +72,17 @@ def test_labels_do_not_move_the_border_of_the_parts():
     records = [r for r in source if r["fields"]["kind"] == "often"] + [source[0], source[2]]
     source = ListSource(records)
     rule = {"modulo": 4, "remainder": 1, "part": "validation"}
-    labelled = select(source, hold_out=rule, label_field="kind", min_count=3)
+    labelled = select_records(source, hold_out=rule, label_field="kind", min_count=3)
     assert labelled.classes == ("often",)
-    assert set(keys(labelled)) <= set(keys(select(source, hold_out=rule)))
+    assert set(keys(labelled)) <= set(keys(select_records(source, hold_out=rule)))
 
 
 def test_zero_is_a_value_and_rare_classes_are_left_out():
     source = ListSource(record(i, fields={"n": [0, 0, 0, 1][i % 4]}) for i in range(8))
-    labelled = select(source, label_field="n")
+    labelled = select_records(source, label_field="n")
     assert labelled.classes == ("0", "1")
     assert [r["label"] for r in labelled] == [0, 0, 0, 1] * 2
-    common = select(source, label_field="n", min_count=3)
+    common = select_records(source, label_field="n", min_count=3)
     assert common.classes == ("0",)
     assert len(common) == 6
 
@@ -111,12 +115,12 @@ def test_records_that_cannot_be_read_stay_in_training():
 )
 def test_wrong_options(options, message):
     with pytest.raises(ValueError, match=message):
-        select(ListSource(record(i) for i in range(5)), **options)
+        select_records(ListSource(record(i) for i in range(5)), **options)
 
 
 def test_nothing_asked_nothing_done():
     source = ListSource([record(0)])
-    assert select(source) is source
+    assert select_records(source) is source
 
 
 def test_subset_bounds_and_labels():
@@ -136,6 +140,6 @@ def test_hold_out_share_is_about_one_in_modulo():
 
 def test_the_caption_can_be_the_class():
     source = ListSource(record(i, captions=[f"class {i % 3}", "other"]) for i in range(12))
-    found = select(source, label_field="caption")
+    found = select_records(source, label_field="caption")
     assert found.classes == ("class 0", "class 1", "class 2")
     assert [r["label"] for r in found] == [i % 3 for i in range(12)]

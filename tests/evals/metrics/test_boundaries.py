@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vujax.data.films import frame_seconds
+from vujax.data.films import frames_to_seconds
 from vujax.data.registry import open_films
 from vujax.evals.metrics import boundaries
 from vujax.evals.metrics.boundaries import (
@@ -33,13 +33,13 @@ def film(rng: np.random.Generator, name: str = "film", n: int | None = None) -> 
     frames = np.stack([first, first + length - 1], axis=1)
     starts = rng.random(n - 1) < 0.3
     scores = np.clip(0.4 * starts + rng.random(n - 1) * 0.7, 0, 1)
-    return FilmScores(name, scores, starts, frames, frame_seconds(frames, 30.0), 30.0)
+    return FilmScores(name, scores, starts, frames, frames_to_seconds(frames, 30.0), 30.0)
 
 
 def hand(scores: list[float], starts: list[int], name: str = "film") -> FilmScores:
     """A film of shots of 24 frames, a second each."""
     frames = np.array([[24 * i, 24 * i + 23] for i in range(len(scores) + 1)])
-    seconds = frame_seconds(frames, 24.0)
+    seconds = frames_to_seconds(frames, 24.0)
     return FilmScores(name, np.array(scores), np.array(starts, bool), frames, seconds, 24.0)
 
 
@@ -128,7 +128,7 @@ def test_near_is_less_than_three_seconds_and_at_most_five_shots() -> None:
         assert compute_recall_at_3s(f, called, "corrected") == near, (shot, seconds)
     # 3 shots of 0.8 s are 72 frames: 3 s at the fixed rate of 24, 2.4 s at the film's own 30.
     f = hand([0.0] * 7, true)._replace(fps=30.0)
-    f = f._replace(seconds=frame_seconds(f.frames, 30.0))
+    f = f._replace(seconds=frames_to_seconds(f.frames, 30.0))
     called[:] = np.arange(7) == 3
     assert [compute_recall_at_3s(f, called, m) for m in ("corrected", "compatible")] == [1, 0]
 

@@ -78,7 +78,7 @@ def read_tags(path: Path) -> dict[str, dict[str, float]]:
     for row in read_rows(path, ["id", "label", "score"]):
         score = row.number("score", -math.inf, math.inf)
         if score is not None:
-            found.setdefault(row.needed("label"), {})[row.needed("id")] = score
+            found.setdefault(row.require("label"), {})[row.require("id")] = score
     return found
 
 

@@ -77,11 +77,11 @@ def _label(row: Row, path: Path) -> Label:
         )
     _check_score(row)
     of = _id(row) if place == "id" else _span(row)
-    return Label(row.where, row.needed("label"), _holds(row), of)
+    return Label(row.where, row.require("label"), _holds(row), of)
 
 
 def _id(row: Row) -> Id:
-    text = row.needed("id")
+    text = row.require("id")
     try:
         return Id.parse(text)
     except ValueError as error:
@@ -90,11 +90,11 @@ def _id(row: Row) -> Id:
 
 def _span(row: Row) -> Span:
     for column in ("start", "end"):
-        row.needed(column)
+        row.require(column)
     start, end = (row.number(column, 0, LATEST_S) for column in ("start", "end"))
     if end < start:
         raise ValueError(f"{row.where}: it ends at {end:g} s, before it starts at {start:g} s")
-    return Span(row.needed("video"), start, end)
+    return Span(row.require("video"), start, end)
 
 
 def _holds(row: Row) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 
 from vujax.data.datasets.movienet import SHOTS, parse_labels, read_shots
 from vujax.data.datasets.shot_folders import FolderFilm, ShotFolders, check_widths
-from vujax.data.films import PLAIN_NAME, choose, frame_seconds
+from vujax.data.films import FILM_ID, frames_to_seconds, select_films
 
 SPLITS = ("pretrain", "train", "val", "test", "trainvaltest")
 
@@ -66,7 +66,7 @@ def open_bassl(
     return check_widths(
         tuple(
             _film(film, rows[film], base, path, fps, shot_s, folders)
-            for film in choose(list(rows), films, str(path))
+            for film in select_films(list(rows), films, str(path))
         )
     )
 
@@ -94,7 +94,7 @@ def _film(
         found = read_shots(listed)
         if len(found) != shots:
             raise ValueError(f"{listed} has {len(found)} shots, and {path} says {shots}")
-        return FolderFilm(film, frame_seconds(found, fps), found, fps, starts, folders=folders)
+        return FolderFilm(film, frames_to_seconds(found, fps), found, fps, starts, folders=folders)
     if shot_s is None:
         raise FileNotFoundError(f"{listed} does not exist: set shot_s, a duration for its shots")
     seconds = np.arange(shots)[:, None] * shot_s + [0, shot_s]
@@ -122,7 +122,7 @@ def _row(line: str, number: int, path: Path) -> tuple[str, dict[str, Any]]:
         row = json.loads(line)
         label = row.get("boundary_label")
         found = dict(shot=int(row["shot_id"]), shots=int(row["num_shot"]))
-        film = PLAIN_NAME.fullmatch(row["video_id"])[0]
+        film = FILM_ID.fullmatch(row["video_id"])[0]
         return film, found | dict(label=None if label is None else int(label))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError(

@@ -1,9 +1,4 @@
-"""The films of a catalogue as rows of shots, see `vujax.data.films`; kind 'catalog'.
-
-The scenes of a catalogue's films, see `vujax.data.scenes`; kind 'catalog'.
-
-The films of a catalogue as movies, by what its metadata says of them.
-"""
+"""Films, scenes and movies of a catalog: kind 'catalog' of each (see `vujax.data.registry`)."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -21,52 +16,52 @@ from vujax.catalog.reader import Catalog
 from vujax.catalog.records import RecordReader
 from vujax.data.datasets.features import check_features
 from vujax.data.datasets.scene_ranges import merge_annotators, read_scenes, snap_to_shots
-from vujax.data.films import Shots, choose
+from vujax.data.films import Shots, select_films
 from vujax.data.movies.records import Movies
-from vujax.data.movies.tables import dated, genres_of
-from vujax.data.scenes import FilmScenes, runs
-from vujax.data.shot_frames import decode_keyframes, evenly
+from vujax.data.movies.tables import format_title, parse_genres
+from vujax.data.scenes import FilmScenes, find_scene_runs
+from vujax.data.shot_frames import decode_keyframes, sample_evenly
 from vujax.data.synthetic.ground_truth import SUFFIX, FilmTruth, read_truth
 from vujax.data.tables import NULLS
 
 
 @dataclass(frozen=True, eq=False)
 class CatalogFilm(Shots):
-    """A film of a catalogue. A shot that has no keyframe is seen as the one before it is.
+    """A film of a catalog. A shot without a keyframe has the inputs of the shot before it.
 
     Attributes:
-      catalog: opens its files when they are asked for.
-      records: int64 `[n frames]`, pictures of each shot; None: no pictures are wanted.
-      image_size: of the pictures, squares from the middle; None: whole, as they are kept.
-      vectors: float32 `[n d]`; None: none are wanted.
-      sound: where the sound is; None: none is wanted.
-      merged: scenes of the truth that begin at one shot with another one.
+      catalog: catalog, whose files are opened on demand.
+      records: int64 `[n frames]`, keyframes of each shot; None: no images.
+      image_size: side of the center squares; None: images as stored.
+      embeddings: float32 `[n d]`; None: no features.
+      audio: audio of the shots; None: no audio.
+      merged: scenes of the ground truth that start at the same shot as another one.
     """
 
     catalog: Catalog = None
     records: np.ndarray | None = None
     image_size: int | None = None
-    vectors: np.ndarray | None = None
-    sound: ShotAudio | None = None
+    embeddings: np.ndarray | None = None
+    audio: ShotAudio | None = None
     merged: int = 0
 
     def inputs(self, shots: np.ndarray) -> dict[str, np.ndarray]:
-        """What was asked for when it was opened, see `Film`."""
+        """Return the inputs that were selected on opening; see `Film`."""
         result = {}
         if self.records is not None:
             result["image"] = decode_keyframes(
                 self.records[shots],
                 self._jpegs.__getitem__,
                 self.image_size,
-                lambda record: f"picture {record} of {self.film}",
+                lambda record: f"keyframe {record} of {self.film}",
             )
-        if self.vectors is not None:
-            result["feature"] = self.vectors[shots]
-        if self.sound is not None:
-            heard = [
-                self.sound.spectrogram(shot, self._flacs) for shot in np.asarray(shots).tolist()
+        if self.embeddings is not None:
+            result["feature"] = self.embeddings[shots]
+        if self.audio is not None:
+            spectrograms = [
+                self.audio.spectrogram(shot, self._flacs) for shot in np.asarray(shots).tolist()
             ]
-            result["audio"] = np.stack(heard)
+            result["audio"] = np.stack(spectrograms)
         return result
 
     @functools.cached_property
@@ -75,10 +70,10 @@ class CatalogFilm(Shots):
 
     @functools.cached_property
     def _flacs(self) -> RecordReader | None:
-        return self.catalog.flacs(self.film) if len(self.sound.pieces) else None
+        return self.catalog.flacs(self.film) if len(self.audio.pieces) else None
 
 
-def open_catalog(
+def open_catalog_films(
     path: str,
     frames: int = 3,
     image_size: int | None = None,
@@ -89,29 +84,28 @@ def open_catalog(
     scenes: str | None = None,
     films: Sequence[str] | None = None,
 ) -> tuple[CatalogFilm, ...]:
-    """The films of a catalogue that have shots.
+    """Open the films of a catalog that have shots.
 
-    They are labelled where a truth is found: NAME.truth.json of the cinema, or NAME.json with frame
-    ranges (`vujax.data.datasets.scene_ranges`; several annotators by majority within 2 s), for a
-    film whose file is NAME.mp4 or the like; snapped to the catalogue's shots as `scene_ranges.snap`
-    does. The latter are only looked for where `scenes` says.
+    A film whose file is NAME.mp4 or similar is labeled if there is a ground truth: NAME.truth.json
+    of a synthetic film, or NAME.json with frame ranges (`vujax.data.datasets.scene_ranges`; several
+    annotators by majority within 2 s). Labels are snapped to the catalog's shots, see
+    `scene_ranges.snap_to_shots`. Files NAME.json are only searched in the folder `scenes`.
 
     Args:
-      path: of the catalogue.
-      frames: pictures of each shot: of its keyframes, evenly; a shot with fewer repeats them.
-      image_size: side of the square that is cut from their middle; None: as they are kept.
-      encoder: whose vectors of the shots are the features; None: no features.
-      images: whether pictures are wanted.
-      audio_s: seconds of sound from the middle of each shot, silence around a shorter one; None: no
-        sound. A film without sound is silent.
-      mels: bands of its spectrogram, a frame every 10 ms.
-      scenes: folder of the truths; None: beside the films, where they were read.
-      films: ids, only these, in this order.
+      path: catalog.
+      frames: images per shot, evenly spaced keyframes; a shot with fewer repeats them.
+      image_size: side of the center square; None: images as stored.
+      encoder: encoder whose shot embeddings are the features; None: no features.
+      images: whether images are read.
+      audio_s: seconds of audio from the center of each shot, padded with silence; None: no audio. A
+        film without audio is silent.
+      mels: bands of the spectrogram, which has a frame every 10 ms.
+      scenes: folder of the ground truths; None: the folder of each film.
+      films: only these ids, in this order.
 
     Raises:
-      FileNotFoundError: there is no catalogue, or no such vectors.
-      ValueError: a part of it is damaged, one of `films` is not there, or has no keyframes or
-        sound where these are wanted.
+      FileNotFoundError: the catalog or the embeddings do not exist.
+      ValueError: a file is damaged, one of `films` is missing, or a film lacks keyframes or audio.
     """
     catalog = Catalog(path)
     known = films is not None and set(films) <= set(catalog.film_ids())
@@ -119,9 +113,8 @@ def open_catalog(
     rows = {row["film"]: row for table in tables for row in table.to_pylist() if row["shots"]}
     options = dict(frames=frames if images else None, image_size=image_size, encoder=encoder)
     options |= dict(audio_s=audio_s, mels=mels)
-    return tuple(
-        _open(catalog, rows[film], scenes, **options) for film in choose(list(rows), films, path)
-    )
+    chosen = select_films(list(rows), films, path)
+    return tuple(_open(catalog, rows[film], scenes, **options) for film in chosen)
 
 
 def _open(
@@ -148,8 +141,8 @@ def _open(
         catalog=catalog,
         records=None if frames is None else _records(catalog, film, len(shots), frames),
         image_size=image_size,
-        vectors=_vectors(catalog, film, len(shots), encoder) if encoder else None,
-        sound=None if audio_s is None else open_shot_audio(catalog, film, seconds, audio_s, mels),
+        embeddings=_embeddings(catalog, film, len(shots), encoder) if encoder else None,
+        audio=None if audio_s is None else open_shot_audio(catalog, film, seconds, audio_s, mels),
         merged=snapped.merged if snapped else 0,
     )
 
@@ -163,45 +156,44 @@ def _rate(row: dict[str, Any]) -> float | None:
     return float(Fraction(row["rate_num"], row["rate_den"])) if known else None
 
 
-def _labels(film: Path, scenes: str | None, shot_begins: np.ndarray) -> Any:
+def _labels(film: Path, scenes: str | None, shot_starts: np.ndarray) -> Any:
     folder = film.parent if scenes is None else Path(scenes)
     truth, ranges = folder / f"{film.stem}{SUFFIX}", folder / f"{film.stem}.json"
     if truth.is_file():
         found = read_truth(truth)
         if not isinstance(found, FilmTruth):
-            raise ValueError(f"{truth} is the truth of a set, not of a film")
+            raise ValueError(f"{truth} is the ground truth of a set, not of a film")
         return snap_to_shots(
-            np.array([s.first / float(found.fps) for s in found.scenes]), shot_begins
+            np.array([s.first / float(found.fps) for s in found.scenes]), shot_starts
         )
     if scenes is not None and ranges.is_file():
         return snap_to_shots(
-            merge_annotators(list(read_scenes(ranges).values()), "majority", 2.0), shot_begins
+            merge_annotators(list(read_scenes(ranges).values()), "majority", 2.0), shot_starts
         )
     return None
 
 
 def _records(catalog: Catalog, film: str, shots: int, frames: int) -> np.ndarray:
-    """int64 [shots frames]: the keyframes that stand for each shot."""
+    """Select the keyframes of each shot, int64 [shots frames]."""
     table = catalog.keyframes(film)
     records = [[] for _ in range(shots)]
     for shot, record in zip(table["shot"].to_pylist(), table["record"].to_pylist(), strict=True):
         records[shot].append(record)
     seen = [i for i, found in enumerate(records) if found]
-    places = _of_neighbours(film, np.array(seen, np.int64), shots)
-    chosen = [records[seen[place]] for place in places]
-    return np.array([[one[k] for k in evenly(len(one), frames)] for one in chosen])
+    nearest = _nearest_before(film, np.array(seen, np.int64), shots)
+    chosen = [records[seen[i]] for i in nearest]
+    return np.array([[own[k] for k in sample_evenly(len(own), frames)] for own in chosen])
 
 
-def _vectors(catalog: Catalog, film: str, shots: int, encoder: str) -> np.ndarray:
+def _embeddings(catalog: Catalog, film: str, shots: int, encoder: str) -> np.ndarray:
     table = catalog.embeddings("shot", encoder, film)
-    found = to_matrix(table)
-    vectors = found[_of_neighbours(film, table["shot"].to_numpy(), shots)]
-    check_features(film, vectors, shots)
-    return vectors
+    embeddings = to_matrix(table)[_nearest_before(film, table["shot"].to_numpy(), shots)]
+    check_features(film, embeddings, shots)
+    return embeddings
 
 
-def _of_neighbours(film: str, seen: np.ndarray, shots: int) -> np.ndarray:
-    """For each shot the place in `seen` of the last one up to it, or of the first one."""
+def _nearest_before(film: str, seen: np.ndarray, shots: int) -> np.ndarray:
+    """Return for each shot the index in `seen` of the last shot up to it, or of the first."""
     if not len(seen):
         raise ValueError(f"{film} has no keyframes: ingest it again, or leave it out with films")
     return np.maximum(np.searchsorted(seen, np.arange(shots), side="right") - 1, 0)
@@ -221,30 +213,30 @@ def open_catalog_scenes(
     truths: str | None = None,
     films: Sequence[str] | None = None,
 ) -> FilmScenes:
-    """Scenes of the films of a catalogue that have shots; their keys are the catalogue's ids.
+    """Open the scenes of the films of a catalog; their keys are the catalog's ids.
 
     Args:
-      path: of the catalogue.
-      by: 'scenes', those that `vujax scenes` found, films for which it has not run are bare;
-        'truth', where the films' labels say that scenes begin; 'windows' of `window` shots.
+      path: catalog.
+      by: 'scenes', those of `vujax scenes`, where other films are empty movies; 'truth', those of
+        the films' labels; 'windows' of `window` shots.
       window: shots of a window.
-      frames: pictures of each shot.
-      image_size: side of the square that is cut from their middle; None: as they are kept.
-      encoder: whose vectors of the shots are the features; None: no features.
-      images: whether pictures are wanted.
-      truths: folder of the films' labels, see `open_catalog`.
-      films: ids, only these.
+      frames: images per shot.
+      image_size: side of the center square; None: images as stored.
+      encoder: encoder whose shot embeddings are the features; None: no features.
+      images: whether images are read.
+      truths: folder of the films' labels, see `open_catalog_films`.
+      films: only these ids.
 
     Raises:
-      FileNotFoundError: there is no catalogue, or no such vectors.
-      ValueError: a part of it is damaged, or a film has no labels where they are needed.
+      FileNotFoundError: the catalog or the embeddings do not exist.
+      ValueError: a file is damaged, or a film has no labels where they are needed.
     """
     if by not in BY:
-        raise ValueError(f"by is {by!r}: use one of {', '.join(BY)}")
+        raise ValueError(f"unknown by {by!r}; expected one of: {', '.join(BY)}")
     seen = dict(frames=frames, image_size=image_size, encoder=encoder, images=images)
-    opened = open_catalog(path, scenes=truths, films=films, **seen)
+    opened = open_catalog_films(path, scenes=truths, films=films, **seen)
     if by != "scenes":
-        return FilmScenes(opened, runs(opened, window if by == "windows" else None))
+        return FilmScenes(opened, find_scene_runs(opened, window if by == "windows" else None))
     table = Catalog(path).scenes()
     numbers = {film.film: number for number, film in enumerate(opened)}
     rows = [
@@ -261,22 +253,24 @@ def open_catalog_scenes(
     return FilmScenes(opened, found, tuple(row[3] for row in rows))
 
 
-def catalog_movies(path: str | Path) -> Movies:
-    """The films that have shots; ids are the films'.
+def open_catalog_movies(path: str | Path) -> Movies:
+    """Open the films that have shots as movies, whose ids are the films'.
 
-    Columns of the metadata (`vujax ingest --metadata`) that are read, where there are such: title,
-    year, genres (`Comedy|Drama`, or lists) or genre, synopsis or description. A film without a
-    title goes by its path.
+    Reads these columns of the metadata (`vujax ingest --metadata`) if present: title, year, genres
+    (`Comedy|Drama`, or lists) or genre, synopsis or description. The title of a film without one is
+    its path.
 
     Raises:
-      FileNotFoundError: there is no catalogue.
-      ValueError: it is damaged, or genres are separated by something else than |.
+      FileNotFoundError: the catalog does not exist.
+      ValueError: it is damaged, or genres are not separated by |.
     """
     rows = [row for row in Catalog(path).films().to_pylist() if row["shots"]]
     return Movies(
         tuple(row["film"] for row in rows),
-        tuple(dated(_text(row, "title") or row["path"], _text(row, "year")) for row in rows),
-        tuple(genres_of(_cell(row, "genres", "genre"), f"{path}, {row['film']}") for row in rows),
+        tuple(format_title(_text(row, "title") or row["path"], _text(row, "year")) for row in rows),
+        tuple(
+            parse_genres(_cell(row, "genres", "genre"), f"{path}, {row['film']}") for row in rows
+        ),
         tuple(_text(row, "synopsis", "description") for row in rows),
     )
 

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from vujax.data.datasets.movielens import imdb_id
 from vujax.data.movies.records import Movies
-from vujax.data.movies.tables import dated, unique
-from vujax.data.tables import Row, need_table, read_rows
+from vujax.data.movies.tables import format_title, iterate_unique
+from vujax.data.tables import Row, read_rows, require_table
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ def read_clips(root: str | Path) -> tuple[Clip, ...]:
       FileNotFoundError: the table does not exist.
       ValueError: it cannot be read, or repeats a clip; names the file and line.
     """
-    rows = read_rows(need_table(Path(root), "clips"), ["videoid", "imdbid"])
-    return tuple(Clip(clip, _movie(row)) for clip, row in unique(rows, "videoid"))
+    rows = read_rows(require_table(Path(root), "clips"), ["videoid", "imdbid"])
+    return tuple(Clip(clip, _movie(row)) for clip, row in iterate_unique(rows, "videoid"))
 
 
 def open_condensed_movies(root: str | Path, *, scenes: Collection[str] = ()) -> Movies:
@@ -56,12 +56,13 @@ def open_condensed_movies(root: str | Path, *, scenes: Collection[str] = ()) -> 
       ValueError: a table cannot be read, or repeats an id; names the file and line.
     """
     root = Path(root)
-    rows = read_rows(need_table(root, "movies"), ["imdbid", "title", "year"])
+    rows = read_rows(require_table(root, "movies"), ["imdbid", "title", "year"])
     titles = {
-        _movie(row): dated(row.text("title"), row.text("year")) for _, row in unique(rows, "imdbid")
+        _movie(row): format_title(row.text("title"), row.text("year"))
+        for _, row in iterate_unique(rows, "imdbid")
     }
-    info = read_rows(need_table(root, "movie_info"), ["imdbid", "genre"])
-    genres = {_movie(row): _genres(row) for _, row in unique(info, "imdbid")}
+    info = read_rows(require_table(root, "movie_info"), ["imdbid", "genre"])
+    genres = {_movie(row): _genres(row) for _, row in iterate_unique(info, "imdbid")}
     descriptions, skipped = _descriptions(root, frozenset(scenes), titles)
     return Movies(
         tuple(titles),
@@ -73,7 +74,7 @@ def open_condensed_movies(root: str | Path, *, scenes: Collection[str] = ()) -> 
 
 
 def _movie(row: Row) -> str:
-    return imdb_id(row.needed("imdbid"), row.where)
+    return imdb_id(row.require("imdbid"), row.where)
 
 
 def _genres(row: Row) -> frozenset[str]:
@@ -97,7 +98,7 @@ def read_descriptions(root: str | Path) -> dict[str, tuple[str, str]]:
       ValueError: it cannot be read, or repeats a clip; names the file and line.
     """
     needed = ["imdbid", "videoid", "description"]
-    rows = unique(read_rows(need_table(Path(root), "descriptions"), needed), "videoid")
+    rows = iterate_unique(read_rows(require_table(Path(root), "descriptions"), needed), "videoid")
     found = {clip: (_movie(row), row.text("description")) for clip, row in rows}
     return {clip: (movie, text) for clip, (movie, text) in found.items() if text}
 

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from vujax.data.films import Shots, choose, frame_seconds
+from vujax.data.films import Shots, frames_to_seconds, select_films
 
 NORMALIZE = ("none", "sum")
 TIMES = {"seconds": ("begin_s", "end_s"), "frames": ("first_frame", "last_frame")}
@@ -96,11 +96,11 @@ def open_features(
         )
     files = find_feature_files(Path(path), pattern)
     if files[0].suffix == ".npz":
-        names = choose([file.stem for file in files], films, path)
+        names = select_films([file.stem for file in files], films, path)
         found = [_read_npz(Path(path) / f"{name}.npz", key, normalize, fps) for name in names]
     else:
         rows = {film: part for file in files for film, part in _read_films(file)}
-        names = choose(list(rows), films, path)
+        names = select_films(list(rows), films, path)
         found = [_parse_film(name, rows[name], normalize, fps) for name in names]
     for film in found:
         if film.vectors.shape[1] != found[0].vectors.shape[1]:
@@ -154,7 +154,7 @@ def _read_npz(path: Path, key: str, normalize: str, fps: float) -> FeatureFilm:
         raise ValueError(f"'shots' of {path} must be integers [n 2], first and last frame")
     return FeatureFilm(
         path.stem,
-        frame_seconds(frames, fps),
+        frames_to_seconds(frames, fps),
         frames,
         fps,
         arrays.get("boundary"),
@@ -220,7 +220,7 @@ def parse_shot_columns(film: str, rows: pa.Table, fps: float) -> dict[str, Any]:
     if not times:
         raise ValueError(f"{film} has no times: add the columns begin_s and end_s")
     frames = times.get("frames")
-    seconds = times["seconds"] if "seconds" in times else frame_seconds(frames, fps)
+    seconds = times["seconds"] if "seconds" in times else frames_to_seconds(frames, fps)
     rate = fps if frames is not None else None
     return dict(film=film, seconds=seconds, frames=frames, fps=rate, starts=_starts(film, rows))
 

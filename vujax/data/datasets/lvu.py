@@ -159,7 +159,7 @@ def read_task(root: Path, name: str) -> LvuTask:
 
 
 def _split(row: Row) -> str:
-    split = row.needed("split")
+    split = row.require("split")
     if split not in SPLITS:
         raise ValueError(f"{row.where}: the split {split!r} is none of {', '.join(SPLITS)}")
     return split
@@ -208,11 +208,11 @@ def compute_view_count(views: float) -> float:
 
 
 def _ids(row: Row) -> tuple[str, str]:
-    return row.needed("youtube_id"), imdb_id(row.needed("imdb_id"), row.where)
+    return row.require("youtube_id"), imdb_id(row.require("imdb_id"), row.where)
 
 
 def _count(row: Row, column: str, low: int) -> int:
-    row.needed(column)
+    row.require(column)
     value = row.number(column, low, MAX_COUNT)
     if value != int(value):
         raise ValueError(f"{row.where}: the {column} {row.text(column)} is not an integer")

@@ -47,7 +47,7 @@ class ClipScenes:
       label_begins: int64 `[shots+1]`, where each shot's labels begin among all.
       label: int32, the labels.
       width: how many labels there are to have.
-      bare: see `Scenes`.
+      empty_movies: see `Scenes`.
     """
 
     movies: tuple[str, ...]
@@ -58,7 +58,7 @@ class ClipScenes:
     label_begins: np.ndarray
     label: np.ndarray
     width: int
-    bare: tuple[str, ...]
+    empty_movies: tuple[str, ...]
 
     @cached_property
     def lengths(self) -> np.ndarray:

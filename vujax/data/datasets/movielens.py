@@ -13,8 +13,8 @@ from collections import Counter
 from pathlib import Path
 
 from vujax.data.movies.records import Movies
-from vujax.data.movies.tables import genres_of, read_ratings, unique
-from vujax.data.tables import need_table, read_rows
+from vujax.data.movies.tables import iterate_unique, parse_genres, read_ratings
+from vujax.data.tables import read_rows, require_table
 
 NO_GENRES = "(no genres listed)"
 RATINGS = (0.5, 5.0)
@@ -30,21 +30,21 @@ def open_movielens(root: str | Path) -> Movies:
         file and line.
     """
     root, skipped = Path(root), Counter()
-    rows = read_rows(need_table(root, "movies"), ["movieId", "title", "genres"])
-    titles = dict(unique(rows, "movieId"))
+    rows = read_rows(require_table(root, "movies"), ["movieId", "title", "genres"])
+    titles = dict(iterate_unique(rows, "movieId"))
     linked = _links(root, skipped)
     kept = {number: row for number, row in titles.items() if number in linked}
     if len(kept) < len(titles):
         skipped["movies without an IMDb id"] += len(titles) - len(kept)
     places = {number: place for place, number in enumerate(kept)}
     rating = ("userId", "movieId", "rating")
-    ratings = read_ratings(need_table(root, "ratings"), places, skipped, rating, RATINGS)
+    ratings = read_ratings(require_table(root, "ratings"), places, skipped, rating, RATINGS)
     genres = (row.cells["genres"] for row in kept.values())
     return Movies(
         tuple(linked[number] for number in kept),
         tuple(_title(row.text("title")) for row in kept.values()),
         tuple(
-            frozenset() if cell == NO_GENRES else genres_of(cell, row.where)
+            frozenset() if cell == NO_GENRES else parse_genres(cell, row.where)
             for cell, row in zip(genres, kept.values(), strict=True)
         ),
         ("",) * len(kept),
@@ -63,8 +63,8 @@ def _links(root: Path, skipped: Counter) -> dict[str, str]:
     """Return IMDb ids by MovieLens id; the first of two movies with one IMDb id counts."""
     linked: dict[str, str] = {}
     taken: set[str] = set()
-    for number, row in unique(
-        read_rows(need_table(root, "links"), ["movieId", "imdbId"]), "movieId"
+    for number, row in iterate_unique(
+        read_rows(require_table(root, "links"), ["movieId", "imdbId"]), "movieId"
     ):
         if not row.text("imdbId"):
             continue

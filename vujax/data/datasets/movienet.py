@@ -34,7 +34,7 @@ import pyarrow as pa
 
 from vujax.data.datasets.movielens import imdb_id
 from vujax.data.datasets.shot_folders import FolderFilm, ShotFolders, check_widths
-from vujax.data.films import choose, frame_seconds
+from vujax.data.films import frames_to_seconds, select_films
 
 LABELS, SHOTS = "label318", "shot_movie318"
 
@@ -81,14 +81,16 @@ def open_movienet(
         keyframes and Path(keyframes), frames, image_size, features and Path(features), key
     )
     known = sorted(file.stem for file in (folder / (LABELS if labels else SHOTS)).glob("*.txt"))
-    wanted = choose(known, read_split(folder, split, known), f"{folder / LABELS} (split {split!r})")
+    wanted = select_films(
+        known, read_split(folder, split, known), f"{folder / LABELS} (split {split!r})"
+    )
     rate_of = {} if rates is None else _read_rates(Path(rates))
     found = []
-    for film in choose(wanted, films, f"split {split!r} of {folder}"):
+    for film in select_films(wanted, films, f"split {split!r} of {folder}"):
         shots = read_shots(folder / SHOTS / f"{film}.txt")
         starts = read_labels(folder / LABELS / f"{film}.txt", len(shots)) if labels else None
         rate = rate_of.get(film, fps)
-        seconds = frame_seconds(shots, rate)
+        seconds = frames_to_seconds(shots, rate)
         found.append(FolderFilm(film, seconds, shots, rate, starts, folders=folders))
     return check_widths(tuple(found))
 

@@ -30,9 +30,9 @@ from grain.sources import ArrayRecordDataSource
 from vujax.data.datasets.features import check_features, parse_shot_columns, read_table
 from vujax.data.datasets.movienet import SCHEMA, TAGS
 from vujax.data.datasets.shot_folders import KEYFRAMES, read_npy
-from vujax.data.films import PLAIN_NAME, Shots, choose
-from vujax.data.scenes import FilmScenes, runs
-from vujax.data.shot_frames import decode_keyframes, evenly
+from vujax.data.films import FILM_ID, Shots, select_films
+from vujax.data.scenes import FilmScenes, find_scene_runs
+from vujax.data.shot_frames import decode_keyframes, sample_evenly
 from vujax.data.sources.array_record import MANIFEST
 
 FORMAT = "vujax films 1 (vujax/data/datasets/prepared.py)"
@@ -58,7 +58,7 @@ class PreparedFilm(Shots):
         """'image' uint8 `[k frames h w 3]` and 'feature' float32 `[k f]`, what there is."""
         result, shots = {}, np.asarray(shots)
         if self.path:
-            chosen = np.array(evenly(KEYFRAMES, self.picture_count))
+            chosen = np.array(sample_evenly(KEYFRAMES, self.picture_count))
             result["image"] = decode_keyframes(
                 shots[:, None] * KEYFRAMES + chosen,
                 self._read,
@@ -115,10 +115,10 @@ def open_prepared(
         known = ", ".join([*facts["splits"], "all"])
         raise ValueError(f"{path} has no split {split!r}: it has {known}")
     there = sorted(facts["films"]) if split == "all" else facts["splits"][split]
-    evenly(KEYFRAMES, frames)
+    sample_evenly(KEYFRAMES, frames)
     options = dict(picture_count=frames, image_size=image_size)
     result = []
-    for film in choose(there, films, f"split {split!r} of {path}"):
+    for film in select_films(there, films, f"split {split!r} of {path}"):
         base, facts_of = Path(path) / film, facts["films"][film]
         rows = read_table(base.with_name(f"{film}.parquet"), ("film", "shot"))
         wanted = images and facts_of["pictures"]
@@ -142,7 +142,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     try:
         facts = json.loads(path.read_text("utf-8"))
-        if facts["format"] != FORMAT or not all(map(PLAIN_NAME.fullmatch, facts["films"])):
+        if facts["format"] != FORMAT or not all(map(FILM_ID.fullmatch, facts["films"])):
             raise ValueError
         return facts
     except (FileNotFoundError, NotADirectoryError):
@@ -189,7 +189,7 @@ def open_prepared_scenes(
     seen = dict(frames=frames, image_size=image_size, images=images)
     opened = open_prepared(path, split=split, films=films, **seen)
     if by != "tags":
-        return FilmScenes(opened, runs(opened, window if by == "windows" else None))
+        return FilmScenes(opened, find_scene_runs(opened, window if by == "windows" else None))
     file = Path(path) / TAGS
     if not file.is_file():
         raise FileNotFoundError(f"{file} does not exist: prepare the films with --tags")

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vujax.data.films import Shots, choose, frame_seconds
+from vujax.data.films import Shots, frames_to_seconds, select_films
 
 RULES = ("majority", "any", "all", "first")
 MAX_BYTES = 1 << 26  # of a list; a longer one is none
@@ -137,7 +137,7 @@ def open_ranges(
     lists = _json_lists(Path(path)) or _text_lists(Path(path), fps)
     if not lists:
         raise FileNotFoundError(f"{path} has no FILM.json and no shots/FILM.txt")
-    names = choose(list(lists), films, path)
+    names = select_films(list(lists), films, path)
     return tuple(_film(name, lists[name], annotators, tolerance_s) for name in names)
 
 
@@ -152,7 +152,7 @@ class _Lists(NamedTuple):
 def _film(name: str, lists: _Lists, rule: str, tolerance_s: float) -> RangesFilm:
     begins = merge_annotators(list(lists.begins.values()), rule, tolerance_s * lists.fps)
     snapped = snap_to_shots(begins, lists.shots[:, 0])
-    seconds = frame_seconds(lists.shots, lists.fps)
+    seconds = frames_to_seconds(lists.shots, lists.fps)
     return RangesFilm(name, seconds, lists.shots, lists.fps, *snapped, begins / lists.fps)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from vujax.data.datasets.features import check_features, read_npz
 from vujax.data.films import Shots
-from vujax.data.shot_frames import decode_keyframes, evenly
+from vujax.data.shot_frames import decode_keyframes, sample_evenly
 
 KEYFRAMES = 3
 
@@ -38,7 +38,7 @@ class ShotFolders:
     key: str = "feature"
 
     def __post_init__(self) -> None:
-        evenly(KEYFRAMES, self.frames)
+        sample_evenly(KEYFRAMES, self.frames)
         for folder in (self.keyframes, self.features):
             if folder is not None and not folder.is_dir():
                 raise FileNotFoundError(f"{folder} is not a folder")
@@ -75,7 +75,7 @@ class FolderFilm(Shots):
         """
         result, shots = {}, np.asarray(shots)
         if self.folders.keyframes:
-            chosen = evenly(KEYFRAMES, self.folders.frames)
+            chosen = sample_evenly(KEYFRAMES, self.folders.frames)
             result["image"] = decode_keyframes(
                 shots[:, None] * KEYFRAMES + np.array(chosen),
                 lambda number: self.jpeg(*divmod(number, KEYFRAMES)),

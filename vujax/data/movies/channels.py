@@ -134,7 +134,7 @@ def list_channel(movies: Movies) -> Channel:
     """
     if movies.lists is None:
         raise ValueError("the channel lists needs more-like-this lists, and there are none")
-    places = movies.places()
+    places = movies.positions()
     entries = [
         (movie, other, 1 / np.log2(2 + rank))
         for movie, found in movies.lists.items()
@@ -159,7 +159,7 @@ def pair_channel(movies: Movies, *, path: str, symmetric: bool = True) -> Channe
     from vujax.data.movies.tables import read_pairs
 
     entries = read_pairs(path)
-    matrix, skipped = _matrix(entries, movies.places())
+    matrix, skipped = _matrix(entries, movies.positions())
     if symmetric:
         matrix = matrix.maximum(matrix.T).tocsr()
     if not matrix.nnz:

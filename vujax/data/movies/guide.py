@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vujax.data import scene_batches
-from vujax.data.movies.similarity import CHANNELS, neighbours
+from vujax.data.movies.similarity import CHANNELS, find_neighbors
 from vujax.data.pipeline import Batch
 from vujax.data.registry import open_tables
 from vujax.data.scene_batches import SceneRows
@@ -48,7 +48,7 @@ class Guide(NamedTuple):
     counts: Mapping[str, int]
 
 
-def similar_movies(
+def select_similar_movies(
     ids: Sequence[str],
     guide: str,
     *,
@@ -66,7 +66,7 @@ def similar_movies(
       k: movies that guide each; fewer where fewer are similar at all.
       channels: options of each channel, by name: those of 'union', and of a channel alone.
       tables: arguments of `open_tables`; controls read none.
-      held_out: movies that must not enter, see `vujax.data.movies.similarity.neighbours`.
+      held_out: movies that must not enter, see `vujax.data.movies.similarity.find_neighbors`.
       seed: of ties, and of random movies.
 
     Raises:
@@ -81,13 +81,13 @@ def similar_movies(
     if guide in CONTROLS:
         return Guide(_control(guide, len(ids), k, seed), {})
     wanted = channels if guide == UNION else {guide: channels.get(guide, {})}
-    movies = open_tables(**tables).only(ids)
+    movies = open_tables(**tables).select(ids)
     if not len(movies):
         raise ValueError(
             f"none of the {len(ids)} movies that have scenes, {ids[0]} first, is in data.tables: "
             "give the tables that have them"
         )
-    found = neighbours(movies, wanted, k=k, held_out=held_out, seed=seed)
+    found = find_neighbors(movies, wanted, k=k, held_out=held_out, seed=seed)
     places = {movie: place for place, movie in enumerate(ids)}
     mine = np.array([places[movie] for movie in found.ids], np.int32)
     similar = np.full((len(ids), k), NONE, np.int32)
@@ -107,11 +107,11 @@ def _control(guide: str, movies: int, k: int, seed: int) -> np.ndarray:
     return similar
 
 
-def shapes(
+def batch_spec(
     inputs: Mapping[str, tuple[int, ...]], rows: int, *, k: int, **sizes: Any
 ) -> dict[str, jax.ShapeDtypeStruct]:
-    """As `vujax.data.scene_batches.shapes`, and 'similar' int32 `[rows s k]`."""
-    found = scene_batches.shapes(inputs, rows, **sizes)
+    """As `vujax.data.scene_batches.batch_spec`, and 'similar' int32 `[rows s k]`."""
+    found = scene_batches.batch_spec(inputs, rows, **sizes)
     shape = (*found["movie"].shape, k)
     return found | {"similar": jax.ShapeDtypeStruct(shape, np.int32)}
 
@@ -134,9 +134,9 @@ class GuidedRows(SceneRows):
         self.similar = similar
         super().__init__(scenes, inputs, **sizes)
 
-    def shapes(self, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
+    def batch_spec(self, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
         """See the function of that name."""
-        return shapes(self._inputs, rows, k=self.similar.shape[1], **self._sizes)
+        return batch_spec(self._inputs, rows, k=self.similar.shape[1], **self._sizes)
 
     def load(self, rows: np.ndarray, width: int) -> Batch:
         """As `SceneRows`, and 'similar' int32 `[r s k]`, NONE where there is no scene."""
@@ -173,9 +173,9 @@ class Queries(NamedTuple):
     positive: jax.Array
 
 
-def may_be_positive(query: Queries, key: Keys) -> jax.Array:
+def is_positive_candidate(query: Queries, key: Keys) -> jax.Array:
     """Bool `[n r]`: the key is of a movie similar to the query's, and of another scene."""
-    listed = in_lists(query.similar, key.film)
+    listed = is_listed(query.similar, key.film)
     anything = (query.similar == ANY).any(axis=1)[:, None]
     listed |= anything & (query.film[:, None] != key.film)
     return listed & (key.film != NO_FILM) & (query.scene[:, None] != key.scene)
@@ -185,11 +185,11 @@ def is_negative(query: Queries, key: Keys, *, mask_similar: bool) -> jax.Array:
     """Bool `[n r]`: the key is of another movie, and no key of the positive."""
     other = (query.film[:, None] != key.film) & (query.positive[:, None] != key.scene)
     if mask_similar:
-        other &= ~in_lists(query.similar, key.film)
+        other &= ~is_listed(query.similar, key.film)
     return other & (key.film != NO_FILM)
 
 
-def in_lists(lists: jax.Array, film: jax.Array) -> jax.Array:
+def is_listed(lists: jax.Array, film: jax.Array) -> jax.Array:
     """Bool `[n r]`: whether a film of `[r]` is in a list of `[n k]`, one column at a time."""
     columns = (lists[:, i, None] == film for i in range(lists.shape[1]))
     return functools.reduce(jnp.logical_or, columns)

@@ -68,7 +68,7 @@ def read_held_out_movies(lvu: str | Path) -> frozenset[str]:
 def read_listed_movies(lvu: str | Path, split: str, tasks: Iterable[str] = TASKS) -> frozenset[str]:
     """IMDb ids of the movies of one split, 'train', 'val' or 'test', of tasks; raises as above."""
     return frozenset(
-        imdb_id(row.needed("imdb_id"), row.where)
+        imdb_id(row.require("imdb_id"), row.where)
         for task in tasks
         for row in read_rows(Path(lvu) / task / f"{split}.csv", ["imdb_id"], " ")
     )
@@ -77,7 +77,7 @@ def read_listed_movies(lvu: str | Path, split: str, tasks: Iterable[str] = TASKS
 def read_listed_clips(lvu: str | Path, split: str) -> frozenset[str]:
     """Clips of one split of all nine tasks, not to be described by themselves; raises alike."""
     return frozenset(
-        row.needed("youtube_id")
+        row.require("youtube_id")
         for task in TASKS
         for row in read_rows(Path(lvu) / task / f"{split}.csv", ["youtube_id"], " ")
     )

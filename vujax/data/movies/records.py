@@ -23,7 +23,7 @@ class Ratings:
     def __len__(self) -> int:
         return len(self.user)
 
-    def moved(self, places: np.ndarray) -> "Ratings":
+    def remap(self, places: np.ndarray) -> "Ratings":
         """The ratings of movie i as those of movie `places[i]`, left out where that is -1."""
         movie = places[self.movie]
         kept = movie >= 0
@@ -71,11 +71,11 @@ class Movies:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def places(self) -> dict[str, int]:
+    def positions(self) -> dict[str, int]:
         """The place of each id."""
         return {movie: place for place, movie in enumerate(self.ids)}
 
-    def only(self, ids: Collection[str]) -> "Movies":
+    def select(self, ids: Collection[str]) -> "Movies":
         """Those of these ids, in the order that they have here, with nothing of any other."""
         wanted = set(ids)
         kept = [place for place, movie in enumerate(self.ids) if movie in wanted]
@@ -92,16 +92,16 @@ class Movies:
             tuple(self.titles[place] for place in kept),
             tuple(self.genres[place] for place in kept),
             tuple(self.synopses[place] for place in kept),
-            self.ratings and self.ratings.moved(new),
+            self.ratings and self.ratings.remap(new),
             lists,
             self.skipped,
         )
 
-    def without(self, ids: Collection[str]) -> "Movies":
+    def exclude(self, ids: Collection[str]) -> "Movies":
         """All but those of these ids, with nothing of those."""
-        return self.only(set(self.ids) - set(ids))
+        return self.select(set(self.ids) - set(ids))
 
-    def rated_by(self, other: "Movies") -> "Movies":
+    def with_ratings_of(self, other: "Movies") -> "Movies":
         """With the ratings of other movies, joined by id.
 
         Raises:
@@ -109,9 +109,9 @@ class Movies:
         """
         if other.ratings is None:
             raise ValueError("the movies whose ratings are wanted have none")
-        places = self.places()
+        places = self.positions()
         new = np.array([places.get(movie, -1) for movie in other.ids], np.int32)
-        ratings = other.ratings.moved(new)
+        ratings = other.ratings.remap(new)
         if not len(ratings):
             raise ValueError(
                 f"no rating is of a movie that is here: ids here are like {self.ids[:1]}, those "

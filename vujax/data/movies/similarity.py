@@ -150,7 +150,7 @@ class MovieNeighbors:
     fallback: Mapping[str, int]
 
 
-def neighbours(
+def find_neighbors(
     movies: Movies,
     channels: Mapping[str, Mapping[str, Any]],
     *,
@@ -177,7 +177,7 @@ def neighbours(
     """
     if k < 1:
         raise ValueError(f"k must be 1 or more, not {k}")
-    kept = movies.without(held_out)
+    kept = movies.exclude(held_out)
     similarity = build_similarity(kept, channels)
     index, score = _all_rows(similarity, hash_ids(kept.ids, seed), k)
     return MovieNeighbors(kept.ids, index, score, _counts(similarity, index))

@@ -27,21 +27,21 @@ import numpy as np
 import pyarrow as pa
 
 from vujax.data.movies.records import Movies, Ratings
-from vujax.data.tables import Row, find_table, need_table, read_rows
+from vujax.data.tables import Row, find_table, read_rows, require_table
 from vujax.utils.io import write_parquet
 
 RATINGS = (0.0, 10.0)
 
 
-def read_folder(folder: Path) -> Movies:
+def read_movie_folder(folder: Path) -> Movies:
     """The user's own tables.
 
     Raises:
       FileNotFoundError: there is no table of movies.
       ValueError: a table cannot be read; names the file and line.
     """
-    movies = read_movies(need_table(folder, "movies"))
-    places, skipped = movies.places(), Counter()
+    movies = read_movies(require_table(folder, "movies"))
+    places, skipped = movies.positions(), Counter()
     rated, listed = find_table(folder, "ratings"), find_table(folder, "lists")
     ratings = rated and read_ratings(rated, places, skipped)
     lists = listed and _lists(listed, places, skipped)
@@ -56,11 +56,11 @@ def read_movies(path: Path) -> Movies:
       FileNotFoundError: there is none.
       ValueError: it cannot be read, or has an id twice; names the file and line.
     """
-    rows = list(unique(read_rows(path, ["id", "title"]), "id"))
+    rows = list(iterate_unique(read_rows(path, ["id", "title"]), "id"))
     return Movies(
         tuple(movie for movie, _ in rows),
-        tuple(dated(row.text("title") or movie, row.text("year")) for movie, row in rows),
-        tuple(genres_of(row.cells.get("genres"), row.where) for _, row in rows),
+        tuple(format_title(row.text("title") or movie, row.text("year")) for movie, row in rows),
+        tuple(parse_genres(row.cells.get("genres"), row.where) for _, row in rows),
         tuple(row.text("synopsis") for _, row in rows),
     )
 
@@ -88,12 +88,12 @@ def read_ratings(
     users: dict[str, int] = {}
     found: list[tuple[int, int, float]] = []
     for row in read_rows(path, [user, movie]):
-        place = places.get(row.needed(movie))
+        place = places.get(row.require(movie))
         value = row.number(rating, *limits)
         if place is None:
             skipped["ratings of movies that are not in the table"] += 1
             continue
-        number = users.setdefault(row.needed(user), len(users))
+        number = users.setdefault(row.require(user), len(users))
         found.append((number, place, np.nan if value is None else value))
     return Ratings(
         np.array([entry[0] for entry in found], np.int32),
@@ -112,12 +112,12 @@ def read_pairs(path: str | Path) -> list[tuple[str, str, float]]:
     pairs = []
     for row in read_rows(Path(path), ["movie", "similar"]):
         score = row.number("score", 0, float(np.finfo(np.float32).max))
-        pair = row.needed("movie"), row.needed("similar")
+        pair = row.require("movie"), row.require("similar")
         pairs.append((*pair, 1.0 if score is None else score))
     return pairs
 
 
-def unique(rows: Iterator[Row], column: str) -> Iterator[tuple[str, Row]]:
+def iterate_unique(rows: Iterator[Row], column: str) -> Iterator[tuple[str, Row]]:
     """Rows with their ids.
 
     Raises:
@@ -125,14 +125,14 @@ def unique(rows: Iterator[Row], column: str) -> Iterator[tuple[str, Row]]:
     """
     seen: set[str] = set()
     for row in rows:
-        one = row.needed(column)
+        one = row.require(column)
         if one in seen:
             raise ValueError(f"{row.where}: the {column} {one!r} is there twice")
         seen.add(one)
         yield one, row
 
 
-def genres_of(value: object, where: str) -> frozenset[str]:
+def parse_genres(value: object, where: str) -> frozenset[str]:
     """Genres of a cell: a list, or text separated by |.
 
     Raises:
@@ -148,7 +148,7 @@ def genres_of(value: object, where: str) -> frozenset[str]:
     return words
 
 
-def dated(title: str, year: str) -> str:
+def format_title(title: str, year: str) -> str:
     """A title with its year; years of some tables are written 1999.0."""
     return f"{title} ({year.removesuffix('.0')})" if year else title
 
@@ -156,7 +156,7 @@ def dated(title: str, year: str) -> str:
 def _lists(path: Path, places: Mapping[str, int], skipped: Counter) -> dict[str, list[str]]:
     lists: dict[str, list[str]] = {}
     for row in read_rows(path, ["movie", "similar"]):
-        movie, similar = row.needed("movie"), row.needed("similar")
+        movie, similar = row.require("movie"), row.require("similar")
         if movie in places and similar in places:
             lists.setdefault(movie, []).append(similar)
         else:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from vujax.data.records import Record, Source
-from vujax.data.sources.split import select
+from vujax.data.sources.split import select_records
 from vujax.utils.registry import Registry
 
 SOURCES = Registry(
@@ -57,7 +57,7 @@ def open_source(
       FileNotFoundError: a file, or whatever a pattern should match, is not there.
     """
     common = set(inspect.signature(open_source).parameters) - {"kind", "options"}
-    source = select(
+    source = select_records(
         SOURCES.build(kind, common=common, **options),
         hold_out=hold_out,
         label_field=label_field,
@@ -65,10 +65,10 @@ def open_source(
     )
     if shuffle_captions:
         source = ShuffledCaptions(source, shuffle_captions, seed=shuffle_seed)
-    return Kept(source) if keep else source
+    return CachedSource(source) if keep else source
 
 
-class Kept:
+class CachedSource:
     """A source whose records are read once by each process, then kept: for small or slow ones.
 
     What cannot be read is not kept, so it is counted each time.

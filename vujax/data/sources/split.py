@@ -97,7 +97,7 @@ class RecordSummary:
     fields: Mapping[str, Any] | None = None
 
 
-def select(
+def select_records(
     source: Source,
     *,
     hold_out: Mapping[str, Any] | None = None,

@@ -13,7 +13,7 @@ import numpy as np
 
 from vujax.data.datasets.features import FeatureFilm, read_npz
 from vujax.data.movies.records import Movies, Ratings
-from vujax.data.scenes import FilmScenes, numbered, runs
+from vujax.data.scenes import FilmScenes, find_scene_runs, number_scenes
 from vujax.data.synthetic.dataset_shots import SyntheticFilm, open_synthetic_films
 from vujax.data.synthetic.editing import Part, parse_frame_rate
 from vujax.data.synthetic.films import build_set_truth
@@ -67,13 +67,13 @@ def open_synthetic_scenes(
     """
     options = dict(seed=seed, split=split, films=films, first=first, minutes=minutes, fps=fps)
     opened = open_synthetic_films(**options, image_size=image_size, frames=frames, keep=keep)
-    found = runs(opened)
+    found = find_scene_runs(opened)
     parts = [part for film in opened for part in film.edit.parts]
     kept = np.array([cards or part.scene is not None for part in parts], bool)
     labels = {name: _of(truth, parts, kept) for name, truth in SCENE_LABELS.items()}
     genres = [film.edit.film.genre.name for film in opened]
     labels["genre"] = [frozenset({genres[number]}) for number in found[kept, 0].tolist()]
-    names = np.array(numbered(found[:, 0]))[kept]
+    names = np.array(number_scenes(found[:, 0]))[kept]
     seen = opened if features is None else [_featured(film, features, key) for film in opened]
     return FilmScenes(tuple(seen), found[kept], tuple(names.tolist()), labels)
 
@@ -122,7 +122,7 @@ def open_synthetic_movies(
     settings = Settings(seed, split, minutes, parse_frame_rate(fps), 90, 160, 16000, 1)
     truth = build_set_truth(settings, first + films)
     there = tuple(f"cinema-{seed}-{split}-{number:04d}" for number in range(first + films))
-    return truth_to_movies(truth, there).only(there[first:])
+    return truth_to_movies(truth, there).select(there[first:])
 
 
 def read_synthetic_movies(path: Path) -> Movies:

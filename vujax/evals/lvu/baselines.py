@@ -8,7 +8,7 @@ import numpy as np
 from vujax.data.datasets.condensed_movies import read_descriptions
 from vujax.data.datasets.movieclip import open_movieclip
 from vujax.data.movies.synopsis import compute_tf_idf
-from vujax.data.tables import need_table
+from vujax.data.tables import require_table
 from vujax.evals.lvu.windows import group_by_clip
 
 MAX_DF, MIN_DF = 0.5, 2
@@ -78,7 +78,7 @@ def read_shot_labels(
     Raises:
       FileNotFoundError, ValueError: see `open_movieclip`.
     """
-    table = need_table(Path(condensed_movies), "clips")
+    table = require_table(Path(condensed_movies), "clips")
     scenes = open_movieclip(movieclip, str(table), skip_unknown=True)
     means = [scenes.inputs(scene)["feature"].mean(0) for scene in range(len(scenes.keys))]
     return group_by_clip(scenes.keys, np.stack(means))
