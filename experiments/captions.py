@@ -36,7 +36,7 @@ from vujax.evals.captioning import Captioning, training_free_baselines
 from vujax.evals.metrics.bootstrap import bootstrap, paired_bootstrap
 from vujax.evals.metrics.captions import cider, score_captions
 from vujax.models import release
-from vujax.models.caption import build_caption_decoder
+from vujax.models.caption import build_caption_model
 from vujax.search import text_space as spaces
 from vujax.search.captions.bank import Bank, CaptionBank, PictureBank, bank_of, judged
 from vujax.search.captions.calibration import Calibration, brier
@@ -113,7 +113,7 @@ class Study:
         if not kept.exists():
             loop.run(self._config(seed), workdir)
             config, variables = release.load(workdir)
-            model = build_caption_decoder(**config["model"])
+            model = build_caption_model(**config["model"])
             held_out = dict(sources=self._sources["validation"], cache=self._cache)
             evaluator = Captioning(model, make_mesh(), **held_out)
             evaluator(variables)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vujax.models.caption import beam_search, build_caption_decoder, create_cache
+from vujax.models.caption import beam_search, build_caption_model, create_cache
 
 END, VOCAB, LENGTH, ROWS = 0, 3, 4, 5
 # Log-odds of the next token after up to LENGTH - 1 tokens, for each row: no two are alike.
@@ -101,7 +101,7 @@ def test_more_beams_than_sequences():
 
 
 def test_the_decoders_captions_have_the_scores_that_it_gives_them():
-    model = build_caption_decoder(dim=6, vocab=9, context=5, prefix=2, width=8, layers=1, heads=2)
+    model = build_caption_model(dim=6, vocab=9, context=5, prefix=2, width=8, layers=1, heads=2)
     vectors = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
     params = model.init(jax.random.key(0), vectors, np.zeros((4, 5), np.int32))["params"]
     variables = {"params": jax.tree.map(lambda p: 5 * p, params)}

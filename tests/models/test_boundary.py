@@ -127,7 +127,7 @@ def test_an_encoder_sees_each_shot_of_each_window():
         (dict(head=dict(kind="mlp", before=0)), "model.head.before must be at least 1"),
         (dict(head=dict(kind="transformer", width=10)), "10 must be a multiple of .*heads 8"),
         (dict(heads={}), "unknown option model.heads"),
-        (dict(head=dict(kind="similarity"), encoder=dict(kind="vit")), "take model.encoder away"),
+        (dict(head=dict(kind="similarity"), encoder=dict(kind="vit")), "remove model.encoder"),
     ],
 )
 def test_bad_options(config, words):

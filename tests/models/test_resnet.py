@@ -124,5 +124,5 @@ def test_numbers_are_another_implementations(bottleneck):
     last = wanted.last_hidden_state.permute(0, 2, 3, 1)
     np.testing.assert_allclose(out["layer4"], last, atol=1e-4)
     tensors.pop("layer3.0.bn2.running_var")
-    with pytest.raises(ValueError, match=r"No tensor for 1 leaves.*layer3_00/bn2/var"):
+    with pytest.raises(ValueError, match=r"no tensor for 1 leaves.*layer3_00/bn2/var"):
         from_torchvision(tensors, template)

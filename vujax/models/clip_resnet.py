@@ -1,4 +1,4 @@
-"""CLIP's ResNets: three-convolution stem, average pooling at every stride, attention pooling.
+"""ResNets of CLIP: three-convolution stem, average pooling at every stride, attention pooling.
 
 Radford et al., "Learning Transferable Visual Models From Natural Language Supervision" (2021),
 section 2.4.
@@ -26,18 +26,20 @@ VARIANTS = {
 
 
 def get_clip_resnet_sizes(variant: str) -> dict[str, Any]:
-    """The sizes that a name such as 'RN50' stands for.
+    """Return the sizes of a variant such as 'RN50'.
 
     Raises:
-      ValueError: there is no such variant.
+      ValueError: the variant is unknown.
     """
     if variant not in VARIANTS:
-        raise ValueError(f"Unknown ResNet variant {variant!r}: give one of {', '.join(VARIANTS)}.")
+        raise ValueError(
+            f"unknown ResNet variant {variant!r}; expected one of: {', '.join(VARIANTS)}"
+        )
     return VARIANTS[variant]
 
 
 def average_pool(x: jax.Array, size: int) -> jax.Array:
-    """[b h w c] -> [b h/size w/size c], disjoint windows."""
+    """Average disjoint windows, [b h w c] -> [b h/size w/size c]."""
     return nn.avg_pool(x, (size, size), strides=(size, size)) if size > 1 else x
 
 
@@ -56,7 +58,7 @@ class Stem(ConvLayers):
 
 
 class Bottleneck(ConvLayers):
-    """A residual block, [b h w c] -> [b h/stride w/stride 4*width], its stride an average pool."""
+    """Residual block [b h w c] -> [b h/stride w/stride 4*width], with average pooling as stride."""
 
     width: int = 64
     stride: int = 1
@@ -68,7 +70,7 @@ class Bottleneck(ConvLayers):
         x = nn.relu(self.normalize("bn1")(self.conv(self.width, 1, "conv1")(x)))
         x = nn.relu(self.normalize("bn2")(self.conv(self.width, 3, "conv2")(x)))
         x = self.conv(4 * self.width, 1, "conv3")(average_pool(x, self.stride))
-        x = self.normalize("bn3", scale=0.0)(x)  # the block starts as its skip connection alone
+        x = self.normalize("bn3", scale=0.0)(x)  # the block starts as its skip connection
         if skip.shape != x.shape:
             skip = self.conv(4 * self.width, 1, "skip_conv")(average_pool(skip, self.stride))
             skip = self.normalize("skip_bn")(skip)
@@ -76,9 +78,9 @@ class Bottleneck(ConvLayers):
 
 
 class AttentionPool(nn.Module):
-    """The grid's mean attends to itself and the grid: [b h w c] -> ([b c], [b embed_dim]).
+    """Attention of the grid's mean to itself and the grid: [b h w c] -> ([b c], [b embed_dim]).
 
-    The first result is the attention's before its output projection, the second after; float32.
+    The results are float32, before and after the output projection.
     """
 
     embed_dim: int
@@ -102,7 +104,7 @@ class AttentionPool(nn.Module):
 
 
 class CLIPResNet(nn.Module):
-    """Image [b h w 3] float -> (features [b embed_dim] float32, out).
+    """CLIP's ResNet, image [b h w 3] float -> (features [b embed_dim] float32, out).
 
     With train=True batch norm uses the batch's own statistics, averaged over `axis_name` inside
     shard_map, and updates the running ones (collection 'batch_stats', which the caller makes
@@ -115,8 +117,8 @@ class CLIPResNet(nn.Module):
       embed_dim: dimension of the features.
       width: channels of the stem.
       blocks: bottlenecks of each of the four stages.
-      dtype: of the computation; parameters and batch statistics stay float32.
-      remat: a key of `transformer.REMAT`, applied to every bottleneck.
+      dtype: compute dtype; parameters and batch statistics stay float32.
+      remat: a key of `transformer.REMAT_POLICIES`, applied to every bottleneck.
       shard: applied to every bottleneck's output; a sharding constraint under FSDP.
     """
 

@@ -1,11 +1,11 @@
-"""Weights of other implementations of CLIP as variables of ours, every tensor accounted for.
+"""Conversion of the weights of other CLIP implementations; every tensor must have its place.
 
 Input is a dict of arrays by the original's names, as a safetensors file or a state dict gives it;
 nothing here reads files. A transformer's weights come from `from_openai` (the names of OpenAI's
 release and of open_clip), `from_hugging_face` or `from_siglip`; a ResNet's from `from_openai`.
 
-`sources` says from names and shapes alone where each leaf comes from, and `take` makes one leaf, so
-a model need not be held twice.
+`find_sources` determines the source of each leaf from names and shapes alone, and `read_leaf`
+converts one leaf, so a model need not be in memory twice.
 """
 
 import re
@@ -22,7 +22,7 @@ Tree = dict[str, Any]
 Path = tuple[str, ...]
 Rules = tuple[tuple[str, str], ...]
 
-# Patterns of whole names, and where they go; _PARTS and _leaf then translate the rest of the place.
+# Patterns of complete names, and their paths here; _PARTS and _leaf then translate the rest.
 _OPENAI: Rules = (
     (r"token_embedding\.weight", r"text.token_embedding"),
     (r"positional_embedding", r"text.positions"),
@@ -76,19 +76,19 @@ _PARTS = {
     ".downsample.0.": ".skip_conv.",
     ".downsample.1.": ".skip_bn.",
 }
-# Buffers that hold no knowledge.
+# Buffers without learned values.
 IGNORED_TENSORS = (
     r".+\.position_ids|.+\.num_batches_tracked|input_resolution|context_length|vocab_size"
 )
 
 
 class Source(NamedTuple):
-    """Where the numbers of a leaf come from.
+    """Source of the values of a leaf.
 
     Attributes:
       tensor: the original's name.
       third: 0, 1 or 2 of a fused query-key-value tensor [3d ...]; None: all of it.
-      axes: order of its axes here.
+      axes: permutation of its axes.
       shape: of the leaf.
     """
 
@@ -99,52 +99,52 @@ class Source(NamedTuple):
 
 
 def from_openai(tensors: Mapping[str, Any], template: Mapping[str, Any]) -> Tree:
-    """Variables from tensors by the names of OpenAI's release, which are open_clip's too.
+    """Convert tensors with the names of OpenAI's release and of open_clip.
 
     Args:
       tensors: arrays by name, of any float dtype.
-      template: variables of the model to fill, or their shapes alone, as in
+      template: variables of the model to fill, or their shapes, as in
         `jax.eval_shape(model.init, rng, image, tokens)`; with or without scan.
 
     Returns:
       A tree like `template` of float32 arrays.
 
     Raises:
-      ValueError: a tensor is missing, has no place in the model or another shape there.
+      ValueError: a tensor is missing, unexpected, or of another shape.
     """
     return fill_variables(tensors, get_openai_rules(tensors), template)
 
 
 def from_hugging_face(tensors: Mapping[str, Any], template: Mapping[str, Any]) -> Tree:
-    """Variables from tensors by the names of `transformers.CLIPModel`; see `from_openai`."""
+    """Convert tensors with the names of `transformers.CLIPModel`; see `from_openai`."""
     return fill_variables(tensors, HUGGING_FACE, template)
 
 
 def from_siglip(tensors: Mapping[str, Any], template: Mapping[str, Any]) -> Tree:
-    """Variables from tensors by the names of `transformers.SiglipModel`; see `from_openai`."""
+    """Convert tensors with the names of `transformers.SiglipModel`; see `from_openai`."""
     return fill_variables(tensors, SIGLIP, template)
 
 
 def get_openai_rules(names: Iterable[str]) -> Rules:
-    """The rules for OpenAI's names, which call a ViT's and a ResNet's first layer alike."""
+    """Return the rules for OpenAI's names; a ViT's and a ResNet's first layer share a name."""
     vit = "visual.class_embedding" in names
     stem = (r"visual\.conv1\.weight", "image.patch.weight" if vit else "image.stem.conv1.weight")
     return (stem, *_OPENAI)
 
 
 def fill_variables(tensors: Mapping[str, Any], rules: Rules, template: Mapping[str, Any]) -> Tree:
-    """Variables of the template's structure from torch's tensors, every one accounted for.
+    """Convert torch's tensors to variables of the template's structure.
 
     Args:
       tensors: arrays by the original's names.
-      rules: `(pattern of a whole name, its place here)` pairs; the first that matches counts.
+      rules: `(pattern of a complete name, its path here)` pairs; the first match applies.
       template: variables of the model, as shapes or arrays.
 
     Raises:
-      ValueError: a tensor has no place, another shape, or is missing.
+      ValueError: a tensor is missing, unexpected, or of another shape.
     """
-    found = find_sources({name: np.shape(x) for name, x in tensors.items()}, rules, template)
-    leaves = {path: read_leaf(tensors[source.tensor], source) for path, source in found.items()}
+    sources = find_sources({name: np.shape(x) for name, x in tensors.items()}, rules, template)
+    leaves = {path: read_leaf(tensors[source.tensor], source) for path, source in sources.items()}
     variables = unflatten_dict(leaves)
     structures = [jax.tree.structure(tree) for tree in (variables, dict(template))]
     scanned = structures[0] != structures[1]  # type: ignore[operator]
@@ -154,7 +154,7 @@ def fill_variables(tensors: Mapping[str, Any], rules: Rules, template: Mapping[s
 def find_sources(
     shapes: Mapping[str, tuple[int, ...]], rules: Rules, template: Mapping[str, Any]
 ) -> dict[Path, Source]:
-    """Where each leaf of an unstacked model comes from, by its path.
+    """Find the source of each leaf of an unstacked model, by its path.
 
     Args:
       shapes: of the tensors, by the original's names.
@@ -162,26 +162,29 @@ def find_sources(
       template: see `fill`.
 
     Raises:
-      ValueError: a tensor has no place, another shape, or is missing.
+      ValueError: a tensor is missing, unexpected, or of another shape.
     """
     wanted = flatten_dict(jax.eval_shape(unstack_blocks, template))
-    found = {}
+    sources = {}
     for tensor, shape in shapes.items():
         if re.fullmatch(IGNORED_TENSORS, tensor):
             continue
         for name, third in _thirds(tensor):
-            path, source = _leaf(_place(name, rules), tensor, third, tuple(shape))
+            path, source = _leaf(_translate_name(name, rules), tensor, third, tuple(shape))
             if path not in wanted:
-                raise ValueError(f"Tensor {tensor!r} has no place in this model: check its config.")
-            found[path] = _fitted(path, source, wanted[path].shape)
-    missing = ["/".join(path) for path in wanted if path not in found]
+                raise ValueError(f"tensor {tensor!r} has no place in this model: check its config")
+            sources[path] = _check_fit(path, source, wanted[path].shape)
+    missing = ["/".join(path) for path in wanted if path not in sources]
     if missing:
-        raise ValueError(f"No tensor for {len(missing)} leaves of this model: {missing[0]}, ...")
-    return found
+        raise ValueError(
+            f"no tensor for {len(missing)} leaves of this model, the first of them: {missing[0]}; "
+            "check its config"
+        )
+    return sources
 
 
 def read_leaf(tensor: Any, source: Source) -> np.ndarray:
-    """The leaf that comes from `tensor`, float32, in our layout."""
+    """Convert `tensor` to its leaf, float32, in our layout."""
     array = np.asarray(tensor)
     if source.third is not None:
         array = np.split(array, 3)[source.third]
@@ -189,15 +192,15 @@ def read_leaf(tensor: Any, source: Source) -> np.ndarray:
 
 
 def _thirds(tensor: str) -> list[tuple[str, int | None]]:
-    """Torch's fused 'in_proj_weight' [3d d] and 'in_proj_bias' [3d] stand for three tensors."""
+    """Split the name of a fused tensor, 'in_proj_weight' or 'in_proj_bias' [3d ...], in three."""
     stem, fused, leaf = tensor.rpartition("in_proj_")
     if not fused:
         return [(tensor, None)]
     return [(f"{stem}{part}_proj.{leaf}", third) for third, part in enumerate("qkv")]
 
 
-def _place(name: str, rules: Rules) -> str:
-    """Our dotted path for a name, its leaf still the original's."""
+def _translate_name(name: str, rules: Rules) -> str:
+    """Translate a name to our dotted path; its leaf is still the original's."""
     for pattern, place in rules:
         match = re.fullmatch(pattern, name)
         if match:
@@ -211,7 +214,7 @@ def _place(name: str, rules: Rules) -> str:
 def _leaf(
     place: str, tensor: str, third: int | None, shape: tuple[int, ...]
 ) -> tuple[Path, Source]:
-    """Collection, path and layout: torch's matrices are [out in], its kernels [out in h w]."""
+    """Return a leaf's path and source; torch has matrices [out in] and kernels [out in h w]."""
     *path, leaf = place.split(".")
     if third is not None and shape[0] % 3 == 0:
         shape = (shape[0] // 3, *shape[1:])
@@ -226,11 +229,11 @@ def _leaf(
     return (*path, leaf), Source(tensor, third, axes, tuple(shape[axis] for axis in axes))
 
 
-def _fitted(path: Path, source: Source, shape: tuple[int, ...]) -> Source:
-    """The source of a leaf of this shape; a scalar may come as [1]."""
+def _check_fit(path: Path, source: Source, shape: tuple[int, ...]) -> Source:
+    """Check that a source fits a leaf's shape; a scalar may be stored as [1]."""
     if source.shape == shape or (shape == () and source.shape == (1,)):
         return source._replace(shape=shape)
     raise ValueError(
-        f"Tensor {source.tensor!r} gives {'/'.join(path)} the shape {source.shape}, but this model "
-        f"has {shape} there: check its config."
+        f"tensor {source.tensor!r} gives {'/'.join(path)} the shape {source.shape}, but this model "
+        f"expects {shape}: check its config"
     )

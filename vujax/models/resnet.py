@@ -1,12 +1,10 @@
-"""Residual networks: 7x7 stem, max pooling, strides in the blocks' 3x3 convolutions, mean pooling.
+"""Residual networks, and the convolutions and norms that they share with other networks.
 
-He et al., "Deep Residual Learning for Image Recognition" (2015), arXiv:1512.03385, with the place
-of the stride that torchvision calls ResNet v1.5. CLIP's variation is `vujax.models.clip_resnet`.
+He et al., "Deep Residual Learning for Image Recognition" (2015), arXiv:1512.03385: a 7x7 stem, max
+pooling, and mean pooling at the end; strides are in the blocks' 3x3 convolutions, as in
+torchvision's ResNet v1.5. CLIP's variant is `vujax.models.clip_resnet`.
 
-Convolutions and the norms between them, shared by the residual networks and the audio network.
-
-As in `vujax.models.transformer`, a kernel's gradient is summed in float32 whatever the compute
-dtype.
+As in `vujax.models.layers`, a kernel's gradient is summed in float32 in any compute dtype.
 """
 
 import functools
@@ -24,19 +22,33 @@ from vujax.models import convert
 from vujax.models.layers import Shard, identity
 from vujax.models.transformer import rematerialize
 
-# How activations are normalised in training. 'sync': by the whole batch's statistics, averaged over
-# the mesh. 'batch': each device by those of its own rows; a query and its key on one device then
-# share a fingerprint that tells them from the negatives (He et al., "Momentum Contrast for
-# Unsupervised Visual Representation Learning", 2020, section 3.3). 'group': each example by itself.
+# Normalization of activations in training. 'sync': by the statistics of the global batch, averaged
+# over the mesh. 'batch': each device by those of its own rows; a query and its key on one device
+# then share a fingerprint that distinguishes them from the negatives (He et al., "Momentum Contrast
+# for Unsupervised Visual Representation Learning", 2020, section 3.3). 'group': each example alone.
 NORMS = ("sync", "batch", "group")
 
 GROUP = 16  # channels of a group at most: Wu and He, "Group Normalization" (2018), section 4.1
-
 TORCH = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")  # torch's default
-
 KAIMING = nn.initializers.variance_scaling(2.0, "fan_out", "normal")  # He et al. (2015)
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, by channel in [0, 1]
+
+VARIANTS = {
+    "Mu": dict(width=16, blocks=(1, 1, 1, 1), bottleneck=False),
+    "RN18": dict(width=64, blocks=(2, 2, 2, 2), bottleneck=False),
+    "RN34": dict(width=64, blocks=(3, 4, 6, 3), bottleneck=False),
+    "RN50": dict(width=64, blocks=(3, 4, 6, 3), bottleneck=True),
+    "RN101": dict(width=64, blocks=(3, 4, 23, 3), bottleneck=True),
+}
+
+_RULES: convert.Rules = (
+    (r"layer(\d)\.(.+)", r"layer\1_\2"),
+    (r"((?:conv|bn)1\..+)", r"stem.\1"),
+)
 
 
 def _convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
@@ -47,9 +59,9 @@ def _convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
-    """Images x [b h w c] by kernel [k l c d], zeros around x: [b h' w' d] in x's dtype.
+    """Convolve x [b h w c] with kernel [k l c d], zero padded: [b h' w' d] in x's dtype.
 
-    The kernel's gradient is in the kernel's dtype, and summed in it.
+    The kernel's gradient is in the kernel's dtype, and is summed in it.
     """
     return _convolve(x, kernel, stride, padding)
 
@@ -63,7 +75,7 @@ def _backward(
 ) -> tuple[jax.Array, jax.Array]:
     x, kernel = saved
     _, pull_back = jax.vjp(lambda x: _convolve(x, kernel, stride, padding), x)
-    # The kernel's gradient is a convolution of x by g too, in which batch and channels trade roles.
+    # The kernel's gradient is a convolution of x with g, with batch and channels exchanged.
     after = [
         size + (out - 1) * stride - length - padding
         for size, out, length in zip(kernel.shape[:2], g.shape[1:3], x.shape[1:3], strict=True)
@@ -84,7 +96,7 @@ convolve.defvjp(_forward, _backward)
 
 
 class Convolution(nn.Module):
-    """[b h w c] -> [b h/stride w/stride width]: no bias, padded by half the kernel on all sides."""
+    """Convolution [b h w c] -> [b h/stride w/stride width], padded by half the kernel, no bias."""
 
     width: int
     size: int
@@ -100,11 +112,11 @@ class Convolution(nn.Module):
 
 
 class BatchNorm(nn.BatchNorm):
-    """A batch norm whose updated running statistics may be made equal on all devices.
+    """Batch norm whose updated running statistics can be averaged over devices.
 
     Attributes:
-      shared_over: mesh axis over which these are averaged when `axis_name` is None, so that each
-        device normalises by its own rows and the state stays replicated.
+      shared_over: mesh axis over which they are averaged when `axis_name` is None, so that each
+        device normalizes by its own rows and the state stays replicated.
     """
 
     shared_over: str | None = None
@@ -120,18 +132,18 @@ class BatchNorm(nn.BatchNorm):
 
 
 def apply_group_norm(x: jax.Array, **options: Any) -> jax.Array:
-    """Group norm inside a compact method: groups of 16 channels, or of what divides them all."""
+    """Apply group norm inside a compact method, with groups of gcd(16, channels) channels."""
     return nn.GroupNorm(None, math.gcd(GROUP, x.shape[-1]), **options)(x)
 
 
 class ConvLayers(nn.Module):
-    """What such networks are made of: convolutions and norms.
+    """Base of modules with convolutions and norms.
 
     Attributes:
-      dtype: of the computation; parameters and statistics stay float32.
-      train: use (and update) the batch's own statistics.
+      dtype: compute dtype; parameters and statistics stay float32.
+      train: True uses (and updates) the batch's own statistics.
       axis_name: mesh axis over which these are averaged inside shard_map.
-      norm: one of NORMS. Without `axis_name` 'batch' is 'sync'.
+      norm: one of NORMS. Without `axis_name` 'batch' equals 'sync'.
       kernel_init: of the convolutions.
     """
 
@@ -142,11 +154,11 @@ class ConvLayers(nn.Module):
     kernel_init: nn.initializers.Initializer = TORCH
 
     def conv(self, width: int, size: int, name: str, stride: int = 1) -> Convolution:
-        """A square convolution."""
+        """Build a square convolution."""
         return Convolution(width, size, stride, self.dtype, self.kernel_init, name=name)
 
     def normalize(self, name: str, scale: float = 1.0) -> Callable[[jax.Array], jax.Array]:
-        """A norm over the last axis's channels; torch's momentum 0.1 is flax's 0.9."""
+        """Build a norm over the channels of the last axis; torch's momentum 0.1 is flax's 0.9."""
         scale_init = nn.initializers.constant(scale)
         common = dict(epsilon=1e-5, dtype=self.dtype, scale_init=scale_init, name=name)
         if self.norm == "group":
@@ -161,37 +173,23 @@ class ConvLayers(nn.Module):
         )
 
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, with which others train
-
-VARIANTS = {
-    "Mu": dict(width=16, blocks=(1, 1, 1, 1), bottleneck=False),
-    "RN18": dict(width=64, blocks=(2, 2, 2, 2), bottleneck=False),
-    "RN34": dict(width=64, blocks=(3, 4, 6, 3), bottleneck=False),
-    "RN50": dict(width=64, blocks=(3, 4, 6, 3), bottleneck=True),
-    "RN101": dict(width=64, blocks=(3, 4, 23, 3), bottleneck=True),
-}
-
-_RULES: convert.Rules = (
-    (r"layer(\d)\.(.+)", r"layer\1_\2"),
-    (r"((?:conv|bn)1\..+)", r"stem.\1"),
-)
-
-
 def get_resnet_sizes(variant: str) -> dict[str, Any]:
-    """The sizes that a name such as 'RN50' stands for.
+    """Return the sizes of a variant such as 'RN50'.
 
     'Mu' is our own, for small experiments on CPUs; the others are the paper's.
 
     Raises:
-      ValueError: there is no such variant.
+      ValueError: the variant is unknown.
     """
     if variant not in VARIANTS:
-        raise ValueError(f"Unknown ResNet variant {variant!r}: give one of {', '.join(VARIANTS)}.")
+        raise ValueError(
+            f"unknown ResNet variant {variant!r}; expected one of: {', '.join(VARIANTS)}"
+        )
     return VARIANTS[variant]
 
 
 class Block(ConvLayers):
-    """A residual block: [b h w c] -> [b h/stride w/stride width], or 4*width with a bottleneck."""
+    """Residual block [b h w c] -> [b h/stride w/stride width], or 4*width with a bottleneck."""
 
     width: int = 64
     stride: int = 1
@@ -213,14 +211,14 @@ class Block(ConvLayers):
         for i, (channels, size, step) in enumerate(layers, start=1):
             last = i == len(layers)
             x = self.conv(channels, size, f"conv{i}", step)(x)
-            # The block starts as its skip connection alone (Goyal et al., arXiv:1706.02677).
+            # The block starts as its skip connection (Goyal et al., arXiv:1706.02677).
             x = self.normalize(f"bn{i}", scale=0.0 if last else 1.0)(x)
             x = x if last else nn.relu(x)
         return x
 
 
 class Stem(ConvLayers):
-    """A 7x7 convolution and max pooling: [b h w c] -> [b h/4 w/4 width]."""
+    """7x7 convolution and max pooling: [b h w c] -> [b h/4 w/4 width]."""
 
     width: int = 64
 
@@ -231,10 +229,11 @@ class Stem(ConvLayers):
 
 
 class ResNet(nn.Module):
-    """Image [b h w c] float, any c and size -> (features [b dim] float32, out).
+    """Residual network, image [b h w c] float of any size -> (features [b dim] float32, out).
 
-    With train=True norms use the batch's own statistics as `norm` says, and update the running ones
-    (collection 'batch_stats', which the caller makes mutable); otherwise the running ones.
+    With train=True norms use the batch's own statistics according to `norm`, and update the running
+    ones (collection 'batch_stats', which the caller makes mutable); otherwise they use the running
+    ones.
 
     `out` holds 'stem', 'layer1' ... 'layer4' (the stages' maps [b h w c]) and 'features', the mean
     of the last map.
@@ -242,10 +241,10 @@ class ResNet(nn.Module):
     Attributes:
       width: channels of the stem.
       blocks: of each of the four stages.
-      bottleneck: whether blocks narrow, filter and widen by 4, or filter twice.
-      norm: one of `convolution.NORMS`.
-      dtype: of the computation; parameters, statistics and features stay float32.
-      remat: a key of `transformer.REMAT`, applied to every block.
+      bottleneck: True for blocks that narrow, filter and widen by 4; False for two filters.
+      norm: one of NORMS.
+      dtype: compute dtype; parameters, statistics and features stay float32.
+      remat: a key of `transformer.REMAT_POLICIES`, applied to every block.
       shard: applied to every block's output; a sharding constraint under FSDP.
     """
 
@@ -283,14 +282,14 @@ class ResNet(nn.Module):
 
 
 def from_torchvision(tensors: Mapping[str, Any], template: Mapping[str, Any]) -> dict[str, Any]:
-    """Variables from tensors by torchvision's names; its classifier 'fc' is left out.
+    """Convert tensors with torchvision's names to variables, without its classifier 'fc'.
 
     Args:
       tensors: arrays by name, of any float dtype.
       template: variables of a `ResidualNet`, or their shapes alone.
 
     Raises:
-      ValueError: a tensor is missing, has no place in the model or another shape there.
+      ValueError: a tensor is missing, unexpected, or of another shape.
     """
     body = {name: tensor for name, tensor in tensors.items() if not name.startswith("fc.")}
     return convert.fill_variables(body, _RULES, template)

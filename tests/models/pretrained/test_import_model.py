@@ -156,7 +156,7 @@ def changed(made, tmp_path, change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.pop("logit_scale"), r"No tensor for 1 leaves .*: params/logit_scale"),
+        (lambda t: t.pop("logit_scale"), r"no tensor for 1 leaves .*: params/logit_scale"),
         (
             lambda t: t.update({"vision_model.extra.weight": np.zeros(3, np.float32)}),
             r"'vision_model\.extra\.weight' has no place",
