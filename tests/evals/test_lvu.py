@@ -94,7 +94,7 @@ def test_the_reported_list_chooses_nothing(lvu: LVU) -> None:
     np.testing.assert_array_equal(found.predictions, wanted.predictions[:3])
     with pytest.raises(ValueError, match="'val' is reported, so it may not choose"):
         evaluate(task, vectors, choose="val")
-    with pytest.raises(ValueError, match="has no list 'test' to report: it has val"):
+    with pytest.raises(ValueError, match="has no list 'test' to report; expected one of: val"):
         evaluate(task, vectors, report="test")
     with pytest.raises(ValueError, match="has no list 'train' to report"):
         evaluate(task, vectors, report="train")
@@ -230,7 +230,7 @@ def test_intervals_and_pairs(lvu: LVU) -> None:
             lambda: paired_interval(runs[:1], [evaluate(lvu["year"], weak, grid=SMALL)]),
             "different tasks",
         ),
-        (lambda: score_interval(runs, by="shots"), "by is 'shots': use one of clips, movies"),
+        (lambda: score_interval(runs, by="shots"), "unknown by 'shots'; expected one of: clips, movies"),
     ):
         with pytest.raises(ValueError, match=message):
             wrong()
@@ -258,7 +258,7 @@ def test_vectors_of_files(tmp_path: Path) -> None:
     assert found["x"].tolist() == [[1, 2], [5, 6]] and found["y"].tolist() == [[3, 4]]
     columns["vector"][1] = [3.0]
     pq.write_table(pa.table(columns), tmp_path / "v.parquet")
-    with pytest.raises(ValueError, match="vectors of different widths"):
+    with pytest.raises(ValueError, match="vectors of different dims"):
         read_clip_embeddings(tmp_path / "v.parquet")
     np.savez(tmp_path / "none.npz")
     with pytest.raises(ValueError, match="holds no clip"):

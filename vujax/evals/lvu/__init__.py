@@ -1,15 +1,15 @@
-"""LVU from frozen vectors: nine tasks, scored so that nobody is fooled.
+"""LVU from frozen embeddings: nine tasks, with honest scores.
 
     lvu = LVU.open("lvu_1.0")
-    score = evaluate(lvu["director"], vectors)      # {clip: [d] or [windows d]}
+    score = evaluate(lvu["director"], embeddings)   # {clip: [d] or [windows d]}
     score.score, score.covered.sum(), len(score.covered), score.baselines
-    interval([score], by="movies")
-    paired([score], [evaluate(lvu["director"], others)])
+    score_interval([score], by="movies")
+    paired_interval([score], [evaluate(lvu["director"], others)])
 
-The list that is reported chooses nothing: penalties are chosen by parts of the train list that
-share no movie, or by the validation list when the test list is reported. Clips without vectors are
-counted, and answered by the constant in the score of all clips. Beside each score stands what the
-constant gets. As a command, which prints a table:
+The reported list chooses nothing: penalties are chosen by folds of the train list that share no
+movie, or by the validation list when the test list is reported. Clips without embeddings are
+counted, and get the constant prediction in the score of all clips. Beside each score stands that of
+the constant. As a command, which prints a table:
 
     python -m vujax.evals.lvu --lvu lvu_1.0 --vectors seed0.npz seed1.npz --against other.npz \\
         --condensed condensed_movies --movieclip movieclip/*_labels.txt*

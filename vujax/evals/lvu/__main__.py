@@ -24,13 +24,13 @@ Row = tuple[str, list[TaskScore]]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints the tables."""
+    """Print the tables."""
     parser = _parser()
     args = parser.parse_args(arguments)
     if not (args.vectors or args.condensed):
         parser.error("give --vectors to score, or --condensed for the baselines alone")
     if args.movieclip and not args.condensed:
-        parser.error("--movieclip needs --condensed: its table says which clips there are")
+        parser.error("--movieclip needs --condensed, whose table lists the clips")
     if args.against and not args.vectors:
         parser.error("--against needs --vectors")
     try:
@@ -41,20 +41,42 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m vujax.evals.lvu", description="Scores frozen vectors of clips on LVU."
+        prog="python -m vujax.evals.lvu", description="Score frozen embeddings of clips on LVU."
     )
     add = parser.add_argument
-    add("--lvu", type=Path, required=True, help="folder of the lists, or of prepare_lvu.py")
-    add("--vectors", type=Path, nargs="+", default=[], help=".npz or .parquet, one for each seed")
-    add("--against", type=Path, nargs="+", default=[], help="others: the paired difference")
-    add("--condensed", type=Path, help="folder of Condensed Movies: baselines of words")
-    add("--movieclip", nargs="+", default=[], help="MovieCLIP's lists: baseline of shot labels")
-    add("--tasks", nargs="+", choices=TASKS, default=TASKS, metavar="TASK", help="default: all")
-    add("--report", default="val", help="the list that is scored: val or test")
-    add("--choose", default=FOLDS, help="what chooses penalties: folds of train, or val")
-    add("--folds", type=int, default=5)
-    add("--seed", type=int, default=0, help="of the folds")
-    add("--json", type=Path, help="also writes all hits here")
+    add("--lvu", type=Path, required=True, help="folder of the lists, or output of prepare_lvu.py")
+    add("--vectors", type=Path, nargs="+", default=[], help=".npz or .parquet file of each seed")
+    add(
+        "--against",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="files of another model, for the paired difference",
+    )
+    add("--condensed", type=Path, help="folder of Condensed Movies, for baselines of words")
+    add(
+        "--movieclip",
+        nargs="+",
+        default=[],
+        help="lists of MovieCLIP, for the baseline of shot labels",
+    )
+    add(
+        "--tasks",
+        nargs="+",
+        choices=TASKS,
+        default=TASKS,
+        metavar="TASK",
+        help="tasks to score (default: all)",
+    )
+    add("--report", default="val", help="list to score: val or test (default: val)")
+    add(
+        "--choose",
+        default=FOLDS,
+        help="source of the penalty: folds of train, or val (default: folds)",
+    )
+    add("--folds", type=int, default=5, help="number of folds (default: 5)")
+    add("--seed", type=int, default=0, help="of the folds (default: 0)")
+    add("--json", type=Path, help="file for all hits")
     return parser
 
 
@@ -68,10 +90,10 @@ def _report(args: argparse.Namespace) -> None:
     rows: list[Row] = []
     pairs = []
     for task in tasks:
-        runs = [[evaluate(task, one, **options) for one in seeds] for seeds in (ours, theirs)]
-        rows += [
-            (name, found) for name, found in zip(("ours", "theirs"), runs, strict=True) if found
+        runs = [
+            [evaluate(task, vectors, **options) for vectors in seeds] for seeds in (ours, theirs)
         ]
+        rows += [(name, own) for name, own in zip(("ours", "theirs"), runs, strict=True) if own]
         pairs += [tuple(runs)] if all(runs) else []
         rows += _baselines(task, args.condensed, labels, options)
         print(f"{task.name}: done", flush=True)
@@ -91,7 +113,7 @@ def _baselines(
         yield LABELS, [evaluate(task, labels, **options)]
     if condensed is None:
         return
-    clips = {one.clip: one.movie for one in task.all()}
+    clips = {clip.clip: clip.movie for clip in task.all()}
     words = dict(standardize=False, grid=TEXT_GRID, **options)
     for name, texts in (
         (SYNOPSIS, read_synopses(condensed, clips)),

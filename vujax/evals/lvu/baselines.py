@@ -1,4 +1,4 @@
-"""Vectors that no one trained, to be scored as a model's are: words and shot labels."""
+"""Embeddings without training, scored as a model's are: words and shot labels."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -18,9 +18,10 @@ TEXT_GRID = tuple(float(l2) for l2 in np.logspace(-5, 0, 6))
 
 
 def read_synopses(condensed_movies: str | Path, clips: Mapping[str, str]) -> dict[str, str]:
-    """What is told of each clip's movie by its OTHER clips; clips of which nothing is are left out.
+    """Read the descriptions of the OTHER clips of each clip's movie.
 
-    A sentence that is also the clip's own is left out, whichever clip it describes.
+    A sentence that is also the clip's own is left out, whichever clip it describes; so is a clip
+    without any text.
 
     Args:
       condensed_movies: folder of the tables.
@@ -29,47 +30,50 @@ def read_synopses(condensed_movies: str | Path, clips: Mapping[str, str]) -> dic
     Raises:
       FileNotFoundError, ValueError: see `read_descriptions`.
     """
-    told = read_descriptions(condensed_movies)
-    of_movie: dict[str, list[str]] = {}
-    for movie, text in told.values():
-        of_movie.setdefault(movie, []).append(text)
-    found = {}
+    descriptions = read_descriptions(condensed_movies)
+    by_movie: dict[str, list[str]] = {}
+    for movie, text in descriptions.values():
+        by_movie.setdefault(movie, []).append(text)
+    texts = {}
     for clip, movie in clips.items():
-        own = told[clip][1] if clip in told else None
-        found[clip] = " ".join(text for text in of_movie.get(movie, ()) if text != own)
-    return {clip: text for clip, text in found.items() if text}
+        own = descriptions[clip][1] if clip in descriptions else None
+        texts[clip] = " ".join(text for text in by_movie.get(movie, ()) if text != own)
+    return {clip: text for clip, text in texts.items() if text}
 
 
 def read_own_descriptions(condensed_movies: str | Path, clips: Collection[str]) -> dict[str, str]:
-    """Each clip's own description. A LEAK: labels of three tasks were mined from these.
+    """Read each clip's own description, a LEAK.
 
-    Only to show how large the leak is; see `vujax.data.datasets.condensed_movies`.
+    Labels of three tasks were mined from these: only to show the size of the leak; see
+    `vujax.data.datasets.condensed_movies`.
     """
-    told = read_descriptions(condensed_movies)
-    return {clip: told[clip][1] for clip in clips if clip in told}
+    descriptions = read_descriptions(condensed_movies)
+    return {clip: descriptions[clip][1] for clip in clips if clip in descriptions}
 
 
 def embed_texts(texts: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """Unit vectors of counted words, `[1 n]`; texts without any are left out.
+    """Return unit vectors of counted words, `[1 n]`; texts without any are left out.
 
     Words and their weights are counted over all texts (`tf_idf`), which reads no label. The vectors
-    have the products of those with one number a word, in as many numbers as there are texts: what
-    is linear learns the same of them, sooner. They are scored as they are: `evaluate(...,
+    have the inner products of the tf-idf rows, but only as many components as there are texts: a
+    linear probe learns the same from them, sooner. They are scored as they are: `evaluate(...,
     standardize=False, grid=TEXT_GRID)`.
     """
     matrix, _ = compute_tf_idf(list(texts.values()), max_df=MAX_DF, min_df=MIN_DF)
-    worded = np.flatnonzero(np.diff(matrix.indptr) > 0)
-    exact = matrix[worded].astype(np.float64)  # or products are none of vectors, by rounding
+    with_words = np.flatnonzero(np.diff(matrix.indptr) > 0)
+    exact = matrix[with_words].astype(
+        np.float64
+    )  # in float32, rounding makes products that no vectors have
     products = (exact @ exact.T).toarray()
-    rows = np.linalg.cholesky(products + JITTER * np.eye(len(worded))).astype(np.float32)
+    rows = np.linalg.cholesky(products + JITTER * np.eye(len(with_words))).astype(np.float32)
     clips = list(texts)
-    return {clips[place]: row[None] for place, row in zip(worded.tolist(), rows, strict=True)}
+    return {clips[place]: row[None] for place, row in zip(with_words.tolist(), rows, strict=True)}
 
 
 def read_shot_labels(
     movieclip: str | Collection[str], condensed_movies: str | Path
 ) -> dict[str, np.ndarray]:
-    """MovieCLIP's labels of places, `[1 150]`: the share of a clip's labelled shots that have each.
+    """Return MovieCLIP's place labels `[1 150]` as shares of a clip's labeled shots.
 
     Args:
       movieclip: its lists of shots: a path, a pattern or several of them.

@@ -1,4 +1,4 @@
-"""Intervals of scores, and of differences between the scores of the same clips."""
+"""Intervals of scores, and of differences between scores of the same clips."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,22 +12,24 @@ BY = ("clips", "movies")
 
 
 def score_interval(runs: Sequence[TaskScore], *, by: str = "clips", **options: Any) -> Interval:
-    """Bootstrap of the score on covered clips, over runs too if there are several.
+    """Return the bootstrap interval of the score on covered clips.
+
+    Several runs are resampled too.
 
     Args:
-      runs: of one task, with vectors of one model trained with several seeds.
-      by: 'clips', or 'movies': whole movies are drawn, since clips of one are alike.
-      **options: of `intervals.bootstrap`.
+      runs: of one task, with embeddings of one model trained with several seeds.
+      by: 'clips', or 'movies': whole movies are drawn, since clips of one are similar.
+      **options: of `metrics.bootstrap.bootstrap`.
 
     Raises:
       ValueError: runs are of different clips.
     """
-    there = _common(runs)
-    return bootstrap(_hits(runs)[:, there], clusters=_clusters(runs[0], there, by), **options)
+    covered = _common(runs)
+    return bootstrap(_hits(runs)[:, covered], clusters=_clusters(runs[0], covered, by), **options)
 
 
 def seed_interval(runs: Sequence[TaskScore]) -> Interval:
-    """Student's interval of the runs' scores; infinite for a single run."""
+    """Return Student's interval of the runs' scores; infinite for a single run."""
     return student_interval(np.array([run.score for run in runs]))
 
 
@@ -38,31 +40,36 @@ def paired_interval(
     by: str = "clips",
     **options: Any,
 ) -> tuple[Interval, int]:
-    """Bootstrap of `ours - theirs`, clip by clip, and on how many clips: those that both cover.
+    """Return the bootstrap interval of `ours - theirs`, and the number of clips.
+
+    Differences are taken clip by clip, on the clips that both cover.
 
     Args:
       ours: runs of one task.
-      theirs: as many runs of it; or one, which is set beside each of ours.
-      by: see `interval`.
-      **options: of `intervals.paired_bootstrap`.
+      theirs: as many runs of it; or one, which is compared with each of ours.
+      by: see `score_interval`.
+      **options: of `metrics.bootstrap.paired_bootstrap`.
 
     Raises:
       ValueError: they are of different clips, or differ in number.
     """
     if len(theirs) not in (1, len(ours)):
-        raise ValueError(f"{len(ours)} runs cannot be paired with {len(theirs)}: give as many")
-    there = _common([*ours, *theirs])
-    others = np.broadcast_to(_hits(theirs), (len(ours), len(there)))
-    pair = _hits(ours)[:, there], others[:, there]
-    found = paired_bootstrap(*pair, clusters=_clusters(ours[0], there, by), **options)
-    return found, int(there.sum())
+        raise ValueError(f"{len(ours)} runs cannot be paired with {len(theirs)}; give as many")
+    covered = _common([*ours, *theirs])
+    others = np.broadcast_to(_hits(theirs), (len(ours), len(covered)))
+    pair = _hits(ours)[:, covered], others[:, covered]
+    found = paired_bootstrap(*pair, clusters=_clusters(ours[0], covered, by), **options)
+    return found, int(covered.sum())
 
 
 def constant_interval(runs: Sequence[TaskScore], *, by: str = "clips") -> Interval:
-    """Bootstrap of the score less the constant's, on covered clips."""
-    there = _common(runs)
-    pair = _hits(runs)[:, there], np.stack([run.constant for run in runs])[:, there]
-    return paired_bootstrap(*pair, clusters=_clusters(runs[0], there, by))
+    """Return the bootstrap interval of the score less the constant's.
+
+    It is over covered clips.
+    """
+    covered = _common(runs)
+    pair = _hits(runs)[:, covered], np.stack([run.constant for run in runs])[:, covered]
+    return paired_bootstrap(*pair, clusters=_clusters(runs[0], covered, by))
 
 
 def _hits(runs: Sequence[TaskScore]) -> np.ndarray:
@@ -70,16 +77,16 @@ def _hits(runs: Sequence[TaskScore]) -> np.ndarray:
 
 
 def _common(runs: Sequence[TaskScore]) -> np.ndarray:
-    """Which clips all runs cover."""
+    """Return the clips that all runs cover, bool `[n]`."""
     if len({(run.task, run.clips) for run in runs}) != 1:
-        raise ValueError("scores of different tasks or lists cannot be set beside each other")
-    there = np.all([run.covered for run in runs], axis=0)
-    if not there.any():
-        raise ValueError(f"no clip of {runs[0].task} has vectors in all runs")
-    return there
+        raise ValueError("scores of different tasks or lists cannot be compared")
+    covered = np.all([run.covered for run in runs], axis=0)
+    if not covered.any():
+        raise ValueError(f"no clip of {runs[0].task} has embeddings in all runs")
+    return covered
 
 
-def _clusters(run: TaskScore, there: np.ndarray, by: str) -> np.ndarray | None:
+def _clusters(run: TaskScore, covered: np.ndarray, by: str) -> np.ndarray | None:
     if by not in BY:
-        raise ValueError(f"by is {by!r}: use one of {', '.join(BY)}")
-    return np.array(run.movies)[there] if by == "movies" else None
+        raise ValueError(f"unknown by {by!r}; expected one of: {', '.join(BY)}")
+    return np.array(run.movies)[covered] if by == "movies" else None

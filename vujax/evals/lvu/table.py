@@ -1,4 +1,4 @@
-"""Scores as a table that people read, and as JSON."""
+"""Scores as a Markdown table and as JSON."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,16 +29,16 @@ UNITS = (
 
 
 def format_table(rows: Sequence[tuple[str, Sequence[TaskScore]]]) -> str:
-    """A Markdown table.
+    """Format a Markdown table.
 
     Args:
-      rows: what each row's vectors are called, and its runs, of one task and several seeds.
+      rows: the name of each row's embeddings, and its runs, of one task and several seeds.
     """
     return _markdown(HEADER, [_cells(name, runs) for name, runs in rows])
 
 
 def format_pair_table(rows: Sequence[tuple[Sequence[TaskScore], Sequence[TaskScore]]]) -> str:
-    """A Markdown table of differences, ours less theirs."""
+    """Format a Markdown table of differences, ours less theirs."""
     found = []
     for ours, theirs in rows:
         metric = ours[0].metric
@@ -53,7 +53,7 @@ def format_pair_table(rows: Sequence[tuple[Sequence[TaskScore], Sequence[TaskSco
 
 
 def format_notes(runs: Sequence[TaskScore]) -> list[str]:
-    """What must be known to read the scores, a line each."""
+    """Return the notes that explain the scores, a line each."""
     found = [UNITS]
     for run in runs:
         if run.shared.any():
@@ -71,7 +71,7 @@ def format_notes(runs: Sequence[TaskScore]) -> list[str]:
 
 
 def row_to_json(name: str, runs: Sequence[TaskScore]) -> dict[str, Any]:
-    """All that a row says, with the hits of each clip, as plain values."""
+    """Return all values of a row, with the hits of each clip, as plain values."""
     first = runs[0]
     return dict(
         of=name,
@@ -100,7 +100,7 @@ def row_to_json(name: str, runs: Sequence[TaskScore]) -> dict[str, Any]:
 
 
 def format_score(value: float, metric: str, sign: str = "") -> str:
-    """A score as the table has it."""
+    """Format a score for the table."""
     if np.isnan(value):
         return ""
     return f"{100 * value:{sign}.1f}" if metric == "top1" else f"{value:{sign}.3f}"

@@ -1,4 +1,4 @@
-"""Part of the evaluations."""
+"""Frozen embeddings of clips, one for each window, such as 60 s or a scene."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,9 +18,9 @@ class Windows(NamedTuple):
     """Windows of several clips, one after the other.
 
     Attributes:
-      vectors: float32 `[w d]`.
-      clip: int64 `[w]`, which clip each is of.
-      clips: how many there are.
+      vectors: float32 `[w d]`, embeddings.
+      clip: int64 `[w]`, the number of each one's clip.
+      clips: number of clips.
     """
 
     vectors: np.ndarray
@@ -29,31 +29,33 @@ class Windows(NamedTuple):
 
     @classmethod
     def from_embeddings(cls, vectors: Vectors, clips: Sequence[str]) -> "Windows":
-        """The windows of some clips, in their order.
+        """Concatenate the windows of some clips, in their order.
 
         Raises:
-          ValueError: a clip has no window, one of another width, or one that is not finite.
+          ValueError: a clip has no window, one of another dim, or one that is not finite.
         """
         arrays = [np.atleast_2d(np.asarray(vectors[clip], np.float32)) for clip in clips]
-        width = arrays[0].shape[-1] if arrays else 0
+        dim = arrays[0].shape[-1] if arrays else 0
         for clip, array in zip(clips, arrays, strict=True):
-            if array.ndim != 2 or array.shape[1] != width or not array.size:
+            if array.ndim != 2 or array.shape[1] != dim or not array.size:
                 raise ValueError(
-                    f"the clip {clip} has vectors of shape {list(array.shape)}: it needs one or "
-                    f"more, {width} numbers wide as those of {clips[0]}"
+                    f"the clip {clip} has embeddings of shape {list(array.shape)}; it needs one or "
+                    f"more of dim {dim}, as those of {clips[0]}"
                 )
             if not np.isfinite(array).all():
-                raise ValueError(f"the vectors of the clip {clip} are not finite: make them again")
+                raise ValueError(
+                    f"the embeddings of the clip {clip} are not finite; compute them again"
+                )
         clip = np.repeat(np.arange(len(arrays)), [len(array) for array in arrays])
-        whole = np.concatenate(arrays) if arrays else np.zeros((0, 0), np.float32)
-        return cls(whole, clip, len(arrays))
+        embeddings = np.concatenate(arrays) if arrays else np.zeros((0, 0), np.float32)
+        return cls(embeddings, clip, len(arrays))
 
     def shares(self) -> np.ndarray:
-        """`[w]`: 1 over the number of windows of the clip, so that clips count alike."""
+        """Return `[w]`: 1 over the number of windows of the clip: clips weigh the same."""
         return 1 / np.bincount(self.clip, minlength=self.clips)[self.clip]
 
     def mean(self, values: np.ndarray) -> np.ndarray:
-        """The mean over each clip's windows: `[w k] -> [clips k]`."""
+        """Average over each clip's windows: `[w k] -> [clips k]`."""
         result = np.zeros((self.clips, values.shape[1]))
         np.add.at(result, self.clip, values * self.shares()[:, None])
         return result
@@ -62,12 +64,12 @@ class Windows(NamedTuple):
 def group_by_clip(
     keys: Sequence[str], vectors: np.ndarray, depth: int = 1
 ) -> dict[str, np.ndarray]:
-    """Vectors of scenes, by clip, for scenes that are clips or windows of clips.
+    """Group embeddings of scenes by clip; scenes are clips or windows of clips.
 
     Args:
       keys: `[n]`, of the scenes (`vujax.data.scenes`).
       vectors: `[n d]`.
-      depth: which part of a key names the clip: 1 of 'MOVIE/CLIP', 0 of 'CLIP/c003'.
+      depth: position of the clip in a key: 1 of 'MOVIE/CLIP', 0 of 'CLIP/c003'.
     """
     rows: dict[str, list[int]] = {}
     for place, key in enumerate(keys):
@@ -76,30 +78,30 @@ def group_by_clip(
 
 
 def read_clip_embeddings(path: str | Path) -> dict[str, np.ndarray]:
-    """Vectors of clips from a file.
+    """Read embeddings of clips from a file.
 
     Args:
       path: .npz with an array for each clip, named by its id, `[d]` or `[w d]`; or .parquet with
         the columns clip and vector (a list), a row for each window.
 
     Raises:
-      FileNotFoundError: there is none.
+      FileNotFoundError: the file is missing.
       ValueError: it is damaged, lacks a column, or holds no clip.
     """
     path = Path(path)
-    found = _of_table(path) if path.suffix.lower() in PARQUET else read_npz(path)
-    if not found:
-        raise ValueError(f"{path} holds no clip: write one array for each, named by its id")
-    return found
+    embeddings = _read_table(path) if path.suffix.lower() in PARQUET else read_npz(path)
+    if not embeddings:
+        raise ValueError(f"{path} holds no clip; write one array for each, named by its id")
+    return embeddings
 
 
-def _of_table(path: Path) -> dict[str, np.ndarray]:
+def _read_table(path: Path) -> dict[str, np.ndarray]:
     table = read_table(path, ("clip", "vector"))
     rows: dict[str, list[Iterable[float]]] = {}
     for clip, vector in zip(table["clip"].to_pylist(), table["vector"].to_pylist(), strict=True):
         if clip is None or vector is None:
-            raise ValueError(f"{path} has a row without a clip or a vector: leave it out")
+            raise ValueError(f"{path} has a row without a clip or a vector; leave it out")
         rows.setdefault(str(clip), []).append(vector)
-    if len({len(vector) for found in rows.values() for vector in found}) > 1:
-        raise ValueError(f"{path} has vectors of different widths: take those of one encoder")
-    return {clip: np.array(found, np.float32) for clip, found in rows.items()}
+    if len({len(vector) for own in rows.values() for vector in own}) > 1:
+        raise ValueError(f"{path} has vectors of different dims; take those of one encoder")
+    return {clip: np.array(own, np.float32) for clip, own in rows.items()}

@@ -1,0 +1,1 @@
+"""Difficulty of synthetic films: scores of colors, sounds and oracles."""

@@ -1,4 +1,14 @@
-"""Part of the evaluations."""
+"""Retrieval and zero-shot classification of synthetic frames without a model.
+
+A caption is right for a frame if the frame has that very caption (duplicates are right). The three
+scores of image i for caption j are
+
+  chance: random;
+  histogram: the words of j against the captions of the 32 training frames whose color histograms
+    are nearest to i's: the part that colors alone explain;
+  ceiling: 1 / (number of frames that j fits), or 0 if j does not fit i: the score of an oracle
+    that sees everything in a frame but not the frame that a caption was written for.
+"""
 
 import argparse
 import json
@@ -15,12 +25,12 @@ from vujax.utils.arrays import l2_normalize
 
 
 def find_neighbors(queries: np.ndarray, keys: np.ndarray, k: int) -> np.ndarray:
-    """Indices [n k] of the k keys with the largest dot product, best first."""
+    """Return indices [n k] of the k keys with the largest dot product, best first."""
     return np.argsort(-(queries @ keys.T), axis=1, kind="stable")[:, :k]
 
 
 def bags_of_words(texts: list[str], vocabulary: dict[str, int]) -> np.ndarray:
-    """Words of each text, float32 [n words]; words outside the vocabulary are dropped."""
+    """Return the words of each text, float32 [n words]; unknown words are dropped."""
     vectors = np.zeros((len(texts), len(vocabulary)), np.float32)
     for row, text in zip(vectors, texts, strict=True):
         for word in _words(text):
@@ -31,7 +41,7 @@ def bags_of_words(texts: list[str], vocabulary: dict[str, int]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Frames:
-    """What the colour neighbours see of a whole source: histograms [n bins], captions, truth."""
+    """A whole source in memory: histograms [n bins], captions, truth."""
 
     histograms: np.ndarray
     texts: list[str]
@@ -39,6 +49,7 @@ class Frames:
 
     @classmethod
     def from_source(cls, source: SyntheticImages) -> "Frames":
+        """Draw all frames of a source."""
         records = [source[i] for i in range(len(source))]
         histograms = color_histograms(np.stack([record["image"] for record in records]))
         texts = [record["captions"][0] for record in records]
@@ -46,7 +57,13 @@ class Frames:
 
 
 def score_by_histogram(known: Frames, asked: Frames, k: int = 32) -> np.ndarray:
-    """Scores [images captions] of the frames asked about, from their colours alone."""
+    """Score [images captions] of the frames in `asked` by their colors alone.
+
+    Args:
+      known: training frames with captions.
+      asked: frames to score.
+      k: neighbors.
+    """
     nearest = find_neighbors(asked.histograms, known.histograms, k)
     counts = Counter(word for text in known.texts for word in set(_words(text)))
     vocabulary = {word: i for i, word in enumerate(sorted(counts))}
@@ -58,30 +75,30 @@ def score_by_histogram(known: Frames, asked: Frames, k: int = 32) -> np.ndarray:
 
 
 def score_by_facts(truths: list[ImageTruth], seed: int = 0) -> np.ndarray:
-    """Scores [images captions] of one who knows every fact; ties broken at random."""
+    """Score [images captions] by all facts; ties are broken at random."""
     fits = np.array([[t.captions[0].fits(image.facts) for t in truths] for image in truths])
     noise = np.random.default_rng(seed).uniform(0, 1e-6, fits.shape)
     return fits / np.maximum(fits.sum(axis=0), 1) + noise
 
 
 def compute_recalls(scores: np.ndarray, texts: list[str]) -> dict[str, float]:
-    """R@1/5/10, shares of 1, text to image and image to text, for scores [images captions]."""
+    """Compute R@1/5/10 of scores [images captions], in both directions."""
     ids = np.unique(texts, return_inverse=True)[1]
     right = ids[:, None] == ids[None, :]
     result = {}
-    for way, table, truth in (
+    for direction, table, truth in (
         ("text_to_image", scores.T, right.T),
         ("image_to_text", scores, right),
     ):
         order = np.argsort(-table, axis=1, kind="stable")[:, :10]
         hits = np.take_along_axis(truth, order, axis=1)
         for k in (1, 5, 10):
-            result[f"{way}/R@{k}"] = round(float(hits[:, :k].any(axis=1).mean()), 4)
+            result[f"{direction}/R@{k}"] = round(float(hits[:, :k].any(axis=1).mean()), 4)
     return result
 
 
 def measure_retrieval(known: Frames, asked: Frames) -> dict[str, dict[str, float]]:
-    """Recalls of chance, histogram neighbours and the ceiling."""
+    """Return recalls of the random baseline, histogram neighbors and the ceiling."""
     n = len(asked.texts)
     scores = {
         "chance": np.random.default_rng(0).uniform(size=(n, n)),
@@ -92,7 +109,7 @@ def measure_retrieval(known: Frames, asked: Frames) -> dict[str, dict[str, float
 
 
 def measure_zero_shot(known: Frames, asked: Frames, label: str, k: int = 32) -> dict[str, float]:
-    """Top-1, a share of 1, of chance and of the vote of the k histogram neighbours' true labels."""
+    """Return top-1 of the random baseline and of the vote of the histogram neighbors."""
     classes = list(CLASSES[label])
     of_known, of_asked = (
         np.array([classes.index(find_class(truth.facts, label)) for truth in frames.truths])
@@ -105,10 +122,15 @@ def measure_zero_shot(known: Frames, asked: Frames, label: str, k: int = 32) -> 
 
 
 def measure_frames(arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(description="How hard the cinema is; prints JSON lines.")
-    parser.add_argument("--train", type=int, default=5000, help="training frames to look among")
-    parser.add_argument("--held-out", type=int, default=1024, help="validation frames")
-    parser.add_argument("--seed", type=int, default=0)
+    """Print the scores as JSON lines."""
+    parser = argparse.ArgumentParser(
+        description="Retrieval and classification of frames without a model, as JSON lines."
+    )
+    parser.add_argument("--train", type=int, default=5000, help="training frames (default: 5000)")
+    parser.add_argument(
+        "--held-out", type=int, default=1024, help="validation frames (default: 1024)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the films (default: 0)")
     args = parser.parse_args(arguments)
     known = Frames.from_source(SyntheticImages("train", frames=args.train, seed=args.seed))
     asked = Frames.from_source(SyntheticImages("validation", frames=args.held_out, seed=args.seed))
