@@ -98,7 +98,7 @@ def test_the_reported_list_chooses_nothing(lvu: LVU) -> None:
         evaluate(task, vectors, report="test")
     with pytest.raises(ValueError, match="has no list 'train' to report"):
         evaluate(task, vectors, report="train")
-    with pytest.raises(ValueError, match="choose is 'test'"):
+    with pytest.raises(ValueError, match="unknown choose 'test'"):
         evaluate(task, vectors, choose="test")
 
 
@@ -230,7 +230,7 @@ def test_intervals_and_pairs(lvu: LVU) -> None:
             lambda: paired_interval(runs[:1], [evaluate(lvu["year"], weak, grid=SMALL)]),
             "different tasks",
         ),
-        (lambda: score_interval(runs, by="shots"), "unknown by 'shots'; expected one of: clips, movies"),
+        (lambda: score_interval(runs, by="shots"), "'shots'; expected one of: clips, movies"),
     ):
         with pytest.raises(ValueError, match=message):
             wrong()
@@ -238,9 +238,9 @@ def test_intervals_and_pairs(lvu: LVU) -> None:
 
 def test_bad_vectors(lvu: LVU) -> None:
     for wrong, message in (
-        (np.ones(4), r"c7 has vectors of shape \[1, 4\]: .*5 numbers wide as those of c0"),
-        (np.ones((0, 5)), r"c7 has vectors of shape \[0, 5\]"),
-        (np.ones((1, 2, 5)), r"c7 has vectors of shape \[1, 2, 5\]"),
+        (np.ones(4), r"c7 has embeddings of shape \[1, 4\]; .*of dim 5, as those of c0"),
+        (np.ones((0, 5)), r"c7 has embeddings of shape \[0, 5\]"),
+        (np.ones((1, 2, 5)), r"c7 has embeddings of shape \[1, 2, 5\]"),
         (np.full(5, np.nan), "c7 are not finite"),
     ):
         with pytest.raises(ValueError, match=message):
