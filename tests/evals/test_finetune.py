@@ -8,7 +8,7 @@ from tests.data.boundary_films import MemoryFilm
 from vujax.data.scene_batches import SceneRows
 from vujax.data.scenes import FilmScenes, find_scene_runs
 from vujax.evals.finetune import KINDS, Targets, finetune
-from vujax.evals.linear_probe import Standardizer, fit_softmax
+from vujax.evals.logistic import Standardizer, fit_softmax
 from vujax.models.scene_encoder import build_scene_encoder
 
 INPUTS = {"feature": (6,)}

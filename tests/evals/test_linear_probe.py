@@ -4,14 +4,8 @@ import pytest
 
 from tests.evals.fakes import Memory, Oracle
 from vujax.evals.folds import hold_out_examples
-from vujax.evals.linear_probe import (
-    L2_GRID,
-    LinearClassifier,
-    LinearProbe,
-    Standardizer,
-    choose_penalty,
-    fit_softmax,
-)
+from vujax.evals.linear_probe import L2_GRID, LinearProbe, choose_penalty
+from vujax.evals.logistic import LinearClassifier, Standardizer, fit_softmax
 
 
 def clusters(n=203, d=40, classes=4, noise=4.0, seed=0):

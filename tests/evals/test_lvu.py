@@ -130,7 +130,7 @@ def test_a_train_clip_that_is_reported_is_not_learned_from(lvu: LVU) -> None:
 def test_the_answer_of_a_clip_is_the_mean_of_its_windows(lvu: LVU, mesh1) -> None:
     task, vectors = lvu["director"], telling(TRAIN + VAL, noise=1, windows=3)
     score = evaluate(task, vectors, grid=[0.1], standardize=False)
-    from vujax.evals.linear_probe import fit_softmax
+    from vujax.evals.logistic import fit_softmax
 
     x = np.concatenate([vectors[f"c{k}"] for k in range(TRAIN)])
     y = np.repeat([{0: 0, 1: 1, 4: 2}[CLASS_OF[k % 4]] for k in range(TRAIN)], 3)

@@ -11,7 +11,7 @@ from tests.evals.fakes import FakeText
 from vujax.evals import build_evaluator
 from vujax.evals.features import image_encoder
 from vujax.evals.histogram_baseline import color_histogram
-from vujax.evals.linear_probe import Standardizer, fit_softmax
+from vujax.evals.logistic import Standardizer, fit_softmax
 from vujax.evals.metrics.bootstrap import wilson_interval
 from vujax.evals.reader import Reader
 from vujax.models import build_clip

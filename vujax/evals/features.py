@@ -7,15 +7,17 @@ result, so one device, eight devices and several hosts run the same lines. `imag
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, Sharding
 
-from vujax.data.scene_batches import SceneRows
 from vujax.models.tokenizers.clip import Tokenizer, tokenize
 from vujax.utils.mesh import make_global_batch, replicated_sharding, row_sharding
+
+if TYPE_CHECKING:  # it imports grain, which takes a second
+    from vujax.data.scene_batches import SceneRows
 
 Variables = Any
 
@@ -210,7 +212,7 @@ EncodeRows = Callable[[Variables, Mapping[str, jax.Array]], jax.Array]
 
 
 def extract_scenes(
-    encode: EncodeRows, variables: Variables, rows: SceneRows, *, batch_size: int, mesh: Mesh
+    encode: EncodeRows, variables: Variables, rows: "SceneRows", *, batch_size: int, mesh: Mesh
 ) -> np.ndarray:
     """Encode every scene once.
 
@@ -232,7 +234,7 @@ def extract_scenes(
     return vectors[there[np.argsort(scene[there], kind="stable")]]
 
 
-def _scene_batches(rows: SceneRows, size: int) -> Iterator[dict[str, Any]]:
+def _scene_batches(rows: "SceneRows", size: int) -> Iterator[dict[str, Any]]:
     """Yield this host's rows under the names that `extract` reads, empty rows too."""
     hosts, host = jax.process_count(), jax.process_index()
     batches = rows.eval_batches(batch_size=size, host=host, hosts=hosts)

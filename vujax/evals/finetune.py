@@ -23,7 +23,7 @@ from jax.sharding import Mesh
 from vujax.data.scene_batches import SceneRows
 from vujax.data.scenes import Scenes, SceneSubset
 from vujax.evals.folds import split_movie_folds
-from vujax.evals.linear_probe import Standardizer
+from vujax.evals.logistic import Standardizer
 from vujax.optim import build_optimizer, build_schedule
 from vujax.utils.mesh import make_global_batch, make_mesh, replicated_sharding
 

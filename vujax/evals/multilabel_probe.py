@@ -19,7 +19,7 @@ from jax.sharding import Mesh
 from scipy.special import expit
 
 from vujax.evals.folds import find_learnable_tags
-from vujax.evals.linear_probe import LinearClassifier, Standardizer, fit_logistic
+from vujax.evals.logistic import LinearClassifier, Standardizer, fit_logistic
 from vujax.evals.metrics.multilabel import choose_thresholds
 
 TAG_GRID = tuple(float(l2) for l2 in np.logspace(-5, 2, 15))

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import optimize
 
 from vujax.annotate.app import ranking
 
@@ -100,8 +101,8 @@ def test_a_refit_needs_few_passes_over_its_examples(monkeypatch: pytest.MonkeyPa
         passes.append(found.nfev)
         return found
 
-    minimize = ranking.minimize
-    monkeypatch.setattr(ranking, "minimize", counted)
+    minimize = optimize.minimize
+    monkeypatch.setattr(optimize, "minimize", counted)
     scale = float(np.sqrt((spread**2).sum()))
     ranking.fit(vectors[first[:500]], vectors[first[500:]], (vectors.mean(0), scale))
     assert passes[0] < 50

@@ -23,11 +23,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
-from scipy.optimize import minimize
-from scipy.special import expit
 
 from vujax.annotate.app.items import Level
 from vujax.annotate.app.requests import Ask
+from vujax.evals.logistic import fit_logistic
 from vujax.search import filters, query
 
 HALF_TRUST = 20
@@ -246,20 +245,13 @@ def fit(positive: np.ndarray, negative: np.ndarray, centre: tuple[np.ndarray, fl
         raise ValueError("to learn, there must be examples, and something else to tell them from")
     mean, scale = centre
     x = (np.concatenate([positive, negative]).astype(np.float64) - mean) / scale
-    signs = np.repeat([1.0, -1.0], [len(positive), len(negative)])
-    shares = np.repeat([0.5 / len(positive), 0.5 / len(negative)], [len(positive), len(negative)])
-
-    def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        weights, bias = theta[:-1], theta[-1]
-        margins = signs * (x @ weights + bias)
-        value = shares @ np.logaddexp(0, -margins) + L2 / 2 * weights @ weights
-        slope = -shares * signs * expit(-margins)
-        return float(value), np.append(slope @ x + L2 * weights, slope.sum())
-
-    start = np.zeros(x.shape[1] + 1)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"gtol": 1e-6}).x
-    weights = found[:-1] / scale
-    return Linear(weights.astype(np.float32), float(found[-1] - weights @ mean))
+    counts = [len(positive), len(negative)]
+    truth = np.repeat([True, False], counts)[:, None]
+    shares = np.repeat([0.5 / count for count in counts], counts)[:, None]
+    # scipy: a fit of some hundred examples must not wait for a compilation.
+    linear = fit_logistic(x, truth, shares, l2=L2, solver="scipy", tolerance=1e-6)
+    weights = linear.weights[:, 0] / scale
+    return Linear(weights.astype(np.float32), float(linear.bias[0] - weights @ mean))
 
 
 def held_out(

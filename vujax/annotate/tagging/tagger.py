@@ -14,7 +14,7 @@ import pyarrow as pa
 from vujax.annotate.tagging.resolve import has_items, items_of, vectors_of
 from vujax.catalog import Catalog, embeddings
 from vujax.catalog.embeddings import EmbeddingModel
-from vujax.evals.linear_probe import LinearClassifier, Standardizer
+from vujax.evals.logistic import LinearClassifier, Standardizer
 from vujax.evals.multilabel_probe import TagProbe
 from vujax.models import release
 from vujax.utils.io import check_table_suffix, write_json, write_table

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jax.sharding import Mesh
 
-from vujax.evals.linear_probe import Standardizer, fit_softmax
+from vujax.evals.logistic import Standardizer, fit_softmax
 from vujax.evals.lvu.windows import Windows
 
 Predict = Callable[[np.ndarray], np.ndarray]
