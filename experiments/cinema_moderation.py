@@ -2,13 +2,13 @@
 
     python experiments/cinema_moderation.py --work runs/moderation
 
-The commands that a person would give: `vujax cinema` makes 24 films of seed 7, `vujax ingest` and
-`vujax embed --encoder lite` a catalogue of them; what the shots of 18 show is written as labels in
-seconds; `vujax tag train` learns from them, and `vujax tag apply` tags all films. The other 6 films
-are then scored against their truth: average precision of each event, and the macro mAP of all and
-of the three that the fewest labels name (events that fewer than 4% of labelled shots have, which
-were planned, do not occur). Beside them chance, a tag's
-share. Intervals are 95%, over the 6 films. Nothing was chosen on these.
+The commands that a person would give: `vujax synthesize` makes 24 films of seed 7, `vujax ingest`
+and `vujax embed --encoder lite` a catalogue of them; what the shots of 18 show is written as labels
+in seconds; `vujax tag train` learns from them, and `vujax tag apply` tags all films. The other 6
+films are then scored against their truth: average precision of each event, and the macro mAP of all
+and of the three that the fewest labels name (events that fewer than 4% of labelled shots have,
+which were planned, do not occur). Beside them chance, a tag's share. Intervals are 95%, over the 6
+films. Nothing was chosen on these.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
     python experiments/cinema_series.py --work runs/cinema_series
 
-The whole road: `vujax cinema --series 4`, `vujax ingest --detector adaptive`, `vujax embed
+The whole road: `vujax synthesize --series 4`, `vujax ingest --detector adaptive`, `vujax embed
 --encoder lite`, then `vujax.scenes.series.analyze_series` on the embeddings of the detected shots.
 Scene boundaries are the true ones, moved to the nearest detected shot boundary, so that only the
 detection of repeats is scored.
@@ -47,7 +47,7 @@ def make(folder: Path, seed: int, episodes: int) -> Path:
     """Films, catalogue and vectors of a series, unless they are there."""
     films, catalog = folder / "films", folder / "catalog"
     for words in (
-        ["cinema", "--series", episodes, "--seed", seed, "--out", films],
+        ["synthesize", "--series", episodes, "--seed", seed, "--out", films],
         ["ingest", films, "--out", catalog, "--detector", "adaptive"],
         ["embed", catalog, "--encoder", "lite"],
     ):

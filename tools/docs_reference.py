@@ -231,7 +231,7 @@ def cli_page() -> str:
     ]
     lines += ["| [`python -m vujax.main`](#python-m-vujaxmain) | train or evaluate by a config |"]
     for name in cli.COMMANDS:
-        parser, _ = cli._parser([name])
+        parser, _ = cli.build_parser([name])
         lines += _command(_subparsers(parser)[name], 2)
     lines += _main_flags()
     for module in MODULE_PARSERS:

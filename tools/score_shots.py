@@ -9,7 +9,7 @@ Prints a JSON line for each film and detector; those of a folder of cinema films
   made on the film at its own 24 frames/s: agreement, not truth. Where that list leaves a gap
   between shots, a gradual transition is taken to lie.
 - bbb_4fps: the whole film at 4 frames/s, a rate that no detector here was made for; same list.
-- cinema: films of `vujax cinema`, against their truth.
+- cinema: films of `vujax synthesize`, against their truth.
 
 What lies within the tolerance counts; `seconds` of one machine are no benchmark.
 """
@@ -51,7 +51,7 @@ def bbb(name: str, start_s: float) -> Case:
 
 
 def cinema(folder: Path) -> Iterator[Case]:
-    """The films of `vujax cinema` in a folder, and their truth."""
+    """The films of `vujax synthesize` in a folder, and their truth."""
     from vujax.data.synthetic.ground_truth import read_truth
 
     for path in sorted(folder.glob("*.truth.json")):

@@ -1,6 +1,6 @@
 """Trains a scene boundary head on labelled films with vectors, such as the one in the package.
 
-    vujax cinema --out runs/films --films 20
+    vujax synthesize --out runs/films --films 20
     vujax ingest runs/films --out runs/cinema --detector adaptive
     vujax embed runs/cinema --encoder lite
     python tools/train_scene_head.py --out vujax/scenes/heads/default \\

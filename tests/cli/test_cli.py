@@ -68,7 +68,7 @@ def test_starting_imports_nothing_heavy() -> None:
         (["embed", "OUT", "--encoder", "../nil"], "unknown encoder '../nil'; expected lite"),
         (["weights", "get", "nothing"], "nothing"),
         (["weights", "import", "/nowhere"], "/nowhere does not exist: give a folder or a"),
-        (["cinema", "--out", "OUT", "--width", "33"], "must be even"),
+        (["synthesize", "--out", "OUT", "--width", "33"], "must be even"),
     ],
 )
 def test_a_mistake_is_one_sentence(

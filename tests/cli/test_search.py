@@ -178,7 +178,7 @@ def test_a_query_in_another_script(
         (["red", "--where", "title > 3"], "holds texts that are no numbers"),
         (["red", "--top", "0"], "must be 1 or more"),
         (["red", "--out", "r.doc"], "r.doc: results are written as .parquet, .csv, .jsonl, .html"),
-        (["red", "--level", "frame", "--templates", "poem"], "no templates named 'poem'"),
+        (["red", "--level", "frame", "--templates", "poem"], "unknown templates 'poem'"),
         (["--image", "nowhere.png"], "nowhere.png does not exist (--image)"),
         (["--like", "other/s0001"], "has no film other with shots"),
         (["--like", "a b"], "'a b' is no id"),

@@ -1,15 +1,12 @@
-"""What the console script `vujax` can do: one file a command, imported when it is asked for.
+"""The command line `vujax`: one file a command, imported when it is asked for.
 
-Each has `add_arguments(parser)` and `run(arguments) -> int`, the exit status. What a user did wrong
-or a machine lacks is a ValueError, OSError, KeyError, ImportError or RuntimeError of one sentence.
+    vujax scenes film.mp4 --out out/
+    vujax ingest films/ --out catalog/
+    vujax search catalog/ "a boat on a lake"
 
-The console script `vujax`, for people with films.
-
-vujax scenes film.mp4 --out out/
-vujax ingest films/ --out catalog/
-vujax catalog show catalog/ --out page.html
-vujax embed catalog/ --encoder lite
-vujax similar catalog/ FILM/s0012
+Each command has `add_arguments(parser)` and `run(arguments) -> int`, the exit status. What a user
+did wrong or a machine lacks is a ValueError, OSError, KeyError, ImportError or RuntimeError whose
+text is one sentence.
 """
 
 import argparse
@@ -17,63 +14,85 @@ import importlib
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from vujax.cli import runtime
+from vujax.cli import deprecation, runtime
 
 COMMANDS = {
-    "scenes": ("vujax.cli.scenes", "films to scenes, for editors and players"),
-    "ingest": ("vujax.cli.ingest", "films to a catalogue of shots and keyframes"),
-    "catalog": ("vujax.cli.catalog", "check a catalogue, or show it as a page"),
-    "embed": ("vujax.cli.embed", "vectors of a catalogue's keyframes, shots and scenes"),
-    "similar": ("vujax.cli.similar", "the shots or scenes that are most like one"),
-    "caption": ("vujax.cli.caption", "captions of a catalogue's frames, shots or scenes"),
-    "movies": ("vujax.cli.movies", "which movies are alike, by their metadata"),
-    "search": ("vujax.cli.search", "frames, shots or scenes that are like a text or picture"),
-    "search-recall": ("vujax.cli.search_recall", "what an approximate search would miss"),
+    "scenes": ("vujax.cli.scenes", "detect the scenes of films, for editors and players"),
+    "ingest": ("vujax.cli.ingest", "read films into a catalog of shots and keyframes"),
+    "catalog": ("vujax.cli.catalog", "check a catalog, or show it as a page"),
+    "embed": ("vujax.cli.embed", "compute embeddings of keyframes, shots and scenes"),
+    "similar": ("vujax.cli.similar", "find the shots or scenes most similar to one"),
+    "search": ("vujax.cli.search", "find frames, shots or scenes by text or image"),
+    "search-recall": ("vujax.cli.search_recall", "measure the recall of an approximate search"),
+    "caption": ("vujax.cli.caption", "caption frames, shots or scenes"),
     "curate": ("vujax.cli.curate", "find, review and label shots in the browser"),
-    "labels": ("vujax.cli.labels", "label sets of a catalogue: list, set, export, import"),
-    "tag": ("vujax.cli.tag", "learn tags from labels, and tag a catalogue"),
+    "labels": ("vujax.cli.labels", "list, set, export and import label sets"),
+    "tag": ("vujax.cli.tag", "learn tags from labels, and tag a catalog"),
+    "movies": ("vujax.cli.movies", "find similar movies by their metadata"),
     "weights": ("vujax.cli.weights", "fetch, import or list weights"),
-    "cinema": ("vujax.cli.synthesize", "make films with known shots, scenes and captions"),
+    "synthesize": ("vujax.cli.synthesize", "render films with known shots, scenes and captions"),
 }
 
-MISTAKES = (ValueError, OSError, KeyError, ImportError, RuntimeError)
-
+USER_ERRORS = (ValueError, OSError, KeyError, ImportError, RuntimeError)
 INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command.
+    """Run a command.
+
+    Args:
+      arguments: of the command line; None: those of the process.
 
     Returns:
-      The exit status: 0, 1 for what went wrong (one sentence on standard error), 2 for arguments
-      that cannot be understood, 130 after Ctrl-C.
+      The exit status: 0; 1 after an error, with one sentence on standard error; 2 for arguments
+      that cannot be parsed; 130 after Ctrl-C.
     """
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
-    parser, run = _parser(arguments[:1])
+    arguments = deprecation.rename_command(sys.argv[1:] if arguments is None else arguments)
+    parser, run = build_parser(arguments[:1])
     options = parser.parse_args(arguments)
+    assert run is not None  # without a command, parse_args exits
     runtime.set_up()
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        return _run(run, options, arguments)
+
+
+def _run(
+    run: Callable[[argparse.Namespace], int], options: argparse.Namespace, arguments: Sequence[str]
+) -> int:
     try:
         return run(options)
     except KeyboardInterrupt:
-        print(f"stopped; this goes on: {shlex.join(['vujax', *arguments])}", file=sys.stderr)
+        resume = shlex.join(["vujax", *arguments])
+        print(f"interrupted; resume with: {resume}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output, such as `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except MISTAKES as error:
+    except USER_ERRORS as error:
         reason = error.args[0] if isinstance(error, KeyError) and error.args else error
         print(f"vujax: error: {reason}", file=sys.stderr)
         return 1
 
 
-def _parser(
+def build_parser(
     wanted: Sequence[str],
 ) -> tuple[argparse.ArgumentParser, Callable[[argparse.Namespace], int] | None]:
-    """The parser, in which only the wanted command has its arguments, and what runs that."""
-    parser = argparse.ArgumentParser(prog="vujax", description="Films to shots, scenes and labels.")
+    """Build the parser; only the wanted command gets its arguments.
+
+    Args:
+      wanted: a list of the command's name, or an empty list.
+
+    Returns:
+      The parser, and the function that runs the wanted command.
+    """
+    parser = argparse.ArgumentParser(
+        prog="vujax", description="Detect scenes in films, search them, and label them."
+    )
     parser.add_argument("--version", action="version", version=f"vujax {version('vujax')}")
     choices = parser.add_subparsers(metavar="COMMAND", required=True)
     run = None
@@ -84,3 +103,7 @@ def _parser(
             imported.add_arguments(command)
             run = imported.run
     return parser, run
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"vujax: warning: {message}", file=sys.stderr)

@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vujax.cli import deprecation
+from vujax.search.backends import BACKENDS
+
 if TYPE_CHECKING:  # the help needs none of it
     from vujax.search.hits import Hit
     from vujax.search.index import Index
     from vujax.search.query import Encode, Term
 
 LEVELS = ("frame", "shot", "scene")
-SEARCHERS = ("exact", "faiss", "lance")
 TYPES = ("float32", "float16", "bfloat16")
 LEAST_WIDTH = 80
 
@@ -48,7 +50,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--top", type=int, default=20, metavar="N", help="how many (20)")
     add("--per-film", type=int, metavar="N", help="most of one film")
     add("--fold", action="store_true", help="of a shot's frames show only the best")
-    add("--searcher", choices=SEARCHERS, default="exact", help="exact, or approximate (exact)")
+    add(
+        "--backend",
+        choices=BACKENDS.names(),
+        default="exact",
+        metavar="NAME",
+        help=f"search backend: {', '.join(BACKENDS)} (default: exact)",
+    )
+    deprecation.add_old_option(parser, "--searcher", "--backend")
     add("--out", type=Path, metavar="FILE", help="also .parquet, .csv, .jsonl, or a page: .html")
 
 
@@ -150,7 +159,7 @@ def _search(
     vector = combine(terms, index, wordings(arguments.templates), _encode(arguments, index))
     hits = find(
         index,
-        open_backend(arguments.searcher, index),
+        open_backend(arguments.backend, index),
         vector,
         top=arguments.top,
         kept=None if kept.all() else kept,

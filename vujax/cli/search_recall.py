@@ -1,4 +1,4 @@
-"""`vujax search-recall CATALOG --searcher faiss`: its recall and time against exact search.
+"""`vujax search-recall CATALOG --backend faiss`: its recall and time against exact search.
 
 Queries are texts, a line each (--queries FILE), or vectors of the catalogue drawn at random, which
 is easier than texts are.
@@ -9,7 +9,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vujax.cli import search
+from vujax.cli import deprecation, search
+from vujax.search.backends import BACKENDS
 
 if TYPE_CHECKING:  # the help needs none of it
     import numpy as np
@@ -21,7 +22,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     add = parser.add_argument
     add("catalog", type=Path, metavar="CATALOG", help="folder of the catalogue")
-    add("--searcher", choices=search.SEARCHERS[1:], default="faiss", help="to measure (faiss)")
+    others = [name for name in BACKENDS if name != "exact"]
+    add(
+        "--backend",
+        choices=others,
+        default="faiss",
+        metavar="NAME",
+        help=f"search backend to measure: {', '.join(others)} (default: faiss)",
+    )
+    deprecation.add_old_option(parser, "--searcher", "--backend")
     search.add_index_arguments(parser)
     add("--queries", type=Path, metavar="FILE", help="texts, a line each")
     add("--count", type=int, default=200, metavar="N", help="vectors to draw otherwise (200)")
@@ -53,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
             bar.total = count
             bar.update(done - bar.n)
 
-        other = open_backend(arguments.searcher, index, report)
+        other = open_backend(arguments.backend, index, report)
     if not arguments.json:
         print(f"{len(queries)} queries, {len(index):,} {index.level}s, k = {arguments.k}")
         print(f"{'searcher':<10} {'recall':>7} {'p50 ms':>9} {'p99 ms':>9}")

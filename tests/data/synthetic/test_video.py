@@ -210,7 +210,7 @@ def test_workers_write_the_same(drawn: Path, tmp_path: Path):
 
 
 def test_the_command(tmp_path: Path, monkeypatch, capsys):
-    words = ["cinema", "--films", "1", "--out", str(tmp_path / "new"), "--fps", "5"]
+    words = ["synthesize", "--films", "1", "--out", str(tmp_path / "new"), "--fps", "5"]
     words += ["--height", "16", "--width", "32", "--minutes", "0.1", "--workers", "1"]
     assert main(words) == 0
     assert "1 films" in capsys.readouterr().out

@@ -45,7 +45,7 @@ def interrupt(words: list[str], moment: Callable[[subprocess.Popen], bool]) -> l
     assert child.returncode == cli.INTERRUPTED
     assert readers(child) == []
     (line,) = said.splitlines()
-    name, *again = shlex.split(line.removeprefix("stopped; this goes on: "))
+    name, *again = shlex.split(line.removeprefix("interrupted; resume with: "))
     assert name == "vujax"
     return again
 

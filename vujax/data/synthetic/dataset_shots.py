@@ -5,9 +5,9 @@
     films[0].inputs(np.array([0, 1]))["image"]         # uint8 [2 3 48 48 3]
     films[0].sound(0)                                  # float32 [samples], RATE a second
 
-They are the films of `vujax cinema` with the same seed, split, rate and minutes: the same shots,
-scenes and pictures, before H.264. The cards that open and that close a film are scenes of their
-own, as in `truth.FilmTruth.scene_starts`. A shot is drawn when it is asked for: 40 films of 3
+They are the films of `vujax synthesize` with the same seed, split, rate and minutes: the same
+shots, scenes and pictures, before H.264. The cards that open and that close a film are scenes of
+their own, as in `truth.FilmTruth.scene_starts`. A shot is drawn when it is asked for: 40 films of 3
 minutes, 2,321 shots with 3 keyframes of 48x48, take 11 seconds of one core, and 48 MB where they
 are kept.
 """
