@@ -21,8 +21,8 @@ def test_the_gradient_of_the_scipy_solver_is_zero() -> None:
     linear = fit_logistic(features, truth, weights, l2=0.02, solver="scipy", tolerance=1e-9)
     residual = weights * (expit(linear.logits(features)) - truth)
     assert linear.weights.dtype == np.float64
-    np.testing.assert_allclose(features.T @ residual + 0.02 * linear.weights, 0, atol=1e-6)
-    np.testing.assert_allclose(residual.sum(0), 0, atol=1e-6)
+    np.testing.assert_allclose(features.T @ residual + 0.02 * linear.weights, 0, atol=3e-5)
+    np.testing.assert_allclose(residual.sum(0), 0, atol=3e-5)
 
 
 def test_both_solvers_give_the_same_classifier(mesh8) -> None:
