@@ -20,19 +20,19 @@ def write(path: Path, data: bytes | str) -> Path:
 def test_a_csv_table_is_joined_on_the_path(tmp_path: Path) -> None:
     table = Metadata.read(write(tmp_path / "m.csv", "\ufeff" + TEXT))
     assert table.key == "path"
-    assert table.of("any", "a/b.mp4").row == {"title": "One, two", "genres": "x|y"}
-    assert table.of("any", "c.mp4").row == {"title": 'He said "no"\n', "genres": None}
-    nothing = table.of("any", "b.mp4")
+    assert table.lookup("any", "a/b.mp4").row == {"title": "One, two", "genres": "x|y"}
+    assert table.lookup("any", "c.mp4").row == {"title": 'He said "no"\n', "genres": None}
+    nothing = table.lookup("any", "b.mp4")
     assert nothing.row == {"title": None, "genres": None}
     assert nothing.schema.names == ["title", "genres"]
-    assert nothing.digest != table.of("any", "c.mp4").digest
+    assert nothing.digest != table.lookup("any", "c.mp4").digest
 
 
 def test_a_parquet_table_keeps_its_types(tmp_path: Path) -> None:
     columns = {"film": ["f-1", "g-2"], "genres": [["a", "b"], []], "year": [1999, None]}
     pq.write_table(pa.table(columns), tmp_path / "m.parquet")
     table = Metadata.read(tmp_path / "m.parquet")
-    assert table.of("f-1", "any").row == {"genres": ["a", "b"], "year": 1999}
+    assert table.lookup("f-1", "any").row == {"genres": ["a", "b"], "year": 1999}
     assert table.schema.field("year").type == pa.int64()
 
 

@@ -9,9 +9,10 @@ from tests.pipeline.ingest.films import Cuts, film
 from vujax.catalog import Catalog, schema
 from vujax.catalog import page as catalog_page
 from vujax.catalog.page import write_page
-from vujax.pipeline.ingest.film import IngestJob, IngestStage, share_detector
+from vujax.pipeline.ingest.detectors import share_detector
+from vujax.pipeline.ingest.film import IngestJob, IngestStage
 from vujax.pipeline.ingest.settings import IngestSettings
-from vujax.pipeline.ingest.sources import find_films
+from vujax.pipeline.sources import find_films
 from vujax.utils.formatting import format_clock, format_short_clock
 
 HOSTILE = "</title><script>alert(1)</script><img src=x onerror=alert(2)>\" onload='x"

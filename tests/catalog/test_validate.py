@@ -14,9 +14,10 @@ from vujax.catalog.parquet import read_parquet
 from vujax.catalog.records import RecordWriter
 from vujax.catalog.validate import find_problems
 from vujax.catalog.writer import describe_file
-from vujax.pipeline.ingest.film import IngestJob, IngestStage, share_detector
+from vujax.pipeline.ingest.detectors import share_detector
+from vujax.pipeline.ingest.film import IngestJob, IngestStage
 from vujax.pipeline.ingest.settings import IngestSettings
-from vujax.pipeline.ingest.sources import find_films
+from vujax.pipeline.sources import find_films
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from vujax.cli import ingest
 from vujax.cli.runner import resolve_host
 from vujax.models import release
 from vujax.pipeline.ingest import detectors
-from vujax.pipeline.ingest.film import share_detector
-from vujax.pipeline.ingest.sources import find_films
+from vujax.pipeline.ingest.detectors import share_detector
+from vujax.pipeline.sources import find_films
 
 
 def adapted(name: str, options: dict) -> object:
@@ -104,7 +104,7 @@ def test_ingest_check_and_show(tmp_path: Path, capsys: pytest.CaptureFixture) ->
     assert "2 (1 whole, 1 error)" in text
     assert "error: bad.mp4: " in text
     assert cli.main([*words, "--strict"]) == 1
-    assert "0; 2 were there already" in capsys.readouterr().out
+    assert "0; 2 were already done" in capsys.readouterr().out
     assert cli.main(["catalog", "check", out]) == 0
     assert cli.main(["catalog", "show", out]) == 0
     assert (tmp_path / "out" / "catalog.html").stat().st_size > 1000

@@ -63,7 +63,7 @@ def test_starting_imports_nothing_heavy() -> None:
         (["--min-duration", "-1"], "0 seconds or more"),
         (["--encoder", "no-such"], "unknown encoder 'no-such'"),
         (["--shots", "no-such"], "unknown shot detector 'no-such'"),
-        (["--workers", "0"], "at least 1 worker"),
+        (["--workers", "0"], "workers must be at least 1"),
         (["--host", "0", "--hosts", "2"], "on one machine; run `vujax ingest`"),
     ],
 )
@@ -94,7 +94,7 @@ def test_a_film_to_files_and_a_table(tmp_path: Path, capsys: pytest.CaptureFixtu
     # Again, and another number: nothing is read anew.
     assert cli.main(words(tmp_path, "--head", "none", "--scenes", "3", "--formats", "csv")) == 0
     text = capsys.readouterr().out
-    assert "0; 1 were there already" in text
+    assert "0; 1 were already done" in text
     assert "3 scenes" in text
 
 

@@ -11,10 +11,12 @@ from tests.pipeline.ingest.films import Cuts, folder_of_films
 from vujax.catalog import schema
 from vujax.encoders.base import Encoder
 from vujax.pipeline.embed import embed
-from vujax.pipeline.ingest.film import IngestJob, IngestStage, Outcome, share_detector
-from vujax.pipeline.ingest.run import RunnerOptions
+from vujax.pipeline.ingest.detectors import share_detector
+from vujax.pipeline.ingest.film import IngestJob, IngestStage
 from vujax.pipeline.ingest.settings import IngestSettings
-from vujax.pipeline.ingest.sources import find_films
+from vujax.pipeline.run import RunnerOptions
+from vujax.pipeline.sources import find_films
+from vujax.pipeline.stage import Outcome
 
 
 class Stub(Encoder):

@@ -15,7 +15,7 @@ from vujax.catalog.validate import find_problems
 from vujax.data.registry import open_films, open_scenes
 from vujax.encoders import opener
 from vujax.pipeline.embed import EmbedJob, EmbedStage, embed
-from vujax.pipeline.ingest.film import Outcome
+from vujax.pipeline.stage import Outcome
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_a_scene_is_the_mean_of_its_shots(root: Path) -> None:
     assert (one.status, one.done) == ("whole", True)
     assert (other.status, other.reason) == (
         "error",
-        "it has no scenes: run `vujax scenes` on the catalogue",
+        "it has no scenes: run `vujax scenes` on the catalog",
     )
     table = Catalog(root).embeddings("scene", "stub")
     assert table["id"].to_pylist() == [f"{one.film}/c000", f"{one.film}/c001"]

@@ -48,4 +48,4 @@ def test_vectors_are_the_networks_features(tmp_path: Path, capsys: pytest.Captur
     assert cli.main(["catalog", "check", str(root)]) == 0
     capsys.readouterr()
     assert cli.main(words) == 0
-    assert "0; 1 were there already" in capsys.readouterr().out
+    assert "0; 1 were already done" in capsys.readouterr().out

@@ -108,5 +108,5 @@ def test_ray_gives_what_local_gives(tmp_path: Path) -> None:
     assert [o.status for o in run(two, WithGpu, name="ray")] == ["whole"] * 2
     assert vector_files(two) == vector_files(one)
     assert not any(o.done for o in run(two, WithGpu, name="ray", workers=1))
-    assert RayEngine(Stub, accelerators=True).places == 1  # one actor for each GPU
-    assert RayEngine(Stub).places == 2
+    assert RayEngine(Stub, accelerators=True).num_slots == 1  # one actor for each GPU
+    assert RayEngine(Stub).num_slots == 2

@@ -14,7 +14,7 @@ from vujax.catalog.validate import find_problems
 from vujax.catalog.writer import describe_file
 from vujax.data.images import preprocess_eval_image
 from vujax.pipeline.embed import EmbedJob, EmbedStage, embed
-from vujax.pipeline.ingest.film import Outcome
+from vujax.pipeline.stage import Outcome
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import vujax
 from tests.encoders.stub import Stub
 from tests.pipeline.ingest.films import Cuts, film
 from vujax.catalog import Catalog, schema
-from vujax.pipeline.ingest.film import share_detector
+from vujax.pipeline.ingest.detectors import share_detector
 from vujax.scenes.detect import SceneDetectionJob, detect_scenes, run_scene_detection
 from vujax.scenes.film import predict_boundaries
 from vujax.scenes.types import SceneDetectionOptions

@@ -36,7 +36,7 @@ def test_csv(rate: Fraction, tmp_path: Path) -> None:
     assert [row["score"] for row in rows] == ["", "0.900000", "0.900000"]
     assert rows[1]["begin_timecode"] == film.scenes[1].start_timecode
     spans = read_shot_list(path, rate)  # what `vujax ingest --shots` reads
-    assert [round(span.begin * rate) for span in spans] == [0, 42, 92]
+    assert [round(span.start * rate) for span in spans] == [0, 42, 92]
     assert notes == []
 
 
@@ -73,7 +73,7 @@ def test_edl(rate: Fraction, tmp_path: Path) -> None:
     assert len(text.splitlines()) == 3 + 3 * 3  # no name begins a line of its own
     counted = nearest_timecode_rate(rate)
     spans = read_shot_list(path, rate)
-    edges = [(span.begin * counted, span.end * counted) for span in spans]
+    edges = [(span.start * counted, span.end * counted) for span in spans]
     assert edges == [(0, 3012), (3012, 8012), (8012, 8053)]
     assert parse_timecode(film.scenes[2].start_timecode, counted) == 8012
     assert notes == []

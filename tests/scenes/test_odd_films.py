@@ -15,7 +15,7 @@ from tests.encoders.stub import Stub
 from tests.pipeline.ingest.films import COLOURS, Cuts, colours, film, film_with_sound
 from tests.scenes.results import HOSTILE
 from tests.video.clips import make
-from vujax.pipeline.ingest.film import share_detector
+from vujax.pipeline.ingest.detectors import share_detector
 from vujax.scenes import adapt
 from vujax.scenes.detect import detect_scenes
 from vujax.scenes.film import predict_boundaries

@@ -12,9 +12,10 @@ import numpy as np
 from tests.encoders.stub import Stub, run
 from tests.pipeline.ingest.films import Cuts, folder_of_films
 from vujax.catalog import schema
-from vujax.pipeline.ingest.film import IngestJob, IngestStage, share_detector
+from vujax.pipeline.ingest.detectors import share_detector
+from vujax.pipeline.ingest.film import IngestJob, IngestStage
 from vujax.pipeline.ingest.settings import IngestSettings
-from vujax.pipeline.ingest.sources import find_films
+from vujax.pipeline.sources import find_films
 from vujax.utils.arrays import l2_normalize
 
 COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1)}

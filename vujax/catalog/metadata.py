@@ -85,7 +85,7 @@ class Metadata:
         schema = pa.schema([field for field in table.schema if field.name not in KEYS])
         return cls(key, schema, rows)
 
-    def of(self, film: str, path: str) -> FilmMetadata:
+    def lookup(self, film: str, path: str) -> FilmMetadata:
         """The columns of one film, without values when the table has no row of it."""
         row = self.rows.get(film if self.key == "film" else path)
         return FilmMetadata(self.schema, row or dict.fromkeys(self.schema.names))

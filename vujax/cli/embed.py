@@ -44,4 +44,4 @@ def run(arguments: argparse.Namespace) -> int:
     made = sum(outcome.keyframes for outcome in terminal.outcomes if outcome.done)
     if arguments.level != "scene":  # which may be means of what is there
         print(f"{'speed':<12} {made / terminal.elapsed_s:.1f} keyframes/s")
-    return runner.finish(terminal, prepared.found, arguments.strict)
+    return runner.finish(terminal, prepared.listing, arguments.strict)

@@ -85,9 +85,9 @@ def run(arguments: argparse.Namespace) -> int:
         runner=who,
     )
     if arguments.shots is not None and arguments.shots.is_file():
-        _need_one(prepared.found.sources, arguments.shots)
+        _need_one(prepared.listing.sources, arguments.shots)
     terminal = runner.follow(prepared, who, "read")
-    return runner.finish(terminal, prepared.found, arguments.strict)
+    return runner.finish(terminal, prepared.listing, arguments.strict)
 
 
 def _need_one(sources: Sequence[Any], shots: Path) -> None:

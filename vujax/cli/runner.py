@@ -8,8 +8,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # not needed for --help
-    from vujax.pipeline.ingest.run import Run, RunnerOptions
-    from vujax.pipeline.ingest.sources import SourceListing
+    from vujax.pipeline.run import Run, RunnerOptions
+    from vujax.pipeline.sources import SourceListing
     from vujax.pipeline.workers.progress import ProgressDisplay
 
 
@@ -46,7 +46,7 @@ def build_runner(arguments: argparse.Namespace) -> "RunnerOptions":
     Raises:
       ValueError: an option is invalid.
     """
-    from vujax.pipeline.ingest.run import RunnerOptions
+    from vujax.pipeline.run import RunnerOptions
 
     host, hosts = resolve_host(arguments.host, arguments.hosts, os.environ)
     return RunnerOptions(
@@ -90,13 +90,13 @@ def follow(prepared: "Run", execution: "RunnerOptions", verb: str) -> "ProgressD
     from vujax.pipeline.workers.progress import ProgressDisplay
 
     if execution.hosts > 1:
-        share, total = len(prepared.sources), len(prepared.found.sources)
+        share, total = len(prepared.sources), len(prepared.listing.sources)
         place = f"host {execution.host} of {execution.hosts}"
         print(f"{place}: {share} of {total} films", file=sys.stderr)
     with ProgressDisplay(prepared.sources, verb) as terminal, closing(prepared.events) as events:
         for event in events:
             terminal.show(event)
-    print(terminal.summary(prepared.found))
+    print(terminal.summary(prepared.listing))
     return terminal
 
 
@@ -104,5 +104,5 @@ def finish(terminal: "ProgressDisplay", found: "SourceListing", strict: bool) ->
     """Print what is incomplete and return the exit status."""
     for line in terminal.reasons(found):
         print(line)
-    bad = bool(found.closed) or any(outcome.reason for outcome in terminal.outcomes)
+    bad = bool(found.unreadable) or any(outcome.reason for outcome in terminal.outcomes)
     return 1 if strict and bad else 0

@@ -15,8 +15,8 @@ from vujax.cli.embed import ENCODER
 from vujax.scenes import exports
 
 if TYPE_CHECKING:  # not needed for --help
-    from vujax.pipeline.ingest.film import Outcome
-    from vujax.pipeline.ingest.run import RunnerOptions
+    from vujax.pipeline.run import RunnerOptions
+    from vujax.pipeline.stage import Outcome
     from vujax.scenes.detect import SceneDetectionJob, SceneDetectionResult
     from vujax.scenes.series import SeriesStructure
     from vujax.scenes.stages import BackgroundEncoder, IngestOptions
@@ -142,8 +142,8 @@ class WorkerStages:
     ) -> list["Outcome"]:
         """See `Stages`; only Ray uses workers, because one process owns the accelerators here."""
         from vujax.pipeline.embed import embed
-        from vujax.pipeline.ingest.run import Run
-        from vujax.pipeline.ingest.sources import SourceListing
+        from vujax.pipeline.run import Run
+        from vujax.pipeline.sources import SourceListing
         from vujax.scenes.stages import build_embed_source, embed_with_progress
 
         if not self.embeds_here:

@@ -21,8 +21,8 @@ import numpy as np
 from vujax import encoders
 from vujax.catalog import Catalog, embeddings, schema
 from vujax.encoders import base
-from vujax.pipeline.embed import resolve_model
-from vujax.pipeline.ingest.film import DetectorSelector
+from vujax.pipeline.extractors import resolve_model
+from vujax.pipeline.ingest.detectors import DetectorSelector
 from vujax.scenes import exports
 from vujax.scenes.film import FilmProcessor, OutputFiles, ShotEmbeddings, load_shot_embeddings
 from vujax.scenes.series import EpisodeShots, SeriesStructure, analyze_series

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Protocol
 from vujax.catalog import schema
 from vujax.catalog.writer import sweep_staging
 from vujax.encoders.base import AnyEncoder
-from vujax.pipeline.ingest.film import DetectorSelector, IngestJob, IngestStage, Outcome
+from vujax.pipeline.ingest.detectors import DetectorSelector
+from vujax.pipeline.ingest.film import IngestJob, IngestStage
 from vujax.pipeline.ingest.settings import IngestSettings
-from vujax.pipeline.ingest.sources import Source, find_films
-from vujax.pipeline.workers.pool import Progress
+from vujax.pipeline.sources import Source, find_films
+from vujax.pipeline.stage import Outcome, Progress
 from vujax.utils.system import count_cores
 
 if TYPE_CHECKING:

@@ -104,9 +104,7 @@ class ReadStatus:
             reasons.append(f"reading stopped at {end_s:.2f} s ({self.stopped})")
         elif not self.frames:
             reasons.append(f"no {kind} of it can be decoded")
-        elif declared_s is not None and end_s < declared_s - max(
-            Fraction(1), stream.duration_s / 50
-        ):
+        elif declared_s is not None and end_s < declared_s - _tolerance_s(stream):
             reasons.append(
                 f"it ends at {end_s:.2f} s though its header says {float(declared_s):.2f} s"
             )
@@ -295,6 +293,11 @@ class FramePacer:
         if is_due:
             self._selected = pts
         return is_due
+
+
+def _tolerance_s(stream: StreamInfo) -> Fraction:
+    """Return the seconds that may be missing at the end of a stream, whose header rounds."""
+    return max(Fraction(1), stream.duration_s / 50)
 
 
 def _with_next(

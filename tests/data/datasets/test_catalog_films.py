@@ -20,9 +20,10 @@ from vujax.data.synthetic.ground_truth import Settings as CinemaSettings
 from vujax.data.synthetic.ground_truth import write_truth
 from vujax.pipeline import embed as embed_film
 from vujax.pipeline.embed import embed
-from vujax.pipeline.ingest.film import IngestJob, IngestStage, share_detector
+from vujax.pipeline.ingest.detectors import share_detector
+from vujax.pipeline.ingest.film import IngestJob, IngestStage
 from vujax.pipeline.ingest.settings import IngestSettings
-from vujax.pipeline.ingest.sources import find_films
+from vujax.pipeline.sources import find_films
 from vujax.video.audio import AudioReader
 from vujax.video.log_mel import LogMel
 

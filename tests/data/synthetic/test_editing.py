@@ -57,7 +57,7 @@ def test_every_frame_is_in_one_shot_and_shows_one_or_two(fps: Fraction):
 def test_shots_by_the_shared_rule_are_the_clips(edits):
     for edit in edits:
         transitions = [clip.into.transition for clip in edit.clips if clip.into]
-        assert [(s.begin, s.end) for s in split_into_shots(transitions, edit.frames)] == [
+        assert [(s.start, s.end) for s in split_into_shots(transitions, edit.frames)] == [
             (clip.start, clip.end) for clip in edit.clips
         ]
 

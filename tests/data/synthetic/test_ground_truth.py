@@ -50,7 +50,7 @@ def test_same_settings_same_truth(film: FilmTruth):
 
 def test_transitions_make_the_shots(film: FilmTruth):
     made = split_into_shots(film.transitions, film.frames)
-    assert [(s.begin, s.end - 1) for s in made] == [(s.first, s.last) for s in film.shots]
+    assert [(s.start, s.end - 1) for s in made] == [(s.first, s.last) for s in film.shots]
     assert all(isinstance(t, Transition) and t.score == 1 for t in film.transitions)
     assert sum(film.scene_starts) == len(film.scenes) - 1
     assert len(film.scene_starts) == len(film.shots) - 1

@@ -12,9 +12,11 @@ import numpy as np
 
 from tests.video.clips import add_picture, add_sound, make, tone, write_pictures, write_sound
 from vujax.catalog import schema
-from vujax.pipeline.ingest.film import Outcome, share_detector
-from vujax.pipeline.ingest.run import RunnerOptions, ingest
+from vujax.pipeline.ingest.detectors import share_detector
+from vujax.pipeline.ingest.run import ingest
 from vujax.pipeline.ingest.settings import IngestSettings
+from vujax.pipeline.run import RunnerOptions
+from vujax.pipeline.stage import Outcome
 from vujax.video.decode import Chunk
 from vujax.video.probe import VideoStream
 from vujax.video.shots.base import Transition

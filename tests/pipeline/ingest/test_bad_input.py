@@ -18,7 +18,7 @@ from vujax import cli
 from vujax.catalog import Catalog, schema
 from vujax.catalog.validate import find_problems
 from vujax.pipeline.ingest import detectors
-from vujax.pipeline.ingest.film import share_detector
+from vujax.pipeline.ingest.detectors import share_detector
 
 MIB = 1 << 20
 
@@ -125,7 +125,7 @@ def test_each_bad_film_has_its_reason(ingested: SimpleNamespace) -> None:
             assert reason in row["reason"]
             assert (row["shots"] > 0) == (status == "partial")
             assert f"{status}: {path}: {row['reason']}" in ingested.out
-    assert "error: closed: the folder may not be read" in ingested.out
+    assert "error: closed: the folder is not readable" in ingested.out
 
 
 @pytest.mark.multiprocess
@@ -179,7 +179,7 @@ def test_200_altered_films(
     assert list(find_problems(root)) == []
     assert staged(root) == []
     assert cli.main([*words, "--strict", "--out", str(root)]) == 1
-    assert "0; 200 were there already" in capsys.readouterr().out
+    assert "0; 200 were already done" in capsys.readouterr().out
 
 
 def _final(root: Path, name: str) -> bool:

@@ -23,9 +23,10 @@ from tests.pipeline.ingest.films import (
 from tests.video.clips import flipped, half, make, make_sound
 from vujax.catalog import Catalog, schema
 from vujax.catalog.validate import find_problems
-from vujax.pipeline.ingest.film import IngestJob, IngestStage, share_detector
+from vujax.pipeline.ingest.detectors import share_detector
+from vujax.pipeline.ingest.film import IngestJob, IngestStage
 from vujax.pipeline.ingest.settings import IngestSettings
-from vujax.pipeline.ingest.sources import find_films
+from vujax.pipeline.sources import find_films
 
 
 def read(
@@ -96,7 +97,7 @@ def test_other_positions(tmp_path: Path) -> None:
     rows = Catalog(tmp_path / "out").keyframes().to_pylist()
     assert [row["seconds"] for row in rows] == pytest.approx([0, 47 / 24, 2, 95 / 24], abs=0.26)
     assert rows[0]["height"] == 32
-    with pytest.raises(ValueError, match="positions must grow"):
+    with pytest.raises(ValueError, match="positions must increase"):
         IngestSettings(positions=(0.5, 0.25))
 
 

@@ -69,6 +69,6 @@ def test_ctrl_c_and_the_command_that_goes_on(tmp_path: Path) -> None:
     last = start(again)
     said, _ = last.communicate(timeout=60)
     assert last.returncode == 0
-    assert "2; 2 were there already" in said
+    assert "2; 2 were already done" in said
     assert start(words(tmp_path / "calm")).wait(60) == 0
     assert contents(out) == contents(tmp_path / "calm")

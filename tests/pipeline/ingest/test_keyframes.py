@@ -21,15 +21,15 @@ def test_old_ones_go_to_the_file_unchanged(tmp_path: Path) -> None:
         assert len(candidates._raw) == MAX_RAW
         assert candidates.times(41) == [0, 10, 20, 30, 40]
         for number in (0, 2 * MAX_RAW - 1, 2 * MAX_RAW, 3 * MAX_RAW - 1):
-            pts, size, data = candidates.picture(number)
+            pts, size, data = candidates.encode(number)
             assert (pts, size) == (10 * number, (16, 8))
             assert data == encode_jpeg(still(pts).image, 90)
         candidates.forget(10 * (2 * MAX_RAW - 1))
-        assert candidates.picture(0)[0] == 10 * (2 * MAX_RAW - 1)
+        assert candidates.encode(0)[0] == 10 * (2 * MAX_RAW - 1)
         assert candidates._file.seek(0, 2) > 0
         candidates.forget(10 * (2 * MAX_RAW + 1))
         assert candidates._file.seek(0, 2) == 0
-        assert candidates.picture(0)[0] == 10 * (2 * MAX_RAW + 1)
+        assert candidates.encode(0)[0] == 10 * (2 * MAX_RAW + 1)
         candidates.add(still(10**6))
         assert candidates.times(10**9)[-1] == 10**6
     assert list(tmp_path.iterdir()) == []

@@ -31,14 +31,14 @@ def test_closing_on_the_way_gives_the_same_shots(seed: int) -> None:
     found += closing.finish([t for t in transitions if t not in given], frames)
     assert found == split_into_shots(transitions, frames)
     begins = [0, *sorted({t.boundary for t in transitions})]
-    assert [(shot.begin, shot.end) for shot in found] == list(pairwise([*begins, frames]))
+    assert [(shot.start, shot.end) for shot in found] == list(pairwise([*begins, frames]))
 
 
 def test_transitions_beyond_the_films_end_are_dropped() -> None:
     closing = ShotAssembler()
     assert list(closing.add([Transition(99, 100)], decided=200, frames=50)) == []
     (only,) = closing.finish([Transition(60, 61)], frames=50)
-    assert (only.begin, only.end, only.into) == (0, 50, None)
+    assert (only.start, only.end, only.transition) == (0, 50, None)
     assert list(ShotAssembler().finish([], 0)) == []
 
 

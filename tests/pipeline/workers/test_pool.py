@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from vujax.pipeline.ingest.film import Outcome
-from vujax.pipeline.ingest.sources import Source
+from vujax.pipeline.sources import Source
+from vujax.pipeline.stage import Outcome, Progress
 from vujax.pipeline.workers import pool
-from vujax.pipeline.workers.pool import Event, Pool, Progress, Ready, StartFailed, WorkerDied
+from vujax.pipeline.workers.pool import Event, Pool, Ready, StartFailed, WorkerDied
 
 
 def source(name: str) -> Source:
@@ -33,12 +33,12 @@ class FakeWorker:
     def __init__(self, engine: Engine) -> None:
         self._engine, self._said = engine, [engine.first]
 
-    def give(self, source: Source) -> None:
+    def submit(self, source: Source) -> None:
         assert not self._said
         done = Outcome(source, source.slug, "whole")
         self._said = {"die": [None], "hang": []}.get(source.path, [Progress(source, 1.0), done])
 
-    def events(self) -> list[Event]:
+    def poll(self) -> list[Event]:
         said, self._said = self._said, []
         if said == [None]:
             raise WorkerDied("signal 9")
@@ -94,7 +94,7 @@ def test_what_holds_for_all_workers_ends_the_run() -> None:
 
 def test_workers_that_die_at_their_start_end_the_run() -> None:
     class Dead(FakeWorker):
-        def events(self) -> list[Event]:
+        def poll(self) -> list[Event]:
             raise WorkerDied("exit status 1")
 
     class DeadEngine(Engine):

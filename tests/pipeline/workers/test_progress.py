@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from vujax.pipeline.ingest.film import Outcome
-from vujax.pipeline.ingest.sources import Source, SourceListing
-from vujax.pipeline.workers.pool import Progress
+from vujax.pipeline.sources import Source, SourceListing
+from vujax.pipeline.stage import Outcome, Progress
 from vujax.pipeline.workers.progress import MAX_REASONS, ProgressDisplay
 
 
@@ -22,12 +21,12 @@ def test_the_table_counts_what_happened() -> None:
     lines = terminal.summary(SourceListing((), 2, 5)).splitlines()
     table = {line[:12].strip(): line[13:] for line in lines}
     assert table["films"] == "3 (2 whole, 1 error)"
-    assert table["read now"] == "2; 1 were there already"
+    assert table["read now"] == "2; 1 were already done"
     assert table["shots"] == "1,202"
     assert table["film time"] == "1:01:00"
-    assert table["passed over"] == "2 linked folders, 5 files of other kinds"
+    assert table["skipped"] == "2 linked folders, 5 files of other kinds"
     assert terminal.reasons(SourceListing((), 0, 0, ("shut\n",))) == [
-        "error: 'shut\\n': the folder may not be read",
+        "error: 'shut\\n': the folder is not readable",
         "error: 'b\\nc': it is empty",
     ]
 

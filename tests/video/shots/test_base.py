@@ -13,7 +13,7 @@ def test_every_frame_is_in_one_shot() -> None:
 def test_no_shot_is_empty() -> None:
     before, twice, after = Transition(-1, 0), Transition(4, 5), Transition(9, 10)
     assert [
-        (s.begin, s.end) for s in split_into_shots([before, twice, twice, after], frames=10)
+        (s.start, s.end) for s in split_into_shots([before, twice, twice, after], frames=10)
     ] == [
         (0, 5),
         (5, 10),

@@ -72,7 +72,7 @@ def test_a_list_may_have_a_rate_of_its_own(tmp_path: Path) -> None:
     path = write(tmp_path, "tt1.txt", "0 23\n24 47\n")
     assert find(path, ticks(100, 30), Picture(30), rate=Fraction(24)) == [Transition(29, 30)]
     assert find(path, ticks(100, 30), Picture(30)) == [Transition(23, 24)]
-    with pytest.raises(ValueError, match="rate=0 cannot be"):
+    with pytest.raises(ValueError, match="rate must be positive, got 0"):
         KnownShots(path, rate=Fraction(0))
 
 
@@ -115,7 +115,7 @@ def test_detectors_go_by_name(tmp_path: Path) -> None:
     assert open_detector("transnetv2").size == (27, 48)
     with pytest.raises(ValueError, match="unknown shot detector 'transnet'"):
         open_detector("transnet")
-    with pytest.raises(FileNotFoundError, match=r"none\.csv is no file: give"):
+    with pytest.raises(FileNotFoundError, match=r"none\.csv is not a file; give"):
         open_detector(str(tmp_path / "none.csv"))
 
 

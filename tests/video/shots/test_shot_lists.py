@@ -46,7 +46,7 @@ def read(folder: Path, name: str, text: str, rate: Fraction = RATE) -> list[tupl
     path = folder / name
     path.write_text(text, newline="")
     return [
-        (float(s.begin), s.end and float(s.end), s.kind, float(s.blend))
+        (float(s.start), s.end and float(s.end), s.kind, float(s.transition_s))
         for s in read_shot_list(path, rate)
     ]
 
@@ -96,14 +96,14 @@ def test_tables_count_in_seconds_timecode_or_frames(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.doc", "0 1", "must be named .txt"),
+        ("a.doc", "0 1", "is not a shot list; expected one of: .txt"),
         ("a.txt", "", "lists no shot"),
-        ("a.txt", "0 9\nten 19\n", "line 2: 'ten' is no frame number"),
+        ("a.txt", "0 9\nten 19\n", "line 2: 'ten' is not a frame number"),
         ("a.txt", "0 9\n10\n", "line 2: it needs a first and a last frame"),
-        ("a.txt", "0 9\n-10 19\n", "line 2: '-10' is no frame number"),
-        ("a.txt", "10 19\n0 9\n", "line 2: its shot begins no later"),
+        ("a.txt", "0 9\n-10 19\n", "line 2: '-10' is not a frame number"),
+        ("a.txt", "10 19\n0 9\n", "line 2: its shot starts no later"),
         ("a.txt", "10 5\n", "line 1: its shot ends no later"),
-        ("a.edl", "TITLE: X\n001 garbage\n", "line 2: it is no CMX3600 event"),
+        ("a.edl", "TITLE: X\n001 garbage\n", "line 2: it is not a CMX3600 event"),
         (
             "a.edl",
             EDL.replace("01:00:02:00 01:00:03:12", "01:00:02:24 01:00:03:12"),
@@ -112,7 +112,7 @@ def test_tables_count_in_seconds_timecode_or_frames(tmp_path: Path) -> None:
         ("a.edl", "FCM: DROP FRAME\n" + EDL.split("FRAME\n")[1], "line 3: drop-frame"),
         ("a.csv", "where,what\n1,2\n", "line 1: no column is named begin_s"),
         ("a.csv", "begin_s\n0\n1,2\n", "line 3: it has 2 columns"),
-        ("a.csv", "begin_s\n0\nnan\n", "line 3: 'nan' is no number of seconds"),
+        ("a.csv", "begin_s\n0\nnan\n", "line 3: 'nan' is not a number of seconds"),
         ("a.csv", 'begin_s\n0\n"1\n', "line 3: unexpected end of data"),
         ("a.csv", "begin_s,kind\n0,c%t\n", "line 2: 'c%t' names no transition"),
         ("a.csv", "begin_timecode\n" + "0" * 999, "line 2: '0{40}' is not a timecode"),
@@ -129,7 +129,7 @@ def test_a_bad_list_is_refused_by_its_line(tmp_path, name: str, text: str, messa
 def test_other_bytes_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a\n.csv"
     path.write_bytes(b"begin_s\n\xff\xfe\n")
-    with pytest.raises(ValueError, match="no UTF-8 text") as caught:
+    with pytest.raises(ValueError, match="not UTF-8 text") as caught:
         read_shot_list(path, RATE)
     assert "\n" not in str(caught.value)
 
@@ -160,7 +160,7 @@ def test_damaged_lists_are_read_or_refused(tmp_path: Path, name: str, text: str)
             assert name in str(error)
             assert "\n" not in str(error)
         else:
-            begins = [span.begin for span in spans]
+            begins = [span.start for span in spans]
             assert begins == sorted(set(begins))
             assert begins[0] >= 0
     assert 20 < refused < 300

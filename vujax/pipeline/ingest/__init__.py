@@ -1,6 +1,5 @@
-"""Ingest: from films to the catalogue, one film or ten thousand.
+"""Ingest: from film files to a catalog.
 
-`film.Ingest` is the stage: a film in, its parts in the catalogue out, in one pass and in memory
-that does not grow with the film. `run.ingest` finds the films and lets a pool of workers do it, on
-this machine (`local`) or a Ray cluster (`on_ray`).
+`run.ingest` finds the films and prepares a run of workers, local or on a Ray cluster.
+`film.IngestStage` is the stage of one film: one pass, in memory that does not grow with the film.
 """

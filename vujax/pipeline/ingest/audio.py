@@ -1,9 +1,9 @@
-"""The sound of each shot as FLAC: mono, at one rate, in pieces of at most a minute."""
+"""Storage of each shot's sound as FLAC: mono, at one rate, in pieces of at most a minute."""
 
 import io
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -22,63 +22,68 @@ def write_shot_audio(
     writer: RecordWriter,
     rate: int,
 ) -> Iterator[tuple[float, list[dict[str, Any]]]]:
-    """Reads a film's sound once and writes it shot by shot.
+    """Read a film's sound once and write it shot by shot.
 
     Args:
-      reader: of the sound.
-      film: its id.
+      reader: reader of the sound.
+      film: id of the film.
       shots: rows of its shots.
-      writer: of the FLAC files.
-      rate: samples per second that the reader gives.
+      writer: writer of the FLAC files.
+      rate: sampling rate of the reader in Hz.
 
     Yields:
-      Seconds read so far, and the rows that are new.
+      Seconds read so far, and the new rows of the audio table.
     """
-    held, at = np.zeros(0, np.float32), 0  # `at`: the film's sample that `held` begins with
-    pieces = _pieces(shots, rate)
+    held, offset = np.zeros(0, np.float32), 0  # `offset`: the film's sample at held[0]
+    pieces = _split_shots(shots, rate)
     piece = next(pieces, None)
     for block in reader:
         held, rows = np.concatenate([held, block]), []
-        while piece and at + len(held) >= piece[3]:
-            rows += _write(film, piece, held, at, rate, writer)
+        while piece and offset + len(held) >= piece.end:
+            rows += _write_piece(film, piece, piece.cut(held, offset), rate, writer)
             piece = next(pieces, None)
-        drop = len(held) if piece is None else min(max(piece[2] - at, 0), len(held))
-        held, at = held[drop:], at + drop
-        yield at / rate, rows
+        drop = len(held) if piece is None else min(max(piece.start - offset, 0), len(held))
+        held, offset = held[drop:], offset + drop
+        yield offset / rate, rows
     rows = []
-    while piece and piece[2] < at + len(held):  # it ends before the picture, here or long ago
-        rows += _write(film, piece, held, at, rate, writer)
+    while piece and piece.start < offset + len(held):  # the sound ends before the video
+        rows += _write_piece(film, piece, piece.cut(held, offset), rate, writer)
         piece = next(pieces, None)
-    yield at / rate, rows
+    yield offset / rate, rows
 
 
-def _pieces(shots: Sequence[dict[str, Any]], rate: int) -> Iterator[tuple[int, int, int, int]]:
-    """Shot, number of the piece, and its first sample and the one after its last."""
+class _Piece(NamedTuple):
+    """Piece of a shot's sound: samples `start` to `end` - 1 of the film."""
+
+    shot: int
+    number: int
+    start: int
+    end: int
+
+    def cut(self, samples: np.ndarray, offset: int) -> np.ndarray:
+        """Return the piece's part of samples that start at the film's sample `offset`."""
+        return samples[max(self.start - offset, 0) : max(self.end - offset, 0)]
+
+
+def _split_shots(shots: Sequence[dict[str, Any]], rate: int) -> Iterator[_Piece]:
     for shot in shots:
-        begin, end = (max(0, round(Fraction(shot[key]) * rate)) for key in ("begin_s", "end_s"))
-        for number, first in enumerate(range(begin, end, PIECE_S * rate)):
-            yield shot["shot"], number, first, min(end, first + PIECE_S * rate)
+        start, end = (max(0, round(Fraction(shot[key]) * rate)) for key in ("begin_s", "end_s"))
+        for number, first in enumerate(range(start, end, PIECE_S * rate)):
+            yield _Piece(shot["shot"], number, first, min(end, first + PIECE_S * rate))
 
 
-def _write(
-    film: str,
-    piece: tuple[int, int, int, int],
-    held: np.ndarray,
-    at: int,
-    rate: int,
-    writer: RecordWriter,
+def _write_piece(
+    film: str, piece: _Piece, samples: np.ndarray, rate: int, writer: RecordWriter
 ) -> list[dict[str, Any]]:
-    shot, number, first, end = piece
-    samples = held[max(first - at, 0) : max(end - at, 0)]
     if not len(samples):
         return []
     record = writer.write(encode_flac(samples, rate))
-    place = dict(film=film, shot=shot, piece=number, first_sample=first, samples=len(samples))
-    return [place | dict(rate=rate, record=record)]
+    place = dict(film=film, shot=piece.shot, piece=piece.number, first_sample=piece.start)
+    return [place | dict(samples=len(samples), rate=rate, record=record)]
 
 
 def encode_flac(samples: np.ndarray, rate: int) -> bytes:
-    """float32 `[n]` in [-1, 1] as a FLAC file of 16 bits."""
+    """Encode float32 `[n]` in [-1, 1] as a 16-bit FLAC file."""
     pcm = np.round(np.clip(samples, -1, 1) * FULL_SCALE).astype(np.int16)
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="flac") as container:

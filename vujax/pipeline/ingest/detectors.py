@@ -1,67 +1,79 @@
-"""Which detector a film gets: the same for all, or the film's own list of known shots.
+"""Selection of a film's shot detector: one for all films, or the film's own shot list.
 
-`vujax.video.shots` is imported in the workers only: it brings JAX.
+`vujax.video.shots` is imported in the workers only, because it imports JAX.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from vujax.pipeline.ingest.film import DetectorSelector, share_detector
-from vujax.pipeline.ingest.sources import Source
+from vujax.pipeline.sources import Source
 from vujax.video.shots.base import ShotDetector
 
 LIST_SUFFIXES = (".txt", ".edl", ".csv", ".tsv")
 
+DetectorSelector = Callable[[Source], ShotDetector]
+"""Function that gives each film its detector."""
+
+
+def share_detector(make: Callable[[], ShotDetector]) -> DetectorSelector:
+    """Make a detector and return it for all films.
+
+    `functools.partial(share_detector, make)` is the `detectors` of an `IngestJob`.
+    """
+    detector = make()
+    return lambda source: detector
+
 
 def open_shared_detector(name: str, options: Mapping[str, Any]) -> DetectorSelector:
-    """One detector for all films, by its name.
+    """Open a detector by its name, and return it for all films.
 
     Raises:
-      ValueError: there is none so named, or an option of it cannot be.
-      ImportError: its package is missing.
+      ValueError: the detector is unknown, or an option is invalid.
+      ImportError: the detector's package is not installed.
     """
     from vujax.video.shots import open_detector
 
-    return share_detector(lambda: _made(open_detector, name, options))
+    return share_detector(lambda: _open(open_detector, name, options))
 
 
 def open_shot_lists(lists: Path, options: Mapping[str, Any]) -> DetectorSelector:
-    """Known shots: a list of one film, or a folder that has the list of `a/b.mp4` as `a/b.csv`.
+    """Open shot lists as detectors.
+
+    Args:
+      lists: one list for all films, or a folder that has the list of `a/b.mp4` as `a/b.csv`.
+      options: options of the detector.
 
     Raises:
-      ValueError, OSError: an option cannot be, or the list cannot be read.
+      ValueError, OSError: an option is invalid, or the list is not readable.
     """
     from vujax.video.shots import open_detector
 
     if not lists.is_dir():
-        return share_detector(lambda: _made(open_detector, str(lists), options))
-    return lambda source: _made(open_detector, str(find_shot_list(lists, source)), options)
+        return share_detector(lambda: _open(open_detector, str(lists), options))
+    return lambda source: _open(open_detector, str(find_shot_list(lists, source)), options)
 
 
 def find_shot_list(folder: Path, source: Source) -> Path:
-    """The film's list of known shots.
+    """Return the path of a film's shot list.
 
     Raises:
-      FileNotFoundError: the folder has none for it.
-      ValueError: it has several.
+      FileNotFoundError: the folder has no list of the film.
+      ValueError: the folder has several.
     """
     stem = (folder / source.path).with_suffix("")
-    found = [
-        path for suffix in LIST_SUFFIXES if (path := stem.with_name(stem.name + suffix)).is_file()
-    ]
+    candidates = [stem.with_name(stem.name + suffix) for suffix in LIST_SUFFIXES]
+    found = [path for path in candidates if path.is_file()]
     if len(found) == 1:
         return found[0]
-    name = repr(str(stem))
+    name, suffixes = repr(str(stem)), ", ".join(LIST_SUFFIXES)
     if found:
-        raise ValueError(
-            f"{name} has more than one list of shots ({', '.join(LIST_SUFFIXES)}): keep one"
-        )
-    raise FileNotFoundError(f"{name} has no list of shots ({', '.join(LIST_SUFFIXES)})")
+        raise ValueError(f"{name} has more than one list of shots ({suffixes}); keep one")
+    raise FileNotFoundError(f"{name} has no list of shots ({suffixes})")
 
 
-def _made(make: Any, name: str, options: Mapping[str, Any]) -> ShotDetector:
+def _open(make: Callable[..., ShotDetector], name: str, options: Mapping[str, Any]) -> ShotDetector:
     try:
         return make(name, **options)
-    except TypeError as error:  # an option that it does not have
+    except TypeError as error:  # an option that the detector does not have
         raise ValueError(f"the detector {name} does not take these options ({error})") from None

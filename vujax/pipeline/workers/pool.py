@@ -1,6 +1,6 @@
-"""Workers that read films: who gets which, and what becomes of a film whose worker dies or hangs.
+"""Pool of workers: assignment of films, retries after a crash, and an end to workers that hang.
 
-An engine says how workers are started and heard: processes of this machine, or Ray actors.
+An engine starts workers and receives their events: processes of this machine, or Ray actors.
 """
 
 import time
@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from vujax.pipeline.ingest.film import Outcome
-from vujax.pipeline.ingest.sources import Source
+from vujax.pipeline.sources import Source
+from vujax.pipeline.stage import Outcome, Progress
 
 TICK_S = 0.5
 MAX_TRIES = 2
@@ -20,72 +20,74 @@ START_S = 600.0  # imports over a network, weights, a cluster that has to make r
 
 @dataclass(frozen=True)
 class Ready:
-    """A worker can take a film."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a film is."""
-
-    source: Source
-    seconds: float
+    """Event of a worker that can take a film."""
 
 
 @dataclass(frozen=True)
 class StartFailed:
-    """A worker cannot start, for a reason that holds for all: a setting, a missing package."""
+    """Event of a worker that cannot start, for a reason common to all: an option, a package.
+
+    Attributes:
+      reason: the error's message.
+    """
 
     reason: str
 
 
 Event = Ready | Progress | StartFailed | Outcome
-Stage = Callable[[Source, Callable[[float], None]], Outcome]
-"""What a worker does with a film; it tells the function how many seconds of the film are done."""
 
 
 class WorkerDied(Exception):
-    """A worker is gone: killed, out of memory, or crashed in a library."""
+    """A worker ended without a result: killed, out of memory, or crashed in a library."""
 
 
 class Worker(Protocol):
-    """One film at a time."""
+    """Worker for one film at a time."""
 
-    def give(self, source: Source) -> None:
-        """Lets it read a film."""
+    def submit(self, source: Source) -> None:
+        """Start the work on a film."""
 
-    def events(self) -> Sequence[Event]:
-        """What it said since it was asked last, without waiting; raises WorkerDied."""
+    def poll(self) -> Sequence[Event]:
+        """Return the events since the last call, without waiting.
+
+        Raises:
+          WorkerDied: the worker ended, and all its events were returned.
+        """
 
     def stop(self) -> None:
-        """Ends it at once, whatever it does."""
+        """End the worker at once, whatever it does."""
 
 
 class Engine(Protocol):
-    """Where workers live."""
+    """Place where workers run."""
 
     def start(self) -> Worker:
-        """A new worker."""
+        """Start a new worker."""
 
     def wait(self, workers: Sequence[Worker], timeout_s: float) -> None:
-        """Returns when one of them may have said something, or after `timeout_s`."""
+        """Wait until one of the workers may have an event, at most `timeout_s` seconds."""
 
 
 @dataclass
 class _Task:
+    """Film to be worked on, with the number of tries so far."""
+
     source: Source
     tries: int = 0
 
 
 @dataclass
 class _WorkerSlot:
+    """Worker with its current task; `heard` is the time of its last event."""
+
     worker: Worker
     heard: float
     ready: bool = False
-    turn: _Task | None = None
+    task: _Task | None = None
 
 
 class Pool:
-    """Lets workers read films; one that dies costs its film a retry, one that hangs its film."""
+    """Pool of workers for films: a dead worker's film is retried, a hanging worker's film fails."""
 
     def __init__(
         self,
@@ -95,87 +97,87 @@ class Pool:
         stall_s: float,
         fail: Callable[[Source, str], Outcome],
     ) -> None:
-        """Starts nothing yet.
+        """Set up the pool; `run` starts the workers.
 
         Args:
-          engine: where workers live.
-          workers: how many.
-          stall_s: a worker that says nothing for so long is ended.
-          fail: gives a film its row when no worker can.
+          engine: place where workers run.
+          workers: maximum number of workers.
+          stall_s: seconds without an event after which a worker is ended.
+          fail: returns the outcome of a film that no worker can finish, with the reason.
         """
         self._engine, self._workers = engine, workers
         self._stall_s, self._fail = stall_s, fail
-        self._seats: list[_WorkerSlot] = []
-        self._false_starts = 0
+        self._slots: list[_WorkerSlot] = []
+        self._failed_starts = 0
         self._waiting: deque[_Task] = deque()
 
     def run(self, sources: Sequence[Source]) -> Iterator[Progress | Outcome]:
-        """Reads the films; an outcome for each, in the order in which they are ready.
+        """Work on the films; yield progress, and one outcome per film as it is ready.
 
         Raises:
-          ValueError: workers cannot start, for a reason that the user can mend.
+          ValueError: workers cannot start, for a reason that the user can fix.
           RuntimeError: workers die before they are ready.
         """
         self._waiting = deque(_Task(source) for source in sources)
         try:
-            while self._waiting or any(seat.turn for seat in self._seats):
-                self._fill()
-                self._engine.wait([seat.worker for seat in self._seats], TICK_S)
-                for seat in list(self._seats):
-                    yield from self._hear(seat)
+            while self._waiting or any(slot.task for slot in self._slots):
+                self._assign()
+                self._engine.wait([slot.worker for slot in self._slots], TICK_S)
+                for slot in list(self._slots):
+                    yield from self._poll(slot)
         finally:
-            for seat in self._seats:
-                seat.worker.stop()
+            for slot in self._slots:
+                slot.worker.stop()
 
-    def _fill(self) -> None:
-        """Gives films to those who have none, and starts workers while films are waiting."""
-        for seat in self._seats:
-            if seat.ready and not seat.turn and self._waiting:
-                seat.turn, seat.heard = self._waiting.popleft(), time.monotonic()
-                seat.turn.tries += 1
-                seat.worker.give(seat.turn.source)
-        idle = sum(not seat.turn for seat in self._seats)
-        free = min(self._workers - len(self._seats), len(self._waiting) - idle)
-        for _ in range(free):
-            self._seats.append(_WorkerSlot(self._engine.start(), time.monotonic()))
+    def _assign(self) -> None:
+        """Give films to idle workers, and start workers while films are waiting."""
+        for slot in self._slots:
+            if slot.ready and not slot.task and self._waiting:
+                slot.task, slot.heard = self._waiting.popleft(), time.monotonic()
+                slot.task.tries += 1
+                slot.worker.submit(slot.task.source)
+        num_idle = sum(not slot.task for slot in self._slots)
+        num_new = min(self._workers - len(self._slots), len(self._waiting) - num_idle)
+        for _ in range(num_new):
+            self._slots.append(_WorkerSlot(self._engine.start(), time.monotonic()))
 
-    def _hear(self, seat: _WorkerSlot) -> Iterator[Progress | Outcome]:
+    def _poll(self, slot: _WorkerSlot) -> Iterator[Progress | Outcome]:
         try:
-            for event in seat.worker.events():
-                seat.heard = time.monotonic()
+            for event in slot.worker.poll():
+                slot.heard = time.monotonic()
                 if isinstance(event, StartFailed):
                     raise ValueError(event.reason)
                 if isinstance(event, Ready):
-                    seat.ready, self._false_starts = True, 0
+                    slot.ready, self._failed_starts = True, 0
                     continue
                 if isinstance(event, Outcome):
-                    seat.turn = None
+                    slot.task = None
                 yield event
-        except WorkerDied as died:
-            yield from self._bury(seat, str(died))
+        except WorkerDied as error:
+            yield from self._remove(slot, str(error))
             return
-        patience = self._stall_s if seat.turn else float("inf") if seat.ready else START_S
-        if time.monotonic() - seat.heard > patience:
-            yield from self._bury(seat, "")
+        timeout_s = self._stall_s if slot.task else float("inf") if slot.ready else START_S
+        if time.monotonic() - slot.heard > timeout_s:
+            yield from self._remove(slot, "")
 
-    def _bury(self, seat: _WorkerSlot, died: str) -> Iterator[Outcome]:
-        """Ends a worker that died, or hangs (`died` is ''), and sees to its film."""
-        seat.worker.stop()
-        self._seats.remove(seat)
-        turn = seat.turn
-        if turn is None:
-            if not seat.ready:
-                self._false_start(died)
-        elif died and turn.tries < MAX_TRIES:
-            self._waiting.appendleft(turn)
-        elif died:
-            reason = f"its worker died {turn.tries} times ({died}): out of memory, or a bad file"
-            yield self._fail(turn.source, reason)
+    def _remove(self, slot: _WorkerSlot, death: str) -> Iterator[Outcome]:
+        """End a worker that died, or hangs (`death` is ''), and retry or fail its film."""
+        slot.worker.stop()
+        self._slots.remove(slot)
+        task = slot.task
+        if task is None:
+            if not slot.ready:
+                self._count_failed_start(death)
+        elif death and task.tries < MAX_TRIES:
+            self._waiting.appendleft(task)
+        elif death:
+            reason = f"its worker died {task.tries} times ({death}): out of memory, or a bad file"
+            yield self._fail(task.source, reason)
         else:
-            yield self._fail(turn.source, f"reading it made no progress for {self._stall_s:g} s")
+            yield self._fail(task.source, f"reading it made no progress for {self._stall_s:g} s")
 
-    def _false_start(self, died: str) -> None:
-        self._false_starts += 1
-        if self._false_starts == MAX_FAILED_STARTS:
-            why = died or f"not ready after {START_S:g} s"
-            raise RuntimeError(f"{self._false_starts} workers did not start ({why})")
+    def _count_failed_start(self, death: str) -> None:
+        self._failed_starts += 1
+        if self._failed_starts == MAX_FAILED_STARTS:
+            reason = death or f"not ready after {START_S:g} s"
+            raise RuntimeError(f"{self._failed_starts} workers did not start ({reason})")

@@ -1,4 +1,4 @@
-"""What the terminal shows of a run: how far it is, and a table at its end."""
+"""Progress bar and final summary of a run on the terminal."""
 
 import sys
 import time
@@ -7,9 +7,8 @@ from typing import Self
 
 from tqdm import tqdm
 
-from vujax.pipeline.ingest.film import Outcome
-from vujax.pipeline.ingest.sources import Source, SourceListing
-from vujax.pipeline.workers.pool import Progress
+from vujax.pipeline.sources import Source, SourceListing
+from vujax.pipeline.stage import STATUSES, Outcome, Progress
 from vujax.utils.formatting import format_clock, quote_unprintable
 
 FORMAT = "{percentage:3.0f}%|{bar:20}| {desc}, left {remaining}"
@@ -17,27 +16,28 @@ MAX_REASONS = 20
 
 
 class ProgressDisplay:
-    """Counts outcomes and shows them.
+    """Progress bar that counts outcomes.
 
-    Time left is by the bytes of the files: no film's length is known before it is read.
+    The remaining time is estimated from the size of the files, because the length of a film is
+    unknown until it is read.
 
     Attributes:
-      outcomes: so far.
+      outcomes: outcomes so far.
     """
 
-    def __init__(self, sources: Sequence[Source], deed: str = "read") -> None:
-        """Begins to count time.
+    def __init__(self, sources: Sequence[Source], verb: str = "read") -> None:
+        """Start the clock.
 
         Args:
-          sources: that will have an outcome.
-          deed: what is done with them.
+          sources: films of the run.
+          verb: past participle of the work on them, for the summary.
         """
         self.outcomes: list[Outcome] = []
-        self._films, self._deed = len(sources), deed
+        self._films, self._verb = len(sources), verb
         self._bytes = sum(source.bytes for source in sources)
-        self._fresh_s = 0.0  # of film, read in this run
-        self._going: dict[str, float] = {}  # seconds of films that are being read
-        self._began = time.monotonic()
+        self._fresh_s = 0.0  # seconds of film done in this run
+        self._active: dict[str, float] = {}  # seconds of films in work, by path
+        self._started = time.monotonic()
         self._bar = tqdm(total=self._bytes, bar_format=FORMAT, file=sys.stderr, disable=None)
 
     def __enter__(self) -> Self:
@@ -48,11 +48,11 @@ class ProgressDisplay:
         self._bar.close()
 
     def show(self, event: Progress | Outcome) -> None:
-        """Takes note of what happened."""
+        """Record an event and update the bar."""
         if isinstance(event, Progress):
-            self._going[event.source.path] = event.seconds
+            self._active[event.source.path] = event.seconds
         else:
-            self._going.pop(event.source.path, None)
+            self._active.pop(event.source.path, None)
             self.outcomes.append(event)
             self._fresh_s += event.seconds if event.done else 0.0
             self._bar.update(event.source.bytes)
@@ -62,7 +62,7 @@ class ProgressDisplay:
 
     def _describe(self) -> None:
         errors = sum(outcome.status == "error" for outcome in self.outcomes)
-        seconds = self._fresh_s + sum(self._going.values())
+        seconds = self._fresh_s + sum(self._active.values())
         speed = seconds / self.elapsed_s
         self._bar.set_description_str(
             f"films {len(self.outcomes)}/{self._films}, {seconds / 3600:.2f} h, "
@@ -73,37 +73,40 @@ class ProgressDisplay:
 
     @property
     def elapsed_s(self) -> float:
-        """Since the run began."""
-        return max(time.monotonic() - self._began, 1e-3)
+        """Seconds since the start of the run."""
+        return max(time.monotonic() - self._started, 1e-3)
 
-    def summary(self, found: SourceListing) -> str:
-        """The table at the end."""
+    def summary(self, listing: SourceListing) -> str:
+        """Return the table at the end of the run."""
         done = [outcome for outcome in self.outcomes if outcome.done]
         elapsed = self.elapsed_s
         by_status = {
             status: sum(outcome.status == status for outcome in self.outcomes)
-            for status in ("whole", "partial", "error")
+            for status in STATUSES
         }
         rows = [
             ("films", f"{len(self.outcomes)} ({_counts(by_status)})"),
             (
-                f"{self._deed} now",
-                f"{len(done)}; {len(self.outcomes) - len(done)} were there already",
+                f"{self._verb} now",
+                f"{len(done)}; {len(self.outcomes) - len(done)} were already done",
             ),
             ("shots", f"{sum(o.shots for o in self.outcomes):,}"),
             ("keyframes", f"{sum(o.keyframes for o in self.outcomes):,}"),
             ("film time", format_clock(sum(o.seconds for o in self.outcomes))),
             ("took", f"{format_clock(elapsed)}, {self._fresh_s / elapsed:.1f}x real time"),
         ]
-        passed = _counts({"linked folders": found.links, "files of other kinds": found.others})
-        if found.links or found.others:
-            rows.append(("passed over", passed))
+        skipped = _counts(
+            {"linked folders": listing.num_links, "files of other kinds": listing.num_others}
+        )
+        if skipped:
+            rows.append(("skipped", skipped))
         return "\n".join(f"{name:<12} {value}" for name, value in rows)
 
-    def reasons(self, found: SourceListing) -> list[str]:
-        """What is not whole, with the reason; the first lines."""
+    def reasons(self, listing: SourceListing) -> list[str]:
+        """Return the first lines about films and folders that are incomplete, with reasons."""
         lines = [
-            f"error: {quote_unprintable(path)}: the folder may not be read" for path in found.closed
+            f"error: {quote_unprintable(path)}: the folder is not readable"
+            for path in listing.unreadable
         ]
         lines += [_one_line(outcome) for outcome in self.outcomes if outcome.reason]
         more = len(lines) - MAX_REASONS

@@ -1,7 +1,7 @@
-"""Shots and the transitions between them, and what finds them: the words that all of it shares.
+"""Shots, the transitions between them, and the interface of shot detectors.
 
-A film's shots are its frames cut at its transitions. Frames are counted from 0 in the order in
-which `FrameReader` gives them; their times are the PTS that came with them.
+The shots of a film are its frames, cut at its transitions. Frames are counted from 0 in the order
+in which `FrameReader` yields them; their times are the PTS that come with them.
 """
 
 import bisect
@@ -15,13 +15,13 @@ from vujax.video.probe import VideoStream
 
 @dataclass(frozen=True, order=True)
 class Transition:
-    """Where one shot ends and the next begins.
+    """End of one shot and start of the next.
 
     Attributes:
-      last: the last frame that shows the old shot alone.
-      first: the first frame that shows the new shot alone: last + 1 when nothing lies between.
-      kind: 'cut', 'gradual', or what a list of known shots says: 'dissolve', 'fade', ...
-      score: how sure its finder is, 0..1; 1 for what is known.
+      last: last frame that shows the old shot alone.
+      first: first frame that shows the new shot alone; last + 1 for a cut.
+      kind: 'cut', 'gradual', or the kind that a shot list gives: 'dissolve', 'fade', ...
+      score: confidence of the detector in [0, 1]; 1 for a shot list.
     """
 
     last: int
@@ -31,47 +31,51 @@ class Transition:
 
     @property
     def boundary(self) -> int:
-        """The frame from which on the new shot is counted: the middle of what lies between."""
+        """First frame counted to the new shot: the middle of the frames between."""
         return (self.last + self.first + 1) // 2
 
 
 @dataclass(frozen=True)
 class Shot:
-    """Frames `begin` to `end` - 1 of a film.
+    """Frames `start` to `end` - 1 of a film.
 
     Attributes:
-      begin: its first frame.
-      end: the frame after its last one.
-      into: the transition that it begins with; None for a film's first shot.
+      start: first frame.
+      end: frame after the last one.
+      transition: transition at its start; None for a film's first shot.
     """
 
-    begin: int
+    start: int
     end: int
-    into: Transition | None
+    transition: Transition | None
 
 
 def split_into_shots(transitions: Iterable[Transition], frames: int) -> list[Shot]:
-    """A film of `frames` frames, cut at the boundaries of its transitions; every frame in one shot.
+    """Cut a film at the boundaries of its transitions; every frame is in exactly one shot.
 
     Transitions that would leave a shot without frames are dropped.
+
+    Args:
+      transitions: transitions of the film, in any order.
+      frames: number of frames of the film.
     """
     return list(ShotAssembler().finish(transitions, frames))
 
 
 class ShotAssembler:
-    """Cuts a film while its transitions come in, so that a film needs not be kept."""
+    """Incremental `split_into_shots`, for transitions that arrive while the film is read."""
 
     def __init__(self) -> None:
-        self._begin, self._into = 0, None
+        self._start, self._transition = 0, None
         self._open: list[Transition] = []
 
     def add(self, found: Iterable[Transition], decided: int, frames: int) -> Iterator[Shot]:
-        """The shots that end before `decided`, now that `frames` frames were read.
+        """Yield the shots that end before `decided`.
 
         Args:
-          found: transitions that became sure.
+          found: transitions that became final.
           decided: no boundary before this frame will be reported any more.
-          frames: frames read so far.
+          frames: number of frames read so far.
         """
         for transition in found:
             bisect.insort(self._open, transition)
@@ -79,21 +83,21 @@ class ShotAssembler:
             yield from self._close(self._open.pop(0))
 
     def finish(self, found: Iterable[Transition], frames: int) -> Iterator[Shot]:
-        """The remaining shots of a film that turned out to have `frames` frames."""
+        """Yield the remaining shots of a film of `frames` frames."""
         for transition in sorted([*self._open, *found]):
             if transition.boundary < frames:
                 yield from self._close(transition)
         if frames:
-            yield Shot(self._begin, frames, self._into)
+            yield Shot(self._start, frames, self._transition)
 
     def _close(self, transition: Transition) -> Iterator[Shot]:
-        if transition.boundary > self._begin:
-            yield Shot(self._begin, transition.boundary, self._into)
-            self._begin, self._into = transition.boundary, transition
+        if transition.boundary > self._start:
+            yield Shot(self._start, transition.boundary, self._transition)
+            self._start, self._transition = transition.boundary, transition
 
 
 class Detection(Protocol):
-    """The search in one film, chunk by chunk, in memory that does not grow with the film.
+    """Search for transitions in one film, chunk by chunk, in memory independent of its length.
 
     Attributes:
       decided: no transition whose boundary lies before this frame will be reported any more.
@@ -102,22 +106,22 @@ class Detection(Protocol):
     decided: int
 
     def add(self, chunk: Chunk) -> Sequence[Transition]:
-        """Takes the next frames; the transitions that became sure by them, in order."""
+        """Take the next frames; return the transitions that became final, in order."""
 
     def finish(self) -> Sequence[Transition]:
-        """After the last chunk: the transitions that were still open."""
+        """Return the transitions that were still open after the last chunk."""
 
 
 class ShotDetector(Protocol):
-    """What finds transitions; one serves any number of films.
+    """Detector of transitions, for any number of films.
 
     Attributes:
-      name: with the settings or the hash of the weights that its results depend on.
-      size: height and width of the small frames that it wants of `FrameReader`.
+      name: name with the settings, and the hash of the weights, that its results depend on.
+      size: height and width of the small frames that it takes from `FrameReader`.
     """
 
     name: str
     size: tuple[int, int]
 
-    def start(self, picture: VideoStream) -> Detection:
-        """Begins with a film."""
+    def start(self, video: VideoStream) -> Detection:
+        """Start the detection of one film."""

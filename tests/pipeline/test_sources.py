@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from vujax.pipeline.ingest.run import RunnerOptions
-from vujax.pipeline.ingest.sources import find_films
+from vujax.pipeline.run import RunnerOptions
+from vujax.pipeline.sources import find_films
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -21,7 +21,7 @@ def test_films_of_a_folder_in_order(tmp_path: Path) -> None:
     found = find_films([tmp_path], leave_out=tmp_path / "catalog")
     assert [s.path for s in found.sources] == ["a/c.mkv", 'a/it\'s "x"\ny.ts', "b.MP4"]
     assert [s.slug for s in found.sources] == ["a-c", "a-it-s-x-y", "b"]
-    assert (found.others, found.links) == (1, 0)
+    assert (found.num_others, found.num_links) == (1, 0)
     assert {s.folder for s in found.sources} == {str(tmp_path)}
 
 
@@ -51,7 +51,7 @@ def test_links_out_of_the_folder_are_refused(tmp_path: Path) -> None:
     assert list(refused) == ["inside.mp4", "nowhere.mp4", "outside.mp4", "real.mp4"]
     assert "leads out of the folder" in refused["outside.mp4"]
     assert [refused[name] for name in ("inside.mp4", "nowhere.mp4", "real.mp4")] == [""] * 3
-    assert found.links == 1
+    assert found.num_links == 1
     named = find_films([tmp_path / "in" / "outside.mp4"]).sources
     assert [s.refused for s in named] == [""]
 

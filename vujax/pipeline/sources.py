@@ -1,4 +1,4 @@
-"""Which files of a folder are films."""
+"""Search for film files in folders, with a stable slug for each film."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -17,15 +17,15 @@ FILM_SUFFIXES = frozenset(
 
 @dataclass(frozen=True)
 class Source:
-    r"""A file to read as a film.
+    r"""A film file.
 
     Attributes:
-      folder: that the run began in.
-      path: in that folder, with /; bytes that are no UTF-8 are written \xNN.
-      file: to open.
-      slug: first part of the film's id, its own in the folder.
-      bytes: size of the file.
-      refused: why it is not read; '' for a film that is.
+      folder: root folder of the run.
+      path: path relative to `folder`, with /; bytes that are not UTF-8 are written \xNN.
+      file: path to open.
+      slug: first part of the film's id, unique in the folder.
+      bytes: size of the file in bytes.
+      refused: reason for not reading the file; '' for a file that is read.
     """
 
     folder: str
@@ -38,30 +38,30 @@ class Source:
 
 @dataclass(frozen=True)
 class SourceListing:
-    """What a search for films came upon.
+    """Result of a search for films.
 
     Attributes:
-      sources: the films in order of their path.
-      links: folders that are links, which are not entered.
-      others: files that are no films by their suffix.
-      closed: folders that may not be read, as paths like those of the sources.
+      sources: films in order of their path.
+      num_links: number of folders that are links, which are not entered.
+      num_others: number of files without a film's suffix.
+      unreadable: paths of folders without read permission, relative like those of the sources.
     """
 
     sources: tuple[Source, ...]
-    links: int
-    others: int
-    closed: tuple[str, ...] = ()
+    num_links: int = 0
+    num_others: int = 0
+    unreadable: tuple[str, ...] = ()
 
 
 def find_films(paths: Sequence[Path], leave_out: Path | None = None) -> SourceListing:
-    """The films in folders and those named one by one.
+    """Find the films in folders, and return them with the files given one by one.
 
-    Names that begin with a dot are left out. Links to folders are not entered, and a link in a
-    folder to a file outside of it is refused; links named in `paths` are followed.
+    Names that start with a dot are skipped. Links to folders are not entered, and a link in a
+    folder to a file outside of it is refused; links in `paths` are followed.
 
     Args:
-      paths: folders and files. With several, paths count from the folder that all of them are in.
-      leave_out: a folder that is not entered: the catalogue.
+      paths: folders and files. The paths of several are relative to their common parent folder.
+      leave_out: folder that is not entered, such as the catalog.
 
     Raises:
       FileNotFoundError: one of `paths` does not exist.
@@ -83,21 +83,21 @@ def find_films(paths: Sequence[Path], leave_out: Path | None = None) -> SourceLi
         Source(_text(root), name, file, words[name], _size(file), files[file])
         for file, name in sorted(names.items(), key=lambda item: item[1])
     ]
-    closed = tuple(sorted(_text(folder.relative_to(root)) for folder in walk.closed))
-    return SourceListing(tuple(sources), walk.links, walk.others, closed)
+    unreadable = tuple(sorted(_text(folder.relative_to(root)) for folder in walk.unreadable))
+    return SourceListing(tuple(sources), walk.num_links, walk.num_others, unreadable)
 
 
 class _Walk:
     def __init__(self, leave_out: Path | None) -> None:
-        self.links = self.others = 0
-        self.closed: set[Path] = set()
+        self.num_links = self.num_others = 0
+        self.unreadable: set[Path] = set()
         self._leave_out = leave_out
 
     def folder(self, top: Path) -> Iterator[tuple[Path, str]]:
-        """Film files under a folder, with the reason for which each is refused, if it is."""
-        for name, folders, files in os.walk(top, onerror=self._close):
+        """Yield the film files under a folder, each with the reason for refusing it, or ''."""
+        for name, folders, files in os.walk(top, onerror=self._note_unreadable):
             here = Path(name)
-            self.links += sum(_is_link(here / folder) for folder in folders)
+            self.num_links += sum(_is_link(here / folder) for folder in folders)
             folders[:] = [
                 f for f in folders if not f.startswith(".") and here / f != self._leave_out
             ]
@@ -105,24 +105,24 @@ class _Walk:
                 if file.startswith("."):
                     continue
                 if Path(file).suffix.lower() not in FILM_SUFFIXES:
-                    self.others += 1
+                    self.num_others += 1
                     continue
                 yield here / file, _refusal(here / file, top)
 
-    def _close(self, error: OSError) -> None:
-        self.closed.add(Path(error.filename))
+    def _note_unreadable(self, error: OSError) -> None:
+        self.unreadable.add(Path(error.filename))
 
 
 def _refusal(path: Path, inside: Path) -> str:
     if not _is_link(path) or Path(os.path.realpath(path)).is_relative_to(inside):
-        return ""  # also for a link to itself, of which Path.resolve will not hear
-    return "it is a link that leads out of the folder: name the film itself"
+        return ""  # also for a link to itself, which Path.resolve refuses
+    return "it is a link that leads out of the folder; give the film itself"
 
 
 def _is_link(path: Path) -> bool:
     try:
         return path.is_symlink()
-    except OSError:  # in a folder that may be listed but not entered: its film gets a row
+    except OSError:  # in a folder that can be listed but not entered: its film gets a row
         return False
 
 
@@ -133,5 +133,5 @@ def _text(path: Path) -> str:
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except OSError:  # gone, or a link to nowhere: its film gets a row that says so
+    except OSError:  # deleted, or a broken link: its film gets a row with the reason
         return 0
