@@ -38,8 +38,8 @@ from vujax.evals.metrics.captions import cider, score_captions
 from vujax.models import release
 from vujax.models.caption import build_caption_model
 from vujax.search import text_space as spaces
-from vujax.search.captions.bank import Bank, CaptionBank, PictureBank, bank_of, judged
-from vujax.search.captions.calibration import Calibration, brier
+from vujax.search.captions.bank import Bank, CaptionBank, ImageBank, build_bank, evaluate_bank
+from vujax.search.captions.calibration import Calibration, brier_score
 from vujax.training import loop
 from vujax.training.sweep.tables import write_intervals, write_rows
 from vujax.utils.io import write_json
@@ -102,10 +102,10 @@ class Study:
             f"bank of texts, {name}": CaptionBank(firsts, space)
             for name, space in self._spaces.items()
         }
-        return {CONTROL: PictureBank(self.train)} | of_texts
+        return {CONTROL: ImageBank(self.train)} | of_texts
 
     def _best(self, bank: Bank) -> list[str]:
-        return [bank.captions[place] for place in bank.best(self.seen.embeddings).places[:, 0]]
+        return [bank.captions[place] for place in bank.best(self.seen.embeddings).indices[:, 0]]
 
     def _decoded(self, seed: int) -> list[str]:
         workdir = self._work / f"{self.name}-{seed}"
@@ -158,14 +158,14 @@ class Study:
 
     def calibration(self) -> Iterator[dict[str, Any]]:
         """Of each bank; those of texts are tried on the validation captions."""
-        yield {"set": self.name, "captions": CONTROL, **self._tried(PictureBank(self.train))}
+        yield {"set": self.name, "captions": CONTROL, **self._tried(ImageBank(self.train))}
         for name, space in self._spaces.items():
-            bank = bank_of(self.seen, space)
+            bank = build_bank(self.seen, space)
             yield {"set": self.name, "captions": f"bank of texts, {name}", **self._tried(bank)}
 
     def _tried(self, bank: Bank) -> dict[str, Any]:
         """Chances that the best caption is right, two halves crosswise."""
-        scores, right = judged(bank, self.seen)
+        scores, right = evaluate_bank(bank, self.seen)
         half = np.random.default_rng(0).permutation(len(scores)) % 2 == 0
         chances = np.empty(len(scores))
         constant = np.empty(len(scores))
@@ -176,9 +176,9 @@ class Study:
             "pictures": len(scores),
             "right": float(right.mean()),
             "mean chance": float(chances.mean()),
-            "Brier": brier(chances, right),
-            "Brier of a constant": brier(constant, right),
-            "Brier of the cosine": brier(np.clip(scores, 0, 1), right),
+            "Brier": brier_score(chances, right),
+            "Brier of a constant": brier_score(constant, right),
+            "Brier of the cosine": brier_score(np.clip(scores, 0, 1), right),
         }
 
 
@@ -190,7 +190,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--spaces", nargs="+", default=["lite-conse", "lite"])
     args = parser.parse_args()
-    among = {name: spaces.open_space(name) for name in args.spaces}
+    among = {name: spaces.open_text_space(name) for name in args.spaces}
     rows, chances = [], []
     for name in args.sets:
         study = Study(name, args.work, among)

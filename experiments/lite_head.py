@@ -54,7 +54,7 @@ from vujax.evals.metrics.ranking import Ranks
 from vujax.evals.retrieval import KS, group_captions, rank_both_directions
 from vujax.models import pretrained
 from vujax.search.text_space import CLASSIFIER, CONSE
-from vujax.search.train_text_head import Training, learn
+from vujax.search.train_text_head import TextHeadConfig, train_text_head
 from vujax.training.sweep.tables import TableRow, write_intervals, write_rows
 from vujax.utils.arrays import l2_normalize
 from vujax.utils.io import write_atomically
@@ -76,7 +76,7 @@ SHARED = 20  # drawings with one title: a collection's
 COPY = 0.98  # cosine of features
 OWN = "openclipart, own titles"
 CHOSEN_ON = ("emoji", OWN, "tinyimagenet")
-METHODS = {"CLIP": Training(unaligned_end=0.0), "PSD": Training()}
+METHODS = {"CLIP": TextHeadConfig(unaligned_end=0.0), "PSD": TextHeadConfig()}
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.75)
 COST = 0.02  # that the mixture may take from ConSE's mean recall on photographs
 PARTS = ("conse", "heads")
@@ -188,7 +188,7 @@ class Study:
         folder = self._work / "heads" / f"{kind}-{method}-{seed}"
         if not (folder / "config.json").exists():
             pairs = self.train[kind]
-            save_head(folder, learn(pairs.vectors, pairs.texts, METHODS[method], seed))
+            save_head(folder, train_text_head(pairs.vectors, pairs.texts, METHODS[method], seed))
             print(folder.name, flush=True)
         return load_head(folder)
 

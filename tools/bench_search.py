@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 
 from vujax.search.backends.base import Neighbors, SearchBackend, best
-from vujax.search.recall import measure
+from vujax.search.recall import measure_backend
 from vujax.utils.arrays import l2_normalize
 
 SIDES = ("exact", "exact-bfloat16", "numpy", "flat", "faiss", "lance")
@@ -133,7 +133,7 @@ def run(side: str, folder: Path, dim: int, k: int) -> dict[str, float | int | st
     begin = time.perf_counter()
     made = searcher(side, vectors, folder)
     ready = time.perf_counter() - begin
-    measured = measure(made, vectors, queries, k, truth)
+    measured = measure_backend(made, vectors, queries, k, truth)
     spent = _cpu_ms(made, queries[:CPU_QUERIES], k)
     made.search(queries, k)  # compiles
     begin = time.perf_counter()

@@ -22,7 +22,7 @@ from vujax.search.captions.calibration import Calibration
 @pytest.fixture(autouse=True)
 def letters(monkeypatch: pytest.MonkeyPatch) -> None:
     """A text space that needs no network."""
-    space = SimpleNamespace(open_space=lambda spec: Letters())
+    space = SimpleNamespace(open_text_space=lambda spec: Letters())
     monkeypatch.setitem(sys.modules, "vujax.search.text_space", space)
 
 
@@ -54,7 +54,7 @@ def test_captions_of_a_bank(root, tmp_path, capsys):
         cues = file.read_text(encoding="utf-8").split("\n\n")[1:]
         assert cues and all(cue.count("-->") == 1 and "<b" not in cue for cue in cues)
     assert cli.main(words(root, tmp_path, "c.csv", *bank, "--least", "1.1")) == 0
-    assert "0, 0 different" in capsys.readouterr().out
+    assert "0, 0 distinct" in capsys.readouterr().out
 
 
 def test_chances_are_learned_and_kept(root, tmp_path):
@@ -105,7 +105,7 @@ def test_captions_of_the_nearest_pictures(root, tmp_path, capsys):
     assert set(table["chance"].to_pylist()) == {1.0}
     learn = ["--calibrate", str(tmp_path / "pairs.parquet")]
     assert cli.main(words(root, tmp_path, "e.parquet", *pairs, *learn)) == 1
-    assert "other pairs than --pairs" in capsys.readouterr().err
+    assert "must not use the pairs of --pairs" in capsys.readouterr().err
     for film in Catalog(root).film_ids():
         own = table.filter(pc.field("film") == film)["caption"].to_pylist()
         assert len(set(own)) == len(own)
@@ -116,9 +116,9 @@ def test_pairs_of_another_encoder_are_refused(root, tmp_path, capsys):
     told, keys = (("a",),) * len(seen), tuple(map(str, range(len(seen))))
     pairs = ["--pairs", str(tmp_path / "pairs.parquet")]
     for found, why in (
-        (EmbeddingPairs(seen[:, :3], told, keys), "vectors of 3 numbers"),
+        (EmbeddingPairs(seen[:, :3], told, keys), "embeddings of dim 3"),
         (EmbeddingPairs(seen, told, keys, "other"), "has vectors of other, not of stub"),
-        (EmbeddingPairs(seen, told, keys, "stub", "00" * 32), "vectors of another stub"),
+        (EmbeddingPairs(seen, told, keys, "stub", "00" * 32), "embeddings of another stub"),
     ):
         write_embedding_pairs(found, tmp_path / "pairs.parquet")
         assert cli.main(words(root, tmp_path, "e.parquet", *pairs)) == 1
@@ -149,11 +149,11 @@ def test_films_without_captions(root, tmp_path, capsys):
         ("c.srt", ["--bank", "BANK"], "must end in one of .vtt"),
         ("c.vtt", ["--bank", "no.txt"], "no.txt does not exist"),
         ("c.vtt", ["--bank", "BANK", "--repeats", "0"], "--repeats must be 1 or more"),
-        ("c.vtt", ["--bank", "BANK", "--calibration-out", "x"], "goes with --calibrate"),
-        ("c.vtt", ["--bank", "BANK", "--calibrate", "x.zip"], "is no file of pairs"),
+        ("c.vtt", ["--bank", "BANK", "--calibration-out", "x"], "requires --calibrate"),
+        ("c.vtt", ["--bank", "BANK", "--calibrate", "x.zip"], "is not a file of pairs"),
         ("c.vtt", ["--bank", "BANK", "--calibrate", "x.json"], "x.json does not exist"),
         ("c.vtt", ["--decoder", "nowhere"], "nowhere is no model"),
-        ("c.vtt", ["--decoder", "nowhere", "--repeats", "2"], "--repeats goes with --bank"),
+        ("c.vtt", ["--decoder", "nowhere", "--repeats", "2"], "--repeats requires --bank"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(root, tmp_path, capsys, out, more, why):

@@ -52,7 +52,7 @@ def test_mistakes_are_one_sentence(
     assert "has no frame vectors of other" in mistake([str(root), "--encoder", "other"], capsys)
     assert "at least 16 characters" in mistake([str(root), *stub, "--token", "short"], capsys)
     assert "does not exist" in mistake([str(root), *stub, "--tags", "none.csv"], capsys)
-    assert "no text space" in mistake([str(root), *stub, "--space", "none"], capsys)
+    assert "unknown text space" in mistake([str(root), *stub, "--space", "none"], capsys)
     (root / schema.CATALOG_FILE).write_text('{"schema": 99}')
     assert "of version 99, and this vujax reads" in mistake([str(root), *stub], capsys)
 

@@ -49,7 +49,7 @@ def test_a_table(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[0].split() == ["score", "film", "timecode", "id"]
     assert ids(out)[:3] == ["s0000"] * 3
     assert len(ids(out)) == 4
-    assert lines[-1].startswith("searched 9 shots, vectors of stub-")
+    assert lines[-1].startswith("searched 9 shots, embeddings of stub-")
     assert err == ""
     row = next(line for line in lines if "First" in line).split()
     assert row[2:4] == ["First", "00:00:00:00"]
@@ -81,7 +81,7 @@ def test_pictures_and_what_is_there_as_queries(
     assert f"{film}/s0002" not in out  # not itself
     (tmp_path / "bad.png").write_text("no picture")
     assert search(root, "--image", tmp_path / "bad.png") == 1
-    assert "bad.png is no picture that can be read" in capsys.readouterr().err
+    assert "bad.png is not a readable image" in capsys.readouterr().err
 
 
 def test_a_picture_of_another_model(
@@ -90,7 +90,7 @@ def test_a_picture_of_another_model(
     monkeypatch.setattr(encoders, "open_encoder", lambda *spec: Sees(1))
     Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
     assert search(root, "--image", tmp_path / "a.png") == 1
-    assert "the catalogue's vectors are of stub-" in capsys.readouterr().err
+    assert "the catalog has embeddings of stub-" in capsys.readouterr().err
 
 
 def test_results_as_files(root: Path, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_page_without_its_pictures(root: Path, tmp_path: Path) -> None:
     (root / "keyframes" / f"{film}.array_record").unlink()
     assert search(root, "red", "--out", tmp_path / "p.html", "--top", "9") == 0
     page = Elements((tmp_path / "p.html").read_text("utf-8"))
-    assert f"Pictures of {film} cannot be shown" in page.text
+    assert f"Keyframes of {film} cannot be shown" in page.text
     assert len(page.of("img")) == 18
 
 
@@ -141,7 +141,7 @@ def test_nothing_is_found(root: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     out = tmp_path / "r.parquet"
     assert search(root, "red", "--where", "year > 2050", "--out", out) == 0
     text = capsys.readouterr().out
-    assert text.splitlines()[0] == "nothing found: the filter keeps none of 9 shots"
+    assert text.splitlines()[0] == "no results: the filter matches none of 9 shots"
     assert len(pq.read_table(out)) == 0
 
 
@@ -152,8 +152,8 @@ def test_films_without_vectors_are_named(root: Path, capsys: pytest.CaptureFixtu
     assert search(root, "red") == 0
     out, err = capsys.readouterr()
     assert "searched 6 shots" in out
-    assert "1 of 3 films have no shot vectors of stub-" in err
-    assert f"such as {film}: run `vujax embed" in err
+    assert "1 of 3 films have no shot embeddings of stub-" in err
+    assert f"such as {film}; run `vujax embed" in err
 
 
 @pytest.mark.parametrize("query", ["лодка на озере", "湖上的一只小船"])
@@ -169,13 +169,13 @@ def test_a_query_in_another_script(
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ([], "there is no query: give a text, --image FILE or --like ID"),
-        ([" "], "a query is empty"),
-        (["red:0"], "the weight of 'red' is 0"),
+        ([], "the query is empty; give a text, --image FILE or --like ID"),
+        ([" "], "a query term is empty"),
+        (["red:0"], "the weight of 'red' must not be 0"),
         (["red", "--not", "red"], "cancel each other"),
-        (["red", "--where", "yaer > 3"], "there is no column yaer: there are film, id, shot"),
-        (["red", "--where", "year >"], "where a number, a text in quotes"),
-        (["red", "--where", "title > 3"], "holds texts that are no numbers"),
+        (["red", "--where", "yaer > 3"], "unknown column yaer; expected one of: film, id, shot"),
+        (["red", "--where", "year >"], "expected a number, a text in quotes"),
+        (["red", "--where", "title > 3"], "holds texts that are not numbers"),
         (["red", "--top", "0"], "must be 1 or more"),
         (["red", "--out", "r.doc"], "r.doc: results are written as .parquet, .csv, .jsonl, .html"),
         (["red", "--level", "frame", "--templates", "poem"], "unknown templates 'poem'"),
@@ -220,7 +220,7 @@ def test_recall(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert cli.main([*words, *more]) == 1
     assert "q.txt has no text" in capsys.readouterr().err
     assert cli.main([*words, "--where", "shot > 99"]) == 1
-    assert "the filter keeps none of 27 frames" in capsys.readouterr().err
+    assert "the filter matches none of 27 frames" in capsys.readouterr().err
 
 
 def test_the_help_imports_nothing_heavy() -> None:

@@ -35,13 +35,13 @@ class Colours:
         self.digest = hashlib.sha256(f"colours {version}".encode()).hexdigest()
         self.asked: list[str] = []
 
-    def texts(self, texts: Sequence[str]) -> np.ndarray:
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """See `TextSpace`; a text without a colour is grey."""
         self.asked += texts
         rows = [[v for w, v in COLOURS.items() if w in text] or [(1, 1, 1)] for text in texts]
         return l2_normalize(np.array([np.sum(row, axis=0) for row in rows], np.float32))
 
-    def images(self, vectors: np.ndarray) -> np.ndarray:
+    def map_embeddings(self, vectors: np.ndarray) -> np.ndarray:
         """See `TextSpace`."""
         if vectors.shape[1] != 6:
             raise ValueError(f"vectors of {vectors.shape[1]} numbers are not of this space")
@@ -75,5 +75,5 @@ def catalogue(folder: Path, films: int = 3) -> Path:
 def space_module(space: Colours) -> types.ModuleType:
     """Stands for vujax.search.text_space."""
     module = types.ModuleType("vujax.search.text_space")
-    module.open_space = lambda spec: space
+    module.open_text_space = lambda spec: space
     return module

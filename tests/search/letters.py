@@ -10,12 +10,12 @@ class Letters:
 
     name, digest, dim = "letters", "00" * 32, 26
 
-    def texts(self, texts: Sequence[str]) -> np.ndarray:
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """See `vujax.search.text_space.TextSpace`."""
         counts = [[text.lower().count(chr(97 + i)) for i in range(26)] for text in texts]
         return _unit(np.array(counts, np.float32).reshape(-1, 26))
 
-    def images(self, vectors: np.ndarray) -> np.ndarray:
+    def map_embeddings(self, vectors: np.ndarray) -> np.ndarray:
         """See `vujax.search.text_space.TextSpace`."""
         return _unit(np.resize(vectors.T, (26, len(vectors))).T)
 
@@ -26,4 +26,4 @@ def _unit(rows: np.ndarray) -> np.ndarray:
 
 def picture_of(*texts: str) -> np.ndarray:
     """Vectors that `Letters` finds nearest to these texts."""
-    return 7 * Letters().texts(texts)
+    return 7 * Letters().encode_texts(texts)

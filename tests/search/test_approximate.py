@@ -14,7 +14,7 @@ from vujax.search.backends.base import NOT_FOUND, Neighbors
 from vujax.search.backends.exact import Exact
 from vujax.search.backends.faiss import Faiss
 from vujax.search.backends.lance import Lance
-from vujax.search.recall import Measured, measure, recall
+from vujax.search.recall import BackendMetrics, compute_recall, measure_backend
 from vujax.utils.arrays import l2_normalize
 
 COUNT, DIM = 3000, 24
@@ -59,7 +59,7 @@ def test_it_finds_what_exact_search_finds(
     made, exact = kind(vectors, tmp_path), Exact(vectors, mesh1)
     truth = exact.search(queries, 10)
     found = made.search(queries, 10)
-    assert recall(vectors, queries, found, truth) > 0.97
+    assert compute_recall(vectors, queries, found, truth) > 0.97
     products = np.take_along_axis(queries @ vectors.T, found.rows, axis=1)
     np.testing.assert_allclose(found.scores, products, atol=1e-5)
     assert (np.diff(found.scores, axis=1) <= 0).all()
@@ -67,7 +67,7 @@ def test_it_finds_what_exact_search_finds(
         mask = np.random.default_rng(2).random(COUNT) < share
         found = made.search(queries, 10, mask)
         assert mask[found.rows].all()
-        assert recall(vectors, queries, found, exact.search(queries, 10, mask)) > 0.95
+        assert compute_recall(vectors, queries, found, exact.search(queries, 10, mask)) > 0.95
     few = np.zeros(COUNT, bool)
     few[[5, 700, 2999]] = True
     found = made.search(queries, 10, few)
@@ -138,15 +138,16 @@ def test_recall() -> None:
     exact = Neighbors(query[:, :3].copy(), np.array([[0, 1, 2]]))
 
     def found(*rows: int) -> float:
-        neighbors = Neighbors(np.zeros((1, 3), np.float32), np.array([rows]))
-        return recall(vectors, query, neighbors, exact)
+        return compute_recall(
+            vectors, query, Neighbors(np.zeros((1, 3), np.float32), np.array([rows])), exact
+        )
 
     assert found(2, 1, 0) == 1
     assert found(0, 1, 3) == 1  # as near as the third
     assert found(0, 0, 0) == pytest.approx(1 / 3)
     assert found(3, NOT_FOUND, NOT_FOUND) == pytest.approx(1 / 3)
     none = Neighbors(np.full((1, 3), -np.inf, np.float32), np.full((1, 3), NOT_FOUND))
-    assert recall(vectors, query, none, none) == 1
+    assert compute_recall(vectors, query, none, none) == 1
 
 
 def test_a_searcher_is_measured(vectors: np.ndarray, queries: np.ndarray) -> None:
@@ -160,7 +161,7 @@ def test_a_searcher_is_measured(vectors: np.ndarray, queries: np.ndarray) -> Non
             return found
 
     truth = base.dense(vectors, queries, 10, np.arange(COUNT))
-    found = measure(Half(), vectors, queries, 10, truth)
-    assert isinstance(found, Measured)
+    found = measure_backend(Half(), vectors, queries, 10, truth)
+    assert isinstance(found, BackendMetrics)
     assert found.recall == pytest.approx(0.5)
     assert 0 < found.p50_ms <= found.p99_ms

@@ -12,7 +12,7 @@ from tests.encoders.stub import Stub, run
 from tests.search.fakes import Colours
 from vujax.catalog import Catalog, embeddings, scenes
 from vujax.search import index_store
-from vujax.search.index import Index, encoder_of
+from vujax.search.index import Index, resolve_encoder
 
 NO_PROCESS = 1 << 22  # one more than Linux counts to
 
@@ -28,10 +28,10 @@ class Counts(Colours):
         super().__init__(version)
         self.mapped = 0
 
-    def images(self, vectors: np.ndarray) -> np.ndarray:
+    def map_embeddings(self, vectors: np.ndarray) -> np.ndarray:
         """See `Colours`."""
         self.mapped += 1
-        return super().images(vectors)
+        return super().map_embeddings(vectors)
 
 
 @pytest.mark.parametrize("level", ["frame", "shot"])
@@ -40,7 +40,9 @@ def test_rows_are_the_catalogues(root: Path, level: str) -> None:
     table = catalog.embeddings(level, "stub")
     assert index.rows["id"].to_pylist() == table["id"].to_pylist()
     assert index.rows["keyframe"].to_pylist() == table["keyframe"].to_pylist()
-    np.testing.assert_array_equal(index.vectors, Colours().images(embeddings.to_matrix(table)))
+    np.testing.assert_array_equal(
+        index.vectors, Colours().map_embeddings(embeddings.to_matrix(table))
+    )
     shots = {(row["film"], row["shot"]): row for row in catalog.shots().to_pylist()}
     for row in index.rows.to_pylist():
         shot = shots[row["film"], row["shot"]]
@@ -64,7 +66,7 @@ def test_scenes_have_the_spans_of_their_shots(root: Path) -> None:
     found = pa.Table.from_pylist(
         [dict(film=film, id=row["id"], pts=7, seconds=row["begin_s"]) for row in reversed(rows)]
     )
-    made = index_store.rows_of(catalog, "scene", film, found).to_pylist()
+    made = index_store.build_rows(catalog, "scene", film, found).to_pylist()
     assert [(row["id"][-4:], row["shot"], row["last_shot"]) for row in made] == [
         ("c001", 2, 2),
         ("c000", 0, 1),
@@ -83,7 +85,7 @@ def test_columns_of_films_are_given_to_rows(root: Path) -> None:
     assert index.column("shot").to_pylist() == [0, 1, 2] * 3
     assert index.column("film.end_s").to_pylist()[0] > index.column("end_s").to_pylist()[0]
     assert {"year", "seconds", "genres"} <= set(index.columns)
-    with pytest.raises(KeyError, match="no column yaer: there are film, id, shot"):
+    with pytest.raises(KeyError, match="unknown column yaer; expected one of: film, id, shot"):
         index.column("yaer")
 
 
@@ -140,7 +142,9 @@ def test_half_the_memory(root: Path, dtype: str) -> None:
     whole, half = opened(root), opened(root, dtype=dtype)
     assert half.vectors.dtype.itemsize == 2
     np.testing.assert_allclose(half.vectors.astype(np.float32), whole.vectors, atol=4e-3)
-    with pytest.raises(ValueError, match="float32, float16, bfloat16, not as 'int8'"):
+    with pytest.raises(
+        ValueError, match="unknown type 'int8'; expected one of: float32, float16, bfloat16"
+    ):
         opened(root, dtype="int8")
 
 
@@ -191,7 +195,7 @@ def test_there_is_nothing_to_search(root: Path) -> None:
 
 def test_a_space_of_another_encoder(root: Path) -> None:
     class Wrong(Colours):
-        def images(self, vectors: np.ndarray) -> np.ndarray:
+        def map_embeddings(self, vectors: np.ndarray) -> np.ndarray:
             return np.zeros((len(vectors), 7), np.float32)
 
     with pytest.raises(ValueError, match="not the space of this encoder"):
@@ -202,21 +206,21 @@ def test_a_space_of_another_encoder(root: Path) -> None:
 def test_rows_of_an_id(root: Path) -> None:
     frames, shots = opened(root, "frame"), opened(root, "shot")
     film = Catalog(root).film_ids()[1]
-    assert shots.rows_of(f"{film}/s1").tolist() == [4]
-    assert shots.rows_of(film).tolist() == [3, 4, 5]
-    assert shots.rows_of(f"{film}/s0001/0").tolist() == [4]  # the shot of the frame
+    assert shots.find_rows(f"{film}/s1").tolist() == [4]
+    assert shots.find_rows(film).tolist() == [3, 4, 5]
+    assert shots.find_rows(f"{film}/s0001/0").tolist() == [4]  # the shot of the frame
     ids = frames.rows["id"].to_pylist()
-    assert [ids[i] for i in frames.rows_of(f"{film}/s0001")] == [
+    assert [ids[i] for i in frames.find_rows(f"{film}/s0001")] == [
         f"{film}/s0001/{i}" for i in range(3)
     ]
-    assert [ids[i] for i in frames.rows_of(f"{film}/s0001/2")] == [f"{film}/s0001/2"]
+    assert [ids[i] for i in frames.find_rows(f"{film}/s0001/2")] == [f"{film}/s0001/2"]
     for wrong in ("other", f"{film}/s0009", f"{film}/s0001/9"):
         with pytest.raises(KeyError, match="has no"):
-            frames.rows_of(wrong)
+            frames.find_rows(wrong)
     with pytest.raises(ValueError, match="is no id"):
-        frames.rows_of("a/b/c")
+        frames.find_rows("a/b/c")
 
 
 def test_an_encoder_by_name_needs_no_opening() -> None:
-    assert encoder_of("lite") == "lite"
-    assert encoder_of("lite-0a1b2c3d") == "lite-0a1b2c3d"
+    assert resolve_encoder("lite") == "lite"
+    assert resolve_encoder("lite-0a1b2c3d") == "lite-0a1b2c3d"

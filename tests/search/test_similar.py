@@ -13,8 +13,10 @@ from tests.encoders.test_levels import divide, outcomes
 from tests.html import Elements, widths
 from vujax import cli
 from vujax.catalog import Catalog, embeddings, scenes
+from vujax.search import filmstrips
 from vujax.search import similar_page as page
-from vujax.search.similar import locate, seconds_of, similar
+from vujax.search.locate import locate_item, parse_time
+from vujax.search.similar import find_similar
 
 HOSTILE = "</title><script>alert(1)</script>"
 
@@ -41,59 +43,61 @@ def test_all_cosines_sorted(root: Path) -> None:
     rows = embeddings.to_matrix(table).astype(np.float64)
     unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     ids = table["id"].to_pylist()
-    found = similar(catalog, ids[4], top=100, per_film=100)
+    found = find_similar(catalog, ids[4], top=100, per_film=100)
     cosines = unit @ unit[4]
     order = [i for i in np.argsort(-cosines, kind="stable").tolist() if i != 4]
-    assert sorted(one.id for one in found.found) == sorted(ids[:4] + ids[5:])
-    np.testing.assert_allclose([one.cosine for one in found.found], cosines[order], atol=1e-6)
+    assert sorted(one.id for one in found.items) == sorted(ids[:4] + ids[5:])
+    np.testing.assert_allclose([one.score for one in found.items], cosines[order], atol=1e-6)
     assert (found.query.id, found.compared, found.films) == (ids[4], 8, 3)
-    shot = next(row for row in catalog.shots().to_pylist() if row["id"] == found.found[0].id)
-    assert (found.found[0].begin_s, found.found[0].end_s) == (shot["begin_s"], shot["end_s"])
-    assert found.query.timecodes[0] == "00:00:00:21"  # film1 has 21 frames before it
+    shot = next(row for row in catalog.shots().to_pylist() if row["id"] == found.items[0].id)
+    assert (found.items[0].start_s, found.items[0].end_s) == (shot["begin_s"], shot["end_s"])
+    assert found.query.timecode == "00:00:00:21"  # film1 has 21 frames before it
     assert found.left_out == ()
 
 
 def test_no_film_takes_all_and_the_own_one_may_be_left_out(root: Path) -> None:
     catalog, film = Catalog(root), Catalog(root).film_ids()[0]
-    found = similar(catalog, f"{film}/s0", per_film=1)
-    assert sorted(one.film for one in found.found) == catalog.film_ids()
-    others = similar(catalog, f"{film}/s0", other_films=True)
+    found = find_similar(catalog, f"{film}/s0", per_film=1)
+    assert sorted(one.film for one in found.items) == catalog.film_ids()
+    others = find_similar(catalog, f"{film}/s0", other_films=True)
     assert (others.compared, others.films) == (6, 2)
-    assert film not in {one.film for one in others.found}
-    assert len(similar(catalog, f"{film}/s0", top=2).found) == 2
+    assert film not in {one.film for one in others.items}
+    assert len(find_similar(catalog, f"{film}/s0", top=2).items) == 2
 
 
 def test_scenes_and_films_without(root: Path) -> None:
     catalog = Catalog(root)
     one, two, three = catalog.film_ids()
-    found = similar(catalog, f"{one}/c001")
-    assert sorted(piece.id for piece in found.found) == [
+    found = find_similar(catalog, f"{one}/c001")
+    assert sorted(piece.id for piece in found.items) == [
         f"{one}/c000",
         f"{two}/c000",
         f"{two}/c001",
     ]
-    assert {piece.id: piece.shots for piece in found.found}[f"{two}/c001"] == (1, 2)
+    assert {piece.id: (piece.first_shot, piece.last_shot) for piece in found.items}[
+        f"{two}/c001"
+    ] == (1, 2)
     ((film, reason),) = found.left_out
     assert film == three and "run `vujax scenes`" in reason
     divide(root, 1, [(0, 1), (2, 2)])
-    assert [film for film, _ in similar(catalog, f"{one}/c001").left_out] == [two, three]
+    assert [film for film, _ in find_similar(catalog, f"{one}/c001").left_out] == [two, three]
     with pytest.raises(ValueError, match="of what the film's scenes were before: run `vujax embed"):
-        similar(catalog, f"{two}/c001")
+        find_similar(catalog, f"{two}/c001")
     with pytest.raises(FileNotFoundError, match="run `vujax scenes`"):
-        similar(catalog, f"{three}/c000")
+        find_similar(catalog, f"{three}/c000")
 
 
 def test_where_a_query_is(root: Path) -> None:
     catalog = Catalog(root)
     film = catalog.film_ids()[0]  # cuts at frames 20 and 50, over after 64
-    at = lambda time, level=None: str(locate(catalog, f"{film}@{time}", level))  # noqa: E731
+    at = lambda time, level=None: str(locate_item(catalog, f"{film}@{time}", level))  # noqa: E731
     assert at("0:00") == at("00:00:00:19") == f"{film}/s0000"
     assert at("00:00.84") == at("00:00:00:20") == f"{film}/s0001"
     assert at("00:00:02.6") == f"{film}/s0002"
     assert at("00:00:02.6", "scene") == f"{film}/c001"
     assert at("0:01", "scene") == f"{film}/c000"
-    assert str(locate(catalog, f"{film}/s1")) == f"{film}/s0001"
-    with pytest.raises(ValueError, match=f"{film} is over after 0:00:03, before 0:03"):
+    assert str(locate_item(catalog, f"{film}/s1")) == f"{film}/s0001"
+    with pytest.raises(ValueError, match=f"{film} ends at 0:00:03, before 0:03"):
         at("0:03")
 
 
@@ -115,46 +119,46 @@ def test_where_a_query_is(root: Path) -> None:
 )
 def test_times(time: str, seconds: float | None) -> None:
     if seconds is None:
-        with pytest.raises(ValueError, match=r"no time: write MM:SS|there is no frame"):
-            seconds_of(time, Fraction(24))
+        with pytest.raises(ValueError, match=r"not a time; write MM:SS|names no frame"):
+            parse_time(time, Fraction(24))
     else:
-        assert seconds_of(time, Fraction(24)) == seconds
+        assert parse_time(time, Fraction(24)) == seconds
 
 
 @pytest.mark.parametrize(
     ("query", "why"),
     [
-        ("FILM/s0009", "has no shot .*/s0009: the film has 3"),
-        ("FILM/c009", "has no scene .*/c009: the film has 2"),
+        ("FILM/s0009", "has no shot .*/s0009; the film has 3"),
+        ("FILM/c009", "has no scene .*/c009; the film has 2"),
         ("other/s0000", "has no film other"),
         ("../x/s0", "is no id"),
         ("../x@0:01", "is no id"),
-        ("FILM", "is no shot or scene: write FILM/s0012"),
-        ("FILM/s0000/1", "is no shot or scene"),
-        ("FILM@noon", "'noon' is no time"),
+        ("FILM", "is not a shot or scene; write FILM/s0012"),
+        ("FILM/s0000/1", "is not a shot or scene"),
+        ("FILM@noon", "'noon' is not a time"),
     ],
 )
 def test_no_such_query(root: Path, query: str, why: str) -> None:
     film = Catalog(root).film_ids()[0]
     with pytest.raises((KeyError, ValueError), match=why):
-        similar(Catalog(root), query.replace("FILM", film))
+        find_similar(Catalog(root), query.replace("FILM", film))
 
 
 def test_whose_vectors(root: Path) -> None:
     catalog, film = Catalog(root), Catalog(root).film_ids()[0]
-    with pytest.raises(FileNotFoundError, match="no shot vectors of other: make them with `vujax"):
-        similar(catalog, f"{film}/s0", encoder="other")
+    with pytest.raises(FileNotFoundError, match="no shot embeddings of other; run `vujax embed"):
+        find_similar(catalog, f"{film}/s0", encoder="other")
     outcomes(root, lambda: Stub(name="second"), "shot")
-    with pytest.raises(ValueError, match=r"of second-\w{8}, stub-\w{8}: name one \(--encoder\)"):
-        similar(catalog, f"{film}/s0")
-    assert similar(catalog, f"{film}/s0", encoder="second").encoder.startswith("second-")
-    name = similar(catalog, f"{film}/s0", encoder="stub").encoder
-    assert similar(catalog, f"{film}/s0", encoder=name).encoder == name
+    with pytest.raises(ValueError, match=r"of second-\w{8}, stub-\w{8}; choose one with --encoder"):
+        find_similar(catalog, f"{film}/s0")
+    assert find_similar(catalog, f"{film}/s0", encoder="second").encoder.startswith("second-")
+    name = find_similar(catalog, f"{film}/s0", encoder="stub").encoder
+    assert find_similar(catalog, f"{film}/s0", encoder=name).encoder == name
     shutil.rmtree(root / "vectors" / "shot")
-    with pytest.raises(FileNotFoundError, match=r"no shot vectors: make them with .*lite"):
-        similar(catalog, f"{film}/s0")
+    with pytest.raises(FileNotFoundError, match=r"no shot embeddings; run .*lite"):
+        find_similar(catalog, f"{film}/s0")
     with pytest.raises(ValueError, match="is a shot, not a scene"):
-        similar(catalog, f"{film}/s0", level="scene")
+        find_similar(catalog, f"{film}/s0", level="scene")
 
 
 def test_the_command_and_its_page(
@@ -164,11 +168,12 @@ def test_the_command_and_its_page(
     words = ["similar", str(root), f"{film}@0:01", "--out", str(out)]
     assert cli.main(words) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["cosine", "begin", "end", "shot", "film"]
+    assert lines[0].split() == ["cosine", "start", "end", "shot", "film"]
     assert lines[1].split() == ["00:00:00:20", "00:00:02:02", f"{film}/s0001", "film0.mp4"]
     assert len(lines) == 2 + 8 + 2
+    encoder = find_similar(Catalog(root), f"{film}/s1").encoder
     assert lines[-2:] == [
-        f"compared with 8 shots of 3 films, by {similar(Catalog(root), f'{film}/s1').encoder}",
+        f"compared with 8 shots of 3 films, embeddings of {encoder}",
         str(out),
     ]
     found = Elements(out.read_text("utf-8"))
@@ -181,15 +186,15 @@ def test_the_command_and_its_page(
     assert "left out: film2-" in captured.err
     found = Elements(out.read_text("utf-8"))
     assert sum(tag == "img" for tag, _ in found.tags) == 2 + len(found.of("article")[1:])
-    assert "Films left out have no such vectors now" in found.text
+    assert "Films that were left out have no current embeddings" in found.text
 
 
 def test_a_long_list_has_fewer_pictures(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page, "MOST_PICTURES", 9)
+    monkeypatch.setattr(filmstrips, "MAX_THUMBNAILS", 9)
     catalog = Catalog(root)
-    found = similar(catalog, f"{catalog.film_ids()[0]}/s0")
+    found = find_similar(catalog, f"{catalog.film_ids()[0]}/s0")
     text = page.write_page(catalog, found, tmp_path / "p.html").read_text("utf-8")
     assert text.count("<img") == 9
 
@@ -205,7 +210,7 @@ def test_no_title_becomes_markup(
 
     monkeypatch.setattr(Catalog, "films", titled)
     catalog = Catalog(root)
-    found = similar(catalog, f"{catalog.film_ids()[0]}/s0")
+    found = find_similar(catalog, f"{catalog.film_ids()[0]}/s0")
     elements = Elements(page.write_page(catalog, found, tmp_path / "p.html").read_text("utf-8"))
     assert elements.text.count(HOSTILE) == 2 + 1 + 8  # title, heading, query and results
     assert "script" not in {tag for tag, _ in elements.tags}
@@ -220,7 +225,7 @@ def test_a_browser_shows_it_without_scrolling_sideways(
     root: Path, tmp_path: Path, width: int, piece: str
 ) -> None:
     catalog = Catalog(root)
-    found = similar(catalog, f"{catalog.film_ids()[0]}/{piece}")
+    found = find_similar(catalog, f"{catalog.film_ids()[0]}/{piece}")
     found = dataclasses.replace(found, query=dataclasses.replace(found.query, title="Name" * 40))
     seen, window = widths(page.write_page(catalog, found, tmp_path / "p.html"), width)
     assert seen <= window
@@ -230,6 +235,20 @@ def test_a_shot_without_keyframes_is_no_query(root: Path, monkeypatch: pytest.Mo
     catalog = Catalog(root)
     film, plain = catalog.film_ids()[0], Catalog.embeddings
     monkeypatch.setattr(Catalog, "embeddings", lambda *given: plain(*given).slice(1))
-    with pytest.raises(ValueError, match="s0000 has no keyframe, and so no vector"):
-        similar(catalog, f"{film}/s0")
+    with pytest.raises(ValueError, match="s0000 has no keyframe and therefore no embedding"):
+        find_similar(catalog, f"{film}/s0")
     assert scenes.scenes_path(root, film).exists()
+
+
+@pytest.mark.parametrize("query", ["s0", "c1"])
+def test_a_backend_finds_what_reading_film_by_film_finds(root: Path, query: str) -> None:
+    catalog = Catalog(root)
+    film = catalog.film_ids()[0]
+    for options in (dict(), dict(per_film=1), dict(other_films=True), dict(top=2)):
+        exact = find_similar(catalog, f"{film}/{query}", **options)
+        indexed = find_similar(catalog, f"{film}/{query}", backend="exact", **options)
+        scores = [[item.score for item in result.items] for result in (exact, indexed)]
+        np.testing.assert_allclose(scores[0], scores[1], atol=1e-6)
+        assert {item.id for item in indexed.items} == {item.id for item in exact.items}
+        assert (indexed.query, indexed.compared) == (exact.query, exact.compared)
+        assert [f for f, _ in indexed.left_out] == [f for f, _ in exact.left_out]

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from vujax.search.train_text_head import Training, learn
+from vujax.search.train_text_head import TextHeadConfig, train_text_head
 
-SMALL = Training(steps=60, batch=64, lr=3e-3, decay=0.0)
+SMALL = TextHeadConfig(steps=60, batch=64, lr=3e-3, decay=0.0)
 PAIRS = 192
 
 
@@ -30,7 +30,7 @@ def accuracy(head, features: np.ndarray, texts: np.ndarray) -> float:
 
 @pytest.mark.parametrize("end", [0.0, 0.4])
 def test_it_learns_and_what_it_learned_serves_new_pairs(end: float) -> None:
-    head = learn(*pairs(0), dataclasses.replace(SMALL, unaligned_end=end), seed=0)
+    head = train_text_head(*pairs(0), dataclasses.replace(SMALL, unaligned_end=end), seed=0)
     assert head.kernel.dtype == np.float16 and head.config == {"share": 1.0}
     assert accuracy(head, *pairs(1)) > 0.5  # by chance 1 in 192
 
@@ -38,7 +38,10 @@ def test_it_learns_and_what_it_learned_serves_new_pairs(end: float) -> None:
 def test_seeds_and_methods_differ_and_repeat() -> None:
     how = dataclasses.replace(SMALL, steps=10)
     clip = dataclasses.replace(how, unaligned_end=0.0)
-    kernels = [learn(*pairs(0), h, s).kernel for h, s in ((how, 0), (how, 1), (clip, 0), (how, 0))]
+    kernels = [
+        train_text_head(*pairs(0), h, s).kernel
+        for h, s in ((how, 0), (how, 1), (clip, 0), (how, 0))
+    ]
     np.testing.assert_array_equal(kernels[0], kernels[3])
     assert np.abs(kernels[0] - kernels[1]).max() > 0 and np.abs(kernels[0] - kernels[2]).max() > 0
 
@@ -47,4 +50,4 @@ def test_rows_must_fit() -> None:
     features, texts = pairs(0)
     for bad in ((features, texts[1:]), (features[:9], texts[:9])):
         with pytest.raises(ValueError, match="at least a batch of 64"):
-            learn(*bad, SMALL, seed=0)
+            train_text_head(*bad, SMALL, seed=0)

@@ -1,6 +1,6 @@
-"""`vujax search CATALOG "a boat on a lake" --not night`: frames, shots or scenes that are like it.
+"""`vujax search CATALOG "a boat on a lake" --not night`: search frames, shots or scenes.
 
-The catalogue's vectors come from `vujax embed` with the same --encoder.
+The catalog needs embeddings of `vujax embed` with the same --encoder.
 """
 
 import argparse
@@ -13,43 +13,44 @@ from typing import TYPE_CHECKING
 from vujax.cli import deprecation
 from vujax.search.backends import BACKENDS
 
-if TYPE_CHECKING:  # the help needs none of it
+if TYPE_CHECKING:  # not needed for --help
     from vujax.search.hits import Hit
     from vujax.search.index import Index
-    from vujax.search.query import Encode, Term
+    from vujax.search.query import ImageEncode, Term
 
 LEVELS = ("frame", "shot", "scene")
 TYPES = ("float32", "float16", "bfloat16")
-LEAST_WIDTH = 80
+MIN_WIDTH = 80
+MAX_COLUMN = 44
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the command's arguments."""
+    """Declare the command's arguments."""
     add = parser.add_argument
-    add("catalog", type=Path, metavar="CATALOG", help="folder of the catalogue")
-    add("query", nargs="*", metavar="TEXT", help="what to look for; 'a boat:2' counts twice")
+    add("catalog", type=Path, metavar="CATALOG", help="catalog folder")
+    add("query", nargs="*", metavar="TEXT", help="text to search for; 'a boat:2' has weight 2")
     more = dict(action="append", default=[])
-    add("--not", dest="against", metavar="TEXT", help="what is not wanted", **more)
-    add("--image", metavar="FILE", help="a picture to look for", **more)
-    add("--like", metavar="ID", help="FILM/s0012 or another id, to look for the like of", **more)
+    add("--not", dest="against", metavar="TEXT", help="text that is not wanted", **more)
+    add("--image", metavar="FILE", help="image to search for", **more)
+    add("--like", metavar="ID", help="item to search for, such as FILM/s0012", **more)
     add_index_arguments(parser)
     add(
         "--where",
         metavar="FILTER",
-        help="such as \"year > 1990 and genre contains 'Drama'\"; columns of the films' metadata, "
-        "and seconds, duration, film, id, shot",
+        help="filter such as \"year > 1990 and genre contains 'Drama'\"; columns are the films' "
+        "metadata and seconds, duration, film, id, shot",
     )
     add(
         "--templates",
         nargs="+",
         default=["frame"],
         metavar="NAME|TEXT",
-        help="wordings of a text: frame, name (the text alone), photo ..., or your own with {} "
-        "in it (frame)",
+        help="templates of a text: frame, name (the text alone), photo ..., or texts with {} "
+        "(default: frame)",
     )
-    add("--top", type=int, default=20, metavar="N", help="how many (20)")
-    add("--per-film", type=int, metavar="N", help="most of one film")
-    add("--fold", action="store_true", help="of a shot's frames show only the best")
+    add("--top", type=int, default=20, metavar="N", help="maximum number of results (default: 20)")
+    add("--per-film", type=int, metavar="N", help="maximum number of results per film")
+    add("--fold", action="store_true", help="show only the best frame of each shot")
     add(
         "--backend",
         choices=BACKENDS.names(),
@@ -58,53 +59,58 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"search backend: {', '.join(BACKENDS)} (default: exact)",
     )
     deprecation.add_old_option(parser, "--searcher", "--backend")
-    add("--out", type=Path, metavar="FILE", help="also .parquet, .csv, .jsonl, or a page: .html")
+    add("--out", type=Path, metavar="FILE", help="output file: .parquet, .csv, .jsonl or .html")
 
 
 def add_index_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares which vectors are searched."""
+    """Declare the options that select an index."""
     add = parser.add_argument
-    add("--encoder", default="lite", metavar="NAME", help="whose vectors, as for embed (lite)")
-    add("--space", metavar="NAME", help="where texts meet them, if not the encoder's own")
-    add("--level", choices=LEVELS, default="shot", help="what to find (shot)")
-    add("--type", choices=TYPES, default="float32", help="of the kept numbers (float32)")
+    add(
+        "--encoder",
+        default="lite",
+        metavar="NAME",
+        help="encoder of the embeddings, as for `vujax embed` (default: lite)",
+    )
+    add("--space", metavar="NAME", help="text space (default: that of the encoder)")
+    add("--level", choices=LEVELS, default="shot", help="items to search (default: shot)")
+    add("--type", choices=TYPES, default="float32", help="type of the index (default: float32)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints a table, and writes the results if a file is named."""
-    terms = _terms(arguments)
+    """Print the results as a table, and write them if --out is given."""
+    terms = _parse_terms(arguments)
     if arguments.out:
-        from vujax.search.results import check
+        from vujax.search.results import check_suffix
 
-        check(arguments.out)
+        check_suffix(arguments.out)
     index = open_index(arguments)
-    hits, kept = _search(arguments, index, terms)
+    hits, num_searched = _search(arguments, index, terms)
     for line in _table(hits):
         print(line)
-    things = f"{len(index):,} {index.level}s"
-    if not kept:
-        print(f"nothing found: the filter keeps none of {things}")
+    items = f"{len(index):,} {index.level}s"
+    if not num_searched:
+        print(f"no results: the filter matches none of {items}")
     else:
-        some = things if kept == len(index) else f"{kept:,} of {things}"
-        print(f"searched {some}, vectors of {index.model.folder}")
+        searched = items if num_searched == len(index) else f"{num_searched:,} of {items}"
+        print(f"searched {searched}, embeddings of {index.model.folder}")
     if arguments.out:
-        from vujax.search.results import write
+        from vujax.search.results import write_results
 
-        print(write(arguments.out, index, hits, _words(terms)))
+        print(write_results(arguments.out, index, hits, _describe(terms)))
     return 0
 
 
 def open_index(arguments: argparse.Namespace) -> "Index":
-    """The index that the arguments name, made if need be; says what it lacks."""
+    """Open the selected index, building it if necessary, and warn about missing films."""
     from tqdm import tqdm
 
     from vujax.catalog import Catalog
-    from vujax.search.index import Index, encoder_of
-    from vujax.search.text_space import open_space
+    from vujax.search.index import Index, resolve_encoder
+    from vujax.search.text_space import open_text_space
 
     catalog = Catalog(arguments.catalog)
-    space = open_space(arguments.space or arguments.encoder)
-    encoder = encoder_of(arguments.encoder)
+    space = open_text_space(arguments.space or arguments.encoder)
+    encoder = resolve_encoder(arguments.encoder)
     with tqdm(unit="film", desc="index", disable=None, leave=False) as bar:
 
         def report(done: int, films: int) -> None:
@@ -115,30 +121,30 @@ def open_index(arguments: argparse.Namespace) -> "Index":
     if index.missing:
         films = f"{len(index.missing)} of {index.films.num_rows} films"
         print(
-            f"{films} have no {index.level} vectors of {index.model.folder} and are not searched, "
-            f"such as {index.missing[0]}: run `vujax embed {arguments.catalog} --encoder "
-            f"{arguments.encoder} --level {index.level}`",
+            f"{films} have no {index.level} embeddings of {index.model.folder} and are not "
+            f"searched, such as {index.missing[0]}; run `vujax embed {arguments.catalog} "
+            f"--encoder {arguments.encoder} --level {index.level}`",
             file=sys.stderr,
         )
     return index
 
 
-def _terms(arguments: argparse.Namespace) -> "list[Term]":
-    from vujax.search.query import is_foreign, term
+def _parse_terms(arguments: argparse.Namespace) -> "list[Term]":
+    from vujax.search.query import is_mostly_non_latin, parse_term
 
-    terms = [term(words) for words in arguments.query]
-    terms += [term(words, against=True) for words in arguments.against]
-    terms += [term(words, "image") for words in arguments.image]
-    terms += [term(words, "like") for words in arguments.like]
+    terms = [parse_term(words) for words in arguments.query]
+    terms += [parse_term(words, against=True) for words in arguments.against]
+    terms += [parse_term(words, "image") for words in arguments.image]
+    terms += [parse_term(words, "like") for words in arguments.like]
     if not terms:
-        raise ValueError("there is no query: give a text, --image FILE or --like ID")
-    for one in terms:
-        if one.kind == "image" and not Path(one.text).is_file():
-            raise FileNotFoundError(f"{one.text} does not exist (--image)")
-    if is_foreign([one.text for one in terms if one.kind == "text"]):
+        raise ValueError("the query is empty; give a text, --image FILE or --like ID")
+    for term in terms:
+        if term.kind == "image" and not Path(term.text).is_file():
+            raise FileNotFoundError(f"{term.text} does not exist (--image)")
+    if is_mostly_non_latin([term.text for term in terms if term.kind == "text"]):
         print(
-            "most letters of the query are not Latin: encoders trained on English texts do not "
-            "read them, and what they find means nothing",
+            "most letters of the query are not Latin: an encoder trained on English texts does "
+            "not understand them, and the results are meaningless",
             file=sys.stderr,
         )
     return terms
@@ -147,58 +153,59 @@ def _terms(arguments: argparse.Namespace) -> "list[Term]":
 def _search(
     arguments: argparse.Namespace, index: "Index", terms: "list[Term]"
 ) -> "tuple[list[Hit], int]":
-    """What is found, and among how many."""
+    """Return the results and the number of rows that were searched."""
     import numpy as np
 
     from vujax.search.backends import open_backend
-    from vujax.search.hits import find, kept_rows
-    from vujax.search.query import combine, wordings
+    from vujax.search.hits import search_index, select_rows
+    from vujax.search.query import combine_terms, resolve_templates
 
-    own = [index.rows_of(one.text) for one in terms if one.kind == "like"]
-    kept = kept_rows(index, arguments.where, np.concatenate(own) if own else None)
-    vector = combine(terms, index, wordings(arguments.templates), _encode(arguments, index))
-    hits = find(
+    own = [index.find_rows(term.text) for term in terms if term.kind == "like"]
+    mask = select_rows(index, arguments.where, np.concatenate(own) if own else None)
+    templates = resolve_templates(arguments.templates)
+    vector = combine_terms(terms, index, templates, _image_encode(arguments, index))
+    hits = search_index(
         index,
         open_backend(arguments.backend, index),
         vector,
         top=arguments.top,
-        kept=None if kept.all() else kept,
+        mask=None if mask.all() else mask,
         per_film=arguments.per_film,
         fold=arguments.fold,
     )
-    return hits, int(kept.sum())
+    return hits, int(mask.sum())
 
 
-def _encode(arguments: argparse.Namespace, index: "Index") -> "Encode":
-    """Makes vectors of pictures; the encoder is opened when there is one."""
+def _image_encode(arguments: argparse.Namespace, index: "Index") -> "ImageEncode":
+    """Return a function that encodes image files; it opens the encoder when called."""
 
     def encode(path: Path):
         from vujax.encoders import open_encoder
-        from vujax.search.query import picture_vector
+        from vujax.search.query import encode_image_file
 
-        return picture_vector(path, open_encoder(arguments.encoder, "frame"), index)
+        return encode_image_file(path, open_encoder(arguments.encoder, "frame"), index)
 
     return encode
 
 
-def _words(terms: "Sequence[Term]") -> str:
-    """The query in words."""
-    signs = [("not " if one.weight < 0 else "", one) for one in terms]
+def _describe(terms: "Sequence[Term]") -> str:
+    """Return the query in words."""
+    signs = [("not " if term.weight < 0 else "", term) for term in terms]
     return ", ".join(
-        f"{sign}{'' if one.kind == 'text' else one.kind + ' '}{one.text}"
-        + (f":{abs(one.weight):g}" if abs(one.weight) != 1 else "")
-        for sign, one in signs
+        f"{sign}{'' if term.kind == 'text' else term.kind + ' '}{term.text}"
+        + (f":{abs(term.weight):g}" if abs(term.weight) != 1 else "")
+        for sign, term in signs
     )
 
 
 def _table(hits: "Sequence[Hit]") -> list[str]:
-    """Columns in line; lines are cut where the terminal ends."""
+    """Return aligned lines, cut to the width of the terminal."""
     rows = [["", "score", "film", "timecode", "id"]]
     for hit in hits:
         more = f"  (+{hit.folded})" if hit.folded else ""
         rows.append([str(hit.rank), f"{hit.score:.3f}", hit.title, hit.timecode, hit.id + more])
-    widths = [min(max(map(len, column)), 44) for column in zip(*rows, strict=True)]
+    widths = [min(max(map(len, column)), MAX_COLUMN) for column in zip(*rows, strict=True)]
     widths[-1] = max(len(row[-1]) for row in rows)
-    most = max(shutil.get_terminal_size((160, 0)).columns, LEAST_WIDTH)
+    limit = max(shutil.get_terminal_size((160, 0)).columns, MIN_WIDTH)
     pairs = (zip(row, widths, strict=True) for row in rows if hits)
-    return ["  ".join(f"{c[:w]:<{w}}" for c, w in row).rstrip()[:most] for row in pairs]
+    return ["  ".join(f"{c[:w]:<{w}}" for c, w in row).rstrip()[:limit] for row in pairs]

@@ -26,7 +26,7 @@ from vujax.scenes.recurrence import (
     find_duplicates,
     group_settings,
 )
-from vujax.scenes.types import deprecated_alias
+from vujax.utils.deprecation import deprecated_alias
 
 # Share of the film, and seconds, that are searched for openings and recaps.
 HEAD_WINDOW = (0.4, 900.0)

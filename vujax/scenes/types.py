@@ -3,7 +3,6 @@
 Every time is given in clock ticks (`pts`), seconds, frames and SMPTE timecode.
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -11,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from vujax.catalog.ids import Id
+from vujax.utils.deprecation import deprecated_alias
 from vujax.video.timecode import Clock
 
 NO_HEAD = "none"
@@ -100,17 +100,6 @@ class SceneDetectionOptions:
             min_duration=self.min_duration or 0.0,
             adapted=self.adapt,
         )
-
-
-def deprecated_alias(old: str, new: str) -> property:
-    """Return a property that reads attribute `new` and warns that `old` was renamed."""
-
-    def read(self: Any) -> Any:
-        message = f"{type(self).__name__}.{old} is deprecated; use {new}"
-        warnings.warn(message, DeprecationWarning, stacklevel=2)
-        return getattr(self, new)
-
-    return property(read, doc=f"Deprecated alias of `{new}`.")
 
 
 @dataclass(frozen=True)

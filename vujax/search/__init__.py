@@ -1,1 +1,1 @@
-"""Search: text, images and examples to frames, shots and scenes of a catalog."""
+"""Search: texts, images and items of a catalog to its frames, shots and scenes."""

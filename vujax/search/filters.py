@@ -1,4 +1,4 @@
-"""Filters: `year > 1990 and genre contains 'Drama'`, read and computed without running any code.
+"""Filters such as `year > 1990 and genre contains 'Drama'`, evaluated without running code.
 
     filter  = all { "or" all }
     all     = one { "and" one }
@@ -8,12 +8,11 @@
             | column "is" [ "not" ] "null"
     value   = number | 'text' | "text" | true | false
 
-Words are read in any case; a quote within a text is doubled; a column whose name is no word stands
-between backquotes. A missing value matches nothing but `is null`, with `not` before it too, as in
-SQL. A text column that is compared with a number (all columns of a CSV file are text) is read as
-numbers, and texts that are none are missing values. `contains` asks whether a list has an entry, or
-a text a part, whatever the case of letters; `=` wants the whole text as it is written. Dates are
-compared with texts such as '2001-12-31'.
+Keywords are case-insensitive; a quote within a text is doubled; a column name that is not a word is
+written in backquotes. As in SQL, a missing value matches only `is null`, also under `not`. A text
+column that is compared with a number (all columns of a CSV file are text) is parsed as numbers, and
+other texts count as missing. `contains` tests for an entry of a list or a part of a text, ignoring
+case; `=` compares the exact text. Dates are compared with texts such as '2001-12-31'.
 """
 
 import functools
@@ -50,97 +49,96 @@ TOKEN = re.compile(
 )
 NUMBER = r"^\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*$"
 KEYWORDS = ("and", "or", "not", "contains", "is", "null", "true", "false")
-MOST_DEPTH = 50  # parentheses within each other
-MOST_CHARACTERS = 10_000
+MAX_DEPTH = 50  # nested parentheses
+MAX_CHARACTERS = 10_000
 EXAMPLE = "year > 1990 and genre contains 'Drama'"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A column compared with a value."""
+    """Comparison of a column with a value."""
 
     column: str
-    how: str
+    operator: str
     value: Value
 
     def __call__(self, column: Column) -> pa.Array:
-        """Bool `[n]`, null where the column has no value."""
-        values = _plain(column(self.column))
-        if self.how == "contains":
+        """Evaluate to bool `[n]`, null where the column has no value."""
+        values = _decode(column(self.column))
+        if self.operator == "contains":
             return _contains(self.column, values, self.value)
-        return _compare(self.column, values, self.how, self.value)
+        return _compare(self.column, values, self.operator, self.value)
 
 
 @dataclass(frozen=True)
-class Null:
-    """Whether a column has no value."""
+class IsNull:
+    """Test for missing values of a column."""
 
     column: str
 
     def __call__(self, column: Column) -> pa.Array:
-        """Bool `[n]`."""
-        return pc.is_null(_plain(column(self.column)))
+        """Evaluate to bool `[n]`."""
+        return pc.is_null(_decode(column(self.column)))
 
 
 @dataclass(frozen=True)
 class Not:
-    """The opposite of a part."""
+    """Negation of a filter."""
 
     part: "Filter"
 
     def __call__(self, column: Column) -> pa.Array:
-        """Bool `[n]`, null where the part is."""
+        """Evaluate to bool `[n]`, null where the negated filter is null."""
         return pc.invert(self.part(column))
 
 
 @dataclass(frozen=True)
-class Chain:
-    """`and` or `or` of parts, in the logic of three values (Kleene's)."""
+class BooleanChain:
+    """Conjunction or disjunction of filters in three-valued logic (Kleene)."""
 
     word: str
     parts: tuple["Filter", ...]
 
     def __call__(self, column: Column) -> pa.Array:
-        """Bool `[n]`."""
+        """Evaluate to bool `[n]`."""
         how = pc.and_kleene if self.word == "and" else pc.or_kleene
         return functools.reduce(how, (part(column) for part in self.parts))
 
 
-Filter = Comparison | Null | Not | Chain
+Filter = Comparison | IsNull | Not | BooleanChain
 
 
-def mask(text: str, column: Column) -> np.ndarray:
-    """Which rows a filter keeps, bool `[n]`.
+def compute_mask(text: str, column: Column) -> np.ndarray:
+    """Compute a mask of the rows that pass a filter, bool `[n]`.
 
     Args:
-      text: of the filter.
-      column: gives the values of a column by its name, one a row; raises KeyError for a name that
-        there is not.
+      text: the filter.
+      column: returns the values of a column, one per row; raises KeyError for unknown names.
 
     Raises:
-      ValueError: the text is no filter, or a column cannot be compared with the value.
-      KeyError: there is no such column.
+      ValueError: the filter is invalid, or a column cannot be compared with the value.
+      KeyError: a column is unknown.
     """
-    return np.asarray(pc.fill_null(parse(text)(column), False), bool)
+    return np.asarray(pc.fill_null(parse_filter(text)(column), False), bool)
 
 
-def parse(text: str) -> Filter:
-    """Reads a filter.
+def parse_filter(text: str) -> Filter:
+    """Parse a filter.
 
     Raises:
-      ValueError: it is none; says where.
+      ValueError: the filter is invalid; names the position.
     """
-    if len(text) > MOST_CHARACTERS:
-        raise ValueError(f"a filter has at most {MOST_CHARACTERS} characters, not {len(text)}")
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(f"a filter must have at most {MAX_CHARACTERS} characters, got {len(text)}")
     reader = _Reader(text)
-    found = reader.any_of(0)
+    found = reader.parse_or(0)
     if reader.kind:
-        raise reader.mistake("'and', 'or' or its end")
+        raise reader.error("'and', 'or' or the end")
     return found
 
 
 class _Reader:
-    """Goes through a filter's words; `kind` and `word` are of the one that comes next."""
+    """Parser of a filter; `kind` and `word` describe the next token."""
 
     def __init__(self, text: str) -> None:
         self._text, self._place = text, 0
@@ -149,35 +147,36 @@ class _Reader:
         self.next()
 
     def next(self) -> str:
-        """Passes over a word and gives it."""
+        """Advance by one token and return it."""
         passed = self.word if self.kind else ""
         rest = self._text[self._place :]
-        self._begin = self._place + len(rest) - len(rest.lstrip())
+        self._start = self._place + len(rest) - len(rest.lstrip())
         match = TOKEN.match(self._text, self._place)
         if match:
             self.kind, self.word, self._place = match.lastgroup, match[match.lastgroup], match.end()
         elif rest.strip():
             self.kind, self.word = "nothing", rest.strip()
-            raise self.mistake("a column, a value or a sign")
+            raise self.error("a column, a value or an operator")
         else:
             self.kind, self.word = None, ""
         return passed
 
     def is_word(self, *words: str) -> bool:
-        """Whether one of these comes next."""
+        """Return whether the next token is one of these words."""
         return self.kind in ("word", "sign") and self.word.lower() in words
 
-    def mistake(self, wanted: str) -> ValueError:
-        """What to raise."""
-        there = f"{self.word[:40]!r}" if self.kind else "its end"
+    def error(self, wanted: str) -> ValueError:
+        """Return the error for an unexpected token."""
+        token = f"{self.word[:40]!r}" if self.kind else "end of filter"
         return ValueError(
-            f"the filter {self._text!r} has {there} at character {self._begin + 1} where {wanted} "
-            f"should be: write it like {EXAMPLE}"
+            f"filter {self._text!r}, character {self._start + 1}: unexpected {token}, expected "
+            f"{wanted}; write it like {EXAMPLE}"
         )
 
-    def any_of(self, depth: int) -> Filter:
-        if depth > MOST_DEPTH:
-            raise self.mistake(f"no more than {MOST_DEPTH} parentheses within each other")
+    def parse_or(self, depth: int) -> Filter:
+        """Parse a chain of `or`."""
+        if depth > MAX_DEPTH:
+            raise self.error(f"at most {MAX_DEPTH} nested parentheses")
         return self._chain("or", lambda: self._chain("and", lambda: self._one(depth)))
 
     def _chain(self, word: str, part: Callable[[], Filter]) -> Filter:
@@ -185,7 +184,7 @@ class _Reader:
         while self.is_word(word):
             self.next()
             parts.append(part())
-        return Chain(word, tuple(parts)) if len(parts) > 1 else parts[0]
+        return BooleanChain(word, tuple(parts)) if len(parts) > 1 else parts[0]
 
     def _one(self, depth: int) -> Filter:
         negated = False
@@ -194,9 +193,9 @@ class _Reader:
             negated = not negated
         if self.is_word("("):
             self.next()
-            found = self.any_of(depth + 1)
+            found = self.parse_or(depth + 1)
             if not self.is_word(")"):
-                raise self.mistake("')'")
+                raise self.error("')'")
             self.next()
         else:
             found = self._test()
@@ -204,13 +203,13 @@ class _Reader:
 
     def _test(self) -> Filter:
         if self.kind not in ("word", "quoted") or self.is_word(*KEYWORDS):
-            raise self.mistake("the name of a column")
+            raise self.error("the name of a column")
         column = self.next().strip("`")
         if self.is_word("is"):
             self.next()
             return self._null(column)
         if not self.is_word("contains", *COMPARISONS):
-            raise self.mistake("a comparison (=, <, contains, is null ...)")
+            raise self.error("a comparison (=, <, contains, is null ...)")
         return Comparison(column, self.next().lower(), self._value())
 
     def _null(self, column: str) -> Filter:
@@ -218,9 +217,9 @@ class _Reader:
         if negated:
             self.next()
         if not self.is_word("null"):
-            raise self.mistake("'null'")
+            raise self.error("'null'")
         self.next()
-        return Not(Null(column)) if negated else Null(column)
+        return Not(IsNull(column)) if negated else IsNull(column)
 
     def _value(self) -> Value:
         if self.kind == "number":
@@ -231,10 +230,10 @@ class _Reader:
             return word[1:-1].replace(word[0] * 2, word[0])
         if self.is_word("true", "false"):
             return self.next().lower() == "true"
-        raise self.mistake("a number, a text in quotes, true or false")
+        raise self.error("a number, a text in quotes, true or false")
 
 
-def _plain(values: pa.Array) -> pa.Array:
+def _decode(values: pa.Array) -> pa.Array:
     values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
 
@@ -252,19 +251,19 @@ def _is_list(kind: pa.DataType) -> bool:
     return pa.types.is_list(kind) or pa.types.is_large_list(kind)
 
 
-def _nowhere(values: pa.Array) -> pa.Array:
+def _all_null(values: pa.Array) -> pa.Array:
     return pa.nulls(len(values), pa.bool_())
 
 
 def _compare(name: str, values: pa.Array, how: str, value: Value) -> pa.Array:
     kind, compare = values.type, COMPARISONS[how]
     if pa.types.is_null(kind):
-        return _nowhere(values)
+        return _all_null(values)
     if _is_list(kind):
-        raise ValueError(f"the column {name} holds lists: use {name} contains {_written(value)}")
+        raise ValueError(f"column {name} holds lists; use {name} contains {_format(value)}")
     if isinstance(value, bool) or pa.types.is_boolean(kind):
         if not (isinstance(value, bool) and pa.types.is_boolean(kind)):
-            raise _unfit(name, kind, value)
+            raise _type_error(name, kind, value)
         return compare(values, pa.scalar(value))
     if isinstance(value, int | float):
         return compare(_numbers(name, values, value), pa.scalar(float(value)))
@@ -272,19 +271,19 @@ def _compare(name: str, values: pa.Array, how: str, value: Value) -> pa.Array:
         return compare(values, pa.scalar(value, kind))
     if pa.types.is_temporal(kind):
         return compare(values, _moment(name, kind, value))
-    raise _unfit(name, kind, value)
+    raise _type_error(name, kind, value)
 
 
 def _numbers(name: str, values: pa.Array, value: Value) -> pa.Array:
-    """A column as float64."""
+    """Return a column as float64."""
     if _is_number(values.type):
         return values.cast(pa.float64(), safe=False)
     if not _is_text(values.type):
-        raise _unfit(name, values.type, value)
+        raise _type_error(name, values.type, value)
     are = pc.match_substring_regex(values, NUMBER)
     if len(values) > values.null_count and not pc.any(are).as_py():
         raise ValueError(
-            f"the column {name} holds texts that are no numbers: compare it with a text in quotes"
+            f"column {name} holds texts that are not numbers; compare it with a text in quotes"
         )
     texts = pc.if_else(are, values, pa.scalar(None, values.type))
     return pc.utf8_trim_whitespace(texts).cast(pa.float64())
@@ -294,17 +293,17 @@ def _moment(name: str, kind: pa.DataType, text: str) -> pa.Scalar:
     try:
         return pa.scalar(text).cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise _unfit(name, kind, text) from None
+        raise _type_error(name, kind, text) from None
 
 
 def _contains(name: str, values: pa.Array, value: Value) -> pa.Array:
     kind = values.type
     if pa.types.is_null(kind):
-        return _nowhere(values)
+        return _all_null(values)
     if _is_text(kind) and isinstance(value, str):
         return pc.match_substring(values, value, ignore_case=True)
     if not _is_list(kind):
-        raise _unfit(name, kind, value)
+        raise _type_error(name, kind, value)
     entries = pc.list_flatten(values)
     if isinstance(value, str) and _is_text(entries.type):
         entries, value = pc.utf8_lower(entries), value.lower()
@@ -314,13 +313,11 @@ def _contains(name: str, values: pa.Array, value: Value) -> pa.Array:
     return pa.array(found, mask=values.is_null().to_numpy(zero_copy_only=False))
 
 
-def _written(value: Value) -> str:
+def _format(value: Value) -> str:
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
     return str(value).lower() if isinstance(value, bool) else f"{value:g}"
 
 
-def _unfit(name: str, kind: pa.DataType, value: Value) -> ValueError:
-    return ValueError(
-        f"the column {name} holds {kind}, which cannot be compared with {_written(value)}"
-    )
+def _type_error(name: str, kind: pa.DataType, value: Value) -> ValueError:
+    return ValueError(f"column {name} of type {kind} cannot be compared with {_format(value)}")

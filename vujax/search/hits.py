@@ -1,9 +1,7 @@
-"""Search: text and pictures to frames, shots and scenes of a catalogue.
+"""Search results: from a query vector to the best frames, shots or scenes.
 
-From a vector to what a person sees: the best frames, shots or scenes, with films and times.
-
-vector = combine([term("a boat"), term("night", against=True)], index)
-hits = find(index, open_backend("exact", index), vector, top=20)
+vector = combine_terms([parse_term("a boat"), parse_term("night", against=True)], index)
+hits = search_index(index, open_backend("exact", index), vector, top=20)
 """
 
 from collections import Counter
@@ -17,29 +15,30 @@ from vujax.catalog.schema import build_clock
 from vujax.search import filters
 from vujax.search.backends.base import NOT_FOUND, SearchBackend
 from vujax.search.index import Index
+from vujax.utils.deprecation import deprecated_alias
 from vujax.utils.formatting import quote_unprintable
 
-MORE = 4  # times as many rows are asked for when some will be left out
+OVERSAMPLING = 4  # rows requested per result where some results are left out
 
 
 @dataclass(frozen=True)
 class Hit:
-    """One result.
+    """One search result.
 
     Attributes:
-      rank: from 1.
+      rank: counted from 1.
       score: see `vujax.search.query`.
-      id: of the frame, shot or scene.
-      film: id of its film.
-      title: of the film; its path where there is none.
-      timecode: SMPTE, of the frame, or of the begin of the shot or scene.
-      seconds: the same, since the film's start.
+      id: catalog id of the frame, shot or scene.
+      film: catalog id of its film.
+      title: title of the film, or its path.
+      timecode: SMPTE timecode of the frame, or of the start of the shot or scene.
+      seconds: the same, since the start of the film.
       pts: the same, in ticks of the film's time base.
-      begin_s: of the shot or scene, of a frame's shot.
-      end_s: of it.
-      first_shot: of a scene; otherwise the shot itself.
-      last_shot: likewise.
-      folded: other frames of this shot that pass the filter and are not shown.
+      start_s: start of the shot or scene, or of a frame's shot, in seconds.
+      end_s: end of it.
+      first_shot: first shot of a scene; otherwise the shot itself.
+      last_shot: last shot of a scene; otherwise the shot itself.
+      folded: number of other frames of this shot that pass the filter and are not shown.
     """
 
     rank: int
@@ -50,122 +49,132 @@ class Hit:
     timecode: str
     seconds: float
     pts: int
-    begin_s: float
+    start_s: float
     end_s: float
     first_shot: int
     last_shot: int
     folded: int
 
+    begin_s = deprecated_alias("begin_s", "start_s")
 
-def kept_rows(index: Index, filter: str | None, without: np.ndarray | None = None) -> np.ndarray:
-    """Which rows may be found, bool `[n]`.
+
+def select_rows(index: Index, filter: str | None, exclude: np.ndarray | None = None) -> np.ndarray:
+    """Return a mask of the rows that may be found, bool `[n]`.
 
     Args:
-      index: to search.
-      filter: see `vujax.search.filters`; None keeps all.
-      without: numbers of rows that may not be, such as those of the query itself.
+      index: index to search.
+      filter: see `vujax.search.filters`; None to keep all rows.
+      exclude: rows to leave out, such as those of the query itself.
 
     Raises:
-      ValueError, KeyError: the filter is wrong.
+      ValueError, KeyError: the filter is invalid.
     """
-    kept = np.ones(len(index), bool) if filter is None else filters.mask(filter, index.column)
-    if without is not None:
-        kept[without] = False
-    return kept
+    mask = np.ones(len(index), bool)
+    if filter is not None:
+        mask = filters.compute_mask(filter, index.column)
+    if exclude is not None:
+        mask[exclude] = False
+    return mask
 
 
-def find(
+def search_index(
     index: Index,
-    searcher: SearchBackend,
+    backend: SearchBackend,
     vector: np.ndarray,
     *,
     top: int = 20,
-    kept: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
     per_film: int | None = None,
     fold: bool = False,
 ) -> list[Hit]:
-    """Searches.
+    """Return the best hits for a query vector.
 
     Args:
-      index: in which to search.
-      searcher: over it.
-      vector: of the query, float32 `[d]`.
-      top: most results.
-      kept: which rows may be found, bool `[n]`; None: all.
-      per_film: most results of one film.
-      fold: of the frames of a shot only the best is a result.
+      index: index to search.
+      backend: search backend over the index.
+      vector: query, float32 `[d]`.
+      top: maximum number of hits.
+      mask: rows that may be found, bool `[n]`; None for all.
+      per_film: maximum number of hits per film.
+      fold: whether to return only the best frame of each shot.
 
     Raises:
       ValueError: `top` or `per_film` is below 1.
     """
     if top < 1 or (per_film is not None and per_film < 1):
-        raise ValueError(f"top and per-film must be 1 or more, not {top} and {per_film}")
-    most = len(index) if kept is None else int(np.count_nonzero(kept))
-    if not most:
+        raise ValueError(f"top and per-film must be 1 or more, got {top} and {per_film}")
+    available = len(index) if mask is None else int(np.count_nonzero(mask))
+    if not available:
         return []
-    asked = min(most, MORE * top if per_film or fold else top)
+    k = min(available, OVERSAMPLING * top if per_film or fold else top)
     while True:
-        found = searcher.search(vector[None], asked, kept)
-        chosen = _choose(index, found.rows[0], top, per_film, fold)
-        if len(chosen) >= top or asked >= most:
+        neighbors = backend.search(vector[None], k, mask)
+        chosen = _choose(index, neighbors.rows[0], top, per_film, fold)
+        if len(chosen) >= top or k >= available:
             break
-        asked = min(most, MORE * asked)
-    scores = dict(zip(found.rows[0].tolist(), found.scores[0].tolist(), strict=True))
-    folded = {row: _others(index, row, kept) if fold else 0 for row in chosen}
-    return _hits(index, {row: scores[row] for row in chosen}, folded)
+        k = min(available, OVERSAMPLING * k)
+    scores = dict(zip(neighbors.rows[0].tolist(), neighbors.scores[0].tolist(), strict=True))
+    folded = {row: _count_others(index, row, mask) if fold else 0 for row in chosen}
+    return _build_hits(index, {row: scores[row] for row in chosen}, folded)
 
 
 def _choose(
     index: Index, rows: np.ndarray, top: int, per_film: int | None, fold: bool
 ) -> list[int]:
-    """The rows to show, best first."""
+    """Return the rows to show, best first."""
     rows = rows[rows != NOT_FOUND]
     films, shots = (index.rows[name].take(rows).to_pylist() for name in ("film", "shot"))
     chosen: list[int] = []
     seen: set[tuple[str, int]] = set()
-    of_film: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for row, film, shot in zip(rows.tolist(), films, shots, strict=True):
         is_new = not fold or (film, shot) not in seen
-        if is_new and len(chosen) < top and (per_film is None or of_film[film] < per_film):
+        if is_new and len(chosen) < top and (per_film is None or counts[film] < per_film):
             chosen.append(row)
-            of_film[film] += 1
+            counts[film] += 1
         seen.add((film, shot))
     return chosen
 
 
-def _others(index: Index, row: int, kept: np.ndarray | None) -> int:
-    """Rows of the same shot that may be found; they stand beside each other."""
+def _count_others(index: Index, row: int, mask: np.ndarray | None) -> int:
+    """Count the other selected rows of the same shot, which are adjacent."""
     film, shot = (index.rows[name] for name in ("film", "shot"))
-    mine = film[row], shot[row]
+    own = film[row], shot[row]
     first = last = row
-    while first > 0 and (film[first - 1], shot[first - 1]) == mine:
+    while first > 0 and (film[first - 1], shot[first - 1]) == own:
         first -= 1
-    while last + 1 < len(index) and (film[last + 1], shot[last + 1]) == mine:
+    while last + 1 < len(index) and (film[last + 1], shot[last + 1]) == own:
         last += 1
     rows = slice(first, last + 1)
-    return last - first if kept is None else int(np.count_nonzero(kept[rows])) - 1
+    return last - first if mask is None else int(np.count_nonzero(mask[rows])) - 1
 
 
-def _hits(index: Index, scores: Mapping[int, float], folded: Mapping[int, int]) -> list[Hit]:
+def _build_hits(index: Index, scores: Mapping[int, float], folded: Mapping[int, int]) -> list[Hit]:
     rows = index.rows.take(list(scores)).to_pylist()
     numbers = index.film_numbers.take(list(scores)).to_pylist()
     films = {n: index.films.slice(n, 1).to_pylist()[0] for n in set(numbers)}
     pairs = zip(scores, rows, numbers, strict=True)
     return [
-        _hit(rank, scores[number], row, films[film], folded[number])
+        _build_hit(rank, scores[number], row, films[film], folded[number])
         for rank, (number, row, film) in enumerate(pairs, 1)
     ]
 
 
-def _hit(rank: int, score: float, row: dict[str, Any], film: dict[str, Any], folded: int) -> Hit:
-    same = {name: row[name] for name in ("id", "film", "seconds", "pts", "begin_s", "end_s")}
+def _build_hit(
+    rank: int, score: float, row: dict[str, Any], film: dict[str, Any], folded: int
+) -> Hit:
     return Hit(
         rank=rank,
         score=score,
+        id=row["id"],
+        film=row["film"],
         title=quote_unprintable(str(film.get("title") or film["path"])),
         timecode=build_clock(film).timecode(row["pts"]),
+        seconds=row["seconds"],
+        pts=row["pts"],
+        start_s=row["begin_s"],
+        end_s=row["end_s"],
         first_shot=row["shot"],
         last_shot=row["last_shot"],
         folded=folded,
-        **same,
     )

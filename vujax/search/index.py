@@ -1,12 +1,12 @@
-"""The vectors of a catalogue at one level, in the space where texts are, ready to be searched.
+"""Search index: the embeddings of a catalog at one level, mapped into a text space.
 
-    index = Index.open("catalog/", "shot", "lite", open_space("lite"))
+    index = Index.open("catalog/", "shot", "lite", open_text_space("lite"))
     index.vectors      # [n d], unit, mapped from a file
-    index.rows         # what each is: film, id, times
+    index.rows         # film, id and times of each
     index.column("year")   # a column of the rows, or of their films' metadata
 
-The first opening maps the catalogue's vectors and keeps the result, see `vujax.search.index_store`;
-later ones read that, until the catalogue changes.
+The first opening maps the catalog's embeddings and stores the result, see
+`vujax.search.index_store`; later ones read it until the catalog changes.
 """
 
 import functools
@@ -26,25 +26,25 @@ from vujax.search import index_store
 if TYPE_CHECKING:
     from vujax.search.text_space import TextSpace
 
-OF_FILM = "film."
-"""`film.NAME` is the film's column where the rows have one of that name too."""
+FILM_PREFIX = "film."
+"""Prefix of a film's column, for names that the rows have too."""
 
 
 @dataclass(frozen=True)
 class Index:
-    """What can be searched.
+    """Searchable vectors of a catalog.
 
     Attributes:
-      catalog: that it is of.
+      catalog: the catalog.
       level: 'frame', 'shot' or 'scene'.
-      model: that made the vectors.
-      space: that they were mapped into.
+      model: model of the embeddings.
+      space: text space that they are mapped into.
       vectors: `[n d]` unit vectors, float32, float16 or bfloat16; read only.
-      rows: one row a vector, columns of `kept.ROWS`, in order of film and time.
-      films: one row a film, as `Catalog.films` gives them.
-      missing: ids of films that have keyframes, but no vectors of this model at this level.
-      folder: where the vectors are kept, and what searchers build of them; None: nowhere, since
-        the catalogue cannot be written to.
+      rows: one row per vector, columns of `index_store.ROWS`, in order of film and time.
+      films: one row per film, as in `Catalog.films`.
+      missing: ids of films that have keyframes but no embeddings of this model at this level.
+      folder: folder of the stored index and of what backends build; None when the catalog is
+        read-only.
     """
 
     catalog: Catalog
@@ -67,102 +67,111 @@ class Index:
         dtype: str = "float32",
         report: Callable[[int, int], None] = lambda done, films: None,
     ) -> Self:
-        """Opens the index of a catalogue; makes it if it is not there, or older than the catalogue.
+        """Open the index of a catalog; build it if it is missing or outdated.
 
         Args:
-          catalog: or its folder.
-          level: of `vujax.catalog.embeddings.LEVELS`.
-          encoder: whose vectors, its name, or name and hash, see `Catalog.vectors`.
-          space: that texts are compared in; it must be that encoder's.
-          dtype: in which vectors are kept: float32, or float16 or bfloat16 for half the memory.
-          report: is told how many films are mapped, of how many.
+          catalog: a catalog or its folder.
+          level: one of `vujax.catalog.embeddings.LEVELS`.
+          encoder: name of the embeddings, or name and hash, see `Catalog.embeddings`.
+          space: text space of that encoder.
+          dtype: type of the stored vectors: float32, or float16 or bfloat16 for half the memory.
+          report: called with the number of mapped films and of all films.
 
         Raises:
-          FileNotFoundError: there is no catalogue, or no film has such vectors.
-          ValueError: they are of several models, damaged, or of what a film was before; the space
-            does not fit them.
+          FileNotFoundError: the catalog is not found, or no film has such embeddings.
+          ValueError: embeddings are of several models, damaged or outdated, or do not match the
+            space.
         """
         catalog = catalog if isinstance(catalog, Catalog) else Catalog(catalog)
-        shelf = embeddings.open_store(catalog.path, level, encoder)
-        found = index_store.open_kept(catalog, shelf, space, dtype, report)
-        facts = (found.vectors, found.rows, found.films, found.missing, found.folder)
-        return cls(catalog, level, shelf.model, space, *facts)
+        store = embeddings.open_store(catalog.path, level, encoder)
+        stored = index_store.open_stored_index(catalog, store, space, dtype, report)
+        return cls(
+            catalog=catalog,
+            level=level,
+            model=store.model,
+            space=space,
+            vectors=stored.vectors,
+            rows=stored.rows,
+            films=stored.films,
+            missing=stored.missing,
+            folder=stored.folder,
+        )
 
     def __len__(self) -> int:
-        """Vectors."""
+        """Return the number of vectors."""
         return len(self.rows)
 
     @property
     def columns(self) -> list[str]:
-        """Names that `column` knows."""
-        mine = self.rows.column_names
-        return [*mine, *(name for name in self.films.column_names if name not in mine)]
+        """Names of all columns for `column`."""
+        own = self.rows.column_names
+        return [*own, *(name for name in self.films.column_names if name not in own)]
 
     def column(self, name: str) -> pa.ChunkedArray:
-        """Values of a column, one a row.
+        """Return the values of a column, one per row.
 
         Args:
-          name: of a column of the rows, else of the films: what is known of the files, and their
-            metadata. `film.NAME` is always the film's.
+          name: a column of the rows, or else of the films, including their metadata. `film.NAME`
+            is always the film's.
 
         Raises:
-          KeyError: there is none; names those that there are.
+          KeyError: the column is unknown.
         """
-        of_film = name.removeprefix(OF_FILM)
+        film_column = name.removeprefix(FILM_PREFIX)
         if name in self.rows.column_names:
             return self.rows[name]
-        if of_film in self.films.column_names:
-            return self.films[of_film].take(self.film_numbers)
-        raise KeyError(f"there is no column {name}: there are {', '.join(self.columns)}")
+        if film_column in self.films.column_names:
+            return self.films[film_column].take(self.film_numbers)
+        raise KeyError(f"unknown column {name}; expected one of: {', '.join(self.columns)}")
 
     @functools.cached_property
     def film_numbers(self) -> pa.ChunkedArray:
-        """The place of each row's film among `films`, int32."""
+        """Index of each row's film in `films`, int32."""
         return pc.index_in(self.rows["film"], self.films["film"].combine_chunks())
 
-    def rows_of(self, id: str | Id) -> np.ndarray:
-        """Numbers of the rows that an id names, or that lie in what it names: int64 `[m]`, m > 0.
+    def find_rows(self, id: str | Id) -> np.ndarray:
+        """Return the rows of an item or of the items in it, int64 `[m]` with m > 0.
 
-        A film has all of its rows, a shot its frames, a scene its shots; for a shot at the level
-        of scenes it is the scene that the shot lies in.
+        A film contains all of its rows, a shot its frames, a scene its shots. At the level of
+        scenes, a shot selects the scene that contains it.
 
         Raises:
-          ValueError: it is no id.
-          KeyError: the catalogue has no such thing, or it has no vector.
+          ValueError: the id is invalid.
+          KeyError: the catalog has no such item, or the item has no embedding.
         """
-        wanted = Id.parse(id) if isinstance(id, str) else id
-        (inside,) = np.nonzero(pc.equal(self.rows["film"], wanted.film).to_numpy())
+        item = Id.parse(id) if isinstance(id, str) else id
+        (inside,) = np.nonzero(pc.equal(self.rows["film"], item.film).to_numpy())
         if not len(inside):
-            raise KeyError(f"{self.catalog.path} has no film {wanted.film} with {self.level}s")
+            raise KeyError(f"{self.catalog.path} has no film {item.film} with {self.level}s")
         rows = self.rows.take(inside)
-        exact = pc.equal(rows["id"], str(wanted)).to_numpy()
-        found = inside[exact] if exact.any() else inside[self._within(rows, wanted)]
+        exact = pc.equal(rows["id"], str(item)).to_numpy()
+        found = inside[exact] if exact.any() else inside[self._within(rows, item)]
         if not len(found):
-            raise KeyError(f"{self.catalog.path} has no {self.level} of {wanted}")
+            raise KeyError(f"{self.catalog.path} has no {self.level} of {item}")
         return found
 
-    def _within(self, rows: pa.Table, wanted: Id) -> np.ndarray:
-        """Which rows of a film lie in what an id names, bool."""
+    def _within(self, rows: pa.Table, item: Id) -> np.ndarray:
+        """Return a mask of the rows of a film that lie in an item."""
         first, last = (rows[name].to_numpy() for name in ("shot", "last_shot"))
-        if wanted.scene is not None:
-            table = self.catalog.scenes(wanted.film)
-            of = table.filter(pc.equal(table["scene"], wanted.scene))
-            if not len(of):
+        if item.scene is not None:
+            table = self.catalog.scenes(item.film)
+            scene = table.filter(pc.equal(table["scene"], item.scene))
+            if not len(scene):
                 return np.zeros(len(rows), bool)
-            begin, end = of["first_shot"][0].as_py(), of["last_shot"][0].as_py()
-            return (first >= begin) & (last <= end)
-        if wanted.shot is None:
+            start, end = scene["first_shot"][0].as_py(), scene["last_shot"][0].as_py()
+            return (first >= start) & (last <= end)
+        if item.shot is None:
             return np.ones(len(rows), bool)
-        if wanted.keyframe is not None and self.level == "frame":
-            return np.zeros(len(rows), bool)  # it would have been found by its id
-        return (first <= wanted.shot) & (wanted.shot <= last)
+        if item.keyframe is not None and self.level == "frame":
+            return np.zeros(len(rows), bool)  # a frame is found by its exact id
+        return (first <= item.shot) & (item.shot <= last)
 
 
-def encoder_of(spec: str) -> str:
-    """The name by which a catalogue has the vectors of an encoder.
+def resolve_encoder(spec: str) -> str:
+    """Return the name under which a catalog stores the embeddings of an encoder.
 
     Args:
-      spec: as for `vujax embed --encoder`: a released name, or a folder of a trained model.
+      spec: as for `vujax embed --encoder`: a released name, or the folder of a trained model.
 
     Raises:
       ValueError, OSError: the folder holds no encoder.

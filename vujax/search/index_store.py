@@ -1,14 +1,16 @@
-"""Where an index is kept: `CATALOG/index/<level>/<encoder>-<hash8>_<space>-<hash8>_<type>/<key>/`.
+"""Storage of search indexes in the catalog.
 
-    vectors.bin       n x d numbers of that type, one vector after the other
-    rows.parquet      what each is, columns of ROWS
-    films.parquet     the catalogue's films with their metadata
-    index.json        counts, and films that have no vectors
+`CATALOG/index/<level>/<encoder>-<hash8>_<space>-<hash8>_<type>/<key>/` holds:
 
-The key is a hash of the sizes and times of all files of the catalogue that the index is made from,
-so an index that is older than its catalogue is not found: it is made anew, and the old one goes.
-A folder appears whole or not at all. Where the catalogue cannot be written to, the index is made in
-a temporary folder and is gone afterwards. To delete `index/` loses nothing but time.
+    vectors.bin       n x d values of that type, row by row
+    rows.parquet      the items, columns of ROWS
+    films.parquet     the catalog's films with their metadata
+    index.json        number of rows, and films without embeddings
+
+The key is a hash of the sizes and times of all catalog files that the index is built from, so an
+outdated index is not found: it is built again and the old one is removed. Folders are written
+atomically. If the catalog is read-only, the index is built in a temporary folder. `index/` may be
+deleted at any time.
 """
 
 import hashlib
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from vujax.search.text_space import TextSpace
 
 SCHEMA = 1
-"""Version of these files; those of another one are made anew."""
+"""Version of these files; those of another version are built again."""
 
 FOLDER = "index"
 DTYPES: dict[str, np.dtype] = {
@@ -46,21 +48,21 @@ ROWS = pa.schema(
     {
         "film": pa.string(),
         "id": pa.string(),
-        "shot": pa.int32(),  # the first one, of a scene
-        "last_shot": pa.int32(),  # still in it
-        "keyframe": pa.int32(),  # null but for frames
+        "shot": pa.int32(),  # first shot of a scene
+        "last_shot": pa.int32(),  # inclusive
+        "keyframe": pa.int32(),  # null except for frames
         "pts": pa.int64(),
-        "seconds": pa.float64(),  # of the frame, or of the begin of the shot or scene
+        "seconds": pa.float64(),  # of the frame, or of the start of the shot or scene
         "begin_s": pa.float64(),  # of the shot or scene
         "end_s": pa.float64(),
         "duration": pa.float64(),
     }
 )
-AGAIN = "delete it: it will be made anew"
+REMEDY = "delete it; it will be built again"
 
 
-class Kept(NamedTuple):
-    """The parts of an index, see `vujax.search.index.Index`."""
+class StoredIndex(NamedTuple):
+    """Contents of a stored index; see `vujax.search.index.Index`."""
 
     vectors: np.ndarray
     rows: pa.Table
@@ -69,50 +71,50 @@ class Kept(NamedTuple):
     folder: Path | None
 
 
-def open_kept(
+def open_stored_index(
     catalog: Catalog,
-    shelf: EmbeddingStore,
+    store: EmbeddingStore,
     space: "TextSpace",
     dtype: str,
     report: Callable[[int, int], None],
-) -> Kept:
-    """Reads the index of a catalogue's vectors, which is made first if need be.
+) -> StoredIndex:
+    """Read the index of a catalog's embeddings; build it first if necessary.
 
     Raises:
       FileNotFoundError, ValueError: see `Index.open`.
     """
     if dtype not in DTYPES:
-        raise ValueError(f"vectors are kept as {', '.join(DTYPES)}, not as {dtype!r}")
-    model, space_name = shelf.model.folder, f"{space.name}-{space.digest[:8]}"
-    place = catalog.path / FOLDER / shelf.level / f"{model}_{space_name}_{dtype}"
-    folder = place / _key(catalog, shelf, space)
+        raise ValueError(f"unknown type {dtype!r}; expected one of: {', '.join(DTYPES)}")
+    model, space_name = store.model.folder, f"{space.name}-{space.digest[:8]}"
+    place = catalog.path / FOLDER / store.level / f"{model}_{space_name}_{dtype}"
+    folder = place / _key(catalog, store, space)
     try:
         return _read(folder, space.dim, dtype)
     except FileNotFoundError:
         pass
-    except (OSError, ValueError, KeyError, TypeError):  # it is damaged
+    except (OSError, ValueError, KeyError, TypeError):  # damaged
         shutil.rmtree(folder, ignore_errors=True)
     making = temporary_path(folder)
     try:
         making.mkdir(parents=True)
     except OSError:
-        with tempfile.TemporaryDirectory() as elsewhere:  # what is mapped from it stays
-            _write(Path(elsewhere), catalog, shelf, space, dtype, report)
+        with tempfile.TemporaryDirectory() as elsewhere:  # mapped files outlive it
+            _write(Path(elsewhere), catalog, store, space, dtype, report)
             return _read(Path(elsewhere), space.dim, dtype)._replace(folder=None)
     try:
-        _write(making, catalog, shelf, space, dtype, report)
+        _write(making, catalog, store, space, dtype, report)
         _publish(making, folder)
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return _read(folder, space.dim, dtype)
 
 
-def _key(catalog: Catalog, shelf: EmbeddingStore, space: "TextSpace") -> str:
-    """Changes with whatever the index is made from."""
-    facts: list = [SCHEMA, shelf.model.digest, shelf.model.dim, space.digest, space.dim]
+def _key(catalog: Catalog, store: EmbeddingStore, space: "TextSpace") -> str:
+    """Return a hash of everything that the index is built from."""
+    facts: list = [SCHEMA, store.model.digest, store.model.dim, space.digest, space.dim]
     for film in catalog.film_ids():
-        files = [schema.manifest_path(catalog.path, film), shelf.path(film)]
-        if shelf.level == "scene":
+        files = [schema.manifest_path(catalog.path, film), store.path(film)]
+        if store.level == "scene":
             files.append(scenes.scenes_path(catalog.path, film))
         facts.append([film, *map(_stamp, files)])
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
@@ -126,22 +128,22 @@ def _stamp(path: Path) -> list[int] | None:
     return [found.st_size, found.st_mtime_ns]
 
 
-def _read(folder: Path, dim: int, dtype: str) -> Kept:
-    """Raises FileNotFoundError or ValueError unless all of it is there."""
+def _read(folder: Path, dim: int, dtype: str) -> StoredIndex:
+    """Read an index; raise FileNotFoundError or ValueError unless it is complete."""
     about = json.loads((folder / "index.json").read_text("utf-8"))
-    rows, films = (read_parquet(folder / f"{name}.parquet", AGAIN) for name in ("rows", "films"))
+    rows, films = (read_parquet(folder / f"{name}.parquet", REMEDY) for name in ("rows", "films"))
     path, count = folder / "vectors.bin", len(rows)
     size = count * dim * DTYPES[dtype].itemsize
     if about["rows"] != count or path.stat().st_size != size or not rows.schema.equals(ROWS):
-        raise ValueError(f"{folder} is damaged: {AGAIN}")
+        raise ValueError(f"{folder} is damaged; {REMEDY}")
     mapped = np.memmap(path, DTYPES[dtype], "r", shape=(count, dim))
-    return Kept(mapped, rows, films, tuple(about["missing"]), folder)
+    return StoredIndex(mapped, rows, films, tuple(about["missing"]), folder)
 
 
 def _write(
     folder: Path,
     catalog: Catalog,
-    shelf: EmbeddingStore,
+    store: EmbeddingStore,
     space: "TextSpace",
     dtype: str,
     report: Callable[[int, int], None],
@@ -153,19 +155,19 @@ def _write(
             if not embeddings.has_keyframes(catalog.manifest(film)):
                 continue
             try:
-                found = catalog.embeddings(shelf.level, shelf.model.folder, film)
+                found = catalog.embeddings(store.level, store.model.folder, film)
             except FileNotFoundError:
                 missing.append(film)
                 continue
-            mapped = np.asarray(space.images(embeddings.to_matrix(found)), np.float32)
-            _check(mapped, len(found), shelf, space)
+            mapped = np.asarray(space.map_embeddings(embeddings.to_matrix(found)), np.float32)
+            _check(mapped, len(found), store, space)
             mapped.astype(DTYPES[dtype]).tofile(file)
-            tables.append(rows_of(catalog, shelf.level, film, found))
+            tables.append(build_rows(catalog, store.level, film, found))
     report(len(films), len(films))
     rows = pa.concat_tables(tables)
     if not len(rows):
         raise ValueError(
-            f"{catalog.path} has no film with {shelf.level} vectors of {shelf.model.name}: run "
+            f"{catalog.path} has no film with {store.level} embeddings of {store.model.name}; run "
             "`vujax embed`"
         )
     pq.write_table(rows, folder / "rows.parquet", compression="zstd")
@@ -173,42 +175,42 @@ def _write(
     (folder / "index.json").write_text(json.dumps({"rows": len(rows), "missing": missing}))
 
 
-def _check(mapped: np.ndarray, rows: int, shelf: EmbeddingStore, space: "TextSpace") -> None:
+def _check(mapped: np.ndarray, rows: int, store: EmbeddingStore, space: "TextSpace") -> None:
     if mapped.shape != (rows, space.dim) or not np.isfinite(mapped).all():
         raise ValueError(
-            f"the space {space.name} gave {mapped.shape} for {rows} vectors of "
-            f"{shelf.model.folder}, not finite ones of {space.dim} numbers: it is not the space of "
+            f"the text space {space.name} returned {mapped.shape} for {rows} embeddings of "
+            f"{store.model.folder}, expected finite [{rows} {space.dim}]; it is not the space of "
             "this encoder"
         )
 
 
-def rows_of(catalog: Catalog, level: str, film: str, found: pa.Table) -> pa.Table:
-    """What each vector of a film is, columns of ROWS.
+def build_rows(catalog: Catalog, level: str, film: str, table: pa.Table) -> pa.Table:
+    """Build the rows of a film's embeddings, columns of ROWS.
 
     Args:
-      catalog: that the film is in.
-      level: of the vectors.
-      film: its id.
-      found: the film's vectors, see `Catalog.vectors`.
+      catalog: catalog of the film.
+      level: level of the embeddings.
+      film: catalog id.
+      table: embeddings of the film; see `Catalog.embeddings`.
     """
     spans, key = catalog.shots(film), "shot"
     firsts, lasts = spans["shot"], spans["shot"]
-    keyframes = found["keyframe"] if level == "frame" else pa.nulls(len(found), pa.int32())
+    keyframes = table["keyframe"] if level == "frame" else pa.nulls(len(table), pa.int32())
     if level == "scene":
         spans, key = catalog.scenes(film), "id"
         firsts, lasts = spans["first_shot"], spans["last_shot"]
-    at = pc.index_in(found[key], spans[key].combine_chunks())
-    begin, end = spans["begin_s"].take(at), spans["end_s"].take(at)
-    columns = [found["film"], found["id"], firsts.take(at), lasts.take(at), keyframes]
-    columns += [found["pts"], found["seconds"], begin, end, pc.subtract(end, begin)]
+    indices = pc.index_in(table[key], spans[key].combine_chunks())
+    start, end = spans["begin_s"].take(indices), spans["end_s"].take(indices)
+    columns = [table["film"], table["id"], firsts.take(indices), lasts.take(indices), keyframes]
+    columns += [table["pts"], table["seconds"], start, end, pc.subtract(end, start)]
     return pa.table(columns, names=ROWS.names).cast(ROWS)
 
 
 def _publish(making: Path, folder: Path) -> None:
-    """Renames the new index into place and removes those of what the catalogue was before."""
+    """Rename the new index into place and remove outdated ones."""
     try:
         publish(making, folder)
-    except OSError:  # another process made the same, and was quicker
+    except OSError:  # another process was faster
         return
     remove_stale_temporaries(folder.parent)
     for other in folder.parent.glob("[!.]*"):

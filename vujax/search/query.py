@@ -1,14 +1,12 @@
-"""Queries: texts, pictures and what is in the catalogue, each with a weight, for or against.
+"""Queries: weighted texts, images and catalog items, combined into one vector.
 
     score(x) = (sum_i w_i cos(x, q_i)) / sum_i |w_i|
 
-with w_i below 0 for what is not wanted. x and q_i are unit vectors of one space, so the score is
+with negative w_i for what is not wanted. x and q_i are unit vectors of one space, so the score is
 the product of x with one vector, sum_i w_i q_i / sum_i |w_i|, and one search serves any number of
-terms. It lies between -1 and 1; for a single term it is the cosine.
+terms. Scores are in [-1, 1]; for a single term the score is the cosine similarity.
 
-A text stands in several wordings (templates); its q is the mean of their unit vectors, made unit.
-
-A picture as a query.
+A text is encoded in several templates; q_i is the normalized mean of their unit vectors.
 """
 
 import re
@@ -29,32 +27,28 @@ from vujax.utils.arrays import l2_normalize
 if TYPE_CHECKING:  # imported for annotations only
     from vujax.search.text_space import TextSpace
 
-FRAME = ("{}", "a photo of {}.", "a frame of a film with {}.", "a picture that shows {}.")
-
-"""Wordings for what is written with its own article, or none: 'a boat on a lake'."""
+# Templates for texts with their own article, or none: 'a boat on a lake'.
+FRAME_TEMPLATES = ("{}", "a photo of {}.", "a frame of a film with {}.", "a picture that shows {}.")
 
 KINDS = ("text", "image", "like")
 
-# A weight after a colon. What stands before that may not end with a digit: 'at 10:30' has none.
+# A weight after a colon, which may not follow a digit: 'at 10:30' has no weight.
 WEIGHTED = re.compile(r"(?P<text>.*\D):\s*(?P<weight>[+-]?(?:\d+(?:\.\d*)?|\.\d+))", re.DOTALL)
-
 WEIGHTED_NAME = re.compile(r"(?P<text>.+):(?P<weight>[+-]?(?:\d+(?:\.\d*)?|\.\d+))", re.DOTALL)
+MAX_WEIGHT = 1e6
 
-MOST_WEIGHT = 1e6
-
-Encode = Callable[[Path], np.ndarray]
-
-"""A picture's file to a unit vector `[d]` of the space."""
+ImageEncode = Callable[[Path], np.ndarray]
+"""Function from an image file to a unit vector `[d]` of the space."""
 
 
 @dataclass(frozen=True)
 class Term:
-    """A part of a query.
+    """One term of a query.
 
     Attributes:
-      kind: 'text'; 'image', a file; or 'like', an id of the catalogue.
+      kind: 'text', 'image' (a file) or 'like' (a catalog id).
       text: the text, the file or the id.
-      weight: below 0 for what is not wanted.
+      weight: negative for what is not wanted.
     """
 
     kind: str
@@ -63,125 +57,130 @@ class Term:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"a term is {', '.join(KINDS)}, not {self.kind!r}")
-        if not self.text.strip():
-            raise ValueError("a query is empty: write what to look for")
-        if not 0 < abs(self.weight) <= MOST_WEIGHT:
             raise ValueError(
-                f"the weight of {self.text!r} is {self.weight:g}: it must not be 0, nor beyond "
-                f"{MOST_WEIGHT:g}"
+                f"unknown kind of term {self.kind!r}; expected one of: {', '.join(KINDS)}"
+            )
+        if not self.text.strip():
+            raise ValueError("a query term is empty; write what to look for")
+        if not 0 < abs(self.weight) <= MAX_WEIGHT:
+            raise ValueError(
+                f"the weight of {self.text!r} must not be 0 nor exceed {MAX_WEIGHT:g}, got "
+                f"{self.weight:g}"
             )
 
 
-def term(words: str, kind: str = "text", *, against: bool = False) -> Term:
-    """Reads 'a boat', or 'a boat:2' with a weight.
+def parse_term(words: str, kind: str = "text", *, against: bool = False) -> Term:
+    """Parse 'a boat', or 'a boat:2' with a weight.
 
     Args:
-      words: of the term. 'at 10:30' is a text without a weight, 'at 10:30 :2' one with it.
-      kind: of KINDS.
-      against: the weight counts below 0.
+      words: the term. 'at 10:30' is a text without a weight, 'at 10:30 :2' one with a weight.
+      kind: one of KINDS.
+      against: whether to negate the weight.
 
     Raises:
-      ValueError: it is empty, or its weight is 0.
+      ValueError: the term is empty, or its weight is 0.
     """
     match = (WEIGHTED if kind == "text" else WEIGHTED_NAME).fullmatch(words)
-    if kind == "image" and Path(words).exists():  # a colon may be part of a file's name
+    if kind == "image" and Path(words).exists():  # file names may contain a colon
         match = None
     text, weight = (match["text"], float(match["weight"])) if match else (words, 1.0)
     return Term(kind, text.strip() if kind != "image" else text, -weight if against else weight)
 
 
-def combine(
+def combine_terms(
     terms: Sequence[Term],
     index: Index,
-    wordings: Sequence[str] = prompt_templates.NAME,
-    encode: Encode | None = None,
+    templates: Sequence[str] = prompt_templates.NAME,
+    encode: ImageEncode | None = None,
 ) -> np.ndarray:
-    """The one vector to search for, float32 `[d]`, see above.
+    """Combine terms into one query vector, float32 `[d]`.
 
     Args:
       terms: at least one.
-      index: in whose space it is, and where terms of kind 'like' are.
-      wordings: templates with one `{}` each.
-      encode: makes vectors of pictures; needed for terms of kind 'image' only.
+      index: index to search, which gives the text space and the items of 'like' terms.
+      templates: templates with one `{}` each.
+      encode: encodes image files; required for terms of kind 'image' only.
 
     Raises:
       ValueError: there is no term, or the terms cancel each other.
-      KeyError: the catalogue has not what a term is to be like.
+      KeyError: the catalog does not have the item of a 'like' term.
     """
     if not terms:
-        raise ValueError("there is no query: give a text, --image FILE or --like ID")
+        raise ValueError("the query is empty; give a text, --image FILE or --like ID")
     texts = [term.text for term in terms if term.kind == "text"]
-    of_text = iter(ensemble(index.space, texts, wordings)) if texts else iter(())
+    text_vectors = iter(encode_texts(index.space, texts, templates)) if texts else iter(())
 
     def vector(term: Term) -> np.ndarray:
         if term.kind == "text":
-            return next(of_text)
+            return next(text_vectors)
         if term.kind == "like":
             return l2_normalize(
-                index.vectors[index.rows_of(term.text)].astype(np.float32).mean(axis=0)
+                index.vectors[index.find_rows(term.text)].astype(np.float32).mean(axis=0)
             )
         if encode is None:
-            raise ValueError("pictures as queries need an encoder")
+            raise ValueError("image terms need an encoder")
         return encode(Path(term.text))
 
     weights = np.array([term.weight for term in terms])
     vectors = np.stack([vector(term) for term in terms]).astype(np.float64)
-    found = weights @ vectors / np.abs(weights).sum()
-    if not np.abs(found).max() > 1e-6:
-        raise ValueError("the terms of the query cancel each other: change their weights")
-    return found.astype(np.float32)
+    combined = weights @ vectors / np.abs(weights).sum()
+    if not np.abs(combined).max() > 1e-6:
+        raise ValueError("the terms of the query cancel each other; change their weights")
+    return combined.astype(np.float32)
 
 
-def ensemble(space: "TextSpace", texts: Sequence[str], wordings: Sequence[str]) -> np.ndarray:
-    """Unit vectors of texts, float32 `[n d]`, each the mean over its wordings."""
-    written = [wording.replace("{}", text) for text in texts for wording in wordings]
-    vectors = np.asarray(space.texts(written), np.float32)
-    return l2_normalize(vectors.reshape(len(texts), len(wordings), -1).mean(axis=1))
+def encode_texts(space: "TextSpace", texts: Sequence[str], templates: Sequence[str]) -> np.ndarray:
+    """Encode texts as unit vectors, float32 `[n d]`, each the mean over its templates."""
+    written = [template.replace("{}", text) for text in texts for template in templates]
+    vectors = np.asarray(space.encode_texts(written), np.float32)
+    return l2_normalize(vectors.reshape(len(texts), len(templates), -1).mean(axis=1))
 
 
-def wordings(chosen: Sequence[str]) -> tuple[str, ...]:
-    """Templates: 'frame' (FRAME), a name of `evals.prompt_templates`, or templates themselves.
+def resolve_templates(chosen: Sequence[str]) -> tuple[str, ...]:
+    """Return templates by name, or check given templates.
+
+    Args:
+      chosen: 'frame' (FRAME_TEMPLATES), a name of `vujax.evals.prompt_templates`, or templates.
 
     Raises:
-      ValueError: there is no such name, or a template has not one `{}`.
+      ValueError: the name is unknown, or a template has not exactly one `{}`.
     """
     if list(chosen) == ["frame"]:
-        return FRAME
+        return FRAME_TEMPLATES
     names = len(chosen) == 1 and "{}" not in chosen[0]
     return prompt_templates.resolve_templates(chosen[0] if names else tuple(chosen))
 
 
-def is_foreign(texts: Sequence[str]) -> bool:
-    """Whether most letters are of another script than the Latin one."""
+def is_mostly_non_latin(texts: Sequence[str]) -> bool:
+    """Return whether most letters are not Latin."""
     letters = [c for c in "".join(texts) if c.isalpha()]
     latin = sum(unicodedata.name(c, "").startswith(("LATIN", "FULLWIDTH LATIN")) for c in letters)
     return 2 * latin < len(letters)
 
 
-def picture_vector(path: Path, encoder: Encoder, index: Index) -> np.ndarray:
-    """A picture's unit vector in the index's space, float32 `[d]`.
+def encode_image_file(path: Path, encoder: Encoder, index: Index) -> np.ndarray:
+    """Encode an image file as a unit vector of the index's space, float32 `[d]`.
 
     Args:
-      path: of the picture.
-      encoder: that made the index's vectors.
-      index: to be searched.
+      path: image file.
+      encoder: encoder of the index's embeddings.
+      index: index to search.
 
     Raises:
-      FileNotFoundError: there is no such file.
-      ValueError: it is no picture, or the encoder is not the one that made the index's vectors.
+      FileNotFoundError: the file does not exist.
+      ValueError: the file is not an image, or the encoder is not that of the index.
     """
-    made = EmbeddingModel(encoder.name, encoder.digest, encoder.dim)
-    if made != index.model:
+    model = EmbeddingModel(encoder.name, encoder.digest, encoder.dim)
+    if model != index.model:
         raise ValueError(
-            f"the catalogue's vectors are of {index.model.folder}, and this encoder is "
-            f"{made.folder}: run `vujax embed` with it first"
+            f"the catalog has embeddings of {index.model.folder}, but the encoder is "
+            f"{model.folder}; run `vujax embed` with it first"
         )
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
     try:
         pixels = encoder.picture(path.read_bytes())
     except ValueError as error:
-        raise ValueError(f"{path} is no picture that can be read ({error})") from None
+        raise ValueError(f"{path} is not a readable image ({error})") from None
     vector = np.asarray(encoder.encode(pixels[None]), np.float32)
-    return index.space.images(vector)[0]
+    return index.space.map_embeddings(vector)[0]

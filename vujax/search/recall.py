@@ -1,4 +1,4 @@
-"""What an approximate searcher misses, and what it saves: recall against exact search, and time."""
+"""Recall and latency of an approximate search backend, measured against exact search."""
 
 import time
 from collections.abc import Sequence
@@ -8,17 +8,17 @@ import numpy as np
 
 from vujax.search.backends.base import NOT_FOUND, Neighbors, SearchBackend
 
-TIE = 1e-6
-"""Rounding of a float32 product of unit vectors: rows as near as the last exact one are right."""
+TIE_TOLERANCE = 1e-6
+"""Rounding of a float32 product of unit vectors: rows this close to the k-th one count as right."""
 
 
-class Measured(NamedTuple):
-    """How a searcher did.
+class BackendMetrics(NamedTuple):
+    """Quality and speed of a search backend.
 
     Attributes:
-      recall: share of the exact `k` that it found.
-      p50_ms: median time of one query, given alone.
-      p99_ms: 99 of 100 queries took no longer.
+      recall: share of the exact `k` neighbors that it found.
+      p50_ms: median latency of single queries in milliseconds.
+      p99_ms: 99th percentile of the latency.
     """
 
     recall: float
@@ -26,61 +26,68 @@ class Measured(NamedTuple):
     p99_ms: float
 
 
-def recall(vectors: np.ndarray, queries: np.ndarray, found: Neighbors, exact: Neighbors) -> float:
-    """The mean share of found rows that belong to the nearest `k`.
+def compute_recall(
+    vectors: np.ndarray, queries: np.ndarray, found: Neighbors, exact: Neighbors
+) -> float:
+    """Compute the mean share of the nearest `k` rows that were found.
 
-    A row belongs when its product with the query, computed anew, is not below the exact k-th one
-    by more than TIE: which of several equal rows is found does not matter. Rows found twice count
-    once.
+    A row is right if its product with the query, computed again, is at most TIE_TOLERANCE below the
+    exact k-th one: the choice among equal rows does not matter. Duplicates count once.
 
     Args:
       vectors: `[n d]`.
       queries: float32 `[q d]`.
-      found: of the searcher, `[q k]`.
-      exact: of exact search, `[q k]`.
+      found: result of the backend, `[q k]`.
+      exact: result of exact search, `[q k]`.
     """
     shares = []
-    for query, rows, right in zip(queries, found.rows, exact.scores, strict=True):
-        wanted = right[np.isfinite(right)]
-        mine = np.unique(rows[rows != NOT_FOUND])
-        scores = vectors[mine].astype(np.float32) @ query
-        shares.append((scores >= wanted.min() - TIE).sum() / len(wanted) if len(wanted) else 1.0)
+    for query, rows, exact_scores in zip(queries, found.rows, exact.scores, strict=True):
+        finite = exact_scores[np.isfinite(exact_scores)]
+        distinct = np.unique(rows[rows != NOT_FOUND])
+        scores = vectors[distinct].astype(np.float32) @ query
+        right = (scores >= finite.min() - TIE_TOLERANCE).sum() if len(finite) else 0
+        shares.append(right / len(finite) if len(finite) else 1.0)
     return float(np.mean(shares))
 
 
-def measure(
-    searcher: SearchBackend,
+def measure_backend(
+    backend: SearchBackend,
     vectors: np.ndarray,
     queries: np.ndarray,
     k: int,
     exact: Neighbors,
     mask: np.ndarray | None = None,
-) -> Measured:
-    """Gives a searcher one query after the other.
+) -> BackendMetrics:
+    """Measure a backend with one query at a time.
 
     Args:
-      searcher: to measure.
-      vectors: that it searches, `[n d]`.
+      backend: backend to measure.
+      vectors: vectors of the backend, `[n d]`.
       queries: float32 `[q d]`.
-      k: how many to find.
-      exact: what there is to find.
-      mask: bool `[n]`, which rows may be found.
+      k: number of neighbors per query.
+      exact: result of exact search.
+      mask: rows that may be found, bool `[n]`.
     """
-    searcher.search(queries[:1], k, mask)  # compiles
-    found, seconds = [], []
+    backend.search(queries[:1], k, mask)  # compile
+    results, seconds = [], []
     for i in range(len(queries)):
-        begin = time.perf_counter()
-        found.append(searcher.search(queries[i : i + 1], k, mask))
-        seconds.append(time.perf_counter() - begin)
-    return Measured(recall(vectors, queries, together(found), exact), *percentiles(seconds))
+        start = time.perf_counter()
+        results.append(backend.search(queries[i : i + 1], k, mask))
+        seconds.append(time.perf_counter() - start)
+    p50_ms, p99_ms = compute_percentiles(seconds)
+    recall = compute_recall(vectors, queries, concatenate(results), exact)
+    return BackendMetrics(recall, p50_ms, p99_ms)
 
 
-def together(found: Sequence[Neighbors]) -> Neighbors:
-    """Several answers as one."""
-    return Neighbors(*(np.concatenate(part) for part in zip(*found, strict=True)))
+def concatenate(results: Sequence[Neighbors]) -> Neighbors:
+    """Concatenate the results of several searches."""
+    return Neighbors(
+        scores=np.concatenate([result.scores for result in results]),
+        rows=np.concatenate([result.rows for result in results]),
+    )
 
 
-def percentiles(seconds: Sequence[float]) -> tuple[float, float]:
-    """p50 and p99 in milliseconds."""
+def compute_percentiles(seconds: Sequence[float]) -> tuple[float, float]:
+    """Compute the 50th and 99th percentile in milliseconds."""
     p50, p99 = np.percentile(seconds, (50, 99)) * 1000
     return float(p50), float(p99)

@@ -1,4 +1,4 @@
-"""Results as files: Parquet, CSV, JSON lines, or a page with their pictures."""
+"""Search results as files: Parquet, CSV, JSON lines, or a page with images."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ COLUMNS = pa.schema(
 SUFFIXES = (*TABLE_SUFFIXES, ".html")
 
 
-def check(path: Path) -> None:
+def check_suffix(path: Path) -> None:
     """Raises unless there is a format for the file's suffix.
 
     Raises:
@@ -43,23 +43,23 @@ def check(path: Path) -> None:
         raise ValueError(f"{path}: results are written as {', '.join(SUFFIXES)}")
 
 
-def write(path: Path, index: Index, hits: Sequence[Hit], query: str) -> Path:
-    """Writes results; the file appears whole or not at all.
+def write_results(path: Path, index: Index, hits: Sequence[Hit], query: str) -> Path:
+    """Write results atomically.
 
     Args:
-      path: its suffix says how.
-      index: that was searched.
-      hits: what was found.
-      query: in words.
+      path: output file; its suffix selects the format.
+      index: index that was searched.
+      hits: results.
+      query: the query in words.
 
     Raises:
-      ValueError: there is no format for the suffix.
+      ValueError: the suffix is unknown.
     """
-    check(path)
+    check_suffix(path)
     if path.suffix.lower() == ".html":
         from vujax.search.page import write_page
 
         return write_page(path, index, hits, query)
     about = dict(level=index.level, encoder=index.model.folder, query=query)
-    rows = [dataclasses.asdict(hit) | about for hit in hits]
+    rows = [dataclasses.asdict(hit) | {"begin_s": hit.start_s} | about for hit in hits]
     return write_table(path, [pa.Table.from_pylist(rows, schema=COLUMNS)], COLUMNS)

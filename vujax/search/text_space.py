@@ -1,11 +1,12 @@
-"""The space where texts meet pictures: what makes the vectors of a catalogue searchable.
+"""Text spaces: common spaces of texts and of a catalog's embeddings, which make it searchable.
 
-Text spaces of the encoder `lite`: EfficientNet-Lite0's features meet MiniLM's sentences.
+The spaces of the encoder `lite` combine features of EfficientNet-Lite0 with MiniLM's sentences:
 
-ConSE (`lite-conse`) needs no training: the classifier that comes with the features says how
-probable each of ImageNet's 1,000 classes is, and their names' vectors are combined. The head in the
-package (`lite-head`) learned on drawings and emoji with titles, and is poor on photographs. `lite`
-mixes them, by a share that costs photographs little: see experiments/lite_head.py.
+- `lite-conse` (ConSE) needs no training: the classifier of the features predicts ImageNet's 1,000
+  classes, and the embeddings of their names are averaged by probability.
+- `lite-head` is a trained head, shipped with the package. It was trained on drawings and emoji with
+  titles, and is poor on photographs.
+- `lite` mixes both, with a share that costs little on photographs (experiments/lite_head.py).
 """
 
 from collections.abc import Callable, Sequence
@@ -25,112 +26,82 @@ from vujax.models.efficientnet import FEATURES
 from vujax.models.layers import l2_normalize
 from vujax.utils import arrays
 
-LITE = ("lite", "lite-conse", "lite-head")
+LITE_SPACES = ("lite", "lite-conse", "lite-head")
+"""Spaces of the encoder `lite`; any other name is the folder of an image-text model."""
 
-"""Spaces of the encoder `lite`; anything else names a released image-text model."""
+CHUNK = 1024  # embeddings mapped at once, so that memory does not grow with the catalog
+CONSE = {"top": 10, "temperature": 2.0}  # chosen by experiments/lite_head.py
+CLASSIFIER = {"weight": "_fc.weight", "bias": "_fc.bias"}  # names in the released weights
+
+FeatureMapping = Callable[[jax.Array], jax.Array]
 
 
 class TextSpace(Protocol):
-    """Maps texts, and the vectors that an encoder stored in a catalogue, into one space.
+    """Mapping of texts, and of the embeddings that an encoder stored, into one space.
 
-    A text and a picture are compared by the product of their vectors there, which is their cosine.
+    The similarity of a text and an image is the product of their unit vectors in this space.
 
     Attributes:
       name: letters, digits, - and _.
-      digest: in hexadecimal; two spaces of one digest give the same vectors.
-      dim: numbers of a vector of this space.
+      digest: hexadecimal; spaces with the same digest give the same vectors.
+      dim: dimension of the space.
     """
 
     name: str
     digest: str
     dim: int
 
-    def texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Texts -> float32 `[n dim]`, unit vectors; ensembles of prompts are the caller's.
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Encode texts as unit vectors, float32 `[n dim]`, without prompt ensembles.
 
         Raises:
-          TypeError: `texts` is one string, or an entry is no string.
+          TypeError: `texts` is a string, or an entry is not a string.
         """
 
-    def images(self, vectors: np.ndarray) -> np.ndarray:
-        """What the encoder stored, float32 `[n d]` -> float32 `[n dim]`, unit vectors.
+    def map_embeddings(self, vectors: np.ndarray) -> np.ndarray:
+        """Map stored embeddings, float32 `[n d]`, to unit vectors, float32 `[n dim]`.
 
-        Vectors are those of frames, or means of them, such as those of shots and scenes.
+        Embeddings are those of frames, or their means, such as those of shots and scenes.
 
         Raises:
-          ValueError: vectors of another width, or a number that is not finite.
+          ValueError: the width does not match, or a value is not finite.
         """
 
 
-class ReleaseSpace:
-    """The `TextSpace` of an image-text model, whose vectors of pictures are in it already."""
+class ImageTextSpace:
+    """The `TextSpace` of an image-text model, whose image embeddings are already in it."""
 
     def __init__(self, encoder: Any) -> None:
-        """Takes what `vujax.encoders.image_text.open_text_encoder` gives."""
+        """Wrap a text encoder of `vujax.encoders.image_text.open_text_encoder`."""
         self.name, self.digest, self.dim = encoder.name, encoder.digest, encoder.dim
-        self.texts = encoder.encode
+        self.encode_texts = encoder.encode
 
-    def images(self, vectors: np.ndarray) -> np.ndarray:
-        """See `TextSpace.images`; only the lengths change, since means are no unit vectors."""
-        vectors = checked(vectors, self.dim, self.name)
+    def map_embeddings(self, vectors: np.ndarray) -> np.ndarray:
+        """See `TextSpace.map_embeddings`; only normalizes, since means are not unit vectors."""
+        vectors = check_embeddings(vectors, self.dim, self.name)
         return arrays.l2_normalize(vectors)
 
 
-def checked(vectors: np.ndarray, width: int, encoder: str) -> np.ndarray:
-    """Vectors as float32.
+class EncoderSpace:
+    """The encoder's own space, without texts: the normalized embeddings."""
 
-    Raises:
-      ValueError: they are not `[n width]`, or a number is not finite.
-    """
-    vectors = np.asarray(vectors, np.float32)
-    if vectors.ndim != 2 or vectors.shape[1] != width:
-        raise ValueError(
-            f"Vectors of shape {list(vectors.shape)} are not of the encoder '{encoder}', which "
-            f"gives [n {width}]: open the text space of the encoder that made them."
-        )
-    if not np.isfinite(vectors).all():
-        raise ValueError("A vector holds a number that is not finite: embed its film again.")
-    return vectors
+    name, digest = "plain", "0" * 64
 
+    def __init__(self, dim: int) -> None:
+        """Make the space of embeddings of width `dim`."""
+        self.dim = dim
 
-def open_space(spec: str) -> TextSpace:
-    """The space in which texts meet the vectors of `vujax embed --encoder SPEC`.
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Raise ValueError, because texts have no vectors in this space."""
+        raise ValueError("texts cannot be encoded in the space of an image encoder")
 
-    Args:
-      spec: of LITE, all for the vectors of the encoder `lite`; or a workdir or folder of a released
-        image-text model.
-
-    Raises:
-      ValueError: there is no such space, or weights are damaged.
-      FileNotFoundError: `spec` names a folder without a released model.
-      OSError: released weights cannot be had.
-      ImportError: the extra [sentences] is not installed.
-    """
-    if spec in LITE:
-        # brings JAX
-
-        return open_lite(spec)
-    if not Path(spec).exists():
-        raise ValueError(
-            f"There is no text space {spec!r}: take {', '.join(LITE)}, or the folder of a trained "
-            "or imported image-text model."
-        )
-    from vujax.encoders.image_text import open_text_encoder
-
-    return ReleaseSpace(open_text_encoder(spec))
-
-
-CHUNK = 1024  # vectors mapped at once: memory does not grow with a catalogue
-
-CONSE = {"top": 10, "temperature": 2.0}  # chosen by experiments/lite_head.py
-
-CLASSIFIER = {"weight": "_fc.weight", "bias": "_fc.bias"}  # in the released weights
-
-Mapping = Callable[[jax.Array], jax.Array]
+    def map_embeddings(self, vectors: np.ndarray) -> np.ndarray:
+        """See `TextSpace.map_embeddings`."""
+        return arrays.l2_normalize(np.asarray(vectors, np.float32))
 
 
 class LiteSpace:
-    """A `vujax.search.text_space.TextSpace` over the vectors of the encoder `lite`."""
+    """A `TextSpace` for the embeddings of the encoder `lite`."""
 
     dim = SentenceEncoder.dim
 
@@ -138,36 +109,85 @@ class LiteSpace:
         self,
         name: str,
         sentences: SentenceEncoder,
-        mapping: Mapping,
+        mapping: FeatureMapping,
         *,
         tensors: dict[str, np.ndarray],
         settings: dict[str, Any],
     ) -> None:
-        """Takes the parts.
+        """Combine a text encoder and a mapping of features.
 
         Args:
-          name: of the space.
-          sentences: the encoder of texts.
+          name: name of the space.
+          sentences: text encoder.
           mapping: float32 `[CHUNK 1280]` -> unit vectors `[CHUNK 384]`.
-          tensors: all weights of the mapping.
-          settings: all else that changes its vectors.
+          tensors: all weights of the mapping, for the digest.
+          settings: all other settings that change its vectors, for the digest.
         """
-        self.name, self.texts, self._mapping = name, sentences, mapping
+        self.name, self.encode_texts, self._mapping = name, sentences, mapping
         self.digest = digest(tensors, settings | {"sentences": sentences.digest})
 
-    def images(self, vectors: np.ndarray) -> np.ndarray:
-        """See `vujax.search.text_space.TextSpace.images`."""
-        vectors = checked(vectors, FEATURES, "lite")
-        found = np.zeros((len(vectors), self.dim), np.float32)
+    def map_embeddings(self, vectors: np.ndarray) -> np.ndarray:
+        """See `TextSpace.map_embeddings`."""
+        vectors = check_embeddings(vectors, FEATURES, "lite")
+        mapped = np.zeros((len(vectors), self.dim), np.float32)
         for start in range(0, len(vectors), CHUNK):
             part = vectors[start : start + CHUNK]
             padded = np.pad(part, ((0, CHUNK - len(part)), (0, 0)))
-            found[start : start + CHUNK] = self._mapping(padded)[: len(part)]
-        return found
+            mapped[start : start + CHUNK] = self._mapping(padded)[: len(part)]
+        return mapped
 
 
-def conse_mapping(sentences: SentenceEncoder) -> tuple[Mapping, dict[str, np.ndarray]]:
-    """ConSE from features, and the classifier's weights; encodes all names, a few seconds."""
+def open_text_space(spec: str) -> TextSpace:
+    """Open the text space for the embeddings of `vujax embed --encoder SPEC`.
+
+    Args:
+      spec: one of LITE_SPACES, all for the embeddings of the encoder `lite`; or the work directory
+        or release folder of an image-text model.
+
+    Raises:
+      ValueError: the space is unknown, or weights are damaged.
+      FileNotFoundError: the folder holds no released model.
+      OSError: released weights are not available.
+      ImportError: the extra [sentences] is not installed.
+    """
+    if spec in LITE_SPACES:
+        return open_lite_space(spec)
+    if not Path(spec).exists():
+        raise ValueError(
+            f"unknown text space {spec!r}; expected one of: {', '.join(LITE_SPACES)}, or the "
+            "folder of an image-text model"
+        )
+    from vujax.encoders.image_text import open_text_encoder
+
+    return ImageTextSpace(open_text_encoder(spec))
+
+
+def open_lite_space(name: str) -> LiteSpace:
+    """Open one of LITE_SPACES.
+
+    Raises:
+      ValueError, OSError: see `vujax.models.pretrained.load_weights`.
+      ImportError: the extra [sentences] is not installed.
+    """
+    sentences = SentenceEncoder()
+    if name == "lite-head":
+        head = load_head()
+        return LiteSpace(name, sentences, head, tensors=head.tensors, settings={})
+    mapping, tensors = build_conse_mapping(sentences)
+    settings = CONSE | {"names": [entry.name for entry in read_class_names()]}
+    if name == "lite-conse":
+        return LiteSpace(name, sentences, mapping, tensors=tensors, settings=settings)
+    head = load_head()
+    mapping, tensors = mix_mappings(head, mapping), tensors | head.tensors
+    settings |= {"share": head.config["share"]}
+    return LiteSpace(name, sentences, mapping, tensors=tensors, settings=settings)
+
+
+def build_conse_mapping(sentences: SentenceEncoder) -> tuple[FeatureMapping, dict[str, np.ndarray]]:
+    """Build the ConSE mapping of features and return it with the classifier's weights.
+
+    Encoding the class names takes a few seconds.
+    """
     released = pretrained.load_weights(LITE_NETWORK)
     classifier = {key: released[name] for key, name in CLASSIFIER.items()}
     names = sentences([entry.name for entry in read_class_names()])
@@ -180,28 +200,26 @@ def conse_mapping(sentences: SentenceEncoder) -> tuple[Mapping, dict[str, np.nda
     return mapping, classifier
 
 
-def mixture(head: TextHead, words: Mapping) -> Mapping:
-    """The direction of share * head + (1 - share) * ConSE, both unit vectors."""
+def mix_mappings(head: TextHead, conse_mapping: FeatureMapping) -> FeatureMapping:
+    """Return the unit vector of share * head + (1 - share) * ConSE, both unit vectors."""
     share = head.config["share"]
-    return lambda features: l2_normalize(share * head(features) + (1 - share) * words(features))
+    return lambda features: l2_normalize(
+        share * head(features) + (1 - share) * conse_mapping(features)
+    )
 
 
-def open_lite(name: str) -> LiteSpace:
-    """The space 'lite' (the mixture), 'lite-conse' or 'lite-head'.
+def check_embeddings(vectors: np.ndarray, dim: int, encoder: str) -> np.ndarray:
+    """Return embeddings as float32.
 
     Raises:
-      ValueError, OSError: see `vujax.models.pretrained.load_weights`.
-      ImportError: the extra [sentences] is not installed.
+      ValueError: the shape is not `[n dim]`, or a value is not finite.
     """
-    sentences = SentenceEncoder()
-    if name == "lite-head":
-        head = load_head()
-        return LiteSpace(name, sentences, head, tensors=head.tensors, settings={})
-    mapping, tensors = conse_mapping(sentences)
-    settings = CONSE | {"names": [entry.name for entry in read_class_names()]}
-    if name == "lite-conse":
-        return LiteSpace(name, sentences, mapping, tensors=tensors, settings=settings)
-    head = load_head()
-    mapping, tensors = mixture(head, mapping), tensors | head.tensors
-    settings |= {"share": head.config["share"]}
-    return LiteSpace(name, sentences, mapping, tensors=tensors, settings=settings)
+    vectors = np.asarray(vectors, np.float32)
+    if vectors.ndim != 2 or vectors.shape[1] != dim:
+        raise ValueError(
+            f"embeddings of shape {list(vectors.shape)} do not match the encoder '{encoder}', "
+            f"which gives [n {dim}]; open the text space of their encoder"
+        )
+    if not np.isfinite(vectors).all():
+        raise ValueError("an embedding has a value that is not finite; embed its film again")
+    return vectors

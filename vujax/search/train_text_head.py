@@ -20,11 +20,11 @@ from vujax.models.clip import clamp_scale
 from vujax.models.layers import l2_normalize
 
 STD, SCALE = 0.01, 1 / 0.07  # of the first kernel, and the first multiplier of cosines (CLIP's)
-LEAST = 0.05  # added to the features' deviations: some are nearly always 0
+STD_OFFSET = 0.05  # added to the features' deviations: some are nearly always 0
 
 
 @dataclass(frozen=True)
-class Training:
+class TextHeadConfig:
     """How to learn.
 
     Attributes:
@@ -46,7 +46,9 @@ class Training:
     drop: float = 0.3
 
 
-def learn(features: np.ndarray, texts: np.ndarray, how: Training, seed: int) -> TextHead:
+def train_text_head(
+    features: np.ndarray, texts: np.ndarray, how: TextHeadConfig, seed: int
+) -> TextHead:
     """A head that has learned from pairs.
 
     Args:
@@ -66,7 +68,7 @@ def learn(features: np.ndarray, texts: np.ndarray, how: Training, seed: int) -> 
             f"{len(features)} features and {len(texts)} texts: give as many of both, and at least "
             f"a batch of {how.batch}"
         )
-    mean, std = features.mean(axis=0), features.std(axis=0) + LEAST
+    mean, std = features.mean(axis=0), features.std(axis=0) + STD_OFFSET
     inputs = (features - mean) / std
     params = _train(inputs, texts, how, seed)
     kernel = (params["kernel"] / std[:, None]).astype(np.float16)  # of features as they come
@@ -75,7 +77,7 @@ def learn(features: np.ndarray, texts: np.ndarray, how: Training, seed: int) -> 
 
 
 def _train(
-    inputs: np.ndarray, texts: np.ndarray, how: Training, seed: int
+    inputs: np.ndarray, texts: np.ndarray, how: TextHeadConfig, seed: int
 ) -> dict[str, np.ndarray]:
     key, rng = jax.random.key(seed), np.random.default_rng(seed)
     kernel = STD * jax.random.normal(key, (inputs.shape[1], texts.shape[1]))

@@ -30,7 +30,7 @@ class Colours:
     name, dim = "colours", 6
     digest = hashlib.sha256(b"colours").hexdigest()
 
-    def texts(self, texts: Sequence[str]) -> np.ndarray:
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """The colours that a text names, all of them when it names none."""
         found = [
             np.sum([rgb for name, rgb in COLOURS.items() if name in text] or [(1, 1, 1)], axis=0)
@@ -38,7 +38,7 @@ class Colours:
         ]
         return _unit(np.concatenate([found, found], axis=1).astype(np.float32))
 
-    def images(self, vectors: np.ndarray) -> np.ndarray:
+    def map_embeddings(self, vectors: np.ndarray) -> np.ndarray:
         """Unit vectors."""
         return _unit(np.asarray(vectors, np.float32))
 

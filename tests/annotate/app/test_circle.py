@@ -24,7 +24,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "open_space", lambda spec: Colours())
+    monkeypatch.setattr(app, "open_text_space", lambda spec: Colours())
 
 
 def truth(work: Desk) -> dict[str, bool]:

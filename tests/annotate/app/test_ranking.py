@@ -13,7 +13,7 @@ from vujax.annotate.app.precision import share
 from vujax.annotate.app.requests import Above, Ask, Mark, Term
 from vujax.annotate.app.session import Desk
 from vujax.evals.metrics.bootstrap import wilson_interval
-from vujax.search.query import FRAME
+from vujax.search.query import FRAME_TEMPLATES
 
 NONE: dict = {}
 
@@ -42,7 +42,8 @@ def test_words(work: Desk) -> None:
     red, blue = (
         v / np.linalg.norm(v)
         for v in (
-            space.texts([w.replace("{}", text) for w in FRAME]).mean(0) for text in ("red", "blue")
+            space.encode_texts([w.replace("{}", text) for w in FRAME_TEMPLATES]).mean(0)
+            for text in ("red", "blue")
         )
     )
     wanted = shots.index.vectors @ (2 * red - blue) / 3

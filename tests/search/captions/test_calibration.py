@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from vujax.search.captions.calibration import Calibration, brier
+from vujax.search.captions.calibration import Calibration, brier_score
 
 
 def pooled(scores: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -34,7 +34,7 @@ def test_the_curve_is_that_of_merged_neighbours():
     scores, right = some()
     found = Calibration.fit(scores, right)
     levels, wanted = np.unique(scores), pooled(scores, right)
-    np.testing.assert_allclose(np.unique(wanted), np.unique(found.chances), atol=1e-9)
+    np.testing.assert_allclose(np.unique(wanted), np.unique(found.probabilities), atol=1e-9)
     blocks = [levels[wanted == chance] for chance in np.unique(wanted)]
     for score, block in zip(found.scores, blocks, strict=True):
         assert block[0] <= score <= block[-1]
@@ -46,8 +46,8 @@ def test_chances_are_about_right():
     grid = np.linspace(0.1, 0.9, 9)
     np.testing.assert_allclose(found(grid), grid**2, atol=0.1)
     assert (np.diff(found(np.linspace(-1, 2, 50))) >= 0).all()
-    assert found(np.array([-9.0]))[0] == found.chances[0]
-    assert found(np.array([9.0]))[0] == found.chances[-1]
+    assert found(np.array([-9.0]))[0] == found.probabilities[0]
+    assert found(np.array([9.0]))[0] == found.probabilities[-1]
 
 
 def test_cosines_that_say_nothing_give_the_share():
@@ -74,18 +74,20 @@ def test_a_file_comes_back(tmp_path):
 )
 def test_bad_files(tmp_path, text):
     (tmp_path / "c.json").write_text(text)
-    with pytest.raises(ValueError, match=r"c.json is no calibration"):
+    with pytest.raises(ValueError, match=r"c.json is not a calibration"):
         Calibration.read(tmp_path / "c.json")
 
 
 def test_errors(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"c.json does not exist"):
         Calibration.read(tmp_path / "c.json")
-    with pytest.raises(ValueError, match="19 scores cannot be calibrated: give 20 pairs"):
+    with pytest.raises(ValueError, match="19 scores cannot be calibrated; give 20 pairs"):
         Calibration.fit(np.arange(19.0), np.ones(19))
     with pytest.raises(ValueError, match="finite"):
         Calibration.fit(np.full(30, np.nan), np.ones(30))
 
 
 def test_brier():
-    assert brier(np.array([1.0, 0.5, 0.0]), np.array([True, True, True])) == pytest.approx(1.25 / 3)
+    assert brier_score(np.array([1.0, 0.5, 0.0]), np.array([True, True, True])) == pytest.approx(
+        1.25 / 3
+    )

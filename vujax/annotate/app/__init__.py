@@ -20,15 +20,12 @@ A space for vectors that no encoder of texts goes with: all but words can be sea
 import math
 from pathlib import Path
 
-import numpy as np
-
 from vujax.annotate.app.session import Desk, levels_of
 from vujax.annotate.labels.sets import author_of
 from vujax.catalog import Catalog, embeddings
 from vujax.data.tables import read_rows
-from vujax.search.index import encoder_of
-from vujax.search.text_space import TextSpace, open_space
-from vujax.utils.arrays import l2_normalize
+from vujax.search.index import resolve_encoder
+from vujax.search.text_space import EncoderSpace, TextSpace, open_text_space
 
 
 def open_desk(
@@ -46,7 +43,7 @@ def open_desk(
     Args:
       root: of the catalogue.
       encoder: a name, or a trained model's folder.
-      space: that texts are compared in, see `open_space`; None: that of the encoder.
+      space: that texts are compared in, see `open_text_space`; None: that of the encoder.
       author: of the labels; None: the user.
       tags: table of `vujax tag apply`, .parquet or .csv.
 
@@ -54,10 +51,10 @@ def open_desk(
       FileNotFoundError: there is no catalogue, or no vectors of the encoder.
       ValueError: a file is damaged.
     """
-    catalog, name = Catalog(root), encoder_of(encoder)
+    catalog, name = Catalog(root), resolve_encoder(encoder)
     found = read_tags(tags) if tags else {}
     try:
-        texts, mute = open_space(space or encoder), ""
+        texts, mute = open_text_space(space or encoder), ""
     except (ValueError, OSError, ImportError) as error:
         if space:
             raise
@@ -85,17 +82,4 @@ def read_tags(path: Path) -> dict[str, dict[str, float]]:
 def plain(catalog: Catalog, encoder: str) -> TextSpace:
     """The space of an encoder's vectors as they are, made unit."""
     first = levels_of(catalog, encoder)[0]
-    return _Plain(embeddings.open_store(catalog.path, first, encoder).model.dim)
-
-
-class _Plain:
-    name, digest = "plain", "0" * 64
-
-    def __init__(self, dim: int) -> None:
-        self.dim = dim
-
-    def texts(self, texts: object) -> np.ndarray:
-        raise ValueError("these vectors have no texts")
-
-    def images(self, rows: np.ndarray) -> np.ndarray:
-        return l2_normalize(np.asarray(rows, np.float32))
+    return EncoderSpace(embeddings.open_store(catalog.path, first, encoder).model.dim)

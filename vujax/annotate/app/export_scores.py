@@ -16,7 +16,7 @@ from vujax.annotate.app.requests import Ask, Term
 from vujax.annotate.app.session import Desk
 from vujax.annotate.labels import sets
 from vujax.annotate.tagging.tagger import COLUMNS
-from vujax.search.query import term
+from vujax.search.query import parse_term
 from vujax.utils.io import check_table_suffix, write_table
 
 
@@ -57,7 +57,9 @@ def apply(
     """
     check_table_suffix(out)
     sets.existing(desk.catalog.path, name)
-    words = [term(text) for text in query] + [term(text, against=True) for text in against]
+    words = [parse_term(text) for text in query] + [
+        parse_term(text, against=True) for text in against
+    ]
     terms = tuple(Term(one.text, one.weight) for one in words)
     ask = Ask(level, name, label=label, terms=terms, learn=True, fold=False)
     table = _table(desk, ask, threshold)

@@ -108,7 +108,7 @@ def fold(ranking: Ranking, level: Level) -> tuple[np.ndarray, np.ndarray]:
 def _mask(ask: Ask, level: Level, values: Values) -> np.ndarray:
     kept = np.ones(len(level), bool)
     if ask.where:
-        kept &= filters.mask(ask.where, level.index.column)
+        kept &= filters.compute_mask(ask.where, level.index.column)
     if ask.status == "all":
         return kept
     wanted: dict[str, Callable[[int], bool]] = {
@@ -154,9 +154,9 @@ def _scores(
 
 def _by_words(ask: Ask, level: Level, notes: list[str]) -> np.ndarray:
     terms = [query.Term("text", term.text, term.weight) for term in ask.terms]
-    if query.is_foreign([term.text for term in terms]):
+    if query.is_mostly_non_latin([term.text for term in terms]):
         notes.append("The encoder of texts learned English: other languages are hardly understood.")
-    return level.products(query.combine(terms, level.index, query.FRAME))
+    return level.products(query.combine_terms(terms, level.index, query.FRAME_TEMPLATES))
 
 
 def _of_tagger(level: Level, tags: Mapping[str, float]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""From the cosine of a caption to the chance that it is right, learned from pairs."""
+"""Calibration of caption scores: from a cosine similarity to the probability of being right."""
 
 import itertools
 import json
@@ -11,88 +11,96 @@ from scipy.optimize import isotonic_regression
 
 from vujax.utils.io import write_json
 
-LEAST = 20  # pairs, below which a curve says nothing
+MIN_PAIRS = 20
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A curve that never falls, straight between its points and flat beyond them.
+    """A non-decreasing curve, linear between its points and constant beyond them.
 
     Attributes:
-      scores: of the points, rising.
-      chances: at them, in [0, 1].
-      pairs: from how many it was learned.
+      scores: of the points, increasing.
+      probabilities: at the points, in [0, 1].
+      pairs: number of pairs that it was fitted on.
     """
 
     scores: tuple[float, ...]
-    chances: tuple[float, ...]
+    probabilities: tuple[float, ...]
     pairs: int
 
     @classmethod
     def fit(cls, scores: np.ndarray, right: np.ndarray) -> Self:
-        """Isotonic regression (Zadrozny and Elkan 2002) of `right` on `scores`.
+        """Fit `right` by isotonic regression on `scores` (Zadrozny and Elkan, 2002).
 
         Args:
           scores: `[n]`.
-          right: bool `[n]`.
+          right: whether the caption is right, bool `[n]`.
 
         Raises:
-          ValueError: too few pairs, or a score that is not finite.
+          ValueError: there are too few pairs, or a score is not finite.
         """
         scores, right = np.asarray(scores, np.float64), np.asarray(right, np.float64)
-        if len(scores) < LEAST or not np.isfinite(scores).all():
+        if len(scores) < MIN_PAIRS or not np.isfinite(scores).all():
             raise ValueError(
-                f"{len(scores)} scores cannot be calibrated: give {LEAST} pairs or more, with "
+                f"{len(scores)} scores cannot be calibrated; give {MIN_PAIRS} pairs or more, with "
                 "finite scores"
             )
-        # Equal scores have one chance, whatever their order.
+        # Equal scores share one probability, whatever their order.
         levels, place, count = np.unique(scores, return_inverse=True, return_counts=True)
         share = np.bincount(place, right) / count
         fitted = isotonic_regression(share, weights=count)
         points = []
         for first, last in itertools.pairwise(fitted.blocks):
-            chance = min(max(float(fitted.x[first]), 0.0), 1.0)
+            probability = min(max(float(fitted.x[first]), 0.0), 1.0)
             middle = np.average(levels[first:last], weights=count[first:last])
-            points.append((float(middle), chance))
-        middles, chances = zip(*points, strict=True)
-        return cls(middles, chances, len(scores))
+            points.append((float(middle), probability))
+        middles, probabilities = zip(*points, strict=True)
+        return cls(middles, probabilities, len(scores))
 
     def __call__(self, scores: np.ndarray) -> np.ndarray:
-        """Chances float64 `[n]` of scores `[n]`."""
-        return np.interp(scores, self.scores, self.chances)
+        """Return the probabilities, float64 `[n]`, of scores `[n]`."""
+        return np.interp(scores, self.scores, self.probabilities)
 
     def write(self, path: Path) -> Path:
-        """Writes it as JSON."""
-        return write_json(path, dict(kind="vujax calibration", **vars(self)))
+        """Write the curve as JSON."""
+        curve = dict(scores=self.scores, chances=self.probabilities, pairs=self.pairs)
+        return write_json(path, dict(kind="vujax calibration", **curve))
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Reads what `write` wrote.
+        """Read a curve that `write` wrote.
 
         Raises:
-          FileNotFoundError: it is not there.
-          ValueError: it is something else, or damaged.
+          FileNotFoundError: the file does not exist.
+          ValueError: the file is not a calibration, or damaged.
         """
         try:
-            facts = json.loads(Path(path).read_text())
-            found = cls(
-                tuple(map(float, facts["scores"])),
-                tuple(map(float, facts["chances"])),
-                int(facts["pairs"]),
+            contents = json.loads(Path(path).read_text())
+            curve = cls(
+                tuple(map(float, contents["scores"])),
+                tuple(map(float, contents["chances"])),
+                int(contents["pairs"]),
             )
         except FileNotFoundError:
-            raise FileNotFoundError(f"{path} does not exist: name a calibration") from None
+            raise FileNotFoundError(f"{path} does not exist; name a calibration") from None
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path} is no calibration ({error}): make it again") from None
-        curve = np.array([found.scores, found.chances]) if found._whole() else np.array([])
-        if not curve.size or not np.isfinite(curve).all() or (np.diff(curve) < 0).any():
-            raise ValueError(f"{path} is no calibration, its points do not rise: make it again")
-        return found
+            raise ValueError(f"{path} is not a calibration ({error}); make it again") from None
+        if not curve._is_valid():
+            raise ValueError(
+                f"{path} is not a calibration, its points do not increase; make it again"
+            )
+        return curve
 
-    def _whole(self) -> bool:
-        return len(self.scores) == len(self.chances)
+    def _is_valid(self) -> bool:
+        if not self.scores or len(self.scores) != len(self.probabilities):
+            return False
+        points = np.array([self.scores, self.probabilities])
+        return bool(np.isfinite(points).all() and (np.diff(points) >= 0).all())
 
 
-def brier(chances: np.ndarray, right: np.ndarray) -> float:
-    """The mean squared error of chances (Brier 1950); a constant share p gives p (1 - p)."""
-    return float(np.mean((np.asarray(chances) - np.asarray(right, np.float64)) ** 2))
+def brier_score(probabilities: np.ndarray, right: np.ndarray) -> float:
+    """Compute the mean squared error of probabilities (Brier, 1950).
+
+    A constant prediction of the share p of right captions scores p (1 - p).
+    """
+    return float(np.mean((np.asarray(probabilities) - np.asarray(right, np.float64)) ** 2))

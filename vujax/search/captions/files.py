@@ -1,4 +1,4 @@
-"""Captions as WebVTT, Parquet, CSV or JSON lines."""
+"""Caption files: WebVTT, Parquet, CSV and JSON lines."""
 
 import html
 from pathlib import Path
@@ -18,61 +18,60 @@ from vujax.utils.io import (
 SUFFIXES = (".vtt", *TABLE_SUFFIXES)
 
 
-def check(out: Path) -> None:
-    """Raises unless the name's end is one of SUFFIXES.
+def check_suffix(out: Path) -> None:
+    """Check that a file name ends in one of SUFFIXES.
 
     Raises:
-      ValueError: it is not.
+      ValueError: it does not.
     """
     if out.suffix not in SUFFIXES:
         raise ValueError(f"--out {out} must end in one of {', '.join(SUFFIXES)}")
 
 
-def write(tables: dict[str, pa.Table], out: Path) -> list[Path]:
-    """Writes the captions of some films; each file appears whole or not at all.
+def write_captions(tables: dict[str, pa.Table], out: Path) -> list[Path]:
+    """Write the captions of films atomically.
 
     Args:
-      tables: by film, columns of `captioner.COLUMNS`.
-      out: the file; WebVTT is of one film, so that those of several films are written into a folder
-        of that name without its end, a file each, named by the film's id.
+      tables: tables of `captioners.CAPTIONS` by film.
+      out: output file. A WebVTT file holds one film; those of several films go into the folder
+        `out` without its suffix, one file per film id.
 
     Returns:
-      What was written.
+      The written files.
 
     Raises:
-      ValueError: no film, or an unknown kind of file.
+      ValueError: there is no film, or the suffix is unknown.
     """
-    check(out)
+    check_suffix(out)
     if not tables:
         raise ValueError("there are no captions to write")
     if out.suffix == ".vtt":
         several = {out.with_suffix("") / f"{film}.vtt": table for film, table in tables.items()}
         files = several if len(tables) > 1 else {out: next(iter(tables.values()))}
-        return [write_text(path, vtt(table)) for path, table in files.items()]
+        return [write_text(path, to_vtt(table)) for path, table in files.items()]
     table = pa.concat_tables(tables.values())
     if out.suffix == ".jsonl":
-        rows = map(_plain, table.to_pylist())
+        rows = map(_drop_nulls, table.to_pylist())
         return [write_atomically(out, lambda path: write_json_lines(path, rows))]
     return [write_table(out, [table], table.schema)]
 
 
-def vtt(table: pa.Table) -> str:
-    """One film's captions as WebVTT (W3C); what lasts no time, or has no caption, is left out.
+def to_vtt(table: pa.Table) -> str:
+    """Return the captions of one film as WebVTT (W3C), without empty captions and durations.
 
-    Letters that mean something there are written as entities, so that no caption can end a cue,
-    begin another or be a tag.
+    Special characters become entities, so that no caption can end a cue, start one or be a tag.
     """
     rows = table.to_pylist()
-    # An arrow ends the header, whatever comes after it.
+    # An arrow would end the header.
     title = join_lines(rows[0]["title"] if rows else "").replace("-->", "->")
     cues = [f"WEBVTT Captions of {title}".rstrip()]
     for row in rows:
-        begin, end = format_clock_ms(row["begin_s"]), format_clock_ms(row["end_s"])
-        if row["caption"] and begin < end:
+        start, end = format_clock_ms(row["begin_s"]), format_clock_ms(row["end_s"])
+        if row["caption"] and start < end:
             text = html.escape(join_lines(row["caption"]), quote=False)
-            cues.append(f"{join_lines(row['id'])}\n{begin} --> {end}\n{text}")
+            cues.append(f"{join_lines(row['id'])}\n{start} --> {end}\n{text}")
     return "\n\n".join(cues) + "\n"
 
 
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
+def _drop_nulls(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if value is not None}

@@ -1,0 +1,78 @@
+"""Shots and scenes by id or by time: FILM/s0012, FILM/c003, FILM@00:12:30."""
+
+import re
+from fractions import Fraction
+
+from vujax.catalog import Catalog, Id
+from vujax.catalog.schema import build_clock
+from vujax.utils.formatting import format_clock
+from vujax.video.timecode import TIMECODE, nearest_timecode_rate, parse_timecode
+
+LEVELS = ("shot", "scene")
+TIME = re.compile(r"(?:(\d+):)?([0-5]?\d):([0-5]?\d(?:\.\d+)?)", re.ASCII)
+
+
+def locate_item(catalog: Catalog, query: str, level: str | None = None) -> Id:
+    """Return the id of the shot or scene that a query names.
+
+    Args:
+      catalog: catalog of the item.
+      query: an id, or FILM@TIME with a time since the start of the film: [HH:]MM:SS[.sss], or
+        HH:MM:SS:FF at the film's frame rate.
+      level: 'shot' or 'scene', for FILM@TIME; None for shots.
+
+    Raises:
+      ValueError: the query is invalid, or the film ends before the time.
+      KeyError: the catalog has no such item.
+      FileNotFoundError: the film has no scenes, and one is requested.
+    """
+    if level not in (None, *LEVELS):
+        raise ValueError(f"unknown level {level!r}; expected one of: {', '.join(LEVELS)}")
+    film, separator, time = query.partition("@")
+    if separator:
+        return _locate_time(catalog, film, time, level or "shot")
+    item = Id.parse(query)
+    if (item.shot is None and item.scene is None) or item.keyframe is not None:
+        raise ValueError(
+            f"{query} is not a shot or scene; write FILM/s0012, FILM/c003 or FILM@TIME"
+        )
+    kind = "shot" if item.scene is None else "scene"
+    if level not in (None, kind):
+        raise ValueError(f"{query} is a {kind}, not a {level}; name a {level}, or FILM@TIME")
+    table = catalog.shots(item.film) if kind == "shot" else catalog.scenes(item.film)
+    if str(item) not in table["id"].to_pylist():
+        raise KeyError(f"{catalog.path} has no {kind} {item}; the film has {len(table)}")
+    return item
+
+
+def parse_time(time: str, rate: Fraction) -> float:
+    """Parse a time as in `locate_item` and return seconds.
+
+    Args:
+      time: the text.
+      rate: timecode rate in frames per second.
+
+    Raises:
+      ValueError: the text is not a time.
+    """
+    if match := TIME.fullmatch(time):
+        hours, minutes, seconds = match.groups()
+        return 3600 * int(hours or 0) + 60 * int(minutes) + float(seconds)
+    if not TIMECODE.fullmatch(time):
+        raise ValueError(
+            f"{time!r} is not a time; write MM:SS, HH:MM:SS, HH:MM:SS.sss or HH:MM:SS:FF"
+        )
+    return float(parse_timecode(time, rate) / rate)
+
+
+def _locate_time(catalog: Catalog, film: str, time: str, level: str) -> Id:
+    (row,) = catalog.films(film).to_pylist()
+    table = catalog.shots(film) if level == "shot" else catalog.scenes(film)
+    if not len(table):
+        raise ValueError(f"{film} has no shots ({row['reason'] or 'it is empty'})")
+    seconds = parse_time(time, nearest_timecode_rate(build_clock(row).rate))
+    end_s = table["end_s"][-1].as_py()
+    if seconds >= end_s:
+        raise ValueError(f"{film} ends at {format_clock(end_s)}, before {time}")
+    starts = table["begin_s"].to_numpy()
+    return Id.parse(table["id"][max(0, int((starts <= seconds).sum()) - 1)].as_py())
