@@ -73,7 +73,7 @@ def test_long_scenes_are_thinned_or_cut():
     assert shots_of(cut, 2) == [[0, 3], [0, 4]]
     for options, words in (
         (dict(long="fold"), "unknown long 'fold'; expected one of: thin, cut"),
-        (dict(max_shots=0), "is 0"),
+        (dict(max_shots=0), "max_shots must be at least 1, got 0"),
     ):
         with pytest.raises(ValueError, match=words):
             select_scenes(scenes, **options)
@@ -195,7 +195,10 @@ def test_movieclip(tmp_path: Path):
 @pytest.mark.parametrize(
     ("first", "words"),
     [
-        ("a/a-Scene-7.mp4 1\na/a-Scene-7.mp4 2\n", "train.txt, line 2: shot 7 of a is there twice"),
+        (
+            "a/a-Scene-7.mp4 1\na/a-Scene-7.mp4 2\n",
+            "train.txt, line 2: shot 7 of a is listed",
+        ),
         ("a/a-Scene-7.mp4 1\na/a-Scene-8.mp4 5\n", "line 2: label 5 is not within 0..4"),
         ("a/b-Scene-7.mp4 1\n", "line 1: 'a/b-Scene-7.mp4 1' is not of the form CLIP/CLIP-Scene"),
         ("a/a-Scene-7.mp4\n", "line 1: 'a/a-Scene-7.mp4' is not of the form"),

@@ -45,7 +45,7 @@ def test_windows_and_truths(root: Path) -> None:
     assert windows.lengths.tolist() == [2, 1, 2, 1]
     with pytest.raises(ValueError, match="has no labels of scene boundaries"):
         open_scenes("catalog", path=str(root), by="truth")
-    with pytest.raises(ValueError, match="by is 'acts': use one of scenes, truth, windows"):
+    with pytest.raises(ValueError, match="unknown by 'acts'; expected one of: scenes, truth, w"):
         open_scenes("catalog", path=str(root), by="acts")
 
 

@@ -61,8 +61,8 @@ def test_a_line_twice_is_counted_and_a_test_list_is_taken(tmp_path: Path) -> Non
     ("task", "text", "message"),
     [
         ("scene", "class_id,class_name,youtube_id,imdb_id\n0,x,b,tt2\n", "separated by commas"),
-        ("scene", HEADER + "0 x a tt1\n1 y a tt1\n", "line 3: the clip a is there twice, with"),
-        ("scene", HEADER + "0 x a tt1\n0 x a tt2\n", "line 3: the clip a is there twice, with"),
+        ("scene", HEADER + "0 x a tt1\n1 y a tt1\n", "line 3: the clip a is listed twice, with"),
+        ("scene", HEADER + "0 x a tt1\n0 x a tt2\n", "line 3: the clip a is listed twice, with"),
         ("scene", HEADER + "0 x a tt1 more\n", "line 2: 5 cells under a header of 4"),
         ("scene", HEADER + "x x a tt1\n", "line 2: the class_id 'x' is not a number"),
         ("scene", HEADER + "1.5 x a tt1\n", "line 2: the class_id 1.5 is not an integer"),

@@ -113,7 +113,7 @@ def test_bad_labels_and_splits(root: Path) -> None:
         open_films("movienet", root=str(root))
     with pytest.raises(ValueError, match="has no split 'test'"):
         open_films("movienet", root=str(root), split="test")
-    with pytest.raises(ValueError, match="split 'tests' is unknown: use one of train"):
+    with pytest.raises(ValueError, match="unknown split 'tests'; expected one of: train"):
         open_films("movienet", root=str(root), split="tests")
     split.unlink()
     with pytest.raises(FileNotFoundError, match=r"has no split318\.json"):

@@ -34,7 +34,7 @@ def test_tags_are_read(tmp_path: Path) -> None:
     assert (one.place, one.actions) == (None, ()) and two.actions == ("talk",)
     apart = [dict(id=0, shot=[0, 2]), dict(id=1, shot=[2, 5])]
     path = write(tmp_path, scenes=apart)
-    with pytest.raises(ValueError, match=r"begins with shot 2, .* read as inclusive: try"):
+    with pytest.raises(ValueError, match=r"starts with shot 2, .* read as inclusive: try"):
         read_tags(path, 6)
     assert [scene.last for scene in read_tags(path, 5, "exclusive")] == [1, 4]
     assert read_tags(write(tmp_path, scenes=None), 5) == ()
@@ -63,7 +63,7 @@ def test_bad_scenes(tmp_path: Path, change: dict[str, Any], message: str) -> Non
 def test_bad_files(tmp_path: Path) -> None:
     twice = [dict(id="a", shot=[0, 1]), dict(id="a", shot=[2, 3])]
     for more, message in (
-        (dict(scenes=twice), "two scenes of one id"),
+        (dict(scenes=twice), "two scenes with the same id"),
         (dict(scenes=7), "'scene' is not a list"),
         (dict(imdb_id="tt0000009"), "is of the film 'tt0000009'"),
     ):
@@ -74,7 +74,7 @@ def test_bad_files(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(ValueError, match=r"is not (a )?JSON"):
             read_tags(path, 5)
-    with pytest.raises(ValueError, match="use one of inclusive, exclusive"):
+    with pytest.raises(ValueError, match="expected one of: inclusive, exclusive"):
         read_tags(path, 5, "open")
     with pytest.raises(FileNotFoundError, match="does not exist"):
         read_tags(tmp_path / "tt0000002.json", 5)
@@ -116,7 +116,7 @@ def test_the_tool_writes_tags_that_become_labels_of_scenes(
     by_starts = open_scenes("prepared", path=str(out), by="starts", split="train")
     assert by_starts.lengths.tolist() == [2, 2, 1, 1, 3]
     assert len(open_scenes("prepared", path=str(out), by="windows", window=2).keys) == 7
-    with pytest.raises(ValueError, match="by is 'scenes'"):
+    with pytest.raises(ValueError, match="unknown by 'scenes'; expected one of: tags"):
         open_scenes("prepared", path=str(out), by="scenes")
     with pytest.raises(SystemExit, match="2"):
         run("--splits", "train", "--tags", str(tmp_path / "nowhere"))

@@ -63,7 +63,7 @@ def test_an_interrupted_preparation_goes_on(root: Path, tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         prepare_films(opened_splits(root), out, origin={}, progress=stop)
-    with pytest.raises(ValueError, match="was not prepared to the end: run the tool again"):
+    with pytest.raises(ValueError, match="is not completely prepared: run the tool again"):
         open_films("prepared", path=str(out))
     stamp = (out / "tt0000001.array_record").stat().st_mtime_ns
     with pytest.raises(ValueError, match=r"prepared differently \(side differ\)"):

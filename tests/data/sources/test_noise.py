@@ -25,5 +25,5 @@ def test_the_seed_decides():
 
 
 def test_wrong_share():
-    with pytest.raises(ValueError, match="shuffle_captions must be a share from 0 to 1, not 40"):
+    with pytest.raises(ValueError, match="shuffle_captions must be a share from 0 to 1, got 40"):
         ShuffledCaptions(ListSource([]), 40)

@@ -24,6 +24,8 @@ from vujax.data.shot_frames import decode_keyframes, sample_evenly
 from vujax.data.synthetic.ground_truth import SUFFIX, FilmTruth, read_truth
 from vujax.data.tables import NULLS
 
+BY = ("scenes", "truth", "windows")
+
 
 @dataclass(frozen=True, eq=False)
 class CatalogFilm(Shots):
@@ -197,9 +199,6 @@ def _nearest_before(film: str, seen: np.ndarray, shots: int) -> np.ndarray:
     if not len(seen):
         raise ValueError(f"{film} has no keyframes: ingest it again, or leave it out with films")
     return np.maximum(np.searchsorted(seen, np.arange(shots), side="right") - 1, 0)
-
-
-BY = ("scenes", "truth", "windows")
 
 
 def open_catalog_scenes(

@@ -11,8 +11,8 @@ A folder has either the public files, separated by SPACES in spite of their name
     ROOT/like_ratio/...                 like_count dislike_count youtube_id imdb_id
     ROOT/view_count/...                 view_count youtube_id imdb_id
 
-or the tables that tools/prepare_lvu.py writes, ROOT/<task>.parquet, with a column split. Test lists
-may be missing. The class of a writer who is not known is named `\\N`. Two tasks ask for a number:
+or the tables of tools/prepare_lvu.py, ROOT/<task>.parquet, with a column split. Test lists may be
+missing. The class of an unknown writer is named `\\N`. The targets of two tasks are numbers:
 
     like_ratio      10 like / (like + dislike) - 9.138220535629456
     view_count      ln(views) - 11.76425435683139
@@ -37,21 +37,21 @@ MEAN_LIKES = 9.138220535629456
 MEAN_LOG_VIEWS = 11.76425435683139
 MAX_COUNT = 1e12  # views or likes of a clip
 COUNT_COLUMNS = {"like_ratio": ("like_count", "dislike_count"), "view_count": ("view_count",)}
-"""Columns of the tasks that ask for a number; the others ask for a class."""
+"""Columns of the regression tasks; the others are classifications."""
 CLASS_COLUMNS = ("class_id", "class_name")
 ID_COLUMNS = ("youtube_id", "imdb_id")
 
 
 @dataclass(frozen=True)
 class LabeledClip:
-    """A clip of a list.
+    """A clip of a list, with its label.
 
     Attributes:
-      clip: its id, of YouTube.
-      movie: its movie's IMDb id.
-      target: number of the class, or the number that is asked for.
-      name: of the class; '' where a number is asked for.
-      counts: what the number is made of, as published: likes and dislikes, or views.
+      clip: YouTube id.
+      movie: IMDb id of the movie.
+      target: number of the class, or value of the regression target.
+      name: name of the class; '' for regression.
+      counts: published counts behind a regression target: likes and dislikes, or views.
     """
 
     clip: str
@@ -68,7 +68,7 @@ class LvuTask:
     Attributes:
       name: one of `vujax.data.movies.holdout.TASKS`.
       lists: clips by split, in the order of the file, each once.
-      repeated: by split, how many lines said again what an earlier one says, and were left out.
+      repeated: number of left-out lines by split, which repeat an earlier one.
     """
 
     name: str
@@ -77,56 +77,56 @@ class LvuTask:
 
     @property
     def is_number(self) -> bool:
-        """Whether it asks for a number, not for a class."""
+        """Whether this is a regression task."""
         return self.name in COUNT_COLUMNS
 
     @property
     def classes(self) -> dict[int, str]:
-        """Names by number of the classes that occur in any list; none where it asks for a number.
+        """Names by number of the classes that occur in any list; none for regression.
 
         Raises:
-          ValueError: one number has two names.
+          ValueError: a number has two names.
         """
-        found: dict[int, str] = {}
-        for one in () if self.is_number else self.all():
-            if found.setdefault(int(one.target), one.name) != one.name:
+        names: dict[int, str] = {}
+        for clip in () if self.is_number else self.all():
+            if names.setdefault(int(clip.target), clip.name) != clip.name:
                 raise ValueError(
-                    f"class {one.target:g} of {self.name} is named {found[int(one.target)]!r}, and "
-                    f"{one.name!r} for the clip {one.clip}: take lists of one edition"
+                    f"class {clip.target:g} of {self.name} is named {names[int(clip.target)]!r}, "
+                    f"and {clip.name!r} for the clip {clip.clip}: take lists of one edition"
                 )
-        return dict(sorted(found.items()))
+        return dict(sorted(names.items()))
 
     def all(self) -> list[LabeledClip]:
-        """The clips of all lists."""
-        return [one for clips in self.lists.values() for one in clips]
+        """Return the clips of all lists."""
+        return [clip for clips in self.lists.values() for clip in clips]
 
     def movies(self, split: str) -> frozenset[str]:
-        """IMDb ids of a list."""
-        return frozenset(one.movie for one in self.lists[split])
+        """Return the IMDb ids of the movies of a list."""
+        return frozenset(clip.movie for clip in self.lists[split])
 
 
 @dataclass(frozen=True)
 class LVU:
-    """The nine tasks; see above.
+    """The nine tasks; see the module.
 
     Attributes:
-      tasks: by name, in the usual order.
+      tasks: tasks by name, in the usual order.
     """
 
     tasks: Mapping[str, LvuTask]
 
     @classmethod
     def open(cls, root: str | Path) -> "LVU":
-        """Reads all lists.
+        """Read all lists.
 
         Raises:
-          FileNotFoundError: a train or validation list of a task is not there.
-          ValueError: one cannot be read, a label is wrong, a clip is there twice with different
-            labels or movies, or a class has two names; names the file and line.
+          FileNotFoundError: a train or validation list of a task does not exist.
+          ValueError: a list cannot be read, a label is invalid, a clip is listed twice with
+            different labels or movies, or a class has two names; names the file and line.
         """
         tasks = {name: read_task(Path(root), name) for name in TASKS}
         for task in tasks.values():
-            _ = task.classes  # raises now
+            _ = task.classes  # raises early
         return cls(tasks)
 
     def __getitem__(self, name: str) -> LvuTask:
@@ -136,7 +136,7 @@ class LVU:
 
 
 def read_task(root: Path, name: str) -> LvuTask:
-    """One task; raises as `LVU.open`."""
+    """Read one task; raises like `LVU.open`."""
     needed = (*COUNT_COLUMNS.get(name, CLASS_COLUMNS), *ID_COLUMNS)
     table = root / f"{name}.parquet"
     rows: dict[str, list[Row]] = {}
@@ -168,17 +168,17 @@ def _split(row: Row) -> str:
 def _unique(
     clips: Iterable[LabeledClip], rows: Iterable[Row]
 ) -> tuple[tuple[LabeledClip, ...], int]:
-    """Each clip once, and how many lines only repeated an earlier one."""
+    """Return each clip once, and the number of lines that repeat an earlier one."""
     found: dict[str, LabeledClip] = {}
     repeated = 0
-    for one, row in zip(clips, rows, strict=True):
-        if one.clip in found and found[one.clip] != one:
+    for clip, row in zip(clips, rows, strict=True):
+        if clip.clip in found and found[clip.clip] != clip:
             raise ValueError(
-                f"{row.where}: the clip {one.clip} is there twice, with different labels or "
+                f"{row.where}: the clip {clip.clip} is listed twice, with different labels or "
                 "movies: keep the right line"
             )
-        repeated += one.clip in found
-        found.setdefault(one.clip, one)
+        repeated += clip.clip in found
+        found.setdefault(clip.clip, clip)
     return tuple(found.values()), repeated
 
 
@@ -198,12 +198,12 @@ def _number(row: Row) -> LabeledClip:
 
 
 def compute_like_ratio(likes: float, dislikes: float) -> float:
-    """What like_ratio asks for."""
+    """Compute the target of like_ratio."""
     return 10 * likes / (likes + dislikes) - MEAN_LIKES
 
 
 def compute_view_count(views: float) -> float:
-    """What view_count asks for."""
+    """Compute the target of view_count."""
     return math.log(views) - MEAN_LOG_VIEWS
 
 

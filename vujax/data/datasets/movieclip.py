@@ -1,13 +1,13 @@
 """MovieCLIP's labels of shots as scenes, see `vujax.data.scenes`; kind 'movieclip'.
 
-A clip of Condensed Movies is a scene. MovieCLIP says of its shots in which places they play, a line
-for each in no useful order, as CLIP saw it (noisy: no person looked):
+A clip of Condensed Movies is a scene. MovieCLIP labels its shots with places, one line per shot in
+no useful order. The labels are CLIP's, noisy and not verified by people:
 
     n3DXIGYjMkg/n3DXIGYjMkg-Scene-017.mp4 63 126
 
-Shots of which it was not sure enough are missing, so their numbers have gaps, which 'time' tells. A
-shot is seen as a vector of zeros and ones. Which movie a clip is of is in Condensed Movies' table
-clips.csv, with the columns videoid and imdbid.
+Shots with low confidence are missing; 'time' has the gaps in their numbers. The feature of a shot
+is a vector of zeros and ones. The movie of a clip is in the table clips.csv of Condensed Movies,
+with the columns videoid and imdbid.
 
 Bose et al., "MovieCLIP: Visual Scene Recognition in Movies" (2023), arXiv:2210.11065; Bain et al.,
 "Condensed Movies: Story Based Retrieval with Contextual Embeddings" (2020), arXiv:2005.04208.
@@ -42,42 +42,42 @@ class ClipScenes:
       movies: see `Scenes`.
       movie: see `Scenes`.
       keys: 'MOVIE/CLIP'.
-      begins: int64 `[n+1]`, where each clip's shots begin among all.
-      shot: int32 `[shots]`, their numbers, in order within a clip.
-      label_begins: int64 `[shots+1]`, where each shot's labels begin among all.
-      label: int32, the labels.
-      width: how many labels there are to have.
+      first_shot: int64 `[n+1]`, index in `shot` of the first shot of each clip.
+      shot: int32 `[shots]`, numbers of the shots, in order within a clip.
+      first_label: int64 `[shots+1]`, index in `label` of the first label of each shot.
+      label: int32, labels of all shots.
+      width: number of different labels.
       empty_movies: see `Scenes`.
     """
 
     movies: tuple[str, ...]
     movie: np.ndarray
     keys: tuple[str, ...]
-    begins: np.ndarray
+    first_shot: np.ndarray
     shot: np.ndarray
-    label_begins: np.ndarray
+    first_label: np.ndarray
     label: np.ndarray
     width: int
     empty_movies: tuple[str, ...]
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """See `Scenes`."""
-        return np.diff(self.begins).astype(np.int32)
+        """Shots of each scene."""
+        return np.diff(self.first_shot).astype(np.int32)
 
     @property
     def labels(self) -> Labels:
-        """None: the labels here are what is seen."""
+        """No labels: here they are the inputs."""
         return {}
 
     def inputs(self, scene: int, shots: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """'feature' `[t width]` of 0 and 1; 'time' in shots."""
-        begin, end = self.begins[scene : scene + 2].tolist()
-        first, last = self.label_begins[[begin, end]].tolist()
-        counts = np.diff(self.label_begins[begin : end + 1])
-        feature = np.zeros((end - begin, self.width), np.float32)
-        feature[np.repeat(np.arange(end - begin), counts), self.label[first:last]] = 1
-        time = (self.shot[begin:end] - self.shot[begin]).astype(np.float32)
+        """Return 'feature' `[t width]` of 0 and 1, and 'time' in shots."""
+        start, end = self.first_shot[scene : scene + 2].tolist()
+        first, last = self.first_label[[start, end]].tolist()
+        counts = np.diff(self.first_label[start : end + 1])
+        feature = np.zeros((end - start, self.width), np.float32)
+        feature[np.repeat(np.arange(end - start), counts), self.label[first:last]] = 1
+        time = (self.shot[start:end] - self.shot[start]).astype(np.float32)
         if shots is None:
             return {"feature": feature, "time": time}
         return {"feature": feature[shots], "time": time[shots]}
@@ -89,18 +89,18 @@ def open_movieclip(
     labels: int = 150,
     skip_unknown: bool = False,
 ) -> ClipScenes:
-    """Clips of MovieCLIP.
+    """Open the clips of MovieCLIP.
 
     Args:
-      path: its lists of shots, plain or .gz: a path, a pattern or several of them.
+      path: lists of shots, plain or .gz: one or several paths or patterns.
       clips: Condensed Movies' table of clips, plain or .gz.
-      labels: how many there are, counted from 0.
-      skip_unknown: pass over shots of clips that are not in the table, and say how many they are;
-        otherwise they are an error.
+      labels: number of labels, which count from 0.
+      skip_unknown: skip clips that are not in the table with a warning, instead of an error.
 
     Raises:
-      FileNotFoundError: a file is not there.
-      ValueError: a line is wrong, a shot is there twice, or a clip is not in the table; says where.
+      FileNotFoundError: a file does not exist.
+      ValueError: a line is invalid, a shot is listed twice, or a clip is not in the table; names
+        the file and line.
     """
     movie_of = read_clip_movies(Path(clips))
     shots: dict[str, dict[int, list[int]]] = {}
@@ -115,11 +115,11 @@ def open_movieclip(
                     )
                 skipped.add(clip)
             elif shot in shots.setdefault(clip, {}):
-                raise ValueError(f"{file}, line {line}: shot {shot} of {clip} is there twice")
+                raise ValueError(f"{file}, line {line}: shot {shot} of {clip} is listed twice")
             else:
                 shots[clip][shot] = found
     if skipped:
-        logging.warning("%d clips are not in %s and were passed over", len(skipped), clips)
+        logging.warning("%d clips are not in %s and were skipped", len(skipped), clips)
     return _scenes(shots, movie_of, labels)
 
 
@@ -128,11 +128,11 @@ def _scenes(
 ) -> ClipScenes:
     keys = sorted((movie_of[clip], clip) for clip in shots)
     movies = tuple(sorted({movie for movie, _ in keys}))
-    place = {movie: number for number, movie in enumerate(movies)}
+    numbers = {movie: number for number, movie in enumerate(movies)}
     rows = [(shot, shots[clip][shot]) for _, clip in keys for shot in sorted(shots[clip])]
     return ClipScenes(
         movies,
-        np.array([place[movie] for movie, _ in keys], np.int32),
+        np.array([numbers[movie] for movie, _ in keys], np.int32),
         tuple(f"{movie}/{clip}" for movie, clip in keys),
         np.cumsum([0] + [len(shots[clip]) for _, clip in keys]),
         np.array([shot for shot, _ in rows], np.int32),
@@ -144,7 +144,7 @@ def _scenes(
 
 
 def _lines(file: Path, labels: int) -> Iterator[tuple[int, str, int, list[int]]]:
-    """(line, clip, shot, its labels) of a list of shots."""
+    """Yield (line, clip, shot, labels of the shot) of a list of shots."""
     for number, line in enumerate(_text(file).splitlines(), 1):
         match = LINE.fullmatch(line.rstrip())
         if match is None:
@@ -157,17 +157,17 @@ def _lines(file: Path, labels: int) -> Iterator[tuple[int, str, int, list[int]]]
         if max(found) >= labels:
             raise ValueError(
                 f"{file}, line {number}: label {max(found)} is not within 0..{labels - 1}; set "
-                "`labels` to how many there are"
+                "`labels` to their number"
             )
         yield number, match["clip"], int(match["shot"]), found
 
 
 def read_clip_movies(file: Path) -> dict[str, str]:
-    """Which movie each clip of Condensed Movies is of.
+    """Read the movie of each clip of Condensed Movies.
 
     Raises:
-      FileNotFoundError: the file is not there.
-      ValueError: it is damaged or lacks a column, or a clip is of two movies.
+      FileNotFoundError: the file does not exist.
+      ValueError: it is damaged or lacks a column, or a clip has two movies.
     """
     rows = csv.DictReader(_text(file).splitlines())
     if missing := {"videoid", "imdbid"} - set(rows.fieldnames or ()):
@@ -189,10 +189,10 @@ def read_clip_movies(file: Path) -> dict[str, str]:
 
 
 def _text(file: Path) -> str:
-    """A text file, unpacked when its name ends in .gz.
+    """Read a text file, decompressed if its name ends in .gz.
 
     Raises:
-      FileNotFoundError, ValueError: it is not there, damaged, or not UTF-8.
+      FileNotFoundError, ValueError: it does not exist, is damaged, or is not UTF-8.
     """
     try:
         data = file.read_bytes()

@@ -1,24 +1,25 @@
-"""MovieNet's scene labels (scene318) in their own files; kind 'movienet' of `open_films`.
+"""MovieNet: scene boundaries (scene318, kind 'movienet' of `open_films`) and tags of scenes.
 
-    ROOT/label318/tt0120885.txt         `0003 1` a line: 1, a scene ends with this shot; -1 (a shot
-                                        of a montage) counts as 1. The last shot mostly has none.
-    ROOT/shot_movie318/tt0120885.txt    `first last k1 k2 k3` a shot: frames, inclusive, and where
-                                        its keyframes are
+    ROOT/label318/tt0120885.txt         a line `0003 1` per shot: 1, a scene ends with it; -1 (a
+                                        shot of a montage) counts as 1. The last may be missing.
+    ROOT/shot_movie318/tt0120885.txt    a line `first last k1 k2 k3` per shot: frames, inclusive,
+                                        and frames of the keyframes
     ROOT/split318.json                  {"train": ["tt0120885", ...], "val": ..., "test": ...}; in
                                         the folder meta in some copies
 
-ROOT may be the folder above, if that has them in `scene318`. Pictures and features are the user's
+ROOT may also be the parent folder, if it has them in `scene318`. Images and features are the user's
 own, see `shot_folders`. Frame rates are not part of these files.
 
-MovieNet's tags of scenes: where a scene plays (place) and what is done in it (action).
+The annotation files tag scenes with a place and with actions:
 
     FOLDER/tt0120885.json    {"imdb_id": "tt0120885", "scene": [{"id": "scene_0", "shot": [0, 14],
                               "frame": [...], "place_tag": "street" or null,
                               "action_tag": ["drive", ...] or null}, ...], ...}
 
-This is how the annotation files are remembered, no file was at hand. Whether the second number of
-'shot' is the scene's last shot or the one after it is not known, so `ends` says it: 'inclusive'
-refuses scenes that share a shot, by which the other convention shows. Scenes need not cover a film.
+We know this layout from its description, without a file at hand. It is not known whether the second
+number of 'shot' is the last shot of the scene or the one after it. This is the option `ends`:
+'inclusive' refuses scenes that share a shot, which reveals the other convention. Scenes need not
+cover a film.
 
 Huang et al., "MovieNet: A Holistic Dataset for Movie Understanding" (2020), arXiv:2007.10937.
 """
@@ -56,25 +57,25 @@ def open_movienet(
     labels: bool = True,
     films: Sequence[str] | None = None,
 ) -> tuple[FolderFilm, ...]:
-    """Films of a split.
+    """Open the films of a split.
 
     Args:
       root: folder of label318 and shot_movie318.
       split: 'train', 'val', 'test' or 'all'.
-      keyframes: folder of the films' pictures; None: no pictures.
-      features: folder of the films' features; None: none.
+      keyframes: folder of keyframes; None: no images.
+      features: folder of features; None: no features.
       key: array of a features npz file.
-      frames: pictures for each shot.
-      image_size: of the square from their middle; None: whole.
-      fps: frames per second of a film that `rates` does not name. 24 is an assumption.
+      frames: images per shot.
+      image_size: side of the center square; None: full images.
+      fps: frames per second of films that `rates` does not name. 24 is an assumption.
       rates: JSON file {film: frames per second}.
       labels: False: films need no labels (for pretraining), and have none.
       films: only these of the split, in this order.
 
     Raises:
-      FileNotFoundError: a folder or file is not there.
+      FileNotFoundError: a folder or file does not exist.
       ValueError: a file is damaged, labels and shots disagree, or the split or `films` names a film
-        that has no labels.
+        without labels.
     """
     folder = find_root(Path(root))
     folders = ShotFolders(
@@ -96,7 +97,7 @@ def open_movienet(
 
 
 def find_root(root: Path) -> Path:
-    """The folder that has the folder of shots.
+    """Find the folder that has the folder of shots.
 
     Raises:
       FileNotFoundError: there is none.
@@ -108,14 +109,14 @@ def find_root(root: Path) -> Path:
 
 
 def read_split(root: Path, split: str, known: Sequence[str]) -> list[str]:
-    """The films of a split; for 'all' those that are known.
+    """Read the films of a split; for 'all' return those that are known.
 
     Raises:
       FileNotFoundError: there is no file of splits.
-      ValueError: it is damaged, or has no such split.
+      ValueError: it is damaged, or lacks the split.
     """
     if split not in SPLITS:
-        raise ValueError(f"split {split!r} is unknown: use one of {', '.join(SPLITS)}")
+        raise ValueError(f"unknown split {split!r}; expected one of: {', '.join(SPLITS)}")
     if split == "all":
         return list(known)
     files = [file for file in (root / SPLIT, root / "meta" / SPLIT) if file.is_file()]
@@ -131,30 +132,30 @@ def read_split(root: Path, split: str, known: Sequence[str]) -> list[str]:
 
 
 def read_shots(path: Path) -> np.ndarray:
-    """First and last frame of each shot, int64 `[n 2]`.
+    """Read first and last frame of each shot, int64 `[n 2]`.
 
     Raises:
-      FileNotFoundError: there is no such file.
+      FileNotFoundError: the file does not exist.
       ValueError: it is damaged.
     """
-    rows = [row[:2] for row in _rows(path, least=2)]
+    rows = [row[:2] for row in _rows(path, min_numbers=2)]
     if not rows:
         raise ValueError(f"{path} has no shots")
     return np.array(rows, np.int64)
 
 
 def read_labels(path: Path, shots: int) -> np.ndarray:
-    """Whether a scene ends with each shot but the last: bool `[shots-1]`.
+    """Read the labels of all shots but the last, bool `[shots-1]`, True if a scene ends with it.
 
     Args:
-      path: of the file of labels.
-      shots: how many the film has. A label of the last one is not a border's, and is left out.
+      path: file of labels.
+      shots: number of shots of the film. A label of the last one has no boundary, and is left out.
 
     Raises:
-      FileNotFoundError: there is no such file.
-      ValueError: it is damaged, or of another number of shots.
+      FileNotFoundError: the file does not exist.
+      ValueError: it is damaged, or has another number of shots.
     """
-    rows = _rows(path, least=2)
+    rows = _rows(path, min_numbers=2)
     if len(rows) not in (shots - 1, shots):
         raise ValueError(
             f"{path} has labels of {len(rows)} shots, and the film has {shots}: it needs "
@@ -164,22 +165,22 @@ def read_labels(path: Path, shots: int) -> np.ndarray:
 
 
 def parse_labels(rows: Sequence[tuple[int, int]], where: str) -> np.ndarray:
-    """Labels, bool `[n]`, of (shot, label), which must come in order from 0; -1 counts as 1.
+    """Return the labels, bool `[n]`, of (shot, label) in order from shot 0; -1 counts as 1.
 
     Raises:
-      ValueError: they do not, or a label is none of -1, 0 and 1.
+      ValueError: they are not in order, or a label is not -1, 0 or 1.
     """
-    for place, (shot, label) in enumerate(rows):
-        if shot != place or label not in (-1, 0, 1):
+    for number, (shot, label) in enumerate(rows):
+        if shot != number or label not in (-1, 0, 1):
             raise ValueError(
-                f"label {place} of {where} is {label} of shot {shot}: it needs 0, 1 or -1 of shot "
-                f"{place}"
+                f"label {number} of {where} is {label} of shot {shot}: it needs 0, 1 or -1 of shot "
+                f"{number}"
             )
     return np.array([label != 0 for _, label in rows], bool)
 
 
-def _rows(path: Path, least: int) -> list[list[int]]:
-    """The whole numbers of each line that is not empty."""
+def _rows(path: Path, min_numbers: int) -> list[list[int]]:
+    """Read the integers of each line that is not empty."""
     try:
         lines = path.read_text("utf-8").splitlines()
     except FileNotFoundError:
@@ -193,8 +194,8 @@ def _rows(path: Path, least: int) -> list[list[int]]:
                 rows.append([int(word) for word in line.split()])
             except ValueError:
                 raise ValueError(f"line {number} of {path} is not a row of integers") from None
-            if len(rows[-1]) < least:
-                raise ValueError(f"line {number} of {path} has fewer than {least} numbers")
+            if len(rows[-1]) < min_numbers:
+                raise ValueError(f"line {number} of {path} has fewer than {min_numbers} numbers")
     return rows
 
 
@@ -210,7 +211,7 @@ ENDS = ("inclusive", "exclusive")
 
 TAGS = "tags.parquet"
 
-MAX_BYTES = 1 << 27  # of a film's annotation; a larger file is none
+MAX_BYTES = 1 << 27  # larger files are not annotations
 
 SCHEMA = pa.schema(
     [
@@ -221,19 +222,19 @@ SCHEMA = pa.schema(
     ]
 )
 
-"""Of `tag_table`; place is null and action empty where they are not tagged."""
+"""Schema of `tag_table`; place is null and action empty where they are not tagged."""
 
 
 @dataclass(frozen=True)
 class TaggedScene:
-    """A scene of a film.
+    """A scene of a film, with its tags.
 
     Attributes:
-      name: its id, unique in the film.
-      first: number of its first shot, from 0.
-      last: number of its last shot.
-      place: None: not tagged.
-      actions: in order, each once; none: not tagged.
+      name: id, unique in the film.
+      first: number of the first shot, from 0.
+      last: number of the last shot.
+      place: place; None: not tagged.
+      actions: actions in order, each once; empty: not tagged.
     """
 
     name: str
@@ -244,20 +245,20 @@ class TaggedScene:
 
 
 def read_tags(path: Path, shots: int, ends: str = "inclusive") -> tuple[TaggedScene, ...]:
-    """The scenes of one film's annotation, in order of their first shot.
+    """Read the scenes of a film's annotation, in order of their first shot.
 
     Args:
-      path: of the file, named after the film.
-      shots: how many the film has.
+      path: file, named after the film.
+      shots: number of shots of the film.
       ends: whether ranges of shots are 'inclusive' or 'exclusive' of their second number.
 
     Raises:
-      FileNotFoundError: there is none.
+      FileNotFoundError: the file does not exist.
       ValueError: it is damaged or of another film, a scene has shots that the film lacks or that
-        another scene has, or two scenes have one id.
+        another scene has, or two scenes have the same id.
     """
     if ends not in ENDS:
-        raise ValueError(f"ends is {ends!r}: use one of {', '.join(ENDS)}")
+        raise ValueError(f"unknown ends {ends!r}; expected one of: {', '.join(ENDS)}")
     document = _document(path)
     film = document.get("imdb_id", path.stem)
     if not isinstance(film, str) or imdb_id(film, str(path)) != imdb_id(path.stem, str(path)):
@@ -274,29 +275,29 @@ def read_tags(path: Path, shots: int, ends: str = "inclusive") -> tuple[TaggedSc
 def tag_table(
     folder: Path, films: Mapping[str, int], ends: str = "inclusive"
 ) -> tuple[pa.Table, tuple[str, ...]]:
-    """The tagged scenes of films as a table, and the films that have no annotation.
+    """Read the tagged scenes of films as a table, and the films without an annotation.
 
     Args:
-      folder: of the annotations.
-      films: how many shots each film has.
+      folder: folder of the annotations.
+      films: number of shots of each film.
       ends: see `read_tags`.
 
     Raises:
-      FileNotFoundError: there is no such folder.
+      FileNotFoundError: the folder does not exist.
       ValueError: see `read_tags`.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder of annotations")
-    there = {film: folder / f"{film}.json" for film in films}
-    bare = tuple(film for film, path in there.items() if not path.is_file())
+    paths = {film: folder / f"{film}.json" for film in films}
+    missing = tuple(film for film, path in paths.items() if not path.is_file())
     rows = [
         (film, scene.name, scene.first, scene.last, scene.place, list(scene.actions))
-        for film, path in there.items()
-        if film not in bare
+        for film, path in paths.items()
+        if film not in missing
         for scene in read_tags(path, films[film], ends)
     ]
     named = [dict(zip(SCHEMA.names, row, strict=True)) for row in rows]
-    return pa.Table.from_pylist(named, schema=SCHEMA), bare
+    return pa.Table.from_pylist(named, schema=SCHEMA), missing
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -315,8 +316,8 @@ def _document(path: Path) -> dict[str, Any]:
 
 def _scene(scene: Any, where: str, ends: str) -> TaggedScene:
     name, shot = (scene.get(key) if isinstance(scene, dict) else None for key in ("id", "shot"))
-    whole = isinstance(shot, list) and len(shot) == 2 and all(type(x) is int for x in shot)
-    if not whole or not isinstance(name, str | int) or "/" in str(name) or str(name) == "":
+    is_range = isinstance(shot, list) and len(shot) == 2 and all(type(x) is int for x in shot)
+    if not is_range or not isinstance(name, str | int) or "/" in str(name) or str(name) == "":
         raise ValueError(f'{where} is not an object with "id" and "shot": [first, last]')
     place, actions = scene.get("place_tag"), scene.get("action_tag")
     actions = [actions] if isinstance(actions, str) else actions or []
@@ -333,7 +334,7 @@ def _scene(scene: Any, where: str, ends: str) -> TaggedScene:
 
 def _check(scenes: list[TaggedScene], shots: int, path: Path, ends: str) -> None:
     if len({scene.name for scene in scenes}) < len(scenes):
-        raise ValueError(f"{path} has two scenes of one id: each needs its own")
+        raise ValueError(f"{path} has two scenes with the same id")
     end = 0
     for scene in scenes:
         if not 0 <= scene.first <= scene.last < shots:
@@ -343,7 +344,7 @@ def _check(scenes: list[TaggedScene], shots: int, path: Path, ends: str) -> None
             )
         if scene.first < end:
             raise ValueError(
-                f"scene {scene.name} of {path} begins with shot {scene.first}, which the scene "
-                f"before it has too, read as {ends}: try the other of {', '.join(ENDS)}"
+                f"scene {scene.name} of {path} starts with shot {scene.first}, which the previous "
+                f"scene has too, read as {ends}: try the other of {', '.join(ENDS)}"
             )
         end = scene.last + 1

@@ -1,6 +1,4 @@
-"""Writes films as `vujax.data.datasets.prepared` reads them; a later run of the same call completes
-them.
-"""
+"""Preparation of films for `vujax.data.datasets.prepared`; a repeated call resumes it."""
 
 import io
 import json
@@ -21,8 +19,8 @@ from vujax.data.images import BICUBIC, FORMATS, to_rgb
 from vujax.data.sources.array_record import MANIFEST, WRITER_OPTIONS
 from vujax.utils.io import write_array, write_atomically, write_json, write_parquet
 
-JPEG_QUALITY = 90  # of JPEG files that are made smaller
-CHUNK_SHOTS = 256  # whose features are read at once
+JPEG_QUALITY = 90  # of images that are resized
+CHUNK_SHOTS = 256  # shots whose features are read at once
 
 
 def prepare_films(
@@ -35,51 +33,53 @@ def prepare_films(
     allow_missing: bool = False,
     progress: Callable[[int], Any] = lambda shots: None,
 ) -> dict[str, Any]:
-    """Writes a folder of films.
+    """Write a folder of films.
 
-    A film that cannot be read is left out and named in dataset.json; it is tried again the next
-    time. With such films the folder is not complete, and is not opened, unless they are allowed.
+    A film that cannot be read is left out and named in dataset.json; the next call retries it. With
+    such films the folder is incomplete, and cannot be opened, unless `allow_missing` is set.
 
     Args:
-      splits: the films of each; one that is in several is written once, with labels if it has any.
-      folder: new, or that of an interrupted call with the same arguments.
-      origin: what the films were opened with, kept in dataset.json.
-      side: pictures whose shorter side is longer are made this small; others, and None, keep their
+      splits: films of each split; one in several splits is written once, with labels if it has any.
+      folder: new folder, or that of an interrupted call with the same arguments.
+      origin: options of the films, recorded in dataset.json.
+      side: images whose shorter side is longer are resized to it; others, and None, keep their
         bytes.
       workers: processes.
-      allow_missing: whether films may be left out, of their splits too.
+      allow_missing: whether films may be left out, also of their splits.
       progress: called with the number of shots done since the last call.
 
     Returns:
       The contents of dataset.json.
 
     Raises:
-      ValueError: the folder holds films that were prepared otherwise.
+      ValueError: the folder has films that were prepared with other options.
     """
     names = {split: [film.film for film in films] for split, films in splits.items()}
     plan = dict(format=FORMAT, origin=json.loads(json.dumps(origin)), side=side)
     facts = _start(folder, plan)
     facts |= dict(complete=False, left_out={}, splits=names)
     todo = []
-    for film in _once(splits):
+    for film in _unique_films(splits):
         if film.film in facts["films"]:
             progress(len(film))
         else:
             todo.append(film)
-    for film, found in _written(todo, folder, side, workers):
-        facts["left_out" if isinstance(found, str) else "films"][film.film] = found
+    for film, result in _write_films(todo, folder, side, workers):
+        facts["left_out" if isinstance(result, str) else "films"][film.film] = result
         write_json(folder / MANIFEST, facts)
         progress(len(film))
     if allow_missing:
-        there = {k: [film for film in v if film in facts["films"]] for k, v in names.items()}
-        facts["splits"] = there
+        facts["splits"] = {
+            split: [film for film in films if film in facts["films"]]
+            for split, films in names.items()
+        }
     facts["complete"] = allow_missing or not facts["left_out"]
     write_json(folder / MANIFEST, facts)
     return facts
 
 
 def _start(folder: Path, plan: Mapping[str, Any]) -> dict[str, Any]:
-    """What dataset.json of an earlier call says, or that nothing is done."""
+    """Return the dataset.json of an earlier call, or a new one."""
     if not (folder / MANIFEST).exists():
         return {**plan, "films": {}}
     found = read_manifest(folder)
@@ -91,7 +91,7 @@ def _start(folder: Path, plan: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _once(splits: Mapping[str, Sequence[FolderFilm]]) -> list[FolderFilm]:
+def _unique_films(splits: Mapping[str, Sequence[FolderFilm]]) -> list[FolderFilm]:
     result: dict[str, FolderFilm] = {}
     for films in splits.values():
         for film in films:
@@ -100,15 +100,15 @@ def _once(splits: Mapping[str, Sequence[FolderFilm]]) -> list[FolderFilm]:
     return list(result.values())
 
 
-def _written(
+def _write_films(
     films: Sequence[FolderFilm], folder: Path, side: int | None, workers: int
 ) -> Iterator[tuple[FolderFilm, dict[str, Any] | str]]:
-    """Each film as it is done, and its facts or what is wrong with it."""
+    """Yield each film when it is written, with its facts or the reason of the failure."""
     if workers == 1:
         for film in films:
             yield film, write_film(film, folder, side)
         return
-    # spawn: the caller may have threads, which a fork would lose
+    # spawn: the caller may have threads, which do not survive a fork
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context) as pool:
         tasks = {pool.submit(write_film, film, folder, side): film for film in films}
@@ -120,22 +120,22 @@ def _written(
 
 
 def write_film(film: FolderFilm, folder: Path, side: int | None) -> dict[str, Any] | str:
-    """Writes a film's files.
+    """Write the files of a film.
 
     Returns:
-      Its facts for dataset.json; or, if it cannot be read, why.
+      Its facts for dataset.json; or the reason why it cannot be read.
 
     Raises:
-      OSError: the folder cannot be written to.
+      OSError: the folder is not writable.
     """
-    places = [folder / f"{film.film}{suffix}" for suffix in (".array_record", ".npy", ".parquet")]
+    paths = [folder / f"{film.film}{suffix}" for suffix in (".array_record", ".npy", ".parquet")]
     try:
         if film.folders.keyframes:
-            write_atomically(places[0], lambda path: _write_pictures(film, path, side))
+            write_atomically(paths[0], lambda path: _write_keyframes(film, path, side))
         if film.folders.features:
             vectors = _features(film)
-            write_array(places[1], vectors)
-        write_parquet(places[2], _rows(film), compression="snappy")
+            write_array(paths[1], vectors)
+        write_parquet(paths[2], _rows(film), compression="snappy")
     except (ValueError, FileNotFoundError) as error:
         return str(error)
     return dict(
@@ -147,19 +147,19 @@ def write_film(film: FolderFilm, folder: Path, side: int | None) -> dict[str, An
     )
 
 
-def _write_pictures(film: FolderFilm, path: Path, side: int | None) -> None:
+def _write_keyframes(film: FolderFilm, path: Path, side: int | None) -> None:
     writer = ArrayRecordWriter(str(path), WRITER_OPTIONS)
     try:
         for shot in range(len(film)):
             for k in range(KEYFRAMES):
-                name = film.folders.picture(film.film, shot * KEYFRAMES + k)
+                name = film.folders.keyframe_path(film.film, shot * KEYFRAMES + k)
                 writer.write(shrink_image(film.jpeg(shot, k), side, str(name)))
     finally:
         writer.close()
 
 
 def shrink_image(data: bytes, side: int | None, name: str) -> bytes:
-    """A picture whose shorter side is at most `side` pixels: the same bytes if it is so already.
+    """Resize an image to a shorter side of at most `side` pixels; smaller ones keep their bytes.
 
     Raises:
       ValueError: it cannot be decoded.
@@ -168,14 +168,14 @@ def shrink_image(data: bytes, side: int | None, name: str) -> bytes:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             short = min(image.size)
             if side is None or short <= side:
-                image.load()  # what cannot be decoded must not be kept
+                image.load()  # raises if it cannot be decoded
                 return data
             size = tuple(max(1, round(side * length / short)) for length in image.size)
             image.draft("RGB", size)
             file = io.BytesIO()
             to_rgb(image).resize(size, BICUBIC).save(file, "JPEG", quality=JPEG_QUALITY)
             return file.getvalue()
-    except Exception as error:  # Pillow answers damaged files with almost any exception
+    except Exception as error:  # Pillow raises almost any exception for damaged files
         raise ValueError(f"{name} cannot be decoded ({type(error).__name__})") from None
 
 

@@ -1,20 +1,17 @@
-"""Films prepared for training: kind 'prepared' of `open_films`; `prepare` writes them.
+"""Films prepared for training, and their scenes: kind 'prepared' of both.
 
-    FOLDER/dataset.json            what it was made from, its splits, and which films are done
-    FOLDER/FILM.parquet            a row a shot: film, shot, begin_s, end_s, first_frame, last_frame
-                                   (null: not known), start (null: not labelled)
-    FOLDER/FILM.array_record       JPEG files: record 3 s + k is picture k of shot s
+    FOLDER/dataset.json            origin, splits, and the films that are done
+    FOLDER/FILM.parquet            a row per shot: film, shot, begin_s, end_s, first_frame,
+                                   last_frame (null: unknown), start (null: not labeled)
+    FOLDER/FILM.array_record       JPEG files: record 3 s + k is keyframe k of shot s
     FOLDER/FILM.npy                features, float32 [n f]
-
-Each file appears whole or not at all, and a film is there when dataset.json says so.
-
-The scenes of prepared films, see `vujax.data.scenes`; kind 'prepared'.
 
     scenes = open_scenes("prepared", path=OUT, by="tags", split="train")
     scenes.labels["place"][0]                   # frozenset({'street'})
     scenes.labels["action"][0]                  # frozenset(): not tagged
 
-Films and tags are those that tools/prepare_movienet.py wrote.
+Each file is written atomically, and a film is complete when dataset.json lists it. Films are
+written by `vujax.data.datasets.prepare`, films and tags by tools/prepare_movienet.py.
 """
 
 import functools
@@ -36,34 +33,35 @@ from vujax.data.shot_frames import decode_keyframes, sample_evenly
 from vujax.data.sources.array_record import MANIFEST
 
 FORMAT = "vujax films 1 (vujax/data/datasets/prepared.py)"
+BY = ("tags", "starts", "windows")
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedFilm(Shots):
-    """A film whose pictures are in an ArrayRecord file.
+    """A film whose keyframes are in an ArrayRecord file.
 
     Attributes:
-      path: of that file; None: no pictures are wanted, or there are none.
-      features: of the npy file, which is mapped, not read; None: there is none.
-      picture_count: how many are wanted for each shot, of its three, evenly.
-      image_size: of the square from their middle; None: whole.
+      path: ArrayRecord file; None: no images.
+      features: npy file, which is memory-mapped; None: no features.
+      num_images: images per shot, evenly spaced among its three keyframes.
+      image_size: side of the center square; None: full images.
     """
 
     path: Path | None = None
     features: Path | None = None
-    picture_count: int = KEYFRAMES
+    num_images: int = KEYFRAMES
     image_size: int | None = None
 
     def inputs(self, shots: np.ndarray) -> dict[str, np.ndarray]:
-        """'image' uint8 `[k frames h w 3]` and 'feature' float32 `[k f]`, what there is."""
+        """Return 'image' uint8 `[k frames h w 3]` and 'feature' float32 `[k f]`, if available."""
         result, shots = {}, np.asarray(shots)
         if self.path:
-            chosen = np.array(sample_evenly(KEYFRAMES, self.picture_count))
+            chosen = np.array(sample_evenly(KEYFRAMES, self.num_images))
             result["image"] = decode_keyframes(
                 shots[:, None] * KEYFRAMES + chosen,
                 self._read,
                 self.image_size,
-                lambda number: f"picture {number} of {self.path}",
+                lambda number: f"keyframe {number} of {self.path}",
             )
         if self.features:
             result["feature"] = np.asarray(self._vectors[shots], np.float32)
@@ -94,50 +92,50 @@ def open_prepared(
     images: bool = True,
     films: Sequence[str] | None = None,
 ) -> tuple[PreparedFilm, ...]:
-    """Films of a folder that `tools/prepare_movienet.py` made.
+    """Open the films of a folder of `tools/prepare_movienet.py`.
 
     Args:
-      path: the folder.
+      path: folder.
       split: one of its splits, or 'all'.
-      frames: pictures for each shot, of those that it has, evenly.
-      image_size: of the square from their middle; None: whole.
-      images: whether pictures are wanted.
+      frames: images per shot, evenly spaced among its keyframes.
+      image_size: side of the center square; None: full images.
+      images: whether images are read.
       films: only these of the split, in this order.
 
     Raises:
-      FileNotFoundError: it is no such folder, or a file is gone.
-      ValueError: it was not finished, has no such split, or is damaged.
+      FileNotFoundError: it is not such a folder, or a file is missing.
+      ValueError: the folder is incomplete or damaged, or lacks the split.
     """
     facts = read_manifest(Path(path))
     if not facts["complete"]:
-        raise ValueError(f"{path} was not prepared to the end: run the tool again")
+        raise ValueError(f"{path} is not completely prepared: run the tool again")
     if split not in (*facts["splits"], "all"):
         known = ", ".join([*facts["splits"], "all"])
         raise ValueError(f"{path} has no split {split!r}: it has {known}")
-    there = sorted(facts["films"]) if split == "all" else facts["splits"][split]
+    available = sorted(facts["films"]) if split == "all" else facts["splits"][split]
     sample_evenly(KEYFRAMES, frames)
-    options = dict(picture_count=frames, image_size=image_size)
-    result = []
-    for film in select_films(there, films, f"split {split!r} of {path}"):
+    options = dict(num_images=frames, image_size=image_size)
+    opened = []
+    for film in select_films(available, films, f"split {split!r} of {path}"):
         base, facts_of = Path(path) / film, facts["films"][film]
         rows = read_table(base.with_name(f"{film}.parquet"), ("film", "shot"))
-        wanted = images and facts_of["pictures"]
+        has_images = images and facts_of["pictures"]
         files = dict(
-            path=base.with_name(f"{film}.array_record") if wanted else None,
+            path=base.with_name(f"{film}.array_record") if has_images else None,
             features=base.with_name(f"{film}.npy") if facts_of["features"] else None,
         )
-        result.append(
+        opened.append(
             PreparedFilm(**parse_shot_columns(film, rows, facts_of["fps"]), **files, **options)
         )
-    return tuple(result)
+    return tuple(opened)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The contents of dataset.json.
+    """Read dataset.json.
 
     Raises:
-      FileNotFoundError: there is none.
-      ValueError: it is of something else.
+      FileNotFoundError: it does not exist.
+      ValueError: it has another format.
     """
     path = folder / MANIFEST
     try:
@@ -153,9 +151,6 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         ) from None
 
 
-BY = ("tags", "starts", "windows")
-
-
 def open_prepared_scenes(
     path: str,
     by: str = "tags",
@@ -166,26 +161,25 @@ def open_prepared_scenes(
     images: bool = True,
     films: Sequence[str] | None = None,
 ) -> FilmScenes:
-    """Scenes of the films of a folder.
+    """Open the scenes of the films of a folder.
 
     Args:
-      path: the folder.
-      by: 'tags', those that MovieNet tagged, with the labels 'place' and 'action', empty where a
-        scene is not tagged; 'starts', where the films' labels say that scenes begin; 'windows' of
-        `window` shots.
+      path: folder.
+      by: 'tags', the scenes that MovieNet tagged, with the labels 'place' and 'action', empty where
+        a scene is not tagged; 'starts', those of the films' labels; 'windows' of `window` shots.
       window: shots of a window.
-      split: see `vujax.data.datasets.prepared.open_prepared`, as for all below.
-      frames: likewise.
-      image_size: likewise.
-      images: likewise.
-      films: likewise.
+      split: see `open_prepared`, as for all below.
+      frames: images per shot.
+      image_size: side of the center square; None: full images.
+      images: whether images are read.
+      films: only these of the split, in this order.
 
     Raises:
-      FileNotFoundError: it is no such folder, or has no tags.
+      FileNotFoundError: it is not such a folder, or has no tags.
       ValueError: a file is damaged, or a film has no labels where they are needed.
     """
     if by not in BY:
-        raise ValueError(f"by is {by!r}: use one of {', '.join(BY)}")
+        raise ValueError(f"unknown by {by!r}; expected one of: {', '.join(BY)}")
     seen = dict(frames=frames, image_size=image_size, images=images)
     opened = open_prepared(path, split=split, films=films, **seen)
     if by != "tags":

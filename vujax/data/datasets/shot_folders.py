@@ -1,8 +1,8 @@
-"""Shots whose pictures and features lie in folders, as MovieNet and BaSSL have them.
+"""Shots whose keyframes and features are in folders, in the layouts of MovieNet and BaSSL.
 
 KEYFRAMES/tt0120885/shot_0000_img_0.jpg ... shot_0000_img_2.jpg, shot_0001_img_0.jpg ...
 FEATURES/tt0120885.npz    (array KEY [n f]), or tt0120885.npy [n f],
-FEATURES/tt0120885/shot_0000.npy  [f], or [views f], whose mean is taken
+FEATURES/tt0120885/shot_0000.npy  [f], or [views f], which are averaged
 """
 
 import functools
@@ -21,13 +21,13 @@ KEYFRAMES = 3
 
 @dataclass(frozen=True)
 class ShotFolders:
-    """Where inputs are, and how they are wanted; of all films of a set.
+    """Folders and options of the inputs of all films of a set.
 
     Attributes:
-      keyframes: folder of the films' folders; None: no pictures.
-      frames: pictures for each shot, of its three, evenly.
-      image_size: of the square from their middle; None: whole.
-      features: folder of the films' features; None: none.
+      keyframes: folder of the films' folders; None: no images.
+      frames: images per shot, evenly spaced among its three keyframes.
+      image_size: side of the center square; None: full images.
+      features: folder of the films' features; None: no features.
       key: array of an npz file.
     """
 
@@ -43,34 +43,34 @@ class ShotFolders:
             if folder is not None and not folder.is_dir():
                 raise FileNotFoundError(f"{folder} is not a folder")
 
-    def picture(self, film: str, number: int) -> Path:
-        """The file of a picture: number 3 s + k is picture k of shot s."""
+    def keyframe_path(self, film: str, number: int) -> Path:
+        """Return the file of a keyframe: number 3 s + k is keyframe k of shot s."""
         shot, k = divmod(number, KEYFRAMES)
         return self.keyframes / film / f"shot_{shot:04d}_img_{k}.jpg"
 
     def feature_file(self, film: str) -> Path:
-        """The file or folder of a film's features.
+        """Find the file or folder of a film's features.
 
         Raises:
           FileNotFoundError: there is none.
         """
-        for found in (self.features / f"{film}{end}" for end in (".npz", ".npy", "")):
-            if found.exists():
-                return found
+        for path in (self.features / f"{film}{suffix}" for suffix in (".npz", ".npy", "")):
+            if path.exists():
+                return path
         raise FileNotFoundError(f"{self.features} has no features of {film}: {film}.npz or .npy")
 
 
 @dataclass(frozen=True, eq=False)
 class FolderFilm(Shots):
-    """A film whose inputs are read from folders when they are asked for."""
+    """A film whose inputs are read from folders on demand."""
 
     folders: ShotFolders = None
 
     def inputs(self, shots: np.ndarray) -> dict[str, np.ndarray]:
-        """'image' uint8 `[k frames h w 3]` and 'feature' float32 `[k f]`, as there are folders.
+        """Return 'image' uint8 `[k frames h w 3]` and 'feature' float32 `[k f]`, if available.
 
         Raises:
-          FileNotFoundError: a shot's picture or feature is not there.
+          FileNotFoundError: a keyframe or feature is missing.
           ValueError: one is damaged.
         """
         result, shots = {}, np.asarray(shots)
@@ -80,25 +80,25 @@ class FolderFilm(Shots):
                 shots[:, None] * KEYFRAMES + np.array(chosen),
                 lambda number: self.jpeg(*divmod(number, KEYFRAMES)),
                 self.folders.image_size,
-                lambda number: str(self.folders.picture(self.film, number)),
+                lambda number: str(self.folders.keyframe_path(self.film, number)),
             )
         if self.folders.features:
             result["feature"] = self.features(shots)
         return result
 
     def features(self, shots: np.ndarray) -> np.ndarray:
-        """Of some shots, float32 `[k f]`; raises like `inputs`."""
+        """Return the features of some shots, float32 `[k f]`; raises like `inputs`."""
         if isinstance(self._features, Path):
             return np.stack([self._feature(shot) for shot in shots.tolist()])
         return np.asarray(self._features[shots], np.float32)
 
     def jpeg(self, shot: int, k: int) -> bytes:
-        """The file of picture k of a shot.
+        """Read the file of keyframe k of a shot.
 
         Raises:
-          FileNotFoundError: it is not there.
+          FileNotFoundError: it does not exist.
         """
-        path = self.folders.picture(self.film, shot * KEYFRAMES + k)
+        path = self.folders.keyframe_path(self.film, shot * KEYFRAMES + k)
         try:
             return path.read_bytes()
         except FileNotFoundError:
@@ -106,7 +106,7 @@ class FolderFilm(Shots):
 
     @functools.cached_property
     def _features(self) -> Path | np.ndarray:
-        """All features [n f], or the folder of those of single shots."""
+        """All features [n f], or the folder of features of single shots."""
         path = self.folders.feature_file(self.film)
         if path.is_dir():
             return path
@@ -119,15 +119,15 @@ class FolderFilm(Shots):
         vector = read_npy(path)
         vector = vector.mean(axis=0) if vector.ndim > 1 else vector
         if not np.isfinite(vector).all():
-            raise ValueError(f"{path} holds numbers that are not finite: make it again")
+            raise ValueError(f"{path} has values that are not finite: compute it again")
         return vector.astype(np.float32)
 
     def feature_width(self) -> int:
-        """Numbers of a shot's feature; reads no more than a header, or one shot.
+        """Return the dimension of the features; reads only a header, or one shot.
 
         Raises:
-          FileNotFoundError, ValueError: the features are not there, damaged, or of another number
-            of shots.
+          FileNotFoundError, ValueError: the features are missing, damaged, or of another number of
+            shots.
         """
         path = self.folders.feature_file(self.film)
         if path.is_dir():
@@ -136,15 +136,15 @@ class FolderFilm(Shots):
             _npz_shape(path, self.folders.key) if path.suffix == ".npz" else read_npy(path).shape
         )
         if len(shape) != 2 or shape[0] != len(self):
-            raise ValueError(f"{path} holds {list(shape)}: it needs [{len(self)} f], one a shot")
+            raise ValueError(f"{path} holds {list(shape)}: it needs [{len(self)} f], one per shot")
         return shape[1]
 
 
 def check_widths(films: tuple[FolderFilm, ...]) -> tuple[FolderFilm, ...]:
-    """The films, whose features must be of one width.
+    """Return the films, after a check that all features have the same dimension.
 
     Raises:
-      ValueError: they are not; names two films.
+      ValueError: they differ; names two films.
     """
     if films and films[0].folders.features:
         first = films[0].feature_width()
@@ -158,16 +158,16 @@ def check_widths(films: tuple[FolderFilm, ...]) -> tuple[FolderFilm, ...]:
 
 
 def read_npy(path: Path) -> np.ndarray:
-    """An array that is mapped, not read.
+    """Open a memory-mapped array.
 
     Raises:
-      FileNotFoundError: the file is not there.
-      ValueError: it is damaged, or holds Python objects.
+      FileNotFoundError: the file does not exist.
+      ValueError: it is damaged, or contains Python objects.
     """
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path} does not exist: make the features again") from None
+        raise FileNotFoundError(f"{path} does not exist: compute the features again") from None
     except (ValueError, OSError, EOFError) as error:
         raise ValueError(f"{path} is not an npy file of numbers ({error})") from None
 
@@ -176,13 +176,9 @@ def _npz_shape(path: Path, key: str) -> tuple[int, ...]:
     try:
         with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as file:
             version = np.lib.format.read_magic(file)
-            newer = version != (1, 0)
-            read = (
-                np.lib.format.read_array_header_2_0
-                if newer
-                else np.lib.format.read_array_header_1_0
-            )
-            return read(file)[0]
+            if version == (1, 0):
+                return np.lib.format.read_array_header_1_0(file)[0]
+            return np.lib.format.read_array_header_2_0(file)[0]
     except KeyError:
         raise ValueError(f"{path} has no array '{key}': choose one with key") from None
     except (zipfile.BadZipFile, ValueError, OSError) as error:

@@ -1,9 +1,4 @@
-"""Opens any data set as a source of records (see `vujax.data.records`).
-
-Records that stay in memory after their first reading.
-
-Controlled noise: a share of the captions moved to other pictures.
-"""
+"""Sources of image-text records (see `vujax.data.records`), opened by the name of their kind."""
 
 import inspect
 from collections.abc import Mapping
@@ -39,22 +34,23 @@ def open_source(
     keep: bool = False,
     **options: Any,
 ) -> Source:
-    """Opens a data set.
+    """Open a data set.
 
     Args:
       kind: name in SOURCES.
-      hold_out: `dict(field='id', modulo=10, remainder=1, part='train')`: see
-        `vujax.data.sources.split.HoldOut`.
+      hold_out: arguments of `vujax.data.sources.split.HoldOut`, such as `dict(field='id',
+        modulo=10, remainder=1, part='train')`.
       label_field: field of the records (a JSON field, a column) whose values become the classes.
-      min_count: with `label_field`, the fewest records of a class that is kept.
-      shuffle_captions: share of the records that get another's captions, for studies of noise.
-      shuffle_seed: of that.
-      keep: hold records in memory once they are read (each worker process holds its own).
-      **options: of the kind's class.
+      min_count: with `label_field`, minimum number of records of a class.
+      shuffle_captions: share of the records that get the captions of another one, for studies of
+        noise.
+      shuffle_seed: seed of that.
+      keep: cache records in memory once they are read (in each worker process).
+      **options: arguments of the kind's class.
 
     Raises:
       ValueError: the kind or an option is unknown.
-      FileNotFoundError: a file, or whatever a pattern should match, is not there.
+      FileNotFoundError: a file does not exist, or a pattern matches no file.
     """
     common = set(inspect.signature(open_source).parameters) - {"kind", "options"}
     source = select_records(
@@ -69,9 +65,10 @@ def open_source(
 
 
 class CachedSource:
-    """A source whose records are read once by each process, then kept: for small or slow ones.
+    """A source that caches its records in memory, for small or slow ones.
 
-    What cannot be read is not kept, so it is counted each time.
+    Each process has a cache. Records that cannot be read are not cached, so that they are counted
+    each time.
     """
 
     def __init__(self, source: Source) -> None:
@@ -88,21 +85,21 @@ class CachedSource:
 
 
 class ShuffledCaptions:
-    """A source in which a fixed share of the records carry another record's captions.
+    """A source in which a fixed share of the records have another record's captions.
 
-    The chosen records pass their captions round in one cycle, so none keeps its own (two records
-    may have equal texts) and every text stays in use. Which records, and whose captions, depend on
-    the seed and the source's length only.
+    The captions of the chosen records are rotated in one cycle, so that none keeps its own (two
+    records may have equal texts) and every text stays in use. The choice and the order depend on
+    the seed and the length of the source only.
     """
 
     def __init__(self, source: Source, share: float, *, seed: int = 0) -> None:
-        """Moves the captions of `round(share * n)` records of `source`.
+        """Rotate the captions of `round(share * n)` records of `source`.
 
         Raises:
           ValueError: `share` is not in [0, 1].
         """
         if not 0.0 <= share <= 1.0:
-            raise ValueError(f"shuffle_captions must be a share from 0 to 1, not {share}")
+            raise ValueError(f"shuffle_captions must be a share from 0 to 1, got {share}")
         self._source, self.classes = source, source.classes
         rng = np.random.Generator(np.random.Philox(seed))
         chosen = rng.permutation(len(source))[: round(share * len(source))]
