@@ -109,6 +109,14 @@ def test_extras_exist(words: list[str]) -> None:
     assert extras <= set(setup["options.extras_require"])
 
 
+def test_the_install_page_names_every_extra() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    rows = re.findall(r"^\| (`.+?`) \|", (ROOT / "docs/start/install.md").read_text(), re.MULTILINE)
+    named = {extra for row in rows for extra in re.findall(r"`(\w+)`", row)}
+    assert named == set(setup["options.extras_require"])
+
+
 @pytest.mark.parametrize("words", starting("make", among=TYPED + MENTIONED))
 def test_make_targets_exist(words: list[str]) -> None:
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
