@@ -5,7 +5,6 @@ Run again, it passes over the films that the catalogue has, and so finishes what
 
 import argparse
 import ast
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -99,18 +98,14 @@ def _need_one(sources: Sequence[Any], shots: Path) -> None:
 
 
 def _detectors(arguments: argparse.Namespace) -> Any:
-    from vujax.pipeline.ingest import detectors
+    from vujax.pipeline.ingest.detectors import open_detectors
 
     options = dict(_option(text) for text in arguments.detector_option)
     if arguments.shots is None:
-        if arguments.detector == "transnetv2":  # once, here, and not in each worker
-            from vujax.models import pretrained
-
-            pretrained.fetch_weights("transnetv2")
-        return functools.partial(detectors.open_shared_detector, arguments.detector, options)
+        return open_detectors(arguments.detector, options)
     if not arguments.shots.exists():
         raise FileNotFoundError(f"{arguments.shots} does not exist (--shots)")
-    return functools.partial(detectors.open_shot_lists, arguments.shots.resolve(), options)
+    return open_detectors(arguments.shots, options)
 
 
 def _option(text: str) -> tuple[str, Any]:

@@ -143,8 +143,8 @@ class WorkerStages:
         """See `Stages`; only Ray uses workers, because one process owns the accelerators here."""
         from vujax.pipeline.embed import embed
         from vujax.pipeline.run import Run
-        from vujax.pipeline.sources import SourceListing
-        from vujax.scenes.stages import build_embed_source, embed_with_progress
+        from vujax.pipeline.sources import SourceListing, build_embed_source
+        from vujax.scenes.stages import embed_with_progress
 
         if not self.embeds_here:
             prepared = embed(root, encoder.make, runner=self._runner)

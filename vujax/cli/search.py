@@ -16,7 +16,7 @@ from vujax.search.backends import BACKENDS
 if TYPE_CHECKING:  # not needed for --help
     from vujax.search.hits import Hit
     from vujax.search.index import Index
-    from vujax.search.query import ImageEncode, Term
+    from vujax.search.query import Term
 
 LEVELS = ("frame", "shot", "scene")
 TYPES = ("float32", "float16", "bfloat16")
@@ -105,19 +105,22 @@ def open_index(arguments: argparse.Namespace) -> "Index":
     from tqdm import tqdm
 
     from vujax.catalog import Catalog
-    from vujax.search.index import Index, resolve_encoder
-    from vujax.search.text_space import open_text_space
+    from vujax.search.run import open_index as open_catalog_index
 
-    catalog = Catalog(arguments.catalog)
-    space = open_text_space(arguments.space or arguments.encoder)
-    encoder = resolve_encoder(arguments.encoder)
     with tqdm(unit="film", desc="index", disable=None, leave=False) as bar:
 
         def report(done: int, films: int) -> None:
             bar.total = films
             bar.update(done - bar.n)
 
-        index = Index.open(catalog, arguments.level, encoder, space, arguments.type, report)
+        index = open_catalog_index(
+            Catalog(arguments.catalog),
+            arguments.level,
+            arguments.encoder,
+            space=arguments.space,
+            dtype=arguments.type,
+            report=report,
+        )
     if index.missing:
         films = f"{len(index.missing)} of {index.films.num_rows} films"
         print(
@@ -154,38 +157,11 @@ def _search(
     arguments: argparse.Namespace, index: "Index", terms: "list[Term]"
 ) -> "tuple[list[Hit], int]":
     """Return the results and the number of rows that were searched."""
-    import numpy as np
+    from vujax.search.run import SearchOptions, run_search
 
-    from vujax.search.backends import open_backend
-    from vujax.search.hits import search_index, select_rows
-    from vujax.search.query import combine_terms, resolve_templates
-
-    own = [index.find_rows(term.text) for term in terms if term.kind == "like"]
-    mask = select_rows(index, arguments.where, np.concatenate(own) if own else None)
-    templates = resolve_templates(arguments.templates)
-    vector = combine_terms(terms, index, templates, _image_encode(arguments, index))
-    hits = search_index(
-        index,
-        open_backend(arguments.backend, index),
-        vector,
-        top=arguments.top,
-        mask=None if mask.all() else mask,
-        per_film=arguments.per_film,
-        fold=arguments.fold,
-    )
-    return hits, int(mask.sum())
-
-
-def _image_encode(arguments: argparse.Namespace, index: "Index") -> "ImageEncode":
-    """Return a function that encodes image files; it opens the encoder when called."""
-
-    def encode(path: Path):
-        from vujax.encoders import open_encoder
-        from vujax.search.query import encode_image_file
-
-        return encode_image_file(path, open_encoder(arguments.encoder, "frame"), index)
-
-    return encode
+    names = ("encoder", "backend", "where", "templates", "top", "per_film", "fold")
+    options = {name: getattr(arguments, name) for name in names}
+    return run_search(index, terms, SearchOptions(**options))
 
 
 def _describe(terms: "Sequence[Term]") -> str:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from vujax.catalog import Catalog, embeddings, schema
+from vujax.catalog import Catalog, embeddings
 from vujax.catalog.embeddings import LEVELS, EmbeddingStore
 from vujax.encoders.base import AnyEncoder, check_level, levels_of
 from vujax.pipeline.extractors import Extractor, FilmTables, build_extractor, resolve_model
 from vujax.pipeline.run import Run, RunnerOptions
-from vujax.pipeline.sources import Source, SourceListing
+from vujax.pipeline.sources import Source, SourceListing, build_embed_source
 from vujax.pipeline.stage import Outcome, Progress, Report
 from vujax.pipeline.workers.local import LocalEngine
 from vujax.pipeline.workers.pool import Engine, Pool
@@ -54,7 +54,7 @@ def embed(
     """
     runner = runner or RunnerOptions()
     root = root.resolve()
-    sources = tuple(_build_source(root, film) for film in Catalog(root).film_ids())
+    sources = tuple(build_embed_source(root, film) for film in Catalog(root).film_ids())
     decoders = (runner.workers or count_cores()) if runner.name == "local" else NUM_ACTOR_DECODERS
     job = EmbedJob(root, encoder, levels, batch, decoders)
     share = runner.share(sources)
@@ -237,11 +237,6 @@ def _select_levels(encoder: AnyEncoder, levels: tuple[str, ...] | None) -> tuple
     for level in levels or ():
         check_level(encoder, level)
     return levels or tuple(level for level in DEFAULT_LEVELS if level in levels_of(encoder))
-
-
-def _build_source(root: Path, film: str) -> Source:
-    path = schema.part_path(root, "keyframes", film)
-    return Source(str(root), film, path, film, path.stat().st_size if path.exists() else 0)
 
 
 def _events(

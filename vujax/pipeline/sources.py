@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vujax.catalog import schema
 from vujax.catalog.ids import make_slugs
 from vujax.video.probe import quote_path
 
@@ -135,3 +136,9 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:  # deleted, or a broken link: its film gets a row with the reason
         return 0
+
+
+def build_embed_source(root: Path, film: str) -> Source:
+    """Return the unit of embedding work for one film of a catalog."""
+    path = schema.part_path(root, "keyframes", film)
+    return Source(str(root), film, path, film, path.stat().st_size if path.exists() else 0)

@@ -22,7 +22,7 @@ from vujax import encoders
 from vujax.catalog import Catalog, embeddings, schema
 from vujax.encoders import base
 from vujax.pipeline.extractors import resolve_model
-from vujax.pipeline.ingest.detectors import DetectorSelector
+from vujax.pipeline.ingest.detectors import DetectorSelector, open_detectors
 from vujax.scenes import exports
 from vujax.scenes.film import FilmProcessor, OutputFiles, ShotEmbeddings, load_shot_embeddings
 from vujax.scenes.series import EpisodeShots, SeriesStructure, analyze_series
@@ -31,7 +31,6 @@ from vujax.scenes.stages import (
     IngestOptions,
     InProcessStages,
     Stages,
-    open_detectors,
 )
 from vujax.scenes.types import DetectedScenes, Head, SceneDetectionOptions
 from vujax.utils.io import write_json
@@ -49,7 +48,7 @@ class SceneDetectionJob:
       out: output directory; None for a temporary catalog and no files.
       options: selection of the scene boundaries.
       encoder: see `encoders.open_encoder`, or a picklable callable that returns an encoder.
-      shots: see `stages.open_detectors`, or a picklable callable that returns detectors.
+      shots: see `open_detectors`, or a picklable callable that returns detectors.
       formats: names of scene exports; see `exports.select`.
       series: whether the films are episodes of one series.
     """

@@ -18,14 +18,12 @@ from vujax.encoders.base import AnyEncoder
 from vujax.pipeline.ingest.detectors import DetectorSelector
 from vujax.pipeline.ingest.film import IngestJob, IngestStage
 from vujax.pipeline.ingest.settings import IngestSettings
-from vujax.pipeline.sources import Source, find_films
+from vujax.pipeline.sources import Source, build_embed_source, find_films
 from vujax.pipeline.stage import Outcome, Progress
 from vujax.utils.system import count_cores
 
 if TYPE_CHECKING:
     from vujax.pipeline.embed import EmbedStage
-
-DETECTORS = ("transnetv2", "adaptive", "content")
 
 
 class Stages(Protocol):
@@ -140,36 +138,3 @@ def embed_with_progress(
 
 def _report(events: SimpleQueue, source: Source, seconds: float) -> None:
     events.put(Progress(source, seconds))
-
-
-def build_embed_source(root: Path, film: str) -> Source:
-    """Build the unit of embedding work for one film of a catalog."""
-    path = schema.part_path(root, "keyframes", film)
-    return Source(str(root), film, path, film, path.stat().st_size if path.exists() else 0)
-
-
-def open_detectors(shots: str) -> Callable[[], DetectorSelector]:
-    """Return a picklable callable that returns the shot detectors.
-
-    Args:
-      shots: name of a detector, or path of a shot-list file or of a directory of such files.
-
-    Raises:
-      FileNotFoundError: `shots` is neither a detector nor an existing path.
-      OSError: the detector's weights are not available.
-    """
-    from vujax.pipeline.ingest import detectors
-
-    if shots in DETECTORS:
-        if shots == "transnetv2":  # download once, here, and not in each worker
-            from vujax.models import pretrained
-
-            pretrained.fetch_weights(shots)
-        return functools.partial(detectors.open_shared_detector, shots, {})
-    path = Path(shots)
-    if not path.exists():
-        raise FileNotFoundError(
-            f"unknown shot detector {shots!r}; expected one of: {', '.join(DETECTORS)}, or an "
-            "existing shot-list file or directory"
-        )
-    return functools.partial(detectors.open_shot_lists, path.resolve(), {})

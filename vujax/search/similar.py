@@ -80,7 +80,7 @@ class SimilarResult:
 
 
 def find_similar(
-    catalog: Catalog,
+    catalog: Catalog | str | Path,
     query: str,
     *,
     encoder: str | None = None,
@@ -93,7 +93,7 @@ def find_similar(
     """Find the items that are most similar to a shot or scene.
 
     Args:
-      catalog: catalog to search.
+      catalog: catalog to search, or its root.
       query: FILM/s0012, FILM/c003 or FILM@TIME; see `vujax.search.locate.locate_item`.
       encoder: encoder of the embeddings, as for `vujax embed --encoder`, or name and hash; None for
         the only one in the catalog.
@@ -109,6 +109,7 @@ def find_similar(
       FileNotFoundError: the catalog has no such embeddings or scenes.
       ValueError: the query or an option is invalid, or embeddings are damaged or outdated.
     """
+    catalog = catalog if isinstance(catalog, Catalog) else Catalog(catalog)
     item = locate_item(catalog, query, level)
     level = "shot" if item.scene is None else "scene"
     name = _resolve_encoder(catalog.path, level, encoder)

@@ -1,13 +1,13 @@
-"""Selection of a film's shot detector: one for all films, or the film's own shot list.
+"""Selection of a film's shot detector: one for all films, or the film's own shot list."""
 
-`vujax.video.shots` is imported in the workers only, because it imports JAX.
-"""
-
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from vujax.models import pretrained
 from vujax.pipeline.sources import Source
+from vujax.video.shots import DETECTORS, open_detector
 from vujax.video.shots.base import ShotDetector
 
 LIST_SUFFIXES = (".txt", ".edl", ".csv", ".tsv")
@@ -25,6 +25,33 @@ def share_detector(make: Callable[[], ShotDetector]) -> DetectorSelector:
     return lambda source: detector
 
 
+def open_detectors(
+    spec: str | Path, options: Mapping[str, Any] | None = None
+) -> Callable[[], DetectorSelector]:
+    """Return a picklable callable that opens the shot detectors in a worker.
+
+    Args:
+      spec: name of a detector, or path of a shot-list file or of a directory of such files.
+      options: options of the detector.
+
+    Raises:
+      FileNotFoundError: `spec` is neither a detector nor an existing path.
+      OSError: the detector's weights are not available.
+    """
+    options = dict(options or {})
+    if spec in DETECTORS:
+        if spec == "transnetv2":  # download once, here, and not in each worker
+            pretrained.fetch_weights("transnetv2")
+        return functools.partial(open_shared_detector, str(spec), options)
+    path = Path(spec)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"unknown shot detector {str(spec)!r}; expected one of: {', '.join(DETECTORS)}, or an "
+            "existing shot-list file or directory"
+        )
+    return functools.partial(open_shot_lists, path.resolve(), options)
+
+
 def open_shared_detector(name: str, options: Mapping[str, Any]) -> DetectorSelector:
     """Open a detector by its name, and return it for all films.
 
@@ -32,8 +59,6 @@ def open_shared_detector(name: str, options: Mapping[str, Any]) -> DetectorSelec
       ValueError: the detector is unknown, or an option is invalid.
       ImportError: the detector's package is not installed.
     """
-    from vujax.video.shots import open_detector
-
     return share_detector(lambda: _open(open_detector, name, options))
 
 
@@ -47,8 +72,6 @@ def open_shot_lists(lists: Path, options: Mapping[str, Any]) -> DetectorSelector
     Raises:
       ValueError, OSError: an option is invalid, or the list is not readable.
     """
-    from vujax.video.shots import open_detector
-
     if not lists.is_dir():
         return share_detector(lambda: _open(open_detector, str(lists), options))
     return lambda source: _open(open_detector, str(find_shot_list(lists, source)), options)
