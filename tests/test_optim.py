@@ -89,7 +89,7 @@ def test_frozen_leaves_do_not_count_in_clipping():
     ("rules", "words"),
     [
         ((("image/.*", 1.0),), "no pattern matches parameter 'logit_scale'"),
-        ((("img/.*", None), (".*", 1.0)), "'img/.\\*' decides for no parameter"),
+        ((("img/.*", None), (".*", 1.0)), "'img/.\\*' applies to no parameter"),
     ],
 )
 def test_every_parameter_is_covered_and_every_rule_used(rules, words):

@@ -17,7 +17,11 @@ Rules = Sequence[tuple[str, float | None]]
 def build_schedule(
     *, lr: float, total_steps: int, warmup_steps: int, schedule: str, final: float = 0.0
 ) -> optax.Schedule:
-    """Linear warm-up from 0 to `lr`, then 'cosine' decay to `final * lr`, or 'constant'."""
+    """Build a schedule: linear warm-up from 0 to `lr`, then 'cosine' to `final * lr` or 'constant'.
+
+    Raises:
+      ValueError: the schedule is unknown, or its warm-up is not shorter than the training.
+    """
     if warmup_steps >= total_steps and schedule == "cosine":
         raise ValueError(
             f"optimizer.warmup ({warmup_steps} steps) must be shorter than the training "
@@ -28,7 +32,9 @@ def build_schedule(
     elif schedule == "constant":
         decay = optax.constant_schedule(lr)
     else:
-        raise ValueError(f"optimizer.schedule '{schedule}' is unknown: use 'cosine' or 'constant'")
+        raise ValueError(
+            f"unknown optimizer.schedule '{schedule}'; expected one of: cosine, constant"
+        )
     if not warmup_steps:
         return decay
     warmup = optax.linear_schedule(0.0, lr, warmup_steps)
@@ -36,15 +42,15 @@ def build_schedule(
 
 
 def lr_factors(params: Tree, rules: Rules) -> Tree:
-    """The factor on the learning rate of each leaf of `params`; None marks a frozen leaf.
+    """Return the factor on the learning rate of each leaf of `params`; None freezes a leaf.
 
     Args:
       params: tree of arrays.
-      rules: `(regex, factor)` pairs; a leaf takes the first whose regex matches its whole name
-        ('image/blocks/mlp/kernel'). A factor of None freezes.
+      rules: `(regex, factor)` pairs; the first whose regex matches the complete name of a leaf
+        ('image/blocks/mlp/kernel') applies. A factor of None freezes.
 
     Raises:
-      ValueError: a leaf matches no rule, or a rule decides for no leaf.
+      ValueError: a leaf matches no rule, or a rule applies to no leaf.
     """
     used = set()
 
@@ -59,16 +65,16 @@ def lr_factors(params: Tree, rules: Rules) -> Tree:
         )
 
     tree = jax.tree_util.tree_map_with_path(factor, params)
-    if idle := [pattern for rank, (pattern, _) in enumerate(rules) if rank not in used]:
+    if unused := [pattern for rank, (pattern, _) in enumerate(rules) if rank not in used]:
         raise ValueError(
-            f"optimizer.rules: pattern '{idle[0]}' decides for no parameter; "
+            f"optimizer.rules: pattern '{unused[0]}' applies to no parameter; "
             f"the first names are {sorted(flatten_tree(params))[:5]}"
         )
     return tree
 
 
 def trainable_mask(params: Tree, rules: Rules) -> Tree:
-    """True for the leaves that learn, False for the frozen ones."""
+    """Return True for trainable leaves, False for frozen ones."""
     is_none = lambda x: x is None  # noqa: E731
     return jax.tree.map(lambda m: m is not None, lr_factors(params, rules), is_leaf=is_none)
 
@@ -85,18 +91,19 @@ def build_optimizer(
     decay: str = r".*(kernel|embedding)",
     clip_norm: float | None = 1.0,
 ) -> optax.GradientTransformation:
-    """AdamW (Loshchilov & Hutter 2019) whose frozen leaves hold no optimizer state.
+    """Build AdamW (Loshchilov & Hutter 2019) without state for frozen leaves.
 
     Args:
-      params: the tree it will update (shapes and names are read, no values).
+      params: tree to update (only shapes and names are read).
       schedule: learning rate by step.
       rules: factors by regex, see `multipliers`.
       b1: decay of the first moment.
       b2: decay of the second moment.
       eps: added to the root of the second moment.
       weight_decay: decoupled, multiplied by the learning rate.
-      decay: leaves whose whole name matches are decayed; gains and biases should not be.
-      clip_norm: bound on the global norm of the trainable gradients; None or 0: no clipping.
+      decay: regex of the complete names of leaves with weight decay; gains and biases should have
+        none.
+      clip_norm: bound on the global norm of the trainable gradients; None or 0: unbounded.
     """
     is_none = lambda x: x is None  # noqa: E731
     factors = jax.tree.map(lambda m: m or 0.0, lr_factors(params, rules), is_leaf=is_none)
@@ -121,5 +128,5 @@ def build_optimizer(
 
 
 def update_ema(average: Tree, new: Tree, decay: float) -> Tree:
-    """`decay * average + (1 - decay) * new`, leaf by leaf, in the average's dtype."""
+    """Return `decay * average + (1 - decay) * new`, leaf by leaf, in the average's dtype."""
     return jax.tree.map(lambda a, b: (a + (1.0 - decay) * (b - a)).astype(a.dtype), average, new)

@@ -54,10 +54,10 @@ def test_what_cannot_be_encoded(folder, tmp_path):
     encoder = open_text_encoder(folder)
     with pytest.raises(TypeError, match="sequence of strings"):
         encoder.encode("a boat")
-    with pytest.raises(TypeError, match="Text 1 is int"):
+    with pytest.raises(TypeError, match="text 1 is int"):
         encoder.encode(["a boat", 7])
     with pytest.raises(FileNotFoundError, match="is no model"):
         open_text_encoder(tmp_path)
     release.save(tmp_path, {"model": {"image": {}}, "method": {"name": "shotcol"}}, {"params": {}})
-    with pytest.raises(ValueError, match="is no image-text model"):
+    with pytest.raises(ValueError, match="is not an image-text model"):
         open_text_encoder(tmp_path)

@@ -13,8 +13,9 @@ from tests.models.pretrained import originals
 from vujax import evals, models
 from vujax.encoders.image_text import open_text_encoder
 from vujax.models import release
+from vujax.models.inputs import open_preprocessing, open_tokenizer
 from vujax.models.pretrained.import_model import import_model
-from vujax.models.tokenizers.huggingface import TokenizerFile, open_preprocessing, open_tokenizer
+from vujax.models.tokenizers.huggingface import TokenizerFile
 from vujax.training import loop
 from vujax.utils.mesh import make_mesh
 

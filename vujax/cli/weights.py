@@ -57,7 +57,7 @@ def _list() -> None:
 
     for name, wheel in pretrained.RELEASES.items():
         package = f"{wheel.package} {wheel.version}"
-        print(f"{name:<18} {package:<40} {wheel.licence}")
+        print(f"{name:<18} {package:<40} {wheel.license}")
     for folder in sorted(get_imports_folder().glob(f"*/{release.FOLDER}")):
         if not (folder / release.CONFIG).is_file():  # an import that was stopped
             continue

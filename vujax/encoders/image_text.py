@@ -15,8 +15,8 @@ from vujax.data.images import preprocess_eval_image
 from vujax.encoders.base import Encoder, digest_of, name_of
 from vujax.encoders.devices import ShardedFunction, build_weight_mesh
 from vujax.models import release
+from vujax.models.inputs import open_tokenizer
 from vujax.models.tokenizers.clip import check_texts
-from vujax.models.tokenizers.huggingface import open_tokenizer
 from vujax.utils.mesh import replicated_sharding, row_sharding
 
 Tree = Any

@@ -16,7 +16,7 @@ from vujax.data.sources.split import Subset
 from vujax.evals.dataset_layouts import LAYOUTS
 from vujax.evals.datasets import DATASETS, Dataset, open_dataset
 from vujax.evals.features import Encode, Variables, extract, padded_size
-from vujax.models.tokenizers.huggingface import Preprocessing, open_preprocessing
+from vujax.models.inputs import Preprocessing, open_preprocessing
 
 MAX_CACHED_BYTES = 2**27
 """Bytes of decoded images up to which a source stays in memory between evaluations."""

@@ -24,7 +24,7 @@ from vujax.data.image_text import ImageTextPairs
 from vujax.methods import diagnostics
 from vujax.methods.base import Batch, Embeddings, MethodSpec, whole, with_statistics
 from vujax.models.clip import CLIP
-from vujax.models.tokenizers.huggingface import open_preprocessing
+from vujax.models.inputs import open_preprocessing
 from vujax.optim import update_ema
 from vujax.utils.mesh import row_sharding
 

@@ -24,7 +24,7 @@ from vujax.utils.trees import compare_shapes, flatten_tree, unflatten_tree
 
 Tree = Any
 FOLDER, CONFIG, WEIGHTS = "release", "config.json", "weights.safetensors"
-INPUT_KEYS = ("preprocess", "tokenizer")  # of a config, see `vujax.models.tokenizers.huggingface`
+INPUT_KEYS = ("preprocess", "tokenizer")  # of a config, see `vujax.models.inputs`
 
 
 def save(

@@ -1,1 +1,1 @@
-"""Utilities without knowledge of films or learning."""
+"""Utilities that know nothing of films or learning."""

@@ -1,4 +1,4 @@
-"""Devices, the 1-D 'data' mesh, and global arrays from the rows that each host holds."""
+"""Device mesh with one axis, and global arrays from the rows of each host."""
 
 from collections.abc import Sequence
 
@@ -11,24 +11,24 @@ AXIS = "data"
 
 
 def make_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """A mesh of one axis named 'data' over `devices` (default: all of the job)."""
+    """Build a mesh with one axis named 'data' over `devices` (default: all of the job)."""
     devices = jax.devices() if devices is None else devices
-    # Auto: since jax 0.7 the default is Explicit, which types every array by its sharding.
+    # Auto: since jax 0.7 the default is Explicit, which types arrays by their sharding.
     return jax.make_mesh((len(devices),), (AXIS,), devices=devices, axis_types=(AxisType.Auto,))
 
 
 def replicated_sharding(mesh: Mesh) -> NamedSharding:
-    """The sharding of an array that every device holds whole."""
+    """Return the sharding of a replicated array."""
     return NamedSharding(mesh, P())
 
 
 def row_sharding(mesh: Mesh) -> NamedSharding:
-    """The sharding of an array whose first axis is divided among the devices."""
+    """Return the sharding of an array whose first axis is divided among the devices."""
     return NamedSharding(mesh, P(AXIS))
 
 
 def make_global_batch(mesh: Mesh, host_batch: dict[str, np.ndarray]) -> dict[str, jax.Array]:
-    """This host's rows `[b ...]` become its part of global arrays `[b * hosts ...]`.
+    """Build global arrays `[b * hosts ...]` from this host's rows `[b ...]`.
 
     Raises:
       ValueError: the rows do not divide among this host's devices.

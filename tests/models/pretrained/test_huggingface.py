@@ -109,7 +109,7 @@ def test_a_model_of_pickles_and_one_that_is_not_there(server, tmp_path):
     assert not server.asked
     done = run(tmp_path, server.server_port, "org/other")
     assert done.returncode == 1
-    assert "org/other is neither here nor fetched from the hub" in done.stderr
+    assert "org/other is not a local path, and the hub failed" in done.stderr
     assert "Traceback" not in done.stderr
 
 

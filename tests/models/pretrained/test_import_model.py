@@ -167,7 +167,7 @@ def changed(made, tmp_path, change):
         ),
         (
             lambda t: t["visual_projection.weight"].__setitem__((0, 0), np.nan),
-            r"'visual_projection\.weight' holds a number that is not finite",
+            r"'visual_projection\.weight' holds a value that is not finite",
         ),
         (
             lambda t: t.update({"visual_projection.weight": np.zeros((24, 32), np.int8)}),
@@ -190,7 +190,7 @@ def test_a_truncated_file_is_refused_by_the_tensor_that_is_cut(made, tmp_path):
     data = path.read_bytes()
     path.write_bytes(data[: len(data) - 64])
     with pytest.raises(
-        ValueError, match=r"model\.safetensors is damaged .* '.+weight' .*not whole"
+        ValueError, match=r"model\.safetensors is damaged .* '.+weight' .*truncated"
     ):
         import_model(folder, tmp_path / "out")
 
@@ -225,9 +225,9 @@ def test_another_end_token_is_pooled(made, tmp_path):
 
 def test_a_lone_file_needs_the_activation_and_a_folder_refuses_it(made, tmp_path):
     root, _ = made
-    with pytest.raises(ValueError, match=r"does not say which activation .* --act quick_gelu"):
+    with pytest.raises(ValueError, match=r"does not state its activation: .* --act quick_gelu"):
         import_model(root / "vit.safetensors", tmp_path)
-    with pytest.raises(ValueError, match="says itself which activation"):
+    with pytest.raises(ValueError, match="states its activation: remove --act"):
         import_model(root / "clip", tmp_path, "gelu")
     with pytest.raises(ValueError, match="has the names of transformers"):
         import_model(root / "clip" / "model.safetensors", tmp_path, "gelu")

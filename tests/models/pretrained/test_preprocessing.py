@@ -6,7 +6,6 @@ from PIL import Image
 
 from vujax.data.images import preprocess_eval_image
 from vujax.models.clip import MEAN, STD
-from vujax.models.pretrained.huggingface import PublishedModel, find_published
 from vujax.models.pretrained.preprocessing import (
     CLIP,
     HALF,
@@ -14,6 +13,7 @@ from vujax.models.pretrained.preprocessing import (
     ImagePreprocessing,
     read_preprocessing,
 )
+from vujax.models.pretrained.published import PublishedModel, find_published
 
 SQUARE = {"height": 32, "width": 32}
 
@@ -57,14 +57,14 @@ def test_a_processor_within_another_file_and_none(tmp_path):
 @pytest.mark.parametrize(
     ("processor", "message"),
     [
-        ({"size": {"shortest_edge": 36}, "crop_size": SQUARE}, "makes pictures of 36 pixels"),
-        ({"size": {"shortest_edge": 32}, "crop_size": 28}, "makes pictures of 28 pixels"),
-        ({"size": {"height": 32, "width": 16}}, "is no square"),
-        ({"size": {"longest_edge": 32}}, "is no square"),
+        ({"size": {"shortest_edge": 36}, "crop_size": SQUARE}, "gives images of 36 pixels"),
+        ({"size": {"shortest_edge": 32}, "crop_size": 28}, "gives images of 28 pixels"),
+        ({"size": {"height": 32, "width": 16}}, "is not a square"),
+        ({"size": {"longest_edge": 32}}, "is not a square"),
         ({"size": {"shortest_edge": 32}, "do_center_crop": False}, "not square"),
-        ({"do_normalize": False}, "do_normalize false"),
+        ({"do_normalize": False}, "do_normalize = false"),
         ({"rescale_factor": 1 / 127.5}, "rescale_factor"),
-        ({"resample": 1}, "method 1"),
+        ({"resample": 1}, "unknown resample 1"),
         ({"image_mean": [0.5]}, "three numbers"),
     ],
 )
@@ -86,7 +86,7 @@ def test_settings_of_open_clip(tmp_path):
         "squash", "bilinear", HALF, HALF
     )
     for wrong in ({"resize_mode": "longest"}, {"interpolation": "random"}, {"size": 64}):
-        with pytest.raises(ValueError, match=r"preprocess_cfg (resizes|makes)"):
+        with pytest.raises(ValueError, match=r"preprocess_cfg (resizes|gives)"):
             found(wrong)
 
 

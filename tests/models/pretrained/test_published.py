@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from vujax.models.pretrained.huggingface import INDEX, choose_layout, find_published
+from vujax.models.pretrained.published import INDEX, choose_layout, find_published
 
 
 def folder(root, **files):
@@ -56,7 +56,7 @@ def test_shards(tmp_path):
 @pytest.mark.parametrize("file", ["../out.safetensors", "/etc/passwd", "a/b.safetensors", "x.bin"])
 def test_an_index_names_files_of_its_folder_alone(tmp_path, file):
     folder(tmp_path, **{INDEX: json.dumps({"weight_map": {"x": file}})}, config__json="{}")
-    with pytest.raises(ValueError, match="which is no safetensors file there"):
+    with pytest.raises(ValueError, match="which is not a safetensors file of that folder"):
         find_published(tmp_path)
 
 
@@ -78,22 +78,22 @@ def test_pickles_are_refused(tmp_path, name):
 def test_a_model_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
         find_published(tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError, match="is no published model"):
+    with pytest.raises(FileNotFoundError, match="is not a published model"):
         find_published(tmp_path)
     folder(tmp_path, some__safetensors=None)
     with pytest.raises(FileNotFoundError, match=r"holds some\.safetensors and no"):
         find_published(tmp_path)
     (tmp_path / "notes.txt").write_text("")
-    with pytest.raises(ValueError, match=r"is no \.safetensors file"):
+    with pytest.raises(ValueError, match=r"is not a \.safetensors file"):
         find_published(tmp_path / "notes.txt")
 
 
 def test_settings_that_are_no_json(tmp_path):
     folder(tmp_path, config__json="{", model__safetensors=None)
-    with pytest.raises(ValueError, match=r"config\.json is no JSON"):
+    with pytest.raises(ValueError, match=r"config\.json is not (a )?JSON"):
         find_published(tmp_path)
     (tmp_path / "config.json").write_bytes(b"\xff\xfe")
-    with pytest.raises(ValueError, match=r"config\.json is no JSON"):
+    with pytest.raises(ValueError, match=r"config\.json is not (a )?JSON"):
         find_published(tmp_path)
 
 
@@ -110,4 +110,4 @@ def test_the_licence_is_the_model_cards(tmp_path, card, licence):
     found = find_published(
         folder(tmp_path, config__json="{}", model__safetensors=None, README__md=card)
     )
-    assert found.licence() == licence
+    assert found.license() == licence

@@ -37,7 +37,7 @@ def test_what_is_written_is_what_the_library_reads(tmp_path):
     for name, value in TENSORS.items():
         np.testing.assert_array_equal(found[name], value)
         assert found[name].dtype == np.float32
-    with pytest.raises(ValueError, match=r"'second' is \(4,\), not \(5,\)"):
+    with pytest.raises(ValueError, match=r"'second' has shape \(4,\), expected \(5,\)"):
         write_tensors(tmp_path / "c.safetensors", shapes | {"second": (5,)}, TENSORS.get)
 
 

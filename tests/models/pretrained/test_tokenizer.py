@@ -9,8 +9,8 @@ import pytest
 
 from tests.models.pretrained import originals
 from tests.models.tokenizers.test_clip import TRICKY, random_text, ranks, vocabulary
-from vujax.models.pretrained.huggingface import PublishedModel
 from vujax.models.pretrained.preprocessing import read_tokenizer
+from vujax.models.pretrained.published import PublishedModel
 from vujax.models.tokenizers.clip import tokenize
 from vujax.models.tokenizers.huggingface import TokenizerFile
 
@@ -137,7 +137,7 @@ def test_no_texts_and_no_strings(clip, tmp_path):
     mine = ours(tmp_path, context=16)
     assert mine([]).shape == (0, 16)
     assert mine(["a cat"]).shape == (1, 16)
-    with pytest.raises(TypeError, match="Text 1 is int, not str: 7"):
+    with pytest.raises(TypeError, match="text 1 is int, not str: 7"):
         mine(["a", 7])
     with pytest.raises(TypeError, match="sequence of strings"):
         mine("a cat")
@@ -193,18 +193,20 @@ def test_case_length_and_padding_are_as_the_settings_say(tmp_path):
 def test_tokenizers_that_do_not_fit(tmp_path):
     text = dict(context=6, vocab=64)
     originals.words(tmp_path)
-    with pytest.raises(ValueError, match="has a token 13, but its text tower knows 10"):
+    with pytest.raises(
+        ValueError, match="has a token 13, but the vocabulary of its text tower is 10"
+    ):
         read_tokenizer(published(tmp_path, "siglip"), text | {"vocab": 10})
     (tmp_path / "tokenizer_config.json").write_text('{"pad_token": "[PAD]"}')
-    with pytest.raises(ValueError, match=r"does not know its padding '\[PAD\]'"):
+    with pytest.raises(ValueError, match=r"lacks its padding token '\[PAD\]'"):
         read_tokenizer(published(tmp_path, "siglip"), text)
     (tmp_path / "tokenizer.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"tokenizer\.json is no tokenizer"):
+    with pytest.raises(ValueError, match=r"tokenizer\.json is not a tokenizer"):
         read_tokenizer(published(tmp_path, "siglip"), text)
     (tmp_path / "tokenizer.json").unlink()
     (tmp_path / "vocab.json").write_text('{"a": 0}')
     (tmp_path / "merges.txt").write_text("a b\n")
-    with pytest.raises(ValueError, match=r"merges\.txt are no tokenizer of CLIP"):
+    with pytest.raises(ValueError, match=r"merges\.txt are not a tokenizer of CLIP"):
         read_tokenizer(published(tmp_path, "siglip"), text)
 
 
@@ -213,7 +215,7 @@ def test_models_without_a_tokenizer(tmp_path):
     assert read_tokenizer(published(tmp_path), clip) == (None, False)
     file = PublishedModel(tmp_path / "x.safetensors", "file", {}, ())
     assert read_tokenizer(file, clip) == (None, True)
-    with pytest.raises(FileNotFoundError, match="knows 64 tokens, so its tokenizer is not CLIP's"):
+    with pytest.raises(FileNotFoundError, match="of 64 tokens, so its tokenizer is not CLIP's"):
         read_tokenizer(published(tmp_path), clip | {"vocab": 64})
     with pytest.raises(
         FileNotFoundError, match=r"has no tokenizer: put the model's tokenizer\.json"
@@ -221,7 +223,7 @@ def test_models_without_a_tokenizer(tmp_path):
         read_tokenizer(published(tmp_path, "siglip"), clip)
     (tmp_path / "spiece.model").write_bytes(b"")
     with pytest.raises(
-        ValueError, match=r"as spiece\.model, which is not read: make tokenizer\.json"
+        ValueError, match=r"as spiece\.model, which is not supported: create tokenizer\.json"
     ):
         read_tokenizer(published(tmp_path, "siglip"), clip)
 

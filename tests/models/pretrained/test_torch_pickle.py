@@ -123,7 +123,7 @@ def test_other_names_of_torch_are_refused(name):
 )
 @FORMATS
 def test_sizes_that_the_bytes_do_not_hold_are_refused(write, lie):
-    with pytest.raises(ValueError, match=r"^lie\.pth is no file of tensors"):
+    with pytest.raises(ValueError, match=r"^lie\.pth is not a trustworthy file of tensors"):
         read_tensors(write(state({"weight": tensor(**lie)}), {"0": numbers()}), "lie.pth")
 
 

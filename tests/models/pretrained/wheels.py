@@ -21,7 +21,7 @@ EFFICIENTNET_CODE = WeightsRelease(
     version="0.1.0",
     wheel="efficientnet_lite_pytorch-0.1.0-py3-none-any.whl",
     sha256="ce0fe869b0e829aceafc32f84275a40c0e3418d19216401b03f695f5f20cbc41",
-    licence="Apache-2.0",
+    license="Apache-2.0",
     member="",
 )
 

@@ -155,14 +155,14 @@ def test_no_texts():
 
 
 def test_anything_but_text_is_refused():
-    with pytest.raises(TypeError, match="Text 1 is int, not str: 7"):
+    with pytest.raises(TypeError, match="text 1 is int, not str: 7"):
         clip.tokenize(["a cat", 7])
     with pytest.raises(TypeError, match="sequence of strings"):
         clip.tokenize("a cat")
 
 
 def test_context_too_short_is_refused():
-    with pytest.raises(ValueError, match="A context 1 has no room"):
+    with pytest.raises(ValueError, match=r"context must be at least 2, .*, got 1"):
         clip.tokenize(["a cat"], context=1)
 
 

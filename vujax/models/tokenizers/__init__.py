@@ -1,1 +1,1 @@
-"""Tokenizers: CLIP's byte-pair encoding, Hugging Face files, and plain words."""
+"""Tokenizers: CLIP's byte pairs, files of Hugging Face's tokenizers, and a small vocabulary."""

@@ -1,8 +1,8 @@
-"""Captions as tokens of a small vocabulary that can still write any text.
+"""Captions as tokens of a small vocabulary that can still represent any text.
 
-CLIP's byte pairs stand in order of frequency, so their first thousand serve a small decoder, whose
-softmax over all 49,408 would cost more than all the rest. The size alone says what the tokens are:
-nothing has to be learned from the captions, or kept beside a model.
+CLIP's byte pairs are in order of frequency, so their first thousand serve a small decoder, whose
+softmax over all 49,408 would cost more than everything else. The size alone defines the tokens:
+nothing is learned from the captions or stored with a model.
 """
 
 import functools
@@ -14,15 +14,12 @@ import numpy as np
 from vujax.models import caption
 from vujax.models.tokenizers import clip
 
-END = caption.END
-"""Ends a caption, and fills it up; the others are CLIP's tokens plus 1."""
-
-MIN_VOCAB = 513
-"""Smallest vocabulary: END and every byte, inside a word and at its end."""
+END = caption.END  # ends and pads a caption; the other tokens are CLIP's plus 1
+MIN_VOCAB = 513  # END and every byte, inside a word and at its end
 
 WORDS = re.compile(r"[^\W\d_]+|\d+|[^\w\s]+|_+")
 
-MARKS = (  # what the spaces between words are not
+MARKS = (  # spaces to remove around punctuation
     (re.compile(r" (?=[,.;:!?)\]%])|(?<=[(\[#]) "), ""),
     (re.compile(r" ?(['’]) ?(?=(?:s|t|d|m|re|ve|ll)\b)"), r"\1"),
     (re.compile(r"(?<=\w) ?([-/]) ?(?=\w)"), r"\1"),
@@ -31,65 +28,64 @@ MARKS = (  # what the spaces between words are not
 
 
 class ShortTokens:
-    """Texts to tokens and back.
+    """Tokenizer with the first tokens of CLIP's vocabulary, in both directions.
 
-    A word, a number or a run of marks is written in the longest pieces that the vocabulary has,
-    from left to right; common words are one token.
+    A word, a number or a run of punctuation is split greedily into the longest pieces of the
+    vocabulary, from left to right; common words are one token.
     """
 
     def __init__(self, vocab: int) -> None:
-        """Has tokens 0 to `vocab` - 1.
+        """Select tokens 0 to `vocab` - 1.
 
         Raises:
-          ValueError: `vocab` cannot write every text, or is more than CLIP has.
+          ValueError: `vocab` cannot represent every text, or is larger than CLIP's.
         """
         if not MIN_VOCAB <= vocab <= clip.START + 1:
-            raise ValueError(f"vocab {vocab} must be {MIN_VOCAB} to {clip.START + 1}")
+            raise ValueError(f"vocab must be between {MIN_VOCAB} and {clip.START + 1}, got {vocab}")
         self._tokens = {
             piece: token + 1 for piece, token in clip.list_byte_pairs(vocab - 1).items()
         }
         self._pieces = {token: piece for piece, token in self._tokens.items()}
         self._longest = max(len(piece) for piece, _ in self._tokens)
-        self._word = functools.cache(self._cut)
+        self._split = functools.cache(self._split_word)
 
     def encode(self, texts: Sequence[str], context: int) -> np.ndarray:
-        """Texts as int32 `[n context]`, END after the last token.
+        """Tokenize texts as int32 `[n context]`, padded with END.
 
-        A text that is too long loses its tail and keeps END.
+        A longer text is truncated and keeps END.
         """
         rows = np.full((len(texts), context), END, np.int32)
         for row, text in zip(rows, texts, strict=True):
-            cut = WORDS.findall(clip.clean_text(text))
-            found = [token for word in cut for token in self._word(word)]
-            found = found[: context - 1]
-            row[: len(found)] = found
+            words = WORDS.findall(clip.clean_text(text))
+            tokens = [token for word in words for token in self._split(word)][: context - 1]
+            row[: len(tokens)] = tokens
         return rows
 
     def decode(self, row: Iterable[int]) -> str:
-        """The text before the first END, in lower case, spaces where people put them."""
+        """Return the text before the first END, in lower case, with natural spacing."""
         text = b""
         for token in map(int, row):
             if token == END:
                 break
-            piece, ends = self._pieces.get(token, (b"", False))  # half a character says nothing
+            piece, ends = self._pieces.get(token, (b"", False))  # incomplete characters are dropped
             text += piece + b" " * ends
         return fix_spacing(text.decode(errors="ignore"))
 
-    def _cut(self, word: str) -> tuple[int, ...]:
-        rest, found = word.encode(), []
+    def _split_word(self, word: str) -> tuple[int, ...]:
+        rest, tokens = word.encode(), []
         while rest:
             for length in range(min(self._longest, len(rest)), 0, -1):
                 token = self._tokens.get((rest[:length], length == len(rest)))
                 if token is not None:
                     break
-            found.append(token)
+            tokens.append(token)
             rest = rest[length:]
-        return tuple(found)
+        return tuple(tokens)
 
 
 def fix_spacing(text: str) -> str:
-    """Words with single spaces between them, and none before commas or in 'close-up'."""
+    """Collapse spaces, and remove those before commas and in 'close-up'."""
     text = " ".join(text.split())
-    for pattern, to in MARKS:
-        text = pattern.sub(to, text)
+    for pattern, replacement in MARKS:
+        text = pattern.sub(replacement, text)
     return text
