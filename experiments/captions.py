@@ -111,7 +111,7 @@ class Study:
         workdir = self._work / f"{self.name}-{seed}"
         kept = workdir / "captions.json"
         if not kept.exists():
-            loop.run(self._config(seed), workdir)
+            loop.train(self._config(seed), workdir)
             config, variables = release.load(workdir)
             model = build_caption_model(**config["model"])
             held_out = dict(sources=self._sources["validation"], cache=self._cache)

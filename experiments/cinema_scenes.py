@@ -51,7 +51,7 @@ def learn(guide: str, seed: int, work: Path) -> None:
     """Trains."""
     from vujax.training import loop
 
-    loop.run(config_of(guide, seed), work / f"{guide}-{seed}")
+    loop.train(config_of(guide, seed), work / f"{guide}-{seed}")
 
 
 def read_tags(work: Path, seeds: int) -> None:

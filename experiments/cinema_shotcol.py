@@ -68,7 +68,7 @@ class Study:
         workdir = self._work / "-".join([name, config.method.mode, str(seed)])
         kept, films = workdir / "held_out.json", held_out(config)
         if not kept.exists():
-            loop.run(config, workdir)
+            loop.train(config, workdir)
             mesh, (_, variables) = make_mesh(), release.load(workdir)
             model = shotcol.build_model(config, mesh)
             score = GapBoundaries(model, mesh, films={"main": films}, batch_size=64)

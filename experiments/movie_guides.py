@@ -95,7 +95,7 @@ def vectors_of(guide: str, config: ConfigDict, folder: Path, scenes: Any) -> np.
     if guide == "labels":
         seen = (scenes.inputs(number)["feature"].mean(axis=0) for number in range(len(scenes.keys)))
         return np.stack(list(seen))
-    loop.run(config, folder)
+    loop.train(config, folder)
     variables, mesh = release.load(folder)[1], make_mesh()
     model = task.build_model(config, mesh)
     rows = SceneRows(scenes, config.inputs.to_dict(), width=LONGEST, most=8)

@@ -58,7 +58,7 @@ def main(argv: list[str]) -> None:
         logging.set_verbosity(logging.WARNING)  # orbax tells of every file
     workdir = WORKDIR.value or default_workdir(flags.FLAGS["config"].config_filename)  # type: ignore[attr-defined]
     try:
-        loop.run(CONFIG.value, Path(workdir))
+        loop.train(CONFIG.value, Path(workdir))
     except (ValueError, OSError, FloatingPointError) as error:
         if not raised_by_us(error):
             raise

@@ -49,7 +49,7 @@ def test_a_training_learns_to_say_what_is_seen(tmp_path):
     held_out = sources(tmp_path / "validation.parquet", 1)
     options = dict(sources=held_out, cache=str(tmp_path), train=config.data.sources.to_dict())
     config.evals.captions = dict(kind="captions", **options)
-    loop.run(config, tmp_path / "run")
+    loop.train(config, tmp_path / "run")
     found = json.loads((tmp_path / "run" / "evaluations" / "captions-80.json").read_text())
     assert found["metrics"]["CIDEr"] > 5 > 3 * found["baselines"]["commonest"]["CIDEr"]
     assert found["metrics"]["different"] > 6 and found["baselines"]["commonest"]["different"] == 1

@@ -46,7 +46,7 @@ def unbroken(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("unbroken")
     with pytest.MonkeyPatch.context() as patch:
         use(patch, 1)
-        loop.run(config(), workdir)
+        loop.train(config(), workdir)
     return workdir
 
 
@@ -65,11 +65,11 @@ def test_a_run_leaves_everything_behind(unbroken):
 def test_resume_is_exact_to_the_last_bit(unbroken, tmp_path, monkeypatch, capsys, step):
     with monkeypatch.context() as patch:
         stop_after(patch, step)
-        loop.run(config(), tmp_path)
+        loop.train(config(), tmp_path)
     assert len(losses(tmp_path)) == step
     assert not (tmp_path / "release").exists()
     assert f"saved step {step}. To go on: python -m vujax.main" in capsys.readouterr().out
-    loop.run(config(), tmp_path)
+    loop.train(config(), tmp_path)
     assert losses(tmp_path) == losses(unbroken)
     chex.assert_trees_all_equal(release.load(tmp_path)[1], release.load(unbroken)[1])
 
@@ -78,9 +78,9 @@ def test_a_checkpoint_of_eight_devices_goes_on_with_four(unbroken, tmp_path, mon
     with monkeypatch.context() as patch:
         use(patch, 8)
         stop_after(patch, 3)
-        loop.run(config(), tmp_path)
+        loop.train(config(), tmp_path)
     use(monkeypatch, 4)
-    loop.run(config(), tmp_path)
+    loop.train(config(), tmp_path)
     np.testing.assert_allclose(losses(tmp_path), losses(unbroken), rtol=2e-4)
 
 
@@ -95,14 +95,14 @@ def test_the_step_is_compiled_once(tmp_path, monkeypatch):
 
     chex.clear_trace_counter()
     monkeypatch.setattr(setup, "make_train_step", counted)
-    loop.run(config(), tmp_path)
+    loop.train(config(), tmp_path)
     assert len(traced) == 1
 
 
 def test_a_finished_run_is_not_trained_again(unbroken, monkeypatch):
     before = (unbroken / "metrics.jsonl").read_text()
     monkeypatch.setattr(loop, "batches", None)  # asking for data would fail
-    loop.run(config(), unbroken)
+    loop.train(config(), unbroken)
     assert (unbroken / "metrics.jsonl").read_text() == before
 
 
@@ -115,7 +115,7 @@ def with_retrieval(**overrides):
 
 
 def test_evaluation_alone(unbroken, tmp_path, capsys):
-    loop.run(with_retrieval(eval_only=True, init_from=str(unbroken)), tmp_path)
+    loop.train(with_retrieval(eval_only=True, init_from=str(unbroken)), tmp_path)
     found = json.loads((tmp_path / "evaluations" / "retrieval-0.json").read_text())
     assert found["metrics"]["images"] == 40 and found["baselines"]["chance"]
     assert "retrieval: " in capsys.readouterr().out
@@ -125,31 +125,31 @@ def test_evaluation_alone(unbroken, tmp_path, capsys):
 
 def test_nothing_to_evaluate(tmp_path):
     with pytest.raises(FileNotFoundError, match="no checkpoint to evaluate"):
-        loop.run(config(eval_only=True), tmp_path)
+        loop.train(config(eval_only=True), tmp_path)
 
 
 def test_another_config_is_refused(unbroken):
     words = rf"another config \(optimizer.lr: {config().optimizer.lr} -> 0.5\)"
     with pytest.raises(ValueError, match=words):
-        loop.run(config(**{"optimizer.lr": 0.5}), unbroken)
+        loop.train(config(**{"optimizer.lr": 0.5}), unbroken)
 
 
 def test_batch_that_does_not_divide(tmp_path, monkeypatch):
     use(monkeypatch, 8)
     with pytest.raises(ValueError, match="batch_size 36 does not divide among 8 devices"):
-        loop.run(config(batch_size=36), tmp_path)
+        loop.train(config(batch_size=36), tmp_path)
 
 
 def test_a_loss_that_is_not_finite_stops_and_saves_nothing(tmp_path, monkeypatch):
     with pytest.raises(FloatingPointError, match="last good checkpoint is the newest in"):
-        loop.run(config(**{"optimizer.lr": 1e30, "optimizer.clip_norm": 0.0}), tmp_path)
+        loop.train(config(**{"optimizer.lr": 1e30, "optimizer.clip_norm": 0.0}), tmp_path)
     steps = [int(path.name) for path in (tmp_path / "checkpoints").iterdir()]
     assert max(steps, default=0) < len(losses(tmp_path)) + 1
 
 
 def test_fine_tuning_starts_from_a_release(unbroken, tmp_path):
     given = config(init_from=str(unbroken), total_steps=1, **{"optimizer.lr": 1e-9})
-    loop.run(given, tmp_path)
+    loop.train(given, tmp_path)
     chex.assert_trees_all_close(
         release.load(tmp_path)[1], release.load(unbroken)[1], rtol=1e-5, atol=1e-7
     )
@@ -158,7 +158,7 @@ def test_fine_tuning_starts_from_a_release(unbroken, tmp_path):
 def test_frozen_towers_stay_to_the_bit(unbroken, tmp_path):
     given = config(init_from=str(unbroken), total_steps=2)
     given.optimizer.rules = (("image/.*", None), ("text/.*", 0.1), (".*", 1.0))
-    loop.run(given, tmp_path)
+    loop.train(given, tmp_path)
     new, old = release.load(tmp_path)[1]["params"], release.load(unbroken)[1]["params"]
     chex.assert_trees_all_equal(new["image"], old["image"])
     assert not np.array_equal(new["text"]["token_embedding"], old["text"]["token_embedding"])

@@ -62,7 +62,7 @@ SIGMOID = {"method.loss": "sigmoid", "method.unaligned_end": 0.0}
 def test_a_locked_tower_stays_to_the_bit_and_the_other_learns(imported, tmp_path, name, loss):
     given = config(imported / name, **loss)
     given.optimizer.rules = LOCKED
-    loop.run(given, tmp_path)
+    loop.train(given, tmp_path)
     new, old = release.load(tmp_path)[1]["params"], release.load(imported / name)[1]["params"]
     chex.assert_trees_all_equal(new["image"], old["image"])
     moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), new["text"], old["text"])
@@ -72,7 +72,7 @@ def test_a_locked_tower_stays_to_the_bit_and_the_other_learns(imported, tmp_path
 
 
 def test_fine_tuning_hands_the_tokenizer_on(imported, tmp_path):
-    loop.run(config(imported / "siglip"), tmp_path / "first")
+    loop.train(config(imported / "siglip"), tmp_path / "first")
     before, _ = release.load(imported / "siglip")
     after, _ = release.load(tmp_path / "first")
     for part in ("model", "preprocess", "tokenizer"):
@@ -81,7 +81,7 @@ def test_fine_tuning_hands_the_tokenizer_on(imported, tmp_path):
     expected = open_tokenizer(imported / "siglip")(texts)
     np.testing.assert_array_equal(open_tokenizer(tmp_path / "first")(texts), expected)
     assert expected.max() < 64
-    loop.run(config(tmp_path / "first", total_steps=1), tmp_path / "second")
+    loop.train(config(tmp_path / "first", total_steps=1), tmp_path / "second")
     assert (tmp_path / "second" / "release" / "tokenizer.json").is_file()
 
 
@@ -150,7 +150,7 @@ def test_evaluation_alone_through_the_loop(imported, tmp_path):
     with given.unlocked():
         source = dict(kind="cinema", split="validation", frames=16, image_size=16)
         given.evals = dict(retrieval=dict(kind="retrieval", source=source, batch_size=8))
-    loop.run(given, tmp_path)
+    loop.train(given, tmp_path)
     found = json.loads((tmp_path / "evaluations" / "retrieval-0.json").read_text())
     assert found["metrics"]["images"] == 16
 

@@ -63,7 +63,7 @@ def tiny(films: Path, **overrides):
 def run(config, workdir: Path, devices: int) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         use(patch, devices)
-        loop.run(config, workdir)
+        loop.train(config, workdir)
     return workdir
 
 

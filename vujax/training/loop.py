@@ -58,7 +58,7 @@ class Run:
         )
 
 
-def run(config: ml_collections.ConfigDict, workdir: Path) -> None:
+def train(config: ml_collections.ConfigDict, workdir: Path) -> None:
     """Trains as `config` says, or takes an interrupted run up again; ends with `workdir/release`.
 
     Raises:
@@ -85,7 +85,7 @@ def run(config: ml_collections.ConfigDict, workdir: Path) -> None:
     try:
         state = start(this, checkpoints)
         if not config.eval_only:
-            state = train(this, checkpoints, state)
+            state = run_steps(this, checkpoints, state)
         if config.eval_only or int(state.step) == parts.total_steps:
             finish(this, state)
     finally:
@@ -171,7 +171,7 @@ def batches(this: Run, start_step: int) -> TrainBatches:
     )
 
 
-def train(this: Run, checkpoints: Checkpoints, state: State) -> State:
+def run_steps(this: Run, checkpoints: Checkpoints, state: State) -> State:
     """Steps until the end or an interrupt; saves, evaluates and reports on the way."""
     first, total = int(state.step), this.parts.total_steps
     if first >= total:
