@@ -495,7 +495,7 @@ def python_page(title: str, modules: Sequence[str]) -> str:
         lines += ["      show_root_toc_entry: false"]
         lines += [] if public is None else ["      members: false"]
         for name in public or ():
-            lines += ["", f"::: {_defined_at(module, name)}"]
+            lines += ["", _entry(module, name)]
     return "\n".join(lines) + "\n"
 
 
@@ -510,11 +510,20 @@ def copied_page(path: Path) -> str:
     return f"{title}\n\n{notice}\n{rest}"
 
 
+def _entry(module: ModuleType, name: str) -> str:
+    """Return the directive of a public object, or the link to a namespace's own page."""
+    found = getattr(module, name)
+    if not isinstance(found, ModuleType):
+        return f"::: {_defined_at(module, name)}"
+    link = f"[`{found.__name__}`]({name}.md)"
+    if not callable(found):  # vujax.search is a module that can be called
+        return f"{link}: a namespace."
+    return f"{link}: a namespace, and this function.\n\n::: {found.__name__}.run.{name}"
+
+
 def _defined_at(module: ModuleType, name: str) -> str:
     """Return the path at which a public object of a module is defined."""
     found = getattr(module, name)
-    if isinstance(found, ModuleType):
-        return found.__name__
     if inspect.isclass(found) or inspect.isfunction(found):
         return f"{found.__module__}.{found.__qualname__}"
     return f"{module.__name__}.{name}"
