@@ -20,7 +20,7 @@ from vujax.data.datasets.condensed_movies import open_condensed_movies, read_cli
 from vujax.data.movies.holdout import read_held_out_movies, read_listed_clips, select_leak_free_pool
 from vujax.data.movies.records import Movies
 from vujax.data.movies.tables import write_movies
-from vujax.data.registry import joined_ratings
+from vujax.data.registry import join_ratings
 from vujax.data.tables import read_lines
 from vujax.utils.io import write_parquet
 
@@ -33,7 +33,7 @@ def prepared(
     silent = set(read_listed_clips(lvu, "train")).union(*map(read_scenes, scenes))
     movies = open_condensed_movies(root, scenes=silent).select(pool.movies)
     if ratings is not None:
-        movies = joined_ratings(movies, ratings)
+        movies = join_ratings(movies, ratings)
     kept = set(pool.clips)
     return movies, {clip.clip: clip.movie for clip in read_clips(root) if clip.clip in kept}
 

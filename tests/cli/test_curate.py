@@ -88,7 +88,7 @@ def test_a_table_of_tags(tmp_path: Path) -> None:
     for text, why in (
         ("id,label\n", "no column 'score'"),
         ("id,label,score\nx,y,high\n", "is no number"),
-        ("id,label,score\n,y,1\n", "there is no id"),
+        ("id,label,score\n,y,1\n", "id is missing"),
     ):
         path.write_text(text)
         with pytest.raises(ValueError, match=why):

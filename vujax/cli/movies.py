@@ -86,12 +86,12 @@ def _movies(arguments: argparse.Namespace) -> "Movies":
     from vujax.catalog import schema
     from vujax.data.datasets.catalog import open_catalog_movies
     from vujax.data.movies.holdout import read_withheld_movies
-    from vujax.data.registry import joined_ratings, open_movies
+    from vujax.data.registry import join_ratings, open_movies
 
     is_catalog = (arguments.movies / schema.CATALOG_FILE).is_file()
     movies = (open_catalog_movies if is_catalog else open_movies)(arguments.movies)
     if arguments.ratings is not None:
-        movies = joined_ratings(movies, arguments.ratings)
+        movies = join_ratings(movies, arguments.ratings)
     if arguments.hold_out is not None:
         movies = movies.exclude(read_withheld_movies(arguments.hold_out))
     return movies

@@ -25,7 +25,7 @@ __all__ = [
     "FILMS",
     "SCENES",
     "TABLES",
-    "joined_ratings",
+    "join_ratings",
     "open_film_scenes",
     "open_films",
     "open_movies",
@@ -158,7 +158,7 @@ def open_tables(kind: str, *, ratings: str = "", **options: Any) -> Movies:
       FileNotFoundError: a table is missing.
     """
     movies = TABLES.build(kind, common=["ratings"], **options)
-    return joined_ratings(movies, Path(ratings)) if ratings else movies
+    return join_ratings(movies, Path(ratings)) if ratings else movies
 
 
 def open_movies(path: str | Path) -> Movies:
@@ -190,21 +190,21 @@ def open_movies(path: str | Path) -> Movies:
     return read_movie_folder(path)
 
 
-def joined_ratings(movies: Movies, path: Path) -> Movies:
-    """Movies with the ratings of other tables, joined by id.
+def join_ratings(movies: Movies, path: Path) -> Movies:
+    """Join the ratings of another table by id.
 
     Args:
-      movies: any.
-      path: a folder that `open_movies` takes, such as MovieLens's, or a table of ratings.
+      movies: movies.
+      path: folder for `open_movies`, such as MovieLens's, or a table of ratings.
 
     Raises:
-      FileNotFoundError: there is nothing.
-      ValueError: it cannot be read, or has no rating of a movie that is here.
+      FileNotFoundError: it does not exist.
+      ValueError: it cannot be read, or has no rating of these movies.
     """
     if path.is_dir():
         return movies.with_ratings_of(open_movies(path))
     skipped: Counter = Counter()
     ratings = read_ratings(path, movies.positions(), skipped)
     if not len(ratings):
-        raise ValueError(f"{path} has no rating of a movie that is here, such as {movies.ids[:1]}")
+        raise ValueError(f"{path} has no rating of these movies, such as {movies.ids[:1]}")
     return replace(movies, ratings=ratings, skipped={**movies.skipped, **skipped})

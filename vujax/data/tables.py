@@ -1,7 +1,7 @@
-"""Rows of a CSV or Parquet table, each with the place that a message can name.
+"""Rows of CSV and Parquet tables, with their file and line for error messages.
 
 CSV is UTF-8 with a header line, also as .csv.gz. Empty cells and `\\N`, the null of MySQL's dumps,
-are not known: None.
+are None.
 """
 
 import csv
@@ -26,33 +26,33 @@ class Row:
 
     Attributes:
       where: file and line, for messages.
-      cells: by column; text of a CSV, any value of a Parquet file, None where it is not known.
+      cells: cells by column: text of a CSV, any value of a Parquet file, None for missing values.
     """
 
     where: str
     cells: dict[str, Any]
 
     def text(self, column: str) -> str:
-        """The cell as text, '' where it is not known or there is no such column."""
+        """Return a cell as text, '' for a missing value or column."""
         value = self.cells.get(column)
         return "" if value is None else str(value).strip()
 
     def require(self, column: str) -> str:
-        """The cell as text.
+        """Return a cell as text.
 
         Raises:
-          ValueError: it is not known.
+          ValueError: the value is missing.
         """
-        found = self.text(column)
-        if not found:
-            raise ValueError(f"{self.where}: there is no {column}")
-        return found
+        text = self.text(column)
+        if not text:
+            raise ValueError(f"{self.where}: {column} is missing")
+        return text
 
     def number(self, column: str, low: float, high: float) -> float | None:
-        """The cell as a number within low..high; None where it is not known.
+        """Return a cell as a number within low..high; None for a missing value.
 
         Raises:
-          ValueError: it is no such number.
+          ValueError: the cell is not such a number.
         """
         text = self.text(column)
         if not text:
@@ -67,34 +67,34 @@ class Row:
 
 
 def find_table(folder: Path, name: str) -> Path | None:
-    """NAME.parquet, NAME.csv or NAME.csv.gz in a folder, the first that is there."""
+    """Return the first of NAME.parquet, NAME.csv and NAME.csv.gz in a folder, or None."""
     suffixes = (".parquet", ".csv", ".csv.gz")
     files = (folder / f"{name}{suffix}" for suffix in suffixes)
     return next((file for file in files if file.is_file()), None)
 
 
 def require_table(folder: Path, name: str) -> Path:
-    """As `find_table`.
+    """Return the path of a table, see `find_table`.
 
     Raises:
       FileNotFoundError: there is none.
     """
-    found = find_table(folder, name)
-    if found is None:
+    path = find_table(folder, name)
+    if path is None:
         raise FileNotFoundError(f"{folder} has no {name}.csv, {name}.csv.gz or {name}.parquet")
-    return found
+    return path
 
 
 def read_rows(path: Path, needed: Sequence[str], separator: str = ",") -> Iterator[Row]:
-    """The rows of a .parquet file, or of any other as CSV.
+    """Yield the rows of a .parquet file, or of any other file as CSV.
 
     Args:
-      path: of the table.
-      needed: columns that it must have.
-      separator: of a CSV.
+      path: table.
+      needed: required columns.
+      separator: separator of a CSV.
 
     Raises:
-      FileNotFoundError: there is none.
+      FileNotFoundError: the table does not exist.
       ValueError: it cannot be read, or lacks a column; a row has more or fewer cells than the
         header. Names the file and the line.
     """
@@ -110,7 +110,7 @@ def _csv(path: Path, needed: Sequence[str], separator: str) -> Iterator[Row]:
     header: list[str] | None = None
     try:
         for cells in reader:
-            if not cells:  # a blank line is none
+            if not cells:  # skip blank lines
                 continue
             where = f"{path}, line {reader.line_num}"
             if header is None:
@@ -125,16 +125,16 @@ def _csv(path: Path, needed: Sequence[str], separator: str) -> Iterator[Row]:
                 known = (None if cell in NULLS else cell for cell in cells)
                 yield Row(where, dict(zip(header, known, strict=True)))
     except csv.Error as error:
-        raise ValueError(f"{path}, line {reader.line_num}: no CSV ({error})") from None
+        raise ValueError(f"{path}, line {reader.line_num}: not CSV ({error})") from None
     if header is None:
         raise ValueError(f"{path} is empty: it needs a header line")
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """Lines of a text in UTF-8, of a .gz file too, with their ends.
+    """Yield the lines of a UTF-8 text file, also of .gz, with their line ends.
 
     Raises:
-      ValueError: it is none; names the file and line.
+      ValueError: the file is not UTF-8 or is truncated; names the file and line.
     """
     number = 0
     try:
@@ -142,7 +142,7 @@ def read_lines(path: Path) -> Iterator[str]:
             for number, line in enumerate(file, 1):
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}, line {number}: no UTF-8 ({error.reason}): convert it") from None
+        raise ValueError(f"{path}, line {number}: not UTF-8 ({error.reason}): convert it") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(
             f"{path} is not a complete gzip file, after line {number} ({error})"
@@ -152,7 +152,7 @@ def read_lines(path: Path) -> Iterator[str]:
 def _check_header(path: Path, header: list[str], needed: Sequence[str], separator: str) -> None:
     twice = [name for name in header if header.count(name) > 1]
     if twice:
-        raise ValueError(f"{path}, line 1: the column {twice[0]!r} is there twice")
+        raise ValueError(f"{path}, line 1: duplicate column {twice[0]!r}")
     missing = [name for name in needed if name not in header]
     if not missing:
         return

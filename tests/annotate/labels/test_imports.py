@@ -111,7 +111,7 @@ BAD = {
     "empty.csv": ("", "is empty"),
     "semicolon.csv": ("id;label\nx;y\n", "semicolons"),
     "header.csv": ("id,name\nx,y\n", "no column 'label'"),
-    "latin.csv": (b"id,label\nx,caf\xe9\n", "no UTF-8"),
+    "latin.csv": (b"id,label\nx,caf\xe9\n", "not UTF-8"),
     "no_label.csv": ("id,label\nx,\n", "line 2: there is no label"),
     "value.csv": ("id,label,value\nx,boat,maybe\n", "the value 'maybe'"),
     "nan.csv": ("id,label,score\nx,boat,nan\n", "the score 'nan' is no number"),

@@ -42,24 +42,24 @@ def test_an_id_counts_before_times(tmp_path: Path) -> None:
     ("header", "line", "why"),
     [
         ("id,label", "f/x3,kiss", r"line 2: 'f/x3' is no id: write FILM, FILM/s0012"),
-        ("id,label", ",kiss", "line 2: there is no id"),
-        ("id,label", "f,", "line 2: there is no label"),
+        ("id,label", ",kiss", "line 2: id is missing"),
+        ("id,label", "f,", "line 2: label is missing"),
         ("id,label", "f,kiss,more", "line 2: 3 cells under a header of 2"),
         ("id;label", "f;kiss", "line 1: cells are separated by semicolons where commas are read"),
         ("id,name", "f,kiss", "line 1: no column 'label': it has id, name"),
         ("film,label", "f,kiss", "line 1: no column 'id', nor 'video' with 'start' and 'end'"),
-        ("id,label,value", "f,kiss,yes", "line 2: the value 'yes' is no number"),
+        ("id,label,value", "f,kiss,yes", "line 2: the value 'yes' is not a number"),
         ("id,label,value", "f,kiss,0.5", "line 2: the value 0.5 is none of 1"),
         ("id,label,value", "f,kiss,2", "line 2: the value 2 is not within -1..1"),
         ("id,label,value", "f,kiss,nan", "line 2: the value nan is not within -1..1"),
-        ("id,label,score", "f,kiss,nan", "line 2: the score nan is no number"),
-        ("id,label,score", "f,kiss,high", "line 2: the score high is no number"),
-        ("video,label,start,end", "f,kiss,1,", "line 2: there is no end"),
+        ("id,label,score", "f,kiss,nan", "line 2: the score nan is not a number"),
+        ("id,label,score", "f,kiss,high", "line 2: the score high is not a number"),
+        ("video,label,start,end", "f,kiss,1,", "line 2: end is missing"),
         ("video,label,start,end", "f,kiss,nan,3", "line 2: the start nan is not within"),
         ("video,label,start,end", "f,kiss,-1,3", "line 2: the start -1 is not within"),
         ("video,label,start,end", "f,kiss,5,3", "line 2: it ends at 3 s, before it starts at 5 s"),
-        ("video,label,start,end", "f,kiss,0:05,3", "line 2: the start '0:05' is no number"),
-        ("video,label", "f,kiss", "line 2: there is no start"),
+        ("video,label,start,end", "f,kiss,0:05,3", "line 2: the start '0:05' is not a number"),
+        ("video,label", "f,kiss", "line 2: start is missing"),
         ("id,label", "", "holds no label"),
     ],
 )
@@ -78,5 +78,5 @@ def test_files_that_are_no_tables(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is empty: it needs a header line"):
         read_labels(path)
     path.write_bytes("id,label\nf,baiser\nf,été\n".encode("latin-1"))
-    with pytest.raises(ValueError, match="line 3: no UTF-8"):
+    with pytest.raises(ValueError, match="line 3: not UTF-8"):
         read_labels(path)

@@ -68,7 +68,7 @@ def test_a_line_twice_is_counted_and_a_test_list_is_taken(tmp_path: Path) -> Non
         ("scene", HEADER + "1.5 x a tt1\n", "line 2: the class_id 1.5 is not an integer"),
         ("scene", HEADER + "-1 x a tt1\n", "class_id -1 is not within 0"),
         ("scene", HEADER + "0 x a nm1\n", "line 2: 'nm1' is not an IMDb id"),
-        ("scene", HEADER + r"0 x \N tt1", "line 2: there is no youtube_id"),
+        ("scene", HEADER + r"0 x \N tt1", "line 2: youtube_id is missing"),
         ("scene", HEADER + "0 x a tt1\n0 y b tt1\n", "class 0 of scene is named"),
         ("like_ratio", HEADER, "no column 'like_count'"),
         ("view_count", "view_count youtube_id imdb_id\n0 a tt1\n", "view_count 0 is not within 1"),

@@ -59,7 +59,7 @@ def test_rules_for_annotators() -> None:
     ]  # two scenes, less than the tolerance apart
     assert merge_annotators(close, "all", 5).tolist() == [50, 52]
     assert merge_annotators(close[:1], "majority", 5).tolist() == [50, 52, 90]
-    with pytest.raises(ValueError, match="unknown annotators 'most'; expected one of: majority"):
+    with pytest.raises(ValueError, match="unknown rule 'most' for annotators; expected one of"):
         merge_annotators(three, "most", 5)
     with pytest.raises(ValueError, match="no annotator"):
         merge_annotators([], "any", 5)

@@ -12,7 +12,7 @@ import pytest
 from vujax.data.datasets.condensed_movies import open_condensed_movies, read_clips
 from vujax.data.datasets.movielens import imdb_id, open_movielens
 from vujax.data.movies.tables import read_pairs
-from vujax.data.registry import joined_ratings, open_movies
+from vujax.data.registry import join_ratings, open_movies
 
 MOVIES = (
     "id,title,year,genres,synopsis\n"
@@ -65,7 +65,7 @@ def test_parquet_says_the_same(tmp_path: Path) -> None:
     np.testing.assert_array_equal(movies.ratings.value, np.float32([4.5, np.nan]))
     alone = open_movies(tmp_path / "movies.parquet")
     assert alone.ratings is None and alone.ids == movies.ids
-    assert len(joined_ratings(alone, tmp_path / "ratings.parquet").ratings) == 2
+    assert len(join_ratings(alone, tmp_path / "ratings.parquet").ratings) == 2
 
 
 @pytest.mark.parametrize(
@@ -75,15 +75,15 @@ def test_parquet_says_the_same(tmp_path: Path) -> None:
         ("movies", "id;title\na;b\n", "line 1: cells are separated by semicolons"),
         ("movies", "id\ttitle\na\tb\n", "line 1: cells are separated by tabs"),
         ("movies", "id,name\na,b\n", "line 1: no column 'title': it has id, name"),
-        ("movies", "id,title,id\na,b,c\n", "line 1: the column 'id' is there twice"),
-        ("movies", "id,title\na,b\na,c\n", "line 3: the id 'a' is there twice"),
-        ("movies", "id,title\na,b\n,c\n", "line 3: there is no id"),
-        ("movies", "id,title\na,b\n\\N,c\n", "line 3: there is no id"),
+        ("movies", "id,title,id\na,b,c\n", "line 1: duplicate column 'id'"),
+        ("movies", "id,title\na,b\na,c\n", "line 3: duplicate id 'a'"),
+        ("movies", "id,title\na,b\n,c\n", "line 3: id is missing"),
+        ("movies", "id,title\na,b\n\\N,c\n", "line 3: id is missing"),
         ("movies", "id,title\na,b,c\n", "line 2: 3 cells under a header of 2"),
-        ("movies", 'id,title\na,"b\n', "line 2: no CSV"),
+        ("movies", 'id,title\na,"b\n', "line 2: not CSV"),
         ("movies", 'id,title,genres\na,b,"War, Comedy"\n', r"line 2: separate genres by \|, not"),
-        ("movies", b"id,title\na,b\nc,\xe9t\xe9\n", "line 3: no UTF-8"),
-        ("movies", "id,title\na,b\n".encode("utf-16"), "line 1: no UTF-8"),
+        ("movies", b"id,title\na,b\nc,\xe9t\xe9\n", "line 3: not UTF-8"),
+        ("movies", "id,title\na,b\n".encode("utf-16"), "line 1: not UTF-8"),
         (
             "ratings",
             "user,movie,rating\nu,a,5\nu,b,11\n",
@@ -92,9 +92,9 @@ def test_parquet_says_the_same(tmp_path: Path) -> None:
         ("ratings", "user,movie,rating\nu,a,-1\n", "line 2: the rating -1 is not within"),
         ("ratings", "user,movie,rating\nu,a,nan\n", "line 2: the rating nan is not within"),
         ("ratings", "user,movie,rating\nu,a,good\n", "line 2: the rating 'good' is not a number"),
-        ("ratings", "user,movie,rating\n,a,1\n", "line 2: there is no user"),
+        ("ratings", "user,movie,rating\n,a,1\n", "line 2: user is missing"),
         ("ratings", "user::movie::rating\nu::a::1\n", "line 1: no column 'user'"),
-        ("lists", "movie,similar\na,\n", "line 2: there is no similar"),
+        ("lists", "movie,similar\na,\n", "line 2: similar is missing"),
     ],
 )
 def test_a_wrong_table_is_refused(tmp_path: Path, name: str, text: str | bytes, why: str) -> None:

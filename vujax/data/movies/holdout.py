@@ -1,17 +1,17 @@
-"""Which movies may be trained on before LVU is evaluated, and which must not.
+"""Movies held out from training for the evaluation on LVU.
 
 LVU (Wu and Krähenbühl, "Towards Long-Form Video Understanding", CVPR 2021) has nine tasks:
 
     ROOT/<task>/train.csv, val.csv, test.csv    separated by SPACES, with a column imdb_id
-    ROOT/withheld_movies.txt    an IMDb id a line: movies of the lists that are withheld; needed
-                                unless all nine test lists are there
+    ROOT/withheld_movies.txt    an IMDb id per line: withheld movies of the lists; required
+                                unless all nine test lists exist
 
-Genre and year can be read from metadata, so no movie of any validation or test list, nor a withheld
-one, is in a training set that uses metadata: neither its scenes nor what is known of it. In some
-tasks movies are in train and in validation; they are left out too.
+Genre and year can be read from metadata. Therefore a training set that uses metadata has no movie
+of any validation or test list, and no withheld one: neither its scenes nor its metadata. Movies
+that are in training and validation lists, as in some tasks, are left out too.
 
-    held_out = held_out_movies("lvu_1.0")
-    pool = leak_free_pool("condensed_movies", held_out)      # 2,201 movies, 20,442 clips
+    held_out = read_held_out_movies("lvu_1.0")
+    pool = select_leak_free_pool("condensed_movies", held_out)  # 2,201 movies, 20,442 clips
 """
 
 from collections.abc import Collection, Iterable
@@ -31,17 +31,17 @@ WITHHELD_FILE = "withheld_movies.txt"
 
 @dataclass(frozen=True)
 class TrainingPool:
-    """What may be trained on: IMDb ids of movies that have a clip, and all clips of those."""
+    """Training data: IMDb ids of movies that have a clip, and all clips of these."""
 
     movies: tuple[str, ...]
     clips: tuple[str, ...]
 
 
 def select_leak_free_pool(condensed_movies: str | Path, held_out: Collection[str]) -> TrainingPool:
-    """The clips of Condensed Movies whose movie is not held out.
+    """Select the clips of Condensed Movies whose movie is not held out.
 
     Raises:
-      FileNotFoundError, ValueError: as `read_clips`.
+      FileNotFoundError, ValueError: see `read_clips`.
     """
     refused = set(held_out)
     kept = [clip for clip in read_clips(condensed_movies) if clip.movie not in refused]
@@ -50,23 +50,23 @@ def select_leak_free_pool(condensed_movies: str | Path, held_out: Collection[str
 
 
 def read_held_out_movies(lvu: str | Path) -> frozenset[str]:
-    """IMDb ids of all movies of LVU's validation and test lists, and of the withheld ones.
+    """Read the IMDb ids of all movies of LVU's validation and test lists, and of withheld ones.
 
     Raises:
-      FileNotFoundError: one of the nine validation lists is not there; or a test list is not, and
-        the withheld movies' file neither: nothing may be left in for want of a file.
-      ValueError: one cannot be read; names the file and line.
+      FileNotFoundError: one of the nine validation lists is missing; or a test list and the file of
+        withheld movies are: a missing file must not let a movie in.
+      ValueError: a file cannot be read; names the file and line.
     """
-    found, withheld = read_listed_movies(lvu, "val"), Path(lvu) / WITHHELD_FILE
+    movies, withheld = read_listed_movies(lvu, "val"), Path(lvu) / WITHHELD_FILE
     tested = [task for task in TASKS if (Path(lvu) / task / "test.csv").is_file()]
-    found |= read_listed_movies(lvu, "test", tested)
+    movies |= read_listed_movies(lvu, "test", tested)
     if withheld.is_file() or len(tested) < len(TASKS):
-        found |= read_withheld_movies(withheld)
-    return found
+        movies |= read_withheld_movies(withheld)
+    return movies
 
 
 def read_listed_movies(lvu: str | Path, split: str, tasks: Iterable[str] = TASKS) -> frozenset[str]:
-    """IMDb ids of the movies of one split, 'train', 'val' or 'test', of tasks; raises as above."""
+    """Read the IMDb ids of the movies of a split, 'train', 'val' or 'test'; raises as above."""
     return frozenset(
         imdb_id(row.require("imdb_id"), row.where)
         for task in tasks
@@ -75,7 +75,7 @@ def read_listed_movies(lvu: str | Path, split: str, tasks: Iterable[str] = TASKS
 
 
 def read_listed_clips(lvu: str | Path, split: str) -> frozenset[str]:
-    """Clips of one split of all nine tasks, not to be described by themselves; raises alike."""
+    """Read the clips of a split of all tasks, whose descriptions leak labels; raises as above."""
     return frozenset(
         row.require("youtube_id")
         for task in TASKS
@@ -84,14 +84,14 @@ def read_listed_clips(lvu: str | Path, split: str) -> frozenset[str]:
 
 
 def read_withheld_movies(path: str | Path) -> frozenset[str]:
-    """IMDb ids of a file with one a line.
+    """Read the IMDb ids of a file with one id per line.
 
     Raises:
-      FileNotFoundError: there is none.
+      FileNotFoundError: the file does not exist.
       ValueError: a line is not an IMDb id; names the file and line.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f"{path} does not exist: it names movies that must not be read")
+        raise FileNotFoundError(f"{path} does not exist: it names movies that must be held out")
     try:
         lines = Path(path).read_text("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:

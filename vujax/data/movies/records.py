@@ -1,4 +1,4 @@
-"""Movies and who rated them, as columns."""
+"""Columns of movies and of their ratings."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,12 +8,12 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Ratings:
-    """Who watched what: one entry a rating.
+    """Ratings of movies by users.
 
     Attributes:
-      user: int32 `[r]`, a number of the user.
-      movie: int32 `[r]`, place of the movie among the movies.
-      value: float32 `[r]`; NaN: watched, and not rated.
+      user: int32 `[r]`, number of the user.
+      movie: int32 `[r]`, number of the movie.
+      value: float32 `[r]`; NaN: watched, but not rated.
     """
 
     user: np.ndarray
@@ -23,25 +23,25 @@ class Ratings:
     def __len__(self) -> int:
         return len(self.user)
 
-    def remap(self, places: np.ndarray) -> "Ratings":
-        """The ratings of movie i as those of movie `places[i]`, left out where that is -1."""
-        movie = places[self.movie]
-        kept = movie >= 0
-        return Ratings(self.user[kept], movie[kept].astype(np.int32), self.value[kept])
+    def remap(self, numbers: np.ndarray) -> "Ratings":
+        """Renumber movie i as `numbers[i]`, and leave out its ratings where that is -1."""
+        movie = numbers[self.movie]
+        mask = movie >= 0
+        return Ratings(self.user[mask], movie[mask].astype(np.int32), self.value[mask])
 
 
 @dataclass(frozen=True, eq=False)
 class Movies:
-    """Movies and what is known of them; each column has one entry a movie.
+    """Metadata of movies; each column has one entry per movie.
 
     Attributes:
-      ids: IMDb ids ('tt0000001'), a catalogue's ids of films, or the user's own; each one once.
-      titles: as people read them, mostly with the year.
-      genres: none where they are not known.
-      synopses: '' where there is none.
-      ratings: who watched what.
-      lists: more-like-this lists, best first, by the id of the movie that they belong to.
-      skipped: how many entries a reader left out, by reason.
+      ids: IMDb ids ('tt0000001'), film ids of a catalog, or the user's own; unique.
+      titles: titles for display, mostly with the year.
+      genres: sets of genres, empty if unknown.
+      synopses: synopses, '' if unknown.
+      ratings: ratings; None: unknown.
+      lists: more-like-this lists, best first, by the id of their movie.
+      skipped: number of entries that a reader left out, by reason.
     """
 
     ids: tuple[str, ...]
@@ -53,16 +53,16 @@ class Movies:
     skipped: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raises unless the columns fit.
+        """Check the columns.
 
         Raises:
-          ValueError: they differ in length, an id is there twice, or a rating is of no movie.
+          ValueError: they differ in length, an id is repeated, or a rating is of an unknown movie.
         """
         columns = (self.ids, self.titles, self.genres, self.synopses)
         if len({len(column) for column in columns}) > 1:
             raise ValueError(f"columns of movies have {[len(c) for c in columns]} entries")
         if len(set(self.ids)) < len(self.ids):
-            raise ValueError(f"the movie {find_duplicate(self.ids)!r} is there twice")
+            raise ValueError(f"duplicate movie {find_duplicate(self.ids)!r}")
         if self.ratings is not None and len(self.ratings):
             low, high = self.ratings.movie.min(), self.ratings.movie.max()
             if low < 0 or high >= len(self.ids):
@@ -72,49 +72,49 @@ class Movies:
         return len(self.ids)
 
     def positions(self) -> dict[str, int]:
-        """The place of each id."""
-        return {movie: place for place, movie in enumerate(self.ids)}
+        """Return the number of each id."""
+        return {movie: number for number, movie in enumerate(self.ids)}
 
     def select(self, ids: Collection[str]) -> "Movies":
-        """Those of these ids, in the order that they have here, with nothing of any other."""
+        """Return the movies with these ids, in the order of this table, and no trace of others."""
         wanted = set(ids)
-        kept = [place for place, movie in enumerate(self.ids) if movie in wanted]
-        there = {self.ids[place] for place in kept}
+        kept = [number for number, movie in enumerate(self.ids) if movie in wanted]
+        kept_ids = {self.ids[number] for number in kept}
         lists = self.lists and {
-            movie: [other for other in found if other in there]
-            for movie, found in self.lists.items()
-            if movie in there
+            movie: [other for other in similar if other in kept_ids]
+            for movie, similar in self.lists.items()
+            if movie in kept_ids
         }
         new = np.full(len(self), -1, np.int32)
         new[kept] = np.arange(len(kept))
         return Movies(
-            tuple(self.ids[place] for place in kept),
-            tuple(self.titles[place] for place in kept),
-            tuple(self.genres[place] for place in kept),
-            tuple(self.synopses[place] for place in kept),
-            self.ratings and self.ratings.remap(new),
-            lists,
-            self.skipped,
+            tuple(self.ids[number] for number in kept),
+            tuple(self.titles[number] for number in kept),
+            tuple(self.genres[number] for number in kept),
+            tuple(self.synopses[number] for number in kept),
+            ratings=self.ratings and self.ratings.remap(new),
+            lists=lists,
+            skipped=self.skipped,
         )
 
     def exclude(self, ids: Collection[str]) -> "Movies":
-        """All but those of these ids, with nothing of those."""
+        """Return the movies without these ids, and without any trace of those."""
         return self.select(set(self.ids) - set(ids))
 
     def with_ratings_of(self, other: "Movies") -> "Movies":
-        """With the ratings of other movies, joined by id.
+        """Return these movies with the ratings of another table, joined by id.
 
         Raises:
-          ValueError: those have no ratings, or none is of a movie that is here.
+          ValueError: the other table has no ratings, or none of these movies.
         """
         if other.ratings is None:
-            raise ValueError("the movies whose ratings are wanted have none")
-        places = self.positions()
-        new = np.array([places.get(movie, -1) for movie in other.ids], np.int32)
+            raise ValueError("the table to join has no ratings")
+        positions = self.positions()
+        new = np.array([positions.get(movie, -1) for movie in other.ids], np.int32)
         ratings = other.ratings.remap(new)
         if not len(ratings):
             raise ValueError(
-                f"no rating is of a movie that is here: ids here are like {self.ids[:1]}, those "
+                f"no rating is of these movies: ids here are like {self.ids[:1]}, those "
                 f"of the ratings like {other.ids[:1]}"
             )
         left = {"ratings of movies that are not here": len(other.ratings) - len(ratings)}
@@ -126,7 +126,7 @@ def _counted(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def find_duplicate(ids: Sequence[str]) -> str | None:
-    """The first id that has been there before; None: there is none."""
+    """Return the first id that occurs twice, or None."""
     seen: set[str] = set()
     for movie in ids:
         if movie in seen:

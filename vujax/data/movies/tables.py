@@ -1,22 +1,20 @@
-r"""Tables of movies: the user's own, those of public sets, and the cinema's.
+r"""Tables of movies: those of the user, of public data sets and of synthetic films.
 
-    open_movies("mine/")         # movies.csv or .parquet; if there: ratings, lists
-    open_movies("films/")        # set.json of the cinema
+    open_movies("mine/")         # movies.csv or .parquet; optional: ratings, lists
+    open_movies("films/")        # set.json of synthetic films
     open_movies("ml-latest/")    # MovieLens: movies.csv, links.csv, ratings.csv
     open_movies("condensed/")    # Condensed Movies: movies.csv, movie_info.csv, clips.csv, ...
 
-The user's own tables (CSV, CSV in gzip, or Parquet; UTF-8; `\N` and empty cells are not known):
+`vujax.data.registry.open_movies` opens them all; this module reads and writes the user's own tables
+(CSV, CSV in gzip, or Parquet; UTF-8; `\N` and empty cells are missing values):
 
-    movies     id, title; if known: year, genres (`Comedy|Drama`, or lists in Parquet), synopsis
-    ratings    user, movie; if known: rating, from 0 to 10
+    movies     id, title; optional: year, genres (`Comedy|Drama`, or lists in Parquet), synopsis
+    ratings    user, movie; optional: rating, from 0 to 10
     lists      movie, similar: a movie's more-like-this list, best first
-    pairs      movie, similar; score: of the channel pairs, a file of its own
+    pairs      movie, similar; optional: score. For the channel pairs, a file of its own
 
-An id twice among the movies, a rating out of range, a cell too many, text that is no UTF-8: a
-ValueError with file and line. Ratings and lists of ids that are not among the movies are left out
-and counted.
-
-Movies as tables that `vujax.data.registry.open_movies` reads.
+A repeated id, a rating out of range, a surplus cell or text that is not UTF-8 is a ValueError with
+file and line. Ratings and lists of unknown movies are left out and counted.
 """
 
 from collections import Counter
@@ -34,27 +32,27 @@ RATINGS = (0.0, 10.0)
 
 
 def read_movie_folder(folder: Path) -> Movies:
-    """The user's own tables.
+    """Read a folder of the user's own tables.
 
     Raises:
       FileNotFoundError: there is no table of movies.
       ValueError: a table cannot be read; names the file and line.
     """
     movies = read_movies(require_table(folder, "movies"))
-    places, skipped = movies.positions(), Counter()
+    positions, skipped = movies.positions(), Counter()
     rated, listed = find_table(folder, "ratings"), find_table(folder, "lists")
-    ratings = rated and read_ratings(rated, places, skipped)
-    lists = listed and _lists(listed, places, skipped)
+    ratings = rated and read_ratings(rated, positions, skipped)
+    lists = listed and _read_lists(listed, positions, skipped)
     columns = (movies.ids, movies.titles, movies.genres, movies.synopses)
     return Movies(*columns, ratings, lists, dict(skipped))
 
 
 def read_movies(path: Path) -> Movies:
-    """A table of movies alone.
+    """Read a table of movies.
 
     Raises:
-      FileNotFoundError: there is none.
-      ValueError: it cannot be read, or has an id twice; names the file and line.
+      FileNotFoundError: the table does not exist.
+      ValueError: it cannot be read, or repeats an id; names the file and line.
     """
     rows = list(iterate_unique(read_rows(path, ["id", "title"]), "id"))
     return Movies(
@@ -72,17 +70,18 @@ def read_ratings(
     columns: tuple[str, str, str] = ("user", "movie", "rating"),
     limits: tuple[float, float] = RATINGS,
 ) -> Ratings:
-    """A table of ratings; those of movies without a place are left out and counted.
+    """Read a table of ratings; those of unknown movies are left out and counted.
 
     Args:
-      path: of the table.
-      places: of the movies, by what stands in the table.
-      skipped: counts by reason, added to.
-      columns: of user, movie and rating; without the last one all are watched and not rated.
-      limits: of ratings.
+      path: table.
+      places: numbers of the movies, by their id in the table.
+      skipped: counts by reason, which are increased.
+      columns: columns of user, movie and rating; without the last one all movies are watched and
+        not rated.
+      limits: range of ratings.
 
     Raises:
-      ValueError: it cannot be read, or a rating is out of range; names the file and line.
+      ValueError: the table cannot be read, or a rating is out of range; names the file and line.
     """
     user, movie, rating = columns
     users: dict[str, int] = {}
@@ -103,10 +102,10 @@ def read_ratings(
 
 
 def read_pairs(path: str | Path) -> list[tuple[str, str, float]]:
-    """A table of pairs: two ids and a score, 1 where there is none.
+    """Read a table of pairs: two ids and a score, 1 if missing.
 
     Raises:
-      FileNotFoundError: there is none.
+      FileNotFoundError: the table does not exist.
       ValueError: it cannot be read, or a score is negative; names the file and line.
     """
     pairs = []
@@ -118,22 +117,22 @@ def read_pairs(path: str | Path) -> list[tuple[str, str, float]]:
 
 
 def iterate_unique(rows: Iterator[Row], column: str) -> Iterator[tuple[str, Row]]:
-    """Rows with their ids.
+    """Yield rows with their ids.
 
     Raises:
-      ValueError: an id is there twice, or missing; names the file and line.
+      ValueError: an id is repeated or missing; names the file and line.
     """
     seen: set[str] = set()
     for row in rows:
-        one = row.require(column)
-        if one in seen:
-            raise ValueError(f"{row.where}: the {column} {one!r} is there twice")
-        seen.add(one)
-        yield one, row
+        key = row.require(column)
+        if key in seen:
+            raise ValueError(f"{row.where}: duplicate {column} {key!r}")
+        seen.add(key)
+        yield key, row
 
 
 def parse_genres(value: object, where: str) -> frozenset[str]:
-    """Genres of a cell: a list, or text separated by |.
+    """Parse the genres of a cell: a list, or text separated by |.
 
     Raises:
       ValueError: they are separated by something else; names the file and line.
@@ -149,15 +148,15 @@ def parse_genres(value: object, where: str) -> frozenset[str]:
 
 
 def format_title(title: str, year: str) -> str:
-    """A title with its year; years of some tables are written 1999.0."""
+    """Append the year to a title; some tables write years as 1999.0."""
     return f"{title} ({year.removesuffix('.0')})" if year else title
 
 
-def _lists(path: Path, places: Mapping[str, int], skipped: Counter) -> dict[str, list[str]]:
+def _read_lists(path: Path, positions: Mapping[str, int], skipped: Counter) -> dict[str, list[str]]:
     lists: dict[str, list[str]] = {}
     for row in read_rows(path, ["movie", "similar"]):
         movie, similar = row.require("movie"), row.require("similar")
-        if movie in places and similar in places:
+        if movie in positions and similar in positions:
             lists.setdefault(movie, []).append(similar)
         else:
             skipped["entries of lists that are not in the table"] += 1
@@ -165,7 +164,7 @@ def _lists(path: Path, places: Mapping[str, int], skipped: Counter) -> dict[str,
 
 
 def write_movies(movies: Movies, folder: str | Path) -> Path:
-    """Writes movies.parquet, and ratings.parquet and lists.parquet where there are such.
+    """Write movies.parquet, and ratings.parquet and lists.parquet if there are any.
 
     Users keep their numbers; titles have their years.
     """
