@@ -28,7 +28,7 @@ def test_zeros_may_be_left_out() -> None:
 
 @pytest.mark.parametrize("text", ["", "f/", "f/x1", "f/s", "f/c1/1", "../f/s1", "f g", "f/s1/1/1"])
 def test_what_is_no_id_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no id"):
+    with pytest.raises(ValueError, match="is not an id"):
         Id.parse(text)
 
 

@@ -44,10 +44,10 @@ def test_a_parquet_table_keeps_its_types(tmp_path: Path) -> None:
         ("path,title\na,b\na,c\n", "has the path 'a' twice"),
         ("path,title\n,b\n", "row without path"),
         ("path,title\na,b,c\n", "row 2 has 3 values and the header 2"),
-        ("path,frames\na,1\n", "rename the column 'frames'"),
-        ("path,x,x\na,1,2\n", "rename the column 'x'"),
-        ('path,title\na,"b\n', "is no CSV file"),
-        (b"path,title\na,\xff\n", "is no CSV file in UTF-8"),
+        ("path,frames\na,1\n", "column name 'frames' is taken"),
+        ("path,x,x\na,1,2\n", "column name 'x' is taken"),
+        ('path,title\na,"b\n', "is not a CSV file"),
+        (b"path,title\na,\xff\n", "is not a CSV file in UTF-8"),
     ],
 )
 def test_a_wrong_table_is_refused(tmp_path: Path, text: str | bytes, why: str) -> None:

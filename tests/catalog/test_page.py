@@ -44,7 +44,7 @@ def test_every_shot_of_every_film_is_shown(root: Path, tmp_path: Path) -> None:
     assert all(src.startswith("data:image/jpeg;base64,") for src in pictures)
     tips = [a["title"] for tag, a in found.tags if tag == "li"]
     assert sum("frames 20 to 49" in tip for tip in tips) == 2
-    assert "begins with a cut, score 0.75" in tips[1]
+    assert "starts with a cut, score 0.75" in tips[1]
     assert "00:00:00:20" in tips[1]
     assert "cannot be read as a film" in found.text
 

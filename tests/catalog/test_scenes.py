@@ -39,7 +39,7 @@ def test_written_and_read(root: Path) -> None:
 def test_scenes_of_what_a_film_was_are_refused(root: Path) -> None:
     (film,) = Catalog(root).film_ids()
     scenes.write_scenes(root, film, "0" * 64, [], {})
-    with pytest.raises(ValueError, match="is of what the film was before: run `vujax scenes`"):
+    with pytest.raises(ValueError, match="former version of the film; run `vujax scenes`"):
         Catalog(root).scenes(film)
     assert len(problems(root)) == 1
 

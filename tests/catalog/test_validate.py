@@ -86,7 +86,7 @@ def test_a_file_that_is_missing_or_altered(root: Path, name: str) -> None:
         ("keyframes.parquet", lambda rows: rows.pop(), "8 keyframes, not 9"),
         ("keyframes.parquet", lambda rows: rows.reverse(), "not in order"),
         ("keyframes.parquet", lambda rows: rows[0].update(pts=10**9), "outside its shot"),
-        ("keyframes.parquet", lambda rows: rows[0].update(record=99), "have no picture"),
+        ("keyframes.parquet", lambda rows: rows[0].update(record=99), "have no image"),
         ("keyframes.parquet", lambda rows: rows[0].update(width=3), "another size"),
     ],
 )
@@ -105,7 +105,7 @@ def test_a_keyframe_that_is_no_picture(root: Path) -> None:
             writer.write(b"no picture")
     sign(root, "keyframes")
     assert any("cannot be decoded" in problem for problem in find_problems(root))
-    assert list(find_problems(root, pictures=False)) == []
+    assert list(find_problems(root, decode_images=False)) == []
 
 
 def test_files_of_no_film_are_named(root: Path) -> None:
@@ -113,7 +113,7 @@ def test_files_of_no_film_are_named(root: Path) -> None:
     (root / schema.STAGING / "a~host~1").mkdir(parents=True)
     found = list(find_problems(root))
     assert sum("belongs to no film" in problem for problem in found) == 4
-    assert sum("being made" in problem for problem in found) == 1
+    assert sum("in work" in problem for problem in found) == 1
 
 
 def test_a_damaged_manifest(root: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_reader_says_what_is_missing(root: Path) -> None:
     (film,) = catalog.film_ids()
     with pytest.raises(KeyError, match="no film other"):
         catalog.shots("other")
-    with pytest.raises(ValueError, match="is no id"):
+    with pytest.raises(ValueError, match="is not an id"):
         catalog.shots("../../etc")
     with pytest.raises(KeyError, match="no keyframe"):
         catalog.jpeg(f"{film}/s0099/0")

@@ -95,7 +95,7 @@ def test_only_what_the_dead_left_is_swept(tmp_path: Path) -> None:
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").touch()
-    with pytest.raises(ValueError, match="is no catalogue and not empty"):
+    with pytest.raises(ValueError, match="is not empty and is not a vujax catalog"):
         schema.create_catalog(tmp_path)
     with pytest.raises(FileNotFoundError, match="vujax ingest"):
         schema.check_catalog(tmp_path)

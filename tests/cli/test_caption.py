@@ -135,7 +135,9 @@ def test_films_without_captions(root, tmp_path, capsys):
     folder = catalogue(tmp_path / "new")
     bank = ["--bank", str(tmp_path / "bank.txt")]
     assert cli.main(words(folder, tmp_path, "c.vtt", *bank)) == 1
-    assert "has no shot vectors of stub: make them with `vujax embed" in capsys.readouterr().err
+    assert (
+        "has no shot embeddings of stub; compute them with `vujax embed" in capsys.readouterr().err
+    )
     run(folder)
     next((folder / "vectors" / "shot").rglob("*.parquet")).unlink()
     assert cli.main(words(folder, tmp_path, "c.vtt", *bank)) == 0

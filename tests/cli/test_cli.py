@@ -55,7 +55,10 @@ def test_starting_imports_nothing_heavy() -> None:
     ("words", "why"),
     [
         (["ingest", "nowhere", "--out", "OUT", "--detector", "content"], "nowhere does not exist"),
-        (["ingest", ".", "--out", "OUT", "--detector", "content", "--workers", "0"], "1 worker"),
+        (
+            ["ingest", ".", "--out", "OUT", "--detector", "content", "--workers", "0"],
+            "workers must be at least 1",
+        ),
         (["ingest", ".", "--out", "OUT", "--detector", "content", "--positions", "2"], "between"),
         (
             ["ingest", ".", "--out", "OUT", "--detector", "content", "--host", "1"],
@@ -63,8 +66,8 @@ def test_starting_imports_nothing_heavy() -> None:
         ),
         (["ingest", ".", "--out", "OUT", "--shots", "no.csv"], "no.csv does not exist"),
         (["ingest", ".", "--out", "OUT", "--detector-option", "x"], "is not NAME=VALUE"),
-        (["catalog", "check", "OUT"], "is no catalogue"),
-        (["catalog", "show", "OUT"], "is no catalogue"),
+        (["catalog", "check", "OUT"], "is not a vujax catalog"),
+        (["catalog", "show", "OUT"], "is not a vujax catalog"),
         (["embed", "OUT", "--encoder", "../nil"], "unknown encoder '../nil'; expected lite"),
         (["weights", "get", "nothing"], "nothing"),
         (["weights", "import", "/nowhere"], "/nowhere does not exist: give a folder or a"),

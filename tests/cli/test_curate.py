@@ -48,8 +48,8 @@ def test_mistakes_are_one_sentence(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     stub = ["--encoder", "stub"]
-    assert "is no catalogue" in mistake([str(tmp_path)], capsys)
-    assert "has no frame vectors of other" in mistake([str(root), "--encoder", "other"], capsys)
+    assert "is not a vujax catalog" in mistake([str(tmp_path)], capsys)
+    assert "has no frame embeddings of other" in mistake([str(root), "--encoder", "other"], capsys)
     assert "at least 16 characters" in mistake([str(root), *stub, "--token", "short"], capsys)
     assert "does not exist" in mistake([str(root), *stub, "--tags", "none.csv"], capsys)
     assert "unknown text space" in mistake([str(root), *stub, "--space", "none"], capsys)
@@ -69,7 +69,7 @@ def test_vectors_of_what_a_film_was(root: Path) -> None:
     facts["files"]["shots.parquet"]["sha256"] = "0" * 64
     manifest.write_text(json.dumps(facts))
     desk = open_desk(root, "stub")
-    with pytest.raises(ValueError, match="is of what the film was before: run `vujax embed`"):
+    with pytest.raises(ValueError, match="former version of the film; run `vujax embed`"):
         desk.level("shot")
 
 

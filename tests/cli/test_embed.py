@@ -57,7 +57,7 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture
             ["similar", root, f"{Catalog(root).film_ids()[0]}/s0"],
             "has no shot vectors: make them with",
         ),
-        (["similar", str(tmp_path / "in"), "a/s0"], "is no catalogue"),
+        (["similar", str(tmp_path / "in"), "a/s0"], "is not a vujax catalog"),
     ):
         assert cli.main(words) == 1
         (line,) = capsys.readouterr().err.strip().splitlines()

@@ -66,12 +66,12 @@ def test_label_list_export_import_undo(
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["list", "nowhere"], "is no catalogue"),
+        (["list", "nowhere"], "is not a vujax catalog"),
         (["export", "ROOT", "none", "--format", "csv", "--out", "x"], "has no label set none"),
         (["export", "ROOT", "../x", "--format", "csv", "--out", "x"], "no name of a label set"),
         (["import", "ROOT", "a", "none.csv"], "none.csv does not exist"),
         (["set", "ROOT", "a", "x/s0000", "--label", "boat"], "has no film x"),
-        (["set", "ROOT", "a", "../x", "--label", "boat"], "is no id"),
+        (["set", "ROOT", "a", "../x", "--label", "boat"], "is not an id"),
         (["undo", "ROOT", "none"], "has no label set none"),
     ],
 )

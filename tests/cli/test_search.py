@@ -181,7 +181,7 @@ def test_a_query_in_another_script(
         (["red", "--level", "frame", "--templates", "poem"], "unknown templates 'poem'"),
         (["--image", "nowhere.png"], "nowhere.png does not exist (--image)"),
         (["--like", "other/s0001"], "has no film other with shots"),
-        (["--like", "a b"], "'a b' is no id"),
+        (["--like", "a b"], "'a b' is not an id"),
     ],
 )
 def test_a_mistake_is_one_sentence(
@@ -195,12 +195,14 @@ def test_a_mistake_is_one_sentence(
 
 def test_catalogues_that_cannot_be_searched(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert search(root / "nowhere", "red") == 1
-    assert "is no catalogue: make one" in capsys.readouterr().err
+    assert "is not a vujax catalog; create one" in capsys.readouterr().err
     assert cli.main(["search", str(root), "red", "--encoder", "other"]) == 1
-    assert "has no shot vectors of other: make them with `vujax embed" in capsys.readouterr().err
+    assert (
+        "has no shot embeddings of other; compute them with `vujax embed" in capsys.readouterr().err
+    )
     (root / schema.CATALOG_FILE).write_text('{"schema": 2000}')
     assert search(root, "red") == 1
-    assert "is a catalogue of version 2000" in capsys.readouterr().err
+    assert "is a catalog of version 2000" in capsys.readouterr().err
 
 
 def test_recall(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

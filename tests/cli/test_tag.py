@@ -55,9 +55,9 @@ def test_train_and_apply(root: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["--encoder", "other"], "no shot vectors of other"),
-        (["--encoder", "stub", "--level", "minute"], "no vectors of level 'minute'"),
-        (["--encoder", "../stub"], "is no encoder's name"),
+        (["--encoder", "other"], "no shot embeddings of other"),
+        (["--encoder", "stub", "--level", "minute"], "unknown level 'minute'"),
+        (["--encoder", "../stub"], "is not an encoder's name"),
         (["--encoder", "stub", "--reviewed", "none"], "no label can be learned"),
         (["--encoder", "stub", "--reviewed", "none", "x"], "--reviewed none goes alone"),
         (["--encoder", "stub", "--reviewed", "x"], "no film x, which is named as reviewed"),

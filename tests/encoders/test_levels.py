@@ -98,9 +98,10 @@ def test_new_scenes_make_their_vectors_old(root: Path) -> None:
     divide(root, 0, [(0, 1), (2, 2)])  # the same again
     assert [o.done for o in outcomes(root, Stub, "frame", "shot", "scene")] == [False, False]
     film = divide(root, 0, [(0, 0), (1, 2)])
-    with pytest.raises(ValueError, match="is of what the film's scenes were before: run `vujax em"):
+    with pytest.raises(ValueError, match="former version of the film's scenes; run `vujax embed"):
         Catalog(root).embeddings("scene", "stub")
-    assert ["the film's scenes were before" in problem for problem in find_problems(root)] == [True]
+    (problem,) = find_problems(root)
+    assert "former version of the film's scenes" in problem
     one, other = outcomes(root, Stub, "frame", "shot", "scene")
     assert (one.status, one.done, other.status, other.done) == ("whole", True, "partial", False)
     after = vector_files(root)
@@ -118,13 +119,12 @@ def test_without_scenes_reading_says_what_to_run(root: Path) -> None:
     with pytest.raises(FileNotFoundError, match="run `vujax scenes` on its film again"):
         Catalog(root).embeddings("scene", "stub", other)
     scenes.scenes_path(root, one).unlink()
-    with pytest.raises(FileNotFoundError, match="has no scenes: run `vujax scenes"):
+    with pytest.raises(FileNotFoundError, match="has no scenes; run `vujax scenes"):
         Catalog(root).embeddings("scene", "stub")
-    with pytest.raises(FileNotFoundError, match=r"no scene vectors of other.*--level scene`"):
+    with pytest.raises(FileNotFoundError, match=r"no scene embeddings of other.*--level scene`"):
         Catalog(root).embeddings("scene", "other")
-    assert ["does not exist: run `vujax scenes`" in problem for problem in find_problems(root)] == [
-        True
-    ]
+    (problem,) = find_problems(root)
+    assert "does not exist; run `vujax scenes`" in problem
 
 
 def test_scenes_that_leave_shots_out_are_the_films_error(root: Path) -> None:
@@ -183,7 +183,7 @@ def test_scenes_by_a_model_of_scenes(root: Path, models: Path) -> None:
 def test_scenes_of_vectors_that_are_there(root: Path, models: Path) -> None:
     releases.scene_model(models / "features", feature=6)
     make = opener(str(models / "features"))
-    with pytest.raises(FileNotFoundError, match="has no shot vectors of stub: make them with"):
+    with pytest.raises(FileNotFoundError, match="no shot embeddings of stub; compute them with"):
         outcomes(root, make, "scene")
     outcomes(root)
     assert [o.status for o in outcomes(root, make, "scene")] == ["whole", "error"]

@@ -179,14 +179,14 @@ class Other(Stub):
 
 def test_vectors_of_what_a_film_was(root: Path) -> None:
     rewrite(min((root / "vectors" / "shot").glob("*/*.parquet")), lambda t: t, source="0" * 64)
-    with pytest.raises(ValueError, match="what the film was before"):
+    with pytest.raises(ValueError, match="former version of the film"):
         opened(root)
 
 
 def test_there_is_nothing_to_search(root: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no shot vectors of lite: make them with"):
+    with pytest.raises(FileNotFoundError, match="no shot embeddings of lite; compute them with"):
         Index.open(root, "shot", "lite", Colours())
-    with pytest.raises(FileNotFoundError, match="is no catalogue"):
+    with pytest.raises(FileNotFoundError, match="is not a vujax catalog"):
         Index.open(root / "nowhere", "shot", "stub", Colours())
     (root / "catalog.json").write_text('{"schema": 99}')
     with pytest.raises(ValueError, match="catalogue of version 99"):
@@ -217,7 +217,7 @@ def test_rows_of_an_id(root: Path) -> None:
     for wrong in ("other", f"{film}/s0009", f"{film}/s0001/9"):
         with pytest.raises(KeyError, match="has no"):
             frames.find_rows(wrong)
-    with pytest.raises(ValueError, match="is no id"):
+    with pytest.raises(ValueError, match="is not an id"):
         frames.find_rows("a/b/c")
 
 

@@ -81,7 +81,7 @@ def test_scenes_and_films_without(root: Path) -> None:
     assert film == three and "run `vujax scenes`" in reason
     divide(root, 1, [(0, 1), (2, 2)])
     assert [film for film, _ in find_similar(catalog, f"{one}/c001").left_out] == [two, three]
-    with pytest.raises(ValueError, match="of what the film's scenes were before: run `vujax embed"):
+    with pytest.raises(ValueError, match="former version of the film's scenes; run `vujax embed"):
         find_similar(catalog, f"{two}/c001")
     with pytest.raises(FileNotFoundError, match="run `vujax scenes`"):
         find_similar(catalog, f"{three}/c000")
@@ -131,8 +131,8 @@ def test_times(time: str, seconds: float | None) -> None:
         ("FILM/s0009", "has no shot .*/s0009; the film has 3"),
         ("FILM/c009", "has no scene .*/c009; the film has 2"),
         ("other/s0000", "has no film other"),
-        ("../x/s0", "is no id"),
-        ("../x@0:01", "is no id"),
+        ("../x/s0", "is not an id"),
+        ("../x@0:01", "is not an id"),
         ("FILM", "is not a shot or scene; write FILM/s0012"),
         ("FILM/s0000/1", "is not a shot or scene"),
         ("FILM@noon", "'noon' is not a time"),

@@ -1,7 +1,7 @@
-"""Names of what a catalogue holds: `film`, `film/s0012`, `film/c003`, `film/s0012/1`.
+"""Ids of films, shots, scenes and keyframes: `film`, `film/s0012`, `film/c003`, `film/s0012/1`.
 
-A film's id is the slug of its path and a fingerprint of its bytes. Shots, scenes and the keyframes
-of a shot are counted from 0.
+The id of a film is the slug of its path and a fingerprint of its bytes. Shots and scenes of a film,
+and keyframes of a shot, are counted from 0.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from typing import Self
 
 MIB = 1 << 20
 MAX_SLUG_BYTES = 120  # file systems allow names of 255 bytes
-NO_FINGERPRINT = "0" * 8  # of a file that cannot be read
+NO_FINGERPRINT = "0" * 8  # of a file that is not readable
 ID_PATTERN = re.compile(
     r"(?P<film>[\w-]+)(?:/(?:c(?P<scene>\d+)|s(?P<shot>\d+)(?:/(?P<keyframe>\d+))?))?"
 )
@@ -21,13 +21,13 @@ ID_PATTERN = re.compile(
 
 @dataclass(frozen=True)
 class Id:
-    """A film, one of its shots or scenes, or a keyframe of a shot; `str` gives its one spelling.
+    """Id of a film, of one of its shots or scenes, or of a keyframe; `str` gives the text.
 
     Attributes:
       film: id of the film.
-      shot: number of the shot.
-      scene: number of the scene.
-      keyframe: number of the keyframe in its shot.
+      shot: number of the shot, or None.
+      scene: number of the scene, or None.
+      keyframe: number of the keyframe in its shot, or None.
     """
 
     film: str
@@ -37,15 +37,15 @@ class Id:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Reads an id; zeros before a number may be left out.
+        """Parse an id; leading zeros of numbers are optional.
 
         Raises:
-          ValueError: it is none.
+          ValueError: the text is not an id.
         """
         match = ID_PATTERN.fullmatch(text)
         if not match:
             raise ValueError(
-                f"{text!r} is no id: write FILM, FILM/s0012 (shot), FILM/c003 (scene) or "
+                f"{text!r} is not an id; expected FILM, FILM/s0012 (shot), FILM/c003 (scene) or "
                 "FILM/s0012/1 (keyframe)"
             )
         numbers = {key: match[key] for key in ("shot", "scene", "keyframe")}
@@ -53,7 +53,7 @@ class Id:
 
     @property
     def level(self) -> str:
-        """'film', 'scene', 'shot' or 'frame'."""
+        """Level of the id: 'film', 'scene', 'shot' or 'frame'."""
         if self.scene is not None:
             return "scene"
         if self.shot is None:
@@ -70,7 +70,7 @@ class Id:
 
 
 def make_slug(path: str) -> str:
-    """A film's path, relative and without its suffix, as a word of letters, digits, - and _."""
+    """Return a relative path without its suffix as a word of letters, digits, - and _."""
     stem = path[: len(path) - len(Path(path).suffix)]
     text = unicodedata.normalize("NFKC", stem).lower()
     word = re.sub(r"[^\w]+", "-", text).strip("-")
@@ -78,29 +78,31 @@ def make_slug(path: str) -> str:
 
 
 def make_slugs(paths: list[str]) -> dict[str, str]:
-    """A slug of its own for each path: those that are alike are told apart by the path's hash."""
+    """Return a unique slug per path; equal slugs get the hash of their path."""
     plain = {path: make_slug(path) for path in paths}
     shared: dict[str, int] = {}
     for word in plain.values():
         shared[word] = shared.get(word, 0) + 1
-    return {path: word if shared[word] == 1 else _longer(path) for path, word in plain.items()}
+    return {
+        path: word if shared[word] == 1 else _make_unique_slug(path) for path, word in plain.items()
+    }
 
 
-def _longer(path: str) -> str:
+def _make_unique_slug(path: str) -> str:
     return f"{make_slug(path)}-{_hash(path.encode())[:6]}"
 
 
 def is_id_of_path(film: str, path: str) -> bool:
-    """Whether the film of `path` may have, or have had, this id: namesakes come and go."""
+    """Return True if `film` may be, or may have been, the id of the film at `path`."""
     word, _, digits = film.rpartition("-")
-    return word in (make_slug(path), _longer(path)) and len(digits) == 8
+    return word in (make_slug(path), _make_unique_slug(path)) and len(digits) == 8
 
 
 def compute_fingerprint(path: Path) -> str:
-    """8 hexadecimal digits of a file's size and its first and last MiB.
+    """Return 8 hexadecimal digits that hash a file's size and its first and last MiB.
 
     Raises:
-      OSError: it cannot be read.
+      OSError: the file is not readable.
     """
     with path.open("rb") as file:
         size = file.seek(0, 2)

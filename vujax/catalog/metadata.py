@@ -1,4 +1,4 @@
-"""What people know of films (title, genres, ...): a CSV or Parquet table, joined to them."""
+"""Film metadata (title, genres, ...): a CSV or Parquet table that is joined to the films."""
 
 import csv
 import hashlib
@@ -20,11 +20,11 @@ PARQUET = (".parquet", ".pq")
 
 @dataclass(frozen=True)
 class FilmMetadata:
-    """Columns of one film's row among the films.
+    """Metadata columns of one film.
 
     Attributes:
-      schema: their names and types.
-      row: their values.
+      schema: names and types of the columns.
+      row: values of the columns.
     """
 
     schema: pa.Schema
@@ -32,19 +32,19 @@ class FilmMetadata:
 
     @property
     def digest(self) -> str:
-        """Changes with any value."""
+        """Hash of the columns and values."""
         text = json.dumps([str(self.schema), dict(self.row)], default=str, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """A table with one row a film.
+    """Metadata table with one row per film.
 
     Attributes:
-      key: the column that it is joined on: 'film' (id) or 'path' (in the folder, with /).
+      key: column to join on: 'film' (id) or 'path' (relative to the folder, with /).
       schema: its other columns.
-      rows: their values by key.
+      rows: values of these, by key.
     """
 
     key: str
@@ -53,12 +53,12 @@ class Metadata:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Reads a .parquet file, or any other as CSV: UTF-8, a header line, all values text.
+        """Read a .parquet file, or any other as CSV: UTF-8, a header line, all values text.
 
         Raises:
-          FileNotFoundError: there is none.
-          ValueError: it cannot be read, has neither key, names a film twice, or has a column of a
-            name that the catalogue uses.
+          FileNotFoundError: the file does not exist.
+          ValueError: the file is damaged, has no key column, has two rows of one film, or a column
+            with a name that the catalog uses.
         """
         if not path.is_file():
             raise FileNotFoundError(f"{path} does not exist (metadata)")
@@ -66,11 +66,11 @@ class Metadata:
         names = table.column_names
         key = next((name for name in KEYS if name in names), None)
         if key is None:
-            raise ValueError(f"{path} has neither a column 'film' nor 'path': it has {names}")
+            raise ValueError(f"{path} has neither a column 'film' nor 'path'; it has {names}")
         taken = [name for name in names if name in FILMS.names and name not in KEYS]
         if taken or len(set(names)) < len(names):
             clash = taken or [name for name in names if names.count(name) > 1]
-            raise ValueError(f"{path}: rename the column {clash[0]!r}: there is another so named")
+            raise ValueError(f"{path}: the column name {clash[0]!r} is taken; rename the column")
         rows: dict[str, Mapping[str, Any]] = {}
         for row in table.to_pylist():
             value = row[key]
@@ -80,13 +80,13 @@ class Metadata:
                     if value in rows
                     else f"has a row without {key}"
                 )
-                raise ValueError(f"{path} {what}: give each film one row")
+                raise ValueError(f"{path} {what}; give each film one row")
             rows[value] = {name: row[name] for name in names if name not in KEYS}
         schema = pa.schema([field for field in table.schema if field.name not in KEYS])
         return cls(key, schema, rows)
 
     def lookup(self, film: str, path: str) -> FilmMetadata:
-        """The columns of one film, without values when the table has no row of it."""
+        """Return the metadata of one film, with null values if the table has no row of it."""
         row = self.rows.get(film if self.key == "film" else path)
         return FilmMetadata(self.schema, row or dict.fromkeys(self.schema.names))
 
@@ -96,14 +96,14 @@ def _csv(path: Path) -> pa.Table:
         text = path.read_bytes().decode("utf-8-sig")
         header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} is no CSV file in UTF-8 ({error})") from None
+        raise ValueError(f"{path} is not a CSV file in UTF-8 ({error})") from None
     except ValueError:
-        raise ValueError(f"{path} is empty: it needs a header line") from None
-    rows = [row for row in rows if row]  # a blank line is none
+        raise ValueError(f"{path} is empty; it needs a header line") from None
+    rows = [row for row in rows if row]  # without blank lines
     for number, row in enumerate(rows, 2):
         if len(row) != len(header):
             raise ValueError(
-                f"{path}: row {number} has {len(row)} values and the header {len(header)}: "
+                f"{path}: row {number} has {len(row)} values and the header {len(header)}; "
                 "put values with commas into quotes"
             )
     columns = [pa.array([row[i] or None for row in rows], pa.string()) for i in range(len(header))]
@@ -113,7 +113,7 @@ def _csv(path: Path) -> pa.Table:
 def _parquet(path: Path) -> pa.Table:
     try:
         table = pq.ParquetFile(path).read()
-        table.validate(full=True)  # texts that are no UTF-8, among other things
+        table.validate(full=True)  # finds text that is not UTF-8, among other things
         return table
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise ValueError(f"{path} is no whole Parquet file ({error})") from None
+        raise ValueError(f"{path} is not a complete Parquet file ({error})") from None

@@ -1,9 +1,7 @@
-"""The page of a catalogue: each film's shots with their times, on one page that needs nothing else.
+"""HTML page of a catalog: each film's facts, the rhythm of its cuts, and its shots.
 
-No script runs on it and its content security policy lets nothing in, so it opens from a file, a
-mail or an object store, offline, and shows whatever a title holds as text.
-
-One film on the page: its facts, the rhythm of its cuts, and its shots.
+The page is self-contained: it has no script, and its content security policy blocks every request.
+It opens from a file, a mail or an object store, offline, and shows any title as text.
 """
 
 import base64
@@ -23,26 +21,28 @@ from vujax.utils.html.document import Markup, document, join, tag
 from vujax.utils.io import write_text
 from vujax.video.timecode import Clock
 
-MAX_THUMBNAILS = 2400  # of 3 KB each: with more, films show every second shot, or third ...
-
+MAX_THUMBNAILS = 2400  # of 3 KB each; films with more show every second shot, or third, ...
 MAX_FILMS = 200
-
 MAX_ERRORS = 500
-
-MAX_OPEN_FILMS = 5  # with more films than this they are folded
+MAX_OPEN_FILMS = 5  # with more films, each is folded
+MAX_TEXT_LENGTH = 2000  # characters of a metadata value
+THUMBNAIL_SIZE = (128, 128)
+QUALITY = 55
+TIMELINE_WIDTH = 1000  # units of the timeline's view box
+SHOWN_FACTS = ("film", "path", "folder", "detector")
 
 
 def write_page(catalog: Catalog, path: Path, films: Sequence[str] | None = None) -> Path:
-    """Writes the page of a catalogue.
+    """Write the page of a catalog atomically.
 
     Args:
-      catalog: to show.
-      path: of the page; it appears whole or not at all.
-      films: ids of those to show; None: all, or the first 200 of them.
+      catalog: catalog to show.
+      path: path of the page.
+      films: ids of the films to show; None for the first MAX_FILMS.
 
     Raises:
-      KeyError: a film is not in the catalogue.
-      FileNotFoundError, ValueError: a file of the catalogue is missing or damaged.
+      KeyError: a film is not in the catalog.
+      FileNotFoundError, ValueError: a file of the catalog is missing or damaged.
     """
     if films is None:
         rows = catalog.films().to_pylist()
@@ -53,13 +53,13 @@ def write_page(catalog: Catalog, path: Path, films: Sequence[str] | None = None)
 
 
 def _page(catalog: Catalog, rows: list[dict[str, Any]]) -> str:
-    title = f"{catalog.path.resolve().name}: vujax catalogue"
+    title = f"{catalog.path.resolve().name}: vujax catalog"
     body = [_header(catalog, rows), tag("main", _errors(rows), _films(catalog, rows))]
     return document(title, body, ["vujax.catalog"])
 
 
 def _header(catalog: Catalog, rows: list[dict[str, Any]]) -> Markup:
-    bad = sum(row["status"] == "error" for row in rows)
+    errors = sum(row["status"] == "error" for row in rows)
     partial = sum(row["status"] == "partial" for row in rows)
     seconds = sum((row["end_s"] or 0) - (row["begin_s"] or 0) for row in rows)
     tiles = {
@@ -67,8 +67,8 @@ def _header(catalog: Catalog, rows: list[dict[str, Any]]) -> Markup:
         "Film time": format_clock(seconds),
         "Shots": f"{sum(row['shots'] or 0 for row in rows):,}",
         "Keyframes": f"{sum(row['keyframes'] or 0 for row in rows):,}",
-        "In part": f"{partial:,}",
-        "Errors": f"{bad:,}",
+        "Partial": f"{partial:,}",
+        "Errors": f"{errors:,}",
     }
     pairs = [tag("div", tag("dt", name), tag("dd", value)) for name, value in tiles.items()]
     return tag("header", tag("h1", catalog.path.resolve().name), tag("dl", pairs, class_="tiles"))
@@ -83,7 +83,7 @@ def _errors(rows: list[dict[str, Any]]) -> Markup | None:
         for row in bad[:MAX_ERRORS]
     ]
     more = f"{len(bad) - MAX_ERRORS} more are not listed." if len(bad) > MAX_ERRORS else None
-    head = tag("thead", tag("tr", tag("th", "File", scope="col"), tag("th", "Why", scope="col")))
+    head = tag("thead", tag("tr", tag("th", "File", scope="col"), tag("th", "Reason", scope="col")))
     caption = tag("caption", "Files that could not be read")
     table = tag("table", caption, head, tag("tbody", lines))
     return tag(
@@ -100,53 +100,42 @@ def _films(catalog: Catalog, rows: list[dict[str, Any]]) -> Markup:
     every = max(1, -(-sum(row["shots"] for row in shown) // MAX_THUMBNAILS))
     notes = []
     if len(shown) < len(good):
-        notes.append(f"The first {len(shown)} of {len(good)} films; --film names others.")
+        notes.append(f"The first {len(shown)} of {len(good)} films; select others with --film.")
     if every > 1:
-        notes.append(f"One shot in {every} is shown; --film with one film shows more of it.")
+        notes.append(f"One shot in {every} is shown; select one film with --film for more.")
     folded = len(shown) > MAX_OPEN_FILMS
     sections = [build_section(catalog, row, every, folded=folded) for row in shown]
     return join([tag("p", note, class_="note") for note in notes] + sections)
 
 
-THUMBNAIL_SIZE = (128, 128)
-
-QUALITY = 55
-
-TIMELINE_WIDTH = 1000  # units of the timeline's width
-
-SHOWN_FACTS = ("film", "path", "folder", "detector")
-
-MAX_TEXT_LENGTH = 2000  # characters of a metadata value
-
-
 def build_section(catalog: Catalog, row: dict[str, Any], every: int, *, folded: bool) -> Markup:
-    """A film that has shots.
+    """Build the section of a film that has shots.
 
     Args:
-      catalog: that it is in.
-      row: of the film.
-      every: show one shot in so many.
-      folded: show no more than its name until it is opened.
+      catalog: catalog of the film.
+      row: row of the film.
+      every: show one shot in `every`.
+      folded: show only the heading until the section is opened.
     """
     shots = catalog.shots(row["film"]).to_pylist()
     name = str(row.get("title") or quote_unprintable(row["path"]))
     plural = "s" * (len(shots) != 1)
     length = f"{format_clock(row['end_s'] - row['begin_s'])}, {len(shots):,} shot{plural}"
-    inside = [
+    content = [
         tag("p", row["reason"], class_="warning", role="status") if row["reason"] else None,
         _facts(row),
         _timeline(shots, row),
         tag("ol", _shots(catalog, row, shots, every), class_="shots"),
     ]
     summary = tag("summary", tag("h2", name), tag("span", length, class_="note"))
-    return tag("details", summary, inside, class_="film", open=not folded, id=row["film"])
+    return tag("details", summary, content, class_="film", open=not folded, id=row["film"])
 
 
 def _facts(row: dict[str, Any]) -> Markup:
     facts = {name: quote_unprintable(str(row[name])) for name in SHOWN_FACTS}
     rate = Fraction(row["rate_num"], row["rate_den"])
     special = [name for name in ("variable_rate", "interlaced", "hdr") if row[name]]
-    facts["picture"] = ", ".join(
+    facts["video"] = ", ".join(
         [f"{row['width']}x{row['height']}", f"{float(rate):.6g} frames/s", row["codec"]]
         + [name.replace("_", " ") for name in special]
     )
@@ -159,20 +148,20 @@ def _facts(row: dict[str, Any]) -> Markup:
 
 
 def _timeline(shots: list[dict[str, Any]], row: dict[str, Any]) -> Markup:
-    """A bar in which each shot is a block, light and dark in turn, and slow transitions a mark."""
-    begin, length = row["begin_s"], max(row["end_s"] - row["begin_s"], 1e-9)
+    """Build a bar of the shots in alternating shades, with marks for gradual transitions."""
+    start_s, length_s = row["begin_s"], max(row["end_s"] - row["begin_s"], 1e-9)
 
-    def place(seconds: float) -> str:
-        return f"{(seconds - begin) / length * TIMELINE_WIDTH:.2f}"
+    def position(seconds: float) -> str:
+        return f"{(seconds - start_s) / length_s * TIMELINE_WIDTH:.2f}"
 
     time = build_clock(row)
     dark, slow = [], []
     for shot in shots:
         if shot["shot"] % 2:
-            dark.append(f"M{place(shot['begin_s'])} 0V20H{place(shot['end_s'])}V0Z")
+            dark.append(f"M{position(shot['begin_s'])} 0V20H{position(shot['end_s'])}V0Z")
         if shot["transition"] not in (None, "cut"):
             span = (shot["transition_begin_pts"], shot["transition_end_pts"])
-            first, last = (place(float(time.seconds(pts))) for pts in span)
+            first, last = (position(float(time.seconds(pts))) for pts in span)
             slow.append(f"M{first} 20V28H{last}V20Z")
     return tag(
         "svg",
@@ -183,7 +172,7 @@ def _timeline(shots: list[dict[str, Any]], row: dict[str, Any]) -> Markup:
         viewBox=f"0 0 {TIMELINE_WIDTH} 28",
         preserveAspectRatio="none",
         role="img",
-        aria_label=f"{len(shots)} shots along the film",
+        aria_label=f"{len(shots)} shots on the timeline of the film",
     )
 
 
@@ -198,7 +187,7 @@ def _shots(
 
 
 def group_keyframe_records(catalog: Catalog, film: str) -> dict[int, list[int]]:
-    """The records of each shot's keyframes, by its number; a shot without any is left out."""
+    """Return the records of each shot's keyframes, by shot number, for shots with keyframes."""
     records: dict[int, list[int]] = {}
     table = catalog.keyframes(film).select(["shot", "record"]).to_pydict()
     for shot, record in zip(table["shot"], table["record"], strict=True):
@@ -209,19 +198,19 @@ def group_keyframe_records(catalog: Catalog, film: str) -> dict[int, list[int]]:
 def _shot(
     shot: dict[str, Any], records: list[int], reader: RecordReader | None, time: Clock
 ) -> Markup:
-    begin, end = shot["begin_s"], shot["end_s"]
+    start_s, end_s = shot["begin_s"], shot["end_s"]
     tip = (
-        f"{shot['id']}\nfrom {time.timecode(shot['begin_pts'])} ({begin:.3f} s) "
-        f"to {time.timecode(shot['end_pts'])} ({end:.3f} s)\n"
+        f"{shot['id']}\nfrom {time.timecode(shot['begin_pts'])} ({start_s:.3f} s) "
+        f"to {time.timecode(shot['end_pts'])} ({end_s:.3f} s)\n"
         f"frames {shot['first_frame']} to {shot['last_frame']}"
     )
     kind = shot["transition"]
     if kind:
-        tip += f"\nbegins with a {kind}, score {shot['transition_score']:.2f}"
-    picture = tag("span", class_="none")
+        tip += f"\nstarts with a {kind}, score {shot['transition_score']:.2f}"
+    image = tag("span", class_="none")
     if records:
         middle = records[len(records) // 2]
-        picture = tag(
+        image = tag(
             "img",
             src=build_thumbnail_uri(reader[middle]),
             alt=f"shot {shot['shot']}",
@@ -230,9 +219,9 @@ def _shot(
     name = str(Id(shot["film"], shot["shot"])).rpartition("/")[2]
     return tag(
         "li",
-        picture,
-        tag("b", format_short_clock(begin)),
-        tag("span", f"{end - begin:.1f} s", class_="length"),
+        image,
+        tag("b", format_short_clock(start_s)),
+        tag("span", f"{end_s - start_s:.1f} s", class_="length"),
         tag("span", name, class_="name"),
         tag("i", kind) if kind not in (None, "cut") else None,
         title=tip,
@@ -241,10 +230,10 @@ def _shot(
 
 
 def build_thumbnail_uri(data: bytes, size: tuple[int, int] = THUMBNAIL_SIZE) -> str:
-    """A keyframe's JPEG, at most of a size, as a data URI."""
-    with Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:
-        picture.draft("RGB", size)
-        small = picture.convert("RGB")
+    """Return a data URI of a JPEG file scaled down to at most `size`."""
+    with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+        image.draft("RGB", size)
+        small = image.convert("RGB")
     small.thumbnail(size)
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=QUALITY, optimize=True)

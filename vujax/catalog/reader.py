@@ -1,7 +1,4 @@
-"""Reading a catalogue.
-
-The film files that a catalogue was made from, where they still are what they were.
-"""
+"""Reading of a catalog: its tables, images, sound and embeddings, and its original film files."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -10,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from vujax.catalog import embeddings, scenes, schema
+from vujax.catalog import embeddings, items, scenes, schema
 from vujax.catalog.ids import Id, compute_fingerprint
 from vujax.catalog.parquet import read_parquet
 from vujax.catalog.records import RecordReader
@@ -25,55 +22,58 @@ TABLE_SCHEMAS = {
 
 
 class Catalog:
-    """A catalogue on disk; picklable, and opens its files when they are asked for.
+    """Catalog on disk; picklable, and opens its files on demand.
 
-    Tables are in order of film, then of shot, then of keyframe.
+    Tables are ordered by film, then shot, then keyframe.
+
+    Attributes:
+      path: folder of the catalog.
     """
 
     def __init__(self, path: str | Path) -> None:
-        """Finds the catalogue.
+        """Check the catalog's version.
 
         Raises:
-          FileNotFoundError: there is none.
+          FileNotFoundError: there is no catalog.
           ValueError: it is of another version.
         """
         self.path = Path(path)
         schema.check_catalog(self.path)
 
     def film_ids(self) -> list[str]:
-        """The ids of all films, those with errors too."""
+        """Return the ids of all films, including those with errors."""
         return schema.list_films(self.path)
 
     def films(self, film: str | None = None) -> pa.Table:
-        """One row a film: columns of `layout.FILMS`, then those of the metadata."""
+        """Return one row per film: columns of `schema.FILMS`, then those of the metadata."""
         return self._table("films.parquet", film)
 
     def shots(self, film: str | None = None) -> pa.Table:
-        """One row a shot, of one film or of all: columns of `layout.SHOTS`."""
+        """Return one row per shot, of one film or of all: columns of `schema.SHOTS`."""
         return self._table("shots.parquet", film)
 
     def keyframes(self, film: str | None = None) -> pa.Table:
-        """One row a keyframe: columns of `layout.KEYFRAMES`; `jpegs` has the pictures."""
+        """Return one row per keyframe: columns of `schema.KEYFRAMES`; `jpegs` has the images."""
         return self._table("keyframes.parquet", film)
 
     def audio(self, film: str | None = None) -> pa.Table:
-        """One row a piece of sound, at most a minute of a shot: columns of `layout.AUDIO`."""
+        """Return one row per piece of sound, at most a minute: columns of `schema.AUDIO`."""
         return self._table("audio.parquet", film)
 
     def jpegs(self, film: str) -> RecordReader:
-        """A film's pictures, by the column `record` of its keyframes.
+        """Return a film's images, indexed by the column `record` of its keyframes.
 
         Raises:
-          KeyError: the film is not in the catalogue.
+          KeyError: the film is not in the catalog.
           FileNotFoundError, ValueError: the file is missing or damaged.
         """
-        return RecordReader(schema.part_path(self.path, "keyframes", self._one(film)))
+        return RecordReader(schema.part_path(self.path, "keyframes", self._check_film(film)))
 
     def jpeg(self, keyframe: str | Id) -> bytes:
-        """The picture of one keyframe, by its id.
+        """Return the JPEG file of one keyframe, by its id.
 
         Raises:
-          KeyError: there is no such keyframe.
+          KeyError: the catalog has no such keyframe.
           FileNotFoundError, ValueError: its file is missing or damaged.
         """
         wanted = Id.parse(keyframe) if isinstance(keyframe, str) else keyframe
@@ -84,28 +84,28 @@ class Catalog:
         return self.jpegs(wanted.film)[rows[str(wanted)]]
 
     def flacs(self, film: str) -> RecordReader:
-        """A film's sound, by the column `record` of its audio table; raises like `jpegs`."""
-        return RecordReader(schema.part_path(self.path, "audio", self._one(film)))
+        """Return a film's sound, indexed by `record` of its audio table; raises like `jpegs`."""
+        return RecordReader(schema.part_path(self.path, "audio", self._check_film(film)))
 
     def embeddings(self, level: str, encoder: str, film: str | None = None) -> pa.Table:
-        """One row a keyframe, or a shot or scene that has any: columns of `vectors.schema`.
+        """Return one row per item with an embedding: columns of `embeddings.build_schema`.
 
-        `vectors.matrix` gives their numbers as one array.
+        `embeddings.to_matrix` returns the embeddings as one array.
 
         Args:
           level: 'frame', 'shot' or 'scene'.
-          encoder: its name, or name and hash (`lite-1a2b3c4d`) where the catalogue has vectors of
-            several models of one name.
-          film: its id; None: all films that have keyframes, and of scenes all that have scenes.
+          encoder: name of the encoder, or name and hash (`lite-1a2b3c4d`) if the catalog has
+            embeddings of several models of this name.
+          film: id of the film; None for all films with keyframes, or with scenes for level 'scene'.
 
         Raises:
-          KeyError: the film is not in the catalogue.
-          FileNotFoundError: a film has no such vectors, or there are no scenes.
-          ValueError: they are damaged, of several models, or of what the film or its scenes were
-            before.
+          KeyError: the film is not in the catalog.
+          FileNotFoundError: a film has no such embeddings, or there are no scenes.
+          ValueError: they are damaged, of several models, or of a former version of the film or its
+            scenes.
         """
-        shelf = embeddings.open_store(self.path, level, encoder)
-        films = self.film_ids() if film is None else [self._one(film)]
+        store = embeddings.open_store(self.path, level, encoder)
+        films = self.film_ids() if film is None else [self._check_film(film)]
         manifests = {one: self.manifest(one) for one in films}
         sources = {
             one: embeddings.hash_source(m)
@@ -113,9 +113,9 @@ class Catalog:
             if embeddings.has_keyframes(m)
         }
         if level == "scene":
-            sources = self._of_scenes(sources, all_of_them=film is not None)
-        tables = [shelf.read(one, source) for one, source in sources.items()]
-        return pa.concat_tables([shelf.empty(), *tables])
+            sources = self._hash_scene_sources(sources, require=film is not None)
+        tables = [store.read(one, source) for one, source in sources.items()]
+        return pa.concat_tables([store.empty(), *tables])
 
     def vectors(self, level: str, encoder: str, film: str | None = None) -> pa.Table:
         """Return the result of `embeddings`, under its former name."""
@@ -126,59 +126,77 @@ class Catalog:
         )
         return self.embeddings(level, encoder, film)
 
-    def _of_scenes(self, sources: dict[str, str], *, all_of_them: bool) -> dict[str, str]:
-        """What vectors of scenes are made from, for films that have scenes."""
+    def _hash_scene_sources(self, sources: dict[str, str], *, require: bool) -> dict[str, str]:
+        """Return the source hashes of scenes, of films with scenes; of all films if `require`."""
         found = {
             one: embeddings.hash_scene_source(source, scenes.read_scenes(self.path, one, source))
             for one, source in sources.items()
-            if all_of_them or scenes.scenes_path(self.path, one).exists()
+            if require or scenes.scenes_path(self.path, one).exists()
         }
         if sources and not found:
-            raise FileNotFoundError(f"{self.path} has no scenes: run `vujax scenes {self.path}`")
+            raise FileNotFoundError(f"{self.path} has no scenes; run `vujax scenes {self.path}`")
         return found
 
     def scenes(self, film: str | None = None) -> pa.Table:
-        """One row a scene, of one film or of all that have any: columns of `scenes.COLUMNS`.
+        """Return one row per scene, of one film or of all with scenes: columns of `scenes.SCENES`.
 
         Raises:
-          KeyError: the film is not in the catalogue.
+          KeyError: the film is not in the catalog.
           FileNotFoundError: it has no scenes yet.
-          ValueError: they are damaged, or of what the film was before.
+          ValueError: they are damaged, or of a former version of the film.
         """
-        films = self.film_ids() if film is None else [self._one(film)]
-        there = [one for one in films if film or scenes.scenes_path(self.path, one).exists()]
-        sources = {one: embeddings.hash_source(self.manifest(one)) for one in there}
+        films = self.film_ids() if film is None else [self._check_film(film)]
+        present = [one for one in films if film or scenes.scenes_path(self.path, one).exists()]
+        sources = {one: embeddings.hash_source(self.manifest(one)) for one in present}
         tables = [scenes.read_scenes(self.path, one, source) for one, source in sources.items()]
         return pa.concat_tables([scenes.SCENES.empty_table(), *tables])
 
-    def manifest(self, film: str) -> dict:
-        """A film's manifest.
+    def items(self, level: str, film: str | None = None) -> pa.Table:
+        """Return one row per item of a level, with its time span: columns of `items.ITEMS`.
+
+        Args:
+          level: 'frame', 'shot', 'scene' or 'film'.
+          film: id of the film; None for all films, or all with scenes for level 'scene'.
 
         Raises:
-          KeyError: the film is not in the catalogue.
+          KeyError: the film is not in the catalog.
+          FileNotFoundError: scenes are requested, and the film has none.
+          ValueError: the level is unknown, or a table is damaged or of a former version.
+        """
+        items.check_level(level)
+        if level == "film":
+            return items.build_film_items(self.films(film))
+        read = {"frame": self.keyframes, "shot": self.shots, "scene": self.scenes}
+        return items.build_items(level, read[level](film))
+
+    def manifest(self, film: str) -> dict:
+        """Return a film's manifest.
+
+        Raises:
+          KeyError: the film is not in the catalog.
           ValueError: its manifest is damaged.
         """
-        found = read_manifest(self.path, self._one(film))
-        if found is None:
-            raise ValueError(f"the manifest of {film} is damaged: ingest the film again")
-        return found
+        manifest = read_manifest(self.path, self._check_film(film))
+        if manifest is None:
+            raise ValueError(f"the manifest of {film} is damaged; ingest the film again")
+        return manifest
 
-    def _one(self, film: str) -> str:
+    def _check_film(self, film: str) -> str:
         if not Id.parse(film) == Id(film) or not schema.manifest_path(self.path, film).is_file():
             raise KeyError(f"{self.path} has no film {film}")
         return film
 
     def _table(self, name: str, film: str | None) -> pa.Table:
-        films: Sequence[str] = self.film_ids() if film is None else [self._one(film)]
+        films: Sequence[str] = self.film_ids() if film is None else [self._check_film(film)]
         paths = [schema.part_path(self.path, name, one) for one in films]
         # A film with an error has no shots; only its row among the films must be there.
-        there = [path for path in paths if name == "films.parquet" or path.exists()]
-        tables = [TABLE_SCHEMAS[name].empty_table(), *map(read_parquet, there)]
+        present = [path for path in paths if name == "films.parquet" or path.exists()]
+        tables = [TABLE_SCHEMAS[name].empty_table(), *map(read_parquet, present)]
         try:
             return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise ValueError(
-                f"{self.path / name} holds columns of different types under one name ({error}): "
+                f"{self.path / name} holds columns of different types under one name ({error}); "
                 "ingest all films again with one metadata file"
             ) from None
 
@@ -187,32 +205,32 @@ MOVED = "put the file back, or ingest the folder where it is now"
 
 
 def locate_film_file(row: Mapping[str, Any]) -> Path:
-    """The file of a film.
+    """Return the path of a film's original file.
 
-    Nothing but what was ingested is ever named: the file lies in the folder that was read, without
-    links that lead out of it, and its bytes still have the fingerprint in the film's id.
+    Only an ingested file is ever returned: it lies in the ingested folder, without links that lead
+    out of it, and its bytes still have the fingerprint in the film's id.
 
     Args:
-      row: of the film, with `film`, `path` and `folder` of `layout.FILMS`.
+      row: row of the film, with `film`, `path` and `folder` of `schema.FILMS`.
 
     Raises:
-      FileNotFoundError: it is not there, or another file is in its place.
+      FileNotFoundError: the file is missing, or another file is in its place.
     """
     folder, path = row["folder"] or "", row["path"] or ""
     if not folder or not path:
-        raise FileNotFoundError(f"the catalogue does not say where {row['film']} was: {MOVED}")
+        raise FileNotFoundError(f"the catalog does not record the path of {row['film']}; {MOVED}")
     try:
         base = Path(folder).resolve(strict=True)
         file = Path(folder, path).resolve(strict=True)
         if not file.is_relative_to(base) or Path(path).is_absolute() or not file.is_file():
-            raise FileNotFoundError(f"{path} does not lie in {folder}: {MOVED}")
+            raise FileNotFoundError(f"{path} does not lie in {folder}; {MOVED}")
         changed = compute_fingerprint(file) != row["film"].rpartition("-")[2]
     except (OSError, ValueError) as error:
         if isinstance(error, FileNotFoundError) and not error.errno:
             raise
         raise FileNotFoundError(
-            f"the file of {row['film']}, {path} in {folder}, cannot be read: {MOVED}"
+            f"the file of {row['film']}, {path} in {folder}, is not readable; {MOVED}"
         ) from None
     if changed:
-        raise FileNotFoundError(f"{file} is no longer the file that was ingested: ingest it again")
+        raise FileNotFoundError(f"{file} is no longer the file that was ingested; ingest it again")
     return file

@@ -1,4 +1,4 @@
-"""ArrayRecord files: encoded pictures and sound, found by their number."""
+"""ArrayRecord files: encoded images and sound, read by record number."""
 
 from pathlib import Path
 from types import TracebackType
@@ -11,10 +11,10 @@ WRITER_OPTIONS = "group_size:1,uncompressed"
 
 
 class RecordWriter:
-    """Writes records one after the other.
+    """Writer of records, one after the other.
 
     Attributes:
-      count: records so far, which is the number of the next one.
+      count: number of records so far, which is the number of the next one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,24 +33,24 @@ class RecordWriter:
         self._writer.close()
 
     def write(self, data: bytes) -> int:
-        """Writes a record and returns its number."""
+        """Write a record and return its number."""
         self._writer.write(data)
         self.count += 1
         return self.count - 1
 
 
 class RecordReader:
-    """Random access to a file's records."""
+    """Random access to the records of a file."""
 
     def __init__(self, path: Path) -> None:
-        """Opens the file.
+        """Open the file.
 
         Raises:
-          FileNotFoundError: there is none.
-          ValueError: it is no whole ArrayRecord file.
+          FileNotFoundError: the file does not exist.
+          ValueError: the file is not a complete ArrayRecord file.
         """
         if not path.is_file():
-            raise FileNotFoundError(f"{path} does not exist: ingest its film again")
+            raise FileNotFoundError(f"{path} does not exist; ingest its film again")
         self._path = path
         self._reader = ArrayRecordReader(str(path), "readahead_buffer_size:0")
         if not self._reader.ok():
@@ -68,4 +68,4 @@ class RecordReader:
             raise self._damaged(str(error)) from None
 
     def _damaged(self, reason: str) -> ValueError:
-        return ValueError(f"{self._path} is damaged ({reason}): ingest its film again")
+        return ValueError(f"{self._path} is damaged ({reason}); ingest its film again")

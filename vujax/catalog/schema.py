@@ -1,7 +1,4 @@
-"""Where a catalogue keeps what, and the columns of its tables.
-
-How a film of a catalogue counts time.
-"""
+"""Layout of a catalog on disk: paths of its files and columns of its tables."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +13,7 @@ from vujax.video.timecode import Clock
 
 SCHEMA = 1
 
-"""Version of the layout; a catalogue of another one is not read."""
+"""Version of the layout; catalogs of other versions are refused."""
 
 CATALOG_FILE = "catalog.json"
 
@@ -24,7 +21,7 @@ STAGING = ".staging"
 
 MANIFESTS = "manifests"
 
-# In the order in which they are renamed into place, the manifest after them.
+# In the order in which they are renamed into place; the manifest follows.
 PARTS = {
     "keyframes": ".array_record",
     "keyframes.parquet": ".parquet",
@@ -34,23 +31,23 @@ PARTS = {
     "films.parquet": ".parquet",
 }
 
-# What later commands make of a film's shots: it goes when the shots are made anew.
+# Results of later commands, removed when the shots of a film change.
 DERIVED = ("scenes.parquet/{}.parquet", "vectors/*/*/{}.parquet")
 
 FILMS = pa.schema(
     {
         "film": pa.string(),
-        "path": pa.string(),  # in the folder
-        "folder": pa.string(),  # where that was when the film was read
+        "path": pa.string(),  # relative to the folder
+        "folder": pa.string(),  # root of the ingest run
         "status": pa.string(),  # whole | partial | error
         "reason": pa.string(),
         "detector": pa.string(),
         "frames": pa.int64(),
         "shots": pa.int32(),
         "keyframes": pa.int32(),
-        "begin_s": pa.float64(),  # of its first frame
-        "end_s": pa.float64(),  # of its last frame, with the time for which that is shown
-        "width": pa.int32(),  # as shown
+        "begin_s": pa.float64(),  # start of the first frame
+        "end_s": pa.float64(),  # end of the display of the last frame
+        "width": pa.int32(),  # as displayed
         "height": pa.int32(),
         "rate_num": pa.int64(),  # average frames per second
         "rate_den": pa.int64(),
@@ -79,16 +76,16 @@ SHOTS = pa.schema(
         "first_frame": pa.int64(),
         "last_frame": pa.int64(),
         "begin_pts": pa.int64(),
-        "end_pts": pa.int64(),  # where the next shot begins
+        "end_pts": pa.int64(),  # start of the next shot
         "time_base_num": pa.int64(),
         "time_base_den": pa.int64(),
-        "begin_s": pa.float64(),  # since the film's start
+        "begin_s": pa.float64(),  # since the start of the film
         "end_s": pa.float64(),
-        # The transition that it begins with; null for the first one.
+        # The transition at its start; null for the first shot.
         "transition": pa.string(),
         "transition_score": pa.float32(),
-        "transition_last_frame": pa.int64(),  # of the old shot alone
-        "transition_first_frame": pa.int64(),  # of the new shot alone
+        "transition_last_frame": pa.int64(),  # last frame of the old shot alone
+        "transition_first_frame": pa.int64(),  # first frame of the new shot alone
         "transition_begin_pts": pa.int64(),  # of these two frames
         "transition_end_pts": pa.int64(),
     }
@@ -100,7 +97,7 @@ KEYFRAMES = pa.schema(
         "shot": pa.int32(),
         "keyframe": pa.int32(),
         "id": pa.string(),
-        "position": pa.float64(),  # in the shot, as wished for
+        "position": pa.float64(),  # requested position in the shot
         "pts": pa.int64(),
         "seconds": pa.float64(),
         "record": pa.int64(),  # in keyframes/<film>.array_record
@@ -114,7 +111,7 @@ AUDIO = pa.schema(
         "film": pa.string(),
         "shot": pa.int32(),
         "piece": pa.int32(),
-        "first_sample": pa.int64(),  # since the film's start
+        "first_sample": pa.int64(),  # since the start of the film
         "samples": pa.int64(),
         "rate": pa.int32(),
         "record": pa.int64(),  # in audio/<film>.array_record
@@ -123,38 +120,40 @@ AUDIO = pa.schema(
 
 
 def part_path(root: Path, name: str, film: str) -> Path:
-    """The file of a film's part, a key of PARTS."""
+    """Return the path of a film's part, a key of PARTS."""
     return root / name / f"{film}{PARTS[name]}"
 
 
 def manifest_path(root: Path, film: str) -> Path:
-    """The file of a film's manifest."""
+    """Return the path of a film's manifest."""
     return root / MANIFESTS / f"{film}.json"
 
 
 def list_films(root: Path) -> list[str]:
-    """The films that are in the catalogue, in order."""
+    """Return the ids of the catalog's films, in order."""
     return sorted(path.stem for path in (root / MANIFESTS).glob("[!.]*.json"))
 
 
 def create_catalog(root: Path) -> None:
-    """Makes an empty catalogue, or finds that one is there.
+    """Create an empty catalog, unless there is one.
 
     Raises:
-      ValueError: the folder holds something else, or a catalogue of another version.
+      ValueError: the folder holds something else, or a catalog of another version.
     """
     if not (root / CATALOG_FILE).exists():
         if root.exists() and (not root.is_dir() or any(root.iterdir())):
-            raise ValueError(f"{root} is no catalogue and not empty: name a new folder")
+            raise ValueError(
+                f"{root} is not empty and is not a vujax catalog; choose an empty directory"
+            )
         write_json(root / CATALOG_FILE, {"kind": "vujax catalogue", "schema": SCHEMA})
     check_catalog(root)
 
 
 def check_catalog(root: Path) -> None:
-    """Raises unless `root` is a catalogue of this version.
+    """Raise unless `root` is a catalog of this version.
 
     Raises:
-      FileNotFoundError: there is none.
+      FileNotFoundError: there is no catalog.
       ValueError: it is of another version, or damaged.
     """
     try:
@@ -162,19 +161,20 @@ def check_catalog(root: Path) -> None:
         found = about["schema"]
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(
-            f"{root} is no catalogue: make one with `vujax ingest FOLDER --out {root}`"
+            f"{root} is not a vujax catalog; create one with `vujax ingest FOLDER --out {root}`"
         ) from None
     except (ValueError, TypeError, KeyError):
         raise ValueError(
-            f'{root / CATALOG_FILE} is damaged: write {{"schema": {SCHEMA}}} into it'
+            f'{root / CATALOG_FILE} is damaged; write {{"schema": {SCHEMA}}} into it'
         ) from None
     if found != SCHEMA:
         raise ValueError(
-            f"{root} is a catalogue of version {found}, and this vujax reads {SCHEMA}: ingest anew"
+            f"{root} is a catalog of version {found}, and this vujax reads {SCHEMA}; ingest the "
+            "films again"
         )
 
 
 def build_clock(row: Mapping[str, Any]) -> Clock:
-    """The clock of a film, from its row of `layout.FILMS`."""
+    """Return the clock of a film from its row of the films table."""
     names = ("time_base", "start", "rate")
     return Clock(*(Fraction(row[f"{name}_num"], row[f"{name}_den"]) for name in names))

@@ -1,4 +1,4 @@
-"""A film's parts on their way into the catalogue: made aside, then renamed, the manifest last."""
+"""Writing of films to a catalog: parts are staged, then renamed into place, the manifest last."""
 
 import hashlib
 import json
@@ -17,10 +17,13 @@ SEPARATOR = "~"  # in no film id
 
 
 class Staging:
-    """A folder for one film's parts; `commit` puts them into the catalogue.
+    """Staging folder of one film's parts; `commit` moves them into the catalog.
 
-    It is named after the film, the machine and the process, so that what a killed process left can
-    be told from what is being made.
+    It is named after the film, the machine and the process, so that the leftovers of a killed
+    process can be told from work in progress.
+
+    Attributes:
+      folder: path of the staging folder.
     """
 
     def __init__(self, root: Path, film: str) -> None:
@@ -38,45 +41,45 @@ class Staging:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def path(self, part: str) -> Path:
-        """Where to make a part, a key of `layout.PARTS`."""
+        """Return the path at which to write a part, a key of `schema.PARTS`."""
         return self.folder / part
 
     def commit(self, manifest: Mapping[str, Any], keep: Mapping[str, Any] | None = None) -> None:
-        """Puts the film into the catalogue in place of what is there.
+        """Replace the film in the catalog.
 
-        Killed in the midst of it, the film has no manifest, so it is not in the catalogue and the
-        next run makes it again.
+        If the process is killed on the way, the film has no manifest; it is then not in the
+        catalog, and the next run ingests it again.
 
         Args:
-          manifest: of the film; `files` is added here.
-          keep: the old manifest, when the parts that were not made again stay as they are.
+          manifest: manifest of the film; `files` is added here.
+          keep: old manifest, to keep the parts that were not staged again.
         """
-        made = {
+        staged = {
             name: describe_file(self.path(name))
             for name in schema.PARTS
             if self.path(name).exists()
         }
-        kept = dict(keep["files"]) if keep else {}
+        retained = dict(keep["files"]) if keep else {}
         schema.manifest_path(self._root, self._film).unlink(missing_ok=True)
         if not keep:
             remove_derived(self._root, self._film)
         for name in schema.PARTS:
             target = schema.part_path(self._root, name, self._film)
-            if name in made:
+            if name in staged:
                 target.parent.mkdir(exist_ok=True)
                 self.path(name).replace(target)
                 sync_folder(target.parent)  # before a manifest names it
-            elif name not in kept:
+            elif name not in retained:
                 target.unlink(missing_ok=True)
         path = schema.manifest_path(self._root, self._film)
-        # Made in the staging folder too, so that a kill leaves nothing among the manifests.
-        ready = write_json(self.folder / path.name, {**manifest, "files": kept | made})
+        # Staged too, so that a kill leaves no temporary file among the manifests.
+        ready = write_json(self.folder / path.name, {**manifest, "files": retained | staged})
         path.parent.mkdir(exist_ok=True)
         publish(ready, path)
 
 
 def describe_file(path: Path) -> dict[str, Any]:
-    """Size and sha256 of a file, which is safely on the disk after this."""
+    """Flush a file to the disk, and return its size and sha256."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
         return {
@@ -86,7 +89,7 @@ def describe_file(path: Path) -> dict[str, Any]:
 
 
 def read_manifest(root: Path, film: str) -> dict[str, Any] | None:
-    """A film's manifest; None when the film is not in the catalogue, or its manifest is damaged."""
+    """Read a film's manifest; None if it is damaged, or the film is not in the catalog."""
     try:
         found = json.loads(schema.manifest_path(root, film).read_text("utf-8"))
     except (FileNotFoundError, ValueError):
@@ -95,7 +98,7 @@ def read_manifest(root: Path, film: str) -> dict[str, Any] | None:
 
 
 def remove_film(root: Path, film: str) -> None:
-    """Takes a film out of the catalogue."""
+    """Remove a film from the catalog."""
     schema.manifest_path(root, film).unlink(missing_ok=True)
     for name in reversed(schema.PARTS):
         schema.part_path(root, name, film).unlink(missing_ok=True)
@@ -103,16 +106,20 @@ def remove_film(root: Path, film: str) -> None:
 
 
 def remove_derived(root: Path, film: str) -> None:
-    """Removes what later commands made of a film's shots."""
+    """Remove the scenes and embeddings of a film."""
     for pattern in schema.DERIVED:
         for path in root.glob(pattern.format(film)):
             path.unlink(missing_ok=True)
 
 
 def sweep_staging(root: Path, film: str | None = None) -> None:
-    """Removes what killed processes of this machine left; of one film, those of any machine.
+    """Remove the staging folders of killed processes of this machine, or of one film.
 
-    A film is made on one machine only, so what another one left of it is left for good.
+    A film is ingested on one machine only, so another machine's folder of it is abandoned.
+
+    Args:
+      root: folder of the catalog.
+      film: film whose folders of other machines are removed too; None for none.
     """
     here = socket.gethostname()
     for folder in (root / schema.STAGING).glob(f"*{SEPARATOR}*{SEPARATOR}*"):

@@ -27,7 +27,7 @@ def _check(arguments: argparse.Namespace) -> int:
     from vujax.catalog.validate import find_problems
 
     found = 0
-    for problem in find_problems(arguments.catalog, pictures=not arguments.quick):
+    for problem in find_problems(arguments.catalog, decode_images=not arguments.quick):
         found += 1
         print(problem, file=sys.stderr)
     films = len(schema.list_films(arguments.catalog))

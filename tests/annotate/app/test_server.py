@@ -102,7 +102,7 @@ def test_films_that_are_not_what_they_were(tmp_path: Path) -> None:
             return json.loads(body)["error"]
 
         film.rename(aside)
-        assert "cannot be read: put the file back" in why()
+        assert "is not readable; put the file back" in why()
         film.symlink_to(aside)  # out of the folder
         assert "does not lie in" in why()
         film.unlink()

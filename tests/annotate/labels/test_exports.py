@@ -122,7 +122,7 @@ def test_originals_need_the_films(tmp_path: Path) -> None:
     places, log = labelled(tmp_path)
     film = tmp_path / "in" / "film1.mp4"
     film.rename(tmp_path / "elsewhere.mp4")
-    with pytest.raises(FileNotFoundError, match=r"film1.*cannot be read: put the file back"):
+    with pytest.raises(FileNotFoundError, match=r"film1.*is not readable; put the file back"):
         export(places, log, "webdataset", tmp_path / "tars")
     film.write_bytes(b"another film")
     with pytest.raises(FileNotFoundError, match="no longer the file that was ingested"):

@@ -41,7 +41,7 @@ def test_an_id_counts_before_times(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "line", "why"),
     [
-        ("id,label", "f/x3,kiss", r"line 2: 'f/x3' is no id: write FILM, FILM/s0012"),
+        ("id,label", "f/x3,kiss", r"line 2: 'f/x3' is not an id; expected FILM, FILM/s0012"),
         ("id,label", ",kiss", "line 2: id is missing"),
         ("id,label", "f,", "line 2: label is missing"),
         ("id,label", "f,kiss,more", "line 2: 3 cells under a header of 2"),

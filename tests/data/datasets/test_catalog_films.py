@@ -168,11 +168,11 @@ def test_labels_of_the_cinema(tmp_path: Path) -> None:
 
 
 def test_bad_catalogues(root: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="is no catalogue"):
+    with pytest.raises(FileNotFoundError, match="is not a vujax catalog"):
         open_films("catalog", path=str(tmp_path))
     with pytest.raises(ValueError, match="has no film nobody: it has film0-"):
         open_films("catalog", path=str(root), films=["nobody"])
-    with pytest.raises(FileNotFoundError, match="no shot vectors of other"):
+    with pytest.raises(FileNotFoundError, match="no shot embeddings of other"):
         open_films("catalog", path=str(root), encoder="other")
     with pytest.raises(ValueError, match="frames must be at least 1 image per shot, got 0"):
         open_films("catalog", path=str(root), frames=0)
