@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vujax.scenes.detect import detect_scenes
     from vujax.search.run import search
     from vujax.search.similar import find_similar
-    from vujax.training.loop import run_steps
+    from vujax.training.loop import train
 
 _moved.install()
 
@@ -40,8 +40,8 @@ __all__ = [
     "losses",
     "methods",
     "models",
-    "run_steps",
     "search",
+    "train",
     "video",
 ]
 
@@ -52,7 +52,7 @@ _FUNCTIONS = {
     "find_similar": "vujax.search.similar:find_similar",
     "ingest": "vujax.pipeline.jobs:ingest",
     "load_model": "vujax.encoders.image_text_model:load_model",
-    "train": "vujax.training.loop:run_steps",
+    "train": "vujax.training.loop:train",
 }
 
 

@@ -1,1 +1,17 @@
-"""Films in: what a video file is, its frames and its sound, each with its exact time."""
+"""Video files: probing, decoding, seeking, audio, timecodes and shots.
+
+    film = vujax.video.probe("film.mp4")
+    detector = vujax.video.open_detector("transnetv2")
+"""
+
+from vujax.utils.lazy import lazy_names
+
+_NAMES = {
+    "Clock": "vujax.video.timecode:Clock",
+    "FrameReader": "vujax.video.decode:FrameReader",
+    "open_detector": "vujax.video.shots:open_detector",
+    "probe": "vujax.video.probe:probe",
+    "read_shot_list": "vujax.video.shots.shot_lists:read_shot_list",
+}
+__all__ = list(_NAMES)
+__getattr__ = lazy_names(__name__, _NAMES)
