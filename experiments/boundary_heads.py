@@ -219,7 +219,7 @@ def cost(study: Study) -> Iterator[TableRow]:
     }
     for kind in study.kinds:
         head = train_head([film], study.head(kind), steps=1, batch_size=8, folds=0)
-        row = {"head": kind, "weights": head.parameters}
+        row = {"head": kind, "weights": head.num_parameters}
         for name, (vectors, seconds) in cases.items():
             head.scores(vectors[:2], seconds[:2])
             scoring = partial(head.scores, vectors, seconds)

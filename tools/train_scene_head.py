@@ -45,7 +45,7 @@ def report(head: BoundaryHead, films: list[Film]) -> dict[str, float]:
     scores = [FilmScores.from_film(f, score_film(head, f)) for f in films]
     result = evaluate(scores, threshold=head.threshold)
     keys = ("macro/ap", "macro/f1", "micro/predicted_rate", "micro/true_rate", "films")
-    facts = {"threshold": head.threshold, "weights": head.parameters, "digest": head.digest}
+    facts = {"threshold": head.threshold, "weights": head.num_parameters, "digest": head.digest}
     return {key: round(result[key], 4) for key in keys} | facts
 
 

@@ -56,7 +56,7 @@ def test_saved_and_loaded(kind, tmp_path):
     head = head_of(kind)
     save_head(tmp_path / "mine", head)
     again = load_head(tmp_path / "mine")
-    assert again.threshold == 0.7 and again.parameters == head.parameters > 20
+    assert again.threshold == 0.7 and again.num_parameters == head.num_parameters > 20
     np.testing.assert_array_equal(again.scores(*film_of(9)), head.scores(*film_of(9)))
 
 
@@ -151,7 +151,7 @@ def test_an_encoder_on_vectors():
 
 def test_wrong_vectors():
     vectors, seconds = film_of(5, width=6)
-    with pytest.raises(ValueError, match="did not learn on vectors of width 6"):
+    with pytest.raises(ValueError, match="was not trained on embeddings of dim 6"):
         head_of("mlp").scores(vectors, seconds)
     assert head_of("similarity").scores(vectors, seconds).shape == (4,)
     vectors[3, 2] = np.nan

@@ -172,7 +172,7 @@ def test_what_is_no_film(folder: Path, tmp_path: Path) -> None:
     (folder / "empty.mp4").touch()
     for name, why in (
         ("text.mp4", "cannot be read as a film"),
-        ("empty.mp4", "is empty: copy it again"),
+        ("empty.mp4", "is empty; copy it again"),
         ("gone.mp4", "gone.mp4"),
     ):
         with pytest.raises((ValueError, OSError), match=why) as raised:

@@ -75,8 +75,8 @@ def test_many_scenes_and_shots_are_capped(catalog: Catalog, tmp_path: Path) -> N
     found = Elements(path.read_text("utf-8"))
     assert len(found.of("article")) == page.MAX_SCENES
     assert "The first 400 of 2,000 scenes." in found.text
-    assert "A pixel is the mean over about 33.3 shots each way" in found.text
-    assert "the curve shows the highest nearby" in found.text
+    assert "A pixel is the mean over about 33.3 shots in each direction" in found.text
+    assert "the curve shows local maxima" in found.text
 
 
 def test_every_shot_a_scene(catalog: Catalog, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_breaks_are_marked_on_the_timeline(catalog: Catalog, tmp_path: Path) -> 
     found = Elements(page_of(catalog, of_catalogue(catalog), tmp_path / "p.html"))
     (mark,) = found.of("a", "break")
     assert mark["style"] == "left:78.125%"
-    assert mark["title"] == "Place for a break: 0:02.1, silent"
+    assert mark["title"] == "Break cue: 0:02.1, silent"
     assert mark["href"] == "#breaks"
     assert [a for a in found.of("section") if a.get("id") == "breaks"]
 

@@ -116,7 +116,7 @@ def test_a_long_film_takes_bounded_memory():
     looks = np.repeat(rng.normal(size=(40, 16)), 500, axis=0)
     vectors = (looks + 0.3 * rng.normal(size=looks.shape)).astype(np.float32)
     tracemalloc.start()
-    borders = select_k_scenes(vectors, 40, most=400)
+    borders = select_k_scenes(vectors, 40, max_candidates=400)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert borders.tolist() == list(range(499, 19_999, 500))
@@ -127,11 +127,11 @@ def test_a_long_film_takes_bounded_memory():
     ("call", "words"),
     [
         (lambda: select_k_scenes(np.ones((5, 2)), 0), "scenes must be between 1 and"),
-        (lambda: select_k_scenes(np.ones((5, 2)), 5, most=3), "between 1 and 4, not 5"),
+        (lambda: select_k_scenes(np.ones((5, 2)), 5, max_candidates=3), "between 1 and 4, got 5"),
         (lambda: select_k_scenes(np.full((5, 2), np.inf), 2), "NaN or infinity"),
         (
             lambda: select_by_threshold(np.ones(5), np.ones((5, 2)), threshold=0.5),
-            r"5 scores are of 6 shots, whose seconds are \[6 2\], not \[5, 2\]",
+            r"5 scores belong to 6 shots, expected seconds of shape \[6 2\], got \[5, 2\]",
         ),
         (lambda: select_by_prominence(np.array([np.nan]), np.ones((2, 2))), "must be finite"),
     ],

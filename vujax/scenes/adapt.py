@@ -1,7 +1,7 @@
-"""ShotCoL on a few films' own vectors, without labels: their shots learn to tell scenes apart.
+"""Adaptation of shot embeddings to a few films without labels, by ShotCoL.
 
-A small network on top of frozen vectors learns, for each shot, to be close to its most similar
-neighbour and far from other shots. What it learns serves the films that it learned from.
+A small network on top of frozen embeddings is trained to move each shot close to its most similar
+neighbor and away from other shots. The result is meant for the films that it was trained on.
 """
 
 import functools
@@ -22,30 +22,30 @@ from vujax.models.shot_encoder import build_shot_encoder
 from vujax.training.fit import program, shapes_of
 from vujax.utils.mesh import make_global_batch, make_mesh
 
-ENCODE_CHUNK = 4096  # shots at once
+ENCODE_CHUNK = 4096  # shots per step
 MIN_STEPS = 10
 
 
 @dataclass(frozen=True)
 class AdaptationConfig:
-    """How vectors are adapted; chosen on BBC Planet Earth, see experiments/scene_adaptation.py.
+    """Hyperparameters, chosen on BBC Planet Earth (experiments/scene_adaptation.py).
 
     Attributes:
       mode: see `vujax.methods.shotcol.ShotCoL`.
-      neighbours: shots on each side among which a positive is sought.
-      temperature: of the contrast.
-      mask_radius: nearer shots of the same film are no negatives; -1: all are.
-      steps: of training, at most.
-      passes: over all shots, at most: with more, a small network knows few shots by heart.
-      windows: of a step.
-      block: queries of a window.
-      queue: earlier keys that are negatives, a multiple of windows x block.
-      momentum: of the key encoder.
-      lr: greatest learning rate.
-      weight_decay: of kernels.
-      dropout: share of a vector's numbers that a view loses.
-      hidden: width of the network's layer.
-      dim: of the adapted vectors.
+      neighbours: shots on each side that are candidates for the positive.
+      temperature: temperature of the contrastive loss.
+      mask_radius: shots of the same film within this distance are not negatives; -1 for none.
+      steps: maximum number of training steps.
+      passes: maximum number of passes over all shots, against overfitting to few shots.
+      windows: windows per step.
+      block: queries per window.
+      queue: number of queued keys that are negatives, a multiple of windows x block.
+      momentum: momentum of the key encoder.
+      lr: peak learning rate.
+      weight_decay: weight decay of kernels.
+      dropout: share of the components of an embedding that a view drops.
+      hidden: width of the hidden layer.
+      dim: dimension of the adapted embeddings.
     """
 
     mode: str = "nearest"
@@ -65,12 +65,12 @@ class AdaptationConfig:
     dim: int = 128
 
     def steps_for(self, shots: int) -> int:
-        """Steps of a training on so many shots."""
+        """Return the number of training steps for a number of shots."""
         passes = math.ceil(self.passes * shots / (self.windows * self.block))
         return min(self.steps, max(passes, MIN_STEPS))
 
     def model(self) -> ShotContrast:
-        """The network: vectors, divided by their length, through one hidden layer."""
+        """Build the network: normalized embeddings through one hidden layer."""
         feature = dict(hidden=(self.hidden,), dim=self.dim, unit=True)
         return ShotContrast(build_shot_encoder(feature=feature), None)
 
@@ -80,79 +80,88 @@ class Adapter:
     """A trained network.
 
     Attributes:
-      how: it was trained.
-      variables: of `how.model()`.
+      config: hyperparameters of the training.
+      variables: variables of `config.model()`.
     """
 
-    how: AdaptationConfig
+    config: AdaptationConfig
     variables: dict = field(repr=False)
 
     def __call__(self, vectors: np.ndarray) -> np.ndarray:
-        """Vectors float32 `[n d]` -> adapted ones, float32 `[n dim]`."""
+        """Adapt embeddings, float32 `[n d]` -> `[n dim]`."""
         starts = range(0, len(vectors), ENCODE_CHUNK)
-        return np.concatenate([self._encode(vectors[at : at + ENCODE_CHUNK]) for at in starts])
+        return np.concatenate([self._encode(vectors[i : i + ENCODE_CHUNK]) for i in starts])
 
     def _encode(self, vectors: np.ndarray) -> np.ndarray:
-        """Rows are filled up to a power of two, so that few shapes are compiled."""
-        more = (1 << (len(vectors) - 1).bit_length()) - len(vectors)
-        filled = np.pad(vectors, ((0, more), (0, 0)))
-        return np.asarray(_encode(self.how, self.variables, filled))[: len(vectors)]
+        """Encode rows, padded to a power of two so that few shapes are compiled."""
+        missing = (1 << (len(vectors) - 1).bit_length()) - len(vectors)
+        padded = np.pad(vectors, ((0, missing), (0, 0)))
+        return np.asarray(_encode(self.config, self.variables, padded))[: len(vectors)]
 
 
-def train_adapter(films: Sequence[np.ndarray], how: AdaptationConfig, *, seed: int = 0) -> Adapter:
-    """Trains on films' vectors, float32 `[n d]` each; the same arguments give the same network.
+def train_adapter(
+    films: Sequence[np.ndarray], config: AdaptationConfig, *, seed: int = 0
+) -> Adapter:
+    """Train a network on films; the result is deterministic.
+
+    Args:
+      films: shot embeddings of each film, float32 `[n d]`.
+      config: hyperparameters.
+      seed: seed of the initialization and the order of examples.
 
     Raises:
-      ValueError: there is no film, one has no shot, or vectors are not finite or of several widths.
+      ValueError: there is no film, a film has no shot, or embeddings are not finite or differ in
+        width.
     """
-    opened = _films(films)
+    opened = _open_films(films)
     inputs = {"feature": films[0].shape[1:]}
-    windows = ShotWindows(opened, inputs, **_cut(how))
+    windows = ShotWindows(opened, inputs, **_window_options(config))
     method = ShotCoL(
-        how.model(),
-        mode=how.mode,
-        queue=0 if how.mode == "simclr" else how.queue,
-        momentum=how.momentum,
-        temperature=how.temperature,
-        mask_radius=how.mask_radius,
-        augment=FrozenDict(dropout=how.dropout),
+        config.model(),
+        mode=config.mode,
+        queue=0 if config.mode == "simclr" else config.queue,
+        momentum=config.momentum,
+        temperature=config.temperature,
+        mask_radius=config.mask_radius,
+        augment=FrozenDict(dropout=config.dropout),
     )
-    batch = batch_spec(inputs, how.windows, **_cut(how))
-    steps = how.steps_for(windows.examples)
-    recipe = dict(steps=steps, lr=how.lr, weight_decay=how.weight_decay)
+    batch = batch_spec(inputs, config.windows, **_window_options(config))
+    steps = config.steps_for(windows.examples)
+    recipe = dict(steps=steps, lr=config.lr, weight_decay=config.weight_decay)
     init, step = program(method, shapes_of(batch), **recipe, warmup=steps // 20)
     state, mesh = init(jax.random.key(seed)), make_mesh(jax.devices()[:1])
-    with closing(windows.train_batches(batch_size=how.windows, seed=seed)) as batches:
+    with closing(windows.train_batches(batch_size=config.windows, seed=seed)) as batches:
         for _ in range(steps):
             state, _ = step(state, make_global_batch(mesh, next(batches)))
-    return Adapter(how, {"params": jax.device_get(state.params)})
+    return Adapter(config, {"params": jax.device_get(state.params)})
 
 
 def adapt_embeddings(
-    films: Sequence[np.ndarray], how: AdaptationConfig | None = None, *, seed: int = 0
+    films: Sequence[np.ndarray], config: AdaptationConfig | None = None, *, seed: int = 0
 ) -> list[np.ndarray]:
-    """Each film's vectors, adapted to all of them; films of one shot each stay as they are.
+    """Adapt the embeddings of films to these films; films of one shot each remain unchanged.
 
     Args:
-      films: float32 `[n d]` each, one vector a shot.
-      how: to learn.
-      seed: of the start and the order.
+      films: shot embeddings of each film, float32 `[n d]`.
+      config: hyperparameters; None for the defaults.
+      seed: seed of the initialization and the order of examples.
 
     Raises:
-      ValueError: there is no film, one has no shot, or vectors are not finite or of several widths.
+      ValueError: there is no film, a film has no shot, or embeddings are not finite or differ in
+        width.
     """
-    if max(map(len, _films(films))) < 2:
+    if max(map(len, _open_films(films))) < 2:
         return list(films)
-    trained = train_adapter(films, how or AdaptationConfig(), seed=seed)
-    return [trained(film) for film in films]
+    adapter = train_adapter(films, config or AdaptationConfig(), seed=seed)
+    return [adapter(film) for film in films]
 
 
-def _films(films: Sequence[np.ndarray]) -> list[FeatureFilm]:
-    """Times are of no account here: a second a shot."""
+def _open_films(films: Sequence[np.ndarray]) -> list[FeatureFilm]:
+    """Wrap embeddings as films of one second per shot, since times do not matter."""
     if not films:
-        raise ValueError("there are no films to adapt to")
+        raise ValueError("there are no films to adapt to; name at least one")
     if empty := [number for number, vectors in enumerate(films) if not len(vectors)]:
-        raise ValueError(f"film {empty[0]} has no shots: leave it out")
+        raise ValueError(f"film {empty[0]} has no shots; leave it out")
     return [
         FeatureFilm(f"film {number}", _seconds(len(vectors)), vectors=vectors)
         for number, vectors in enumerate(films)
@@ -163,10 +172,10 @@ def _seconds(shots: int) -> np.ndarray:
     return np.arange(shots)[:, None] + np.array([0.0, 1.0])
 
 
-def _cut(how: AdaptationConfig) -> dict[str, int]:
-    return dict(neighbours=how.neighbours, block=how.block)
+def _window_options(config: AdaptationConfig) -> dict[str, int]:
+    return dict(neighbours=config.neighbours, block=config.block)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _encode(how: AdaptationConfig, variables: dict, vectors: jax.Array) -> jax.Array:
-    return how.model().apply(variables, {"feature": vectors})[0]
+def _encode(config: AdaptationConfig, variables: dict, vectors: jax.Array) -> jax.Array:
+    return config.model().apply(variables, {"feature": vectors})[0]

@@ -1,4 +1,4 @@
-"""A trained boundary head at work: the vectors of a film's shots in, a probability a border out."""
+"""Inference of boundary heads: from shot embeddings to a probability per shot boundary."""
 
 import dataclasses
 import functools
@@ -20,7 +20,7 @@ from vujax.utils.trees import flatten_tree
 Tree = Any
 HEADS_DIR = Path(__file__).parent / "heads"
 DEFAULT_HEAD = "default"
-CHUNK = 256  # borders judged at once, and shots encoded at once: memory does not grow with a film
+CHUNK = 256  # boundaries or shots per step, so that memory does not grow with a film
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,10 +28,10 @@ class BoundaryHead:
     """A boundary model with its weights.
 
     Attributes:
-      model: see `vujax.models.boundary`; its encoder, if it has one, reads vectors.
-      variables: its parameters, and batch statistics if it has any.
-      threshold: probability above which a border is called a scene border.
-      config: what was saved beside the weights.
+      model: see `vujax.models.boundary`; its encoder, if any, reads embeddings.
+      variables: parameters and, if any, batch statistics.
+      threshold: probability above which a scene boundary is predicted.
+      config: configuration stored beside the weights.
     """
 
     model: BoundaryModel
@@ -40,45 +40,45 @@ class BoundaryHead:
     config: dict[str, Any]
 
     @property
-    def parameters(self) -> int:
-        """How many weights it has."""
+    def num_parameters(self) -> int:
+        """Number of parameters."""
         return sum(np.size(leaf) for leaf in jax.tree.leaves(self.variables["params"]))
 
     @property
-    def saved(self) -> dict[str, Any]:
+    def saved_config(self) -> dict[str, Any]:
         """`config` with the threshold, as `save_head` writes it."""
         return self.config | {"threshold": self.threshold}
 
     @functools.cached_property
     def digest(self) -> str:
-        """SHA-256 of its weights and of `saved`, the same before it is saved and when loaded."""
-        found = hashlib.sha256(json.dumps(self.saved, sort_keys=True).encode())
+        """SHA-256 of the weights and of `saved_config`, equal before saving and after loading."""
+        digest = hashlib.sha256(json.dumps(self.saved_config, sort_keys=True).encode())
         for name, leaf in sorted(flatten_tree(self.variables).items()):
             array = np.asarray(leaf, order="C")
-            found.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
-            found.update(array.tobytes())
-        return found.hexdigest()
+            digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
+            digest.update(array.tobytes())
+        return digest.hexdigest()
 
     def scores(self, vectors: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-        """The probability of each border that a scene begins after it.
+        """Compute the probability of a scene boundary at each shot boundary.
 
-        The classes were balanced in training, so 0.5 is no border's true chance: compare with
-        `threshold`.
+        Classes are balanced in training, so these probabilities are not calibrated: compare them
+        with `threshold`.
 
         Args:
-          vectors: `[n d]`, one per shot, of any length. The similarity head takes any encoder's;
-            the others the one they learned on.
-          seconds: float64 `[n 2]`, begin and end of each shot.
+          vectors: shot embeddings, `[n d]`, of any norm. The similarity head accepts any encoder;
+            other heads require the one that they were trained with.
+          seconds: start and end of each shot, float64 `[n 2]`.
 
         Returns:
           float32 `[n-1]`, empty for one shot.
 
         Raises:
-          ValueError: another width than the head learned on, shapes that do not fit, or a number
-            that is not finite.
+          ValueError: the width differs from the training's, shapes do not match, or a value is not
+            finite.
         """
         vectors = np.asarray(vectors)
-        normalize_rows(vectors)  # says what is wrong with them
+        normalize_rows(vectors)  # checks them
         scores = [
             np.asarray(_judge(self.model, self.variables, rows))
             for rows in self._rows(vectors.astype(np.float32), np.asarray(seconds, np.float64))
@@ -86,7 +86,7 @@ class BoundaryHead:
         return np.concatenate([np.zeros(0, np.float32), *scores])[: len(vectors) - 1]
 
     def _rows(self, vectors: np.ndarray, seconds: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-        """The head's arguments, CHUNK borders at a time; the last is repeated to fill a chunk."""
+        """Yield the head's inputs, CHUNK boundaries at a time; the last one pads the last chunk."""
         last = len(vectors) - 2
         chunks = (np.minimum(np.arange(i, i + CHUNK), last) for i in range(0, last + 1, CHUNK))
         if isinstance(self.model.head, SimilarityHead):
@@ -98,8 +98,8 @@ class BoundaryHead:
         self._check_width(vectors.shape[1])
         vectors = self._encode(vectors)
         offsets = np.arange(1 - self.model.head.before, self.model.head.after + 1)
-        for borders in chunks:
-            shots = borders[:, None] + offsets
+        for boundaries in chunks:
+            shots = boundaries[:, None] + offsets
             mask = (shots >= 0) & (shots < len(vectors))
             yield {"vectors": vectors[np.clip(shots, 0, len(vectors) - 1)], "mask": mask}
 
@@ -110,12 +110,12 @@ class BoundaryHead:
         shapes = lambda tree: jax.tree.map(np.shape, tree)  # noqa: E731
         if shapes(wanted) != shapes(self.variables["params"]):
             raise ValueError(
-                f"the head did not learn on vectors of width {width}: take those of the encoder "
-                f"that it was trained with, or the head '{DEFAULT_HEAD}', which takes any"
+                f"the head was not trained on embeddings of dim {width}; use the encoder of its "
+                f"training, or the head '{DEFAULT_HEAD}', which accepts any"
             )
 
     def _encode(self, vectors: np.ndarray) -> np.ndarray:
-        """What the head reads, `[n d]`: the vectors, or what the model's encoder makes of them."""
+        """Return the head's inputs, `[n d]`: embeddings, or the output of the model's encoder."""
         if self.model.encoder is None:
             return vectors
         padded = np.pad(vectors, ((0, -len(vectors) % CHUNK), (0, 0)))
@@ -138,14 +138,14 @@ def _encode(model: BoundaryModel, variables: Tree, vectors: jax.Array) -> jax.Ar
 
 
 def load_head(name_or_path: str | Path = DEFAULT_HEAD) -> BoundaryHead:
-    """A head that comes with the package, or one that was trained.
+    """Load a head.
 
     Args:
-      name_or_path: 'default'; or a folder that `save_head` or a training with configs/boundary.py
-        wrote.
+      name_or_path: 'default' for the head of the package, or a folder written by `save_head` or by
+        a training with configs/boundary.py.
 
     Raises:
-      FileNotFoundError: there is no such head.
+      FileNotFoundError: the head is not found.
       ValueError: the folder holds another kind of model, or is damaged.
     """
     path = HEADS_DIR / DEFAULT_HEAD if str(name_or_path) == DEFAULT_HEAD else Path(name_or_path)
@@ -153,13 +153,13 @@ def load_head(name_or_path: str | Path = DEFAULT_HEAD) -> BoundaryHead:
     settings = config.get("model", {})
     if "head" not in settings:
         raise ValueError(
-            f"{path} holds a model without a boundary head: train one with configs/boundary.py, or "
-            f"take '{DEFAULT_HEAD}'"
+            f"{path} holds a model without a boundary head; train one with configs/boundary.py, or "
+            f"use '{DEFAULT_HEAD}'"
         )
     threshold = float(config.get("threshold", 0.5))
     return BoundaryHead(build_boundary_model(**settings), variables, threshold, config)
 
 
 def save_head(folder: Path, head: BoundaryHead) -> Path:
-    """Writes `folder/release`, from which `load_head(folder)` reads the head."""
-    return release.save(folder, head.saved, head.variables)
+    """Write `folder/release`, from which `load_head(folder)` loads the head."""
+    return release.save(folder, head.saved_config, head.variables)

@@ -1,10 +1,7 @@
-"""The page of a film's scenes: when they begin, how sure that is, and what is seen in them.
+"""Page of a film's scenes: times, scores and keyframes.
 
-One file that needs nothing else. No script runs on it and its content security policy lets nothing
-in, so it opens from a file, a mail or an object store, offline, and shows whatever a title holds as
-text.
-
-Each scene with its times and some of its keyframes.
+The page is one file. It runs no script and its content security policy blocks all requests, so it
+opens from a file, an e-mail or an object store, offline, and shows any title as text.
 """
 
 from collections.abc import Sequence
@@ -26,28 +23,30 @@ from vujax.utils.html.document import Markup, document, tag
 from vujax.utils.io import write_text
 
 MAX_CUES = 1000
-
-PLAYED = (".mp4", ".m4v", ".webm")  # by any browser
+MAX_THUMBNAILS = 900  # of 4 KB each
+MAX_IN_STRIP = 10
+SIZE = (160, 160)  # pixels of a thumbnail at most
+PLAYABLE = (".mp4", ".m4v", ".webm")  # in any browser
 
 
 def write_page(
     catalog: Catalog,
     scenes: DetectedScenes,
-    seen: np.ndarray,
+    vectors: np.ndarray,
     path: Path,
     files: Sequence[str] = (),
 ) -> Path:
-    """Writes the page.
+    """Write the page atomically.
 
     Args:
-      catalog: that the film is in.
-      scenes: of the film.
-      seen: vectors of its shots, float32 `[shots d]`, by which borders were scored.
-      path: of the page; it appears whole or not at all.
-      files: names of others of this film that lie beside it.
+      catalog: catalog of the film.
+      scenes: scenes of the film.
+      vectors: shot embeddings by which boundaries were scored, float32 `[shots d]`.
+      path: path of the page.
+      files: names of other files of this film in the same folder.
 
     Raises:
-      FileNotFoundError, ValueError: a file of the catalogue is missing or damaged.
+      FileNotFoundError, ValueError: a file of the catalog is missing or damaged.
     """
     body = [
         _header(scenes),
@@ -56,14 +55,40 @@ def write_page(
             _warnings(scenes),
             page_charts.timeline_section(scenes),
             scenes_section(catalog, scenes, _player(files)),
-            page_charts.similarity_section(scenes, seen),
+            page_charts.similarity_section(scenes, vectors),
             _cues(scenes.cues),
             _files(files),
-            _facts(scenes),
+            _provenance(scenes),
         ),
     ]
-    page = document(f"{scenes.title}: scenes", body, ["vujax.scenes"])
-    return write_text(path, page)
+    return write_text(path, document(f"{scenes.title}: scenes", body, ["vujax.scenes"]))
+
+
+def scenes_section(catalog: Catalog, scenes: DetectedScenes, player: str | None = None) -> Markup:
+    """Build the section of all scenes, at most MAX_SCENES.
+
+    Args:
+      catalog: catalog of the film.
+      scenes: scenes of the film.
+      player: address of a playable copy of the film, to which times link.
+    """
+    shown = scenes.scenes[:MAX_SCENES]
+    limit = int(np.clip(MAX_THUMBNAILS // len(shown), 1, MAX_IN_STRIP))
+    middles = _middle_records(catalog, scenes.film)
+    reader = catalog.jpegs(scenes.film) if middles else None
+    notes = [f"At most {limit} evenly spaced shot{'s' * (limit != 1)} per scene are shown."]
+    if len(shown) < len(scenes.scenes):
+        notes.append(f"The first {len(shown)} of {len(scenes.scenes):,} scenes.")
+    if player:
+        notes.append("Times and images open the film at that position.")
+    strip = _Strip(scenes, middles, reader, limit, player)
+    return tag(
+        "section",
+        tag("h2", "Scenes"),
+        tag("p", " ".join(notes), class_="note"),
+        [strip.article(scene) for scene in shown],
+        style=f"--ratio:{_aspect_ratio(scenes)}",
+    )
 
 
 def _header(scenes: DetectedScenes) -> Markup:
@@ -74,39 +99,39 @@ def _header(scenes: DetectedScenes) -> Markup:
         "Shots": f"{scenes.num_shots:,}",
         "Median scene": format_short_clock(float(np.median(lengths))),
         "Longest scene": format_short_clock(max(lengths)),
-        "Places for a break": "not known" if scenes.cues is None else f"{len(scenes.cues):,}",
+        "Break cues": "unknown" if scenes.cues is None else f"{len(scenes.cues):,}",
     }
     pairs = [tag("div", tag("dt", name), tag("dd", value)) for name, value in tiles.items()]
     return tag("header", tag("h1", scenes.title), tag("dl", pairs, class_="tiles"))
 
 
 def _warnings(scenes: DetectedScenes) -> list[Markup]:
-    lines = [f"Not all of the film could be read: {scenes.reason}."] if scenes.reason else []
-    found = [tag("p", line, class_="warning", role="status") for line in lines]
-    return [*found, *(tag("p", note, class_="note") for note in scenes.notes)]
+    lines = [f"A part of the film could not be read: {scenes.reason}."] if scenes.reason else []
+    warnings = [tag("p", line, class_="warning", role="status") for line in lines]
+    return [*warnings, *(tag("p", note, class_="note") for note in scenes.notes)]
 
 
 def _cues(cues: Sequence[BreakCue] | None) -> Markup | None:
     if cues is None:
         return None
-    names = ("Time", "Timecode", "Before", "Sound", "Picture")
+    names = ("Time", "Timecode", "Before", "Sound", "Image")
     head = tag("thead", tag("tr", [tag("th", name, scope="col") for name in names]))
     table = tag(
         "table",
-        tag("caption", "Places for a break"),
+        tag("caption", "Break cues"),
         head,
         tag("tbody", [_cue(cue) for cue in cues[:MAX_CUES]]),
     )
     more = f"{len(cues) - MAX_CUES} more are not listed." if len(cues) > MAX_CUES else None
-    none = tag("p", "No border of scenes is silent or black.", class_="note")
+    none = tag("p", "No scene boundary is silent or black.", class_="note")
     return tag(
         "section",
-        tag("h2", "Places for a break"),
+        tag("h2", "Break cues"),
         tag(
             "p",
-            "Borders of scenes at which nothing is heard (a quarter of a second below -50 dB of "
-            "full scale within a second of them) or nothing is seen (98% of the picture darker "
-            "than a tenth of full brightness).",
+            "Scene boundaries that are silent (a quarter of a second below -50 dBFS within one "
+            "second of the boundary) or black (98% of the image darker than a tenth of full "
+            "brightness).",
             class_="note",
         ),
         tag("div", table, class_="card scroll") if cues else none,
@@ -123,113 +148,82 @@ def _cue(cue: BreakCue) -> Markup:
         tag("td", tag("code", cue.timecode)),
         tag("td", tag("a", f"Scene {cue.scene}", href=page_charts.scene_anchor(cue.scene))),
         tag("td", sound, tag("b", " silent", class_="yes") if cue.silent else None, class_="num"),
-        tag("td", tag("b", "black", class_="yes") if cue.black else "seen"),
+        tag("td", tag("b", "black", class_="yes") if cue.black else "visible"),
     )
 
 
 def _player(files: Sequence[str]) -> str | None:
-    """Address of the film beside the page, if a browser plays such a file."""
-    found = (name for name in files if name.lower().endswith(PLAYED))
-    return next((_beside(name) for name in found), None)
+    """Return the address of the first file that browsers play."""
+    playable = (name for name in files if name.lower().endswith(PLAYABLE))
+    return next((_address(name) for name in playable), None)
 
 
-def _beside(name: str) -> str:
+def _address(name: str) -> str:
     return quote(f"./{name}")
 
 
 def _files(files: Sequence[str]) -> Markup | None:
     if not files:
         return None
-    links = [tag("li", tag("a", quote_unprintable(name), href=_beside(name))) for name in files]
+    links = [tag("li", tag("a", quote_unprintable(name), href=_address(name))) for name in files]
     return tag("section", tag("h2", "Files"), tag("ul", links, class_="files"))
 
 
-def _facts(scenes: DetectedScenes) -> Markup:
+def _provenance(scenes: DetectedScenes) -> Markup:
     made, rate = scenes.provenance, scenes.clock.rate
-    threshold = "none" if scenes.threshold is None else f"{scenes.threshold:.4g}"
+    head = " ".join(filter(None, (made["head"], (made["head_digest"] or "")[:8])))
+    variable = ", variable rate" if scenes.variable_rate else ""
+    timings = ", ".join(f"{name} {value:.1f} s" for name, value in scenes.timings_s.items())
     facts = {
         "film": scenes.film,
         "file": quote_unprintable(scenes.path),
-        "picture": f"{scenes.size[0]}x{scenes.size[1]}, {_rate(rate)}"
-        + (", variable rate" if scenes.variable_rate else ""),
-        "shots by": made["detector"],
-        "vectors by": f"{made['encoder']} {made['encoder_digest'][:8]}",
-        "borders by": " ".join(filter(None, (made["head"], (made["head_digest"] or "")[:8]))),
-        "threshold": threshold,
+        "video": f"{scenes.size[0]}x{scenes.size[1]}, {_format_rate(rate)}{variable}",
+        "shot detector": made["detector"],
+        "encoder": f"{made['encoder']} {made['encoder_digest'][:8]}",
+        "boundary head": head,
+        "threshold": "none" if scenes.threshold is None else f"{scenes.threshold:.4g}",
         "adapted to the films": "yes" if made["adapted"] else "no",
-        "took": ", ".join(f"{name} {value:.1f} s" for name, value in scenes.timings_s.items()),
+        "time": timings,
     }
     pairs = [[tag("dt", name), tag("dd", str(value))] for name, value in facts.items()]
-    return tag("section", tag("h2", "How it was made"), tag("dl", pairs, class_="facts card made"))
+    return tag("section", tag("h2", "Provenance"), tag("dl", pairs, class_="facts card made"))
 
 
-def _rate(rate: Fraction) -> str:
-    whole = rate.denominator == 1
-    return f"{rate} frames/s" if whole else f"{float(rate):.3f} ({rate}) frames/s"
+def _format_rate(rate: Fraction) -> str:
+    is_integer = rate.denominator == 1
+    return f"{rate} frames/s" if is_integer else f"{float(rate):.3f} ({rate}) frames/s"
 
 
-MAX_THUMBNAILS = 900  # of 4 KB each
-
-MAX_IN_STRIP = 10
-
-SIZE = (160, 160)
-
-
-def scenes_section(catalog: Catalog, scenes: DetectedScenes, player: str | None = None) -> Markup:
-    """All scenes, or the first 400.
-
-    Args:
-      catalog: that the film is in.
-      scenes: of the film.
-      player: address of a file of the film that a browser plays; its times become links.
-    """
-    shown = scenes.scenes[:MAX_SCENES]
-    most = int(np.clip(MAX_THUMBNAILS // len(shown), 1, MAX_IN_STRIP))
-    middles = _middles(catalog, scenes.film)
-    reader = catalog.jpegs(scenes.film) if middles else None
-    notes = [f"At most {most} shot{'s' * (most != 1)} of a scene are shown, evenly spread."]
-    if len(shown) < len(scenes.scenes):
-        notes.append(f"The first {len(shown)} of {len(scenes.scenes):,} scenes.")
-    if player:
-        notes.append("A time or a picture opens the film at that moment.")
-    strip = _Strip(scenes, middles, reader, most, player)
-    return tag(
-        "section",
-        tag("h2", "Scenes"),
-        tag("p", " ".join(notes), class_="note"),
-        [strip.scene(scene) for scene in shown],
-        style=f"--ratio:{_ratio(scenes)}",
-    )
-
-
-def _ratio(scenes: DetectedScenes) -> str:
-    """Of a picture's frame: the film's, but not so high or wide that it breaks the page."""
+def _aspect_ratio(scenes: DetectedScenes) -> str:
+    """Return the aspect ratio of the film, limited so that it does not break the layout."""
     width, height = scenes.size
     return f"{float(np.clip(width / height, 9 / 16, 2.4)):.3f}"
 
 
-def _middles(catalog: Catalog, film: str) -> dict[int, int]:
-    """The record of the keyframe in the middle of each shot."""
+def _middle_records(catalog: Catalog, film: str) -> dict[int, int]:
+    """Return the record of the middle keyframe of each shot."""
     records = group_keyframe_records(catalog, film)
-    return {shot: found[len(found) // 2] for shot, found in records.items()}
+    return {shot: keyframes[len(keyframes) // 2] for shot, keyframes in records.items()}
 
 
 @dataclass(frozen=True)
 class _Strip:
+    """Builder of a scene's article with its filmstrip."""
+
     scenes: DetectedScenes
     middles: dict[int, int]
     reader: RecordReader | None
-    most: int
+    limit: int
     player: str | None
 
-    def scene(self, scene: Scene) -> Markup:
-        numbers = np.arange(scene.first_shot, scene.last_shot + 1)
-        count = min(self.most, len(numbers))
-        chosen = numbers[((np.arange(count) + 0.5) * len(numbers) / count).astype(int)]
+    def article(self, scene: Scene) -> Markup:
+        shots = np.arange(scene.first_shot, scene.last_shot + 1)
+        count = min(self.limit, len(shots))
+        chosen = shots[((np.arange(count) + 0.5) * len(shots) / count).astype(int)]
         return tag(
             "article",
             tag("header", self._words(scene, count)),
-            tag("ol", [self._picture(int(number)) for number in chosen], class_="strip"),
+            tag("ol", [self._thumbnail(int(shot)) for shot in chosen], class_="strip"),
             class_=f"scene {color_class(scene)}",
             id=f"scene-{scene.number}",
         )
@@ -243,31 +237,30 @@ class _Strip:
             tag("b", self._link(scene.start_s, times), class_="num"),
             tag("span", f"{scene.length_s:.1f} s, {shots}{some}", class_="note num"),
             tag("code", f"{scene.start_timecode} – {scene.end_timecode}"),
-            None if scene.score is None else _sure(scene.score),
+            None if scene.score is None else _score(scene.score),
         ]
 
-    def _picture(self, shot: int) -> Markup:
-        begin_s = self.scenes.boundaries_s[shot - 1] if shot else self.scenes.start_s
-        tip, record = f"shot {shot}, from {format_short_clock(begin_s)}", self.middles.get(shot)
-        picture = tag("span", class_="none")
+    def _thumbnail(self, shot: int) -> Markup:
+        start_s = self.scenes.boundaries_s[shot - 1] if shot else self.scenes.start_s
+        tip, record = f"shot {shot}, from {format_short_clock(start_s)}", self.middles.get(shot)
+        image = tag("span", class_="none")
         if record is not None and self.reader is not None:
-            src = build_thumbnail_uri(self.reader[record], SIZE)
-            picture = tag("img", src=src, alt=tip, loading="lazy")
-        time = tag("span", format_short_clock(begin_s), class_="at num")
-        return tag("li", self._link(begin_s, [picture, time]), title=tip)
+            uri = build_thumbnail_uri(self.reader[record], SIZE)
+            image = tag("img", src=uri, alt=tip, loading="lazy")
+        time = tag("span", format_short_clock(start_s), class_="at num")
+        return tag("li", self._link(start_s, [image, time]), title=tip)
 
     def _link(self, seconds: float, content: str | Sequence[Markup]) -> Markup | str | Sequence:
-        """Opens the film at a moment, where there is a film to open."""
+        """Link to a time of the film, if there is a playable copy."""
         if not self.player:
             return content
-        where = f"{self.player}#t={seconds:.3f}"
-        return tag("a", content, href=where, target="_blank", rel="noopener")
+        address = f"{self.player}#t={seconds:.3f}"
+        return tag("a", content, href=address, target="_blank", rel="noopener")
 
 
-def _sure(score: float) -> Markup:
-    """The score as a number and a bar."""
+def _score(score: float) -> Markup:
+    """Return a score as a number and a bar."""
     share = 100 * min(max(score, 0.0), 1.0)
     bar = tag("span", tag("i", style=f"width:{share:.1f}%"), class_="bar", aria_hidden="true")
-    return tag(
-        "span", bar, f"{score:.2f}", class_="sure num", title="score of the border it begins with"
-    )
+    tip = "score of the boundary at which the scene starts"
+    return tag("span", bar, f"{score:.2f}", class_="sure num", title=tip)

@@ -1,7 +1,4 @@
-"""Along the film's time: its scenes as blocks, and below them the scores of all borders.
-
-How alike the shots are, each with each: a picture with the scenes as squares on its diagonal.
-"""
+"""Charts of the scenes page: the timeline with boundary scores, and the shot similarity matrix."""
 
 import base64
 import io
@@ -16,25 +13,29 @@ from vujax.utils.arrays import l2_normalize
 from vujax.utils.formatting import format_clock, format_short_clock
 from vujax.utils.html.document import Markup, tag
 
-NUM_COLORS = 8  # in the style
-
+NUM_COLORS = 8  # in style.css
 MAX_POINTS = 1200  # of the curve
-
 MAX_DOTS = 1500
-
 MAX_BLOCKS = 1500
-
-MAX_SCENES = 400  # that have a place on the page
-
+MAX_SCENES = 400  # with an article on the page
 MAX_TICKS = 7
-
-STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
-
+TICK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 WIDTH, HEIGHT = 1000, 100  # units of the curve
+MAX_SIDE = 600  # pixels of the similarity matrix
+MAX_SQUARES = 1500
+# Colors from dissimilar to similar, readable on light and dark backgrounds.
+COLOR_RAMP = (
+    (13, 17, 38),
+    (35, 52, 110),
+    (32, 106, 142),
+    (64, 160, 132),
+    (160, 206, 108),
+    (252, 240, 170),
+)
 
 
 def timeline_section(scenes: DetectedScenes) -> Markup:
-    """The timeline."""
+    """Build the timeline: scenes as blocks above the curve of all boundary scores."""
     return tag(
         "section",
         tag("h2", "Timeline"),
@@ -51,43 +52,43 @@ def timeline_section(scenes: DetectedScenes) -> Markup:
 
 
 def color_class(scene: Scene) -> str:
-    """The style's class of a scene's colour."""
+    """Return the CSS class of a scene's color."""
     return f"c{(scene.number - 1) % NUM_COLORS}"
 
 
 def describe_scene(scene: Scene) -> str:
-    """What is shown of a scene under the pointer."""
+    """Return the tooltip of a scene."""
     shots = f"{scene.num_shots} shot{'s' * (scene.num_shots != 1)}"
-    sure = "" if scene.score is None else f"\nscore of its begin: {scene.score:.2f}"
+    score = "" if scene.score is None else f"\nboundary score: {scene.score:.2f}"
     return (
         f"{scene.title}: {format_short_clock(scene.start_s)} to {format_short_clock(scene.end_s)}\n"
-        f"{scene.start_timecode} to {scene.end_timecode}\n{scene.length_s:.1f} s, {shots}{sure}"
+        f"{scene.start_timecode} to {scene.end_timecode}\n{scene.length_s:.1f} s, {shots}{score}"
     )
 
 
 def scene_anchor(number: int) -> str | None:
-    """Where on the page a scene is, by its number; None for one that is not shown."""
+    """Return the address of a scene on the page, or None if it is not shown."""
     return f"#scene-{number}" if number <= MAX_SCENES else None
 
 
 def _blocks(scenes: DetectedScenes) -> list[Markup]:
-    """A block for each scene; for several, where they are narrower than a pixel."""
+    """Return one block per scene, or per group of scenes if there are too many."""
     every = -(-len(scenes.scenes) // MAX_BLOCKS)
-    found = []
-    for at in range(0, len(scenes.scenes), every):
-        first, last = scenes.scenes[at], scenes.scenes[at : at + every][-1]
+    blocks = []
+    for index in range(0, len(scenes.scenes), every):
+        first, last = scenes.scenes[index], scenes.scenes[index : index + every][-1]
         share = (last.end_s - first.start_s) / _length(scenes)
         words = describe_scene(first) if first is last else f"{first.title} to {last.title}"
         link = tag(
             "a", str(first.number), href=scene_anchor(first.number), aria_label=words, title=words
         )
-        look = color_class(first) if every == 1 else f"c{at // every % NUM_COLORS}"
-        found.append(tag("li", link, class_=look, style=f"width:{100 * share:.4f}%"))
-    return found
+        look = color_class(first) if every == 1 else f"c{index // every % NUM_COLORS}"
+        blocks.append(tag("li", link, class_=look, style=f"width:{100 * share:.4f}%"))
+    return blocks
 
 
 def _breaks(scenes: DetectedScenes) -> Markup | None:
-    """A mark at each place for a break."""
+    """Return a mark per break cue."""
     if not scenes.cues:
         return None
     marks = [
@@ -95,7 +96,7 @@ def _breaks(scenes: DetectedScenes) -> Markup | None:
             "a",
             class_="break",
             href="#breaks",
-            title=f"Place for a break: {format_short_clock(cue.seconds)}, {describe_cue(cue)}",
+            title=f"Break cue: {format_short_clock(cue.seconds)}, {describe_cue(cue)}",
             style=f"left:{100 * (cue.seconds - scenes.start_s) / _length(scenes):.3f}%",
         )
         for cue in scenes.cues[:MAX_DOTS]
@@ -104,7 +105,7 @@ def _breaks(scenes: DetectedScenes) -> Markup | None:
 
 
 def describe_cue(cue: BreakCue) -> str:
-    """What makes a border a place for a break."""
+    """Return the reason for a break cue."""
     return " and ".join(name for name in ("silent", "black") if getattr(cue, name))
 
 
@@ -121,13 +122,13 @@ def _curve(scenes: DetectedScenes) -> Markup:
         for a, b in zip(*downsample_peaks(x, y), strict=True)
     )
     starts = [(scene.start_s - scenes.start_s) / length for scene in scenes.scenes[1:]]
-    lines = starts if len(starts) <= MAX_DOTS else []  # more would be a plane
-    chosen = "".join(f"M{at * WIDTH:.2f} 0V{HEIGHT}" for at in lines)
+    lines = starts if len(starts) <= MAX_DOTS else []  # more would fill the chart
+    chosen = "".join(f"M{x * WIDTH:.2f} 0V{HEIGHT}" for x in lines)
     labels = [(top, f"{top:.2g}"), (0.0, "0")]
     level = None
     if scenes.threshold is not None and scenes.threshold <= top:
-        at = (1 - scenes.threshold / top) * HEIGHT
-        level = tag("path", d=f"M0 {at:.2f}H{WIDTH}", class_="level")
+        height = (1 - scenes.threshold / top) * HEIGHT
+        level = tag("path", d=f"M0 {height:.2f}H{WIDTH}", class_="level")
         labels.append((scenes.threshold, f"{scenes.threshold:.2g}"))
     svg = tag(
         "svg",
@@ -138,13 +139,13 @@ def _curve(scenes: DetectedScenes) -> Markup:
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         preserveAspectRatio="none",
         role="img",
-        aria_label=f"scores of {len(scenes.scores)} borders along the film",
+        aria_label=f"scores of {len(scenes.scores)} shot boundaries along the film",
     )
     return tag("div", svg, _labels(labels, top), _dots(scenes, starts, top), class_="scores")
 
 
 def _top(scenes: DetectedScenes) -> float:
-    """Score at the curve's top: 1 for shares, which scores of a head are."""
+    """Return the score at the top of the chart: 1 for the probabilities of a head."""
     highest = max((score for score in scenes.scores), default=0.0)
     return (
         1.0 if scenes.provenance["head"] != "none" and highest <= 1 else max(highest * 1.05, 1e-6)
@@ -152,7 +153,7 @@ def _top(scenes: DetectedScenes) -> float:
 
 
 def downsample_peaks(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The highest of each stretch of points, so that at most MOST_POINTS are left."""
+    """Reduce a curve to the maxima of at most MAX_POINTS intervals."""
     if len(x) <= MAX_POINTS:
         return x, y
     edges = np.linspace(0, len(x), MAX_POINTS + 1).astype(int)
@@ -168,7 +169,7 @@ def _labels(labels: Sequence[tuple[float, str]], top: float) -> list[Markup]:
 
 
 def _dots(scenes: DetectedScenes, starts: Sequence[float], top: float) -> list[Markup]:
-    """The chosen borders; a mark of its own for each, which says what it is."""
+    """Return a mark with a tooltip per scene boundary."""
     return [
         tag(
             "a",
@@ -183,7 +184,7 @@ def _dots(scenes: DetectedScenes, starts: Sequence[float], top: float) -> list[M
 
 def _ticks(scenes: DetectedScenes) -> list[Markup]:
     length = _length(scenes)
-    step = next((s for s in STEPS_S if length / s <= MAX_TICKS), STEPS_S[-1])
+    step = next((s for s in TICK_STEPS_S if length / s <= MAX_TICKS), TICK_STEPS_S[-1])
     first = -int(-scenes.start_s // step)
     times = [k * step for k in range(first, int(scenes.end_s // step) + 1)]
     text = format_clock if scenes.end_s >= 3600 else _minutes
@@ -199,57 +200,44 @@ def _minutes(seconds: float) -> str:
 
 def _legend(scenes: DetectedScenes) -> str:
     if not scenes.scores:
-        return "The film is one shot, so it is one scene."
-    parts = ["Each block is a scene; the curve is the score of every border of two shots"]
-    parts.append("dots are the borders that were chosen")
+        return "The film has a single shot, so it is one scene."
+    parts = ["Each block is a scene; the curve shows the scores of all shot boundaries"]
+    parts.append("dots are scene boundaries")
     if scenes.threshold is not None:
         parts.append("the dashed line is the threshold")
     if scenes.cues:
-        parts.append("triangles are places for a break")
+        parts.append("triangles are break cues")
     if len(scenes.scores) > MAX_POINTS:
-        parts.append(f"of {len(scenes.scores):,} borders the curve shows the highest nearby")
+        parts.append(f"of {len(scenes.scores):,} shot boundaries the curve shows local maxima")
     return "; ".join(parts) + "."
 
 
-SIDE = 600  # pixels at most
-
-MAX_SQUARES = 1500
-
-# From unlike to alike; read on light and on dark paper.
-RAMP = (
-    (13, 17, 38),
-    (35, 52, 110),
-    (32, 106, 142),
-    (64, 160, 132),
-    (160, 206, 108),
-    (252, 240, 170),
-)
-
-
-def similarity_section(scenes: DetectedScenes, seen: np.ndarray) -> Markup | None:
-    """The picture; None for a film of one shot.
+def similarity_section(scenes: DetectedScenes, vectors: np.ndarray) -> Markup | None:
+    """Build the matrix of cosine similarities of all shots; None for a film of one shot.
 
     Args:
-      scenes: of the film.
-      seen: vectors of its shots, float32 `[shots d]`.
+      scenes: scenes of the film.
+      vectors: shot embeddings, float32 `[shots d]`.
     """
-    shots = len(seen)
+    shots = len(vectors)
     if shots < 2:
         return None
-    found = pairwise_cosines(seen)
-    low, high = _range(found)
-    levels = np.clip((found - low) / (high - low) * 255, 0, 255).astype(np.uint8)
-    note = f"{shots:,} shots against each other, from the film's begin at the top left."
-    if len(found) < shots:
-        note += f" A pixel is the mean over about {shots / len(found):.3g} shots each way."
-    picture = tag("img", src=_png(levels), alt="", class_="pixels")
+    cosines = pairwise_cosines(vectors)
+    low, high = _range(cosines)
+    levels = np.clip((cosines - low) / (high - low) * 255, 0, 255).astype(np.uint8)
+    note = f"{shots:,} shots against each other; the film starts at the top left."
+    if len(cosines) < shots:
+        note += (
+            f" A pixel is the mean over about {shots / len(cosines):.3g} shots in each direction."
+        )
+    image = tag("img", src=_png(levels), alt="", class_="pixels")
     return tag(
         "section",
-        tag("h2", "Which shots are alike"),
-        tag("p", note, " Squares are the scenes.", class_="note"),
+        tag("h2", "Shot similarity"),
+        tag("p", note, " Squares are scenes.", class_="note"),
         tag(
             "figure",
-            tag("div", picture, _squares(scenes), class_="square"),
+            tag("div", image, _squares(scenes), class_="square"),
             tag(
                 "figcaption",
                 tag("span", f"cosine {low:.2f}"),
@@ -261,15 +249,15 @@ def similarity_section(scenes: DetectedScenes, seen: np.ndarray) -> Markup | Non
     )
 
 
-def pairwise_cosines(vectors: np.ndarray, side: int = SIDE) -> np.ndarray:
-    """Cosines of all pairs, float32 `[m m]`, m at most `side`.
+def pairwise_cosines(vectors: np.ndarray, side: int = MAX_SIDE) -> np.ndarray:
+    """Compute the cosines of all pairs of shots, float32 `[m m]` with m at most `side`.
 
-    With more shots than pixels a pixel is the mean cosine of its stretches of shots, which is the
-    product of the means of their unit vectors: the whole matrix is never made.
+    With more shots than pixels, a pixel is the mean cosine of two ranges of shots. That is the
+    product of the means of their unit vectors, so the full matrix is never computed.
 
     Args:
-      vectors: float32 `[shots d]`.
-      side: pixels at most.
+      vectors: shot embeddings, float32 `[shots d]`.
+      side: maximum number of pixels.
     """
     unit = l2_normalize(vectors).astype(np.float32)
     if len(unit) > side:
@@ -279,27 +267,30 @@ def pairwise_cosines(vectors: np.ndarray, side: int = SIDE) -> np.ndarray:
     return unit @ unit.T
 
 
-def _range(found: np.ndarray) -> tuple[float, float]:
-    """Cosines of the ramp's ends: without the diagonal, which is 1, and the rarest."""
-    others = found[~np.eye(len(found), dtype=bool)]
+def _range(cosines: np.ndarray) -> tuple[float, float]:
+    """Return the cosines at the ends of the color ramp, ignoring the diagonal and outliers."""
+    others = cosines[~np.eye(len(cosines), dtype=bool)]
     low, high = (float(value) for value in np.percentile(others, (2, 99)))
     return (low, high) if high - low > 1e-3 else (low - 0.5, high + 0.5)
 
 
 def _png(levels: np.ndarray) -> str:
-    places = np.linspace(0, len(RAMP) - 1, 256)
-    colours = [
-        np.interp(places, np.arange(len(RAMP)), channel) for channel in zip(*RAMP, strict=True)
+    positions = np.linspace(0, len(COLOR_RAMP) - 1, 256)
+    colors = [
+        np.interp(positions, np.arange(len(COLOR_RAMP)), channel)
+        for channel in zip(*COLOR_RAMP, strict=True)
     ]
     image = Image.fromarray(levels, "L")
-    image.putpalette(np.stack(colours, axis=1).round().astype(np.uint8).tobytes())
+    image.putpalette(np.stack(colors, axis=1).round().astype(np.uint8).tobytes())
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _gradient() -> str:
-    return f"linear-gradient(90deg,{','.join(f'rgb{colour}'.replace(' ', '') for colour in RAMP)})"
+    return (
+        f"linear-gradient(90deg,{','.join(f'rgb{color}'.replace(' ', '') for color in COLOR_RAMP)})"
+    )
 
 
 def _squares(scenes: DetectedScenes) -> Markup:

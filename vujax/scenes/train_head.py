@@ -1,7 +1,7 @@
-"""Trains a boundary head on labelled films with vectors: a minute or so on one core.
+"""Training of boundary heads on labeled films with embeddings, in about a minute on one core.
 
-For encoders that learn too, many films or many devices there is `vujax.main` with
-configs/boundary.py; the loss, the step and the rows are the same.
+To train the encoder too, or for many films or devices, use `vujax.main` with configs/boundary.py,
+which shares the loss, the step and the inputs.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,21 +36,21 @@ def train_head(
     folds: int = 4,
     seed: int = 0,
 ) -> BoundaryHead:
-    """A head and its threshold; the same films and seed give the same head.
+    """Train a head and choose its threshold; the result is deterministic.
 
-    The threshold is the one with the best F1 (mean over films) on films that the head did not learn
-    from: `folds` further heads are trained, each without its part of the films.
+    The threshold maximizes F1 (mean over films) on held-out films: `folds` additional heads are
+    trained, each without one fold of the films.
 
     Args:
-      films: labelled, with 'feature'.
+      films: labeled films with the input 'feature'.
       head: arguments of `build_head`.
-      steps: of AdamW, half a cosine from `lr` to 0.
-      batch_size: borders in a step.
-      lr: greatest learning rate.
-      weight_decay: of kernels, multiplied by the learning rate.
-      labels_percent: share of the scenes whose labels are used.
-      folds: parts of the films; 0, or a single film: no further heads, and the threshold is 0.5.
-      seed: of the start, the order and the choice of labels.
+      steps: number of AdamW steps, with cosine decay from `lr` to 0.
+      batch_size: boundaries per step.
+      lr: peak learning rate.
+      weight_decay: weight decay of kernels, multiplied by the learning rate.
+      labels_percent: percentage of the scenes whose labels are used.
+      folds: number of folds; with 0, or for a single film, the threshold is 0.5.
+      seed: seed of the initialization, the order and the choice of labels.
 
     Raises:
       ValueError: see `BoundaryWindows`.
@@ -58,7 +58,7 @@ def train_head(
     recipe = dict(steps=steps, batch_size=batch_size, lr=lr, weight_decay=weight_decay)
     module = build_boundary_head(**head)
 
-    def trained(films: Sequence[Film], threshold: float = 0.5) -> BoundaryHead:
+    def train(films: Sequence[Film], threshold: float = 0.5) -> BoundaryHead:
         rows = BoundaryWindows(films, **module.window, labels_percent=labels_percent, seed=seed)
         config = {
             "model": {"head": dict(head)},
@@ -69,35 +69,37 @@ def train_head(
 
     parts = [films[i::folds] for i in range(min(folds, len(films)))]
     if len(parts) < 2:
-        return trained(films)
-    scored = []
-    for part in parts:
-        rest = trained([film for film in films if film not in part])
-        scored += [(score_film(rest, film), film.starts) for film in part]
-    return trained(films, choose_threshold(*zip(*scored, strict=True)))
+        return train(films)
+    scores, starts = [], []
+    for held_out in parts:
+        fold_head = train([film for film in films if film not in held_out])
+        scores += [score_film(fold_head, film) for film in held_out]
+        starts += [film.starts for film in held_out]
+    return train(films, choose_threshold(scores, starts))
 
 
 def score_film(head: BoundaryHead, film: Film) -> np.ndarray:
-    """`Head.scores` of a film's 'feature'."""
+    """Score the shot boundaries of a film by its input 'feature'."""
     return head.scores(film.inputs(np.arange(len(film)))["feature"], film.seconds)
 
 
 def choose_threshold(scores: Sequence[np.ndarray], starts: Sequence[np.ndarray]) -> float:
-    """The threshold (of 0.05, 0.06, ... 0.98) with the best F1, mean over films with a positive.
+    """Choose the threshold (of 0.05, 0.06, ... 0.98) with the best mean F1 over films.
 
-    F1 is smoothed over 0.05 on either side first: single peaks of its curve are chance.
+    Films without a scene boundary are left out. F1 is first smoothed over 0.05 on both sides,
+    because single peaks of its curve are noise.
 
     Args:
       scores: probabilities `[n-1]` of each film.
-      starts: bool `[n-1]` of each film.
+      starts: whether a scene starts after each boundary, bool `[n-1]` of each film.
     """
     totals = np.zeros(len(THRESHOLDS))
     for score, start in zip(scores, starts, strict=True):
         if not np.any(start):
             continue
-        called = np.asarray(score)[None, :] > THRESHOLDS[:, None]
-        hits = (called & np.asarray(start, bool)).sum(axis=1)
-        totals += 2 * hits / (called.sum(axis=1) + np.sum(start))
+        predicted = np.asarray(score)[None, :] > THRESHOLDS[:, None]
+        hits = (predicted & np.asarray(start, bool)).sum(axis=1)
+        totals += 2 * hits / (predicted.sum(axis=1) + np.sum(start))
     smooth = np.convolve(totals, np.ones(11) / 11, mode="same")
     return round(float(THRESHOLDS[smooth.argmax()]), 2)
 
@@ -112,7 +114,7 @@ def fit_head(
     weight_decay: float,
     seed: int,
 ) -> Tree:
-    """The trained parameters of `BoundaryModel(None, head)`, as numpy arrays."""
+    """Train `BoundaryModel(None, head)` and return its parameters as numpy arrays."""
     method = Boundary(BoundaryModel(None, head))
     recipe = dict(steps=steps, lr=lr, weight_decay=weight_decay)
     init, step = program(method, shapes_of(rows.batch_spec(batch_size)), **recipe)
@@ -124,11 +126,11 @@ def fit_head(
 
 
 def _draws(examples: int, size: int, seed: int) -> Iterator[np.ndarray]:
-    """Endless parts of `size` of one shuffled pass after another."""
+    """Yield batches of `size` from endless shuffled passes."""
     rng = np.random.default_rng(derive_seed(seed, "order of borders"))
-    left = np.zeros(0, np.int64)
+    pending = np.zeros(0, np.int64)
     while True:
-        while len(left) < size:
-            left = np.concatenate([left, rng.permutation(examples)])
-        yield left[:size]
-        left = left[size:]
+        while len(pending) < size:
+            pending = np.concatenate([pending, rng.permutation(examples)])
+        yield pending[:size]
+        pending = pending[size:]
