@@ -1,7 +1,7 @@
 """Data sets for training and evaluation, each opened by the name of its kind.
 
-    source = vujax.data.open_source("webdataset", path="shards/{00000..00099}.tar")
-    films = vujax.data.open_films("features", path="boundaries/", key="vgg19")
+source = vujax.data.open_source("webdataset", path="shards/{00000..00099}.tar")
+films = vujax.data.open_films("features", path="boundaries/", key="vgg19")
 """
 
 from vujax.utils.lazy import lazy_names

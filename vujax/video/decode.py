@@ -25,7 +25,7 @@ from vujax.video.probe import (
     VideoStream,
     isolate_stream,
     open_container,
-    probe,
+    probe_video,
     quote_path,
 )
 from vujax.video.timecode import TimestampRepair
@@ -208,7 +208,7 @@ def probe_video(path: str | Path) -> tuple[FilmInfo, VideoStream]:
     Raises:
       FilmError: the file has no video stream, or is not a film.
     """
-    film = probe(path)
+    film = probe_video(path)
     if film.video is None:
         raise FilmError(f"{quote_path(film.path)} has no video stream, only sound")
     return film, film.video

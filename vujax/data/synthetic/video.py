@@ -42,7 +42,7 @@ from vujax.data.synthetic.series import MAX_EPISODES
 from vujax.data.synthetic.sound import Soundtrack
 from vujax.utils.io import write_atomically
 from vujax.utils.system import count_cores
-from vujax.video.probe import FilmError, probe
+from vujax.video.probe import FilmError, probe_video
 
 SET = "set.json"
 # One thread and one preset, so that a build of x264 gives the same bytes on every machine.
@@ -206,7 +206,7 @@ def _is_there(path: Path, truth: FilmTruth | SetTruth) -> bool:
 def _is_whole(video: Path, truth: FilmTruth) -> bool:
     """Whether the file ends where it should, and its header promises this film."""
     with suppress(FilmError, FileNotFoundError):
-        film = probe(video)
+        film = probe_video(video)
         if film.video and film.audio and _ends_with_a_box(video):
             size = (truth.settings.width, truth.settings.height)
             missing_s = abs((film.video.duration_s or 0) - truth.duration_s)
