@@ -1,4 +1,4 @@
-"""Embeddings, target modes and comparisons that the tests of the losses share."""
+"""Shared embeddings, target modes and comparisons of the tests of the losses."""
 
 import functools
 import re
@@ -36,25 +36,25 @@ def embeddings(n: int, d: int, noise: float = 0.2, seed: int = 0) -> tuple[np.nd
 
 
 def fixed(mode: str, unaligned: np.ndarray, d: int) -> tuple[np.ndarray, Any]:
-    """What no gradient flows to: the unaligned rows, and the teacher if the mode has one."""
+    """Return the constants: the unaligned rows, and the teacher if the mode has one."""
     taught = "teacher" in MODES[mode]
     return unaligned, embeddings(len(unaligned), d, seed=1) if taught else None
 
 
 def keywords(mode: str) -> dict[str, Any]:
-    """The mode's keyword arguments but for the teacher."""
+    """Return the mode's keyword arguments, except the teacher."""
     return {name: value for name, value in MODES[mode].items() if name != "teacher"}
 
 
 def half(n: int, seed: int = 2) -> np.ndarray:
-    """Which rows are unaligned: about half."""
+    """Return the unaligned rows, about half of all."""
     return np.random.default_rng(seed).random(n) < 0.5
 
 
 def in_float64(
     loss: Callable[..., jax.Array], *arguments: Any, fixed: Any = ()
 ) -> tuple[float, list[np.ndarray]]:
-    """As `in_float32`, with everything but bools computed in float64."""
+    """Compute as `in_float32`, with everything but bools in float64."""
 
     def widen(x: Any) -> np.ndarray:
         x = np.asarray(x)
@@ -102,19 +102,19 @@ def on_mesh(
 def assert_equal(
     ours: tuple[float, list[np.ndarray]], exact: tuple[float, list[np.ndarray]]
 ) -> None:
-    """Values and gradients by images and texts to 1e-5; by scalars, which may cancel, less."""
+    """Compare values and gradients to 1e-5; gradients by scalars, which may cancel, less."""
     chex.assert_trees_all_close(ours[0], exact[0], rtol=1e-5, atol=1e-8)
     assert worst(ours[1][:2], exact[1][:2]) < 1e-5
     chex.assert_trees_all_close(ours[1][2:], exact[1][2:], rtol=1e-4, atol=1e-7)
 
 
 def worst(gradients: list[np.ndarray], expected: list[np.ndarray]) -> float:
-    """The largest difference over the tensor's largest entry, among all tensors."""
+    """Return the largest relative difference among all tensors."""
     pairs = zip(gradients, expected, strict=True)
     return max(float(np.abs(g - e).max() / np.abs(e).max()) for g, e in pairs)
 
 
 def largest_array(hlo: str) -> int:
-    """Entries of the largest array that a compiled program's text names."""
+    """Return the size of the largest array in a compiled program's text."""
     shapes = re.findall(r"\b(?:f64|f32|bf16|s32|pred)\[([\d,]+)\]", hlo)
     return max(int(np.prod([int(size) for size in shape.split(",")])) for shape in shapes)

@@ -1,4 +1,4 @@
-"""The numbers that tell of a collapse of the soft targets."""
+"""Statistics of soft targets against dense ones, on one device and on eight."""
 
 import chex
 import jax

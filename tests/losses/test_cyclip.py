@@ -1,4 +1,4 @@
-"""CyCLIP's terms from d x d products against whole matrices."""
+"""CyCLIP's terms from d x d products against full matrices."""
 
 import chex
 import jax.numpy as jnp

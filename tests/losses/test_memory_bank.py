@@ -1,4 +1,4 @@
-"""InfoNCE against a bank: loops over pairs and one dense cross-entropy say what it is."""
+"""InfoNCE against a memory bank, compared with loops over pairs and a dense cross-entropy."""
 
 import functools
 
@@ -27,7 +27,7 @@ def ids(rng: np.random.Generator, n: int, row) -> Ids:
 
 
 def case(own_rows: bool = True):
-    """`(query, key, ids, bank)`: some empty, some of the same films and rows."""
+    """Draw `(query, key, ids, bank)`: some empty, some of the same films and rows."""
     rng = np.random.default_rng(0)
     query, key, vectors = (unit(rng.normal(size=(n, D))) for n in (N, N, R))
     row = rng.integers(0, N, R) if own_rows else np.full(R, -1)
@@ -41,7 +41,7 @@ def is_negative(query: Ids, bank: Ids, i: int, j: int, radius: int) -> bool:
 
 
 def without(radius: int):
-    """`mask_negatives` with a radius."""
+    """Return `mask_negatives` with a radius."""
     return functools.partial(mask_negatives, radius=radius)
 
 
@@ -69,7 +69,7 @@ def test_masks_are_those_of_the_loop(radius):
 
 @functools.cache
 def whole(radius: int):
-    """Loss and gradients of the dense form."""
+    """Compute loss and gradients of the dense form."""
     query, key, mine, bank = case()
     mask = negatives(mine, bank.ids, radius)
     f = functools.partial(dense, counts=mine.film != NO_FILM, mask=mask)
@@ -77,7 +77,7 @@ def whole(radius: int):
 
 
 def on_mesh(mesh, query, key, mine, bank, temperature=0.3, **settings):
-    """`((loss, right, positive), gradients)`; rows and bank are divided among the devices."""
+    """Compute `((loss, right, positive), gradients)` with rows and bank sharded over devices."""
 
     def share(query, key, vectors, temperature, ids, bank_ids):
         temperature = lax.pcast(temperature, AXIS, to="varying")

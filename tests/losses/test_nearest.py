@@ -1,4 +1,4 @@
-"""The most similar permitted vector: a loop over pairs says which it is."""
+"""Nearest permitted neighbors against a loop over pairs."""
 
 import functools
 from typing import NamedTuple
@@ -27,7 +27,7 @@ def permitted(query: Colour, key: Colour):
 
 
 def case():
-    """`(query, ids, vectors [slots rows d], film [slots rows])`; film 4 has no key, some tie."""
+    """Draw `(query, ids, vectors [slots rows d], film [slots rows])`; film 4 has no key."""
     rng = np.random.default_rng(0)
     query = unit(rng.normal(size=(N, D)))
     vectors = unit(rng.normal(size=(SLOTS, ROWS, D)))
@@ -39,7 +39,7 @@ def case():
 
 
 def by_loop():
-    """`(place in the whole bank or -1, cosine)` of each query."""
+    """Return `(position in the complete bank or -1, cosine)` of each query."""
     query, ids, vectors, film = case()
     flat, films = vectors.reshape(R, D), film.reshape(R)
     found = []

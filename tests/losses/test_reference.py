@@ -1,4 +1,4 @@
-"""The dense references against numbers made by hand and against PyTorch."""
+"""Dense references against hand-computed values and PyTorch."""
 
 import chex
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The tiled sigmoid loss against the dense one in float64, on one device and on eight."""
+"""Tiled sigmoid loss against the dense one in float64, on one device and on eight."""
 
 import chex
 import jax

@@ -1,4 +1,4 @@
-"""The tiled losses against dense ones in float64, on one device and on eight."""
+"""Tiled losses against dense ones in float64, on one device and on eight."""
 
 import functools
 from collections.abc import Callable
@@ -33,7 +33,7 @@ N, D, TILE = 64, 16, 15  # of most tests, so that each mode is compiled once for
 
 @functools.cache
 def tiled(mode: str, tile: int | None = None) -> Loss:
-    """loss(image, text, scale, unaligned, teacher)."""
+    """Return loss(image, text, scale, unaligned, teacher)."""
     return lambda image, text, scale, unaligned, teacher: soft_alignment(
         image, text, scale, unaligned, teacher=teacher, tile=tile, **keywords(mode)
     )
@@ -57,7 +57,7 @@ def exact(mode: str, image, text, scale: float, unaligned) -> Result:
 
 
 def largest(result: Result) -> float:
-    """The largest entry of the gradients by images and texts."""
+    """Return the largest entry of the gradients by images and texts."""
     return max(np.abs(g).max() for g in result[1][:2])
 
 
@@ -136,7 +136,7 @@ def test_a_replicated_scale_gets_the_whole_gradient(mesh8):
 
 
 def test_shares_with_unequal_weights(mesh8):
-    """The gradient is right for any sum of the shares, not only for the plain one."""
+    """Check that the gradient is correct for any weighted sum of the shares."""
     image, text = embeddings(64, D)
     weights = np.linspace(0.5, 2.0, 8, dtype=np.float32)
 

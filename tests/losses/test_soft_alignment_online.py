@@ -1,4 +1,4 @@
-"""Online sums against whole ones."""
+"""Online sums against direct ones."""
 
 import chex
 import numpy as np

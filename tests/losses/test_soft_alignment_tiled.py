@@ -1,4 +1,4 @@
-"""Every row's loss, and gradients when rows count unequally."""
+"""Losses of single rows, and gradients with unequal weights of rows."""
 
 import chex
 import jax
@@ -14,7 +14,7 @@ N, D = 40, 16
 
 
 def dense(image, text, scale, weight, teacher, target: str) -> tuple[jax.Array, jax.Array]:
-    """The cross-entropies of images' rows and texts' rows."""
+    """Compute the cross-entropies of images' rows and texts' rows."""
     logits = reference.scaled_similarity(image, text, scale)
     soft = reference.soft_targets(reference.scaled_similarity(*teacher, scale), target)
     of_images, of_texts = (

@@ -1,4 +1,4 @@
-"""The layout of tiles, and that a sweep shows every row all others once."""
+"""Layout of tiles, and sweeps that show every row all others once."""
 
 import chex
 import jax
@@ -26,7 +26,7 @@ def test_default_tile_is_a_quarter_of_the_embeddings():
 
 
 def others_seen(cut: _tiling.Layout, rows: jax.Array) -> jax.Array:
-    """For each row the sum of the others' values, where a sweep shows each of them once."""
+    """Sum the others' values for each row by a sweep."""
 
     def visit(here, there, hidden, mine, other):
         shown = jnp.ones((len(here), len(there))) if hidden is None else ~hidden

@@ -1,4 +1,4 @@
-"""CLIP in torch by the names of OpenAI's state dicts, written anew for parity tests.
+"""CLIP in torch with the names of OpenAI's state dicts, rewritten for parity tests.
 
 After Radford et al., "Learning Transferable Visual Models From Natural Language Supervision"
 (2021).

@@ -17,12 +17,12 @@ END = TEXT["vocab"] - 1
 
 
 def small(image: dict[str, Any] = VIT, **options: Any) -> CLIP:
-    """A model of a few thousand parameters."""
+    """Build a model of a few thousand parameters."""
     return build_clip(**dict(image=image, text=TEXT, embed_dim=24) | options)
 
 
 def batch(n: int, size: int = VIT["image_size"], seed: int = 0) -> tuple[jax.Array, jax.Array]:
-    """Images uint8 [n size size 3] and tokens [n context] with end tokens at various places."""
+    """Draw images uint8 [n size size 3] and tokens [n context] with various end positions."""
     rng = np.random.default_rng(seed)
     tokens = rng.integers(1, END, (n, TEXT["context"]))
     ends = rng.integers(2, TEXT["context"], n)

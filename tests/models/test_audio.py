@@ -1,4 +1,4 @@
-"""The audio network: any length from the shortest on, and one sentence for what does not fit."""
+"""Audio network: any length from the minimum on, and errors for inputs that do not fit."""
 
 import jax
 import jax.numpy as jnp

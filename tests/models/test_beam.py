@@ -11,7 +11,7 @@ import pytest
 from vujax.models.caption import beam_search, build_caption_model, create_cache
 
 END, VOCAB, LENGTH, ROWS = 0, 3, 4, 5
-# Log-odds of the next token after up to LENGTH - 1 tokens, for each row: no two are alike.
+# Log-odds of the next token after up to LENGTH - 1 tokens, for each row: all differ.
 TABLE = np.random.default_rng(0).normal(size=(ROWS, *[VOCAB + 1] * (LENGTH - 1), VOCAB)) * 1.5
 
 
@@ -22,7 +22,7 @@ def chances(row: int, begun: tuple[int, ...]) -> np.ndarray:
 
 
 def step(cache, tokens, place):
-    """The same, from a cache that remembers row and tokens."""
+    """Compute the same from a cache that holds row and tokens."""
     begun = cache["begun"].at[:, place].set(tokens)
     logits = jnp.asarray(TABLE, jnp.float32)[(cache["row"], *begun[:, : LENGTH - 1].T)]
     return logits, {"begun": begun, "row": cache["row"]}
@@ -37,7 +37,7 @@ def searched(beams: int, power: float):
 
 
 def all_sequences(row: int, power: float) -> list[tuple[float, tuple[int, ...]]]:
-    """Every sequence with its score, best first."""
+    """Return every sequence with its score, best first."""
     found = {}
     for tokens in itertools.product(range(VOCAB), repeat=LENGTH):
         tokens = tokens[: tokens.index(END) + 1] if END in tokens else tokens

@@ -1,4 +1,4 @@
-"""Boundary heads: shapes, masks, symmetry, sizes, and options that are told apart."""
+"""Boundary heads: shapes, masks, symmetry, sizes, and options."""
 
 import chex
 import jax

@@ -1,4 +1,4 @@
-"""The caption decoder: causal, cached logits are the uncached ones, sizes are checked."""
+"""Caption decoder: causality, cached against uncached logits, and size checks."""
 
 import functools
 
@@ -15,7 +15,7 @@ SMALL = dict(dim=6, vocab=11, context=7, prefix=2, width=8, layers=2, heads=2)
 
 @pytest.fixture(scope="module")
 def decoder():
-    """A model whose parameters are far from the start's, vectors and tokens."""
+    """Return a model with parameters far from initial ones, embeddings and tokens."""
     model = build_caption_model(**SMALL)
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(3, 6)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The two-tower model: outputs, inputs it takes and refuses, the temperature, its cost."""
+"""Two-tower model: outputs, accepted and refused inputs, temperature, cost."""
 
 import functools
 
@@ -72,7 +72,7 @@ def test_a_text_can_be_the_mean_of_its_tokens_up_to_the_end():
 
 
 def normed(x, weights, tower):
-    """The tower's last layer norm of x [b d]."""
+    """Apply the tower's last layer norm to x [b d]."""
     norm = weights["params"][tower]["head"]["ln"]
     scaled = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
     return scaled * norm["scale"] + norm["bias"]
@@ -140,7 +140,7 @@ def test_gradient_is_finite_and_reaches_every_parameter():
     gradient = jax.jit(jax.grad(loss))(variables(model, *inputs))
     chex.assert_tree_all_finite(gradient)
     for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):
-        # A key's bias moves all logits of a query alike, which the softmax does not see.
+        # A key's bias shifts all logits of a query equally, which the softmax ignores.
         if "['key']['bias']" not in jax.tree_util.keystr(path):
             assert np.abs(leaf).max() > 1e-6, jax.tree_util.keystr(path)
 

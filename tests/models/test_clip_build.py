@@ -1,4 +1,4 @@
-"""Models from configuration values: published sizes, and one sentence for each mistake."""
+"""Models from configuration values: published sizes, and errors."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""CLIP's ResNet: batch statistics of one device and of eight, of training and of evaluation."""
+"""CLIP's ResNet: batch statistics on one device and on eight, in training and evaluation."""
 
 import jax
 import jax.numpy as jnp

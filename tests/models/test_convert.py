@@ -1,4 +1,4 @@
-"""Weights of the originals give the originals' embeddings; none is lost, none left over."""
+"""Converted weights give the originals' embeddings; none is missing or unused."""
 
 import functools
 
@@ -18,7 +18,7 @@ QUICK = dict(act="quick_gelu", embed_dim=EMBED_DIM)
 
 
 def moved(module):
-    """A torch module for evaluation, with no parameter or statistic left at a special value."""
+    """Prepare a torch module for evaluation, without parameters at special values."""
     import torch
 
     torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""Depthwise convolutions equal XLA's own, on the platform at hand and as shifted sums."""
+"""Depthwise convolutions against XLA's, by platform and as shifted sums."""
 
 import chex
 import jax

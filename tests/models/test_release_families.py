@@ -1,4 +1,4 @@
-"""Releases of every family work as loaded, without jit: as jax arrays and as numpy arrays."""
+"""Releases of every family applied eagerly, as jax arrays and as numpy arrays."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Residual networks: published sizes, another implementation's numbers, any channels."""
+"""Residual networks: published sizes, parity with another implementation, any channels."""
 
 import math
 import re
@@ -93,7 +93,7 @@ def hugging_face(net, channels):
 
 
 def torchvision_name(name):
-    """Of a tensor in transformers' ResNetModel."""
+    """Translate the name of a tensor in transformers' ResNetModel."""
     leaf = dict(convolution="conv", normalization="bn")
     if match := re.fullmatch(r"embedder\.embedder\.(\w+)\.(.+)", name):
         return f"{leaf[match[1]]}1.{match[2]}"

@@ -1,4 +1,4 @@
-"""Convolutions whose kernels' gradients are float32, and norms on one device and on eight."""
+"""Convolutions with float32 gradients of kernels, and norms on one device and on eight."""
 
 import functools
 
@@ -33,7 +33,7 @@ def weights():
 
 
 def trained(norm, weights, image, axis_name=None):
-    """Vectors, gradient of their weighted sum, and new statistics."""
+    """Return embeddings, the gradient of their weighted sum, and new statistics."""
 
     def loss(params):
         net = Net(train=True, axis_name=axis_name, norm=norm)

@@ -1,4 +1,4 @@
-"""The multi-shot ViT: each scene as if alone, in whatever row; options change nothing but cost."""
+"""Scene encoder: independence of scenes in a row; options that change only the cost."""
 
 import chex
 import jax
@@ -29,7 +29,7 @@ def scene_arrays(shape: tuple[int, ...] = (5,), name: str = "feature") -> list[d
 
 
 def rows_of(scenes: list[dict], rows: list[list[int]], width: int, most: int) -> dict:
-    """These scenes in these rows; what is between them is 7s, which nobody may see."""
+    """Place scenes in rows; the gaps are filled with 7s, which must have no effect."""
     name = next(iter(scenes[0]))
     seen = scenes[0][name]
     batch = {
@@ -62,7 +62,7 @@ def by_scene(batch: dict, vectors: np.ndarray) -> dict[int, np.ndarray]:
 
 
 def obvious(params: dict, scene: dict, *, heads: int, pool: str, gaps: int = 16) -> np.ndarray:
-    """One scene alone, in numpy, float64."""
+    """Encode one scene in numpy, float64."""
     params = jax.tree.map(lambda x: np.asarray(x, np.float64), params)
     dense = lambda x, p: x @ p["kernel"] + p["bias"]  # noqa: E731
 
@@ -138,7 +138,7 @@ def loss(weights, model, batch):
 
 @pytest.fixture(scope="module")
 def gradients():
-    """A model's variables, its scenes, and the gradients of all of them in packed rows."""
+    """Return variables, scenes, and the gradients of all of them in packed rows."""
     model, scenes = build_scene_encoder(**SIZES), scene_arrays()
     batch = rows_of(scenes, PACKED, 12, 4)
     weights = variables(model, batch)
@@ -188,7 +188,7 @@ def test_every_shot_its_place_and_its_gap_matter(case):
         far = moved(**change)
         assert far.pop(2) > 1e-3
         assert max(far.values()) == 0
-    assert max(moved(time=batch["time"] + 5).values()) == 0  # when a scene begins does not
+    assert max(moved(time=batch["time"] + 5).values()) == 0  # the start of a scene does not
 
 
 def test_bfloat16_is_close_and_vectors_stay_float32(case):

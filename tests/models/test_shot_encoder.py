@@ -1,4 +1,4 @@
-"""The shot encoder: every input and their fusion, devices, and one sentence for each mistake."""
+"""Shot encoder: every input and their fusion, devices, and errors."""
 
 import math
 
@@ -30,7 +30,7 @@ INPUTS = dict(
 
 
 def shapes(encoder, inputs=INPUTS):
-    """(vectors and intermediates, variables), as shapes."""
+    """Return (embeddings and intermediates, variables), as shapes."""
     return jax.eval_shape(encoder.init_with_output, jax.random.key(0), inputs)
 
 
@@ -157,7 +157,7 @@ def test_fusion_by_unit_vectors_lets_no_input_outweigh_another():
 
 
 def whole(**options):
-    """An encoder of all inputs, its residual network cut short."""
+    """Build an encoder of all inputs with a short residual network."""
     config = dict(image=RESNET | dict(pool="stack"), audio=AUDIO, feature=FEATURE)
     encoder = build_shot_encoder(**config, fusion="unit", projection=(4,), **options)
     resnet = encoder.image.encoder.clone(blocks=(1, 0, 0, 0))
@@ -170,7 +170,7 @@ def weights():
 
 
 def trained(weights, inputs, axis_name=None, **options):
-    """Vectors, gradient of the sum of their squares, new statistics."""
+    """Return embeddings, the gradient of the sum of their squares, and new statistics."""
 
     def loss(params):
         how = dict(train=True, axis_name=axis_name, mutable=["batch_stats"])
@@ -210,7 +210,7 @@ def short_lite(monkeypatch):
 
 
 def test_lite_learns_its_weights_and_keeps_its_statistics(mesh8, short_lite):
-    """Shapes, and the types of a checked shard_map."""
+    """Return shapes, and the types of a checked shard_map."""
     encoder = build_shot_encoder(image=LITE)
     image = jax.ShapeDtypeStruct((8, 2, 32, 32, 3), jnp.uint8)
     _, held = shapes(encoder, dict(image=image))

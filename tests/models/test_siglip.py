@@ -1,4 +1,4 @@
-"""What SigLIP has and CLIP has not: pooling by a probe, plain stem, tokens that see each other."""
+"""Differences of SigLIP from CLIP: attention pooling, plain stem, bidirectional text."""
 
 import chex
 import jax

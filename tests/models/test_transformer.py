@@ -1,4 +1,4 @@
-"""The shared transformer: layouts, recomputation and precision change nothing but cost."""
+"""Shared transformer: layouts, recomputation and precision change only the cost."""
 
 import chex
 import jax
@@ -19,7 +19,7 @@ def stack(**options):
 
 
 def loss_and_gradient(model, weights):
-    """Of a loss that reads the last stream and an intermediate one."""
+    """Compute a loss of the last stream and an intermediate one, with its gradient."""
 
     def loss(weights):
         x, out = model.apply(weights, STREAM)
@@ -61,7 +61,7 @@ def test_remat_changes_no_gradient(plain, remat, scan):
 
 
 def stored(remat: str) -> int:
-    """Numbers that the forward pass keeps for the backward pass, besides the weights."""
+    """Count the values that the forward pass saves for the backward pass, except weights."""
     model = stack(remat=remat)
     weights = jax.eval_shape(model.init, jax.random.key(0), STREAM)
     pull_back = lambda w: jax.vjp(lambda w: model.apply(w, STREAM)[0], w)[1]  # noqa: E731

@@ -1,4 +1,4 @@
-"""Stacked and separate parameters of a transformer, one from the other."""
+"""Conversion between stacked and separate parameters of a transformer."""
 
 import chex
 import jax

@@ -1,4 +1,4 @@
-"""TransNetV2: its parts against plain numpy, and its logits against the original's."""
+"""TransNetV2: its parts against numpy, and its logits against the original's."""
 
 import itertools
 
@@ -17,15 +17,15 @@ from vujax.models.transnetv2 import TransNetV2
 
 
 def video(frames: int, seed: int = 0) -> np.ndarray:
-    """Frames uint8 [t 27 48 3]: soft pictures that pan, with noise; cuts, a dissolve, a fade."""
+    """Draw frames uint8 [t 27 48 3]: smooth panning images with noise; cuts, a dissolve, a fade."""
     rng = np.random.default_rng(seed)
     shots, grid = [], np.mgrid[0:27, 0:160]
     for start in range(0, frames + 60, 30):
         waves = rng.uniform(0.02, 0.3, (3, 4, 2)), rng.uniform(0, 6, (3, 4, 1, 1))
         angle = np.einsum("cwa,ayx->cwyx", waves[0], grid) + waves[1]
-        picture = np.sin(angle).mean(axis=1).transpose(1, 2, 0) * 127 + rng.uniform(60, 190, 3)
+        image = np.sin(angle).mean(axis=1).transpose(1, 2, 0) * 127 + rng.uniform(60, 190, 3)
         pan = rng.integers(0, 3)
-        shots.append([picture[:, i * pan : i * pan + 48] for i in range(30)])
+        shots.append([image[:, i * pan : i * pan + 48] for i in range(30)])
         if start % 90 == 30:  # dissolves into this shot
             for i in range(10):
                 mixed = (i + 1) / 11 * shots[-1][i] + (10 - i) / 11 * shots[-2][20 + i]

@@ -99,7 +99,7 @@ def test_training_reads_texts_by_the_models_tokenizer(imported):
 
 def test_the_way_of_a_release(imported):
     siglip = open_preprocessing(imported / "siglip", 12)
-    assert siglip.picture == {"resize": "squash", "interpolation": "bicubic"}
+    assert siglip.image_options == {"resize": "squash", "interpolation": "bicubic"}
     assert isinstance(siglip.tokenizer, TokenizerFile)
     plain = open_preprocessing("", 9)
     assert (plain.picture, plain.tokenizer(["a cat"]).shape) == ({}, (1, 9))

@@ -113,7 +113,7 @@ class Reader:
         )
 
     def _inputs(self) -> dict[str, Any]:
-        return dict(tokenizer=self.preprocess.tokenizer, picture=self.preprocess.picture)
+        return dict(tokenizer=self.preprocess.tokenizer, picture=self.preprocess.image_options)
 
     def embed(self, encode: Encode, variables: Variables) -> dict[str, np.ndarray]:
         """Run `features.extract` over the whole source: embeddings `[n d]`, label `[n]`."""

@@ -20,11 +20,11 @@ class Preprocessing:
 
     Attributes:
       tokenizer: texts -> int32 `[n context]`.
-      picture: options `resize` and `interpolation` of `vujax.data.images.preprocess_eval_image`.
+      image_options: `resize` and `interpolation` of `vujax.data.images.preprocess_eval_image`.
     """
 
     tokenizer: Tokenizer
-    picture: Mapping[str, str] = field(default_factory=dict)
+    image_options: Mapping[str, str] = field(default_factory=dict)
 
 
 def open_preprocessing(release: str | Path | None, context: int) -> Preprocessing:
@@ -41,9 +41,9 @@ def open_preprocessing(release: str | Path | None, context: int) -> Preprocessin
     if not release:
         return Preprocessing(functools.partial(tokenize, context=context))
     folder, config = _read(release)
-    picture = dict(config.get("preprocess") or {})
-    picture.pop("size", None)  # given by the model's config
-    return Preprocessing(_build_tokenizer(folder, config, context), picture)
+    image_options = dict(config.get("preprocess") or {})
+    image_options.pop("size", None)  # given by the model's config
+    return Preprocessing(_build_tokenizer(folder, config, context), image_options)
 
 
 def open_tokenizer(release: str | Path) -> Tokenizer:

@@ -152,7 +152,7 @@ def init_from_release(
             f"init_part: no parameter is named {target}...; expected one of: "
             f"{', '.join(_list_prefixes(mine))}"
         )
-    remedy = "take its config.model, or name a prefix in init_fresh to start those anew"
+    remedy = "take its config.model, or name a prefix in init_fresh to initialize those"
     compare_shapes(saved, wanted, f"release {path}", remedy)
     return unflatten_tree({name: saved.get(name, leaf) for name, leaf in mine.items()})
 

@@ -123,11 +123,11 @@ class ShotTokens(nn.Module):
             _check_features(rows, bool(self.frame_layers))
             return rows["feature"], {}
         flat = {
-            name: rows[name].reshape(-1, *rows[name].shape[2:]) for name in INPUTS if name in rows
+            name: rows[name].reshape((-1, *rows[name].shape[2:])) for name in INPUTS if name in rows
         }
         x, out = self.encoder(flat, train=train, axis_name=axis_name)
         x = out["image/keyframes"] if self.frame_layers else x
-        return x.reshape(*lead, *x.shape[1:]), out
+        return x.reshape((*lead, *x.shape[1:])), out
 
     def _join_keyframes(self, x: jax.Array) -> jax.Array:
         """Join the tokens of a shot's keyframes, [r w k width] -> [r w width]."""

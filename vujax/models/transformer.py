@@ -80,7 +80,7 @@ def rematerialize(block: type[nn.Module], remat: str, *, scan: bool = False) -> 
 def project_heads(x: jax.Array, heads: int, dtype: DTypeLike, name: str) -> jax.Array:
     """Apply a dense layer `[b l d]` -> `[b l h d/h]`, inside a compact method."""
     d = x.shape[-1]
-    return Dense(d, d**-0.5, dtype, name=name)(x).reshape(*x.shape[:-1], heads, d // heads)
+    return Dense(d, d**-0.5, dtype, name=name)(x).reshape((*x.shape[:-1], heads, d // heads))
 
 
 class Attention(nn.Module):

@@ -17,7 +17,7 @@ Model = Any
 
 
 def moved(model: Model) -> Model:
-    """For evaluation, with no parameter or statistic left at a special value."""
+    """Prepare a module for evaluation, without parameters at special values."""
     import torch
 
     torch.manual_seed(0)
@@ -30,7 +30,7 @@ def moved(model: Model) -> Model:
 
 
 def clip(folder: Path, act: str = "quick_gelu", **saving: Any) -> Model:
-    """A `transformers.CLIPModel`, saved without a tokenizer: its vocabulary is CLIP's."""
+    """Save a `transformers.CLIPModel` without a tokenizer: its vocabulary is CLIP's."""
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
     text = TEXT | dict(vocab_size=CLIP_VOCAB, hidden_act=act, eos_token_id=CLIP_VOCAB - 1)
@@ -43,7 +43,7 @@ def clip(folder: Path, act: str = "quick_gelu", **saving: Any) -> Model:
 
 
 def siglip(folder: Path, **saving: Any) -> Model:
-    """A `transformers.SiglipModel` with a tokenizer of few words."""
+    """Save a `transformers.SiglipModel` with a tokenizer of few words."""
     from transformers import SiglipConfig, SiglipImageProcessor, SiglipModel
 
     text = TEXT | dict(vocab_size=64, bos_token_id=0, eos_token_id=1)
@@ -83,7 +83,7 @@ def openai(kind: str) -> Model:
 def save(
     model: Model, path: Path, change: Callable[[np.ndarray], np.ndarray] = lambda x: x
 ) -> None:
-    """The model's tensors as a safetensors file."""
+    """Save the model's tensors as a safetensors file."""
     from safetensors.numpy import save_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,12 +92,12 @@ def save(
 
 
 def pixels(size: int = 16, n: int = 5) -> np.ndarray:
-    """Normalised pictures float32 [n size size 3]."""
+    """Draw normalized images float32 [n size size 3]."""
     return np.random.default_rng(0).normal(size=(n, size, size, 3)).astype(np.float32)
 
 
 def tokens(vocab: int = CLIP_VOCAB, n: int = 5, context: int = 12) -> np.ndarray:
-    """Tokens int32 [n context], the end token, the largest, at various places."""
+    """Draw tokens int32 [n context] with the end token, the largest, at various positions."""
     rng = np.random.default_rng(1)
     found = rng.integers(2, vocab - 1, (n, context))
     found[np.arange(n), rng.integers(2, context, n)] = vocab - 1

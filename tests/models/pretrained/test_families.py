@@ -1,4 +1,4 @@
-"""Published settings as arguments of `models.build`; what our modules do not have is refused."""
+"""Published settings as arguments of `models.build_clip`; unsupported ones are refused."""
 
 import pytest
 

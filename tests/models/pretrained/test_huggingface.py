@@ -1,4 +1,4 @@
-"""Models by their name on the hub: only what is needed is asked for, of a stand-in on loopback."""
+"""Models by their name on the hub, a stand-in on loopback: only needed files are requested."""
 
 import http.server
 import json
@@ -74,7 +74,7 @@ def server(tmp_path):
 
 
 def run(tmp_path, port, *words):
-    """`vujax weights import ...` by a process whose hub listens at `port`."""
+    """Run `vujax weights import ...` in a process whose hub listens at `port`."""
     env = os.environ | {"HF_ENDPOINT": f"http://127.0.0.1:{port}", "HF_HOME": str(tmp_path / "hf")}
     env |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "JAX_PLATFORMS": "cpu"}
     env |= {"VUJAX_CACHE": str(tmp_path / "cache"), "HF_HUB_DISABLE_TELEMETRY": "1"}

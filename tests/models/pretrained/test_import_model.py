@@ -1,4 +1,4 @@
-"""Imported models give the originals' embeddings and logits; what does not fit is named."""
+"""Imported models give the originals' embeddings and logits; misfits are named."""
 
 import json
 import math
@@ -30,7 +30,7 @@ OPEN_CLIP = {
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A folder of originals: their torch models by name, saved there."""
+    """Return a folder of originals, and their torch models by name."""
     root = tmp_path_factory.mktemp("originals")
     found = {
         "clip": originals.clip(root / "clip"),
@@ -48,7 +48,7 @@ def made(tmp_path_factory):
 
 
 def theirs(model, images, tokens):
-    """Embeddings of both, and logits [images texts], by the original."""
+    """Compute embeddings of both, and logits [images texts], by the original."""
     import torch
 
     pixels, ids = torch.tensor(images).permute(0, 3, 1, 2), torch.tensor(tokens).long()
@@ -144,7 +144,7 @@ def test_half_precision_becomes_float32(made, tmp_path, dtype):
 
 
 def changed(made, tmp_path, change):
-    """A copy of CLIP's folder whose tensors `change` has altered."""
+    """Copy CLIP's folder with tensors altered by `change`."""
     folder = tmp_path / "changed"
     shutil.copytree(made[0] / "clip", folder)
     tensors = load_file(folder / "model.safetensors")

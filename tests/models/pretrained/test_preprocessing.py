@@ -1,4 +1,4 @@
-"""How pictures become a model's input: settings of both layouts, equal to transformers' pixels."""
+"""Image preprocessing: settings of both layouts, and parity with transformers' pixels."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a folder or a file holds: known layouts, and what is refused, in a sentence."""
+"""Layouts of published models, and errors for unsupported files."""
 
 import json
 
@@ -10,7 +10,7 @@ from vujax.models.pretrained.published import INDEX, choose_layout, find_publish
 
 
 def folder(root, **files):
-    """Files by name, '.' as '__'; contents are text, or a safetensors file for None."""
+    """Write files by name, '.' as '__'; contents are text, or a safetensors file for None."""
     for name, content in files.items():
         path = root / name.replace("__", ".")
         if content is None:

@@ -1,4 +1,4 @@
-"""safetensors files: read and written one tensor at a time, and what is damaged is named."""
+"""safetensors files read and written one tensor at a time; damage is named."""
 
 import json
 import struct

@@ -1,4 +1,4 @@
-"""Tokens of imported models equal transformers', padding and all."""
+"""Tokens of imported models equal transformers', padding included."""
 
 import json
 import pickle
@@ -144,7 +144,7 @@ def test_no_texts_and_no_strings(clip, tmp_path):
 
 
 def trained(folder, **settings):
-    """A Siglip2Tokenizer of a few hundred pieces, saved in `folder`."""
+    """Save a Siglip2Tokenizer of a few hundred pieces in `folder`."""
     from tokenizers import trainers
     from transformers import Siglip2Tokenizer
 

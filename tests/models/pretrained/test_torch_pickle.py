@@ -1,4 +1,4 @@
-"""Files of tensors are read to the number; files that lie, or want to do anything, are refused."""
+"""Exact tensors from torch files; inconsistent or malicious files are refused."""
 
 import functools
 import io

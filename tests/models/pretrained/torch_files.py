@@ -1,4 +1,4 @@
-"""Files as `torch.save` writes them, made without torch so that they can also lie."""
+"""Files in the formats of `torch.save`, written without torch so that they can be wrong too."""
 
 import io
 import pickle
@@ -11,14 +11,14 @@ from vujax.models.pretrained.torch_pickle import MAGIC, PROTOCOL, STORAGES
 
 
 def plain(value: object) -> bytes:
-    """The pickle opcodes of a plain value, without the beginning and the stop."""
+    """Return the pickle opcodes of a plain value, without start and stop."""
     return pickle.dumps(value, 2)[2:-1]
 
 
 def tensor(
     key="0", length=6, shape=(2, 3), stride=(3, 1), offset=0, kind="FloatStorage", more=()
 ) -> bytes:
-    """The opcodes of one tensor; `more` is added to what names its storage."""
+    """Return the opcodes of one tensor; `more` is added to the id of its storage."""
     named = plain("storage") + f"ctorch\n{kind}\n".encode() + plain(key) + plain("cpu")
     storage = b"(" + named + plain(length) + b"".join(map(plain, more)) + b"tQ"
     view = plain(offset) + plain(shape) + plain(stride) + plain(False)
@@ -27,7 +27,7 @@ def tensor(
 
 
 def state(entries: Mapping[str, bytes]) -> bytes:
-    """The pickle of an ordered dictionary of opcodes by name."""
+    """Return the pickle of an ordered dictionary of opcodes by name."""
     items = b"".join(plain(name) + opcodes + b"s" for name, opcodes in entries.items())
     return b"\x80\x02ccollections\nOrderedDict\n)R" + items + b"."
 
@@ -35,7 +35,7 @@ def state(entries: Mapping[str, bytes]) -> bytes:
 def zipped(
     pickled: bytes, blocks: Mapping[str, bytes], order: str = "little", **options: int
 ) -> bytes:
-    """A file of today's format."""
+    """Return a file of the current format."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", **options) as archive:
         archive.writestr("archive/data.pkl", pickled)
@@ -46,12 +46,12 @@ def zipped(
 
 
 def legacy(pickled: bytes, blocks: Mapping[str, bytes], itemsize: int = 4) -> bytes:
-    """A file of the format before torch 1.6."""
+    """Return a file of the format before torch 1.6."""
     head = [pickle.dumps(part, 2) for part in (MAGIC, PROTOCOL, dict(little_endian=True))]
     tail = [(len(block) // itemsize).to_bytes(8, "little") + block for _, block in blocks.items()]
     return b"".join([*head, pickled, pickle.dumps(list(blocks), 2), *tail])
 
 
 def numbers(kind: str = "FloatStorage", length: int = 6) -> bytes:
-    """The bytes of a storage of 1, 2, 3 ..."""
+    """Return the bytes of a storage of 1, 2, 3 ..."""
     return np.arange(1, length + 1).astype(STORAGES[kind]).tobytes()

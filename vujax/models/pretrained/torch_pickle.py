@@ -96,7 +96,7 @@ def _read_legacy(data: bytes) -> dict[str, np.ndarray]:
         parts.append(part)
     magic, protocol, system, state, keys = parts
     if (magic, protocol) != (MAGIC, PROTOCOL):
-        raise ValueError("it does not begin as torch's files do")
+        raise ValueError("it does not start like a file of torch")
     if type(system) is not dict or system.get("little_endian") is not True:
         raise ValueError("its numbers are not little-endian")
     declared = {t.storage.key: t.storage for t in _check_tensors(state).values()}

@@ -1,4 +1,4 @@
-"""tools/bench_loss.py prints JSON lines that agree with each other."""
+"""Consistent JSON lines of tools/bench_loss.py."""
 
 import importlib.util
 import json
