@@ -47,15 +47,14 @@ def build_evaluator(
 
     Args:
       name: the entry's name, for error messages.
-      cfg: `kind` is 'zero_shot', 'retrieval', 'probe', of a shot encoder 'gap', of a boundary
-        model 'borders' (see `scenes`), of a scene model 'scene_tags' (see there), of a caption
-        decoder 'captions', or a data set of `datasets.DATASETS` or `layouts.LAYOUTS` (then:
-        zero-shot on it, retrieval for the sets of captions); the rest are options of `ZeroShot`,
-        `Retrieval`, `Probe` and so on.
+      cfg: `kind` is a name of `EVALUATORS` ('gap' is for shot encoders, 'borders' for boundary
+        models, 'scene_tags' for scene models, 'captions' for caption decoders), or a data set of
+        `datasets.DATASETS` or `dataset_layouts.LAYOUTS` (then: zero-shot on it, retrieval for the
+        sets of captions); the rest are options of the evaluator's class.
       model: a module of `vujax.models`.
       mesh: devices to use, along 'data'.
-      parent: release that the model is or comes from: its evaluations of pictures and texts read
-        these as it says; None or '': as CLIP does. An option `parent` in `cfg` goes before.
+      parent: release whose preprocessing of images and texts the model uses; None or '': CLIP's.
+        An option `parent` in `cfg` takes precedence.
 
     Raises:
       ValueError: an unknown kind or option, or a missing one.

@@ -51,13 +51,14 @@ def choose_penalty(
       **solver: `max_steps`, `tolerance` of `fit_softmax`.
     """
     features, labels = train
+    held_out, held_out_labels = validation
     accuracies: dict[float, float] = {}
     best: tuple[float, LinearClassifier] | None = None
     linear = None
     for l2 in sorted(grid, reverse=True):
         options = dict(classes=classes, l2=l2, mesh=mesh, start=linear)
         linear = fit_softmax(features, labels, **options, **solver)
-        accuracies[l2] = linear.accuracy(*validation)
+        accuracies[l2] = linear.accuracy(held_out, held_out_labels)
         if best is None or accuracies[l2] > accuracies[best[0]]:
             best = (l2, linear)
     if best is None:

@@ -122,8 +122,14 @@ def retrieve(
         raise ValueError(f"none of {len(units)} items has a relevant one; nothing can be retrieved")
     queries, ap, recalls, right, ranked = zip(*rows, strict=True)
     recall = dict(zip(ks, np.array(recalls).T, strict=True))
-    counts = (np.array(right), np.array(ranked))
-    return RetrievalResult(np.array(queries), np.array(ap), recall, *counts, len(units) - len(rows))
+    return RetrievalResult(
+        queries=np.array(queries),
+        ap=np.array(ap),
+        recall=recall,
+        relevant=np.array(right),
+        ranked=np.array(ranked),
+        num_without=len(units) - len(rows),
+    )
 
 
 def _ranked(

@@ -57,9 +57,10 @@ def paired_interval(
         raise ValueError(f"{len(ours)} runs cannot be paired with {len(theirs)}; give as many")
     covered = _common([*ours, *theirs])
     others = np.broadcast_to(_hits(theirs), (len(ours), len(covered)))
-    pair = _hits(ours)[:, covered], others[:, covered]
-    found = paired_bootstrap(*pair, clusters=_clusters(ours[0], covered, by), **options)
-    return found, int(covered.sum())
+    clusters = _clusters(ours[0], covered, by)
+    hits = _hits(ours)[:, covered]
+    result = paired_bootstrap(hits, others[:, covered], clusters=clusters, **options)
+    return result, int(covered.sum())
 
 
 def constant_interval(runs: Sequence[TaskScore], *, by: str = "clips") -> Interval:
@@ -68,8 +69,9 @@ def constant_interval(runs: Sequence[TaskScore], *, by: str = "clips") -> Interv
     It is over covered clips.
     """
     covered = _common(runs)
-    pair = _hits(runs)[:, covered], np.stack([run.constant for run in runs])[:, covered]
-    return paired_bootstrap(*pair, clusters=_clusters(runs[0], covered, by))
+    constant = np.stack([run.constant for run in runs])
+    clusters = _clusters(runs[0], covered, by)
+    return paired_bootstrap(_hits(runs)[:, covered], constant[:, covered], clusters=clusters)
 
 
 def _hits(runs: Sequence[TaskScore]) -> np.ndarray:

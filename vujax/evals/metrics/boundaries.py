@@ -69,8 +69,14 @@ class FilmScores(NamedTuple):
           film: with `starts`.
           scores: `[n-1]`.
         """
-        at = film.frames, film.seconds, film.fps
-        return cls(film.film, np.asarray(scores), film.starts, *at)
+        return cls(
+            film=film.film,
+            scores=np.asarray(scores),
+            starts=film.starts,
+            frames=film.frames,
+            seconds=film.seconds,
+            fps=film.fps,
+        )
 
 
 def evaluate(

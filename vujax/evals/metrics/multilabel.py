@@ -84,10 +84,10 @@ def score_tags(
     if thresholds is not None:
         predicted = scores >= thresholds
         rows = [(predicted[known[:, t], t], truth[known[:, t], t]) for t in range(tags)]
-        f1 = np.array([precision_recall_f1(*row)[2] for row in rows])
+        f1 = np.array([precision_recall_f1(called, right)[2] for called, right in rows])
         micro_f1 = precision_recall_f1(predicted[known], truth[known])[2]
     return TagScores(
-        np.array([average_precision(*column) for column in columns]),
+        np.array([average_precision(score, right) for score, right in columns]),
         f1,
         (truth & known).sum(0),
         known.sum(0),

@@ -43,7 +43,7 @@ def transition_extents(
     """
     frames = ((t.last + 1, t.first, t.kind) for t in transitions)
     if times is None:
-        return [Extent(*frame) for frame in frames]
+        return [Extent(start, end, kind) for start, end, kind in frames]
     return [Extent(float(times[start]), float(times[end]), kind) for start, end, kind in frames]
 
 

@@ -49,7 +49,8 @@ THRESHOLDS = np.geomspace(1e-3, 0.9, 150)
 
 def frame_histograms(edit: Edit, frames: Iterable[int], size: tuple[int, int] = SIZE) -> np.ndarray:
     """Compute color histograms of some frames: float32 [n bins], unit length."""
-    screen = Screen(edit, *size)
+    height, width = size
+    screen = Screen(edit, height, width)
     return np.concatenate([color_histograms(screen.frame(frame)[None]) for frame in frames])
 
 
