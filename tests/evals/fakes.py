@@ -1,4 +1,4 @@
-"""A model that recognises grey levels and words, and a source in memory."""
+"""A model that recognizes gray levels and words, and a source in memory."""
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +35,7 @@ class Oracle(nn.Module):
 
 
 def knowing(texts: dict[str, int]) -> dict[str, dict[str, np.ndarray]]:
-    """Variables of an `Oracle` that puts each text where its class is; others get a zero vector."""
+    """Return variables of an `Oracle` that embeds each text as its class, others as zero."""
     known = tokenize(list(texts) or [""], 77)
     return {"params": {"known": known, "labels": np.int32(list(texts.values()) or [-1])}}
 
@@ -65,3 +65,12 @@ def unit_rows(rng: np.random.Generator, n: int, d: int) -> np.ndarray:
     """Random unit vectors `[n d]` float32."""
     rows = rng.normal(size=(n, d))
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def clusters(n=203, d=40, classes=4, noise=4.0, seed=0):
+    """Return examples of one shape for most tests: the solver is compiled once a shape."""
+    rng = np.random.default_rng(seed)
+    centers = np.random.default_rng(9).normal(size=(classes, d))
+    labels = rng.integers(0, classes, n)
+    features = centers[labels] / noise + rng.normal(size=(n, d))
+    return features.astype(np.float32), labels

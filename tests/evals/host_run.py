@@ -1,4 +1,4 @@
-"""One host of `test_hosts`: `host_run.py PORT HOST HOSTS` prints what every evaluator scores."""
+"""One host of `test_hosts`, as `host_run.py PORT HOST HOSTS`; prints all scores."""
 
 import json
 import os
@@ -16,7 +16,7 @@ NAMES = ("cat", "dog", "cow")
 
 
 def scores(mesh: jax.sharding.Mesh) -> dict[str, dict[str, float]]:
-    """A random small CLIP on a random source of 21 pictures, with every kind of evaluation."""
+    """Return evaluators of every kind for a random small CLIP and 21 random images."""
     model = build_clip(
         image={"kind": "vit", "variant": "Ti/4", "image_size": SIZE, "layers": 1},
         text={"width": 64, "layers": 1, "heads": 1, "context": 16},

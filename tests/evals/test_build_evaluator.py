@@ -1,3 +1,5 @@
+"""Evaluators by config: kinds, data sets, options and their errors."""
+
 import subprocess
 import sys
 

@@ -22,7 +22,7 @@ WHERE = ("on the lake", "at night")
 
 
 def pictures(seed: int, count: int = 96) -> EmbeddingPairs:
-    """Two numbers of a vector say what is seen and where; the rest is noise."""
+    """Make embeddings of which two numbers give object and place; the rest is noise."""
     rng = np.random.default_rng(seed)
     thing, where = rng.integers(0, 6, count), rng.integers(0, 2, count)
     vectors = rng.normal(size=(count, DIM)).astype(np.float32) * 0.1

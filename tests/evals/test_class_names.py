@@ -1,3 +1,5 @@
+"""Class names against TFDS's own lists."""
+
 import json
 
 import pytest

@@ -1,3 +1,5 @@
+"""Evaluation sets in the files of their authors."""
+
 import io
 import json
 import pickle

@@ -68,7 +68,7 @@ def value(feature, label, number):
 
 
 def prepare(builder, split, labels):
-    """Writes examples of `labels` as the builder would."""
+    """Write examples of `labels` as the builder would."""
     features = builder.info.features
     examples = (
         (n, {name: value(feature, label, n) for name, feature in features.items()})

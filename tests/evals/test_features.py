@@ -1,3 +1,5 @@
+"""Embeddings of whole data sets: equal on any devices, each example once."""
+
 import functools
 
 import chex
@@ -24,7 +26,7 @@ def data(n):
 
 
 def batches(images, size, hosts=1):
-    """Batches as several hosts give them, put together: host 0's rows, then host 1's ..."""
+    """Join batches of several hosts: host 0's rows, then host 1's ..."""
     for start in range(0, len(images), size):
         position = np.concatenate([np.arange(start + h, start + size, hosts) for h in range(hosts)])
         mask = position < len(images)

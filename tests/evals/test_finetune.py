@@ -1,4 +1,4 @@
-"""Fine-tuning learns what frozen vectors do not hold, and stops without the evaluated scenes."""
+"""Fine-tuning learns more than frozen embeddings hold, and stops by its own fold."""
 
 import jax
 import numpy as np
@@ -18,7 +18,7 @@ TUNED = dict(steps=80, every=20, lr=3e-3, head_lr=1e-2, batch_size=8, weight_dec
 
 
 def toy(seed: int = 0):
-    """Films of two scenes; a label is the product of two signs, which no line finds."""
+    """Make films of two scenes; a label is the product of two signs: not linear."""
     rng = np.random.default_rng(seed)
     films, labels = [], []
     for film in range(FILMS):

@@ -1,3 +1,5 @@
+"""The color baseline: histograms, neighbors and bags of words by hand."""
+
 import chex
 import jax.numpy as jnp
 import numpy as np

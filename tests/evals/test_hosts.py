@@ -1,3 +1,5 @@
+"""Scores on one host equal those on several."""
+
 import json
 import socket
 import subprocess

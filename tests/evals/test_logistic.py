@@ -1,10 +1,12 @@
 """Logistic regression: both solvers reach the optimum of the stated objective."""
 
+import chex
 import numpy as np
 import pytest
 from scipy.special import expit
 
-from vujax.evals.logistic import fit_logistic
+from tests.evals.fakes import clusters
+from vujax.evals.logistic import LinearClassifier, Standardizer, fit_logistic, fit_softmax
 
 
 def examples(n: int = 90, d: int = 12, tags: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -39,3 +41,62 @@ def test_wrong_solvers() -> None:
         fit_logistic(features, truth, weights, l2=0.1, solver="sgd")
     with pytest.raises(ValueError, match="solver 'jax' needs a mesh"):
         fit_logistic(features, truth, weights, l2=0.1)
+
+
+def centered(weights):
+    return weights - weights.mean(1, keepdims=True)  # a common shift of all classes changes nothing
+
+
+def test_gradient_is_zero_at_the_solution(mesh1):
+    features, labels = clusters()
+    linear = fit_softmax(features, labels, classes=4, l2=0.01, mesh=mesh1)
+    logits = linear.logits(features).astype(np.float64)
+    p = np.exp(logits - logits.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    residual = (p - np.eye(4)[labels]) / len(labels)
+    chex.assert_trees_all_close(features.T @ residual + 0.01 * linear.weights, 0, atol=3e-5)
+    chex.assert_trees_all_close(residual.sum(0), np.zeros(4), atol=3e-5)
+
+
+def test_devices_start_and_padding_do_not_matter(mesh1, mesh8):
+    features, labels = clusters()
+    options = {"classes": 4, "l2": 0.01}
+    one = fit_softmax(features, labels, mesh=mesh1, **options)
+    eight = fit_softmax(features, labels, mesh=mesh8, **options)
+    far = LinearClassifier(np.ones_like(one.weights), np.arange(4, dtype=np.float32))
+    warm = fit_softmax(features, labels, mesh=mesh1, start=far, **options)
+    for other in (eight, warm):
+        chex.assert_trees_all_close(centered(one.weights), centered(other.weights), atol=5e-4)
+    assert one.accuracy(features, labels) > 0.5
+
+
+def test_weights_are_repetitions_and_none_is_absence(mesh8):
+    features, labels = clusters()
+    weights = np.arange(len(labels)) % 3
+    options = {"classes": 4, "l2": 0.01, "mesh": mesh8}
+    weighted = fit_softmax(features, labels, weights=weights, **options)
+    repeated = fit_softmax(np.repeat(features, weights, 0), np.repeat(labels, weights), **options)
+    chex.assert_trees_all_close(centered(weighted.weights), centered(repeated.weights), atol=5e-4)
+
+
+def test_standardizer_keeps_constant_features():
+    features = np.array([[1.0, 5.0], [3.0, 5.0]])
+    np.testing.assert_allclose(Standardizer.fit(features)(features), [[-1, 0], [1, 0]])
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("l2", [0.1, 1e-3])
+def test_solution_is_that_of_scikit_learn(mesh1, l2):
+    from sklearn.linear_model import LogisticRegression
+
+    features, labels = clusters()
+    theirs = LogisticRegression(C=1 / (l2 * len(labels)), tol=1e-8, max_iter=5000).fit(
+        features, labels
+    )
+    ours = fit_softmax(features, labels, classes=4, l2=l2, mesh=mesh1, tolerance=1e-6)
+    scale = np.abs(theirs.coef_).max()
+    chex.assert_trees_all_close(
+        centered(ours.weights), centered(theirs.coef_.T), atol=2e-3 * scale, rtol=0
+    )
+    test = clusters(n=500, seed=3)
+    assert ours.accuracy(*test) == pytest.approx(theirs.score(*test), abs=0.005)

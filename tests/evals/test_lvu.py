@@ -1,4 +1,4 @@
-"""LVU scored from vectors: what is reported chooses nothing, and nothing is dropped."""
+"""LVU from embeddings: the reported list chooses nothing, and no clip is dropped."""
 
 import json
 from dataclasses import replace
@@ -38,7 +38,7 @@ SMALL = (1e-3, 1e-1, 10.0)
 
 
 def telling(clips: int, noise: float = 0.3, seed: int = 0, windows: int = 2) -> dict:
-    """Vectors that say what class a clip is of (see lvu_files), in some noise."""
+    """Return embeddings that reveal a clip's class (see lvu_files), with some noise."""
     rng = np.random.default_rng(seed)
     found = {}
     for clip in range(clips):
@@ -346,7 +346,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def constants(task: LvuTask) -> float:
-    """By a reading that shares no code with the evaluation."""
+    """Check the scores by a reader that shares no code with the evaluation."""
     train = [one.target for one in task.lists["train"]]
     val = np.array([one.target for one in task.lists["val"]])
     if task.is_number:
@@ -374,7 +374,7 @@ def test_constants_of_the_public_lists(data_root: Path) -> None:
 def test_a_clips_own_description_tells_its_label_and_those_of_other_clips_do_not(
     data_root: Path,
 ) -> None:
-    """The leak, and that the synopsis is free of it."""
+    """Show the leak, and that the synopsis is free of it."""
     root = data_root / "movies/condensed_movies"
     task = LVU.open(data_root / "movies/lvu_1.0")["way_speaking"]
     clips = {one.clip: one.movie for one in task.all()}

@@ -1,4 +1,4 @@
-"""Retrieval of movies: against the whole matrix, ties against random orders, leaks refused."""
+"""Retrieval of movies: against the full matrix, ties at random, leaks refused."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def vectors(n=40, d=6, seed=0):
 
 
 def dense(x, right, groups, ks):
-    """All cosines at once, and a sorted list for each query; without ties."""
+    """Rank by all cosines at once, with a sorted list for each query; without ties."""
     units = x / np.linalg.norm(x, axis=1, keepdims=True)
     cosines, rows = units @ units.T, {}
     for item in range(len(x)):
@@ -39,7 +39,7 @@ def dense(x, right, groups, ks):
 @pytest.mark.parametrize("scenes", [1, 3])
 @pytest.mark.parametrize("cells", [1, 97, 10**6])
 def test_against_the_whole_matrix(scenes, cells, monkeypatch):
-    """A movie a row, and three scenes a movie, which may not find each other."""
+    """Check a movie a row, and three scenes a movie, which may not find each other."""
     monkeypatch.setattr(movie_retrieval, "CELLS", cells)
     genres = [g for g in MOVIES.genres for _ in range(scenes)]
     groups = np.repeat(np.arange(40), scenes)
@@ -117,7 +117,7 @@ def test_vectors_of_movies_weigh_scenes_alike():
 
 
 def test_two_systems_are_compared_query_by_query():
-    """Genres told by the vectors, and noise."""
+    """Make embeddings that reveal genres, and noise."""
     names = sorted(set().union(*MOVIES.genres))
     good = np.array([[name in found for name in names] for found in MOVIES.genres])
     relevant = genre_relevance(MOVIES.genres)

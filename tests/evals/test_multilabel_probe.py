@@ -1,4 +1,4 @@
-"""Tags from vectors: the optimum, one program for all tags, the penalty's choice, the split."""
+"""Tags from features: the optimum, one program for all, the penalty, the split."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from vujax.evals.multilabel_probe import TaggedFeatures, fit_tag_probe, fit_tags
 
 
 def made(n=205, d=12, tags=4, seed=0):
-    """Tags that a direction of the features tells; some are not known."""
+    """Make tags that follow a direction of the features; some are not known."""
     rng = np.random.default_rng(seed)
     features = rng.normal(size=(n, d)).astype(np.float32)
     directions = np.random.default_rng(9).normal(size=(d, tags))

@@ -1,4 +1,4 @@
-"""Real pictures: subsets of CIFAR-10 (JPEG) and of pairs with repeated captions."""
+"""Real images: subsets of CIFAR-10 (JPEG) and of pairs with repeated captions."""
 
 import functools
 
@@ -42,7 +42,7 @@ def cifar10(data_root, split):
 
 @functools.cache
 def random_clip():
-    """An untrained ViT for 32 px, without the seconds that compiling `init` takes."""
+    """Build an untrained ViT for 32 px, without the seconds that compiling `init` takes."""
     model = build_clip(
         image={"kind": "vit", "variant": "Ti/8", "image_size": 32, "layers": 1},
         text={"width": 64, "layers": 1, "heads": 1, "context": 16},

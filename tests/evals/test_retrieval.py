@@ -1,3 +1,5 @@
+"""Retrieval: ranks and recalls by loops, duplicates, baselines and examples."""
+
 import itertools
 
 import chex

@@ -1,3 +1,5 @@
+"""Effective robustness by hand, and its table."""
+
 import math
 
 import pytest

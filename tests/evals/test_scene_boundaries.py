@@ -1,4 +1,4 @@
-"""Evaluators of scene borders: the direct computation, whatever the devices and the batches."""
+"""Evaluators of scene boundaries against the direct computation, on any devices."""
 
 import dataclasses
 
@@ -36,7 +36,7 @@ def scores_of(films, scores):
 
 
 def check(evaluator, variables, films, direct):
-    """The evaluator's scores are the direct ones of the films with two shots or more."""
+    """Check the evaluator's scores against the direct ones of films with several shots."""
     found = evaluator(variables)
     films = [film for film in films if len(film) > 1]
     assert [s.film for s in evaluator.scores] == [film.film for film in films]

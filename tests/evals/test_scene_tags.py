@@ -1,4 +1,4 @@
-"""Tags of scenes by a model: the direct computation, single shots, baselines, what is refused."""
+"""Scene tags by a model: the direct computation, single shots, baselines, errors."""
 
 import jax
 import numpy as np
@@ -124,7 +124,7 @@ def variables_of(model, opened):
 
 
 def direct(model, variables, opened):
-    """Each scene in a row of its own."""
+    """Embed each scene in a row of its own."""
     found = []
     apply = jax.jit(lambda rows: model.apply(variables, rows)[0])
     for scene in range(len(opened.keys)):
@@ -186,7 +186,7 @@ def test_scores_are_those_of_a_probe_on_the_direct_vectors(sets, mesh1):
 
 
 def test_the_model_is_set_beside_what_is_untrained(sets, mesh1):
-    """Events are seen in the features, places nowhere."""
+    """Compare the model with baselines: features show events, nothing shows places."""
     model = MODELS["means"]
     variables = variables_of(model, open_scenes(**sets["train"], max_shots=16))
     sets = {name: s | dict(max_shots=16) for name, s in sets.items()}

@@ -1,3 +1,5 @@
+"""Difficulty of synthetic films: counts and scores by hand."""
+
 from fractions import Fraction
 
 import numpy as np

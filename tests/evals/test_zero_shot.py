@@ -1,3 +1,5 @@
+"""Zero-shot classification: ranks by hand, prompts, competing classes, baselines."""
+
 import chex
 import numpy as np
 import pytest

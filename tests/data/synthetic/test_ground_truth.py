@@ -59,7 +59,7 @@ def test_transitions_make_the_shots(film: FilmTruth):
 def test_truth_is_what_is_shown(film: FilmTruth):
     people = {who.name: who for who in film.cast}
     cast = make_film(0, "train", film.number).cast
-    assert [(who.kind, who.colour) for who in film.cast] == [(c.kind, c.colour) for c in cast]
+    assert [(who.kind, who.colour) for who in film.cast] == [(c.kind, c.color) for c in cast]
     for shot in film.shots:
         scene = film.scenes[shot.scene]
         assert (shot.text is None) == (scene.role == "story")
@@ -112,8 +112,8 @@ DAMAGE = [
     (("night",), "dark", "'night' is not a number"),
     (("settings", "fps"), "0", "settings.fps"),
     (("settings", "fps"), "24/0", "'settings.fps' is not a fraction"),
-    (("settings", "colour"), 1, "'settings.colour' is no key"),
-    (("name",), "../../etc/passwd", "'name' is no plain file name"),
+    (("settings", "colour"), 1, "'settings.colour' is an unknown key"),
+    (("name",), "../../etc/passwd", "'name' is not a plain file name"),
     (("flashes", 0, "last"), 10**9, "flashes[0]"),
     (("version",), 2, "'version' is not 1"),
     (("kind",), {}, "'kind' is neither"),
@@ -149,7 +149,7 @@ def test_damaged_sets_are_named(tmp_path: Path, films: SetTruth):
     for change, message in (
         (lambda t: t["films"].append(t["films"][0]), "'films' has a name twice"),
         (lambda t: t["users"][4]["watched"].append("film-9999"), r"'users\[4\].watched'"),
-        (lambda t: t["films"][1].update(name="a/b"), r"'films\[1\].name' is no plain file name"),
+        (lambda t: t["films"][1].update(name="a/b"), r"'films\[1\].name' is not a plain file name"),
         (lambda t: t["settings"].update(height=0), "settings.height"),
     ):
         truth = _good(path, films)

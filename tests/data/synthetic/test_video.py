@@ -244,13 +244,13 @@ def test_kill_9_leaves_no_worker_and_no_harm(drawn: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"split": "test"}, "split='test' is none of train, validation"),
+        ({"split": "test"}, "unknown split 'test'; expected one of: train, validation"),
         ({"height": 49}, "must be even"),
-        ({"fps": "24/0"}, "fps='24/0' is no rate"),
-        ({"fps": 1}, "fps=1 is not within 5..120"),
-        ({"minutes": float("nan")}, "minutes=nan is not within"),
-        ({"channels": 3}, "channels=3 is not within 1..2"),
-        ({"workers": 0}, "workers=0 is not within"),
+        ({"fps": "24/0"}, "fps must be a rate such as 24 or 24000/1001, got '24/0'"),
+        ({"fps": 1}, "fps must be within 5..120, got 1"),
+        ({"minutes": float("nan")}, "minutes must be within 0..600, got nan"),
+        ({"channels": 3}, "channels must be within 1..2, got 3"),
+        ({"workers": 0}, "workers must be within 1..1024, got 0"),
     ],
 )
 def test_wrong_options_say_so(tmp_path: Path, options: dict, message: str):

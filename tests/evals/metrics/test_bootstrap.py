@@ -1,3 +1,5 @@
+"""Intervals by hand, by simulation, and their errors."""
+
 import numpy as np
 import pytest
 

@@ -26,7 +26,7 @@ from vujax.evals.metrics.boundaries import (
 
 
 def film(rng: np.random.Generator, name: str = "film", n: int | None = None) -> FilmScores:
-    """A film of random shots, some gaps between them, at 30 frames a second."""
+    """Make a film of random shots, some gaps between them, at 30 frames a second."""
     n = n or int(rng.integers(2, 40))
     length, gap = rng.integers(2, 90, n), rng.integers(0, 4, n)
     first = np.cumsum(length + gap) - length
@@ -37,7 +37,7 @@ def film(rng: np.random.Generator, name: str = "film", n: int | None = None) -> 
 
 
 def hand(scores: list[float], starts: list[int], name: str = "film") -> FilmScores:
-    """A film of shots of 24 frames, a second each."""
+    """Make a film of shots of 24 frames, a second each."""
     frames = np.array([[24 * i, 24 * i + 23] for i in range(len(scores) + 1)])
     seconds = frames_to_seconds(frames, 24.0)
     return FilmScores(name, np.array(scores), np.array(starts, bool), frames, seconds, 24.0)
@@ -54,7 +54,7 @@ def plain_runs(borders: np.ndarray, keep_last: bool) -> list[list[int]]:
 
 
 def plain_iou(f: FilmScores, called: np.ndarray, compatible: bool) -> float:
-    """By sets of moments: tenths of a frame where time is continuous, steps between frames else."""
+    """Compute mIoU by sets of moments."""
     if compatible:
         moments = [set(range(a, b)) for a, b in f.frames]
         inside = [set(range(a, f.frames[k + 1, 0])) for k, (a, _) in enumerate(f.frames[:-1])]

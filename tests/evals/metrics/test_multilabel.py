@@ -1,4 +1,4 @@
-"""Scores of tags: against loops over all thresholds, scikit-learn, and what is known beforehand."""
+"""Tag scores against loops over all thresholds and scikit-learn."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from vujax.evals.metrics.multilabel import (
 
 
 def made(n=60, tags=5, levels=8, seed=0):
-    """Scores with many ties; the last tag is had by none; a fifth is not known."""
+    """Make scores with many ties; no example has the last tag; a fifth is not known."""
     rng = np.random.default_rng(seed)
     truth = rng.random((n, tags)) < 0.3
     truth[:, -1] = False

@@ -1,3 +1,5 @@
+"""Ranks and neighbors against plain numpy, with ties."""
+
 import itertools
 
 import chex

@@ -24,7 +24,7 @@ def gap(a: Extent, b: Extent) -> float:
 
 
 def best(found: list[Extent], true: list[Extent], tolerance: float) -> tuple[int, float]:
-    """The most pairs that can be made, and their least total distance, by trying everything."""
+    """Find the most pairs and their least total distance by trying everything."""
     result = (0, 0.0)
     slots = [*range(len(true)), *[None] * len(found)]
     for choice in set(itertools.permutations(slots, len(found))):

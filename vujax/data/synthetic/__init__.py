@@ -1,19 +1,17 @@
-"""A procedural cinema: small films with known truth, for machines that have no films.
+"""Synthetic films: small procedural films with ground truth at every level.
 
 A film (`world`) has a genre, a palette, a cast of four and five places; its scenes and shots
-(`script`) say who does what where, at what hour, in what weather and framing; `render` draws a shot
-at any time and size; `captions` says part of what there is to see; `source` makes records of it.
-All of it is a pure function of (seed, split, film, scene, shot, time): nothing is stored.
+(`script`) define who does what where, at what hour, in what weather and framing; `render` draws a
+shot at any time and size; `captions` describes some of its facts; `dataset_images` makes records of
+it. All of it is a pure function of (seed, split, film, scene, shot, time): nothing is stored.
 
     source = SyntheticImages("train", label="place")
     record = source[7]            # dict(key, image uint8 [64 64 3], captions, label)
     source.truth(7).facts         # place, kind, colour, event, framing, time, weather, companion
 
-`python -m vujax.data.synthetic --out sheet.png` draws a contact sheet.
-
-It is hard on purpose: light and paint change from film to film and captions say only a part, so
-that neither colours nor exact pairing get far. On 1,024 validation frames, by
-`python -m vujax.evals.synthetic_difficulty frames` (see there for what the rows are):
+It is hard on purpose: light and paint change from film to film and captions state only some facts,
+so that neither colors nor exact pairing get far. On 1,024 validation frames, by
+`python -m vujax.evals.synthetic_difficulty frames` (see there for the rows):
 
     recall                 chance   histogram   ceiling
     text to image, R@1       .001        .006      .402
@@ -25,19 +23,18 @@ that neither colours nor exact pairing get far. On 1,024 validation frames, by
                      kind    .100        .231         1
                      colour  .125        .405         1
 
-Films are edited (`edit`: order of scenes, cuts, dissolves, fades, flashes, cards), drawn
+Films are edited (`editing`: order of scenes, cuts, dissolves, fades, flashes, cards), drawn
 (`screen`), given sound (`sound`) and written as MP4 (`video`), each with NAME.truth.json beside it
-and one set.json for all (`truth`: shots, scenes, cast, genre; synopses and who watched what).
+and one set.json for all (`ground_truth`: shots, scenes, cast, genre; synopses and co-watches).
 
     write_set("films/", films=20)                    # vujax.data.synthetic.video
     read_truth("films/film-0003.truth.json")         # vujax.data.synthetic.ground_truth
 
-`python -m vujax.data.synthetic films --out films/` does the same; with `--series 4` it writes the
-episodes of a series (`series`: scenes that return, an opening, recaps, credits in common). Truth
-and frames are functions of the settings; cards are set in Pillow's own font, which may differ
-between its releases.
+`vujax synthesize --out films/` does the same; with `--series` it writes the episodes of a series
+(`series`: scenes that return, an opening, recaps, common credits). Truth and frames are functions
+of the settings; cards are set in Pillow's own font, which may differ between its releases.
 
-Here too colours must not be enough. By `python -m vujax.evals.synthetic_difficulty films` (see
+Colors must not suffice here either. By `python -m vujax.evals.synthetic_difficulty films` (see
 there), on films of the validation split:
 
     transitions, by the distance of adjacent frames (12 films of a minute)
@@ -47,19 +44,19 @@ there), on films of the validation split:
     dissolve        45      .641           .581    .800
     fade            13      .440           .377   1
 
-    scene borders, by the distance of shots (100 films of 3 minutes, 5,088 borders of shots)
+    scene boundaries, by the distance of shots (100 films of 3 minutes, 5,088 shot boundaries)
                                       AP   best F1
-    chance                          .128      .226
+    random                          .128      .226
     adjacent shots                  .424      .478
     three before, three after       .783      .712
 
-As rows of shots for training (`shots`) they are scored film by film, cards included, by the least
-distance of four shots before and four after. Sound tells of scenes too, and more beside colours:
+As rows of shots for training (`dataset_shots`) they are scored film by film, cards included, by the
+least distance of four shots before and four after. Sound indicates scenes too, and adds to colors:
 `python -m vujax.evals.synthetic_difficulty scenes` (40 films of the validation split) gives
 
                                 macro AP
-    chance                          .166
-    colours of three keyframes      .669
+    random                          .166
+    colors of three keyframes       .669
     spectra of the sound            .736
     both                            .782
 """

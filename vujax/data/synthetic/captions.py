@@ -1,8 +1,8 @@
 """Captions: some of a frame's facts, in varied words.
 
-A caption says a few things of a frame and leaves the rest out, so several captions fit
-several frames. It carries the facts it states: a caption fits a frame exactly if its facts are
-among the frame's.
+A caption states some facts of a frame and leaves the rest out, so several captions fit several
+frames. It carries the facts that it states: a caption fits a frame exactly if its facts are among
+the frame's.
 """
 
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ Facts = dict[str, str]
 
 @dataclass(frozen=True)
 class Caption:
-    """A sentence and what it states; a generic caption states nothing."""
+    """A sentence and the facts that it states; a generic caption states none."""
 
     text: str
     facts: tuple[tuple[str, str], ...]
 
     def fits(self, facts: Facts) -> bool:
-        """Whether everything it says is true of a frame with these facts."""
+        """Return True if all facts of the caption are true of a frame with these facts."""
         return all(facts.get(name) == value for name, value in self.facts)
 
 
-# How often a fact that is there is mentioned.
+# Probability that a caption mentions a fact of the frame.
 MENTION = {
     "kind": 0.75,
     "colour": 0.45,
@@ -95,36 +95,36 @@ FRAMING_PHRASES = {
 
 
 def make_caption(facts: Facts, *key: str | int) -> Caption:
-    """A true caption of a frame with these facts; the key chooses what it says and how."""
+    """Make a true caption of a frame with these facts; the key draws facts and words."""
     dice = Dice(*key)
-    said = {name: value for name, value in facts.items() if dice.chance(MENTION[name])}
-    if not any(name in said for name in MAIN):
+    stated = {name: value for name, value in facts.items() if dice.chance(MENTION[name])}
+    if not any(name in stated for name in MAIN):
         name = dice.pick(MAIN)
-        said[name] = facts[name]
-    return Caption(_sentence(said, dice), tuple(sorted(said.items())))
+        stated[name] = facts[name]
+    return Caption(_sentence(stated, dice), tuple(sorted(stated.items())))
 
 
 def make_generic_caption(*key: str | int) -> Caption:
-    """A caption that would do for any frame."""
+    """Make a caption that fits any frame."""
     return Caption(Dice(*key).pick(GENERIC), ())
 
 
-def _sentence(said: Facts, dice: Dice) -> str:
-    parts = [_who(said, dice)]
-    if "event" in said:
-        parts.append(dice.pick(EVENT_PHRASES[said["event"]]))
-    if "companion" in said:
-        parts.append(f"{dice.pick(('beside', 'next to', 'in front of'))} a {said['companion']}")
-    if "place" in said:
-        parts.append(dice.pick(PLACE_PHRASES[said["place"]]))
-    sentence = _with_setting(" ".join(parts), said, dice)
-    if "framing" in said:
-        sentence = dice.pick(FRAMING_PHRASES[said["framing"]]).format(sentence)
+def _sentence(stated: Facts, dice: Dice) -> str:
+    parts = [_who(stated, dice)]
+    if "event" in stated:
+        parts.append(dice.pick(EVENT_PHRASES[stated["event"]]))
+    if "companion" in stated:
+        parts.append(f"{dice.pick(('beside', 'next to', 'in front of'))} a {stated['companion']}")
+    if "place" in stated:
+        parts.append(dice.pick(PLACE_PHRASES[stated["place"]]))
+    sentence = _with_setting(" ".join(parts), stated, dice)
+    if "framing" in stated:
+        sentence = dice.pick(FRAMING_PHRASES[stated["framing"]]).format(sentence)
     return _article(sentence)
 
 
-def _who(said: Facts, dice: Dice) -> str:
-    colour, kind = said.get("colour"), said.get("kind")
+def _who(stated: Facts, dice: Dice) -> str:
+    colour, kind = stated.get("colour"), stated.get("kind")
     if kind:
         return dice.pick(COLORED if colour else PLAIN).format(kind=kind, colour=colour)
     return dice.pick(SOMEONE) + (f" in {colour}" if colour else "")
@@ -134,12 +134,12 @@ def _article(sentence: str) -> str:
     return sentence.replace("a orange", "an orange").replace("a astronaut", "an astronaut")
 
 
-def _with_setting(sentence: str, said: Facts, dice: Dice) -> str:
-    """Adds the hour and the weather, before or after."""
+def _with_setting(sentence: str, stated: Facts, dice: Dice) -> str:
+    """Add the hour and the weather, before or after."""
     setting = [
-        dice.pick(phrases[said[name]])
+        dice.pick(phrases[stated[name]])
         for name, phrases in (("time", TIME_PHRASES), ("weather", WEATHER_PHRASES))
-        if name in said
+        if name in stated
     ]
     if not setting:
         return sentence
@@ -148,7 +148,7 @@ def _with_setting(sentence: str, said: Facts, dice: Dice) -> str:
     return f"{sentence} {' '.join(setting)}"
 
 
-# What zero-shot classification can ask of a frame. Each class's name reads like a caption.
+# Classes for zero-shot classification of a frame. Each class name reads like a caption.
 CLASSES: dict[str, Facts] = {
     "place": {place: f"someone {phrases[0]}" for place, phrases in PLACE_PHRASES.items()},
     "event": {event: f"someone {phrases[0]}" for event, phrases in EVENT_PHRASES.items()},
@@ -162,5 +162,5 @@ CLASSES: dict[str, Facts] = {
 
 
 def find_class(facts: Facts, label: str) -> str:
-    """Which class of a label, a key of CLASSES[label], a frame with these facts belongs to."""
+    """Return the class of a frame: a key of CLASSES[label]."""
     return f"{facts['kind']} in {facts['colour']}" if label == "character" else facts[label]

@@ -1,4 +1,4 @@
-"""The cinema's captioned frames as a random-access source."""
+"""Captioned frames of synthetic films as a random-access source."""
 
 import operator
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from vujax.data.synthetic.render import render_frame
 from vujax.data.synthetic.script import Shot, make_scene, make_shot
 from vujax.data.synthetic.world import make_film
 
-NUM_SCENES = 12  # of a film, from which frames are taken
+NUM_SCENES = 12  # of a film, as sources of frames
 
-# split -> what is taken where the caller names nothing: validation captions are all true.
+# Defaults of each split; validation captions are all true.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "train": {"films": 512, "frames": 100_000, "generic": 0.2, "swapped": 0.1},
     "validation": {"films": 64, "frames": 1024, "generic": 0.0, "swapped": 0.0},
@@ -27,9 +27,13 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class ImageTruth:
-    """What is known of one record: the take it shows, when, and what became of each caption.
+    """The ground truth of one record.
 
-    `noise` holds one of 'none', 'generic', 'swapped' per caption.
+    Attributes:
+      shot: the take that it shows.
+      time_s: time in the take.
+      captions: of the record.
+      noise: one of 'none', 'generic', 'swapped' per caption.
     """
 
     shot: Shot
@@ -39,25 +43,26 @@ class ImageTruth:
 
     @property
     def facts(self) -> dict[str, str]:
-        """Place, kind, colour, event, framing, and time, weather, companion where there are any."""
+        """Place, kind, colour, event, framing, and time, weather, companion if present."""
         return self.shot.facts
 
 
 @dataclass(frozen=True)
 class SyntheticImages:
-    """Frames of procedural films with captions; nothing is stored, record i is a function of i.
+    """Frames of synthetic films with captions; record i is a function of i.
+
+    Nothing is stored. Where films, frames, generic or swapped is None, the split's entry in
+    DEFAULTS counts.
 
     Args:
       split: 'train' or 'validation': other films (cast, palettes, scenes), the same vocabulary.
-      films, frames: how many films, and records taken from them in turn.
-      seed: another seed is another cinema.
+      films, frames: number of films, and of records taken from them in turn.
+      seed: another seed gives other films.
       image_size: height and width of the frames in pixels.
-      label: what `label` and `classes` are about: a key of captions.CLASSES.
+      label: a key of captions.CLASSES, the subject of `label` and `classes`.
       captions_per_image: captions of each record, all of the same frame.
-      generic: the share of captions that say nothing ('a still'); exact over the source.
-      swapped: the share of captions that belong to another frame; exact over the source.
-
-    Where films, frames, generic or swapped is None, the split's entry in DEFAULTS counts.
+      generic: share of captions that state nothing ('a still'); exact over the source.
+      swapped: share of captions that belong to another frame; exact over the source.
 
     Raises:
       ValueError: for an unknown split or label, or a number out of range.
@@ -74,21 +79,21 @@ class SyntheticImages:
     swapped: float | None = None
 
     def __post_init__(self):
-        _one_of("split", self.split, DEFAULTS)
-        _one_of("label", self.label, CLASSES)
+        _check_choice("split", self.split, DEFAULTS)
+        _check_choice("label", self.label, CLASSES)
         for name, value in DEFAULTS[self.split].items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
         for name in ("films", "frames", "image_size", "captions_per_image"):
             if getattr(self, name) < 1:
-                raise ValueError(f"cinema: {name}={getattr(self, name)} must be at least 1")
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if min(self.generic, self.swapped) < 0 or self.generic + self.swapped > 1:
             raise ValueError(
-                f"cinema: generic={self.generic} and swapped={self.swapped} are shares: "
+                f"generic={self.generic} and swapped={self.swapped} must be shares: "
                 "neither below 0, together at most 1"
             )
         if self.swapped and self.frames < 2:
-            raise ValueError("cinema: swapped captions need at least 2 frames to swap between")
+            raise ValueError("swapped captions need at least 2 frames to swap between")
 
     def __len__(self) -> int:
         return self.frames
@@ -99,7 +104,10 @@ class SyntheticImages:
         return tuple(CLASSES[self.label].values())
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Record `index`: dict(key, image uint8 [h w 3], captions list[str], label int)."""
+        """Return record `index`.
+
+        It is a dict: key, image uint8 [h w 3], captions list[str], label int.
+        """
         index = self._checked(index)
         shot, time_s = self._take(index)
         scene, film = shot.scene, shot.scene.film
@@ -111,7 +119,7 @@ class SyntheticImages:
         }
 
     def truth(self, index: int) -> ImageTruth:
-        """Everything known of record `index`, without drawing it."""
+        """Return the ground truth of record `index`, without drawing it."""
         index = self._checked(index)
         shot, time_s = self._take(index)
         captions, noise = zip(*self._captions(index, shot), strict=True)
@@ -120,11 +128,11 @@ class SyntheticImages:
     def _checked(self, index: int) -> int:
         index = operator.index(index)
         if not 0 <= index < self.frames:
-            raise IndexError(f"cinema: record {index} is outside 0..{self.frames - 1}")
+            raise IndexError(f"record {index} is outside 0..{self.frames - 1}")
         return index
 
     def _take(self, index: int) -> tuple[Shot, float]:
-        """The shot and the second in it that record `index` shows."""
+        """Return the shot of record `index`, and the second in it."""
         film = make_film(self.seed, self.split, index % self.films)
         scene = make_scene(film, index // self.films % NUM_SCENES)
         dice = Dice(*film.key, "frame", index)
@@ -132,7 +140,7 @@ class SyntheticImages:
         return shot, round(dice.uniform(0.0, shot.length_s), 3)
 
     def _captions(self, index: int, shot: Shot) -> list[tuple[Caption, str]]:
-        """The captions of record `index`, each with its noise."""
+        """Return the captions of record `index`, each with its noise."""
         return [self._caption(index, k, shot) for k in range(self.captions_per_image)]
 
     def _caption(self, index: int, k: int, shot: Shot) -> tuple[Caption, str]:
@@ -152,6 +160,6 @@ class SyntheticImages:
         return make_caption(shot.facts, self.seed, self.split, "caption", index, k)
 
 
-def _one_of(name: str, value: str, allowed: dict[str, Any]) -> None:
+def _check_choice(name: str, value: str, allowed: dict[str, Any]) -> None:
     if value not in allowed:
-        raise ValueError(f"cinema: {name}={value!r} is none of {', '.join(allowed)}")
+        raise ValueError(f"unknown {name} {value!r}; expected one of: {', '.join(allowed)}")

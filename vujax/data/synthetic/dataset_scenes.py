@@ -1,9 +1,7 @@
-"""Scenes of the cinema's films with what is true of them, see `vujax.data.scenes`; kind 'cinema'.
+"""Scenes and movies of synthetic films, with labels from their ground truth.
 
-scenes = open_synthetic_scenes(films=40, image_size=48)
+scenes = open_synthetic_scenes(films=40, image_size=48)     # see `vujax.data.scenes`
 scenes.labels["event"][0]                   # frozenset({'juggling', 'flag'})
-
-The films of the cinema as movies, by what their set's truth says of them.
 """
 
 from collections.abc import Callable, Iterable
@@ -27,7 +25,7 @@ SCENE_LABELS: dict[str, Callable[[Part], Iterable[str | None]]] = {
     "weather": lambda part: [part.scene.weather],
 }
 
-"""What is true of a scene, beside its film's 'genre'."""
+"""Labels of a scene by its truth, besides its film's 'genre'."""
 
 
 def open_synthetic_scenes(
@@ -44,7 +42,7 @@ def open_synthetic_scenes(
     key: str = "feature",
     cards: bool = False,
 ) -> FilmScenes:
-    """The scenes of some films; labels are 'genre' and those of TRUTHS.
+    """Open the scenes of some films; labels are 'genre' and those of SCENE_LABELS.
 
     Args:
       seed: see `vujax.data.synthetic.dataset_shots.open_synthetic_films`, as for all up to `keep`.
@@ -56,48 +54,55 @@ def open_synthetic_scenes(
       image_size: likewise.
       frames: likewise.
       keep: likewise.
-      features: folder of FILM.npz, such as cinema-0-train-0003.npz, whose vectors of the shots are
-        seen in place of pictures; None: pictures.
-      key: name of the vectors in them, `[n f]`.
-      cards: whether the cards that open and close a film are scenes too, labelled by genre alone.
+      features: folder of FILM.npz, such as cinema-0-train-0003.npz, whose embeddings of the shots
+        replace images; None: images.
+      key: name of the embeddings in them, `[n f]`.
+      cards: also return the cards that open and close a film, labeled by genre alone.
 
     Raises:
-      ValueError: an argument is out of range, or the vectors do not fit the film.
-      FileNotFoundError: a film has no vectors.
+      ValueError: an argument is out of range, or the embeddings do not fit the film.
+      FileNotFoundError: a film has no embeddings.
     """
     options = dict(seed=seed, split=split, films=films, first=first, minutes=minutes, fps=fps)
     opened = open_synthetic_films(**options, image_size=image_size, frames=frames, keep=keep)
-    found = find_scene_runs(opened)
+    scene_runs = find_scene_runs(opened)
     parts = [part for film in opened for part in film.edit.parts]
-    kept = np.array([cards or part.scene is not None for part in parts], bool)
-    labels = {name: _of(truth, parts, kept) for name, truth in SCENE_LABELS.items()}
+    included = np.array([cards or part.scene is not None for part in parts], bool)
+    labels = {name: _label_sets(truth, parts, included) for name, truth in SCENE_LABELS.items()}
     genres = [film.edit.film.genre.name for film in opened]
-    labels["genre"] = [frozenset({genres[number]}) for number in found[kept, 0].tolist()]
-    names = np.array(number_scenes(found[:, 0]))[kept]
-    seen = opened if features is None else [_featured(film, features, key) for film in opened]
-    return FilmScenes(tuple(seen), found[kept], tuple(names.tolist()), labels)
+    labels["genre"] = [frozenset({genres[number]}) for number in scene_runs[included, 0].tolist()]
+    names = np.array(number_scenes(scene_runs[:, 0]))[included]
+    sources = (
+        opened if features is None else [_with_features(film, features, key) for film in opened]
+    )
+    return FilmScenes(tuple(sources), scene_runs[included], tuple(names.tolist()), labels)
 
 
-def _of(
-    truth: Callable[[Part], Iterable[str | None]], parts: list[Part], kept: np.ndarray
+def _label_sets(
+    truth: Callable[[Part], Iterable[str | None]], parts: list[Part], included: np.ndarray
 ) -> list[frozenset[str]]:
     return [
         frozenset() if part.scene is None else frozenset(filter(None, truth(part)))
-        for part, keep in zip(parts, kept, strict=True)
-        if keep
+        for part, chosen in zip(parts, included, strict=True)
+        if chosen
     ]
 
 
-def _featured(film: SyntheticFilm, folder: str, key: str) -> FeatureFilm:
+def _with_features(film: SyntheticFilm, folder: str, key: str) -> FeatureFilm:
     path = Path(folder) / f"{film.film}.npz"
     arrays = read_npz(path)
     if key not in arrays:
-        raise ValueError(f"{path} has no array '{key}': it has {', '.join(arrays)}")
+        raise ValueError(f"{path} has no array {key!r}; expected one of: {', '.join(arrays)}")
     return FeatureFilm(film.film, film.seconds, film.frames, film.fps, film.starts, arrays[key])
 
 
 def truth_to_movies(truth: SetTruth, ids: tuple[str, ...] | None = None) -> Movies:
-    """Genres, synopses and who watched what; ids are the films' names, or others in their order."""
+    """Convert the truth of a set to movies: genres, synopses and co-watches.
+
+    Args:
+      truth: of a set.
+      ids: of the movies, in the order of the films; None: the films' names.
+    """
     user, movie = np.nonzero(truth.watched())
     value = np.full(len(user), np.nan, np.float32)
     return Movies(
@@ -118,11 +123,11 @@ def open_synthetic_movies(
     fps: int | str = 24,
 ) -> Movies:
     """Open the movies of `open_synthetic_films`, under the same ids; nothing is drawn."""
-    # Of pictures and sound nothing is read.
+    # Settings of images and sound have no effect here.
     settings = Settings(seed, split, minutes, parse_frame_rate(fps), 90, 160, 16000, 1)
     truth = build_set_truth(settings, first + films)
-    there = tuple(f"cinema-{seed}-{split}-{number:04d}" for number in range(first + films))
-    return truth_to_movies(truth, there).select(there[first:])
+    ids = tuple(f"cinema-{seed}-{split}-{number:04d}" for number in range(first + films))
+    return truth_to_movies(truth, ids).select(ids[first:])
 
 
 def read_synthetic_movies(path: Path) -> Movies:

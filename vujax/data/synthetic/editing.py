@@ -1,15 +1,13 @@
-"""The edit: which shots of which scenes a film shows, in which order, and how each gives way.
+"""The edit of a film: its shots in order, and the transitions between them.
 
 A film opens with its studio's card and its title, tells scenes of the script one after the other
 (its places recur), and closes with its cast, an end card and the studio's card. Shots meet in cuts,
 dissolves and fades through black; inside a shot there may be a flash, a few white frames, which is
 no transition. Everything is counted in frames and is a pure function of (film, rate, length).
 
-Angles: the two sides of a place, and the light of each shot.
-
 Shot and reverse-shot look at opposite walls, which have paint of their own, the same in every scene
-there; and no two shots are lit and printed alike. So colours change within a scene nearly as they
-do from one scene to the next, and a scene is told by what is in it and by what comes back.
+there; and no two shots are lit and printed equally. So colors change within a scene nearly as much
+as from one scene to the next, and a scene is recognized by its content and by what recurs.
 """
 
 from bisect import bisect_right
@@ -31,31 +29,29 @@ MIN_SCENES = 2
 
 CUT, DISSOLVE, FADE = KINDS = ("cut", "dissolve", "fade")
 
-# How often each kind is taken: within a scene, and where one scene follows another.
+# Probability of each kind: within a scene, and at a scene boundary.
 WITHIN = {CUT: 0.88, DISSOLVE: 0.09, FADE: 0.03}
 
 BETWEEN = {CUT: 0.55, DISSOLVE: 0.25, FADE: 0.20}
 
-HARD = {CUT: 1.0}  # within a part that is cut so
+HARD = {CUT: 1.0}  # within a part of plain cuts
 
 LENGTH_S = {DISSOLVE: (0.25, 1.2), FADE: (0.5, 1.8)}
 
-STAY_PROBABILITY = (
-    0.3  # how often a scene is followed by another one in the same place, beside by chance
-)
+STAY_PROBABILITY = 0.3  # that the next scene is in the same place, beyond a random draw
 
-NUM_PAPERS = 4  # kinds of plain card
+NUM_PAPERS = 4  # styles of plain card
 
 FLASH_PROBABILITY = 0.06  # of the shots
 
 SWEEP_PROBABILITY = 0.10  # of the shots: the camera pans so fast that it looks like a transition
 
-SWEEP_DISTANCE = 0.45  # how far, in frame heights
+SWEEP_DISTANCE = 0.45  # in frame heights
 
 
 @dataclass(frozen=True)
 class Join:
-    """How one shot gives way to the next.
+    """The transition from one shot to the next.
 
     Attributes:
       kind: 'cut', 'dissolve', or 'fade': through black, sometimes with one side only.
@@ -73,13 +69,13 @@ class Join:
 
     @property
     def transition(self) -> Transition:
-        """The same in the words of shot detection."""
+        """The same as a `Transition` of shot detection."""
         return Transition(self.last, self.first, self.kind)
 
     def weights(self, frame: int) -> tuple[float, float]:
-        """Shares of the old and the new shot in a frame between `last` and `first`.
+        """Return the shares of the old and the new shot in a frame of the transition.
 
-        What is missing to 1 is black.
+        The rest is black.
         """
         old, new = frame - self.last, self.first - frame
         return (
@@ -99,7 +95,7 @@ class Flash:
 
 @dataclass(frozen=True)
 class Card:
-    """A plain card with text, on which nothing moves. Equal cards of other films look the same."""
+    """A plain, still card with text. Equal cards of other films look the same."""
 
     lines: tuple[str, ...]
     paper: int  # below PAPERS
@@ -108,7 +104,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Excerpt:
-    """A piece of a shot that was seen before, from `begin_s` after its first sight."""
+    """A piece of an earlier shot, from `start_s` after its first visible frame."""
 
     shot: Shot
     start_s: float
@@ -119,8 +115,12 @@ class Excerpt:
 class Part:
     """A scene of the edited film.
 
-    `role` is 'story', or 'opening' or 'closing', whose takes are cards and which have no scene
-    (see `series` for what episodes have instead). Within a `hard` one there are only plain cuts.
+    Attributes:
+      role: 'story', or 'opening' or 'closing', whose takes are cards and which have no scene
+        (see `series` for those of episodes).
+      scene: of the script; None outside the story.
+      takes: shots, cards or excerpts.
+      hard: there are only plain cuts inside.
     """
 
     role: str
@@ -131,10 +131,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Clip:
-    """A shot in its place: frames `begin` to `end` - 1, and how it begins and ends.
+    """A shot in its place: frames `start` to `end` - 1, and its transitions.
 
-    `seen` is the range of frames that show anything of it, transitions included; the first of them
-    shows the take `start_s` after its start.
+    Attributes:
+      take: its content.
+      part: number of its part.
+      start: first frame.
+      end: one past the last frame.
+      into: transition at its start.
+      out: transition at its end.
+      start_s: time of the take at the first frame of `seen`.
     """
 
     take: Shot | Card | Excerpt
@@ -147,15 +153,16 @@ class Clip:
 
     @property
     def seen(self) -> range:
-        begin = self.into.first - self.into.coming if self.into else self.start
+        """The frames that show anything of it, transitions included."""
+        start = self.into.first - self.into.coming if self.into else self.start
         end = self.out.last + 1 + self.out.leaving if self.out else self.end
-        return range(begin, end)
+        return range(start, end)
 
     @property
     def alone(self) -> range:
         """The frames that show nothing else."""
-        begin = self.into.first if self.into else self.start
-        return range(begin, self.out.last + 1 if self.out else self.end)
+        start = self.into.first if self.into else self.start
+        return range(start, self.out.last + 1 if self.out else self.end)
 
 
 @dataclass(frozen=True)
@@ -170,21 +177,22 @@ class Edit:
 
     @property
     def frames(self) -> int:
+        """The number of frames."""
         return self.clips[-1].end
 
     @property
     def scenes(self) -> list[Scene]:
-        """Of the script, in the order shown."""
+        """The scenes of the script, in the order shown."""
         return [part.scene for part in self.parts if part.scene]
 
     def clip_at(self, frame: int) -> int:
-        """The number of the shot that a frame is counted to."""
+        """Return the number of the shot to which a frame counts."""
         if not 0 <= frame < self.frames:
-            raise IndexError(f"cinema: frame {frame} is outside 0..{self.frames - 1}")
+            raise IndexError(f"frame {frame} is outside 0..{self.frames - 1}")
         return bisect_right(self.clips, frame, key=lambda clip: clip.start) - 1
 
     def layers(self, frame: int) -> tuple[tuple[int, float], ...]:
-        """What a frame shows: shots by number with their shares, which add up to at most 1."""
+        """Return the shots in a frame with their shares, which sum to at most 1."""
         number = self.clip_at(frame)
         clip = self.clips[number]
         if frame in clip.alone:
@@ -195,41 +203,44 @@ class Edit:
         return tuple((n, share) for n, share in pairs if share > 0)
 
     def flash(self, frame: int) -> float:
-        """The share of white in a frame."""
+        """Return the share of white in a frame."""
         return next((f.share for f in self.flashes if f.first <= frame <= f.last), 0.0)
 
     def time_s(self, number: int, frame: int) -> float:
-        """Seconds from the start of the take of shot `number` to a frame."""
+        """Return the seconds from the start of the take of shot `number` to a frame."""
         clip = self.clips[number]
         return clip.start_s + float((frame - clip.seen.start) / self.fps)
 
 
 def parse_frame_rate(fps: Fraction | int | str) -> Fraction:
-    """Frames per second.
+    """Convert a rate to frames per second.
 
     Raises:
-      ValueError: it is none.
+      ValueError: it is not a rate.
     """
     try:
         return Fraction(fps)
     except (ValueError, ZeroDivisionError):
-        raise ValueError(f"cinema: fps={fps!r} is no rate such as 24 or 24000/1001") from None
+        raise ValueError(f"fps must be a rate such as 24 or 24000/1001, got {fps!r}") from None
 
 
 def compute_night_preference(film: Film) -> float:
-    """A trait that no label tells: how much the film prefers the night to the day, 0..1."""
+    """Return the film's preference of night over day, 0..1, which no label states."""
     return Dice(*film.key, "night").uniform()
 
 
 def make_edit(film: Film, fps: Fraction, minutes: float) -> Edit:
-    """The film at a rate, its story some `minutes` long: two thirds to four thirds of that."""
+    """Edit the film at a rate.
+
+    Its story is two thirds to four thirds of `minutes` long.
+    """
     dice = Dice(*film.key, "edit")
     parts = tuple(_parts(film, 60 * minutes * dice.uniform(2 / 3, 4 / 3)))
     return assemble_edit(film, fps, parts, dice)
 
 
 def assemble_edit(film: Film, fps: Fraction, parts: tuple[Part, ...], dice: Dice) -> Edit:
-    """The parts one after the other; `dice` draws how shots meet, and the flashes."""
+    """Concatenate the parts; `dice` draws the transitions and the flashes."""
     takes = [(n, take) for n, part in enumerate(parts) for take in part.takes]
     lengths = [max(MIN_SHOT_FRAMES, round(take.length_s * fps)) for _, take in takes]
     starts = [0, *accumulate(lengths)]
@@ -259,13 +270,13 @@ def _parts(film: Film, length_s: float) -> Iterator[Part]:
 
 
 def make_cast_card(film: Film, length_s: float) -> Card:
-    """Who plays whom."""
+    """Make the card of the cast and their roles."""
     people = zip(choose_names(film), film.cast, strict=True)
     return Card(tuple(f"{name} ... {who.kind}" for name, who in people), 0, length_s)
 
 
 def _story(film: Film, length_s: float) -> list[Scene]:
-    """Scenes of the script, more by night or by day as the film prefers."""
+    """Draw scenes of the script, more by night or by day as the film prefers."""
     dice, dark = Dice(*film.key, "story"), compute_night_preference(film)
     scenes: list[Scene] = []
     number, told_s, stays = 0, 0.0, False
@@ -282,7 +293,7 @@ def _story(film: Film, length_s: float) -> list[Scene]:
 
 
 def generate_takes(scene: Scene) -> Iterator[Shot]:
-    """The shots of a scene, as they are taken."""
+    """Yield the shots of a scene."""
     for k in range(scene.shots):
         shot = make_shot(scene, k)
         if Dice(*shot.key, "sweep").chance(SWEEP_PROBABILITY):
@@ -292,14 +303,17 @@ def generate_takes(scene: Scene) -> Iterator[Shot]:
         yield apply_angle(shot)
 
 
-def _join(dice: Dice, odds: dict[str, float], begin: int, longest: int, fps: Fraction) -> Join:
-    """The transition into a shot that begins at `begin`, at most `longest` frames of it mixed."""
+def _join(dice: Dice, odds: dict[str, float], start: int, longest: int, fps: Fraction) -> Join:
+    """Draw the transition into a shot that starts at `start`.
+
+    At most `longest` frames of it are mixed.
+    """
     draw, shares = dice.uniform(), accumulate(odds.values())
     kind = next(k for k, share in zip(odds, shares, strict=True) if draw < share)
     if kind == CUT:
-        return Join(kind, begin - 1, begin, 0, 0)
+        return Join(kind, start - 1, start, 0, 0)
     between = max(3, min(longest, round(dice.uniform(*LENGTH_S[kind]) * fps)))
-    last = begin - 1 - between // 2  # so that begin is the Transition's boundary
+    last = start - 1 - between // 2  # so that `start` is the Transition's boundary
     leaving = coming = between
     if kind == FADE:
         leaving, coming = _fade(dice, between)
@@ -307,7 +321,10 @@ def _join(dice: Dice, odds: dict[str, float], begin: int, longest: int, fps: Fra
 
 
 def _fade(dice: Dice, between: int) -> tuple[int, int]:
-    """Frames that darken and that lighten; some are black, and one side may be a cut."""
+    """Draw the frames that darken and that lighten.
+
+    Some are black, and one side may be a cut.
+    """
     black = max(1, round(between * dice.uniform(0.05, 0.4)))
     sides = dice.pick(("both", "both", "to black", "from black"))
     darken = {"both": (between - black) // 2, "to black": between - black, "from black": 0}[sides]
@@ -315,7 +332,10 @@ def _fade(dice: Dice, between: int) -> tuple[int, int]:
 
 
 def _placed(clip: Clip, fps: Fraction) -> Clip:
-    """The clip with its camera's move lasting as long as the shot is seen, or was at first."""
+    """Fit the camera's move to the visible frames of the clip.
+
+    An excerpt keeps the timing of its first appearance.
+    """
     if isinstance(clip.take, Excerpt):
         return replace(clip, take=clip.take.shot, start_s=clip.take.start_s)
     if isinstance(clip.take, Card):
@@ -333,7 +353,7 @@ def _flashes(dice: Dice, clips: tuple[Clip, ...], fps: Fraction) -> Iterator[Fla
             yield Flash(first, first + length - 1, dice.uniform(0.75, 1.0))
 
 
-OTHER = (0.15, 0.65)  # how far the other side's paint is from this side's, of 1
+OTHER = (0.15, 0.65)  # distance of the other side's paint from this side's, of 1
 
 LIGHT = (0.88, 1.12)  # of a set-up: one side in one scene
 
@@ -343,7 +363,7 @@ MATCH = (0.82, 1.18)  # of a single shot
 
 
 def apply_angle(shot: Shot) -> Shot:
-    """The shot with the paint of the wall that it looks at and the light of its set-up."""
+    """Return the shot with the paint of its wall and the light of its set-up."""
     scene = shot.scene
     film = scene.film
     setup = Dice(*scene.key, "setup", shot.side)
@@ -355,7 +375,7 @@ def apply_angle(shot: Shot) -> Shot:
 
 
 def _other_side(film: Film, place: str) -> Palette:
-    """The paint of a place's other wall: on the way to the paint of another film."""
+    """Return the paint of a place's other wall, a mix with another film's paint."""
     dice = Dice(*film.key, "other side", place)
     other = make_film(dice.below(1 << 32), "other side", film.number).palette
     share = dice.uniform(*OTHER)

@@ -1,7 +1,7 @@
-"""The cast: ten kinds of figure, told apart by their outline.
+"""The cast: ten kinds of figure, distinct in their outline.
 
 A figure is drawn in units of its height: feet at (0, 0), the top of the bare head at (0, -1),
-looking towards +x. Heads are large so that they survive 64 pixels.
+facing +x. Heads are large so that they survive 64 pixels.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _PINK: RGB = (0.93, 0.55, 0.60)
 
 
 def draw_body(pen: Pen, character: Character, step: float = 0.0) -> None:
-    """Legs and coat; `step` in -1..1 swings the legs."""
+    """Draw legs and coat; `step` in -1..1 swings the legs."""
     legs = shade(character.coat, 0.45)
     strides = (-0.09 - 0.06 * step, 0.09 + 0.06 * step)
     pen.lines([((x / abs(x) * 0.09, -0.22), (x, -0.05)) for x in strides], 0.12, legs)
@@ -28,18 +28,18 @@ def draw_body(pen: Pen, character: Character, step: float = 0.0) -> None:
 
 
 def draw_arms(pen: Pen, character: Character, hands: tuple[Point, Point]) -> None:
-    """Sleeves from the shoulders to the hands, far hand first, and the hands."""
+    """Draw sleeves from the shoulders to the hands, far hand first, and the hands."""
     sleeve = shade(character.coat, 0.8) if character.coat[0] > 0.2 else (0.22, 0.22, 0.25)
     pen.lines([((-0.14, -0.50), hands[0]), ((0.14, -0.50), hands[1])], 0.10, sleeve)
     pen.ellipses(hands, 0.055, 0.055, character.skin)
 
 
 def draw_head(pen: Pen, character: Character) -> None:
-    """The head of its kind, hat included."""
+    """Draw the head of its kind, hat included."""
     HEADS[character.kind](pen.at(*HEAD, HEAD_RADIUS), character)
 
 
-# Heads, in units of the head's radius around its centre.
+# Heads, in units of the head's radius around its center.
 
 
 def _face(pen: Pen, skin: RGB) -> None:
@@ -47,8 +47,8 @@ def _face(pen: Pen, skin: RGB) -> None:
     _eyes(pen)
 
 
-def _eyes(pen: Pen, colour: RGB = _DARK) -> None:
-    pen.ellipses([(-0.15, -0.05), (0.5, -0.05)], 0.15, 0.2, colour)
+def _eyes(pen: Pen, color: RGB = _DARK) -> None:
+    pen.ellipses([(-0.15, -0.05), (0.5, -0.05)], 0.15, 0.2, color)
 
 
 def _cat(pen: Pen, who: Character) -> None:

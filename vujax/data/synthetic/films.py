@@ -1,10 +1,8 @@
-"""From settings to the edit and the truth of films and of sets: nothing is drawn.
+"""The edit and the ground truth of films and sets, from their settings.
 
-Who watches what: users drawn from latent tastes.
-
-A user has two favourite genres and likes nights or days; a film has a genre, its share of nights
-(which no label tells) and some popularity. Whether a user watches a film is one draw of its own, so
-a larger set only adds to a smaller one.
+Nothing is drawn here. Users watch films by latent tastes: a user has two favorite genres and likes
+nights or days; a film has a genre, its share of nights (which no label states) and some popularity.
+Each (user, film) pair is one independent draw, so a larger set only adds to a smaller one.
 """
 
 from dataclasses import dataclass
@@ -34,7 +32,7 @@ BASE, FAVOURITE, NIGHTS, POPULARITY = -1.9, 2.2, 1.4, 0.7
 
 @dataclass(frozen=True)
 class Taste:
-    """What a user likes; `nights` is -1 (days only) to 1 (nights only)."""
+    """The taste of a user; `nights` is -1 (days only) to 1 (nights only)."""
 
     key: tuple[str | int, ...]
     favourites: tuple[str, ...]
@@ -42,7 +40,7 @@ class Taste:
 
 
 def make_taste(seed: int, split: str, user: int) -> Taste:
-    """The taste of one user of a set."""
+    """Draw the taste of one user of a set."""
     key = ("user", seed, split, user)
     dice = Dice(*key)
     favourites = dice.sample([genre.name for genre in GENRES], 2)
@@ -50,7 +48,7 @@ def make_taste(seed: int, split: str, user: int) -> Taste:
 
 
 def has_watched(taste: Taste, film: int, genre: str, night: float) -> bool:
-    """Whether the user watches film number `film` of the set."""
+    """Return True if the user watches film number `film` of the set."""
     _, seed, split, _ = taste.key
     popular = POPULARITY * Dice("popularity", seed, split, film).uniform(-1, 1)
     liked = FAVOURITE * (genre in taste.favourites) + NIGHTS * taste.nights * (2 * night - 1)
@@ -64,34 +62,34 @@ NUM_USERS = 200
 
 
 def format_film_name(number: int) -> str:
-    """The file name of a film, without its ending."""
+    """Return the file name of a film, without its suffix."""
     return f"film-{number:04d}"
 
 
 def format_episode_name(number: int) -> str:
-    """The file name of an episode, without its ending."""
+    """Return the file name of an episode, without its suffix."""
     return f"episode-{number:04d}"
 
 
 def make_film_edit(settings: t.Settings, number: int) -> Edit:
-    """The edited film `number` of a set."""
+    """Edit film `number` of a set."""
     film = make_film(settings.seed, settings.split, number)
     return make_edit(film, settings.fps, settings.minutes)
 
 
 def make_set_episode(settings: t.Settings, number: int) -> Episode:
-    """The edited episode `number` of a series."""
+    """Edit episode `number` of a series."""
     return make_episode(settings.seed, settings.split, settings.fps, settings.minutes, number)
 
 
 def build_film_truth(settings: t.Settings, number: int) -> t.FilmTruth:
-    """All that is known of film `number` of a set."""
+    """Build the ground truth of film `number` of a set."""
     facts = _facts(settings, make_film_edit(settings, number))
     return t.FilmTruth(t.FILM, number=number, name=format_film_name(number), **facts)
 
 
 def build_episode_truth(settings: t.Settings, number: int) -> t.EpisodeTruth:
-    """All that is known of episode `number` of a series."""
+    """Build the ground truth of episode `number` of a series."""
     episode = make_set_episode(settings, number)
     sources = (
         t.QuoteTruth(q.shot, format_episode_name(q.episode), q.source) for q in episode.quotes
@@ -107,7 +105,7 @@ def build_episode_truth(settings: t.Settings, number: int) -> t.EpisodeTruth:
 
 
 def _facts(settings: t.Settings, edit: Edit) -> dict[str, Any]:
-    """What a film and an episode have in common."""
+    """Return the fields that the truth of a film and of an episode share."""
     film = edit.film
     people = zip(choose_names(film), film.cast, strict=True)
     return dict(
@@ -119,7 +117,7 @@ def _facts(settings: t.Settings, edit: Edit) -> dict[str, Any]:
         night=compute_night_preference(film),
         synopsis=write_synopsis(film, edit.scenes),
         frames=edit.frames,
-        cast=tuple(t.CastTruth(called, who.kind, who.colour) for called, who in people),
+        cast=tuple(t.CastTruth(called, who.kind, who.color) for called, who in people),
         scenes=_scenes(edit),
         shots=tuple(_shot(film, clip) for clip in edit.clips),
         flashes=edit.flashes,
@@ -127,17 +125,16 @@ def _facts(settings: t.Settings, edit: Edit) -> dict[str, Any]:
 
 
 def build_set_truth(settings: t.Settings, films: int) -> t.SetTruth:
-    """The films of a set and who watched them."""
+    """Build the ground truth of a set: its films and their viewers."""
     truths = [build_film_truth(settings, number) for number in range(films)]
     rows = tuple(map(_row, truths))
-    world = (settings.seed, settings.split)
-    tastes = [make_taste(*world, user) for user in range(NUM_USERS)]
+    tastes = [make_taste(settings.seed, settings.split, user) for user in range(NUM_USERS)]
     users = tuple(_user(taste, truths) for taste in tastes)
     return t.SetTruth(t.SET, t.VERSION, settings, rows, users)
 
 
 def build_series_truth(settings: t.Settings, episodes: int) -> t.SetTruth:
-    """The episodes of a series, as a set that nobody watched yet."""
+    """Build the ground truth of a series: a set of episodes without viewers."""
     truths = [build_episode_truth(settings, number) for number in range(episodes)]
     return t.SetTruth(t.SET, t.VERSION, settings, tuple(map(_row, truths)), ())
 
@@ -153,19 +150,20 @@ def _user(taste: Taste, films: list[t.FilmTruth]) -> t.UserTruth:
 
 
 def _shot(film: Film, clip: Clip) -> t.ShotTruth:
-    shown = (clip.start, clip.end - 1, clip.into, clip.part)
+    frames = dict(first=clip.start, last=clip.end - 1, into=clip.into, scene=clip.part)
     if isinstance(clip.take, Card):
         text = "\n".join(clip.take.lines)
-        return t.ShotTruth(*shown, None, None, None, None, (), (), text)
+        nothing = dict(place=None, framing=None, move=None, event=None, cast=(), captions=())
+        return t.ShotTruth(**frames, **nothing, text=text)
     shot: Shot = clip.take
-    who = [shot.lead.character] + ([shot.companion.character] if shot.companion else [])
+    figures = [shot.lead.character] + ([shot.companion.character] if shot.companion else [])
     return t.ShotTruth(
-        *shown,
+        **frames,
         place=shot.scene.place,
         framing=shot.framing,
         move=shot.move,
         event=shot.lead.event,
-        cast=tuple(find_name(film, character.kind) for character in who),
+        cast=tuple(find_name(film, figure.kind) for figure in figures),
         captions=tuple(
             make_caption(shot.facts, *shot.key, "said", k).text for k in range(NUM_CAPTIONS)
         ),
@@ -182,13 +180,19 @@ def _scenes(edit: Edit) -> tuple[t.SceneTruth, ...]:
 
 
 def _scene(edit: Edit, part: Part, first_shot: int, last_shot: int) -> t.SceneTruth:
-    frames = (edit.clips[first_shot].start, edit.clips[last_shot].end - 1)
-    shown = (part.role, *frames, first_shot, last_shot)
+    extent = dict(
+        role=part.role,
+        first=edit.clips[first_shot].start,
+        last=edit.clips[last_shot].end - 1,
+        first_shot=first_shot,
+        last_shot=last_shot,
+    )
     scene = part.scene
     if scene is None:
-        return t.SceneTruth(*shown, None, None, None, (), (), None)
+        nothing = dict(place=None, time=None, weather=None, cast=(), events=(), summary=None)
+        return t.SceneTruth(**extent, **nothing)
     return t.SceneTruth(
-        *shown,
+        **extent,
         place=scene.place,
         time=scene.time,
         weather=scene.weather,

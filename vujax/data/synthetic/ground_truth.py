@@ -1,18 +1,17 @@
-"""What is known of a film and of a set of films, and how it is kept: NAME.truth.json, set.json.
+"""The ground truth of films and sets, and its files: NAME.truth.json, set.json.
 
     truth = read_truth("films/film-0003.truth.json")     # a FilmTruth
-    truth.transitions                                    # in the words of vujax.video.shots.base
+    truth.transitions                                    # as those of vujax.video.shots.base
     read_truth("films/set.json").watched()               # bool [users films]
-    read_truth("series/episode-0001.truth.json").quotes  # an EpisodeTruth: whence its recap is
+    read_truth("series/episode-0001.truth.json").quotes  # an EpisodeTruth: sources of its recap
 
-Frames count from 0 and `last` is the last one of a range. A frame that shows two shots is counted
-to one of them, by the middle of their transition. Where a key's value is null there is no such
-thing: a card has no place, a spaceship no time of day.
+Frames count from 0 and `last` is the last one of a range. A frame that shows two shots counts to
+one of them, by the middle of their transition. A null value means that the property does not
+apply: a card has no place, a spaceship no time of day.
 
-Dataclasses to JSON values and back, checked by their annotations.
-
-Values come from files that nobody vouches for: whatever they hold, `build` gives an object of the
-right types or one ValueError that names the key.
+Dataclasses become JSON values and back, checked by their annotations. Files are untrusted: whatever
+they hold, `from_json_value` returns an object of the right types or raises one ValueError that
+names the key.
 """
 
 import json
@@ -39,7 +38,7 @@ VERSION = 1
 
 FILM, SET, EPISODE = "vujax cinema film", "vujax cinema set", "vujax cinema episode"
 
-MAX_BYTES = 1 << 28  # of a truth file; a larger one is none of ours
+MAX_BYTES = 1 << 28  # of a truth file; no set that can be written has a larger one
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -48,7 +47,7 @@ SUFFIX = ".truth.json"
 
 @dataclass(frozen=True)
 class Settings:
-    """What the films of a set depend on. `minutes` is the mean length of their stories."""
+    """The settings of a set's films. `minutes` is the mean length of their stories."""
 
     seed: int
     split: str
@@ -62,7 +61,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class CastTruth:
-    """One of the film's figures: the same name, kind and colour in all of its scenes."""
+    """One of the film's figures: the same name, kind and color in all of its scenes."""
 
     name: str
     kind: str
@@ -73,9 +72,13 @@ class CastTruth:
 class ShotTruth:
     """Frames `first` to `last`.
 
-    `into` is the transition it begins with (null for the first shot), `scene` the number of its
-    scene, `cast` the names of who is in sight, `event` what the first of them does. A card has
-    `text` and nothing else to see.
+    A card has `text` and no other content.
+
+    Attributes:
+      into: the transition at its start (null for the first shot).
+      scene: number of its scene.
+      cast: names of the visible figures.
+      event: of the first of them.
     """
 
     first: int
@@ -95,8 +98,10 @@ class ShotTruth:
 class SceneTruth:
     """Frames `first` to `last`, shots `first_shot` to `last_shot`.
 
-    `role` is 'opening' or 'closing' (cards) or 'story'; in an episode also 'recap', and its opening
-    and closing have pictures too. `events` says what each of `cast` does.
+    Attributes:
+      role: 'opening' or 'closing' (cards) or 'story'; in an episode also 'recap', and its opening
+        and closing have images too.
+      events: of each of `cast`.
     """
 
     role: str
@@ -114,7 +119,11 @@ class SceneTruth:
 
 @dataclass(frozen=True)
 class FilmTruth:
-    """A film. `night` is its trait that no label tells: how much it prefers night to day, 0..1."""
+    """The ground truth of a film.
+
+    Attributes:
+      night: the film's preference of night over day, 0..1, which no label states.
+    """
 
     kind: str
     version: int
@@ -134,26 +143,31 @@ class FilmTruth:
 
     @property
     def fps(self) -> Fraction:
+        """Frames per second."""
         return self.settings.fps
 
     @property
     def duration_s(self) -> Fraction:
+        """The duration in seconds."""
         return self.frames / self.fps
 
     @property
     def transitions(self) -> list[Transition]:
-        """Transitions between its shots, in order; see `shots.base.split_into_shots`."""
+        """The transitions between its shots, in order.
+
+        `vujax.video.shots.base.shots` converts them to shots.
+        """
         return [shot.into.transition for shot in self.shots if shot.into]
 
     @property
     def scene_starts(self) -> list[int]:
-        """For each shot but the first, 1 where a scene begins with it, else 0."""
+        """For each shot but the first, 1 where a scene starts with it, else 0."""
         return [int(a.scene != b.scene) for a, b in pairwise(self.shots)]
 
 
 @dataclass(frozen=True)
 class QuoteTruth:
-    """Shot `shot` of the recap is a piece of shot `source` of the episode named `episode`."""
+    """Shot `shot` of the recap is a piece of shot `source` of the episode `episode`."""
 
     shot: int
     episode: str
@@ -162,10 +176,12 @@ class QuoteTruth:
 
 @dataclass(frozen=True)
 class EpisodeTruth(FilmTruth):
-    """An episode of a series.
+    """The ground truth of an episode of a series.
 
-    `groups` has a number for each scene: equal ones, here and in the other episodes, are of scenes
-    that return to the same place and cast; null outside the story.
+    Attributes:
+      groups: a number for each scene: equal ones, here and in the other episodes, mark scenes
+        that return to the same place and cast; null outside the story.
+      quotes: the sources of the recap's shots.
     """
 
     groups: tuple[int | None, ...]
@@ -174,7 +190,7 @@ class EpisodeTruth(FilmTruth):
 
 @dataclass(frozen=True)
 class FilmRow:
-    """A film's metadata, as a catalogue of films has it."""
+    """A film's metadata, as in a catalog of films."""
 
     name: str
     title: str
@@ -186,7 +202,13 @@ class FilmRow:
 
 @dataclass(frozen=True)
 class UserTruth:
-    """What one user likes and saw: two genres, nights (1) or days (-1), and names of films."""
+    """The taste and history of one user.
+
+    Attributes:
+      favourites: two genres.
+      nights: preference of nights (1) or days (-1).
+      watched: names of films.
+    """
 
     favourites: tuple[str, ...]
     nights: float
@@ -195,7 +217,7 @@ class UserTruth:
 
 @dataclass(frozen=True)
 class SetTruth:
-    """A set of films and who watched them."""
+    """A set of films and their viewers."""
 
     kind: str
     version: int
@@ -204,7 +226,7 @@ class SetTruth:
     users: tuple[UserTruth, ...]
 
     def watched(self) -> np.ndarray:
-        """The co-watch table, bool [users films]."""
+        """Return the co-watch table, bool [users films]."""
         column = {film.name: k for k, film in enumerate(self.films)}
         table = np.zeros((len(self.users), len(self.films)), bool)
         for row, user in zip(table, self.users, strict=True):
@@ -216,16 +238,16 @@ TRUTH_CLASSES = {FILM: FilmTruth, SET: SetTruth, EPISODE: EpisodeTruth}
 
 
 def write_truth(path: Path, truth: FilmTruth | SetTruth) -> Path:
-    """Writes a truth file, atomically; the same truth gives the same bytes."""
+    """Write a truth file, atomically; the same truth gives the same bytes."""
     return write_text(path, json.dumps(to_json_value(truth), indent=1) + "\n")
 
 
 def read_truth(path: str | Path) -> FilmTruth | SetTruth:
-    """Reads NAME.truth.json or set.json; all that it returns is consistent in itself.
+    """Read NAME.truth.json or set.json; the result is consistent in itself.
 
     Raises:
-      ValueError: the file is no truth of this version; names the file and the key.
-      FileNotFoundError, PermissionError: the file cannot be had.
+      ValueError: the file is not a truth of this version; names the file and the key.
+      FileNotFoundError, PermissionError: the file cannot be read.
     """
     path = Path(path)
     try:
@@ -241,7 +263,8 @@ def read_truth(path: str | Path) -> FilmTruth | SetTruth:
             raise ValueError(problem)
     except ValueError as error:
         raise ValueError(
-            f"{quote_path(path)} is no truth of the cinema: {error}; write the films again"
+            f"{quote_path(path)} is not a ground truth of synthetic films: {error}; "
+            "write the films again"
         ) from None
     return truth
 
@@ -273,7 +296,7 @@ def _settings_problems(settings: Settings) -> Iterator[str]:
 
 
 def _film_problems(truth: FilmTruth) -> Iterator[str]:
-    """What does not fit together, beginning with what the rest relies on."""
+    """Yield inconsistencies, starting with those on which later checks rely."""
     yield from _settings_problems(truth.settings)
     yield from _name_problems("name", truth.name)
     people = [who.name for who in truth.cast]
@@ -288,7 +311,7 @@ def _film_problems(truth: FilmTruth) -> Iterator[str]:
     for k, part in enumerate(parts):
         key = f"shots[{k}]" if k < len(truth.shots) else f"scenes[{k - len(truth.shots)}]"
         if not set(part.cast) <= set(people):
-            yield f"'{key}.cast' names somebody who is not in 'cast'"
+            yield f"'{key}.cast' has a name that is not in 'cast'"
     for k, flash in enumerate(truth.flashes):
         if not 0 <= flash.first <= flash.last < truth.frames or not 0 <= flash.share <= 1:
             yield f"'flashes[{k}]' lies outside the film, or its share outside 0..1"
@@ -308,22 +331,22 @@ def _episode_problems(truth: EpisodeTruth) -> Iterator[str]:
     for k, quote in enumerate(truth.quotes):
         yield from _name_problems(f"quotes[{k}].episode", quote.episode)
         if quote.source < 0:
-            yield f"'quotes[{k}].source' is no shot"
+            yield f"'quotes[{k}].source' is not a shot"
 
 
 def _shot_problems(truth: FilmTruth) -> Iterator[str]:
-    begin = 0
+    start = 0
     for k, shot in enumerate(truth.shots):
-        if shot.first != begin or shot.last < shot.first:
+        if shot.first != start or shot.last < shot.first:
             yield f"'shots[{k}]' does not follow the shot before it"
         if (shot.into is None) != (k == 0):
             yield f"'shots[{k}].into' must be null for the first shot, and for no other"
         if not 0 <= shot.scene < len(truth.scenes):
-            yield f"'shots[{k}].scene' is no scene"
-        begin = shot.last + 1
-    if begin != truth.frames:
-        yield f"'shots' end at frame {begin}, 'frames' is {truth.frames}"
-    alone = 0  # the frame from which on the old shot is alone
+            yield f"'shots[{k}].scene' is not a scene"
+        start = shot.last + 1
+    if start != truth.frames:
+        yield f"'shots' end at frame {start}, 'frames' is {truth.frames}"
+    alone = 0  # first frame that shows the old shot alone
     for k, (old, shot) in enumerate(pairwise(truth.shots), 1):
         join = shot.into
         between = join.first - join.last - 1
@@ -339,9 +362,9 @@ def _shot_problems(truth: FilmTruth) -> Iterator[str]:
 
 
 def _scene_problems(truth: FilmTruth) -> Iterator[str]:
-    begin = 0
+    start = 0
     for k, scene in enumerate(truth.scenes):
-        if scene.first_shot != begin or not begin <= scene.last_shot < len(truth.shots):
+        if scene.first_shot != start or not start <= scene.last_shot < len(truth.shots):
             yield f"'scenes[{k}]' does not follow the scene before it"
             return
         shots = truth.shots[scene.first_shot : scene.last_shot + 1]
@@ -351,8 +374,8 @@ def _scene_problems(truth: FilmTruth) -> Iterator[str]:
             yield f"'scenes[{k}]' has other frames than its shots"
         if len(scene.events) != len(scene.cast):
             yield f"'scenes[{k}].events' has another length than its cast"
-        begin = scene.last_shot + 1
-    if begin != len(truth.shots):
+        start = scene.last_shot + 1
+    if start != len(truth.shots):
         yield "'scenes' leave shots out"
 
 
@@ -370,18 +393,21 @@ def _set_problems(truth: SetTruth) -> Iterator[str]:
 
 def _name_problems(key: str, name: str) -> Iterator[str]:
     if not NAME.fullmatch(name):
-        yield f"'{key}' is no plain file name"
+        yield f"'{key}' is not a plain file name"
 
 
 T = TypeVar("T")
 
 _PLAIN = {str: "a text", int: "an integer", float: "a number"}
 
-_MAX_NUMBER = 1 << 53  # what JSON's readers agree on
+_MAX_NUMBER = 1 << 53  # the largest integer that all JSON readers share
 
 
 def to_json_value(value: Any) -> dict[str, Any]:
-    """A dataclass as a JSON value: fractions become texts such as '24' or '24000/1001'."""
+    """Convert a dataclass to a JSON value.
+
+    Fractions become strings such as '24' or '24000/1001'.
+    """
     return asdict(value, dict_factory=lambda items: {k: _plain(v) for k, v in items})
 
 
@@ -390,7 +416,12 @@ def _plain(value: Any) -> Any:
 
 
 def from_json_value(kind: type[T], value: object, key: str = "") -> T:
-    """A `kind` (a dataclass of texts, numbers, fractions, tuples and dataclasses) of a JSON value.
+    """Build a `kind` of a JSON value.
+
+    Args:
+      kind: a dataclass of strings, numbers, fractions, tuples and dataclasses.
+      value: untrusted.
+      key: its key, for error messages.
 
     Raises:
       ValueError: a key is missing, unknown or of another type.
@@ -418,7 +449,7 @@ def _build_dataclass(kind: type[T], value: object, key: str) -> T:
     if missing := [name for name in hints if name not in value]:
         raise ValueError(f"'{prefix}{missing[0]}' is missing")
     if unknown := [name for name in value if name not in hints]:
-        raise ValueError(f"{prefix + unknown[0][:60]!r} is no key of it")
+        raise ValueError(f"{prefix + unknown[0][:60]!r} is an unknown key")
     return kind(
         **{name: from_json_value(hint, value[name], prefix + name) for name, hint in hints.items()}
     )

@@ -1,8 +1,8 @@
-"""The places: twelve sets, each told by its shapes; the paint comes from the film's palette.
+"""The places: twelve sets of distinct shapes, painted in the film's palette.
 
-Stage units: the frame's height is 1, (0, 0) its centre, the horizon lies at y = HORIZON, and a set
-reaches past |x| = 1.2 so that wide pictures and pans stay filled. `where` holds a few numbers in
-0..1 that shift things about, the same in all scenes of a film.
+Stage units: the frame's height is 1, (0, 0) its center, the horizon lies at y = HORIZON, and a set
+extends past |x| = 1.2 so that wide images and pans stay filled. `where` holds a few numbers in
+0..1 that shift objects, the same in all scenes of a film.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from vujax.data.synthetic.script import Scene
 from vujax.data.synthetic.world import OUTDOORS, Palette
 
 HORIZON = 0.12
-MOVING = ("harbour", "spaceship")  # the sets in which something moves by itself
+MOVING = ("harbour", "spaceship")  # sets with parts that move
 
 LIGHT: dict[str | None, RGB] = {
     None: (1.0, 1.0, 1.0),
@@ -30,7 +30,7 @@ Paint = Callable[[Pen, Palette, list[float], Scene, float], None]
 
 
 def draw_place(pen: Pen, scene: Scene, t: float) -> None:
-    """Paints the scene's set, lit by its time of day, `t` seconds into the shot."""
+    """Draw the scene's set, lit by its time of day, `t` seconds into the shot."""
     palette = scene.film.palette
     dice = Dice(*scene.film.key, scene.place)
     where = [dice.uniform() for _ in range(4)]
@@ -40,7 +40,7 @@ def draw_place(pen: Pen, scene: Scene, t: float) -> None:
 
 
 def _sky_colors(palette: Palette, time: str | None) -> tuple[RGB, RGB]:
-    """Of the top and of the horizon."""
+    """Return the colors of the top and of the horizon."""
     top, low = palette.sky, palette.haze
     if time == "sunset":
         return mix((0.55, 0.35, 0.55), top, 0.35), mix((0.99, 0.60, 0.30), low, 0.2)
@@ -64,15 +64,15 @@ def _sky(pen: Pen, palette: Palette, time: str | None, where: float) -> None:
         pen.ellipses(puffs, 0.095, 0.045, _PALE)
 
 
-def _earth(pen: Pen, scene: Scene, colour: RGB, y: float = HORIZON) -> None:
-    """The ground outdoors, white where it snows."""
+def _earth(pen: Pen, scene: Scene, color: RGB, y: float = HORIZON) -> None:
+    """Paint the ground outdoors, white where it snows."""
     if scene.weather == "snow":
-        colour = mix(colour, _PALE, 0.75)
-    pen.wash(colour, shade(colour, 0.7), y, 0.6)
+        color = mix(color, _PALE, 0.75)
+    pen.wash(color, shade(color, 0.7), y, 0.6)
 
 
 def _window(pen: Pen, palette: Palette, scene: Scene, x: float, y: float) -> None:
-    """A window with the sky in it, lit as outside: the only sign of the hour indoors."""
+    """Paint a window with the sky in it, the only sign of the hour indoors."""
     sky, low = _sky_colors(palette, scene.time)
     lit = pen.lit((1.0, 1.0, 1.0))
     lit.box(x - 0.17, y - 0.19, x + 0.17, y + 0.19, _PALE)

@@ -18,12 +18,12 @@ class Dice:
     Reference: Steele, Lea and Flood, Fast splittable pseudorandom number generators, 2014.
     """
 
-    def __init__(self, *key: str | int | float):
+    def __init__(self, *key: str | int | float) -> None:
         digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
         self._state = int.from_bytes(digest, "little")
 
     def integer(self) -> int:
-        """A 64-bit unsigned integer."""
+        """Return a 64-bit unsigned integer."""
         self._state = (self._state + 0x9E3779B97F4A7C15) & _MASK
         z = self._state
         z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
@@ -31,20 +31,23 @@ class Dice:
         return z ^ (z >> 31)
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
+        """Return a number in [low, high)."""
         return low + (high - low) * (self.integer() >> 11) * 2.0**-53
 
     def below(self, n: int) -> int:
-        """An integer in [0, n)."""
+        """Return an integer in [0, n)."""
         return (self.integer() * n) >> 64
 
     def chance(self, probability: float) -> bool:
+        """Return True with a probability."""
         return self.uniform() < probability
 
     def pick(self, options: Sequence[T]) -> T:
+        """Return one of the options."""
         return options[self.below(len(options))]
 
     def sample(self, options: Sequence[T], k: int) -> list[T]:
-        """`k` different options in random order (a partial Fisher-Yates shuffle)."""
+        """Return `k` different options in random order (a partial Fisher-Yates shuffle)."""
         pool = list(options)
         for i in range(k):
             j = i + self.below(len(pool) - i)
@@ -53,11 +56,12 @@ class Dice:
 
 
 def permute_index(index: int, n: int, *key: str | int) -> int:
-    """Where `index` lands in a random permutation of range(n), without making the permutation.
+    """Return the image of `index` under a random permutation of range(n).
 
-    A four-round Feistel network over the next power of four, walked until it falls inside
-    (Black and Rogaway, Ciphers with arbitrary finite domains, 2002). It makes a share of the
-    indices exact: `shuffled(i, n, ...) < share * n` holds for round(share * n) of them.
+    The permutation itself is never built: a four-round Feistel network over the next power of four
+    is iterated until it falls inside (Black and Rogaway, Ciphers with arbitrary finite domains,
+    2002). It makes a share of the indices exact: `permute_index(i, n, ...) < share * n` holds for
+    round(share * n) of them.
     """
     half = max(1, ((n - 1).bit_length() + 1) // 2)
     low = (1 << half) - 1

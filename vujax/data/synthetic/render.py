@@ -1,7 +1,7 @@
-"""Rendering: one frame of a shot at a time, for any size of picture.
+"""Rendering: one frame of a shot at a time, for any image size.
 
-The camera is a point of aim and a zoom. The set lies far behind the figures, so it moves and
-grows less than they do (parallax). Then come weather, the genre's grade and the film's grain.
+The camera is a point of aim and a zoom. The set is far behind the figures, so it moves and grows
+less than they do (parallax). Then come weather, the genre's grade and the film's grain.
 """
 
 import functools
@@ -18,14 +18,14 @@ from vujax.data.synthetic.random import Dice
 from vujax.data.synthetic.script import Shot
 from vujax.data.synthetic.world import COATS, Character, Film
 
-GROUND_Y = 0.44  # where feet stand, in stage units (frame heights below the centre)
+GROUND_Y = 0.44  # of the feet, in stage units (frame heights below the center)
 FIGURE_HEIGHT = 0.60  # of a figure
-SET_DEPTH = 0.35  # how much of the camera's zoom and travel the set takes part in
+SET_DEPTH = 0.35  # share of the camera's zoom and travel that the set follows
 # Zoom, and the height on the figure (in figure heights) that the camera aims at.
 LENSES = {"wide": (1.0, 0.73), "medium": (1.25, 0.61), "close": (1.85, 0.65)}
 
 
-# The colour of fog at the hours.
+# The color of fog by time of day.
 FOG: dict[str | None, RGB] = {
     "day": (0.86, 0.87, 0.88),
     "sunset": (0.90, 0.84, 0.82),
@@ -64,7 +64,10 @@ class Camera:
     zoom: float
 
     def pen(self, canvas: Canvas, depth: float = 1.0) -> Pen:
-        """Stage units to pixels for a layer: depth 1 is the figures', 0 would never move."""
+        """Return a pen from stage units to pixels for a layer.
+
+        Depth 1 is the figures' layer; a layer of depth 0 would never move.
+        """
         unit = canvas.height * (1 + depth * (self.zoom - 1))
         x0 = 0.5 * canvas.width - depth * self.x * unit
         y0 = 0.5 * canvas.height - depth * self.y * unit
@@ -72,7 +75,7 @@ class Camera:
 
 
 class Take:
-    """Draws a shot's frames; a set that stands still before a still camera is drawn once."""
+    """The frames of a shot; a still set before a still camera is drawn once."""
 
     def __init__(self, shot: Shot, height: int, width: int):
         self._shot, self._height, self._width = shot, height, width
@@ -80,7 +83,7 @@ class Take:
         self._set: tuple[Camera, np.ndarray] | None = None
 
     def frame(self, time_s: float) -> np.ndarray:
-        """The frame `time_s` seconds after the shot's start, uint8 [height width 3].
+        """Draw the frame `time_s` seconds after the shot's start, uint8 [height width 3].
 
         A function of the time alone, whatever was drawn before.
         """
@@ -110,7 +113,7 @@ class Take:
 
 
 def render_frame(shot: Shot, time_s: float, height: int, width: int) -> np.ndarray:
-    """The frame of `shot` at `time_s` seconds after its start, uint8 [height width 3]."""
+    """Draw the frame of `shot` at `time_s` seconds, uint8 [height width 3]."""
     return Take(shot, height, width).frame(time_s)
 
 
@@ -122,21 +125,21 @@ def _camera(shot: Shot, time_s: float) -> Camera:
         x += shot.travel * (done - 0.5) / zoom
     if shot.move == "push in":
         zoom *= 1.0 + 0.12 * done
-    # Things are held out in front: leave room there.
+    # Props are held in front: leave room there.
     return Camera(x + 0.05 * shot.side, y, zoom)
 
 
 def _draw_lead(pen: Pen, shot: Shot, clock: float) -> None:
     who, event = shot.lead.character, EVENTS[shot.lead.event]
-    # A thing keeps its colour for the whole scene.
-    colours = [rgb for name, rgb in COATS.items() if name not in (who.colour, "black")]
-    colour = Dice(*shot.scene.key, shot.lead.event).pick(colours)
+    # A prop keeps its color for the whole scene.
+    colors = [rgb for name, rgb in COATS.items() if name not in (who.color, "black")]
+    color = Dice(*shot.scene.key, shot.lead.event).pick(colors)
     pen.ellipse(0, 0, 0.34, 0.05, (0.08, 0.08, 0.10), 0.45)
     body = pen.at(0, -event.lift - 0.012 * abs(sin(4 * clock)), who.height)
-    event.behind(body, colour, clock)
+    event.behind(body, color, clock)
     draw_body(body, who, sin(4 * clock) if event.walks else 0.0)
     draw_head(body, who)
-    event.before(body, colour, clock)
+    event.before(body, color, clock)
     draw_arms(body, who, event.hands)
 
 
@@ -149,11 +152,11 @@ def _draw_standing(pen: Pen, who: Character) -> None:
 
 
 def _draw_fall(canvas: Canvas, fall: Precipitation, clock: float) -> None:
-    """One drop or flake to each cell of a falling grid."""
+    """Draw one drop or flake in each cell of a falling grid."""
     unit = 1.0 / (fall.cell * canvas.height)
     x = (canvas.columns - 0.5 * canvas.width + fall.slant * canvas.rows) * unit
     column = np.floor(x)
-    # Every column falls by its own offset, so that no rows are seen.
+    # Every column falls by its own offset, so that no rows are visible.
     y = canvas.rows * (unit / fall.length) + column * 0.618 - fall.speed * clock / fall.cell
     dx = (x - column - 0.5) / fall.half[0]
     dy = (y - np.floor(y) - 0.5) / fall.half[1]
@@ -162,14 +165,14 @@ def _draw_fall(canvas: Canvas, fall: Precipitation, clock: float) -> None:
 
 
 def _develop(canvas: Canvas, film: Film, dice: Dice) -> np.ndarray:
-    """Grade, grain and rounding: planes [3 h w] to uint8 [h w 3]."""
+    """Apply grade, grain and rounding: planes [3 h w] to uint8 [h w 3]."""
     planes, genre = canvas.planes, film.genre
-    grey = 0.30 * planes[0] + 0.59 * planes[1] + 0.11 * planes[2]
+    gray = 0.30 * planes[0] + 0.59 * planes[1] + 0.11 * planes[2]
     gain = [(1 - genre.lift) * a * b for a, b in zip(genre.gain, film.exposure, strict=True)]
-    # In place: a picture fits a core's cache, a few copies of it do not.
-    planes -= grey
+    # In place: an image fits a core's cache, a few copies of it do not.
+    planes -= gray
     planes *= genre.saturation
-    planes += grey
+    planes += gray
     planes *= np.array(gain, np.float32)[:, None, None]
     planes += genre.lift + genre.grain * _grain(canvas, dice)
     np.minimum(np.maximum(planes, 0.0, out=planes), 1.0, out=planes)
@@ -179,7 +182,7 @@ def _develop(canvas: Canvas, film: Film, dice: Dice) -> np.ndarray:
 
 
 def _grain(canvas: Canvas, dice: Dice) -> np.ndarray:
-    """Noise of mean 0 and standard deviation 1, [h w]: a window of one fixed larger field."""
+    """Return noise of mean 0 and standard deviation 1, [h w]: a window of a field."""
     field = _grain_field(2 * canvas.height, 2 * canvas.width)
     y, x = dice.below(canvas.height), dice.below(canvas.width)
     return field[y : y + canvas.height, x : x + canvas.width]
@@ -187,7 +190,10 @@ def _grain(canvas: Canvas, dice: Dice) -> np.ndarray:
 
 @functools.lru_cache(maxsize=8)
 def _grain_field(height: int, width: int) -> np.ndarray:
-    """Sums of the four 16-bit words of PCG64's raw output: near enough to normal, and portable."""
+    """Return a fixed field of noise.
+
+    Sums of the four 16-bit words of PCG64's raw output: near enough to normal, and portable.
+    """
     raw = np.random.PCG64(0).random_raw(height * width)
     words = [(raw >> np.uint64(16 * k)) & np.uint64(0xFFFF) for k in range(4)]
     total = sum(word.astype(np.float32) for word in words) / np.float32(65536)

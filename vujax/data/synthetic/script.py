@@ -19,14 +19,14 @@ from vujax.data.synthetic.world import (
     Film,
 )
 
-# What a close-up would cut away: the director never asks for it.
+# Events that a close-up would cut away: the director never chooses one.
 NEVER_CLOSE = ("bicycle", "flag", "juggling")
 MOVES = ("still", "still", "pan", "push in")
 
 
 @dataclass(frozen=True)
 class Role:
-    """Who is in the scene and what they do there."""
+    """A member of the cast in a scene, and the event that it acts."""
 
     character: Character
     event: str
@@ -34,7 +34,10 @@ class Role:
 
 @dataclass(frozen=True)
 class Scene:
-    """A place, a time, one or two roles; `time` and `weather` only where they can be seen."""
+    """A place, a time, one or two roles.
+
+    `time` and `weather` are None where they cannot be seen; `shots` is the number of shots.
+    """
 
     film: Film
     number: int
@@ -46,6 +49,7 @@ class Scene:
 
     @property
     def key(self) -> tuple[str | int, ...]:
+        """The key from which every draw inside this scene starts."""
         return (*self.film.key, "scene", self.number)
 
 
@@ -53,8 +57,12 @@ class Scene:
 class Shot:
     """One take: `lead` acts; `companion`, if any, stands behind.
 
-    Lengths are in units of the frame's height. `side` (-1 or 1) is where the lead looks, `drift`
-    how far the camera's aim is off the lead, `travel` how far `move` takes it.
+    Lengths are in units of the frame's height.
+
+    Attributes:
+      side: -1 or 1, the direction in which the lead looks.
+      drift: offset of the camera's aim from the lead.
+      travel: distance of the camera's `move`.
     """
 
     scene: Scene
@@ -70,16 +78,17 @@ class Shot:
 
     @property
     def key(self) -> tuple[str | int, ...]:
+        """The key from which every draw inside this shot starts."""
         return (*self.scene.key, "shot", self.number)
 
     @property
     def facts(self) -> dict[str, str]:
-        """All that is true of every frame of this shot and that a caption may say."""
+        """All that is true of every frame of this shot and that a caption may state."""
         scene = self.scene
         facts = {
             "place": scene.place,
             "kind": self.lead.character.kind,
-            "colour": self.lead.character.colour,
+            "colour": self.lead.character.color,
             "event": self.lead.event,
             "framing": self.framing,
         }
@@ -92,7 +101,7 @@ class Shot:
 
 
 def make_scene(film: Film, number: int) -> Scene:
-    """Scene `number` of a film; any number from 0 is a scene."""
+    """Make scene `number` of a film; any number from 0 is a scene."""
     dice = Dice(*film.key, "scene", number)
     place = dice.pick(film.places)
     time = None if place in WINDOWLESS else dice.pick(TIMES)
@@ -106,7 +115,7 @@ def make_scene(film: Film, number: int) -> Scene:
 
 
 def make_shot(scene: Scene, number: int) -> Shot:
-    """Shot `number` of a scene, in range(scene.shots)."""
+    """Make shot `number` of a scene, in range(scene.shots)."""
     dice = Dice(*scene.key, "shot", number)
     # Reverse shots look at the next actor, from the other side.
     lead = scene.roles[number % len(scene.roles)]

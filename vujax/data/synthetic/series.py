@@ -1,10 +1,10 @@
-"""A series: episodes that share their cast, their places, an opening and the look of the credits.
+"""A series: episodes that share their cast, places, opening and credits.
 
 An episode tells scenes, half of which return to a setting, the same place and cast, of an earlier
-scene of this or an earlier episode, mostly at the same hour; what is done there is new. Before or
-after its first scene stands the opening, in all episodes the same shots and the title. From the
-second episode on it begins with a recap: pieces of shots of earlier episodes, in the order in which
-they were seen. It closes with a picture and cards; one of them names other people every time.
+scene of this or an earlier episode, mostly at the same hour; the events are new. Before or after
+its first scene comes the opening, in all episodes the same shots and the title. From the second
+episode on it starts with a recap: pieces of shots of earlier episodes, in their order. It closes
+with an image and cards; one of them names other people every time.
 
 Everything is a pure function of (seed, split, rate, length, number of the episode).
 """
@@ -34,10 +34,10 @@ from vujax.data.synthetic.world import EVENTS, PLACES, Film, make_film
 
 MAX_EPISODES = 100
 NUM_PLACES = 7  # places of a series
-RETURN_PROBABILITY = 0.5  # how often a scene returns to an earlier setting
-SAME_HOUR_PROBABILITY = 0.6  # how often it does so at the same hour, in the same weather
-MAX_SETTINGS = 40  # of a series: from then on scenes only return
-COLD_OPEN_PROBABILITY = 0.5  # how often the first scene comes before the opening
+RETURN_PROBABILITY = 0.5  # that a scene returns to an earlier setting
+SAME_HOUR_PROBABILITY = 0.6  # that it does so at the same hour, in the same weather
+MAX_SETTINGS = 40  # of a series: beyond that scenes only return
+COLD_OPEN_PROBABILITY = 0.5  # that the first scene comes before the opening
 OPENING_SHOTS = (4, 6)
 OPENING_S = (1.2, 2.4)  # of each of them
 RECAP_SHOTS = (4, 7)
@@ -49,7 +49,7 @@ Setting = tuple[str, frozenset[str]]
 
 @dataclass(frozen=True)
 class Quote:
-    """Shot `shot` of an episode is a piece of shot `source` of the earlier episode `episode`."""
+    """Shot `shot` is a piece of shot `source` of the earlier episode `episode`."""
 
     shot: int
     episode: int
@@ -63,7 +63,7 @@ class Episode:
     Attributes:
       edit: its parts have the roles 'recap', 'opening', 'story' and 'closing'.
       groups: for each part, the number of its setting in the series; None outside the story.
-      quotes: where the shots of the recap come from.
+      quotes: the sources of the recap's shots.
     """
 
     edit: Edit
@@ -72,13 +72,13 @@ class Episode:
 
 
 def get_setting(scene: Scene) -> Setting:
-    """The place, and the kinds of its cast: what two scenes share when one returns."""
+    """Return the place and the kinds of the cast, which scenes of one setting share."""
     return scene.place, frozenset(role.character.kind for role in scene.roles)
 
 
 @lru_cache(maxsize=8)
 def make_series(seed: int, split: str) -> Film:
-    """The world of a series: as a film's, with more places."""
+    """Make the world of a series: as a film's, with more places."""
     film = make_film(seed, f"{split} series", 0)
     places = Dice(*film.key, "standing sets").sample(PLACES, NUM_PLACES)
     return replace(film, places=tuple(places))
@@ -86,13 +86,13 @@ def make_series(seed: int, split: str) -> Film:
 
 @lru_cache(maxsize=2 * MAX_EPISODES)
 def make_episode(seed: int, split: str, fps: Fraction, minutes: float, number: int) -> Episode:
-    """Episode `number` of a series, its story some `minutes` long.
+    """Edit episode `number` of a series, its story about `minutes` long.
 
     Raises:
-      ValueError: `number` is outside 0..MOST_EPISODES - 1.
+      ValueError: `number` is outside 0..MAX_EPISODES - 1.
     """
     if not 0 <= number < MAX_EPISODES:
-        raise ValueError(f"cinema: a series has episodes 0..{MAX_EPISODES - 1}, not {number}")
+        raise ValueError(f"episode must be in 0..{MAX_EPISODES - 1}, got {number}")
     film = make_series(seed, split)
     before = [make_episode(seed, split, fps, minutes, n) for n in range(number)]
     told = [scene for episode in before for scene in episode.edit.scenes]
@@ -101,7 +101,7 @@ def make_episode(seed: int, split: str, fps: Fraction, minutes: float, number: i
     excerpts = _excerpts(before, dice)
     parts = tuple(_parts(film, number, scenes, [excerpt for _, excerpt in excerpts], dice))
     edit = assemble_edit(film, fps, parts, Dice(*film.key, "edit", number))
-    quotes = tuple(Quote(k, *source) for k, (source, _) in enumerate(excerpts))
+    quotes = tuple(Quote(k, n, shot) for k, ((n, shot), _) in enumerate(excerpts))
     return Episode(edit, _groups(parts, [*told, *scenes]), quotes)
 
 
@@ -119,27 +119,29 @@ def _parts(
 
 
 def _opening(film: Film) -> Part:
-    """The same in all episodes, cuts included."""
+    """Make the opening, the same in all episodes, cuts included."""
     dice = Dice(*film.key, "opening")
     shots = OPENING_SHOTS[0] + dice.below(OPENING_SHOTS[1] - OPENING_SHOTS[0] + 1)
-    pictures = [_picture(film, -1 - k, dice.uniform(*OPENING_S)) for k in range(shots)]
+    shots_of_opening = [
+        _make_extra_shot(film, -1 - k, dice.uniform(*OPENING_S)) for k in range(shots)
+    ]
     name = Card((make_title(film),), dice.below(NUM_PAPERS), dice.uniform(2, 3))
-    return Part("opening", None, (*pictures, name), hard=True)
+    return Part("opening", None, (*shots_of_opening, name), hard=True)
 
 
 def _closing(film: Film, number: int) -> Part:
-    """The same in all episodes but for the names on one card."""
+    """Make the closing, the same in all episodes but for the names on one card."""
     dice, crew = Dice(*film.key, "closing"), Dice(*film.key, "crew", number).sample(NAMES, 3)
     deeds = ("Written", "Directed", "Music")
     people = tuple(f"{deed} by {name}" for deed, name in zip(deeds, crew, strict=True))
-    picture = _picture(film, -1 - OPENING_SHOTS[1], dice.uniform(*OPENING_S))
+    last_shot = _make_extra_shot(film, -1 - OPENING_SHOTS[1], dice.uniform(*OPENING_S))
     cards = (Card(people, 0, 2.5), make_cast_card(film, dice.uniform(2, 4)))
     logo = Card((choose_studio(film),), STUDIOS.index(choose_studio(film)) % NUM_PAPERS, 2.0)
-    return Part("closing", None, (picture, *cards, logo), hard=True)
+    return Part("closing", None, (last_shot, *cards, logo), hard=True)
 
 
-def _picture(film: Film, number: int, length_s: float) -> Shot:
-    """A shot that belongs to no story."""
+def _make_extra_shot(film: Film, number: int, length_s: float) -> Shot:
+    """Make a shot that belongs to no story."""
     return replace(next(generate_takes(make_scene(film, number))), length_s=length_s)
 
 
@@ -161,7 +163,7 @@ def _story(film: Film, number: int, length_s: float, told: list[Scene], dice: Di
 
 
 def _again(old: Scene, draws: Iterator[Scene], dice: Dice) -> Scene:
-    """A scene in the setting of an old one."""
+    """Draw a scene in the setting of an old one."""
     scene = next(scene for scene in draws if scene.place == old.place)
     if dice.chance(SAME_HOUR_PROBABILITY):
         scene = replace(scene, time=old.time, weather=old.weather)
@@ -171,26 +173,26 @@ def _again(old: Scene, draws: Iterator[Scene], dice: Dice) -> Scene:
 
 
 def _excerpts(before: list[Episode], dice: Dice) -> list[tuple[tuple[int, int], Excerpt]]:
-    """Pieces of earlier episodes, each with its episode and shot, in the order of those."""
+    """Draw pieces of earlier episodes, each with its (episode, shot), in that order."""
     sources = [
         (number, shot)
         for number, episode in enumerate(before)
         for shot in range(len(episode.edit.clips))
-        if _may_be_quoted(episode.edit, shot)
+        if _is_quotable(episode.edit, shot)
     ]
     wanted = RECAP_SHOTS[0] + dice.below(RECAP_SHOTS[1] - RECAP_SHOTS[0] + 1)
     chosen = sorted(dice.sample(sources, min(wanted, len(sources))))
-    return [(at, _excerpt(before[at[0]].edit, at[1], dice)) for at in chosen]
+    return [((e, shot), _excerpt(before[e].edit, shot, dice)) for e, shot in chosen]
 
 
-def _may_be_quoted(edit: Edit, shot: int) -> bool:
+def _is_quotable(edit: Edit, shot: int) -> bool:
     clip = edit.clips[shot]
     least = max(MIN_SHOT_FRAMES, round(RECAP_S[0] * edit.fps))
     return edit.parts[clip.part].role == "story" and len(clip.alone) >= least
 
 
 def _excerpt(edit: Edit, shot: int, dice: Dice) -> Excerpt:
-    """A stretch of the frames that show nothing but the shot."""
+    """Draw a range of the frames that show nothing but the shot."""
     clip = edit.clips[shot]
     frames = min(len(clip.alone), max(MIN_SHOT_FRAMES, round(dice.uniform(*RECAP_S) * edit.fps)))
     first = clip.alone.start + dice.below(len(clip.alone) - frames + 1)
@@ -198,6 +200,6 @@ def _excerpt(edit: Edit, shot: int, dice: Dice) -> Excerpt:
 
 
 def _groups(parts: tuple[Part, ...], told: list[Scene]) -> tuple[int | None, ...]:
-    """Settings are numbered in the order in which the series comes to them."""
+    """Number the settings of the parts in order of first appearance in the series."""
     numbers = {known: k for k, known in enumerate(dict.fromkeys(map(get_setting, told)))}
     return tuple(part.scene and numbers[get_setting(part.scene)] for part in parts)

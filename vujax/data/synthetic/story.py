@@ -1,6 +1,6 @@
-"""What is told about a film: its title, its studio, the names of its cast, and its synopsis.
+"""A film's texts: its title, its studio, the names of its cast, and its synopsis.
 
-No word here names the genre, so that a text tells no more of it than a real synopsis would.
+No word here names the genre, so that a text reveals no more of it than a real synopsis would.
 """
 
 from vujax.data.synthetic.captions import (
@@ -29,28 +29,28 @@ _THINGS = (
 
 
 def make_title(film: Film) -> str:
-    """Such as 'The Borrowed Map'; films may share a title."""
+    """Make a title such as 'The Borrowed Map'; films may share one."""
     dice = Dice(*film.key, "title")
     return f"The {dice.pick(_QUALITIES)} {dice.pick(_THINGS)}"
 
 
 def choose_studio(film: Film) -> str:
-    """Whose card opens and closes the film; films share studios."""
+    """Choose the studio whose card opens and closes the film; films share studios."""
     return Dice(*film.key, "studio").pick(STUDIOS)
 
 
 def choose_names(film: Film) -> tuple[str, ...]:
-    """One for each of the cast, all different."""
+    """Choose a name for each of the cast, all different."""
     return tuple(Dice(*film.key, "names").sample(NAMES, len(film.cast)))
 
 
 def find_name(film: Film, kind: str) -> str:
-    """The name of the one figure of this kind in the film's cast."""
+    """Return the name of the one figure of this kind in the film's cast."""
     return choose_names(film)[[who.kind for who in film.cast].index(kind)]
 
 
 def summarize_scene(scene: Scene) -> str:
-    """What happens in a scene, in one sentence."""
+    """Summarize the events of a scene in one sentence."""
     dice = Dice(*scene.key, "summary")
     where = dice.pick(PLACE_PHRASES[scene.place])
     when = [dice.pick(TIME_PHRASES[scene.time])] if scene.time else []
@@ -66,11 +66,11 @@ def summarize_scene(scene: Scene) -> str:
 
 
 def write_synopsis(film: Film, scenes: list[Scene]) -> str:
-    """Who the film is about and what happens, leaving some of its scenes out."""
+    """Write a synopsis: the lead and the events of most scenes."""
     dice = Dice(*film.key, "synopsis")
     lead = film.cast[dice.below(len(film.cast))]
-    told = [scene for scene in scenes if dice.chance(0.7)] or scenes[:1]
+    chosen = [scene for scene in scenes if dice.chance(0.7)] or scenes[:1]
     opening = dice.pick(("The days of", "The story of", "Some days with", "All about"))
-    about = f"{opening} {find_name(film, lead.kind)}, a {lead.kind} in {lead.colour}."
+    about = f"{opening} {find_name(film, lead.kind)}, a {lead.kind} in {lead.color}."
     about = about.replace("a astronaut", "an astronaut")
-    return " ".join([about, *(summarize_scene(scene) for scene in told)])
+    return " ".join([about, *(summarize_scene(scene) for scene in chosen)])

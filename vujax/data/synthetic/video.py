@@ -1,4 +1,4 @@
-"""Films as files: H.264 and AAC in MP4, written frame by frame, and whole sets or series of them.
+"""Films as files: H.264 and AAC in MP4, written frame by frame; sets and series.
 
 The same settings give the same truth and the same frames; the bytes of a file may differ between
 builds of x264.
@@ -67,31 +67,31 @@ def write_set(
     workers: int | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> SetTruth:
-    """Writes film-0000.mp4 with film-0000.truth.json ... and set.json into a folder.
+    """Write film-0000.mp4 with film-0000.truth.json ... and set.json into a folder.
 
-    A film that is there, whole and with the very truth that it would get, is not drawn again, so a
-    run that was stopped goes on where it stopped. One run at a time may work in a folder.
+    A complete film with the truth of these settings is not drawn again, so a stopped run resumes
+    where it stopped. One run at a time may work in a folder.
 
     The 20 films of the defaults are 66 minutes in 93 MB and take 350 seconds of one core.
 
     Args:
-      folder: made if it is missing; other files in it are left alone.
-      films: how many.
-      seed: another seed is another cinema.
+      folder: created if it is missing; other files in it are left alone.
+      films: number of films.
+      seed: another seed gives other films.
       split: 'train' or 'validation': other films, the same vocabulary.
-      height: of the picture, an even number of pixels.
+      height: of the frames, an even number of pixels.
       width: likewise.
       fps: frames per second, such as 24 or '24000/1001'.
       minutes: mean length of a story; a film's is two thirds to four thirds of it, and the scene
-        then begun, at least two scenes in all; cards come on top.
+        then started, at least two scenes in all; cards come on top.
       sound_rate: samples per second.
       channels: of the sound, one or two.
       series: the films are the episodes of one series, episode-0000.mp4 ... (see
-        `vujax.data.synthetic.series`); an episode does not depend on how many there are.
+        `vujax.data.synthetic.series`); an episode does not depend on their number.
       workers: processes that draw; None: as many as there are cores.
       progress: called with (name, films done, films in all) after each film.
 
-    Workers are started anew (spawned): a script that calls this needs `if __name__ == "__main__":`.
+    Workers are spawned: a script that calls this needs `if __name__ == "__main__":`.
 
     Raises:
       ValueError: for a number out of range; names it.
@@ -102,29 +102,29 @@ def write_set(
     )
     _check(settings, films, workers)
     if series and films > MAX_EPISODES:
-        raise ValueError(f"cinema: a series has at most {MAX_EPISODES} episodes, not {films}")
+        raise ValueError(f"a series has at most {MAX_EPISODES} episodes, got {films}")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    _tidy(folder, films)
+    _remove_leftovers(folder, films)
     truth = (build_series_truth if series else build_set_truth)(settings, films)
-    if not _is_there(folder / SET, truth):
+    if not _has_truth(folder / SET, truth):
         (folder / SET).unlink(missing_ok=True)
     make = partial(write_film, folder, settings, series=series)
     for done, film in enumerate(_each(make, films, workers or count_cores()), 1):
         if progress:
             progress(film, done, films)
-    if not _is_there(folder / SET, truth):
+    if not _has_truth(folder / SET, truth):
         write_truth(folder / SET, truth)
     return truth
 
 
 def write_film(folder: Path, settings: Settings, number: int, *, series: bool = False) -> str:
-    """Writes one film, or episode, and its truth, unless both are there; gives its name."""
+    """Write one film, or episode, and its truth, unless both exist; return its name."""
     truth = (build_episode_truth if series else build_film_truth)(settings, number)
     video, beside = folder / f"{truth.name}.mp4", folder / f"{truth.name}{SUFFIX}"
-    if _is_there(beside, truth) and _is_whole(video, truth):
+    if _has_truth(beside, truth) and _is_complete(video, truth):
         return truth.name
-    # First the old truth goes, so that none ever stands beside another film than its own.
+    # The old truth is removed first, so that none is ever beside another film than its own.
     beside.unlink(missing_ok=True)
     edit = make_set_episode(settings, number).edit if series else make_film_edit(settings, number)
     write_atomically(video, lambda path: _encode(path, edit, settings))
@@ -134,31 +134,31 @@ def write_film(folder: Path, settings: Settings, number: int, *, series: bool = 
 
 def _encode(path: Path, edit: Edit, settings: Settings) -> None:
     with av.open(f"file:{path.absolute()}", "w", format="mp4") as container:
-        picture = container.add_stream("libx264", rate=edit.fps, options=X264)
-        picture.width, picture.height, picture.pix_fmt = settings.width, settings.height, "yuv420p"
-        picture.gop_size = round(MAX_KEYFRAME_INTERVAL_S * edit.fps)
-        picture.codec_context.thread_count = 1
+        images = container.add_stream("libx264", rate=edit.fps, options=X264)
+        images.width, images.height, images.pix_fmt = settings.width, settings.height, "yuv420p"
+        images.gop_size = round(MAX_KEYFRAME_INTERVAL_S * edit.fps)
+        images.codec_context.thread_count = 1
         layout = "mono" if settings.channels == 1 else "stereo"
-        sound = container.add_stream("aac", rate=settings.sound_rate, layout=layout)
-        sound.bit_rate = AUDIO_BITS_PER_CHANNEL * settings.channels
+        sounds = container.add_stream("aac", rate=settings.sound_rate, layout=layout)
+        sounds.bit_rate = AUDIO_BITS_PER_CHANNEL * settings.channels
         screen = Screen(edit, settings.height, settings.width)
         blocks = _sound_frames(edit, settings, layout)
         second = max(1, round(edit.fps))
         for number in range(edit.frames):
             frame = av.VideoFrame.from_ndarray(screen.frame(number), format="rgb24")
             frame.pts, frame.time_base = number, 1 / edit.fps
-            container.mux(picture.encode(frame))
-            # A second of sound to a second of picture, so that neither waits for the other.
+            container.mux(images.encode(frame))
+            # A second of sound for a second of frames, so that neither waits for the other.
             if number % second == 0 and (block := next(blocks, None)):
-                container.mux(sound.encode(block))
-        container.mux(picture.encode(None))
+                container.mux(sounds.encode(block))
+        container.mux(images.encode(None))
         for block in blocks:
-            container.mux(sound.encode(block))
-        container.mux(sound.encode(None))
+            container.mux(sounds.encode(block))
+        container.mux(sounds.encode(None))
 
 
 def _sound_frames(edit: Edit, settings: Settings, layout: str) -> Iterator[av.AudioFrame]:
-    """The soundtrack, second by second."""
+    """Yield the soundtrack, second by second."""
     track, rate = Soundtrack(edit, settings.sound_rate, settings.channels), settings.sound_rate
     for first in range(0, track.samples, rate):
         frame = av.AudioFrame.from_ndarray(track.block(first, rate), format="fltp", layout=layout)
@@ -167,7 +167,7 @@ def _sound_frames(edit: Edit, settings: Settings, layout: str) -> Iterator[av.Au
 
 
 def _each(make: Callable[[int], str], films: int, workers: int) -> Iterator[str]:
-    """`make` of each number, in this process or in several."""
+    """Yield `make` of each number, in this process or in several."""
     if min(workers, films) == 1:
         yield from map(make, range(films))
         return
@@ -180,7 +180,7 @@ def _each(make: Callable[[int], str], films: int, workers: int) -> Iterator[str]
         yield from (job.result() for job in as_completed(jobs))
     except BrokenProcessPool:
         raise ChildProcessError(
-            "cinema: a worker was killed, perhaps for its memory; run again with fewer workers:"
+            "a worker was killed, perhaps for its memory; run again with fewer workers:"
             " finished films are kept"
         ) from None
     finally:
@@ -188,7 +188,7 @@ def _each(make: Callable[[int], str], films: int, workers: int) -> Iterator[str]
 
 
 def _end_with_parent() -> None:
-    """In a worker: ends it when its parent is killed, instead of waiting for work forever."""
+    """End a worker when its parent is killed, instead of waiting for work forever."""
 
     def watch() -> None:
         parent_process().join()
@@ -197,14 +197,15 @@ def _end_with_parent() -> None:
     Thread(target=watch, daemon=True).start()
 
 
-def _is_there(path: Path, truth: FilmTruth | SetTruth) -> bool:
+def _has_truth(path: Path, truth: FilmTruth | SetTruth) -> bool:
+    """Return True if a truth file holds this truth."""
     with suppress(ValueError, FileNotFoundError):
         return read_truth(path) == truth
     return False
 
 
-def _is_whole(video: Path, truth: FilmTruth) -> bool:
-    """Whether the file ends where it should, and its header promises this film."""
+def _is_complete(video: Path, truth: FilmTruth) -> bool:
+    """Return True if the file ends where it should and its header fits this film."""
     with suppress(FilmError, FileNotFoundError):
         film = probe_video(video)
         if film.video and film.audio and _ends_with_a_box(video):
@@ -215,7 +216,7 @@ def _is_whole(video: Path, truth: FilmTruth) -> bool:
 
 
 def _ends_with_a_box(video: Path) -> bool:
-    """Whether the MP4's boxes (ISO 14496-12, 4.2), which say their sizes, fill the file exactly."""
+    """Return True if the MP4's boxes fill the file exactly (ISO 14496-12, 4.2)."""
     at, end = 0, video.stat().st_size
     with video.open("rb") as file:
         while at < end:
@@ -229,8 +230,8 @@ def _ends_with_a_box(video: Path) -> bool:
     return at == end
 
 
-def _tidy(folder: Path, films: int) -> None:
-    """Removes what a killed run left half-written."""
+def _remove_leftovers(folder: Path, films: int) -> None:
+    """Remove half-written files of a killed run."""
     for stem in (
         SET,
         *(of(number) for number in range(films) for of in (format_film_name, format_episode_name)),
@@ -241,8 +242,10 @@ def _tidy(folder: Path, films: int) -> None:
 
 def _check(settings: Settings, films: int, workers: int | None) -> None:
     if settings.split not in DEFAULTS:
-        raise ValueError(f"cinema: split={settings.split!r} is none of {', '.join(DEFAULTS)}")
-    for what, value, low, high in (
+        raise ValueError(
+            f"unknown split {settings.split!r}; expected one of: {', '.join(DEFAULTS)}"
+        )
+    for name, value, low, high in (
         ("films", films, 1, 10_000),
         ("workers", 1 if workers is None else workers, 1, 1024),
         ("height", settings.height, 16, 2160),
@@ -253,8 +256,8 @@ def _check(settings: Settings, films: int, workers: int | None) -> None:
         ("channels", settings.channels, 1, 2),
     ):
         if not low <= value <= high:
-            raise ValueError(f"cinema: {what}={value} is not within {low}..{high}")
+            raise ValueError(f"{name} must be within {low}..{high}, got {value}")
     if settings.height % 2 or settings.width % 2:
         raise ValueError(
-            f"cinema: height={settings.height} and width={settings.width} must be even for H.264"
+            f"height {settings.height} and width {settings.width} must be even for H.264"
         )

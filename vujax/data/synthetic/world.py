@@ -1,7 +1,7 @@
-"""The world: what can be in a film (vocabulary), and what is in this one (palette, cast, places).
+"""The world: the vocabulary of all films, and the palette, cast and places of one.
 
-A film is a pure function of (seed, split, number). Films differ in light and colour on purpose:
-a place is told by its shapes, not by its colours.
+A film is a pure function of (seed, split, number). Films differ in light and color on purpose:
+a place is recognized by its shapes, not by its colors.
 """
 
 import colorsys
@@ -22,7 +22,7 @@ EVENTS = (
 OUTDOORS = ("harbour", "forest", "desert", "mountain", "farm", "street")
 INDOORS = ("kitchen", "classroom", "library", "theatre", "bedroom", "spaceship")
 PLACES = OUTDOORS + INDOORS
-# Rooms from which the sky cannot be seen: no time of day there.
+# Rooms without a view of the sky, and so without a time of day.
 WINDOWLESS = ("theatre", "spaceship")
 TIMES = ("day", "sunset", "night")
 WEATHERS = ("clear", "rain", "snow", "fog")
@@ -43,10 +43,15 @@ COLORS = tuple(COATS)
 
 @dataclass(frozen=True)
 class Genre:
-    """How a film looks and moves.
+    """The look and pace of a film.
 
-    `saturation` multiplies chroma, `gain` each channel, `lift` raises the blacks, `grain` is the
-    standard deviation of the film grain (0..1 scale), `pace_s` the mean length of a shot.
+    Attributes:
+      name: such as 'noir'.
+      saturation: factor of chroma.
+      gain: factor of each channel.
+      lift: raises the blacks.
+      grain: standard deviation of the film grain (0..1 scale).
+      pace_s: mean length of a shot.
     """
 
     name: str
@@ -69,10 +74,10 @@ GENRES = (
 
 @dataclass(frozen=True)
 class Character:
-    """A recurring figure: what it is, the colour it wears, its fur or skin, its build."""
+    """A recurring figure: its kind, the color of its coat, its fur or skin, its build."""
 
     kind: str
-    colour: str
+    color: str
     coat: RGB
     skin: RGB
     height: float  # of 1
@@ -80,7 +85,7 @@ class Character:
 
 @dataclass(frozen=True)
 class Palette:
-    """The colours a film's art department chose; any place takes its paint from here."""
+    """The colors of a film's art department; any place takes its paint from here."""
 
     sky: RGB
     haze: RGB
@@ -99,9 +104,10 @@ class Palette:
 
 @dataclass(frozen=True)
 class Film:
-    """One film of a split: everything that stays the same from its first shot to its last.
+    """One film of a split: all that stays the same from its first shot to its last.
 
-    `exposure` multiplies each channel: how this film was lit, shot and printed.
+    Attributes:
+      exposure: factor of each channel: the film's light, exposure and print.
     """
 
     seed: int
@@ -115,13 +121,13 @@ class Film:
 
     @property
     def key(self) -> tuple[str, int, str, int]:
-        """What every draw inside this film starts from."""
+        """The key from which every draw inside this film starts."""
         return ("film", self.seed, self.split, self.number)
 
 
 @functools.lru_cache(maxsize=4096)
 def make_film(seed: int, split: str, number: int) -> Film:
-    """Film `number` of a split. Its cast has four figures of four kinds; it has five places."""
+    """Make film `number` of a split, with four figures of four kinds and five places."""
     dice = Dice("film", seed, split, number)
     genre = dice.pick(GENRES)
     light = dice.uniform(0.88, 1.15)
@@ -133,10 +139,10 @@ def make_film(seed: int, split: str, number: int) -> Film:
 
 
 def _character(dice: Dice, kind: str) -> Character:
-    colour = dice.pick(COLORS)
-    coat = tuple(min(1.0, max(0.0, c + dice.uniform(-0.06, 0.06))) for c in COATS[colour])
+    color = dice.pick(COLORS)
+    coat = tuple(min(1.0, max(0.0, c + dice.uniform(-0.06, 0.06))) for c in COATS[color])
     skin = dice.pick(_FURS if kind in ("cat", "rabbit", "bear") else _SKINS)
-    return Character(kind, colour, coat, skin, dice.uniform(0.9, 1.1))
+    return Character(kind, color, coat, skin, dice.uniform(0.9, 1.1))
 
 
 def _palette(dice: Dice) -> Palette:

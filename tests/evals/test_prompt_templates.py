@@ -1,3 +1,5 @@
+"""Prompt templates: the sets, lists of the user, and their errors."""
+
 import pytest
 
 from vujax.evals.prompt_templates import TEMPLATES, format_prompts, resolve_templates

@@ -76,14 +76,14 @@ def test_films_differ_and_are_named():
 @pytest.mark.parametrize(
     "options, message",
     [
-        (dict(split="test"), "split='test' is none of train, validation"),
-        (dict(films=0), "films=0 is not within"),
-        (dict(frames=0), "frames=0 is not within"),
-        (dict(minutes=float("nan")), "minutes=nan is not within"),
-        (dict(image_size=(48, 48, 3)), "is not one or two numbers"),
-        (dict(image_size=4), "is not one or two numbers"),
-        (dict(fps="24/0"), "fps='24/0' is no rate"),
-        (dict(fps=0), "fps=0 is not within"),
+        (dict(split="test"), "unknown split 'test'; expected one of: train, validation"),
+        (dict(films=0), "films must be within 1..100000, got 0"),
+        (dict(frames=0), "frames must be within 1..64, got 0"),
+        (dict(minutes=float("nan")), "minutes must be within 0..600, got nan"),
+        (dict(image_size=(48, 48, 3)), "must be one or two numbers"),
+        (dict(image_size=4), "must be one or two numbers"),
+        (dict(fps="24/0"), "fps must be a rate such as 24 or 24000/1001, got '24/0'"),
+        (dict(fps=0), "fps must be within 5..120, got 0"),
     ],
 )
 def test_wrong_options_say_so(options: dict, message: str):
@@ -92,9 +92,9 @@ def test_wrong_options_say_so(options: dict, message: str):
 
 
 def test_shots_that_are_not_there(film: SyntheticFilm):
-    with pytest.raises(IndexError, match="has shots 0"):
+    with pytest.raises(IndexError, match="must be in 0"):
         film.inputs(np.array([0, -1]))
-    with pytest.raises(IndexError, match=f"not {len(film)}"):
+    with pytest.raises(IndexError, match=f"got {len(film)}"):
         film.sound(len(film))
 
 

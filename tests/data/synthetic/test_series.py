@@ -121,7 +121,7 @@ def test_an_episode_does_not_depend_on_how_many_there_are():
     make_episode.cache_clear()
     last = make_episode(0, "train", FPS, 1.0, 3)
     assert last == _episodes(0, minutes=1.0)[3]
-    with pytest.raises(ValueError, match="not 100"):
+    with pytest.raises(ValueError, match="got 100"):
         make_episode(0, "train", FPS, 1.0, 100)
 
 

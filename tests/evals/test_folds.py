@@ -1,7 +1,9 @@
+"""Held-out examples and folds."""
+
 import numpy as np
 import pytest
 
-from vujax.evals.folds import split_movie_folds
+from vujax.evals.folds import hold_out_examples, split_movie_folds
 
 
 def test_no_movie_is_fitted_and_tested_in_one_fold() -> None:
@@ -15,3 +17,11 @@ def test_no_movie_is_fitted_and_tested_in_one_fold() -> None:
     assert (np.array(folds) != np.array(split_movie_folds(movies, 5, seed=1))).any()
     with pytest.raises(ValueError, match="5 folds cannot be made of 2 movies"):
         split_movie_folds(["a", "b"], 5, 0)
+
+
+def test_held_out_examples():
+    out = hold_out_examples(50, 0.2, seed=1)
+    assert (out.sum(), len(out)) == (10, 50)
+    np.testing.assert_array_equal(out, hold_out_examples(50, 0.2, seed=1))
+    assert (out != hold_out_examples(50, 0.2, seed=2)).any()
+    assert (hold_out_examples(3, 0.0, 0).sum(), hold_out_examples(3, 1.0, 0).sum()) == (1, 2)

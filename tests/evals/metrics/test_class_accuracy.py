@@ -1,3 +1,5 @@
+"""Mean per-class accuracy and label baselines by hand and against scikit-learn."""
+
 import numpy as np
 import pytest
 

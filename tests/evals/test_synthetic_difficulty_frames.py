@@ -1,3 +1,5 @@
+"""Difficulty of synthetic frames: histograms, oracles and their order."""
+
 import numpy as np
 import pytest
 
@@ -51,6 +53,6 @@ def test_colours_are_a_weak_classifier(frames, label: str):
 
 
 def test_one_who_knows_the_pairs_reaches_1(frames):
-    """The ceiling is below 1 because of ambiguity, not of the way it is counted."""
+    """Check that ambiguity lowers the ceiling, not the way it is counted."""
     texts = frames[1].texts
     assert set(compute_recalls(np.eye(len(texts)), texts).values()) == {1.0}

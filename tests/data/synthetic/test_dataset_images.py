@@ -124,10 +124,10 @@ def test_every_class_occurs_in_validation():
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"split": "test"}, "split='test' is none of train, validation"),
-        ({"label": "mood"}, "label='mood' is none of place"),
-        ({"frames": 0}, "frames=0 must be at least 1"),
-        ({"image_size": -1}, "image_size=-1 must be at least 1"),
+        ({"split": "test"}, "unknown split 'test'; expected one of: train, validation"),
+        ({"label": "mood"}, "unknown label 'mood'; expected one of: place"),
+        ({"frames": 0}, "frames must be at least 1, got 0"),
+        ({"image_size": -1}, "image_size must be at least 1, got -1"),
         ({"generic": 0.9, "swapped": 0.2}, "together at most 1"),
         ({"swapped": -0.1}, "neither below 0"),
         ({"frames": 1, "swapped": 0.5}, "at least 2 frames"),
