@@ -61,15 +61,15 @@ def test_a_source_object_will_do(mesh1):
     assert evaluator.examples(3) == []
 
 
-def test_the_cinema_by_config(mesh8):
-    cinema = {"kind": "cinema", "split": "validation", "frames": 40, "films": 4, "image_size": 8}
+def test_synthetic_images_by_config(mesh8):
+    frames = {"kind": "cinema", "split": "validation", "frames": 40, "films": 4, "image_size": 8}
     options = {"model": Oracle(2), "mesh": mesh8}
-    zero_shot = build_evaluator("z", {"kind": "zero_shot", "source": cinema}, **options)(
+    zero_shot = build_evaluator("z", {"kind": "zero_shot", "source": frames}, **options)(
         knowing({})
     )
     assert zero_shot["top1"] == pytest.approx(1 / zero_shot["classes"])
     retrieval = build_evaluator(
-        "r", {"kind": "retrieval", "source": cinema, "histogram": cinema}, **options
+        "r", {"kind": "retrieval", "source": frames, "histogram": frames}, **options
     )
     scores = retrieval(knowing({}))
     assert scores["images"] == 40

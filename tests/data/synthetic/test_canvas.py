@@ -1,4 +1,4 @@
-"""Coverage against exact areas: anti-aliasing is right if painted mass equals the shape's area."""
+"""Anti-aliasing: the painted mass of a shape equals its exact area."""
 
 from math import pi
 

@@ -1,3 +1,5 @@
+"""Captions: facts in the text, generic captions, classes."""
+
 from collections import Counter
 
 import pytest
@@ -38,7 +40,7 @@ def test_captions_state_only_facts_and_at_least_a_main_one(captions):
 
 
 def test_the_words_say_what_the_facts_say(captions):
-    """Each stated fact can be read in the text, and no other one."""
+    """Check that each stated fact is in the text, and no other one."""
     signs = {
         "kind": ("astronaut",),
         "colour": ("orange",),

@@ -1,3 +1,5 @@
+"""Captioned frames: records, shares of noise, labels, wrong options."""
+
 import pickle
 import zlib
 from collections import Counter
@@ -38,7 +40,7 @@ def test_record_has_the_agreed_form():
 
 
 def test_golden_captions_and_picture():
-    """Recorded once: a change here changes every published figure of the cinema."""
+    """Recorded once: a change here changes every published figure of the synthetic films."""
     source = SyntheticImages()
     assert [source[i]["captions"][0] for i in (0, 1, 5, 9)] == [
         "at dusk, a robot with a telescope at school",
@@ -85,7 +87,7 @@ def test_validation_captions_are_all_true():
 
 
 def test_captions_are_many_to_many():
-    """In a validation set, a caption fits several frames and a frame several captions."""
+    """Check that a caption fits several frames and a frame several captions."""
     truths = [SyntheticImages("validation").truth(i) for i in range(300)]
     fits = np.array([[t.captions[0].fits(image.facts) for t in truths] for image in truths])
     assert (fits.sum(axis=0) > 1).mean() > 0.5

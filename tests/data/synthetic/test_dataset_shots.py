@@ -1,3 +1,5 @@
+"""Rows of shots: the images, sounds and boundaries of the edited films."""
+
 import pickle
 from fractions import Fraction
 
@@ -59,7 +61,7 @@ def test_what_was_drawn_is_kept_and_not_carried(film: SyntheticFilm, monkeypatch
         loose[0].inputs(np.array([3]))
 
 
-def test_sound_of_shots_is_the_soundtrack(film: SyntheticFilm):
+def test_the_sound_of_shots_is_the_soundtrack(film: SyntheticFilm):
     heard = [film.sound(shot) for shot in range(len(film))]
     whole = Soundtrack(film.edit, RATE).block(0, 1 << 40)[0]
     np.testing.assert_array_equal(np.concatenate(heard), whole[: sum(map(len, heard))])

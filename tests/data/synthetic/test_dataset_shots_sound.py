@@ -1,3 +1,5 @@
+"""The sound of shots as log-mel spectrograms."""
+
 import numpy as np
 
 from vujax.data.synthetic.dataset_shots import RATE, open_synthetic_films
@@ -5,7 +7,7 @@ from vujax.video.log_mel import LogMel
 
 
 def test_spectrograms_of_shots():
-    """Of the middle of long shots; what is short is heard again and again."""
+    """Check the middle of long shots, and that short ones are repeated."""
     (film,) = open_synthetic_films(
         films=1, minutes=0.5, image_size=16, audio=True, audio_steps=60, mels=20
     )

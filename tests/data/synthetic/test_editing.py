@@ -1,3 +1,5 @@
+"""The edit: shots, transitions, flashes, layers and angles."""
+
 from collections import Counter
 from fractions import Fraction
 from itertools import pairwise
@@ -113,7 +115,7 @@ def test_a_film_that_prefers_the_night_has_more_of_it():
 
 
 def _shares(edit: Edit, number: int, frame: int) -> np.ndarray:
-    """The shares of shots number - 1 and number, measured in the pixels of a frame."""
+    """Measure the shares of shots number - 1 and number in the pixels of a frame."""
     drawn = [
         render_frame(edit.clips[n].take, edit.time_s(n, frame), *SIZE).ravel()
         for n in (number - 1, number)

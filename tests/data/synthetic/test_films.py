@@ -1,3 +1,5 @@
+"""The ground truth of sets: films, tastes and co-watches."""
+
 import numpy as np
 
 from vujax.data.synthetic.editing import compute_night_preference
@@ -31,7 +33,7 @@ def test_users_watch_their_genres_and_hours():
 
 
 def test_films_of_a_genre_are_watched_together():
-    """The co-watch statistic: how much more often two films share a user than by chance."""
+    """Compute the ratio of shared viewers of two films to that of independent draws."""
     table = _table().astype(float)
     together = table.T @ table / len(TASTES)
     lift = together / np.outer(table.mean(0), table.mean(0))

@@ -1,3 +1,5 @@
+"""Files of ground truth: written, read, and refused when they are wrong."""
+
 import json
 import random
 from fractions import Fraction
@@ -180,7 +182,7 @@ def test_other_files_say_so(tmp_path: Path, data: bytes, message: str):
 
 
 def _any_place(rng: random.Random, value: object) -> tuple[object, object]:
-    """A container in a JSON value and one of its keys."""
+    """Draw a container in a JSON value and one of its keys."""
     while True:
         keys = list(value) if isinstance(value, dict) else list(range(len(value)))
         key = rng.choice(keys)
@@ -194,7 +196,7 @@ HOSTILE = (None, True, -1, 0, 1, 3, 1 << 70, 1e308, float("nan"), "", "24", "\ud
 
 
 def _check_fuzzed(path: Path) -> bool:
-    """Whether it was refused; otherwise everything that it offers must work."""
+    """Return True if it was refused; otherwise everything that it offers must work."""
     try:
         truth = read_truth(path)
     except ValueError as error:

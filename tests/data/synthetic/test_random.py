@@ -1,3 +1,5 @@
+"""Repeatable draws: fixed values, ranges, permutations."""
+
 import numpy as np
 import pytest
 
@@ -37,7 +39,7 @@ def test_shuffled_is_a_permutation(n: int):
 
 
 def test_shuffled_scatters():
-    """No neighbours stay together: the step from one place to the next is all over the range."""
+    """Check that neighbors are separated: steps between them cover the range."""
     places = np.array([permute_index(i, 1000, "key") for i in range(1000)])
     assert abs(np.corrcoef(places[:-1], places[1:])[0, 1]) < 0.1
     assert abs(np.corrcoef(places, np.arange(1000))[0, 1]) < 0.1

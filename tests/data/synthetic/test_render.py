@@ -1,3 +1,5 @@
+"""Rendering: deterministic, any size, distinct places, figures and events."""
+
 import dataclasses
 
 import numpy as np
@@ -13,7 +15,7 @@ def _shot(number: int = 0) -> Shot:
 
 
 def _quiet(shot: Shot) -> Shot:
-    """The shot without grain, companion or camera move, so that pictures can be compared."""
+    """Return the shot without grain, companion or camera move, for comparisons."""
     film = shot.scene.film
     film = dataclasses.replace(film, genre=dataclasses.replace(film.genre, grain=0.0))
     scene = dataclasses.replace(shot.scene, film=film)
@@ -28,7 +30,7 @@ def test_a_frame_is_a_function_of_shot_and_time():
 
 
 def test_wide_pictures_show_the_square_one_in_their_middle():
-    """The grain aside, 180x320 is 180x180 with more on both sides."""
+    """Check that 180x320 is 180x180 with more on both sides, apart from the grain."""
     shot = _quiet(_shot(2))
     wide, square = render_frame(shot, 0.0, 180, 320), render_frame(shot, 0.0, 180, 180)
     middle = wide[:, 70:250].astype(int)
@@ -36,7 +38,7 @@ def test_wide_pictures_show_the_square_one_in_their_middle():
 
 
 def test_sizes_agree():
-    """A large frame, averaged down, is the small one: anti-aliasing keeps the picture."""
+    """Check that a large frame, averaged down, is the small one."""
     shot = _quiet(_shot(3))
     large = render_frame(shot, 0.0, 256, 256).reshape(64, 4, 64, 4, 3).mean(axis=(1, 3))
     small = render_frame(shot, 0.0, 64, 64)
@@ -46,7 +48,7 @@ def test_sizes_agree():
 @pytest.mark.parametrize("framing", FRAMINGS)
 @pytest.mark.parametrize("what", ["place", "kind", "event"])
 def test_every_value_changes_the_picture(what: str, framing: str):
-    """Each place, figure and event looks unlike each other one, all else being equal."""
+    """Check that all places, figures and events look different."""
     base = dataclasses.replace(_quiet(_shot(4)), framing=framing, drift=(0.0, 0.0))
     values = {"place": PLACES, "kind": KINDS, "event": EVENTS}[what]
     if framing == "close":

@@ -1,3 +1,5 @@
+"""The script: scenes and shots as functions of the film."""
+
 from collections import Counter
 
 import pytest

@@ -1,3 +1,5 @@
+"""Series: settings that return, openings, recaps, credits, and their files."""
+
 import dataclasses
 import hashlib
 import json

@@ -1,3 +1,5 @@
+"""The soundtrack: any block on its own, in sync, leading or lagging scenes."""
+
 from fractions import Fraction
 from itertools import pairwise
 

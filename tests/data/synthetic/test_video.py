@@ -1,4 +1,4 @@
-"""Films on disk: what a decoder sees and hears is what the truth says."""
+"""Films on disk: a decoder sees and hears what the ground truth states."""
 
 import shutil
 import subprocess
@@ -41,7 +41,7 @@ def film(folder: Path) -> tuple[Path, FilmTruth]:
 
 @pytest.fixture(scope="module")
 def decoded(film) -> tuple[FrameReader, np.ndarray, np.ndarray]:
-    """The reader, the times in ticks and the frames, uint8 [n h w 3], of a whole film."""
+    """Return the reader, the times in ticks and all frames, uint8 [n h w 3]."""
     path, truth = film
     size = (truth.settings.height, truth.settings.width)
     reader = FrameReader(path, size=size, every_s=None)
@@ -88,7 +88,7 @@ def test_mix_weights_can_be_measured_in_the_file(film, decoded):
 
 
 def test_sound_is_in_step(film):
-    """The decoded track against the one that was made: nearest at no shift, to a millisecond."""
+    """Check that the decoded track matches the written one without shift, to 1 ms."""
     path, truth = film
     reader = AudioReader(path, rate=16000)
     heard = np.concatenate(list(reader))
@@ -121,7 +121,7 @@ def drawn(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def tiny(drawn: Path, tmp_path: Path) -> Path:
-    """A folder with two films of its own."""
+    """Write a folder with two films."""
     return Path(shutil.copytree(drawn, tmp_path / "tiny"))
 
 
