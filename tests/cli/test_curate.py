@@ -87,7 +87,7 @@ def test_a_table_of_tags(tmp_path: Path) -> None:
     assert read_tags(path) == {"boat": {"f/s0001": 0.5}, "lake": {"f/s0001": 0.25}}
     for text, why in (
         ("id,label\n", "no column 'score'"),
-        ("id,label,score\nx,y,high\n", "is no number"),
+        ("id,label,score\nx,y,high\n", "is not a number"),
         ("id,label,score\n,y,1\n", "id is missing"),
     ):
         path.write_text(text)

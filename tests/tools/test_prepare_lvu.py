@@ -44,7 +44,7 @@ def test_nothing_is_written_of_a_wrong_copy(tmp_path: Path) -> None:
     root, out = write_lvu(tmp_path / "lvu"), tmp_path / "out"
     (root / WITHHELD_FILE).unlink()
     done = tool("prepare_lvu", out, "--root", root)
-    assert done.returncode == 2 and "names movies that must not be read" in done.stderr
+    assert done.returncode == 2 and "names movies that must be held out" in done.stderr
     (root / "year/train.csv").write_text("class_id;class_name;youtube_id;imdb_id\n")
     done = tool("prepare_lvu", out, "--root", root)
     assert done.returncode == 2 and "separated by semicolons where spaces are" in done.stderr

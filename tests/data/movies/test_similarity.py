@@ -121,7 +121,7 @@ def test_mistakes_are_told_in_a_sentence() -> None:
         ({"style": {}}, "unknown channel 'style'"),
         ({"genre": {"shape": 1}}, "no option shape"),
         ({"pairs": {}}, "needs the option path"),
-        ({"genre": {"weight": 0}}, "must be above 0"),
+        ({"genre": {"weight": 0}}, "must be positive, got 0"),
     ):
         with pytest.raises(ValueError, match=why):
             find_neighbors(MOVIES, channels, k=3)

@@ -77,7 +77,7 @@ class LvuTask:
 
     @property
     def is_number(self) -> bool:
-        """Whether this is a regression task."""
+        """True for a regression task."""
         return self.name in COUNT_COLUMNS
 
     @property
@@ -184,17 +184,19 @@ def _unique(
 
 def _class(row: Row) -> LabeledClip:
     number = _count(row, "class_id", 0)
-    return LabeledClip(*_ids(row), number, row.text("class_name") or NO_NAME)
+    clip, movie = _ids(row)
+    return LabeledClip(clip, movie, number, row.text("class_name") or NO_NAME)
 
 
 def _number(row: Row) -> LabeledClip:
+    clip, movie = _ids(row)
     if "view_count" in row.cells:
         views = _count(row, "view_count", 1)
-        return LabeledClip(*_ids(row), compute_view_count(views), counts=(views,))
+        return LabeledClip(clip, movie, compute_view_count(views), counts=(views,))
     likes, dislikes = _count(row, "like_count", 0), _count(row, "dislike_count", 0)
     if not likes + dislikes:
         raise ValueError(f"{row.where}: nobody liked or disliked the clip: leave the line out")
-    return LabeledClip(*_ids(row), compute_like_ratio(likes, dislikes), counts=(likes, dislikes))
+    return LabeledClip(clip, movie, compute_like_ratio(likes, dislikes), counts=(likes, dislikes))
 
 
 def compute_like_ratio(likes: float, dislikes: float) -> float:

@@ -173,9 +173,9 @@ def build_incidence_matrix(sets: Iterable[Iterable[str]]) -> sparse.csr_array:
     sets = [sorted(found) for found in sets]
     words = {word: k for k, word in enumerate(sorted(set().union(*sets)))}
     columns = np.array([words[word] for found in sets for word in found], np.int32)
-    begins = np.cumsum([0, *map(len, sets)])
+    starts = np.cumsum([0, *map(len, sets)])
     ones = np.ones(len(columns), np.float32)
-    return sparse.csr_array((ones, columns, begins), shape=(len(sets), len(words)))
+    return sparse.csr_array((ones, columns, starts), shape=(len(sets), len(words)))
 
 
 def inverse_document_frequency(having: np.ndarray, rows: int) -> np.ndarray:

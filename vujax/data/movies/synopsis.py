@@ -74,12 +74,12 @@ def find_names(texts: Sequence[str]) -> frozenset[str]:
     inside: Counter[str] = Counter()
     seen: set[str] = set()
     for text in texts:
-        for word, begins in _words(text):
+        for word, is_start in _words(text):
             if not word[0].isupper():
                 small[word.lower()] += 1
                 continue
             seen.add(word.lower())
-            inside[word.lower()] += not begins
+            inside[word.lower()] += not is_start
     return frozenset(word for word in seen if small[word] < max(inside[word], 1))
 
 
@@ -133,9 +133,9 @@ def compute_tf_idf(
     column = {term: k for k, term in enumerate(terms)}
     rows = [sorted((column[t], c) for t, c in found.items() if t in column) for found in counts]
     entries = np.array([entry for row in rows for entry in row], np.int32).reshape(-1, 2)
-    begins = np.cumsum([0, *map(len, rows)])
+    starts = np.cumsum([0, *map(len, rows)])
     data = entries[:, 1].astype(np.float32)
-    matrix = sparse.csr_array((data, entries[:, 0], begins), shape=(len(rows), len(terms)))
+    matrix = sparse.csr_array((data, entries[:, 0], starts), shape=(len(rows), len(terms)))
     weights = inverse_document_frequency(np.array([having[term] for term in terms]), documents)
     return normalize_rows((matrix @ sparse.diags_array(weights)).tocsr()), tuple(terms)
 

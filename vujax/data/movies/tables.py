@@ -19,6 +19,7 @@ file and line. Ratings and lists of unknown movies are left out and counted.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +44,7 @@ def read_movie_folder(folder: Path) -> Movies:
     rated, listed = find_table(folder, "ratings"), find_table(folder, "lists")
     ratings = rated and read_ratings(rated, positions, skipped)
     lists = listed and _read_lists(listed, positions, skipped)
-    columns = (movies.ids, movies.titles, movies.genres, movies.synopses)
-    return Movies(*columns, ratings, lists, dict(skipped))
+    return replace(movies, ratings=ratings, lists=lists, skipped=dict(skipped))
 
 
 def read_movies(path: Path) -> Movies:
@@ -88,7 +88,7 @@ def read_ratings(
     found: list[tuple[int, int, float]] = []
     for row in read_rows(path, [user, movie]):
         place = places.get(row.require(movie))
-        value = row.number(rating, *limits)
+        value = row.number(rating, limits[0], limits[1])
         if place is None:
             skipped["ratings of movies that are not in the table"] += 1
             continue
