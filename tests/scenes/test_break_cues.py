@@ -12,7 +12,7 @@ from tests.scenes.results import result
 from tests.video.clips import add_picture, add_sound, tone, write_pictures, write_sound
 from vujax.scenes import break_cues
 from vujax.scenes.types import DetectedScenes
-from vujax.video.probe import probe_video
+from vujax.video.probe import probe_film
 
 RATE = 16000
 
@@ -36,7 +36,7 @@ def film(path: Path, black: tuple[int, int] = (0, 0), silent: tuple[float, float
 
 
 def scenes(path: Path) -> DetectedScenes:
-    clock = probe_video(path).video.clock
+    clock = probe_film(path).video.clock
     made = result(shots=(48, 48, 48), boundaries=(0, 1), rate=Fraction(24), start=clock.start)
     pts = [replace(s, start_pts=clock.pts(Fraction(s.start_s))) for s in made.scenes]
     return replace(made, path=str(path), clock=clock, scenes=tuple(pts))

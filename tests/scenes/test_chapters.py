@@ -20,14 +20,14 @@ from tests.video.clips import (
 )
 from vujax.scenes.exports.chapters import suffix_of, write
 from vujax.scenes.types import DetectedScenes
-from vujax.video.probe import probe_video
+from vujax.video.probe import probe_film
 
 LENGTHS = (30, 12, 50)
 
 
 def scenes_of(path: Path) -> DetectedScenes:
     """Scenes of a film of LENGTHS at 24 frames a second, which begin with each of its shots."""
-    clock = probe_video(path).video.clock
+    clock = probe_film(path).video.clock
     made = result(shots=LENGTHS, boundaries=(0, 1), rate=Fraction(24), start=clock.start)
     return replace(made, path=str(path))
 
@@ -46,7 +46,7 @@ def packets(path: Path) -> list[tuple]:
 def chapters(path: Path) -> list[float]:
     """Their begins in seconds since the first picture."""
     with av.open(str(path)) as file:
-        first = float(probe_video(path).video.start_s)
+        first = float(probe_film(path).video.start_s)
         return [float(one["start"] * one["time_base"]) - first for one in file.chapters()]
 
 
@@ -79,7 +79,7 @@ def test_a_picture_stays_as_it_is_shown(name: str, tmp_path: Path) -> None:
     source = make(tmp_path / name, images=colours(LENGTHS), **options)
     copy = tmp_path / f"copy{source.suffix}"
     assert write(scenes_of(source), copy) == []
-    before, after = (probe_video(path).video for path in (source, copy))
+    before, after = (probe_film(path).video for path in (source, copy))
     assert (before.rotation, before.shown, before.hdr) == (90, (64, 128), True)
     assert (after.rotation, after.shown, after.hdr) == (90, (64, 128), True)
     assert (after.clock.rate, after.start_s) == (before.clock.rate, before.start_s)

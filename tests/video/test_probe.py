@@ -16,11 +16,11 @@ from tests.video.clips import (
     tone,
     write_pictures,
 )
-from vujax.video.probe import FilmError, probe_video
+from vujax.video.probe import FilmError, probe_film
 
 
 def test_a_plain_film(tmp_path):
-    film = probe_video(make(tmp_path / "a.mp4"))
+    film = probe_film(make(tmp_path / "a.mp4"))
     picture = film.video
     assert film.streams == ("video",) and film.audio is None
     assert (picture.codec, picture.coded, picture.shown) == ("h264", (96, 64), (96, 64))
@@ -32,17 +32,17 @@ def test_a_plain_film(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.ts"])
 def test_rounded_timestamps_are_no_variable_rate(tmp_path, name):
-    assert not probe_video(make(tmp_path / name)).video.variable_rate
+    assert not probe_film(make(tmp_path / name)).video.variable_rate
 
 
 def test_start_offset(tmp_path):
-    clock = probe_video(make(tmp_path / "a.mp4", pts=range(36, 84))).video.clock
+    clock = probe_film(make(tmp_path / "a.mp4", pts=range(36, 84))).video.clock
     assert clock.start == Fraction(3, 2)
     assert clock.seconds(round(Fraction(3, 2) / clock.time_base)) == 0
 
 
 def test_the_start_is_that_of_the_first_stream(tmp_path):
-    film = probe_video(make_sound(tmp_path / "a.mkv", [(0.25, tone(1, 16000))], picture_s=0.5))
+    film = probe_film(make_sound(tmp_path / "a.mkv", [(0.25, tone(1, 16000))], picture_s=0.5))
     assert (film.video.start_s, film.audio.start_s) == (Fraction(1, 2), Fraction(1, 4))
     assert film.video.clock.start == film.audio.clock.start == Fraction(1, 4)
     assert film.video.declared_end_s == Fraction(3, 2)  # Matroska's tag, not the file's length
@@ -50,36 +50,36 @@ def test_the_start_is_that_of_the_first_stream(tmp_path):
 
 @pytest.mark.parametrize("rotation, shown", [(90, (64, 96)), (180, (96, 64)), (270, (64, 96))])
 def test_rotation(tmp_path, rotation, shown):
-    picture = probe_video(make(tmp_path / "a.mp4", rotation=rotation)).video
+    picture = probe_film(make(tmp_path / "a.mp4", rotation=rotation)).video
     assert (picture.rotation, picture.shown) == (rotation, shown)
 
 
 def test_sample_aspect(tmp_path):
-    picture = probe_video(make(tmp_path / "a.mp4", sample_aspect=Fraction(4, 3))).video
+    picture = probe_film(make(tmp_path / "a.mp4", sample_aspect=Fraction(4, 3))).video
     assert (picture.coded, picture.shown) == ((96, 64), (128, 64))
 
 
 def test_odd_sizes(tmp_path):
-    picture = probe_video(make(tmp_path / "a.mp4", size=(97, 61), pixels="yuv444p")).video
+    picture = probe_film(make(tmp_path / "a.mp4", size=(97, 61), pixels="yuv444p")).video
     assert picture.shown == (97, 61)
 
 
 def test_variable_rate(tmp_path):
     ticks = [40 * i + (10 if i % 8 == 0 else 0) for i in range(48)]
-    film = probe_video(make(tmp_path / "a.mp4", pts=ticks, time_base=Fraction(1, 1000)))
+    film = probe_film(make(tmp_path / "a.mp4", pts=ticks, time_base=Fraction(1, 1000)))
     assert film.video.variable_rate
 
 
 def test_a_rate_that_changes_after_the_sample(tmp_path):
     ticks = [40 * i if i < 320 else 40 * 320 + 80 * (i - 320) for i in range(480)]
-    film = probe_video(make(tmp_path / "a.mp4", 480, pts=ticks, time_base=Fraction(1, 1000)))
+    film = probe_film(make(tmp_path / "a.mp4", 480, pts=ticks, time_base=Fraction(1, 1000)))
     assert film.video.variable_rate
 
 
 def test_interlaced_hdr_and_ten_bits(tmp_path):
-    fields = probe_video(make(tmp_path / "a.mp4", options={"x264-params": "tff=1"})).video
+    fields = probe_film(make(tmp_path / "a.mp4", options={"x264-params": "tff=1"})).video
     assert fields.interlaced and not fields.hdr
-    deep = probe_video(make(tmp_path / "b.mp4", pixels="yuv420p10le", transfer=16)).video
+    deep = probe_film(make(tmp_path / "b.mp4", pixels="yuv420p10le", transfer=16)).video
     assert deep.hdr and deep.bits == 10 and not deep.interlaced
 
 
@@ -89,7 +89,7 @@ def test_the_larger_of_two_pictures(tmp_path):
         small, large = add_picture(container, size=(32, 32)), add_picture(container, size=(96, 64))
         write_pictures(container, small, [numbered(i, 32, 32) for i in range(4)])
         write_pictures(container, large, [numbered(i) for i in range(4)])
-    film = probe_video(path)
+    film = probe_film(path)
     assert film.streams == ("video", "video") and film.video.coded == (96, 64)
 
 
@@ -101,18 +101,18 @@ def test_a_cover_is_no_film(tmp_path):
         video = add_picture(container)
         container.add_attachment("cover.jpg", "image/jpeg", cover.getvalue())
         write_pictures(container, video, [numbered(i) for i in range(4)])
-    film = probe_video(path)
+    film = probe_film(path)
     assert film.streams == ("video", "video") and film.video.coded == (96, 64)
 
 
 def test_sound_only(tmp_path):
-    film = probe_video(make_sound(tmp_path / "a.mp4", [(0, tone(1, 48000, 2))], 48000, "aac", None))
+    film = probe_film(make_sound(tmp_path / "a.mp4", [(0, tone(1, 48000, 2))], 48000, "aac", None))
     assert film.video is None
     assert (film.audio.codec, film.audio.rate, film.audio.channels) == ("aac", 48000, 2)
 
 
 def test_one_pixel(tmp_path):
-    assert probe_video(make(tmp_path / "a.mkv", size=(1, 1), codec="ffv1")).video.shown == (1, 1)
+    assert probe_film(make(tmp_path / "a.mkv", size=(1, 1), codec="ffv1")).video.shown == (1, 1)
 
 
 def test_files_that_are_no_films(tmp_path):
@@ -120,22 +120,22 @@ def test_files_that_are_no_films(tmp_path):
     text.write_text("To be, or not to be, that is the question.\n" * 99)
     empty.touch()
     with pytest.raises(FilmError, match=r"empty\.mp4 is empty"):
-        probe_video(empty)
+        probe_film(empty)
     with pytest.raises(FilmError, match=r"text\.mp4 cannot be read as a film"):
-        probe_video(text)
+        probe_film(text)
     with pytest.raises(FilmError, match="is not a regular file"):
-        probe_video(tmp_path)
+        probe_film(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"none\.mp4 does not exist"):
-        probe_video(tmp_path / "none.mp4")
+        probe_film(tmp_path / "none.mp4")
     with pytest.raises(FilmError, match="cut short"):  # the index of an mp4 is at its end
-        probe_video(half(make(tmp_path / "a.mp4")))
+        probe_film(half(make(tmp_path / "a.mp4")))
 
 
 def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     path = make(tmp_path / "a.mp4")
     monkeypatch.setattr(os, "access", lambda *_: False)  # the tests may run as root
     with pytest.raises(PermissionError, match=r"a\.mp4 is not readable"):
-        probe_video(path)
+        probe_film(path)
 
 
 def test_a_header_that_lies_about_eight_gigabytes(tmp_path):
@@ -144,20 +144,20 @@ def test_a_header_that_lies_about_eight_gigabytes(tmp_path):
     at = data.index(b"mdat")
     data[at - 4 : at] = b"\xff\xff\xff\xf0"
     path.write_bytes(data)
-    assert probe_video(path).video.coded == (96, 64)
+    assert probe_film(path).video.coded == (96, 64)
 
 
 def test_a_picture_that_is_too_large_is_refused(tmp_path, monkeypatch):
     path = make(tmp_path / "a.mkv", 2, size=(320, 240), codec="ffv1")
     monkeypatch.setattr("vujax.video.probe.MAX_PIXELS", 320 * 239)
     with pytest.raises(FilmError, match="over 76480 px"):
-        probe_video(path)
+        probe_film(path)
 
 
 def test_a_pipe_does_not_hang(tmp_path):
     os.mkfifo(tmp_path / "a.mp4")
     with pytest.raises(FilmError, match="is not a regular file"):
-        probe_video(tmp_path / "a.mp4")
+        probe_film(tmp_path / "a.mp4")
 
 
 def test_playlists_are_not_followed(tmp_path):
@@ -166,7 +166,7 @@ def test_playlists_are_not_followed(tmp_path):
     (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile a.ts\n")
     for name in ("hls.mp4", "list.mp4"):
         with pytest.raises(FilmError, match=name):
-            probe_video(tmp_path / name)
+            probe_film(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ['it\'s "so"\nnew.mp4', "%03d.mp4", "concat:a|b.mp4", "é ü.mp4"])
@@ -174,12 +174,12 @@ def test_names_are_only_names(tmp_path, monkeypatch, name):
     path = make(tmp_path / "a.mp4").rename(tmp_path / name)
     monkeypatch.chdir(tmp_path)
     for form in (path, name):
-        assert probe_video(form).video.coded == (96, 64)
+        assert probe_film(form).video.coded == (96, 64)
 
 
 def test_a_message_is_one_line_whatever_the_name(tmp_path):
     path = tmp_path / "two\nlines.mp4"
     path.touch()
     with pytest.raises(FilmError) as caught:
-        probe_video(path)
+        probe_film(path)
     assert "\n" not in str(caught.value)

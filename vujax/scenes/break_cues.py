@@ -13,7 +13,7 @@ import numpy as np
 
 from vujax.scenes.types import BreakCue, DetectedScenes, Scene
 from vujax.video.audio import AudioReader
-from vujax.video.probe import FilmError, probe_video
+from vujax.video.probe import FilmError, probe_film
 from vujax.video.seek import StillReader
 from vujax.video.timecode import Clock
 
@@ -78,7 +78,7 @@ def measure_quietest(path: str, moments: Sequence[float]) -> tuple[list[float | 
     Returns:
       The levels, None without readable sound, and notes with the reason.
     """
-    if probe_video(path).audio is None:
+    if probe_film(path).audio is None:
         return [None] * len(moments), ["The film has no sound: break cues use the image only."]
     try:
         energy = compute_energies(AudioReader(path, rate=SOUND_RATE))

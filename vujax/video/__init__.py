@@ -1,6 +1,6 @@
 """Video files: probing, decoding, seeking, audio, timecodes and shots.
 
-film = vujax.video.probe_video("film.mp4")
+film = vujax.video.probe_film("film.mp4")
 detector = vujax.video.open_detector("transnetv2")
 """
 
@@ -10,7 +10,7 @@ _NAMES = {
     "Clock": "vujax.video.timecode:Clock",
     "FrameReader": "vujax.video.decode:FrameReader",
     "open_detector": "vujax.video.shots:open_detector",
-    "probe_video": "vujax.video.probe:probe_video",
+    "probe_film": "vujax.video.probe:probe_film",
     "read_shot_list": "vujax.video.shots.shot_lists:read_shot_list",
 }
 __all__ = list(_NAMES)

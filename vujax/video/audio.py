@@ -18,7 +18,7 @@ from vujax.video.probe import (
     FilmError,
     isolate_stream,
     open_container,
-    probe_video,
+    probe_film,
     quote_path,
 )
 from vujax.video.timecode import MAX_GAP_S
@@ -51,7 +51,7 @@ class AudioReader:
           FilmError: the file has no decodable audio stream.
           FileNotFoundError, PermissionError: the file is missing or not readable.
         """
-        self.film = probe_video(path)
+        self.film = probe_film(path)
         if self.film.audio is None:
             raise FilmError(f"{quote_path(self.film.path)} has no sound that can be decoded")
         self.audio: AudioStream = self.film.audio

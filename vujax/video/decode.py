@@ -25,7 +25,7 @@ from vujax.video.probe import (
     VideoStream,
     isolate_stream,
     open_container,
-    probe_video,
+    probe_film,
     quote_path,
 )
 from vujax.video.timecode import TimestampRepair
@@ -146,7 +146,7 @@ class FrameReader:
           FilmError: the file has no decodable video stream.
           FileNotFoundError, PermissionError: the file is missing or not readable.
         """
-        self.film, self.video = probe_video(path)
+        self.film, self.video = probe_stream(path)
         self.status = ReadStatus()
         self._size, self._every_s, self._side, self._chunk = size, every_s, side, chunk
         self._max_step = round(MAX_STEP_S / self.video.clock.time_base)
@@ -202,13 +202,13 @@ class FrameReader:
         return FramePacer(round(self._every_s / self.video.clock.time_base))
 
 
-def probe_video(path: str | Path) -> tuple[FilmInfo, VideoStream]:
+def probe_stream(path: str | Path) -> tuple[FilmInfo, VideoStream]:
     """Return the headers of a file and of its video stream.
 
     Raises:
       FilmError: the file has no video stream, or is not a film.
     """
-    film = probe_video(path)
+    film = probe_film(path)
     if film.video is None:
         raise FilmError(f"{quote_path(film.path)} has no video stream, only sound")
     return film, film.video

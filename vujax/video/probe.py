@@ -128,7 +128,7 @@ class FilmInfo:
         return (self.video or self.audio).duration_s
 
 
-def probe_video(path: str | Path) -> FilmInfo:
+def probe_film(path: str | Path) -> FilmInfo:
     """Read the headers and the first frames of a file.
 
     Raises:

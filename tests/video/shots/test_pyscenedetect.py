@@ -9,7 +9,7 @@ import pytest
 
 from tests.video import clips
 from vujax.video.decode import Chunk, FrameReader
-from vujax.video.probe import probe_video
+from vujax.video.probe import probe_film
 from vujax.video.shots.base import Transition
 from vujax.video.shots.pyscenedetect import SIZE, ContentDetector
 
@@ -79,7 +79,7 @@ def own(rule: str, frames: np.ndarray, **options: float) -> list[int]:
 def test_cuts_equal_pyscenedetects_own(rule: str, options: dict, step: int, film) -> None:
     pytest.importorskip("scenedetect", reason="extra [scenedetect] is missing")
     frames = pictures()
-    found = find(ContentDetector(rule, **options), frames, probe_video(film).video, step)
+    found = find(ContentDetector(rule, **options), frames, probe_film(film).video, step)
     expected = own(rule, frames, min_scene_len=options.get("min_shot_s", 0.6))
     assert found == [Transition(first - 1, first) for first in expected]
     assert expected[:2] == [40, 70]
@@ -90,10 +90,10 @@ def test_colours_are_told_apart_as_pyscenedetect_does(film) -> None:
     pytest.importorskip("scenedetect", reason="extra [scenedetect] is missing")
     frames = np.zeros((60, *SIZE, 3), np.uint8)
     frames[:30], frames[30:] = (200, 10, 0), (200, 0, 10)  # its hues of red lie far apart
-    found = find(ContentDetector("content"), frames, probe_video(film).video, 9)
+    found = find(ContentDetector("content"), frames, probe_film(film).video, 9)
     assert found == [Transition(29, 30)]
     assert own("content", frames) == [30]
-    assert find(ContentDetector("content"), frames[..., ::-1], probe_video(film).video, 9) == []
+    assert find(ContentDetector("content"), frames[..., ::-1], probe_film(film).video, 9) == []
 
 
 def test_a_film_goes_through_in_one_pass(tmp_path) -> None:

@@ -42,7 +42,7 @@ from vujax.data.synthetic.series import MAX_EPISODES
 from vujax.data.synthetic.sound import Soundtrack
 from vujax.utils.io import write_atomically
 from vujax.utils.system import count_cores
-from vujax.video.probe import FilmError, probe_video
+from vujax.video.probe import FilmError, probe_film
 
 SET = "set.json"
 # One thread and one preset, so that a build of x264 gives the same bytes on every machine.
@@ -207,7 +207,7 @@ def _has_truth(path: Path, truth: FilmTruth | SetTruth) -> bool:
 def _is_complete(video: Path, truth: FilmTruth) -> bool:
     """Return True if the file ends where it should and its header fits this film."""
     with suppress(FilmError, FileNotFoundError):
-        film = probe_video(video)
+        film = probe_film(video)
         if film.video and film.audio and _ends_with_a_box(video):
             size = (truth.settings.width, truth.settings.height)
             missing_s = abs((film.video.duration_s or 0) - truth.duration_s)
