@@ -45,7 +45,7 @@ def test_constant_keeps_its_rate():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (dict(schedule="line", warmup_steps=0), "'line' is unknown"),
+        (dict(schedule="line", warmup_steps=0), "unknown optimizer.schedule 'line'"),
         (dict(schedule="cosine", warmup_steps=10), "shorter than the training"),
     ],
 )

@@ -11,20 +11,18 @@
 and of SigLIP.
 """
 
-from vujax.models.clip import CLIP, build_clip
-from vujax.models.clip_resnet import CLIPResNet
-from vujax.models.text import TextTransformer
-from vujax.models.transformer import Transformer, TransformerConfig, stack_blocks, unstack_blocks
-from vujax.models.vit import ViT
+from vujax.utils.lazy import lazy_names
 
-__all__ = [
-    "CLIP",
-    "CLIPResNet",
-    "TextTransformer",
-    "Transformer",
-    "TransformerConfig",
-    "ViT",
-    "build_clip",
-    "stack_blocks",
-    "unstack_blocks",
-]
+_NAMES = {  # loaded at first use: workers that only tokenize need no JAX
+    "CLIP": "vujax.models.clip:CLIP",
+    "CLIPResNet": "vujax.models.clip_resnet:CLIPResNet",
+    "TextTransformer": "vujax.models.text:TextTransformer",
+    "Transformer": "vujax.models.transformer:Transformer",
+    "TransformerConfig": "vujax.models.transformer:TransformerConfig",
+    "ViT": "vujax.models.vit:ViT",
+    "build_clip": "vujax.models.clip:build_clip",
+    "stack_blocks": "vujax.models.transformer:stack_blocks",
+    "unstack_blocks": "vujax.models.transformer:unstack_blocks",
+}
+__all__ = list(_NAMES)
+__getattr__ = lazy_names(__name__, _NAMES)
