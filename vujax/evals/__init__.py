@@ -1,4 +1,4 @@
-"""Evaluations by config: zero-shot, retrieval, linear probe; films' scene boundaries and tags.
+"""Evaluations by config: zero-shot, retrieval, probes, scene boundaries and tags.
 
     config = dict(kind="imagenet", source=dict(data_dir=...))
     evaluator = build_evaluator("imagenet", config, model=model, mesh=mesh)

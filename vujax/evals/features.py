@@ -162,7 +162,10 @@ def place(value: np.ndarray, sharding: Sharding) -> jax.Array:
 
 
 def place_rows(value: np.ndarray, mesh: Mesh, *, fill: float = 0) -> jax.Array:
-    """Divide `value` `[n ...]` among the devices, padded with `fill` to a multiple of them."""
+    """Divide the rows of `value` `[n ...]` among the devices.
+
+    Rows are padded with `fill` to a multiple of the devices.
+    """
     value = np.asarray(value)
     padding = np.full((-len(value) % mesh.size, *value.shape[1:]), fill, value.dtype)
     return place(np.concatenate([value, padding]), row_sharding(mesh))

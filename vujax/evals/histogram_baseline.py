@@ -37,7 +37,7 @@ def _encode(variables: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
 
 
 class ColorNeighbors:
-    """Embeddings `[n v]` of images and texts by way of a captioned source; unit length."""
+    """Unit embeddings `[n v]` of images and texts by way of a captioned source."""
 
     def __init__(self, train: Reader, *, neighbors: int = 10) -> None:
         """Read all of `train` once; a class name replaces a missing caption."""

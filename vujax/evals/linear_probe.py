@@ -21,7 +21,7 @@ L2_GRID = tuple(float(l2) for l2 in np.logspace(-6, 1, 15))
 
 
 class PenaltyChoice(NamedTuple):
-    """The penalty that validation chose, its classifier, and the accuracy of each penalty."""
+    """The penalty that validation chose, its classifier, and all accuracies."""
 
     l2: float
     linear: LinearClassifier

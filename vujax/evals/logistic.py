@@ -119,7 +119,9 @@ def fit_logistic(
     max_steps: int = MAX_STEPS,
     tolerance: float = TOLERANCE,
 ) -> LinearClassifier:
-    """Minimize, for each tag, `sum(weights * binary cross-entropy) + l2 / 2 * |weights|^2`.
+    """Fit one logistic regression a tag.
+
+    It minimizes `sum(weights * binary cross-entropy) + l2 / 2 * |linear.weights|^2` for each tag.
 
     Args:
       features: `[n d]`.

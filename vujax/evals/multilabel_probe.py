@@ -1,4 +1,4 @@
-"""Tags from frozen features: a logistic probe for each tag, judged on unseen movies.
+"""Tags from frozen features: a logistic probe for each, judged on unseen movies.
 
     out = hold_out_groups(movies, truth)              # some movies choose the penalty
     train, validation = examples.take(~out), examples.take(out)
@@ -129,9 +129,9 @@ def fit_tags(
     start: LinearClassifier | None = None,
     **solver: float,
 ) -> LinearClassifier:
-    """Minimize, for each tag, the mean loss of its known examples + l2 / 2 * |weights|^2.
+    """Fit one logistic regression a tag to its known examples.
 
-    The loss is the binary cross-entropy of the logit.
+    It minimizes their mean binary cross-entropy + l2 / 2 * |weights|^2.
 
     Args:
       features: `[n d]`.

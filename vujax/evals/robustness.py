@@ -1,4 +1,4 @@
-"""Effective robustness: accuracy under shift beyond what accuracy on ImageNet predicts.
+"""Effective robustness: accuracy under shift beyond the prediction from ImageNet.
 
 Ordinary ImageNet models lie on a line when both accuracies are put on the logit scale (Taori et al.
 2020, arXiv:2007.00644). A model's effective robustness is its height above that line, in points.

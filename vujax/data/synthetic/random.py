@@ -1,4 +1,4 @@
-"""Repeatable draws: the same key gives the same numbers on every machine and Python version."""
+"""Repeatable draws, equal for a key on every machine and Python version."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ _MASK = (1 << 64) - 1
 
 
 class Dice:
-    """A stream of random numbers named by its key: SplitMix64 seeded by BLAKE2b of the key.
+    """A stream of random numbers: SplitMix64 seeded by BLAKE2b of a key.
 
     Starting a stream costs about 2 us, some ten times less than a numpy generator, and a
     frame needs a dozen of streams.

@@ -1,4 +1,4 @@
-"""The script: a film's scenes and each scene's shots, as pure functions of the film.
+"""The script: scenes and their shots, as pure functions of the film.
 
 A scene is a place at a time of day where one or two of the cast each do one thing. Its shots
 look at one of them at a time (shot / reverse-shot), wide, medium or close, and the camera may

@@ -1,4 +1,4 @@
-"""Scene boundaries against true ones: AP, AUC, F1, precision, recall, Recall@3s, mIoU.
+"""Metrics of scene boundaries: AP, AUC, F1, precision, recall, Recall@3s, mIoU.
 
     films = [FilmScores("tt1", scores, starts, frames, seconds, fps), ...]
     evaluate(films)                       # corrected mode
