@@ -26,7 +26,7 @@ from vujax.video.decode import (
     compute_still_size,
     decode_frames,
     demux_packets,
-    probe_film,
+    probe_stream,
 )
 from vujax.video.probe import VideoStream, isolate_stream, open_container
 from vujax.video.timecode import TimestampRepair
@@ -67,7 +67,7 @@ class StillReader:
           FilmError: the file has no decodable video stream.
           FileNotFoundError, PermissionError: the file is missing or not readable.
         """
-        self.film, self.video = probe_film(path)
+        self.film, self.video = probe_stream(path)
         self.status, self.seeks, self.decoded = ReadStatus(), 0, 0
         self._targets, self._side, self._seek = sorted(set(pts)), side, seek
 
@@ -247,7 +247,7 @@ class KeyframeReader:
           FilmError: the file has no decodable video stream.
           FileNotFoundError, PermissionError: the file is missing or not readable.
         """
-        self.film, self.video = probe_film(path)
+        self.film, self.video = probe_stream(path)
         self.status = ReadStatus()
         self._every_s, self._side = every_s, side
 
