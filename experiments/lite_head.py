@@ -46,7 +46,7 @@ from vujax.data.images import preprocess_eval_image
 from vujax.data.records import Record
 from vujax.data.sources import open_source
 from vujax.data.sources.split import HoldOut
-from vujax.encoders.lite import Lite, conse, read_class_names
+from vujax.encoders.lite import LiteEncoder, compute_conse, read_class_names
 from vujax.encoders.sentences import SentenceEncoder
 from vujax.encoders.text_head import TextHead, load_head, save_head
 from vujax.evals.metrics.bootstrap import bootstrap, paired_bootstrap
@@ -150,7 +150,7 @@ def _kept(path: Path, make: Callable[[], np.ndarray]) -> np.ndarray:
 
 def features(records: Sequence[Record]) -> np.ndarray:
     """The encoder's vectors `[n 1280]`."""
-    encoder, found = Lite(), []
+    encoder, found = LiteEncoder(), []
     for start in range(0, len(records), 64):
         part = [
             preprocess_eval_image(r["image"], size=encoder.size)
@@ -236,7 +236,7 @@ class Conse:
         weight, bias = self._classifier
         parts = np.array_split(vectors @ weight.T + bias, -(-len(vectors) // 1000))
         numbers = dict(top=top, temperature=temperature)
-        return np.concatenate([conse(part, self.names[words], **numbers) for part in parts])
+        return np.concatenate([compute_conse(part, self.names[words], **numbers) for part in parts])
 
 
 def _means(sentences: SentenceEncoder, texts: Callable[[Any], Sequence[str]]) -> np.ndarray:

@@ -72,9 +72,9 @@ def pictures(root: Path, folder: Path) -> Run:
 
 def network(root: Path, folder: Path) -> Run:
     """The floor of the network."""
-    from vujax.encoders.lite import Lite
+    from vujax.encoders.lite import LiteEncoder
 
-    encoder, count = Lite(), len(files(Catalog(root)))
+    encoder, count = LiteEncoder(), len(files(Catalog(root)))
     waiting = list(batches(Catalog(root)))
     np.asarray(encoder.encode(waiting[0]))
 
@@ -88,13 +88,13 @@ def network(root: Path, folder: Path) -> Run:
 
 def stage(root: Path, folder: Path) -> Run:
     """The stage, on a copy that has no vectors."""
-    from vujax.encoders.lite import Lite
+    from vujax.encoders.lite import LiteEncoder
     from vujax.pipeline.embed import EmbedJob, EmbedStage, embed
 
     copy = folder / "catalog"
     shutil.copytree(root, copy, ignore=shutil.ignore_patterns("vectors"))
-    sources = embed(copy, Lite).sources
-    embedded = EmbedStage(EmbedJob(copy, Lite, batch=BATCH, decoders=count_cores()))
+    sources = embed(copy, LiteEncoder).sources
+    embedded = EmbedStage(EmbedJob(copy, LiteEncoder, batch=BATCH, decoders=count_cores()))
     count = len(files(Catalog(copy)))
 
     def run() -> tuple[int, int]:

@@ -28,7 +28,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> None:
     """The encoder `lite` without its weights; it runs in this process."""
-    monkeypatch.setattr(encoders, "check", lambda name: None)
+    monkeypatch.setattr(encoders, "check_encoder", lambda name: None)
     monkeypatch.setattr(encoders, "open_released", lambda name: Stub())
 
 
@@ -71,7 +71,7 @@ def test_a_mistake_is_one_sentence(
     more: list[str], why: str, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch
 ) -> None:
     if "--encoder" not in more:
-        monkeypatch.setattr(encoders, "check", lambda name: None)
+        monkeypatch.setattr(encoders, "check_encoder", lambda name: None)
     film(tmp_path / "in" / "a.mp4", LENGTHS)
     assert cli.main(words(tmp_path, "--head", "none", *more)) == 1
     (line,) = capsys.readouterr().err.strip().splitlines()

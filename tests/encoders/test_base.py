@@ -12,8 +12,8 @@ import pytest
 from tests.encoders import releases
 from vujax import encoders
 from vujax.catalog.embeddings import NAME
-from vujax.encoders import base, image_text, name_of, open_encoder, opener, shots
-from vujax.encoders.base import levels_of
+from vujax.encoders import base, image_text, make_opener, open_encoder, resolve_name, shots
+from vujax.encoders.base import get_levels
 from vujax.models import release
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, releases.SIZE, releases.SIZE, 3), np.uint8)
@@ -35,7 +35,7 @@ def test_an_image_text_model_by_workdir_and_release(tmp_path: Path) -> None:
         encoder = open_encoder(str(path), "frame")
         assert (encoder.name, encoder.size, encoder.dim) == ("mine", releases.SIZE, 8)
         np.testing.assert_allclose(encoder.encode(PICTURES), plain, atol=1e-5)
-    assert levels_of(encoder) == ("frame", "shot", "scene")
+    assert get_levels(encoder) == ("frame", "shot", "scene")
 
 
 def test_shots_are_seen_as_the_model_sees_them(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_shots_are_seen_as_the_model_sees_them(tmp_path: Path) -> None:
     found = np.asarray(encoder.encode({"image": shot[:, None]} | empty))
     np.testing.assert_allclose(found[:, 0], plain, rtol=1e-4, atol=1e-5)
     assert found.shape[-1] == encoder.dim != compared.shape[-1]  # not what is only for training
-    assert levels_of(encoder) == ("shot", "scene") and encoder.max_shots == 1
+    assert get_levels(encoder) == ("shot", "scene") and encoder.max_shots == 1
 
 
 def test_names_are_a_catalogues(tmp_path: Path) -> None:
@@ -59,10 +59,10 @@ def test_names_are_a_catalogues(tmp_path: Path) -> None:
         ("x" * 60, "x" * 48),
     ):
         (tmp_path / folder / "release").mkdir(parents=True)
-        assert name_of(str(tmp_path / folder)) == name
-        assert name_of(str(tmp_path / folder / "release")) == name
+        assert resolve_name(str(tmp_path / folder)) == name
+        assert resolve_name(str(tmp_path / folder / "release")) == name
         assert NAME.fullmatch(name)
-    assert name_of("lite") == "lite" and name_of("mine-1a2b3c4d") == "mine-1a2b3c4d"
+    assert resolve_name("lite") == "lite" and resolve_name("mine-1a2b3c4d") == "mine-1a2b3c4d"
 
 
 def test_a_digest_is_of_weights_sizes_and_pictures(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_digest_is_of_weights_sizes_and_pictures(tmp_path: Path) -> None:
     ):
         releases.image_text(tmp_path / f"m{number}", seed, **more)
         digests.append(open_encoder(str(tmp_path / f"m{number}")).digest)
-        assert digests[-1] == base.digest_of(*release.load(tmp_path / f"m{number}"))
+        assert digests[-1] == base.compute_release_digest(*release.load(tmp_path / f"m{number}"))
     assert digests[0] == digests[1]
     assert len(set(digests)) == 3
 
@@ -85,7 +85,7 @@ def test_a_digest_is_of_weights_sizes_and_pictures(tmp_path: Path) -> None:
 def test_an_opener_goes_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     releases.image_text(tmp_path / "mine")
     monkeypatch.chdir(tmp_path)
-    make = pickle.loads(pickle.dumps(opener("mine")))
+    make = pickle.loads(pickle.dumps(make_opener("mine")))
     monkeypatch.chdir("/")
     assert make().name == "mine"
 
@@ -94,9 +94,9 @@ def test_what_is_no_encoder(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match="unknown encoder 'no-such'; expected lite or the directory"
     ):
-        opener("no-such")
+        make_opener("no-such")
     with pytest.raises(FileNotFoundError, match="is no model"):
-        opener(str(tmp_path))
+        make_opener(str(tmp_path))
     releases.image_text(tmp_path / "m")
     whole = config_of(tmp_path / "m")
     for config, why in (
@@ -106,22 +106,26 @@ def test_what_is_no_encoder(tmp_path: Path) -> None:
     ):
         write_config(tmp_path / "m", config)
         with pytest.raises(ValueError, match=why):
-            opener(str(tmp_path / "m"))
+            make_opener(str(tmp_path / "m"))
     write_config(tmp_path / "m", dict(method=dict(name="distill")))
     with pytest.raises(ValueError, match="is no model that this vujax knows"):
         open_encoder(str(tmp_path / "m"))
     (tmp_path / "m" / "release" / "config.json").write_text("{")
     with pytest.raises(ValueError, match="is damaged"):
-        opener(str(tmp_path / "m"))
+        make_opener(str(tmp_path / "m"))
 
 
 @pytest.mark.parametrize(
     ("inputs", "vectors", "why"),
     [
-        (None, None, "does not say in its config.json what it sees"),
-        (dict(audio=[50, 32]), None, "takes audio of shots, and vectors are made of image or"),
+        (None, None, "does not declare its inputs per shot in its config.json"),
+        (dict(audio=[50, 32]), None, "takes audio of shots, and a catalog has only image and"),
         (dict(feature=[3, 8]), "lite", "features of single keyframes"),
-        (dict(feature=[8]), None, r"whose vectors of shots it takes \(vectors\)"),
+        (
+            dict(feature=[8]),
+            None,
+            r"encoder of its input embeddings in .*json \(vectors\)",
+        ),
     ],
 )
 def test_what_a_model_of_shots_must_say(
@@ -134,13 +138,13 @@ def test_what_a_model_of_shots_must_say(
 
 def test_a_level_that_cannot_be(tmp_path: Path) -> None:
     releases.scene_model(tmp_path / "s")
-    with pytest.raises(ValueError, match="no vectors of level 'frame': take shot or scene"):
+    with pytest.raises(ValueError, match="no embeddings of level 'frame'; use shot or scene"):
         open_encoder(str(tmp_path / "s"), "frame")
-    with pytest.raises(ValueError, match="no vectors of level 'reel'"):
+    with pytest.raises(ValueError, match="unknown level 'reel'"):
         open_encoder(str(tmp_path / "s"), "reel")
     encoder = open_encoder(str(tmp_path / "s"), "scene")
     assert shots.run_trial(encoder, 8).shape == (2, releases.MOST, 12)
-    assert encoders.check(str(tmp_path / "s")) is None
+    assert encoders.check_encoder(str(tmp_path / "s")) is None
 
 
 def test_pictures_become_what_the_model_learned_on(
@@ -154,7 +158,7 @@ def test_pictures_become_what_the_model_learned_on(
         image_text, "preprocess_eval_image", lambda file, **how: seen.append((file, how))
     )
     for name in ("imported", "ours"):
-        open_encoder(str(tmp_path / name)).picture(b"file")
+        open_encoder(str(tmp_path / name)).preprocess(b"file")
     assert seen == [
         (b"file", how | dict(size=releases.SIZE)),
         (b"file", dict(size=releases.SIZE)),

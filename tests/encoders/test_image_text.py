@@ -43,11 +43,13 @@ def test_name_and_digest(folder, tmp_path):
     assert encoder.digest == open_text_encoder(folder).digest
     config, weights = release.load(folder)
     assert encoder.digest == open_encoder(str(folder), "frame").digest
-    same = image_text.digest_of(config | {"step": 3}, weights)
-    other = image_text.digest_of(config | {"preprocess": {"resize": "squash"}}, weights)
+    same = image_text.compute_release_digest(config | {"step": 3}, weights)
+    other = image_text.compute_release_digest(
+        config | {"preprocess": {"resize": "squash"}}, weights
+    )
     assert encoder.digest == same != other
     weights["params"]["logit_scale"] = weights["params"]["logit_scale"] + 1
-    assert image_text.digest_of(config, weights) != same
+    assert image_text.compute_release_digest(config, weights) != same
 
 
 def test_what_cannot_be_encoded(folder, tmp_path):

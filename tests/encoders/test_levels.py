@@ -13,7 +13,7 @@ from tests.encoders.stub import Stub, catalogue, vector_files
 from vujax.catalog import Catalog, embeddings, scenes
 from vujax.catalog.validate import find_problems
 from vujax.data.registry import open_films, open_scenes
-from vujax.encoders import opener
+from vujax.encoders import make_opener
 from vujax.pipeline.embed import EmbedJob, EmbedStage, embed
 from vujax.pipeline.stage import Outcome
 
@@ -144,7 +144,7 @@ def test_a_film_of_one_scene(root: Path) -> None:
 
 def test_shots_by_a_model_of_shots(root: Path, models: Path) -> None:
     model, variables = releases.shotcol(models / "shotcol")
-    make = opener(str(models / "shotcol"))
+    make = make_opener(str(models / "shotcol"))
     assert [o.status for o in outcomes(root, make)] == ["whole"] * 2
     assert sorted(path.name for path in (root / "vectors").iterdir()) == ["shot"]
     film = open_films("catalog", path=str(root), frames=3, image_size=releases.SIZE)[1]
@@ -158,14 +158,14 @@ def test_shots_by_a_model_of_shots(root: Path, models: Path) -> None:
     np.testing.assert_allclose(
         numbers(root, "scene", "shotcol"), [shots[:2].mean(axis=0), shots[2]], atol=1e-5
     )
-    with pytest.raises(ValueError, match="no vectors of level 'frame'"):
+    with pytest.raises(ValueError, match="no embeddings of level 'frame'"):
         outcomes(root, make, "frame")
     assert list(find_problems(root)) == []
 
 
 def test_scenes_by_a_model_of_scenes(root: Path, models: Path) -> None:
     model, variables = releases.scene_model(models / "scenes")
-    make = opener(str(models / "scenes"))
+    make = make_opener(str(models / "scenes"))
     one, other = outcomes(root, make, "shot", "scene")
     assert (one.status, other.status) == ("whole", "partial")
     opened = open_scenes("catalog", path=str(root), frames=3, image_size=releases.SIZE)
@@ -182,7 +182,7 @@ def test_scenes_by_a_model_of_scenes(root: Path, models: Path) -> None:
 
 def test_scenes_of_vectors_that_are_there(root: Path, models: Path) -> None:
     releases.scene_model(models / "features", feature=6)
-    make = opener(str(models / "features"))
+    make = make_opener(str(models / "features"))
     with pytest.raises(FileNotFoundError, match="no shot embeddings of stub; compute them with"):
         outcomes(root, make, "scene")
     outcomes(root)

@@ -17,13 +17,13 @@ from vujax.models import efficientnet
 
 def test_a_digest_tells_weights_and_settings_apart() -> None:
     one = {"a": np.zeros(2, np.float32), "b": np.ones(3, np.float32)}
-    digest = base.digest(one, {"size": 224})
-    assert digest == base.digest(dict(reversed(one.items())), {"size": 224})
+    digest = base.compute_digest(one, {"size": 224})
+    assert digest == base.compute_digest(dict(reversed(one.items())), {"size": 224})
     others = [
-        base.digest(one, {"size": 225}),
-        base.digest(one | {"a": np.ones(2, np.float32)}, {"size": 224}),
-        base.digest(one | {"a": np.zeros((2, 1), np.float32)}, {"size": 224}),
-        base.digest({"a": one["a"]}, {"size": 224}),
+        base.compute_digest(one, {"size": 225}),
+        base.compute_digest(one | {"a": np.ones(2, np.float32)}, {"size": 224}),
+        base.compute_digest(one | {"a": np.zeros((2, 1), np.float32)}, {"size": 224}),
+        base.compute_digest({"a": one["a"]}, {"size": 224}),
     ]
     assert len({digest, *others}) == 5
 

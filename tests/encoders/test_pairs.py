@@ -52,7 +52,7 @@ def test_kept_vectors_are_not_made_again(tmp_path, stub):
     made = len(stub.shapes)
     again = open_pairs(sources, "stub", str(tmp_path / "cache"))
     assert len(stub.shapes) == made
-    np.testing.assert_array_equal(again.vectors, first.vectors)
+    np.testing.assert_array_equal(again.embeddings, first.embeddings)
     assert again.captions == first.captions
     table(tmp_path / "in", words="other words")  # the same path, number and pictures
     other = open_pairs(sources, "stub", str(tmp_path / "cache"))
@@ -77,8 +77,8 @@ def test_bad_pictures_are_left_out_up_to_a_limit(tmp_path, caplog):
     source = open_source(**table(tmp_path, broken=1))
     found = encode_pairs(source, Stub(), "mine")
     assert len(found) == 39 and found.captions[-1] == ("picture 38",)
-    assert "mine: left out: '" in caplog.text and "39.png" in caplog.text
-    with pytest.raises(ValueError, match=r"2 of 40 pictures of mine cannot be used, such as .*png"):
+    assert "mine: skipped: '" in caplog.text and "39.png" in caplog.text
+    with pytest.raises(ValueError, match=r"2 of 40 images of mine are unusable, such as .*png"):
         encode_pairs(open_source(**table(tmp_path, broken=2)), Stub(), "mine")
 
 

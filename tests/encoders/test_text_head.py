@@ -42,7 +42,7 @@ def test_the_head_in_the_package() -> None:
 
 
 def test_files_that_are_no_head_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"lacks config\.json"):
+    with pytest.raises(FileNotFoundError, match=r"config\.json is missing"):
         load_head(tmp_path)
     folder = save_head(tmp_path / "head", head())
     for config in ({}, {"share": 2}, {"share": "half"}, []):
@@ -60,5 +60,5 @@ def test_files_that_are_no_head_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is damaged"):
         load_head(folder)
     (folder / "weights.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match=r"lacks weights\.safetensors"):
+    with pytest.raises(FileNotFoundError, match=r"weights\.safetensors is missing"):
         load_head(folder)

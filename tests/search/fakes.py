@@ -51,7 +51,7 @@ class Colours:
 class Sees(Stub):
     """The stub, which takes files of pictures too."""
 
-    def picture(self, file: bytes) -> np.ndarray:
+    def preprocess(self, file: bytes) -> np.ndarray:
         """See `vujax.encoders.base.Encoder`."""
         from vujax.data.images import preprocess_eval_image
 

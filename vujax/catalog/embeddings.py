@@ -27,8 +27,8 @@ SCHEMA = 1
 
 FOLDER = "vectors"
 LEVELS = ("frame", "shot", "scene")
-MOST_NAME = 48
-NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{MOST_NAME - 1}}}")
+MAX_NAME_LENGTH = 48
+NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{MAX_NAME_LENGTH - 1}}}")
 FOLDER_NAME = re.compile(rf"(?P<name>{NAME.pattern})-(?P<hash8>[0-9a-f]{{8}})")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 SOURCE_PARTS = ("keyframes", "keyframes.parquet", "shots.parquet")
@@ -77,7 +77,7 @@ def check_name(encoder: str) -> None:
     if not NAME.fullmatch(encoder):
         raise ValueError(
             f"{encoder!r} is not an encoder's name; expected letters, digits, - and _, at most "
-            f"{MOST_NAME}"
+            f"{MAX_NAME_LENGTH}"
         )
 
 

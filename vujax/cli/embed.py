@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     from vujax import encoders
     from vujax.pipeline.embed import embed
 
-    make = encoders.opener(arguments.encoder)
+    make = encoders.make_opener(arguments.encoder)
     levels = None if arguments.level is None else (arguments.level,)
     who = runner.build_runner(arguments)
     prepared = embed(arguments.catalog, make, levels=levels, batch=arguments.batch, runner=who)

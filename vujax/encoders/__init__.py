@@ -17,7 +17,15 @@ from vujax.encoders.base import check_level
 from vujax.models import pretrained, release
 from vujax.utils.registry import Registry
 
-__all__ = ["ENCODERS", "RELEASED", "check", "name_of", "open_encoder", "open_released", "opener"]
+__all__ = [
+    "ENCODERS",
+    "RELEASED",
+    "check_encoder",
+    "make_opener",
+    "open_encoder",
+    "open_released",
+    "resolve_name",
+]
 
 RELEASED = {"lite": base.LITE_NETWORK}
 """Released encoders, and the weights of `vujax.models.pretrained` that each needs."""
@@ -25,7 +33,7 @@ RELEASED = {"lite": base.LITE_NETWORK}
 ENCODERS = Registry(
     "encoder of trained models",
     {
-        "distill": "vujax.encoders.image_text:ImageText",
+        "distill": "vujax.encoders.image_text:ImageTextEncoder",
         "shotcol": "vujax.encoders.shots:SingleShotEncoder",
         "movies2scenes": "vujax.encoders.shots:SceneEncoder",
     },
@@ -34,7 +42,7 @@ ENCODERS = Registry(
 """Encoders of trained models, by the name that a method's spec gives (`MethodSpec.encoder`)."""
 
 
-def check(spec: str) -> None:
+def check_encoder(spec: str) -> None:
     """Raise unless there is such an encoder; fetch released weights at the first use.
 
     Args:
@@ -65,14 +73,14 @@ def open_encoder(spec: str, level: str | None = None) -> Any:
         result is an `Encoder`.
 
     Returns:
-      An `Encoder` or a `ShotEncoder`, as its `sees` says.
+      An `Encoder` or a `ShotEncoder`, as its `native_levels` tell.
 
     Raises:
       ValueError: there is none, it is damaged, or it has no embeddings of that level.
       FileNotFoundError: the directory holds no model.
       OSError: its weights are not available.
     """
-    check(spec)
+    check_encoder(spec)
     encoder = open_released(spec) if spec in RELEASED else _open_trained(Path(spec))
     if level is not None:
         check_level(encoder, level)
@@ -81,36 +89,36 @@ def open_encoder(spec: str, level: str | None = None) -> Any:
 
 def open_released(name: str) -> base.Encoder:
     """Open a released encoder; raises like `check`."""
-    check(name)
-    from vujax.encoders.lite import Lite  # brings JAX
+    check_encoder(name)
+    from vujax.encoders.lite import LiteEncoder  # brings JAX
 
-    return Lite()
+    return LiteEncoder()
 
 
-def opener(spec: str) -> Callable[[], Any]:
+def make_opener(spec: str) -> Callable[[], Any]:
     """Return a picklable call that opens an encoder in another process; checked now.
 
     Raises:
       ValueError, OSError: see `check`.
     """
-    check(spec)  # what it needs is fetched once, here, not in each worker
+    check_encoder(spec)  # what it needs is fetched once, here, not in each worker
     return functools.partial(open_encoder, spec if spec in RELEASED else str(Path(spec).resolve()))
 
 
-def name_of(spec: str) -> str:
+def resolve_name(spec: str) -> str:
     """Return the name under which a catalog keeps an encoder's embeddings; open nothing.
 
     Args:
       spec: see `open_encoder`; what is no directory is a name already.
     """
-    return spec if spec in RELEASED or not Path(spec).is_dir() else base.name_of(Path(spec))
+    return spec if spec in RELEASED or not Path(spec).is_dir() else base.derive_name(Path(spec))
 
 
 def _open_trained(path: Path) -> Any:
     config, variables = release.load_host(path)
     make = ENCODERS.load(_kind(path, config))
     try:
-        return make(base.name_of(path), config, variables)
+        return make(base.derive_name(path), config, variables)
     except (KeyError, TypeError) as error:
         raise ValueError(
             f"{path} is no model that this vujax knows ({type(error).__name__}: {error}): train or "

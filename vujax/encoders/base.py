@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vujax.catalog.embeddings import LEVELS, MOST_NAME
+from vujax.catalog.embeddings import LEVELS, MAX_NAME_LENGTH
 from vujax.data.images import preprocess_eval_image
 from vujax.models import release
 from vujax.utils.trees import flatten_tree
@@ -25,69 +25,72 @@ UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 class AnyEncoder(Protocol):
-    """What all encoders have.
+    """Interface common to all encoders.
 
     Attributes:
       name: letters, digits, - and _.
-      digest: see `digest`: two encoders of one digest give the same vectors.
-      dim: numbers of a vector.
-      sees: of LEVELS, those of which it makes vectors itself. Vectors of the levels above are
-        means: a shot's of those of its keyframes, a scene's of those of its shots.
-      vectors: name of the encoder whose vectors of shots it takes, or None.
+      digest: see `compute_digest`; encoders with equal digests give equal embeddings.
+      dim: dimension of an embedding.
+      native_levels: levels of LEVELS that the network takes itself, the lowest first. Embeddings of
+        higher levels are means: a shot's over its keyframes, a scene's over its shots.
+      input_encoder: name of the encoder whose shot embeddings it takes as input, or None.
     """
 
     name: str
     digest: str
     dim: int
-    sees: tuple[str, ...]
-    vectors: str | None = None
+    native_levels: tuple[str, ...]
+    input_encoder: str | None = None
 
 
 class Encoder(AnyEncoder, Protocol):
-    """A network that sees one picture at a time.
+    """Encoder of single images.
 
     Attributes:
-      size: height and width of the pictures that it sees.
+      size: height and width of its input images in pixels.
     """
 
-    sees: tuple[str, ...] = ("frame",)
+    native_levels: tuple[str, ...] = ("frame",)
     size: int
 
-    def picture(self, file: bytes) -> np.ndarray:
-        """A picture's file as the network sees it, uint8 `[size size 3]`; see `eval_image`."""
+    def preprocess(self, file: bytes) -> np.ndarray:
+        """Decode and preprocess an image file to uint8 `[size size 3]`."""
         return preprocess_eval_image(file, size=self.size)
 
     def encode(self, images: np.ndarray) -> ArrayLike:
-        """Pictures uint8 `[b size size 3]` -> float32 `[b dim]`.
+        """Return the embeddings float32 `[b dim]` of images uint8 `[b size size 3]`.
 
-        The result may be a JAX array that is still being computed. A vector may not depend on the
-        other pictures of the batch.
+        The result may be a JAX array that is still being computed. An embedding must not depend on
+        the other images of the batch.
         """
 
 
 class ShotEncoder(AnyEncoder, Protocol):
-    """A network that sees shots, alone or together as scenes; `sees` 'shot' at least.
+    """Encoder of shots, and possibly of scenes; 'shot' is among its `native_levels`.
 
-    `vujax.encoders.shots.encode_scenes` gives it scenes, and single shots as scenes of one.
+    `vujax.encoders.shots.encode_scenes` passes it scenes, and single shots as scenes of one shot.
 
     Attributes:
-      inputs: shape of what it sees of a shot: 'image' `[k h w 3]` or 'feature' `[f]`.
-      max_shots: of a scene; 1 when it sees no scenes.
+      inputs: shapes of its inputs per shot: 'image' `[k h w 3]` or 'feature' `[f]`.
+      max_shots: maximum number of shots of a scene; 1 if it does not take scenes.
     """
 
     inputs: Mapping[str, tuple[int, ...]]
     max_shots: int
 
     def encode(self, rows: Mapping[str, np.ndarray]) -> ArrayLike:
-        """Scenes in rows, see `vujax.data.scene_batches` -> float32 `[r s dim]`.
+        """Return the embeddings float32 `[r s dim]` of packed scenes.
 
-        What stands for a scene that is not there (-1 in `scene`) may be anything. A vector may not
-        depend on the other scenes.
+        Results for padding (-1 in `scene`) are arbitrary. An embedding must not depend on the other
+        scenes.
+
+        Args:
+          rows: rows of packed scenes, see `vujax.data.scene_batches`.
         """
 
 
-def digest(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> str:
-    """sha256, in hexadecimal, of weights by name and of the settings that change vectors."""
+def compute_digest(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> str:
+    """Return the hexadecimal sha256 of weights by name and of settings that change embeddings."""
     found = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for name, value in sorted(tensors.items()):
         found.update(f"{name} {value.dtype} {value.shape}".encode())
@@ -95,37 +98,37 @@ def digest(tensors: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> st
     return found.hexdigest()
 
 
-def levels_of(encoder: AnyEncoder) -> tuple[str, ...]:
-    """The levels of which there can be vectors: those that it sees, and those above."""
-    return LEVELS[LEVELS.index(encoder.sees[0]) :]
+def get_levels(encoder: AnyEncoder) -> tuple[str, ...]:
+    """Return the levels at which an encoder has embeddings: its native ones and those above."""
+    return LEVELS[LEVELS.index(encoder.native_levels[0]) :]
 
 
-def digest_of(config: Mapping[str, Any], variables: Any) -> str:
+def compute_release_digest(config: Mapping[str, Any], variables: Any) -> str:
     """Return the digest of a release: equal for equal weights, sizes, preprocessing and inputs."""
     settings = {key: config[key] for key in SETTINGS if config.get(key)}
-    return digest(flatten_tree(variables), settings)
+    return compute_digest(flatten_tree(variables), settings)
 
 
-def name_of(path: Path) -> str:
+def derive_name(path: Path) -> str:
     """Return the encoder name of a model's directory, fit for a catalog.
 
     It is the directory's own name; for a directory `release`, that of the workdir around it.
     """
     folder = path.resolve()
     folder = folder.parent if folder.name == release.FOLDER else folder
-    return UNSAFE.sub("-", folder.name).lstrip("-_")[:MOST_NAME] or "encoder"
+    return UNSAFE.sub("-", folder.name).lstrip("-_")[:MAX_NAME_LENGTH] or "encoder"
 
 
 def check_level(encoder: AnyEncoder, level: str) -> None:
-    """Raises unless there can be vectors of a level.
+    """Raise unless an encoder has embeddings of a level.
 
     Raises:
-      ValueError: there cannot.
+      ValueError: it has none, or the level is unknown.
     """
     if level not in LEVELS:
-        raise ValueError(f"there are no vectors of level {level!r}: there are {', '.join(LEVELS)}")
-    if level not in levels_of(encoder):
+        raise ValueError(f"unknown level {level!r}; expected one of: {', '.join(LEVELS)}")
+    if level not in get_levels(encoder):
         raise ValueError(
-            f"{encoder.name} sees the keyframes of a shot together, so it has no vectors of level "
-            f"{level!r}: take {' or '.join(levels_of(encoder))}"
+            f"{encoder.name} takes the keyframes of a shot together, so it has no embeddings of "
+            f"level {level!r}; use {' or '.join(get_levels(encoder))}"
         )

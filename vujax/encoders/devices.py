@@ -1,4 +1,4 @@
-"""A network on all devices of a process."""
+"""Data-parallel inference of a network on all devices of a process."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,12 +11,12 @@ from vujax.utils.mesh import make_mesh, replicated_sharding, row_sharding
 
 Tree = Any
 MAX_COPIES_BYTES = 1 << 30
-"""Bytes that all copies of a network's weights may take in the memory that a CPU's devices share;
-one copy may take more."""
+"""Maximum bytes of all copies of the weights in the memory that CPU devices share; one copy may be
+larger."""
 
 
 def build_weight_mesh(variables: Tree) -> Mesh:
-    """This process's devices, each of which is to hold the variables; of a CPU fewer if large."""
+    """Return the mesh of this process's devices; on CPU, fewer devices for large weights."""
     devices = jax.local_devices()
     if devices[0].platform == "cpu":
         size = sum(x.nbytes for x in jax.tree.leaves(variables))
@@ -25,18 +25,19 @@ def build_weight_mesh(variables: Tree) -> Mesh:
 
 
 class ShardedFunction:
-    """A compiled function of rows; the devices of `mesh_for` share each batch.
+    """Compiled function of rows, with each batch sharded over the devices of `build_weight_mesh`.
 
     Attributes:
-      devices: how many there are.
+      devices: number of devices.
     """
 
     def __init__(self, function: Callable[[Tree, Tree], jax.Array], variables: Tree) -> None:
-        """Puts the variables onto the devices.
+        """Copy the variables to the devices.
 
         Args:
-          function: of variables and of arrays `[b ...]` to an array `[b ...]`; may not mix rows.
-          variables: its first argument.
+          function: takes variables and arrays `[b ...]`, and returns an array `[b ...]` whose rows
+            do not depend on each other.
+          variables: first argument of the function.
         """
         self._mesh, self._function = build_weight_mesh(variables), jax.jit(function)
         self._variables = jax.device_put(variables, replicated_sharding(self._mesh))
@@ -46,11 +47,11 @@ class ShardedFunction:
         return self._mesh.size
 
     def dim(self, rows: Tree) -> int:
-        """The last axis of what it makes of such rows; computes nothing."""
+        """Return the size of the last axis of the result, without computing it."""
         return jax.eval_shape(self._function, self._variables, rows).shape[-1]
 
     def __call__(self, rows: Tree) -> jax.Array:
-        """Arrays `[b ...]` of numpy -> `[b ...]`, still being computed."""
+        """Return the result `[b ...]` of NumPy arrays `[b ...]`, still being computed."""
         count = len(jax.tree.leaves(rows)[0])
         if padding := -count % self._mesh.size:
             rows = jax.tree.map(lambda x: np.pad(x, [(0, padding)] + [(0, 0)] * (x.ndim - 1)), rows)

@@ -1,7 +1,4 @@
-"""The image tower of an image-text model, trained here or imported, as an encoder of pictures.
-
-The text tower of an image-text model, trained here or imported, as an encoder of texts.
-"""
+"""Image and text encoders of an image-text model, trained here or imported."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +9,7 @@ import numpy as np
 
 from vujax import models
 from vujax.data.images import preprocess_eval_image
-from vujax.encoders.base import Encoder, digest_of, name_of
+from vujax.encoders.base import Encoder, compute_release_digest, derive_name
 from vujax.encoders.devices import ShardedFunction, build_weight_mesh
 from vujax.models import release
 from vujax.models.inputs import open_tokenizer
@@ -25,19 +22,19 @@ BATCH = 64
 
 
 class TextEncoder:
-    """Texts as unit vectors, in the space of the same release's pictures.
+    """Encoder of texts, into the embedding space of the same release's images.
 
     Attributes:
-      name: of the folder.
-      digest: equal to that of the release's encoder of pictures.
-      dim: numbers of a vector.
+      name: name of the release's directory.
+      digest: digest of the release, equal to that of its image encoder.
+      dim: dimension of an embedding.
     """
 
     def __init__(self, path: Path) -> None:
-        """Loads a release; see `open_text_encoder`."""
+        """Load a release; see `open_text_encoder`."""
         self._tokenizer = open_tokenizer(path)
         config, variables = release.load_host(path)
-        self.name, self.digest = name_of(path), digest_of(config, variables)
+        self.name, self.digest = derive_name(path), compute_release_digest(config, variables)
         model = models.build_clip(**config["model"])
         self.dim = model.text.embed_dim
         params = {key: value for key, value in variables["params"].items() if key != "image"}
@@ -50,10 +47,10 @@ class TextEncoder:
         self._encode = jax.jit(encode)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Texts -> unit vectors float32 `[n dim]`.
+        """Return the embeddings of texts, float32 `[n dim]` of unit length.
 
         Raises:
-          TypeError: `texts` is one string, or an entry is no string.
+          TypeError: `texts` is one string, or an entry is not a string.
           ImportError: the model's own tokenizer needs the extra [sentences].
         """
         check_texts(texts)
@@ -61,7 +58,7 @@ class TextEncoder:
         return np.concatenate([np.zeros((0, self.dim), np.float32), *parts])
 
     def _rows(self, texts: Sequence[str]) -> np.ndarray:
-        # Few sizes, so few programs; a single query does not wait for a batch.
+        # Few sizes, so few compilations; a single query does not wait for a full batch.
         size = max(1 << (len(texts) - 1).bit_length(), self._mesh.size)
         size += -size % self._mesh.size
         tokens = self._tokenizer([*texts, *[""] * (size - len(texts))])
@@ -70,14 +67,14 @@ class TextEncoder:
 
 
 def open_text_encoder(spec: str | Path) -> TextEncoder:
-    """The encoder of texts of an image-text model, on this process's devices.
+    """Open the text encoder of an image-text model on this process's devices.
 
     Args:
-      spec: workdir or folder of a release.
+      spec: workdir, or directory of a release.
 
     Raises:
       FileNotFoundError: there is no model.
-      ValueError: it is damaged, or reads no texts.
+      ValueError: the model is damaged, or does not take texts.
     """
     return TextEncoder(Path(spec))
 
@@ -85,25 +82,26 @@ def open_text_encoder(spec: str | Path) -> TextEncoder:
 PREPROCESS_KEYS = ("resize", "interpolation")
 
 
-class ImageText(Encoder):
-    """An `Encoder`; its vectors are of length 1, as the model's texts are."""
+class ImageTextEncoder(Encoder):
+    """`Encoder` of images, with embeddings of unit length, like those of the model's texts."""
 
     def __init__(self, name: str, config: Mapping[str, Any], variables: Tree) -> None:
-        """Builds the model.
+        """Build the model.
 
         Args:
-          name: of the encoder.
-          config: of the release. `preprocess` says how a picture becomes `size` pixels wide and
-            high: see `vujax.data.images.preprocess_eval_image`.
-          variables: of the release.
+          name: name of the encoder.
+          config: config of the release. `preprocess` holds options of
+            `vujax.data.images.preprocess_eval_image`.
+          variables: variables of the release.
 
         Raises:
-          ValueError: the settings cannot be.
+          ValueError: a setting is invalid.
         """
         model = models.build_clip(**config["model"])
-        self.name, self.digest, self.size = name, digest_of(config, variables), model.image_size
-        given = config.get("preprocess") or {}
-        self._how = {key: given[key] for key in PREPROCESS_KEYS if key in given}
+        self.name, self.size = name, model.image_size
+        self.digest = compute_release_digest(config, variables)
+        options = config.get("preprocess") or {}
+        self._options = {key: options[key] for key in PREPROCESS_KEYS if key in options}
         params = {key: value for key, value in variables["params"].items() if key != "text"}
 
         def embed(variables: Tree, images: jax.Array) -> jax.Array:
@@ -112,10 +110,10 @@ class ImageText(Encoder):
         self._network = ShardedFunction(embed, {**variables, "params": params})
         self.dim = self._network.dim(np.zeros((1, self.size, self.size, 3), np.uint8))
 
-    def picture(self, file: bytes) -> np.ndarray:
-        """See `Encoder`; as the model saw pictures when it learned."""
-        return preprocess_eval_image(file, size=self.size, **self._how)
+    def preprocess(self, file: bytes) -> np.ndarray:
+        """Decode and preprocess an image file as in training."""
+        return preprocess_eval_image(file, size=self.size, **self._options)
 
     def encode(self, images: np.ndarray) -> jax.Array:
-        """Pictures uint8 `[b size size 3]` -> unit vectors float32 `[b dim]`."""
+        """Return the embeddings float32 `[b dim]`, of unit length, of images uint8."""
         return self._network(images)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from vujax import encoders
 from vujax.data.images import to_rgb
-from vujax.encoders.image_text import ImageText, TextEncoder
+from vujax.encoders.image_text import ImageTextEncoder, TextEncoder
 
 BATCH = 32
 
@@ -25,7 +25,7 @@ class ImageTextModel:
       image_size: height and width in pixels of what the image tower sees.
     """
 
-    def __init__(self, path: Path, images: ImageText) -> None:
+    def __init__(self, path: Path, images: ImageTextEncoder) -> None:
         """Load a model; see `load_model`."""
         self._path, self._images = path, images
         self._texts: TextEncoder | None = None
@@ -45,7 +45,7 @@ class ImageTextModel:
         """
         if isinstance(images, str | bytes | Path | Image.Image):
             raise TypeError("encode_image takes a list of images: write [image]")
-        rows = [self._images.picture(_to_source(image, n)) for n, image in enumerate(images)]
+        rows = [self._images.preprocess(_to_source(image, n)) for n, image in enumerate(images)]
         parts = [
             np.asarray(self._images.encode(np.stack(rows[i : i + BATCH])), np.float32)
             for i in range(0, len(rows), BATCH)
@@ -75,7 +75,7 @@ def load_model(path: str | Path) -> ImageTextModel:
       ValueError: the model is damaged, or is not an image-text model.
     """
     encoder: Any = encoders.open_encoder(str(path))
-    if not isinstance(encoder, ImageText):
+    if not isinstance(encoder, ImageTextEncoder):
         raise ValueError(
             f"{path} is not an image-text model: compute its embeddings of a catalog with "
             "`vujax embed`"

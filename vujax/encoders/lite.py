@@ -1,12 +1,10 @@
-"""The encoder `lite`: EfficientNet-Lite0's pooled features, which need no training.
+"""Encoder `lite`: pooled features of EfficientNet-Lite0, which need no training.
 
-The names of ImageNet's 1,000 classes, in the order of the labels (source and licence beside).
-
-ConSE: pictures in a space of words, by a classifier's probabilities and its classes' names.
-
-Norouzi et al., "Zero-Shot Learning by Convex Combination of Semantic Embeddings" (ICLR 2014),
-arXiv:1312.5650. There the words' vectors are word2vec's and the temperature is 1; here they are a
-sentence encoder's, and both numbers are options.
+Its ImageNet classifier also gives embeddings in a space of words, by ConSE: the names of the most
+probable classes, weighted by their probabilities (Norouzi et al., "Zero-Shot Learning by Convex
+Combination of Semantic Embeddings", ICLR 2014, arXiv:1312.5650). The paper's word embeddings are
+word2vec's and its temperature is 1; here they are a sentence encoder's, and the temperature and the
+number of classes are options.
 """
 
 import csv
@@ -19,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from vujax.encoders.base import LITE_NETWORK, Encoder, digest
+from vujax.encoders.base import LITE_NETWORK, Encoder, compute_digest
 from vujax.encoders.devices import ShardedFunction
 from vujax.models import efficientnet, pretrained
 from vujax.models.layers import l2_normalize
@@ -33,30 +31,30 @@ SETTINGS = {
 }
 
 
-class Lite(Encoder):
-    """An `Encoder`; its vectors are the means of the last feature map, not normalised."""
+class LiteEncoder(Encoder):
+    """`Encoder` of images: the mean of the last feature map, not normalized."""
 
     name = "lite"
     size = efficientnet.IMAGE_SIZE
     dim = efficientnet.FEATURES
 
     def __init__(self) -> None:
-        """Loads the weights.
+        """Load the weights.
 
         Raises:
           ValueError, OSError: see `vujax.models.pretrained.load_weights`.
         """
         tensors = pretrained.load_weights(LITE_NETWORK)
-        self.digest = digest(tensors, SETTINGS)
+        self.digest = compute_digest(tensors, SETTINGS)
         self._network = ShardedFunction(compute_features, efficientnet.from_released(tensors))
 
     def encode(self, images: np.ndarray) -> jax.Array:
-        """Pictures uint8 `[b 224 224 3]` -> float32 `[b 1280]`, still being computed."""
+        """Return the features float32 `[b 1280]` of images uint8 `[b 224 224 3]`."""
         return self._network(images)
 
 
 def compute_features(variables: Any, images: jax.Array) -> jax.Array:
-    """Pictures uint8 `[b h w 3]` -> float32 `[b 1280]`."""
+    """Return the pooled features float32 `[b 1280]` of images uint8 `[b h w 3]`."""
     return efficientnet.EfficientNetLite0().apply(variables, images)[0]
 
 
@@ -64,12 +62,12 @@ CLASS_TABLE = Path(__file__).parent / "classes" / "imagenet1k.tsv"
 
 
 class ClassName(NamedTuple):
-    """One class.
+    """Name of an ImageNet class.
 
     Attributes:
-      wnid: its WordNet 3.0 id, such as n01440764.
-      name: one short English name.
-      synonyms: WordNet's, the first one first.
+      wnid: WordNet 3.0 id, such as n01440764.
+      name: short English name.
+      synonyms: WordNet's synonyms, in its order.
     """
 
     wnid: str
@@ -78,29 +76,29 @@ class ClassName(NamedTuple):
 
 
 def read_class_names() -> list[ClassName]:
-    """All classes of ILSVRC 2012: entry k has label k."""
+    """Read the 1,000 classes of ILSVRC 2012; entry k has label k."""
     with CLASS_TABLE.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         return [ClassName(r["wnid"], r["name"], tuple(r["synonyms"].split(", "))) for r in rows]
 
 
 @functools.partial(jax.jit, static_argnames="top")
-def conse(
+def compute_conse(
     logits: jax.Array, names: jax.Array, *, top: int, temperature: jax.Array | float = 1.0
 ) -> jax.Array:
-    """The direction of sum_k p_k names_k over the `top` most probable classes.
+    """Compute the direction of sum_k p_k names_k over the `top` most probable classes.
 
-    p = softmax(logits / temperature). The paper divides by the sum of the `top` probabilities; a
-    unit vector has the same direction without.
+    p = softmax(logits / temperature). The paper divides by the sum of the `top` probabilities; this
+    does not change the direction.
 
     Args:
       logits: `[n c]`.
-      names: `[c d]`, a vector of each class's name.
-      top: how many classes are combined, 1 to c; the first ones among equals.
-      temperature: positive; above 1 lets the less probable classes say more.
+      names: embedding of each class name, `[c d]`.
+      top: number of classes to combine, 1 to c; of equal ones, the first.
+      temperature: positive; above 1, less probable classes weigh more.
 
     Returns:
-      float32 `[n d]`, unit vectors.
+      float32 `[n d]` of unit length.
     """
     best, classes = lax.top_k(logits.astype(jnp.float32) / temperature, top)
     weights = jax.nn.softmax(best, axis=-1)

@@ -1,7 +1,4 @@
-"""Vectors of the pictures of image-text sources, made once and kept.
-
-Batches of a film's pictures, decoded ahead of the network by threads.
-"""
+"""Embeddings of the images of image-text sources, cached, and batches of images decoded ahead."""
 
 import hashlib
 import json
@@ -24,7 +21,7 @@ from vujax.encoders.base import Encoder
 
 BATCH, NUM_DECODERS = 32, 2
 
-NUM_PROBES = 16  # records of a source that must still be those of the kept vectors
+NUM_PROBES = 16  # records of a source that must still match the cached embeddings
 
 MAX_BAD_SHARE = 0.01
 
@@ -32,25 +29,24 @@ MAX_BAD_SHARE = 0.01
 def open_pairs(
     sources: Mapping[str, Mapping[str, Any]], encoder: str, cache: str | None = None
 ) -> EmbeddingPairs:
-    """Pairs of all `sources`.
+    """Open the pairs of all `sources`.
 
     Args:
       sources: `{name: options}`: kind 'vectors' with `path`, a file of `vujax.data.captions`;
-        or any kind of `vujax.data.sources`, whose pictures `encoder` turns into vectors.
-      encoder: what --encoder takes, such as 'lite'.
-      cache: folder where vectors that were made are kept, so that they are made once; None: they
-        are not kept.
+        or any kind of `vujax.data.sources`, whose images `encoder` embeds.
+      encoder: name or directory of the encoder, such as 'lite'.
+      cache: folder to cache computed embeddings in; None for no cache.
 
     Raises:
-      ValueError: an unknown option, vectors of another encoder, or too many bad pictures.
-      FileNotFoundError: a file is not there.
+      ValueError: an unknown option, embeddings of another encoder, or too many bad images.
+      FileNotFoundError: a file does not exist.
     """
     maker = _Maker(encoder, None if cache is None else Path(cache))
     return concat_pairs([maker.pairs(name, dict(options)) for name, options in sources.items()])
 
 
 class _Maker:
-    """Makes pairs of sources; the encoder is opened when the first of them needs it."""
+    """Opener of pairs; the encoder is opened when the first source needs it."""
 
     def __init__(self, encoder: str, cache: Path | None) -> None:
         self._spec, self._cache = encoder, cache
@@ -60,14 +56,14 @@ class _Maker:
         if options.get("kind") != "vectors":
             return self._encoded(name, options)
         if unknown := sorted(set(options) - {"kind", "path"}):
-            raise ValueError(f"source {name} has no option {unknown[0]}: kind 'vectors' has path")
+            raise ValueError(f"source {name} has no option {unknown[0]}; kind 'vectors' has path")
         if not options.get("path"):
-            raise ValueError(f"source {name} needs a path: a Parquet file of vectors and captions")
+            raise ValueError(f"source {name} needs a path: a Parquet file of embeddings")
         found = vector_pairs.read_embedding_pairs(options["path"])
         if found.encoder not in ("", self._spec):
             raise ValueError(
-                f"{options['path']} has vectors of {found.encoder}, not of {self._spec}: make it "
-                f"with {self._spec}, or set model.encoder to {found.encoder}"
+                f"{options['path']} has embeddings of {found.encoder}, not {self._spec}; compute "
+                f"it with {self._spec}, or set model.encoder to {found.encoder}"
             )
         return found
 
@@ -93,7 +89,7 @@ def open_encoder(spec: str) -> Encoder:
 
 
 def _same(kept: EmbeddingPairs, source: Source) -> bool:
-    """Whether some records, spread over the source, are among those that were encoded."""
+    """Return True if some records, spread over the source, are among the cached ones."""
     known = dict(zip(kept.keys, kept.captions, strict=True))
     for place in np.unique(np.linspace(0, len(source) - 1, NUM_PROBES).astype(int)):
         try:
@@ -105,16 +101,16 @@ def _same(kept: EmbeddingPairs, source: Source) -> bool:
     return True
 
 
-def encode_pairs(source: Source, encoder: Encoder, name: str = "pictures") -> EmbeddingPairs:
-    """Vectors of all pictures of a source, in its order, beside their captions.
+def encode_pairs(source: Source, encoder: Encoder, name: str = "images") -> EmbeddingPairs:
+    """Compute the embeddings of all images of a source, in order, with their captions.
 
     Args:
-      source: records with pictures.
-      encoder: makes the vectors.
-      name: of the source, for the progress bar and messages.
+      source: records with images.
+      encoder: encoder of images.
+      name: name of the source, for the progress bar and messages.
 
     Raises:
-      ValueError: more than one picture in a hundred cannot be used.
+      ValueError: more than one image in a hundred is unusable.
     """
     read: list[tuple[str, tuple[str, ...]]] = []
     bad: dict[int, str] = {}
@@ -132,7 +128,7 @@ def encode_pairs(source: Source, encoder: Encoder, name: str = "pictures") -> Em
 
     def decode(item: tuple[int, Any]) -> np.ndarray:
         try:
-            return encoder.picture(item[1])
+            return encoder.preprocess(item[1])
         except BadSample as error:
             bad[item[0]] = f"'{read[item[0]][0]}': {error}"
             return blank
@@ -152,20 +148,20 @@ def encode_pairs(source: Source, encoder: Encoder, name: str = "pictures") -> Em
 
 
 def _bar(name: str, total: int) -> tqdm:
-    return tqdm(total=total, desc=f"vectors of {name}", unit="pictures", leave=False, disable=None)
+    return tqdm(total=total, desc=f"embeddings of {name}", unit="images", leave=False, disable=None)
 
 
 def _report(name: str, bad: Mapping[int, str], total: int) -> None:
     for reason in list(bad.values())[:5]:
-        logging.warning("%s: left out: %s", name, reason)
+        logging.warning("%s: skipped: %s", name, reason)
     if len(bad) > MAX_BAD_SHARE * max(total, 100):
         raise ValueError(
-            f"{len(bad)} of {total} pictures of {name} cannot be used, such as "
-            f"{next(iter(bad.values()))}: mend the data"
+            f"{len(bad)} of {total} images of {name} are unusable, such as "
+            f"{next(iter(bad.values()))}; repair the data"
         )
 
 
-MAX_PENDING = 3  # batches that are decoded or wait to be; they bound the memory
+MAX_PENDING = 3  # batches that are decoded or in work; bounds the memory
 
 
 def iterate_batches(
@@ -177,23 +173,23 @@ def iterate_batches(
     batch: int,
     threads: ThreadPoolExecutor,
 ) -> Iterator[tuple[np.ndarray, int]]:
-    """Pictures in order, in batches of one shape.
+    """Yield images in order, in batches of one shape.
 
     Args:
-      read: gives the file of a record; called in this thread only.
-      records: which pictures.
-      decode: a file to uint8 `[size size 3]`; called in the threads. Pillow lets others run while
-        it decodes or resizes, so threads do as well as processes.
-      size: of the pictures.
-      batch: pictures of a batch.
-      threads: that decode.
+      read: returns the file of a record; called in this thread only.
+      records: record numbers of the images.
+      decode: decodes a file to uint8 `[size size 3]`; called in the threads. Pillow releases the
+        GIL while it decodes or resizes, so threads are as fast as processes.
+      size: height and width of the images.
+      batch: images per batch.
+      threads: threads that decode.
 
     Yields:
-      uint8 `[batch size size 3]`, never to be written to again, and how many of them are pictures:
-      in the last batch black ones fill up.
+      uint8 `[batch size size 3]`, which is not written to again, and the number of images in it;
+      black images pad the last batch.
 
     Raises:
-      Whatever `read` and `decode` raise.
+      Exception: any error of `read` and `decode`.
     """
     waiting: deque[tuple[np.ndarray, list[Future]]] = deque()
 

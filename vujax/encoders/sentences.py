@@ -1,4 +1,4 @@
-"""Sentences as MiniLM's vectors."""
+"""Sentence encoder MiniLM."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from vujax.encoders.base import digest
+from vujax.encoders.base import compute_digest
 from vujax.models import minilm, pretrained
 
 NETWORK = "minilm"
 BATCH = 64
-SHORT = 8  # tokens of most names and labels: a quarter of the tokenizer's least length
+SHORT = 8  # tokens of most names and labels; a quarter of the tokenizer's minimum length
 SETTINGS = {"network": NETWORK, "context": minilm.CONTEXT}
 
 
@@ -21,17 +21,17 @@ def _encode(variables: Any, tokens: jax.Array, mask: jax.Array) -> jax.Array:
 
 
 class SentenceEncoder:
-    """The released sentence encoder.
+    """Encoder of sentences with the released weights.
 
     Attributes:
-      digest: see `vujax.encoders.base.digest`.
-      dim: numbers of a vector.
+      digest: see `vujax.encoders.base.compute_digest`.
+      dim: dimension of an embedding.
     """
 
     dim = minilm.WIDTH
 
     def __init__(self) -> None:
-        """Loads the weights.
+        """Load the weights.
 
         Raises:
           ValueError, OSError: see `vujax.models.pretrained.load_weights`.
@@ -39,25 +39,27 @@ class SentenceEncoder:
         """
         self._tokenize = minilm.Tokenizer(pretrained.load_document(NETWORK, "tokenizer"))
         tensors = pretrained.load_weights(NETWORK)
-        self.digest = digest(tensors, SETTINGS)
+        self.digest = compute_digest(tensors, SETTINGS)
         self._variables = jax.device_put(minilm.from_released(tensors))
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        """Texts -> float32 `[n 384]`, unit vectors; a text beyond 256 tokens loses its tail.
+        """Return the embeddings of texts, float32 `[n 384]` of unit length.
+
+        Texts are cut after 256 tokens.
 
         Raises:
-          TypeError: `texts` is one string, or an entry is no string.
+          TypeError: `texts` is one string, or an entry is not a string.
         """
         if isinstance(texts, str) or any(not isinstance(text, str) for text in texts):
-            raise TypeError("Sentences are a sequence of strings: give [text].")
+            raise TypeError("sentences must be a sequence of strings; give [text]")
         found = np.zeros((len(texts), self.dim), np.float32)
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # little padding
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # to pad little
         for start in range(0, len(texts), BATCH):
             chosen = order[start : start + BATCH]
             tokens, mask = self._tokenize([texts[i] for i in chosen])
             if mask.sum(axis=1).max() <= SHORT:
                 tokens, mask = tokens[:, :SHORT], mask[:, :SHORT]
-            rows = 1 << (len(chosen) - 1).bit_length()  # few shapes, so few programs
+            rows = 1 << (len(chosen) - 1).bit_length()  # few shapes, so few compilations
             padding = ((0, rows - len(chosen)), (0, 0))
             vectors = _encode(self._variables, np.pad(tokens, padding), np.pad(mask, padding))
             found[chosen] = vectors[: len(chosen)]

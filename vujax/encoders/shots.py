@@ -1,8 +1,6 @@
-"""Models that see shots, as encoders: those that ShotCoL trains, and those of Movies2Scenes.
+"""Encoders of shots and scenes: releases of ShotCoL and Movies2Scenes.
 
-Both keep what they learned with, a projection, only for the training: vectors are the encoder's.
-
-Scenes, or shots as scenes of one, through an encoder of shots.
+Both methods train with a projection, which is left out here: embeddings are the encoder's output.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from vujax.data.scene_batches import SceneRows, batch_spec
 from vujax.data.scenes import Scenes, select_scenes
-from vujax.encoders.base import ShotEncoder, digest_of
+from vujax.encoders.base import ShotEncoder, compute_release_digest
 from vujax.encoders.devices import ShardedFunction
 from vujax.models.scene_encoder import build_scene_encoder
 from vujax.models.shot_encoder import build_shot_encoder
@@ -27,93 +25,98 @@ KNOWN_INPUTS = ("image", "feature")
 
 
 class ReleasedShotEncoder(ShotEncoder):
-    """A `ShotEncoder` of a release; its vectors are not normalised."""
+    """`ShotEncoder` of a release; its embeddings are not normalized."""
 
     def __init__(
         self, name: str, config: Mapping[str, Any], variables: Tree, max_shots: int
     ) -> None:
-        """Checks what it sees of a shot.
+        """Check the inputs of the release.
 
         Args:
-          name: of the encoder.
-          config: of the release: `inputs`, and `vectors` where features are among them.
-          variables: of the release; those of its encoder are kept.
-          max_shots: of a scene.
+          name: name of the encoder.
+          config: config of the release, with `inputs`, and `vectors` if features are among them.
+          variables: variables of the release; only those of its encoder are used.
+          max_shots: maximum number of shots of a scene.
 
         Raises:
-          ValueError: the release does not say what it sees, or a catalogue does not have it.
+          ValueError: the release does not declare its inputs, or a catalog does not have them.
         """
-        self.name, self.digest, self.max_shots = name, digest_of(config, variables), max_shots
+        self.name, self.max_shots = name, max_shots
+        self.digest = compute_release_digest(config, variables)
         self.inputs = read_inputs(name, config)
-        self.vectors = config.get("vectors") if "feature" in self.inputs else None
+        self.input_encoder = config.get("vectors") if "feature" in self.inputs else None
         own = {key: tree["encoder"] for key, tree in variables.items() if "encoder" in tree}
-        self._network = ShardedFunction(self._vectors, own)
+        self._network = ShardedFunction(self._embed, own)
         self.dim = self._network.dim(batch_spec(self.inputs, 1, width=max_shots, most=max_shots))
 
     def encode(self, rows: Mapping[str, np.ndarray]) -> jax.Array:
-        """See `ShotEncoder`."""
+        """Return the embeddings of packed scenes, see `ShotEncoder`."""
         return self._network(dict(rows))
 
-    def _vectors(self, variables: Tree, rows: Mapping[str, jax.Array]) -> jax.Array:
-        """Rows of scenes to `[r s dim]`."""
+    def _embed(self, variables: Tree, rows: Mapping[str, jax.Array]) -> jax.Array:
+        """Return the embeddings `[r s dim]` of rows of packed scenes."""
         raise NotImplementedError
 
 
 class SingleShotEncoder(ReleasedShotEncoder):
-    """The shot encoder that ShotCoL trained: it sees one shot at a time."""
+    """Shot encoder trained by ShotCoL: it takes one shot at a time."""
 
-    sees = ("shot",)
+    native_levels = ("shot",)
 
     def __init__(self, name: str, config: Mapping[str, Any], variables: Tree) -> None:
-        """Builds the model; see `OfShots`."""
+        """Build the model; see `ReleasedShotEncoder`."""
         self._model = build_shot_encoder(**config["model"]["encoder"])
         super().__init__(name, config, variables, 1)
 
-    def _vectors(self, variables: Tree, rows: Mapping[str, jax.Array]) -> jax.Array:
+    def _embed(self, variables: Tree, rows: Mapping[str, jax.Array]) -> jax.Array:
         shots = {key: rows[key][:, 0] for key in self.inputs}  # a row has one scene of one shot
         return self._model.apply(variables, shots)[0][:, None]
 
 
 class SceneEncoder(ReleasedShotEncoder):
-    """The scene model that Movies2Scenes trained: it sees single shots and scenes alike."""
+    """Scene encoder trained by Movies2Scenes: it takes single shots and scenes."""
 
-    sees = ("shot", "scene")
+    native_levels = ("shot", "scene")
 
     def __init__(self, name: str, config: Mapping[str, Any], variables: Tree) -> None:
-        """Builds the model; see `OfShots`."""
+        """Build the model; see `ReleasedShotEncoder`."""
         self._model: nn.Module = build_scene_encoder(**config["model"]["encoder"])
         super().__init__(name, config, variables, self._model.max_shots)
 
-    def _vectors(self, variables: Tree, rows: Mapping[str, jax.Array]) -> jax.Array:
+    def _embed(self, variables: Tree, rows: Mapping[str, jax.Array]) -> jax.Array:
         return self._model.apply(variables, rows)[0]
 
 
 def read_inputs(name: str, config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """What a release's model sees of a shot, see `ShotEncoder.inputs`.
+    """Return the inputs per shot of a release's model, see `ShotEncoder.inputs`.
+
+    Args:
+      name: name of the encoder, for messages.
+      config: config of the release.
 
     Raises:
-      ValueError: it does not say, or a catalogue does not have it.
+      ValueError: the release does not declare its inputs, or a catalog does not have them.
     """
     inputs = {key: tuple(shape) for key, shape in (config.get("inputs") or {}).items()}
     if not inputs:
         raise ValueError(
-            f"{name} does not say in its config.json what it sees of a shot (inputs): release it "
-            "again from its training's folder"
+            f"{name} does not declare its inputs per shot in its config.json (inputs); release it "
+            "again from its workdir"
         )
     if unknown := sorted(set(inputs) - set(KNOWN_INPUTS)):
         raise ValueError(
-            f"{name} takes {unknown[0]} of shots, and vectors are made of "
-            f"{' or '.join(KNOWN_INPUTS)} alone: train it without"
+            f"{name} takes {unknown[0]} of shots, and a catalog has only "
+            f"{' and '.join(KNOWN_INPUTS)}; train it without"
         )
     if len(inputs.get("feature", (0,))) != 1:
         raise ValueError(
-            f"{name} takes features of single keyframes, and a catalogue gives vectors of shots: "
+            f"{name} takes features of single keyframes, and a catalog has embeddings of shots; "
             "train it with model.frame_layers 0"
         )
     if "feature" in inputs and not config.get("vectors"):
         raise ValueError(
-            f"{name} does not say in its config.json whose vectors of shots it takes (vectors): "
-            "name the encoder there, such as 'lite'"
+            f"{name} does not declare the encoder of its input embeddings in its config.json "
+            "(vectors); name it there, such as 'lite'"
         )
     return inputs
 
@@ -124,39 +127,41 @@ def encode_scenes(
     batch: int = 32,
     done: Callable[[int], None] = lambda count: None,
 ) -> np.ndarray:
-    """Vectors of scenes; of one with more shots than the encoder sees, `max_shots` stand for it.
+    """Compute the embeddings of scenes.
 
-    These are the middles of as many equal parts, as `select_scenes` thins.
+    Of a scene with more shots than the encoder takes, `max_shots` are used: the middles of as many
+    equal parts, see `select_scenes`.
 
     Args:
-      encoder: that makes them.
-      scenes: at least one.
-      batch: shots that it sees at once, about.
-      done: told how many scenes have their vector.
+      encoder: encoder of shots.
+      scenes: at least one scene.
+      batch: approximate number of shots per batch.
+      done: called with the number of scenes that are done.
 
     Returns:
       float32 `[n dim]`.
 
     Raises:
-      ValueError: a scene has other inputs than the encoder takes, or cannot be read.
+      ValueError: a scene has other inputs than the encoder takes, or is not readable.
     """
     chosen, most = select_scenes(scenes, max_shots=encoder.max_shots), encoder.max_shots
     rows = SceneRows(chosen, encoder.inputs, width=most, most=most)
     found = np.full((len(chosen.keys), encoder.dim), np.nan, np.float32)
     with closing(rows.eval_batches(batch_size=count_rows(encoder, batch))) as batches:
-        pending, known = None, 0
-        for given in batches:
-            made = encoder.encode(select_inputs(encoder, given)), given["scene"]
+        pending: tuple[Any, np.ndarray] | None = None
+        count = 0
+        for rows in batches:
+            submitted = encoder.encode(select_inputs(encoder, rows)), rows["scene"]
             if pending:  # fetched one batch late: the device never waits for the host
-                known += _put(found, *pending)
-                done(known)
-            pending = made
-    done(known + _put(found, *pending))
+                count += _store(found, *pending)
+                done(count)
+            pending = submitted
+    done(count + _store(found, *pending))
     return found
 
 
 def run_trial(encoder: ShotEncoder, batch: int) -> np.ndarray:
-    """What it makes of empty rows, float32 `[r s dim]`: compiles what `encode_scenes` runs."""
+    """Run the encoder on zeros, float32 `[r s dim]`, to compile what `encode_scenes` runs."""
     most, count = encoder.max_shots, count_rows(encoder, batch)
     empty = batch_spec(encoder.inputs, count, width=most, most=most)
     zeros = {name: np.zeros(array.shape, array.dtype) for name, array in empty.items()}
@@ -164,17 +169,17 @@ def run_trial(encoder: ShotEncoder, batch: int) -> np.ndarray:
 
 
 def select_inputs(encoder: ShotEncoder, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What an encoder needs of rows."""
+    """Return the arrays of packed rows that an encoder takes."""
     return {name: rows[name] for name in (*encoder.inputs, "segment", "place", "time", "scene")}
 
 
 def count_rows(encoder: ShotEncoder, batch: int) -> int:
-    """Rows of about so many shots."""
+    """Return the number of rows that hold about `batch` shots."""
     return max(1, batch // encoder.max_shots)
 
 
-def _put(found: np.ndarray, made: ArrayLike, scenes: np.ndarray) -> int:
-    """Puts a batch's vectors in their places; how many there are."""
-    there = scenes >= 0
-    found[scenes[there]] = np.asarray(made, np.float32)[there]
-    return int(there.sum())
+def _store(found: np.ndarray, batch: ArrayLike, scenes: np.ndarray) -> int:
+    """Store the embeddings of a batch in `found`, and return their number."""
+    is_scene = scenes >= 0
+    found[scenes[is_scene]] = np.asarray(batch, np.float32)[is_scene]
+    return int(is_scene.sum())

@@ -1,4 +1,4 @@
-"""A head that maps the encoder `lite`'s features into MiniLM's space, and its two files."""
+"""Affine head that maps features of the encoder `lite` into MiniLM's space, and its files."""
 
 import json
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ SHAPES = {"kernel": (efficientnet.FEATURES, minilm.WIDTH), "bias": (minilm.WIDTH
 
 @jax.jit
 def apply_head(kernel: jax.Array, bias: jax.Array, features: jax.Array) -> jax.Array:
-    """Features `[n 1280]` -> unit vectors float32 `[n 384]`: an affine map, then the length."""
+    """Map features `[n 1280]` to float32 `[n 384]` of unit length: an affine map, normalized."""
     return l2_normalize(
         jnp.matmul(features, kernel.astype(jnp.float32), precision="highest") + bias
     )
@@ -32,12 +32,13 @@ def apply_head(kernel: jax.Array, bias: jax.Array, features: jax.Array) -> jax.A
 
 @dataclass(frozen=True)
 class TextHead:
-    """An affine map, and how it came about.
+    """Affine map and the record of its training.
 
     Attributes:
       kernel: `[1280 384]`, of any float dtype.
       bias: `[384]` float32.
-      config: JSON-ready: `about` says how it was trained, `share` its part beside ConSE, in [0, 1].
+      config: JSON-serializable: `about` describes the training, `share` is the weight beside ConSE,
+        in [0, 1].
     """
 
     kernel: np.ndarray
@@ -46,16 +47,16 @@ class TextHead:
 
     @property
     def tensors(self) -> dict[str, np.ndarray]:
-        """Its weights by name."""
+        """Weights by name."""
         return {"kernel": self.kernel, "bias": self.bias}
 
     def __call__(self, features: jax.Array) -> jax.Array:
-        """See `apply`."""
+        """Map features; see `apply_head`."""
         return apply_head(self.kernel, self.bias, features)
 
 
 def save_head(folder: Path, head: TextHead) -> Path:
-    """Writes the two files of `folder`."""
+    """Write a head's two files into `folder`."""
     data = to_bytes({name: np.asarray(x, order="C") for name, x in head.tensors.items()})
     write_bytes(folder / WEIGHTS, data)
     write_json(folder / CONFIG, head.config)
@@ -63,7 +64,7 @@ def save_head(folder: Path, head: TextHead) -> Path:
 
 
 def load_head(folder: Path = HEADS / DEFAULT) -> TextHead:
-    """A head of the package, or one that `save_head` wrote.
+    """Load a head of the package, or one that `save_head` wrote.
 
     Raises:
       FileNotFoundError: the folder lacks a file.
@@ -71,17 +72,17 @@ def load_head(folder: Path = HEADS / DEFAULT) -> TextHead:
     """
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
-            raise FileNotFoundError(f"{folder} holds no text head: it lacks {name}")
+            raise FileNotFoundError(f"{folder} is not a text head: {name} is missing")
     try:
         config = json.loads((folder / CONFIG).read_text("utf-8"))
         tensors = load_file(folder / WEIGHTS)
     except (ValueError, SafetensorError) as error:
-        raise ValueError(f"{folder} is damaged ({error}): copy the head again") from error
+        raise ValueError(f"{folder} is damaged ({error}); copy the head again") from error
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     share = config.get("share") if isinstance(config, dict) else None
     if shapes != SHAPES or not isinstance(share, int | float) or not 0 <= share <= 1:
         raise ValueError(
-            f"{folder} holds no text head: it needs a share in [0, 1] in {CONFIG} and tensors of "
+            f"{folder} is not a text head: it needs a share in [0, 1] in {CONFIG} and tensors of "
             f"shapes {SHAPES} in {WEIGHTS}, which holds {shapes}; copy the head again"
         )
     return TextHead(**tensors, config=config)

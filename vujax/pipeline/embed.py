@@ -10,7 +10,7 @@ import numpy as np
 
 from vujax.catalog import Catalog, embeddings
 from vujax.catalog.embeddings import LEVELS, EmbeddingStore
-from vujax.encoders.base import AnyEncoder, check_level, levels_of
+from vujax.encoders.base import AnyEncoder, check_level, get_levels
 from vujax.pipeline.extractors import Extractor, FilmTables, build_extractor, resolve_model
 from vujax.pipeline.run import Run, RunnerOptions
 from vujax.pipeline.sources import Source, SourceListing, build_embed_source
@@ -202,7 +202,7 @@ class _FilmEmbeddings:
         tables, store, source_hash = self._tables, self._stores[level], self._hashes[level]
         if store.is_current(tables.film, source_hash):
             return embeddings.to_matrix(store.read(tables.film, source_hash))
-        if level in self._encoder.sees:
+        if level in self._encoder.native_levels:
             return self._extract(level, tables, report)
         if level == "shot":
             return average_groups(self.get("frame", report), tables.keyframes["shot"].to_numpy())
@@ -236,7 +236,7 @@ def _select_levels(encoder: AnyEncoder, levels: tuple[str, ...] | None) -> tuple
     """
     for level in levels or ():
         check_level(encoder, level)
-    return levels or tuple(level for level in DEFAULT_LEVELS if level in levels_of(encoder))
+    return levels or tuple(level for level in DEFAULT_LEVELS if level in get_levels(encoder))
 
 
 def _events(

@@ -64,7 +64,7 @@ def build_extractor(
     Raises:
       FileNotFoundError: the catalog lacks the embeddings that the encoder takes as input.
     """
-    if encoder.sees[0] == "frame":
+    if encoder.native_levels[0] == "frame":
         return FrameExtractor(encoder, catalog, batch, threads)
     return ShotExtractor(encoder, catalog, batch)
 
@@ -78,8 +78,8 @@ def resolve_model(encoder: Any, catalog: Catalog) -> EmbeddingModel:
       FileNotFoundError: the catalog lacks the embeddings that the encoder takes as input.
     """
     digest = encoder.digest
-    if encoder.vectors:
-        inputs = embeddings.open_store(catalog.path, "shot", encoder.vectors).model
+    if encoder.input_encoder:
+        inputs = embeddings.open_store(catalog.path, "shot", encoder.input_encoder).model
         digest = embeddings.combine_digests(digest, inputs.digest)
     return EmbeddingModel(encoder.name, digest, encoder.dim)
 
@@ -117,7 +117,7 @@ class FrameExtractor:
         images = iterate_batches(
             reader.__getitem__,
             records,
-            encoder.picture,
+            encoder.preprocess,
             size=encoder.size,
             batch=self._batch,
             threads=self._threads,
@@ -144,8 +144,8 @@ class ShotExtractor:
         inputs, self._options = encoder.inputs, dict(images="image" in encoder.inputs)
         if "image" in inputs:
             self._options |= dict(frames=inputs["image"][0], image_size=inputs["image"][1])
-        if encoder.vectors:
-            store = embeddings.open_store(catalog.path, "shot", encoder.vectors)
+        if encoder.input_encoder:
+            store = embeddings.open_store(catalog.path, "shot", encoder.input_encoder)
             self._options["encoder"] = store.model.folder
 
     def trial(self) -> np.ndarray:

@@ -106,7 +106,7 @@ def embed(
     root = (catalog.path if isinstance(catalog, Catalog) else Path(catalog)).resolve()
     films = Catalog(root).film_ids()
     levels = None if level is None else (level,)
-    make = encoders.opener(encoder)
+    make = encoders.make_opener(encoder)
     stage = EmbedStage(EmbedJob(root, make, levels, batch, count_cores()))
     return JobReport(root, tuple(stage(build_embed_source(root, film), _ignore) for film in films))
 

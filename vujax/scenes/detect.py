@@ -160,7 +160,7 @@ def run_scene_detection(
         stages or InProcessStages(),
         SceneDetectionResult(),
     )
-    make = encoders.opener(job.encoder) if isinstance(job.encoder, str) else job.encoder
+    make = encoders.make_opener(job.encoder) if isinstance(job.encoder, str) else job.encoder
     if job.out is not None:
         _check_writable(job.out, job.paths)
     with _open_catalog(job) as (root, is_new):

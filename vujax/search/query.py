@@ -179,7 +179,7 @@ def encode_image_file(path: Path, encoder: Encoder, index: Index) -> np.ndarray:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
     try:
-        pixels = encoder.picture(path.read_bytes())
+        pixels = encoder.preprocess(path.read_bytes())
     except ValueError as error:
         raise ValueError(f"{path} is not a readable image ({error})") from None
     vector = np.asarray(encoder.encode(pixels[None]), np.float32)

@@ -14,7 +14,7 @@ import numpy as np
 
 from vujax.catalog import Catalog, Id, embeddings
 from vujax.catalog.schema import build_clock
-from vujax.encoders import name_of
+from vujax.encoders import resolve_name
 from vujax.search.locate import locate_item
 from vujax.search.nearest import find_nearest
 from vujax.utils.formatting import quote_unprintable
@@ -257,7 +257,7 @@ def _resolve_encoder(root: Path, level: str, encoder: str | None) -> str:
         raise ValueError(
             f"{root} has {level} embeddings of {', '.join(available)}; choose one with --encoder"
         )
-    name = None if encoder is None else name_of(encoder)
+    name = None if encoder is None else resolve_name(encoder)
     known = [folder for folder in available if name in (None, folder, folder[:-HASH_SUFFIX])]
     if not known:
         raise FileNotFoundError(

@@ -17,8 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vujax.encoders.base import LITE_NETWORK, digest
-from vujax.encoders.lite import conse, read_class_names
+from vujax.encoders.base import LITE_NETWORK, compute_digest
+from vujax.encoders.lite import compute_conse, read_class_names
 from vujax.encoders.sentences import SentenceEncoder
 from vujax.encoders.text_head import TextHead, load_head
 from vujax.models import pretrained
@@ -124,7 +124,7 @@ class LiteSpace:
           settings: all other settings that change its vectors, for the digest.
         """
         self.name, self.encode_texts, self._mapping = name, sentences, mapping
-        self.digest = digest(tensors, settings | {"sentences": sentences.digest})
+        self.digest = compute_digest(tensors, settings | {"sentences": sentences.digest})
 
     def map_embeddings(self, vectors: np.ndarray) -> np.ndarray:
         """See `TextSpace.map_embeddings`."""
@@ -195,7 +195,7 @@ def build_conse_mapping(sentences: SentenceEncoder) -> tuple[FeatureMapping, dic
     @jax.jit
     def mapping(features: jax.Array) -> jax.Array:
         logits = jnp.matmul(features, classifier["weight"].T, precision="highest")
-        return conse(logits + classifier["bias"], names, **CONSE)
+        return compute_conse(logits + classifier["bias"], names, **CONSE)
 
     return mapping, classifier
 
