@@ -65,7 +65,7 @@ def test_starting_imports_nothing_heavy() -> None:
             "must be given together",
         ),
         (["ingest", ".", "--out", "OUT", "--shots", "no.csv"], "no.csv does not exist"),
-        (["ingest", ".", "--out", "OUT", "--detector-option", "x"], "is not NAME=VALUE"),
+        (["ingest", ".", "--out", "OUT", "--detector-option", "x"], "must be NAME=VALUE, got 'x'"),
         (["catalog", "check", "OUT"], "is not a vujax catalog"),
         (["catalog", "show", "OUT"], "is not a vujax catalog"),
         (["embed", "OUT", "--encoder", "../nil"], "unknown encoder '../nil'; expected lite"),

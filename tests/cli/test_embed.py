@@ -43,7 +43,7 @@ def test_from_the_folder_of_a_model(
     np.testing.assert_allclose(embeddings.to_matrix(table), plain, atol=1e-5)
     assert len(catalog.embeddings("scene", "my-run")) == 2
     assert cli.main(["similar", str(root), f"{film}/c0", "--encoder", "my run"]) == 0
-    assert "compared with 1 scene of 1 film, by my-run-" in capsys.readouterr().out
+    assert "compared with 1 scene of 1 film, embeddings of my-run-" in capsys.readouterr().out
     assert cli.main(["catalog", "check", str(root)]) == 0
 
 
@@ -55,7 +55,7 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture
         (["similar", root, "nobody@0:01"], "has no film nobody"),
         (
             ["similar", root, f"{Catalog(root).film_ids()[0]}/s0"],
-            "has no shot vectors: make them with",
+            "has no shot embeddings; run",
         ),
         (["similar", str(tmp_path / "in"), "a/s0"], "is not a vujax catalog"),
     ):

@@ -54,13 +54,13 @@ def test_label_list_export_import_undo(
     ids = [f"{film}/s0000", f"{film}/s0001"]
     do("set", str(root), "boats", *ids, "--label", "boat", "--author", "ann")
     do("set", str(root), "boats", ids[1], "--label", "boat", "--value", "no", "--author", "ann")
-    assert "boat: 1 hold, 1 do not" in do("list", str(root))
+    assert "boat: 1 positive, 1 negative" in do("list", str(root))
     out = str(tmp_path / "a.csv")
     assert "2 labels" in do("export", str(root), "boats", "--format", "csv", "--out", out)
-    assert "2 new, 0 known" in do("import", str(root), "others", out)
-    assert "0 new, 2 known" in do("import", str(root), "others", out)
+    assert "2 new, 0 already known" in do("import", str(root), "others", out)
+    assert "0 new, 2 already known" in do("import", str(root), "others", out)
     do("undo", str(root), "boats", "--author", "ann")
-    assert "boat: 2 hold, 0 do not" in do("list", str(root))
+    assert "boat: 2 positive, 0 negative" in do("list", str(root))
 
 
 @pytest.mark.parametrize(

@@ -42,13 +42,13 @@ def test_neighbours_are_shown_with_reasons(
     row = lines[2].split()
     assert row[0] == "1" and row[2:4] == ["1.000", "0.500"] and row[5:7] == ["Cold", "Wave"]
     assert "2 of 2 and 2 watchers; cop, heist, plans" in lines[2]
-    assert "genre: 1 of 4 movies are not known to it" in lines
+    assert "genre: 1 of 4 movies are unknown" in lines
     assert "left out: 1 ratings of movies that are not in the table" in lines
 
 
 def test_a_movie_like_no_other(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert similar(folder, "--channel", "genre", "d") == 0
-    assert "similar to none" in capsys.readouterr().out
+    assert "no similar movies" in capsys.readouterr().out
 
 
 def test_ratings_from_elsewhere_and_movies_held_out(
@@ -75,9 +75,9 @@ def test_ratings_from_elsewhere_and_movies_held_out(
         (
             ["--channel", "genre", "heat wave"],
             KeyError,
-            r"several movies: Heat Wave \(1995\) \[a\], ",
+            r"several movies match 'heat wave'; use one of the ids: Heat Wave \(1995\) \[a\], ",
         ),
-        (["--channel", "genre", "wav"], KeyError, "title of several movies"),
+        (["--channel", "genre", "wav"], KeyError, "several movies match 'wav'"),
         (["--channel", "genre", "Matrix"], KeyError, "no movie has the title or id 'Matrix'"),
         (["--channel", "style", "a"], ValueError, "unknown channel 'style'"),
         (["--channel", "genre:power=2", "a"], ValueError, "no option power"),

@@ -32,16 +32,18 @@ def test_train_and_apply(root: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
         "chance",
         "F1",
         "threshold",
-        "held",
-        "by",
+        "positives",
         "of",
-        "learned",
-        "from",
+        "trained",
+        "on",
     ]
     assert shown[1].split()[:4] == ["blue", "1.000", "0.333", "1.000"]
     assert shown[4].split() == ["mean", "1.000", "0.333", "1.000"]
-    assert "scored on    3 shots of 1 other films" in shown[6]
-    assert any(line.startswith("left out     rare: holds of 1 in 1 films") for line in shown)
+    assert "evaluated on 3 shots of 1 other films" in shown[6]
+    assert any(
+        line.startswith("left out     rare: too few examples: 1 positives in 1 films")
+        for line in shown
+    )
     assert tag("train", root, *common) == 0  # again, over the old one
     capsys.readouterr()
     out = tmp_path / "tags.parquet"
@@ -59,7 +61,7 @@ def test_train_and_apply(root: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
         (["--encoder", "stub", "--level", "minute"], "unknown level 'minute'"),
         (["--encoder", "../stub"], "is not an encoder's name"),
         (["--encoder", "stub", "--reviewed", "none"], "no label can be learned"),
-        (["--encoder", "stub", "--reviewed", "none", "x"], "--reviewed none goes alone"),
+        (["--encoder", "stub", "--reviewed", "none", "x"], "--reviewed none excludes films"),
         (["--encoder", "stub", "--reviewed", "x"], "no film x, which is named as reviewed"),
         (["--encoder", "stub", "--labels", "no.csv"], "no.csv does not exist"),
         (["--encoder", "stub", "--out", "LABELS"], "is a file"),

@@ -1,4 +1,4 @@
-"""`vujax catalog check CATALOG` and `vujax catalog show CATALOG [--film ID ...] [--out FILE]`."""
+"""`vujax catalog check|show CATALOG`: check a catalog, or show it as a page."""
 
 import argparse
 import sys
@@ -6,19 +6,31 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the command's arguments."""
+    """Declare the command's arguments."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    check = actions.add_parser("check", help="is every file there and whole?")
-    check.add_argument("--quick", action="store_true", help="do not decode the keyframes")
-    show = actions.add_parser("show", help="a page with each film's shots")
-    show.add_argument("--film", nargs="+", default=[], metavar="ID", help="only these")
-    show.add_argument("--out", type=Path, metavar="FILE", help="of the page (CATALOG/catalog.html)")
+    check = actions.add_parser("check", help="check that all files are present and intact")
+    check.add_argument("--quick", action="store_true", help="do not decode keyframes")
+    show = actions.add_parser("show", help="write a page with the shots of each film")
+    show.add_argument(
+        "--film",
+        nargs="+",
+        default=[],
+        metavar="ID",
+        help="ids of the films to show (default: all)",
+    )
+    show.add_argument(
+        "--out", type=Path, metavar="FILE", help="output file (default: CATALOG/catalog.html)"
+    )
     for action in (check, show):
-        action.add_argument("catalog", type=Path, metavar="CATALOG", help="folder of the catalogue")
+        action.add_argument("catalog", type=Path, metavar="CATALOG", help="catalog folder")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Checks, with exit status 1 for a damaged catalogue, or writes the page."""
+    """Check a catalog, or write its page.
+
+    Returns:
+      1 for a damaged catalog, otherwise 0.
+    """
     return _check(arguments) if arguments.action == "check" else _show(arguments)
 
 
@@ -26,14 +38,14 @@ def _check(arguments: argparse.Namespace) -> int:
     from vujax.catalog import schema
     from vujax.catalog.validate import find_problems
 
-    found = 0
+    problems = 0
     for problem in find_problems(arguments.catalog, decode_images=not arguments.quick):
-        found += 1
+        problems += 1
         print(problem, file=sys.stderr)
     films = len(schema.list_films(arguments.catalog))
     count = f"{films} film{'s' * (films != 1)}"
-    print(f"{arguments.catalog}: {count}, {found or 'no'} problem{'s' * (found != 1)}")
-    return 1 if found else 0
+    print(f"{arguments.catalog}: {count}, {problems or 'no'} problem{'s' * (problems != 1)}")
+    return 1 if problems else 0
 
 
 def _show(arguments: argparse.Namespace) -> int:

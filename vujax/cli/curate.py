@@ -5,32 +5,58 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the command's arguments."""
+    """Declare the command's arguments."""
     add = parser.add_argument
-    add("catalog", type=Path, metavar="CATALOG", help="folder of the catalogue")
+    add("catalog", type=Path, metavar="CATALOG", help="catalog folder")
     add(
-        "--encoder", default="lite", metavar="SPEC", help="whose vectors: lite, or a model's folder"
+        "--encoder",
+        default="lite",
+        metavar="SPEC",
+        help="encoder of the embeddings: lite, or a model folder (default: lite)",
     )
-    add("--space", metavar="SPEC", help="where texts are compared (that of the encoder)")
-    add("--tags", type=Path, metavar="FILE", help="what a tagger found (`vujax tag apply`)")
-    add("--author", metavar="NAME", help="of the labels (you)")
-    add("--port", type=int, default=8765, metavar="N", help="to listen at (8765; 0: any)")
-    add("--host", default="127.0.0.1", metavar="ADDRESS", help="to listen at; others need a token")
-    add("--name", action="append", default=[], metavar="NAME", help="a name of this server")
-    add("--token", metavar="TEXT", help="that requests need (a new one beyond this machine)")
+    add("--space", metavar="SPEC", help="text space (default: that of the encoder)")
+    add("--tags", type=Path, metavar="FILE", help="tags of `vujax tag apply`")
+    add("--author", metavar="NAME", help="author of the labels (default: the user)")
+    add(
+        "--port",
+        type=int,
+        default=8765,
+        metavar="N",
+        help="port to listen on; 0 for any (default: 8765)",
+    )
+    add(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="address to listen on; others than the default need a token (default: 127.0.0.1)",
+    )
+    add(
+        "--name",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="accepted host name of this server; repeatable",
+    )
+    add(
+        "--token",
+        metavar="TEXT",
+        help="token that requests need (default: a new one unless the host is this machine)",
+    )
     add("--open", action="store_true", help="open the page in the browser")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serves the page until Ctrl-C."""
+    """Serve the labeling page until Ctrl-C."""
     try:
         from vujax.annotate.app.server import serve
     except ImportError as error:
-        raise ImportError(f"the page needs {error.name}: pip install 'vujax[curate]'") from None
+        raise ImportError(
+            f"the labeling page needs {error.name}; run pip install 'vujax[curate]'"
+        ) from None
     from vujax.annotate.app import open_desk
 
     if arguments.token is not None and len(arguments.token) < 16:
-        raise ValueError("a token has at least 16 characters: leave --token out to get one")
+        raise ValueError("--token must have at least 16 characters; leave it out to get one")
     desk = open_desk(
         arguments.catalog,
         arguments.encoder,
@@ -42,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"note: {desk.mute}", flush=True)
 
     def ready(address: str) -> None:
-        print(f"{address}  (Ctrl-C ends it; labels are on the disk at once)", flush=True)
+        print(f"{address}  (stop with Ctrl-C; labels are saved immediately)", flush=True)
         if arguments.open:
             import webbrowser
 

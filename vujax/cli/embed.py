@@ -1,6 +1,6 @@
-"""`vujax embed CATALOG --encoder E [--level scene]`: vectors of keyframes, shots and scenes.
+"""`vujax embed CATALOG --encoder E`: embeddings of keyframes, shots and scenes.
 
-Run again, it passes over the films whose vectors are there.
+A second run skips films with current embeddings.
 """
 
 import argparse
@@ -13,35 +13,43 @@ ENCODER = "lite (EfficientNet-Lite0), or the folder of a trained or imported mod
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the command's arguments."""
+    """Declare the command's arguments."""
     add = parser.add_argument
-    add("catalog", type=Path, metavar="CATALOG", help="folder of the catalogue")
-    add("--encoder", required=True, metavar="NAME", help=ENCODER)
+    add("catalog", type=Path, metavar="CATALOG", help="catalog folder")
+    add("--encoder", required=True, metavar="NAME", help=f"encoder: {ENCODER}")
     add(
         "--level",
         choices=LEVELS,
-        help="keyframes, shots, or the scenes that `vujax scenes` found (keyframes and shots; "
-        "shots alone of an encoder that sees no single pictures)",
+        help="items to embed; scenes need `vujax scenes` (default: frame and shot, or shot alone "
+        "for encoders of whole shots)",
     )
-    add("--batch", type=int, default=32, metavar="N", help="pictures, or shots, at once (32)")
+    add(
+        "--batch", type=int, default=32, metavar="N", help="images or shots per batch (default: 32)"
+    )
     runner.add_arguments(
         parser,
-        "local: threads that decode beside the network (one for each core); ray: actors (one for "
-        "each GPU, or core)",
+        "decoding threads with --runner local (default: one per core), actors with --runner ray "
+        "(default: one per GPU or core)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Makes the vectors; exit status 0 even when some films have none, unless --strict."""
+    """Compute the embeddings.
+
+    Returns:
+      1 with --strict if a film is incomplete, otherwise 0.
+    """
     from vujax import encoders
     from vujax.pipeline.embed import embed
 
     make = encoders.make_opener(arguments.encoder)
     levels = None if arguments.level is None else (arguments.level,)
-    who = runner.build_runner(arguments)
-    prepared = embed(arguments.catalog, make, levels=levels, batch=arguments.batch, runner=who)
-    terminal = runner.follow(prepared, who, "embedded")
-    made = sum(outcome.keyframes for outcome in terminal.outcomes if outcome.done)
-    if arguments.level != "scene":  # which may be means of what is there
-        print(f"{'speed':<12} {made / terminal.elapsed_s:.1f} keyframes/s")
+    execution = runner.build_runner(arguments)
+    prepared = embed(
+        arguments.catalog, make, levels=levels, batch=arguments.batch, runner=execution
+    )
+    terminal = runner.follow(prepared, execution, "embedded")
+    keyframes = sum(outcome.keyframes for outcome in terminal.outcomes if outcome.done)
+    if arguments.level != "scene":  # which may be means of existing embeddings
+        print(f"{'speed':<12} {keyframes / terminal.elapsed_s:.1f} keyframes/s")
     return runner.finish(terminal, prepared.listing, arguments.strict)

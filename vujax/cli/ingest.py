@@ -1,6 +1,6 @@
-"""`vujax ingest FOLDER --out CATALOG`: films to a catalogue of shots and keyframes.
+"""`vujax ingest FOLDER --out CATALOG`: films to a catalog of shots and keyframes.
 
-Run again, it passes over the films that the catalogue has, and so finishes what was interrupted.
+A second run skips films that are in the catalog, and so resumes an interrupted one.
 """
 
 import argparse
@@ -16,55 +16,79 @@ AUDIO_RATE = 16000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the command's arguments."""
+    """Declare the command's arguments."""
     add = parser.add_argument
-    add("paths", nargs="+", type=Path, metavar="FOLDER_OR_FILE", help="folders, video files")
-    add("--out", required=True, type=Path, metavar="CATALOG", help="folder of the catalogue")
+    add(
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="FOLDER_OR_FILE",
+        help="video files or folders of them",
+    )
+    add("--out", required=True, type=Path, metavar="CATALOG", help="catalog folder")
     shots = parser.add_argument_group("shots")
     add = shots.add_argument
-    how = shots.add_mutually_exclusive_group()
-    how.add_argument(
-        "--detector", default="transnetv2", metavar="NAME", help=f"{', '.join(DETECTORS)} (first)"
+    source = shots.add_mutually_exclusive_group()
+    source.add_argument(
+        "--detector",
+        default="transnetv2",
+        metavar="NAME",
+        help=f"shot detector: {', '.join(DETECTORS)} (default: transnetv2)",
     )
-    how.add_argument(
+    source.add_argument(
         "--shots",
         type=Path,
         metavar="FILE",
-        help="known shots of one film (MovieNet .txt, .edl, .csv, .tsv), or a folder of lists for "
-        "each film",
+        help="shot-list file of one film (MovieNet .txt, .edl, .csv, .tsv), or a directory with "
+        "one per film",
     )
     add(
         "--detector-option",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a setting of the detector; may be given several times",
+        help="option of the detector; repeatable",
     )
-    add = parser.add_argument_group("what is kept").add_argument
+    add = parser.add_argument_group("contents of the catalog").add_argument
     add(
         "--positions",
         type=float,
         nargs="+",
         default=[0.25, 0.5, 0.75],
         metavar="P",
-        help="of the keyframes in each shot, 0 its begin and 1 its end (0.25 0.5 0.75)",
+        help="positions of keyframes in a shot, from 0 (start) to 1 (end) (default: 0.25 0.5 0.75)",
     )
-    add("--side", type=int, default=224, metavar="PX", help="a keyframe's shorter side (224)")
-    add("--quality", type=int, default=90, help="of the keyframes' JPEG (90)")
+    add(
+        "--side",
+        type=int,
+        default=224,
+        metavar="PX",
+        help="shorter side of a keyframe in pixels (default: 224)",
+    )
+    add("--quality", type=int, default=90, help="JPEG quality of keyframes (default: 90)")
     add(
         "--audio",
         type=int,
         nargs="?",
         const=AUDIO_RATE,
         metavar="RATE",
-        help=f"also keep each shot's sound, mono FLAC ({AUDIO_RATE} Hz)",
+        help=f"store the sound of each shot as mono FLAC at RATE Hz (default rate: {AUDIO_RATE})",
     )
-    add("--metadata", type=Path, metavar="FILE", help="CSV or Parquet with a column path or film")
-    runner.add_arguments(parser, "films at once (one for each core)")
+    add(
+        "--metadata",
+        type=Path,
+        metavar="FILE",
+        help="metadata: CSV or Parquet with a column path or film",
+    )
+    runner.add_arguments(parser, "films processed at once (default: one per core)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Reads the films; exit status 0 even when some of them are bad, unless --strict."""
+    """Ingest the films.
+
+    Returns:
+      1 with --strict if a film is incomplete, otherwise 0.
+    """
     from vujax.pipeline.ingest.run import ingest
     from vujax.pipeline.ingest.settings import IngestSettings
 
@@ -74,26 +98,26 @@ def run(arguments: argparse.Namespace) -> int:
         quality=arguments.quality,
         audio_rate=arguments.audio,
     )
-    who = runner.build_runner(arguments)
+    execution = runner.build_runner(arguments)
     prepared = ingest(
         arguments.paths,
         arguments.out,
         _detectors(arguments),
         settings,
         metadata=arguments.metadata,
-        runner=who,
+        runner=execution,
     )
     if arguments.shots is not None and arguments.shots.is_file():
-        _need_one(prepared.listing.sources, arguments.shots)
-    terminal = runner.follow(prepared, who, "read")
+        _check_single_film(prepared.listing.sources, arguments.shots)
+    terminal = runner.follow(prepared, execution, "read")
     return runner.finish(terminal, prepared.listing, arguments.strict)
 
 
-def _need_one(sources: Sequence[Any], shots: Path) -> None:
+def _check_single_film(sources: Sequence[Any], shots: Path) -> None:
     if len(sources) > 1:
         raise ValueError(
-            f"{shots} holds one film's shots, and there are {len(sources)} films: give --shots a "
-            "folder with a list for each"
+            f"{shots} holds the shots of one film, but there are {len(sources)} films; give "
+            "--shots a directory with one list per film"
         )
 
 
@@ -111,7 +135,7 @@ def _detectors(arguments: argparse.Namespace) -> Any:
 def _option(text: str) -> tuple[str, Any]:
     name, mark, value = text.partition("=")
     if not mark or not name.isidentifier():
-        raise ValueError(f"--detector-option {text!r} is not NAME=VALUE")
+        raise ValueError(f"--detector-option must be NAME=VALUE, got {text!r}")
     try:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError):

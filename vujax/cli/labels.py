@@ -1,4 +1,4 @@
-"""`vujax labels list|set|undo|export|import|apply CATALOG ...`: as the page does with labels."""
+"""`vujax labels list|set|undo|export|import|apply CATALOG ...`: label sets without the page."""
 
 import argparse
 import sys
@@ -16,52 +16,91 @@ MARKS = {"yes": 1, "no": -1, "unset": 0}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the command's arguments."""
+    """Declare the command's arguments."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    there = actions.add_parser("list", help="the label sets of a catalogue")
-    mark = actions.add_parser("set", help="say what holds of items")
-    undo = actions.add_parser("undo", help="take the last decisions of somebody back")
-    out = actions.add_parser("export", help="write a set for another program")
-    back = actions.add_parser("import", help="read .csv, .jsonl or Label Studio's .json into a set")
-    learned = actions.add_parser("apply", help="learn a label, and score the whole catalogue by it")
-    for action in (there, mark, undo, out, back, learned):
-        action.add_argument("catalog", type=Path, metavar="CATALOG", help="folder of the catalogue")
+    listing = actions.add_parser("list", help="list the label sets of a catalog")
+    mark = actions.add_parser("set", help="label items")
+    undo = actions.add_parser("undo", help="undo the last decisions of an author")
+    out = actions.add_parser("export", help="export a label set")
+    back = actions.add_parser(
+        "import", help="import .csv, .jsonl or Label Studio .json into a label set"
+    )
+    learned = actions.add_parser("apply", help="learn a label, and score all items of the catalog")
+    for action in (listing, mark, undo, out, back, learned):
+        action.add_argument("catalog", type=Path, metavar="CATALOG", help="catalog folder")
     for action in (mark, undo, out, back, learned):
         action.add_argument("set", metavar="SET", help="name of the label set")
-    mark.add_argument("ids", nargs="+", metavar="ID", help="FILM/s0012, FILM/c003, FILM/s0012/1")
-    mark.add_argument("--label", required=True, metavar="LABEL")
-    mark.add_argument("--value", choices=[*MARKS], default="yes", help="does it hold? (yes)")
-    out.add_argument("--format", required=True, choices=FORMATS.names())
-    out.add_argument("--out", required=True, type=Path, metavar="PATH", help="file or new folder")
-    out.add_argument("--labels", nargs="+", metavar="LABEL", help="only these")
+    mark.add_argument("ids", nargs="+", metavar="ID", help="items, such as FILM/s0012, FILM/c003")
+    mark.add_argument("--label", required=True, metavar="LABEL", help="label")
+    mark.add_argument(
+        "--value", choices=[*MARKS], default="yes", help="whether the label holds (default: yes)"
+    )
+    out.add_argument("--format", required=True, choices=FORMATS.names(), help="output format")
+    out.add_argument(
+        "--out", required=True, type=Path, metavar="PATH", help="output file or new directory"
+    )
+    out.add_argument("--labels", nargs="+", metavar="LABEL", help="labels to export (default: all)")
     out.add_argument(
         "--pictures",
         choices=PICTURES,
-        help="the catalogue's keyframes, or frames of the films themselves (webdataset)",
+        help="images of webdataset: keyframes of the catalog, or frames of the original films",
     )
-    back.add_argument("file", type=Path, metavar="FILE")
+    back.add_argument("file", type=Path, metavar="FILE", help="file to import")
     back.add_argument(
-        "--level", choices=LEVELS, default="shot", help="what rows with times are of (shot)"
+        "--level",
+        choices=LEVELS,
+        default="shot",
+        help="items that rows with times refer to (default: shot)",
     )
     _add_apply_arguments(learned)
     for action in (mark, undo, back):
-        action.add_argument("--author", metavar="NAME", help="who says so (you)")
+        action.add_argument("--author", metavar="NAME", help="author (default: the user)")
 
 
 def _add_apply_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--label", required=True, metavar="LABEL")
-    add("--out", required=True, type=Path, metavar="FILE", help=".parquet, .csv or .jsonl")
-    add("--level", choices=LEVELS[:3], default="shot", help="of the items (shot)")
-    add("--encoder", default="lite", metavar="SPEC", help="whose vectors (lite)")
-    add("--space", metavar="SPEC", help="where texts are compared (that of the encoder)")
-    add("--query", nargs="+", default=[], metavar="TEXT", help="look for this too, as on the page")
-    add("--not", nargs="+", default=[], metavar="TEXT", dest="against", help="and not for this")
-    add("--threshold", type=float, default=0.0, metavar="S", help="least score of the chosen (0)")
+    add("--label", required=True, metavar="LABEL", help="label to learn")
+    add(
+        "--out",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help="output file: .parquet, .csv or .jsonl",
+    )
+    add("--level", choices=LEVELS[:3], default="shot", help="items to score (default: shot)")
+    add(
+        "--encoder",
+        default="lite",
+        metavar="SPEC",
+        help="encoder of the embeddings (default: lite)",
+    )
+    add("--space", metavar="SPEC", help="text space (default: that of the encoder)")
+    add(
+        "--query",
+        nargs="+",
+        default=[],
+        metavar="TEXT",
+        help="texts to search for too, as on the page",
+    )
+    add(
+        "--not",
+        nargs="+",
+        default=[],
+        metavar="TEXT",
+        dest="against",
+        help="texts that are not wanted",
+    )
+    add(
+        "--threshold",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="minimum score of chosen items (default: 0)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Does it and says what came of it."""
+    """Run the action and print its result."""
     actions = {"list": _list, "set": _set, "undo": _undo, "export": _export, "import": _import}
     return (actions | {"apply": _apply})[arguments.action](arguments)
 
@@ -78,15 +117,15 @@ def _list(arguments: argparse.Namespace) -> int:
         with LabelLog(sets.path(catalog.path, name), create=False) as log:
             print(f"{name}: {log.sequence} decisions, {_date(log)}")
             for label, counts in summary(log).items():
-                print(f"  {label}: {counts.holds} hold, {counts.fails} do not")
+                print(f"  {label}: {counts.holds} positive, {counts.fails} negative")
     if not names:
-        print(f"{catalog.path} has no label set yet: `vujax curate {catalog.path}` makes one")
+        print(f"{catalog.path} has no label set yet; create one with `vujax curate {catalog.path}`")
     return 0
 
 
 def _date(log: "LabelLog") -> str:
     times = [entry.time for entry in log.state().values()]
-    return f"the last one of {max(times)[:16].replace('T', ' ')} UTC" if times else "none holds"
+    return f"last at {max(times)[:16].replace('T', ' ')} UTC" if times else "all undone"
 
 
 def _set(arguments: argparse.Namespace) -> int:
@@ -98,10 +137,10 @@ def _set(arguments: argparse.Namespace) -> int:
 
     places = Places(Catalog(arguments.catalog))
     value = MARKS[arguments.value]
-    made = decisions(places, arguments.ids, arguments.label, value, source="command")
+    entries = decisions(places, arguments.ids, arguments.label, value, source="command")
     with LabelLog(sets.path(arguments.catalog, arguments.set)) as log:
-        log.append(made, author=author_of(arguments.author))
-    print(f"{arguments.set}: {len(made)} decision{'s' * (len(made) != 1)}")
+        log.append(entries, author=author_of(arguments.author))
+    print(f"{arguments.set}: {len(entries)} decision{'s' * (len(entries) != 1)}")
     return 0
 
 
@@ -116,9 +155,9 @@ def _undo(arguments: argparse.Namespace) -> int:
     with LabelLog(path, create=False) as log:
         group = log.last_group(who)
         if group is None:
-            raise ValueError(f"{arguments.set} has nothing of {who} to undo")
+            raise ValueError(f"{arguments.set} has no decisions of {who} to undo")
         changed = log.undo(group, author=who)
-    print(f"{arguments.set}: {len(changed)} label{'s' * (len(changed) != 1)} taken back")
+    print(f"{arguments.set}: {len(changed)} label{'s' * (len(changed) != 1)} undone")
     return 0
 
 
@@ -140,7 +179,7 @@ def _export(arguments: argparse.Namespace) -> int:
             pictures=arguments.pictures,
         )
     print(f"{done.path}: {done.labels} label{'s' * (done.labels != 1)}")
-    _say(done.notes)
+    _print_notes(done.notes)
     return 0
 
 
@@ -156,8 +195,8 @@ def _import(arguments: argparse.Namespace) -> int:
     with LabelLog(sets.path(arguments.catalog, arguments.set)) as log:
         who = author_of(arguments.author)
         done = import_file(places, log, arguments.file, author=who, level=arguments.level)
-    print(f"{arguments.set}: {done.new} new, {done.known} known already")
-    _say(done.notes)
+    print(f"{arguments.set}: {done.new} new, {done.known} already known")
+    _print_notes(done.notes)
     return 0
 
 
@@ -173,6 +212,6 @@ def _apply(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _say(notes: tuple[str, ...]) -> None:
+def _print_notes(notes: tuple[str, ...]) -> None:
     for note in notes:
         print(f"note: {note}", file=sys.stderr)

@@ -1,6 +1,6 @@
-"""`vujax movies similar TABLES_OR_CATALOG --channel genre ... TITLE`: which movies are like it.
+"""`vujax movies similar TABLES_OR_CATALOG --channel genre ... TITLE`: similar movies by metadata.
 
-TABLES_OR_CATALOG is a catalogue with metadata, or any of the tables of vujax.data.movies.tables.
+TABLES_OR_CATALOG is a catalog with metadata, or any of the tables of vujax.data.movies.tables.
 """
 
 import argparse
@@ -15,37 +15,47 @@ if TYPE_CHECKING:  # the help needs none of it
     from vujax.data.movies.records import Movies
     from vujax.data.movies.similarity import Similarity
 
-NAMED = 8  # movies that a message names
-LEAST_WIDTH = 80
+MAX_NAMED = 8  # movies in a message
+MIN_WIDTH = 80
+MAX_COLUMN = 44
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the command's arguments."""
+    """Declare the command's arguments."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    similar = actions.add_parser("similar", help="the movies most similar to one, and why")
+    similar = actions.add_parser(
+        "similar", help="find the movies most similar to one, with reasons"
+    )
     add = similar.add_argument
-    add("movies", type=Path, metavar="TABLES_OR_CATALOG", help="folder, or a table of movies")
-    add("title", metavar="TITLE", help="title, a part of it, or id")
+    add(
+        "movies", type=Path, metavar="TABLES_OR_CATALOG", help="catalog folder, or tables of movies"
+    )
+    add("title", metavar="TITLE", help="title or part of it, or id of a movie")
     add(
         "--channel",
         action="append",
         required=True,
         type=_channel,
         metavar="NAME[:OPTION=VALUE,...]",
-        help="genre, synopsis, cowatch, lists or pairs, such as cowatch:measure=pmi,weight=2; may "
-        "be given several times",
+        help="similarity channel: genre, synopsis, cowatch, lists or pairs, with options such as "
+        "cowatch:measure=pmi,weight=2; repeatable",
     )
-    add("--ratings", type=Path, metavar="TABLES", help="whose ratings to join by id (MovieLens)")
-    add("--hold-out", type=Path, metavar="FILE", help="leave out the movies whose IMDb ids it has")
-    add("-k", type=int, default=10, metavar="N", help="how many (10)")
+    add(
+        "--ratings",
+        type=Path,
+        metavar="TABLES",
+        help="tables with ratings to join by id (MovieLens)",
+    )
+    add("--hold-out", type=Path, metavar="FILE", help="file with IMDb ids of movies to leave out")
+    add("-k", type=int, default=10, metavar="N", help="number of results (default: 10)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints a table of neighbours, and what could not be compared."""
+    """Print a table of similar movies, and what could not be compared."""
     from vujax.data.movies.similarity import build_similarity
 
     if arguments.k < 1:
-        raise ValueError(f"-k must be 1 or more, not {arguments.k}")
+        raise ValueError(f"-k must be 1 or more, got {arguments.k}")
     movies = _movies(arguments)
     place = find(movies, arguments.title)
     similarity = build_similarity(movies, dict(arguments.channel))
@@ -58,17 +68,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def find(movies: "Movies", title: str) -> int:
-    """The place of the one movie of this id or title, else of the one whose title has it.
+    """Return the index of the movie with an id or title, or else with a title that contains it.
 
     Raises:
-      KeyError: there is none, or there are several; names some.
+      KeyError: there is no such movie, or several.
     """
     if title in movies.ids:
         return movies.ids.index(title)
     wanted = title.casefold()
     names = [name.casefold() for name in movies.titles]
     tests = (
-        lambda name: wanted in (name, name.rpartition(" (")[0]),  # with its year or without
+        lambda name: wanted in (name, name.rpartition(" (")[0]),  # with or without its year
         lambda name: wanted in name,
     )
     for test in tests:
@@ -76,9 +86,11 @@ def find(movies: "Movies", title: str) -> int:
         if len(found) == 1:
             return found[0]
         if found:
-            some = [f"{movies.titles[place]} [{movies.ids[place]}]" for place in found[:NAMED]]
-            more = ", ..." if len(found) > NAMED else ""
-            raise KeyError(f"{title!r} is the title of several movies: {', '.join(some)}{more}")
+            some = [f"{movies.titles[place]} [{movies.ids[place]}]" for place in found[:MAX_NAMED]]
+            more = ", ..." if len(found) > MAX_NAMED else ""
+            raise KeyError(
+                f"several movies match {title!r}; use one of the ids: {', '.join(some)}{more}"
+            )
     raise KeyError(f"no movie has the title or id {title!r}")
 
 
@@ -98,7 +110,7 @@ def _movies(arguments: argparse.Namespace) -> "Movies":
 
 
 def _channel(text: str) -> tuple[str, dict[str, Any]]:
-    """`('cowatch', {'weight': 2})` of 'cowatch:weight=2'."""
+    """Parse 'cowatch:weight=2' as `('cowatch', {'weight': 2})`."""
     name, _, options = text.partition(":")
     return name, dict(name_and_value(option) for option in options.split(",") if option)
 
@@ -111,26 +123,26 @@ def _table(similarity: "Similarity", place: int, k: int) -> list[str]:
     index, score = top_k(similarity.scores(row), k, marks[row], marks)
     found = [other for other in index[0].tolist() if other >= 0]
     if not found:
-        return ["similar to none: the channels know nothing of it, or nothing it has in common"]
+        return ["no similar movies: the channels do not know this one, or it shares nothing"]
     parts = {name: channel.scores(row)[0] for name, channel in similarity.channels.items()}
     lines = [["", "score", *parts, "title", "genres", "why"]]
     for rank, other in enumerate(found):
         whys = {
             name: channel.explain(place, other) for name, channel in similarity.channels.items()
         }
-        told = "; ".join(why for name, why in whys.items() if why and name != "genre")
+        reasons = "; ".join(why for name, why in whys.items() if why and name != "genre")
         scores = [f"{part[other]:.3f}" for part in parts.values()]
         name, genres = movies.titles[other], _genres(movies, other)
-        lines.append([str(rank + 1), f"{score[0, rank]:.3f}", *scores, name, genres, told])
+        lines.append([str(rank + 1), f"{score[0, rank]:.3f}", *scores, name, genres, reasons])
     return _aligned(lines)
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Columns in line; lines are cut where the terminal ends."""
-    widths = [min(max(map(len, column)), 44) for column in zip(*lines, strict=True)]
-    most = max(shutil.get_terminal_size((160, 0)).columns, LEAST_WIDTH)
+    """Align columns, and cut lines at the width of the terminal."""
+    widths = [min(max(map(len, column)), MAX_COLUMN) for column in zip(*lines, strict=True)]
+    limit = max(shutil.get_terminal_size((160, 0)).columns, MIN_WIDTH)
     pairs = (zip(line, widths, strict=True) for line in lines)
-    return ["  ".join(f"{_short(c, w):<{w}}" for c, w in line).rstrip()[:most] for line in pairs]
+    return ["  ".join(f"{_short(c, w):<{w}}" for c, w in line).rstrip()[:limit] for line in pairs]
 
 
 def _short(text: str, width: int) -> str:
@@ -147,8 +159,8 @@ def _gaps(similarity: "Similarity") -> list[str]:
     for name, channel in similarity.channels.items():
         unknown = int((~channel.known).sum())
         if unknown:
-            lines.append(f"{name}: {unknown} of {total} movies are not known to it")
+            lines.append(f"{name}: {unknown} of {total} movies are unknown")
         if channel.skipped:
-            lines.append(f"{name}: {channel.skipped} entries name movies that are not there")
+            lines.append(f"{name}: {channel.skipped} entries refer to unknown movies")
     left = similarity.movies.skipped.items()
     return [*lines, *(f"left out: {count} {reason}" for reason, count in left)]

@@ -1,6 +1,6 @@
-"""`vujax tag train CATALOG --labels FILE --out TAGGER` and `vujax tag apply CATALOG --tagger ...`.
+"""`vujax tag train|apply CATALOG`: learn tags from labels, and tag a catalog.
 
-The labels are a CSV: `id,label` or `video,label,start,end`; see vujax.annotate.tagging.labels.
+Labels are a CSV file with `id,label` or `video,label,start,end`; see vujax.annotate.tagging.labels.
 """
 
 import argparse
@@ -12,40 +12,51 @@ NONE = "none"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the command's arguments."""
+    """Declare the command's arguments."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    train = actions.add_parser("train", help="learn tags from labels, and say how well")
-    train.add_argument("catalog", type=Path, metavar="CATALOG", help="folder of the catalogue")
+    train = actions.add_parser("train", help="learn tags from labels and evaluate them")
+    train.add_argument("catalog", type=Path, metavar="CATALOG", help="catalog folder")
     add = train.add_argument
     add(
         "--labels",
         type=Path,
         required=True,
         metavar="FILE",
-        help="CSV or Parquet: id,label or video,label,start,end (seconds; what has its middle in "
-        "there); value 0 or -1: the label does not hold",
+        help="labels: CSV or Parquet with id,label or video,label,start,end (seconds, for items "
+        "whose middle is in between); a column value with 0 or -1 marks negatives",
     )
-    add("--encoder", required=True, metavar="NAME", help="whose vectors, as `vujax embed` made")
-    add("--level", default="shot", metavar="LEVEL", help="frame, shot or scene (shot)")
-    add("--out", type=Path, required=True, metavar="TAGGER", help="folder of the tagger")
+    add(
+        "--encoder",
+        required=True,
+        metavar="NAME",
+        help="encoder of the embeddings, as for `vujax embed`",
+    )
+    add("--level", default="shot", metavar="LEVEL", help="frame, shot or scene (default: shot)")
+    add("--out", type=Path, required=True, metavar="TAGGER", help="output directory of the tagger")
     add(
         "--reviewed",
         nargs="+",
         metavar="FILM",
-        help="films of which all that holds has a label, so that the rest does not hold (those "
-        f"that the labels name); {NONE}: only rows with value 0 or -1 say what does not hold",
+        help="fully labeled films, whose other items are negatives (default: the films with "
+        f"labels); {NONE}: only rows with value 0 or -1 are negatives",
     )
-    add("--seed", type=int, default=0, metavar="N", help="of the choice of films to validate (0)")
-    apply = actions.add_parser("apply", help="tag all films of a catalogue")
-    apply.add_argument("catalog", type=Path, metavar="CATALOG", help="folder of the catalogue")
-    apply.add_argument("--tagger", type=Path, required=True, metavar="TAGGER", help="its folder")
+    add(
+        "--seed", type=int, default=0, metavar="N", help="seed of the validation split (default: 0)"
+    )
+    apply = actions.add_parser("apply", help="tag all films of a catalog")
+    apply.add_argument("catalog", type=Path, metavar="CATALOG", help="catalog folder")
+    apply.add_argument("--tagger", type=Path, required=True, metavar="TAGGER", help="tagger folder")
     apply.add_argument(
-        "--out", type=Path, required=True, metavar="FILE", help=".parquet, .csv or .jsonl"
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="output file: .parquet, .csv or .jsonl",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Trains, or applies."""
+    """Train or apply a tagger."""
     return _train(arguments) if arguments.action == "train" else _apply(arguments)
 
 
@@ -59,9 +70,9 @@ def _train(arguments: argparse.Namespace) -> int:
 
     check_folder(arguments.out)
     catalog, labels = Catalog(arguments.catalog), read_labels(arguments.labels)
-    said = resolve(catalog, arguments.level, labels, _reviewed(arguments.reviewed))
+    resolved = resolve(catalog, arguments.level, labels, _reviewed(arguments.reviewed))
     options = dict(encoder=arguments.encoder, mesh=make_mesh(), seed=arguments.seed)
-    tagger, report = train(catalog, said, **options)
+    tagger, report = train(catalog, resolved, **options)
     save(arguments.out, tagger, report)
     for line in report_lines(report):
         print(line)
@@ -73,13 +84,13 @@ def _reviewed(named: Sequence[str] | None) -> tuple[str, ...] | None:
     if named is None:
         return None
     if NONE in named and len(named) > 1:
-        raise ValueError(f"--reviewed {NONE} goes alone: leave it out, or the films")
+        raise ValueError(f"--reviewed {NONE} excludes films; remove one of them")
     return () if NONE in named else tuple(named)
 
 
 def report_lines(report: Mapping[str, Any]) -> list[str]:
-    """A report as people read it."""
-    header = ["tag", "AP", "chance", "F1", "threshold", "held by", "of", "learned from"]
+    """Format a report as lines of text."""
+    header = ["tag", "AP", "chance", "F1", "threshold", "positives", "of", "trained on"]
     numbers = ("ap", "chance", "f1")
     counts = ("support", "of", "learned_from")
     rows = [
@@ -94,7 +105,7 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The first column to the left, the others to the right."""
+    """Align the first column to the left and the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
@@ -109,21 +120,21 @@ def _facts(report: Mapping[str, Any]) -> list[str]:
     validation, examples = report["validation"], report["examples"]
     by, level = report["validated_on"], report["level"]
     lines = [
-        f"{'learned on':<12} {examples['train']} {level}s",
-        f"{'scored on':<12} {examples['validation']} {level}s of {len(validation)} other {by}, "
-        "which also chose penalty and thresholds",
+        f"{'trained on':<12} {examples['train']} {level}s",
+        f"{'evaluated on':<12} {examples['validation']} {level}s of {len(validation)} other {by}, "
+        "which also select the penalty and thresholds",
     ]
     if "map_95" in report:
         low, high = report["map_95"]
         lines.append(f"{'mean AP':<12} 95% interval over {by}: {low:.3f} to {high:.3f}")
     for tag, n in report["left_out"].items():
         lines.append(
-            f"{'left out':<12} {tag}: holds of {n['holds']} in {n['in']} {by}, not of {n['not']} "
-            f"in {n['not in']}: too few on one side"
+            f"{'left out':<12} {tag}: too few examples: {n['holds']} positives in {n['in']} {by}, "
+            f"{n['not']} negatives in {n['not in']}"
         )
     if report["without_vector"]:
         lines.append(
-            f"{'left out':<12} {report['without_vector']} labelled {level}s have no vector"
+            f"{'left out':<12} {report['without_vector']} labeled {level}s have no embedding"
         )
     return lines + [f"{'note':<12} {note}" for note in report["notes"]]
 

