@@ -70,8 +70,8 @@ def extract(
 @functools.lru_cache(maxsize=32)
 def _encode_everywhere(encode: Encode, mesh: Mesh) -> Callable[..., dict[str, jax.Array]]:
     def step(variables: Variables, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
-        kept = {k: batch[k] for k in BOOKKEEPING if k in batch}
-        return kept | {"embeddings": encode(variables, batch).astype(np.float32)}
+        columns = {k: batch[k] for k in BOOKKEEPING if k in batch}
+        return columns | {"embeddings": encode(variables, batch).astype(np.float32)}
 
     # Replicated results: the gather over devices and hosts is the compiler's.
     return jax.jit(step, out_shardings=replicated_sharding(mesh))
@@ -230,11 +230,11 @@ def extract_scenes(
       float32 `[n d]`, in the order of `rows.scenes`, equal on all hosts.
     """
     size = padded_size(rows.examples, batch_size, mesh)
-    found = extract(encode, variables, _scene_batches(rows, size), mesh=mesh)
-    scene = found["label"].reshape(-1)
-    vectors = found["embeddings"].reshape(len(scene), -1)
-    there = np.flatnonzero(scene >= 0)
-    return vectors[there[np.argsort(scene[there], kind="stable")]]
+    arrays = extract(encode, variables, _scene_batches(rows, size), mesh=mesh)
+    scene = arrays["label"].reshape(-1)
+    embeddings = arrays["embeddings"].reshape(len(scene), -1)
+    index = np.flatnonzero(scene >= 0)
+    return embeddings[index[np.argsort(scene[index], kind="stable")]]
 
 
 def _scene_batches(rows: "SceneRows", size: int) -> Iterator[dict[str, Any]]:

@@ -138,13 +138,15 @@ class LabeledScenes:
 
     def outputs(self, apply: Callable[..., jax.Array], params: Any) -> np.ndarray:
         """Return `apply(params, batch)` `[r s k]` of each scene, `[n k]` in their order."""
-        found: dict[int, np.ndarray] = {}
+        by_scene: dict[int, np.ndarray] = {}
         with closing(self._rows.eval_batches(batch_size=self._batch_size)) as batches:
             for batch in batches:
                 values = np.asarray(apply(params, make_global_batch(self._mesh, batch)))
                 is_scene = batch["scene"] >= 0
-                found.update(zip(batch["scene"][is_scene].tolist(), values[is_scene], strict=True))
-        return np.stack([found[scene] for scene in range(len(found))])
+                by_scene.update(
+                    zip(batch["scene"][is_scene].tolist(), values[is_scene], strict=True)
+                )
+        return np.stack([by_scene[scene] for scene in range(len(by_scene))])
 
 
 Apply = Callable[[Any, Any], jax.Array]

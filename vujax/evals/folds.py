@@ -81,9 +81,9 @@ def split_movie_folds(movies: Sequence[str], folds: int, seed: int) -> list[np.n
             "vectors of more clips of the train list"
         )
     sizes, fold_of = np.zeros(folds, np.int64), np.zeros(len(names), np.int64)
-    for one in np.random.default_rng(seed).permutation(len(names)):
-        fold_of[one] = sizes.argmin()
-        sizes[fold_of[one]] += counts[one]
+    for index in np.random.default_rng(seed).permutation(len(names)):
+        fold_of[index] = sizes.argmin()
+        sizes[fold_of[index]] += counts[index]
     return [fold_of[movie] != fold for fold in range(folds)]
 
 

@@ -169,13 +169,13 @@ def genre_relevance(
     if not 0 < threshold <= 1:
         raise ValueError(f"the threshold must be above 0 and at most 1, got {threshold}")
     if rule == "primary":
-        if any(isinstance(found, set | frozenset) for found in genres):
+        if any(isinstance(own, set | frozenset) for own in genres):
             raise ValueError("sets of genres have no first one; give lists, or another rule")
-        genres = [list(found)[:1] for found in genres]
+        genres = [list(own)[:1] for own in genres]
     names = {name: column for column, name in enumerate(sorted({g for f in genres for g in f}))}
     has = np.zeros((len(genres), len(names)), np.float32)
-    for row, found in enumerate(genres):
-        has[row, [names[name] for name in found]] = 1
+    for row, own in enumerate(genres):
+        has[row, [names[name] for name in own]] = 1
     count = has.sum(1)
 
     def relevant(items: np.ndarray) -> np.ndarray:
@@ -208,13 +208,13 @@ def co_watch_relevance(similarity: Similarity, movies: Sequence[str], top: int =
     columns, marks = np.array([places[movie] for movie in movies]), hash_ids(movies)
 
     def relevant(items: np.ndarray) -> np.ndarray:
-        found = np.zeros((len(items), len(movies)), bool)
+        is_relevant = np.zeros((len(items), len(movies)), bool)
         for row, item in enumerate(items.tolist()):
             place = int(columns[item])
             scores = similarity.scores(slice(place, place + 1))[:, columns]
             index, _ = top_k(scores, top, marks[item : item + 1], marks)
-            found[row, index[0][index[0] >= 0]] = True
-        return found
+            is_relevant[row, index[0][index[0] >= 0]] = True
+        return is_relevant
 
     return relevant
 

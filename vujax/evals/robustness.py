@@ -73,14 +73,14 @@ def read_table(path: Path) -> list[tuple[str, dict[str, float]]]:
     ]
 
 
-def _accuracies(row: Mapping[str, str], where: str) -> dict[str, float]:
+def _accuracies(row: Mapping[str, str], source: str) -> dict[str, float]:
     names = [name for name in ("imagenet", *BASELINES) if (row.get(name) or "").strip()]
     if "imagenet" not in names:
-        raise ValueError(f"{where} has no accuracy on imagenet")
+        raise ValueError(f"{source} has no accuracy on imagenet")
     try:
         return {name: float(row[name]) / 100 for name in names}
     except ValueError as error:
-        raise ValueError(f"{where}: accuracies must be numbers in percent ({error})") from None
+        raise ValueError(f"{source}: accuracies must be numbers in percent ({error})") from None
 
 
 def format_table(models: Sequence[tuple[str, Mapping[str, float]]]) -> str:

@@ -207,9 +207,9 @@ def open_synthetic_films(
         if not low <= value <= high:
             raise ValueError(f"{name} must be within {low}..{high}, got {value}")
     numbers = range(first, first + films)
-    heard = (audio_steps, mels) if audio else None
+    audio_shape = (audio_steps, mels) if audio else None
     options = dict(minutes=float(minutes), rate=rate, size=size, keyframes=frames, keep=keep)
     return tuple(
-        SyntheticFilm(seed=seed, split=split, number=number, audio=heard, **options)
+        SyntheticFilm(seed=seed, split=split, number=number, audio=audio_shape, **options)
         for number in numbers
     )

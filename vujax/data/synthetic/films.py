@@ -145,8 +145,10 @@ def _row(film: t.FilmTruth) -> t.FilmRow:
 
 
 def _user(taste: Taste, films: list[t.FilmTruth]) -> t.UserTruth:
-    seen = [film.name for film in films if has_watched(taste, film.number, film.genre, film.night)]
-    return t.UserTruth(taste.favourites, taste.nights, tuple(seen))
+    watched = [
+        film.name for film in films if has_watched(taste, film.number, film.genre, film.night)
+    ]
+    return t.UserTruth(taste.favourites, taste.nights, tuple(watched))
 
 
 def _shot(film: Film, clip: Clip) -> t.ShotTruth:

@@ -180,8 +180,8 @@ def _excerpts(before: list[Episode], dice: Dice) -> list[tuple[tuple[int, int], 
         for shot in range(len(episode.edit.clips))
         if _is_quotable(episode.edit, shot)
     ]
-    wanted = RECAP_SHOTS[0] + dice.below(RECAP_SHOTS[1] - RECAP_SHOTS[0] + 1)
-    chosen = sorted(dice.sample(sources, min(wanted, len(sources))))
+    num_shots = RECAP_SHOTS[0] + dice.below(RECAP_SHOTS[1] - RECAP_SHOTS[0] + 1)
+    chosen = sorted(dice.sample(sources, min(num_shots, len(sources))))
     return [((e, shot), _excerpt(before[e].edit, shot, dice)) for e, shot in chosen]
 
 

@@ -139,8 +139,8 @@ def _envelope(t: np.ndarray, start: float, end: float, blend_s: float) -> np.nda
 
 def _click(t: np.ndarray) -> np.ndarray:
     """Return a burst that starts at t = 0."""
-    heard = (t >= 0) & (t < CLICK_S)
-    return np.where(heard, 0.6 * np.sin(2 * pi * 2500 * t) * (1 - t / CLICK_S), 0.0)
+    is_on = (t >= 0) & (t < CLICK_S)
+    return np.where(is_on, 0.6 * np.sin(2 * pi * 2500 * t) * (1 - t / CLICK_S), 0.0)
 
 
 def _hiss(place: str, octaves: int) -> np.ndarray:

@@ -217,25 +217,23 @@ def _is_complete(video: Path, truth: FilmTruth) -> bool:
 
 def _ends_with_a_box(video: Path) -> bool:
     """Return True if the MP4's boxes fill the file exactly (ISO 14496-12, 4.2)."""
-    at, end = 0, video.stat().st_size
+    offset, end = 0, video.stat().st_size
     with video.open("rb") as file:
-        while at < end:
-            file.seek(at)
+        while offset < end:
+            file.seek(offset)
             head = file.read(16)
             size = int.from_bytes(head[:4])
             size = int.from_bytes(head[8:]) if size == 1 else size
             if size < 8:
                 return False
-            at += size
-    return at == end
+            offset += size
+    return offset == end
 
 
 def _remove_leftovers(folder: Path, films: int) -> None:
     """Remove half-written files of a killed run."""
-    for stem in (
-        SET,
-        *(of(number) for number in range(films) for of in (format_film_name, format_episode_name)),
-    ):
+    formats = (format_film_name, format_episode_name)
+    for stem in (SET, *(name(number) for number in range(films) for name in formats)):
         for leftover in folder.glob(f".{stem}*.tmp"):
             leftover.unlink(missing_ok=True)
 

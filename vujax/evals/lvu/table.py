@@ -39,7 +39,7 @@ def format_table(rows: Sequence[tuple[str, Sequence[TaskScore]]]) -> str:
 
 def format_pair_table(rows: Sequence[tuple[Sequence[TaskScore], Sequence[TaskScore]]]) -> str:
     """Format a Markdown table of differences, ours less theirs."""
-    found = []
+    table_rows = []
     for ours, theirs in rows:
         metric = ours[0].metric
         by = {which: paired_interval(ours, theirs, by=which) for which in ("clips", "movies")}
@@ -48,26 +48,26 @@ def format_pair_table(rows: Sequence[tuple[Sequence[TaskScore], Sequence[TaskSco
             format_score(difference.estimate, metric, "+"),
             *(_bounds(by[k][0], metric) for k in by),
         )
-        found.append((ours[0].task, f"{count}/{len(ours[0].clips)}", *cells))
-    return _markdown(PAIRS, found)
+        table_rows.append((ours[0].task, f"{count}/{len(ours[0].clips)}", *cells))
+    return _markdown(PAIRS, table_rows)
 
 
 def format_notes(runs: Sequence[TaskScore]) -> list[str]:
     """Return the notes that explain the scores, a line each."""
-    found = [UNITS]
+    lines = [UNITS]
     for run in runs:
         if run.shared.any():
             shared = len(set(np.array(run.movies)[run.shared]))
-            found.append(
+            lines.append(
                 f"{run.task}: {shared} of {len(set(run.movies))} movies are in the train list "
                 "too, with other clips."
             )
         if run.left_out:
-            found.append(
+            lines.append(
                 f"{run.task}: {run.left_out} clips of the train list are in the reported list, and "
                 "were not learned from."
             )
-    return found
+    return lines
 
 
 def row_to_json(name: str, runs: Sequence[TaskScore]) -> dict[str, Any]:
@@ -108,9 +108,9 @@ def format_score(value: float, metric: str, sign: str = "") -> str:
 
 def _cells(name: str, runs: Sequence[TaskScore]) -> tuple[str, ...]:
     first, metric = runs[0], runs[0].metric
-    there = bool(np.all([run.covered for run in runs], axis=0).any())
+    is_covered = bool(np.all([run.covered for run in runs], axis=0).any())
     mean = lambda values: format_score(float(np.mean(values)), metric)  # noqa: E731
-    less = constant_interval(runs, by="movies") if there else None
+    less = constant_interval(runs, by="movies") if is_covered else None
     return (
         first.task,
         name,
@@ -118,7 +118,7 @@ def _cells(name: str, runs: Sequence[TaskScore]) -> tuple[str, ...]:
         f"{first.train[0]}/{first.train[1]}",
         mean([run.score for run in runs]),
         *(
-            _bounds(score_interval(runs, by=by), metric) if there else ""
+            _bounds(score_interval(runs, by=by), metric) if is_covered else ""
             for by in ("clips", "movies")
         ),
         _bounds(seed_interval(runs), metric) if len(runs) > 1 else "",
@@ -131,8 +131,8 @@ def _cells(name: str, runs: Sequence[TaskScore]) -> tuple[str, ...]:
     )
 
 
-def _bounds(found: Interval, metric: str) -> str:
-    return f"[{format_score(found.low, metric)}, {format_score(found.high, metric)}]"
+def _bounds(interval: Interval, metric: str) -> str:
+    return f"[{format_score(interval.low, metric)}, {format_score(interval.high, metric)}]"
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -204,22 +204,22 @@ def compute_mean_iou(f: FilmScores, predicted: np.ndarray, mode: Mode) -> float:
         film without a true one.
     """
     extent = f.seconds if mode == "corrected" else f.frames
-    true, found = (_scenes(extent, ends, mode) for ends in (f.starts, predicted))
+    true, scenes = (_scenes(extent, ends, mode) for ends in (f.starts, predicted))
     if not len(true):
         return float("nan")
-    if not len(found):
+    if not len(scenes):
         return 0.0
-    of_true, of_found = np.zeros(len(true)), np.zeros(len(found))
-    reached = np.maximum.accumulate(found[:, 1])
+    of_true, of_scenes = np.zeros(len(true)), np.zeros(len(scenes))
+    reached = np.maximum.accumulate(scenes[:, 1])
     for start in range(0, len(true), ROWS):  # no table of all pairs of scenes
         rows = slice(start, start + ROWS)
         first = np.searchsorted(reached, true[rows, 0].min())
-        last = np.searchsorted(found[:, 0], true[rows, 1].max(), side="right")
+        last = np.searchsorted(scenes[:, 0], true[rows, 1].max(), side="right")
         if first < last:
-            iou = _iou(true[rows], found[first:last])
+            iou = _iou(true[rows], scenes[first:last])
             of_true[rows] = iou.max(axis=1)
-            of_found[first:last] = np.maximum(of_found[first:last], iou.max(axis=0))
-    return float((of_true.mean() + of_found.mean()) / 2)
+            of_scenes[first:last] = np.maximum(of_scenes[first:last], iou.max(axis=0))
+    return float((of_true.mean() + of_scenes.mean()) / 2)
 
 
 def _iou(spans: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -344,11 +344,11 @@ def match_within_seconds(
       Precision (1 where nothing is predicted) and recall (1 where nothing is true), as
       `metrics.shots.score_counts` has them.
     """
-    found, true = (
+    predicted, true = (
         [Extent(float(s), float(s), "scene") for s in times] for times in (predicted_s, true_s)
     )
-    pairs = len(match_extents(found, true, tolerance_s))
-    return pairs / len(found) if found else 1.0, pairs / len(true) if true else 1.0
+    pairs = len(match_extents(predicted, true, tolerance_s))
+    return pairs / len(predicted) if predicted else 1.0, pairs / len(true) if true else 1.0
 
 
 def _mean(values: Sequence[float] | np.ndarray) -> float:

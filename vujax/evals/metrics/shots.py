@@ -48,39 +48,39 @@ def transition_extents(
 
 
 def match_extents(
-    found: Sequence[Extent], true: Sequence[Extent], tolerance: float
+    predicted: Sequence[Extent], true: Sequence[Extent], tolerance: float
 ) -> list[tuple[int, int]]:
-    """Return pairs of positions in `found` and in `true`, in order.
+    """Return pairs of positions in `predicted` and in `true`, in order.
 
     Args:
-      found: by a detector.
+      predicted: by a detector.
       true: the truth.
       tolerance: between two extents, in their unit, inclusive.
     """
-    if not found or not true:
+    if not predicted or not true:
         return []
-    a, b = (np.array([(e.start, e.end) for e in side], float) for side in (found, true))
+    a, b = (np.array([(e.start, e.end) for e in side], float) for side in (predicted, true))
     gap = np.maximum(a[:, None, 0] - b[None, :, 1], b[None, :, 0] - a[:, None, 1])
     distance = np.abs(a.mean(axis=1)[:, None] - b.mean(axis=1))
     allowed = gap <= tolerance + 1e-9
     # One pair more outweighs all distances.
-    forbidden = 1 + distance[allowed].max(initial=0) * min(len(found), len(true))
+    forbidden = 1 + distance[allowed].max(initial=0) * min(len(predicted), len(true))
     rows, columns = linear_sum_assignment(np.where(allowed, distance, forbidden))
     return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if allowed[i, j]]
 
 
 def count_matches(
-    found: Sequence[Extent], true: Sequence[Extent], tolerance: float
+    predicted: Sequence[Extent], true: Sequence[Extent], tolerance: float
 ) -> Counter[str]:
     """Count the matches of one film for `score_counts`; counts of films may be added.
 
     Keys are 'found', 'true', 'found_paired' and 'true_paired', each also with '/KIND' of its own.
     """
-    pairs = match_extents(found, true, tolerance)
+    pairs = match_extents(predicted, true, tolerance)
     sides = {
-        "found": found,
+        "found": predicted,
         "true": true,
-        "found_paired": [found[i] for i, _ in pairs],
+        "found_paired": [predicted[i] for i, _ in pairs],
         "true_paired": [true[j] for _, j in pairs],
     }
     return Counter(
