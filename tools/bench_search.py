@@ -30,7 +30,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vujax.search.backends.base import Neighbors, SearchBackend, best
+from vujax.search.backends.base import Neighbors, SearchBackend, select_best
 from vujax.search.recall import measure_backend
 from vujax.utils.arrays import l2_normalize
 
@@ -54,16 +54,16 @@ def generate(folder: Path, count: int, dim: int, queries: int, k: int) -> None:
         return l2_normalize(rows).astype(np.float32)
 
     asked = draw(queries)
-    found = best(np.zeros((queries, 0)), np.zeros((queries, 0), np.int64), k)
+    found = select_best(np.zeros((queries, 0)), np.zeros((queries, 0), np.int64), k)
     with (folder / "vectors.bin").open("wb") as file:
         for first in range(0, count, BLOCK):
             rows = draw(min(BLOCK, count - first))
             rows.tofile(file)
             scores = asked.astype(np.float64) @ rows.T.astype(np.float64)
             numbers = np.broadcast_to(first + np.arange(len(rows)), scores.shape)
-            mine = best(scores, numbers, k)
+            mine = select_best(scores, numbers, k)
             pairs = (np.concatenate(pair, axis=1) for pair in zip(found, mine, strict=True))
-            found = best(*pairs, k)
+            found = select_best(*pairs, k)
     np.save(folder / "queries.npy", asked)
     np.savez(folder / "truth.npz", scores=found.scores, rows=found.rows)
 
@@ -80,7 +80,7 @@ class Numpy:
         """See `vujax.search.backends.base.SearchBackend`."""
         scores = queries @ self._vectors.T
         rows = np.argpartition(-scores, k, axis=1)[:, :k]
-        return best(np.take_along_axis(scores, rows, axis=1), rows, k)
+        return select_best(np.take_along_axis(scores, rows, axis=1), rows, k)
 
 
 class Flat:

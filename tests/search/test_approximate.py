@@ -119,7 +119,7 @@ def test_a_table_is_written_once(
     Lance(vectors[:100], tmp_path)  # of other vectors
     assert Lance(vectors[:100], tmp_path).search(queries, 5).rows.max() < 100
     assert [p.name for p in tmp_path.iterdir()] == ["lance"]
-    with pytest.raises(ValueError, match="can write into"):
+    with pytest.raises(ValueError, match="needs a writable catalog"):
         Lance(vectors, None)
 
 
@@ -156,11 +156,11 @@ def test_a_searcher_is_measured(vectors: np.ndarray, queries: np.ndarray) -> Non
 
         def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Neighbors:
             assert len(queries) == 1
-            found = base.dense(vectors, queries, k, np.arange(COUNT))
+            found = base.search_rows(vectors, queries, k, np.arange(COUNT))
             found.rows[:, k // 2 :] = NOT_FOUND
             return found
 
-    truth = base.dense(vectors, queries, 10, np.arange(COUNT))
+    truth = base.search_rows(vectors, queries, 10, np.arange(COUNT))
     found = measure_backend(Half(), vectors, queries, 10, truth)
     assert isinstance(found, BackendMetrics)
     assert found.recall == pytest.approx(0.5)

@@ -34,10 +34,10 @@ SUFFIXES = (*TABLE_SUFFIXES, ".html")
 
 
 def check_suffix(path: Path) -> None:
-    """Raises unless there is a format for the file's suffix.
+    """Check that the suffix of a file is one of a known format.
 
     Raises:
-      ValueError: there is none.
+      ValueError: it is not.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{path}: results are written as {', '.join(SUFFIXES)}")

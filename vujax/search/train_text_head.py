@@ -1,7 +1,7 @@
-"""Trains a `TextHead`: frozen features and frozen text vectors, by PSD or CLIP's loss.
+"""Training of a `TextHead` from frozen features to frozen text embeddings, by PSD or CLIP's loss.
 
-The texts' side is locked, as in LiT (Zhai et al., CVPR 2022, arXiv:2111.07991): the head has to
-meet vectors that know the language already. The loss is that of `vujax.methods.distill`.
+The text side is locked, as in LiT (Zhai et al., CVPR 2022, arXiv:2111.07991): the head has to match
+embeddings of a trained language model. The loss is that of `vujax.methods.distill`.
 """
 
 import functools
@@ -19,22 +19,22 @@ from vujax.methods.distill import partition, unaligned_share
 from vujax.models.clip import clamp_scale
 from vujax.models.layers import l2_normalize
 
-STD, SCALE = 0.01, 1 / 0.07  # of the first kernel, and the first multiplier of cosines (CLIP's)
-STD_OFFSET = 0.05  # added to the features' deviations: some are nearly always 0
+STD, SCALE = 0.01, 1 / 0.07  # initial kernel std, and initial logit scale (CLIP's)
+STD_OFFSET = 0.05  # added to the std of features, of which some are nearly always 0
 
 
 @dataclass(frozen=True)
 class TextHeadConfig:
-    """How to learn.
+    """Hyperparameters of the training.
 
     Attributes:
       unaligned_end: share of unaligned rows at the end, from 0 at the start; 0 is CLIP's loss.
       teacher_temperature: divides the logits of soft targets.
-      steps: of the optimizer, AdamW with cosine decay.
-      batch: pairs of a step.
-      lr: learning rate at the start.
+      steps: number of AdamW steps, with cosine decay.
+      batch: pairs per step.
+      lr: initial learning rate.
       decay: weight decay of the kernel.
-      drop: share of the features that a step does not see.
+      drop: dropout rate of the features.
     """
 
     unaligned_end: float = 0.4
@@ -47,57 +47,59 @@ class TextHeadConfig:
 
 
 def train_text_head(
-    features: np.ndarray, texts: np.ndarray, how: TextHeadConfig, seed: int
+    features: np.ndarray, texts: np.ndarray, config: TextHeadConfig, seed: int
 ) -> TextHead:
-    """A head that has learned from pairs.
+    """Train a head on pairs.
 
     Args:
-      features: float32 `[n 1280]`, as the encoder `lite` gives them.
-      texts: float32 `[n 384]`, unit vectors; row i belongs to row i of `features`.
-      how: to learn.
-      seed: of the first weights, the batches and what is dropped.
+      features: features of the encoder `lite`, float32 `[n 1280]`.
+      texts: unit vectors of the texts, float32 `[n 384]`; row i belongs to row i of `features`.
+      config: hyperparameters.
+      seed: seed of the initialization, the batches and the dropout.
 
     Returns:
-      The head, its kernel in float16, alone (share 1).
+      The head with a float16 kernel and share 1.
 
     Raises:
-      ValueError: the rows do not fit, or there are fewer pairs than a batch holds.
+      ValueError: the numbers of rows differ, or there are fewer pairs than a batch.
     """
-    if len(features) != len(texts) or len(features) < how.batch:
+    if len(features) != len(texts) or len(features) < config.batch:
         raise ValueError(
-            f"{len(features)} features and {len(texts)} texts: give as many of both, and at least "
-            f"a batch of {how.batch}"
+            f"expected as many features as texts, and at least a batch of {config.batch}, got "
+            f"{len(features)} and {len(texts)}"
         )
     mean, std = features.mean(axis=0), features.std(axis=0) + STD_OFFSET
     inputs = (features - mean) / std
-    params = _train(inputs, texts, how, seed)
-    kernel = (params["kernel"] / std[:, None]).astype(np.float16)  # of features as they come
+    params = _train(inputs, texts, config, seed)
+    kernel = (params["kernel"] / std[:, None]).astype(np.float16)  # of unnormalized features
     bias = params["bias"] - mean @ kernel.astype(np.float32)
     return TextHead(kernel, bias.astype(np.float32), {"share": 1.0})
 
 
 def _train(
-    inputs: np.ndarray, texts: np.ndarray, how: TextHeadConfig, seed: int
+    inputs: np.ndarray, texts: np.ndarray, config: TextHeadConfig, seed: int
 ) -> dict[str, np.ndarray]:
     key, rng = jax.random.key(seed), np.random.default_rng(seed)
     kernel = STD * jax.random.normal(key, (inputs.shape[1], texts.shape[1]))
     params: dict[str, Any] = dict(kernel=kernel, bias=jnp.zeros(texts.shape[1]))
     params["logit_scale"] = jnp.log(jnp.float32(SCALE))
-    optimizer, step = _program(how.steps, how.lr, how.decay, how.drop, how.teacher_temperature)
+    optimizer, step = _program(
+        config.steps, config.lr, config.decay, config.drop, config.teacher_temperature
+    )
     state = optimizer.init(params)
-    for number in range(how.steps):
-        rows = rng.choice(len(inputs), how.batch, replace=False)
-        share = unaligned_share(number / how.steps, 0.0, how.unaligned_end)
+    for number in range(config.steps):
+        rows = rng.choice(len(inputs), config.batch, replace=False)
+        share = unaligned_share(number / config.steps, 0.0, config.unaligned_end)
         draw = jax.random.fold_in(key, number)
         params, state = step(params, state, inputs[rows], texts[rows], draw, share)
     return {name: np.asarray(leaf) for name, leaf in params.items()}
 
 
-@functools.lru_cache(maxsize=8)  # one program for every seed and share
+@functools.lru_cache(maxsize=8)  # one program for all seeds and shares
 def _program(
     steps: int, lr: float, decay: float, drop: float, teacher_temperature: float
 ) -> tuple[optax.GradientTransformation, Any]:
-    """The optimizer, and `(params, state, inputs, texts, rng, share) -> (params, state)`."""
+    """Build the optimizer and `(params, state, inputs, texts, rng, share) -> (params, state)`."""
     decayed = dict(kernel=True, bias=False, logit_scale=False)
     schedule = optax.cosine_decay_schedule(lr, steps)
     adam = optax.adamw(schedule, weight_decay=decay, mask=decayed)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vujax.search.backends import exact
-from vujax.search.backends.base import NOT_FOUND, best, dense
+from vujax.search.backends.base import NOT_FOUND, search_rows, select_best
 from vujax.search.backends.exact import Exact
 from vujax.utils.arrays import l2_normalize
 
@@ -82,7 +82,7 @@ def test_vectors_of_16_bits(dtype: type, mesh8: jax.sharding.Mesh) -> None:
 def test_many_queries_are_searched_in_parts(
     mesh8: jax.sharding.Mesh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exact, "MOST_SCORES", 100)  # three queries of 26 rows a device
+    monkeypatch.setattr(exact, "MAX_SCORES", 100)  # three queries of 26 rows a device
     rows, queries = vectors(203), vectors(13, seed=1)
     found = Exact(rows, mesh8).search(queries, 10)
     np.testing.assert_array_equal(found.rows, reference(rows, queries, 10)[1])
@@ -90,7 +90,7 @@ def test_many_queries_are_searched_in_parts(
 
 def test_what_does_not_fit_is_refused(mesh1: jax.sharding.Mesh) -> None:
     searcher = Exact(vectors(5), mesh1)
-    with pytest.raises(ValueError, match="do not fit"):
+    with pytest.raises(ValueError, match="do not match"):
         searcher.search(vectors(2, d=7), 3)
     with pytest.raises(ValueError, match="k must be"):
         searcher.search(vectors(2), 0)
@@ -99,9 +99,9 @@ def test_what_does_not_fit_is_refused(mesh1: jax.sharding.Mesh) -> None:
 def test_a_few_rows_on_the_host() -> None:
     rows, queries = vectors(50), vectors(3, seed=1)
     mask = np.arange(50) % 7 == 0
-    found = dense(rows, queries, 10, np.flatnonzero(mask))
+    found = search_rows(rows, queries, 10, np.flatnonzero(mask))
     scores, numbers = reference(rows, queries, 10, mask)
     np.testing.assert_array_equal(found.rows, numbers)
     np.testing.assert_allclose(found.scores, scores, atol=3e-7)
-    both = best(np.array([[1.0, 3, 3, 9]]), np.array([[4, 8, 2, NOT_FOUND]]), 3)
+    both = select_best(np.array([[1.0, 3, 3, 9]]), np.array([[4, 8, 2, NOT_FOUND]]), 3)
     assert both.rows.tolist() == [[2, 8, 4]]

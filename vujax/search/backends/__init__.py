@@ -28,7 +28,7 @@ BACKENDS = Registry(
 def open_backend(
     name: str, index: "Index", report: "Report" = lambda done, total: None
 ) -> "SearchBackend":
-    """Open a backend over an index; what it builds is kept beside the index's embeddings.
+    """Open a backend over an index; what it builds is stored beside the index.
 
     Args:
       name: registered name.

@@ -6,23 +6,23 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-NOT_FOUND = -1  # the row where a search found fewer than it was asked for
+NOT_FOUND = -1  # row of a missing result
 
 DENSE_ROWS = 20_000
 DENSE_SHARE = 0.02
-"""A filter that keeps fewer rows than this many, or this share, is searched without a graph:
-its few rows are compared one by one, which is exact and quicker than to walk past the others."""
+"""Filters that match at most this number or share of rows are searched without a graph: comparing
+the few rows is exact, and faster than skipping the others."""
 
 
 Report = Callable[[int, int], None]
 
 
 class Neighbors(NamedTuple):
-    """The nearest rows of each query, best first; equal scores in order of rows.
+    """Nearest rows of each query, best first, ties in order of rows.
 
     Attributes:
-      scores: float32 `[q k]`, products of query and vector; -inf where there is none.
-      rows: int64 `[q k]`, NOT_FOUND where there is none.
+      scores: dot products of query and vector, float32 `[q k]`; -inf for missing results.
+      rows: int64 `[q k]`; NOT_FOUND for missing results.
     """
 
     scores: np.ndarray
@@ -44,12 +44,12 @@ class SearchBackend(Protocol):
 
         Args:
           vectors: `[n d]`, unit length, of any float type, n at least 1; may be mapped from a file.
-          folder: where what it builds is kept; None: nowhere.
+          folder: folder for what it builds; None to store nothing.
           report: called with how many embeddings are indexed, and of how many.
 
         Raises:
           ImportError: its package is missing; names the extra.
-          ValueError: it needs a folder and there is none.
+          ValueError: it needs a folder, but `folder` is None.
         """
 
     def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Neighbors:
@@ -66,29 +66,35 @@ class SearchBackend(Protocol):
 
 
 def is_narrow(mask: np.ndarray) -> bool:
-    """Whether a filter keeps so few rows that `dense` is the way to search them."""
-    kept = np.count_nonzero(mask)
-    return kept <= max(DENSE_ROWS, DENSE_SHARE * len(mask))
+    """Return whether a filter matches so few rows that `search_rows` should search them."""
+    count = np.count_nonzero(mask)
+    return count <= max(DENSE_ROWS, DENSE_SHARE * len(mask))
 
 
-def dense(
+def search_rows(
     vectors: np.ndarray, queries: np.ndarray, k: int, rows: Sequence[int] | np.ndarray
 ) -> Neighbors:
-    """Exact search of a few rows, on the host.
+    """Search a few rows exactly, on the host.
 
     Args:
       vectors: `[n d]`, of any float type.
       queries: float32 `[q d]`.
-      k: how many to find.
-      rows: numbers of those to search, in order.
+      k: number of neighbors per query.
+      rows: rows to search, increasing.
     """
     rows = np.asarray(rows, np.int64)
     scores = np.float32(queries) @ vectors[rows].astype(np.float32).T
-    return best(scores, np.broadcast_to(rows, scores.shape), k)
+    return select_best(scores, np.broadcast_to(rows, scores.shape), k)
 
 
-def best(scores: np.ndarray, rows: np.ndarray, k: int) -> Neighbors:
-    """The best `k` candidates of each query, `[q c]` each; rows of NOT_FOUND come last."""
+def select_best(scores: np.ndarray, rows: np.ndarray, k: int) -> Neighbors:
+    """Select the best `k` candidates of each query.
+
+    Args:
+      scores: `[q c]`.
+      rows: `[q c]`; candidates with NOT_FOUND come last.
+      k: number of neighbors per query.
+    """
     scores = np.where(rows == NOT_FOUND, -np.inf, scores).astype(np.float32)
     order = np.lexsort((rows, -scores))[:, :k]
     scores, rows = (np.take_along_axis(x, order, axis=1) for x in (scores, rows))

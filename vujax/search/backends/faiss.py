@@ -1,7 +1,7 @@
-"""Approximate search by a graph: Faiss's HNSW, extra [ann].
+"""Approximate search with a graph: HNSW of Faiss, extra [ann].
 
 Malkov and Yashunin, "Efficient and robust approximate nearest neighbor search using Hierarchical
-Navigable Small World graphs" (2016), arXiv:1603.09320. `vujax search-recall` says what it misses.
+Navigable Small World graphs" (2016), arXiv:1603.09320. `vujax search-recall` measures its recall.
 """
 
 import os
@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from vujax.search.backends.base import Neighbors, Report, best, dense, is_narrow
+from vujax.search.backends.base import Neighbors, Report, is_narrow, search_rows, select_best
 from vujax.utils.io import remove_stale_temporaries, write_atomically
 
-LINKS = 24  # of a vector, twice as many in the lowest layer
-BUILD_BREADTH = 80  # candidates while a vector is linked
-SEARCH_BREADTH = 512  # candidates while a query is followed, at least
-BLOCK = 4096  # vectors that are linked between two reports
+LINKS = 24  # per vector, twice as many in the lowest layer
+BUILD_BREADTH = 80  # candidates when a vector is inserted
+SEARCH_BREADTH = 512  # minimum number of candidates of a query
+BLOCK = 4096  # vectors inserted between two reports
 
 
 class Faiss:
-    """A `Searcher` that walks a graph of neighbours."""
+    """A `SearchBackend` over a graph of neighbors."""
 
     name = "faiss"
 
@@ -32,13 +32,13 @@ class Faiss:
         breadth: int = SEARCH_BREADTH,
         report: Callable[[int, int], None] = lambda done, all: None,
     ) -> None:
-        """Reads the graph that is kept, or builds it, which takes minutes for a million vectors.
+        """Read the stored graph, or build it, which takes minutes for a million vectors.
 
         Args:
           vectors: `[n d]` unit vectors, of any float type.
-          folder: where the graph is kept; None: nowhere.
-          breadth: candidates while a query is followed: more miss less, and take longer.
-          report: is told how many vectors are linked, of how many.
+          folder: folder of the stored graph; None to store nothing.
+          breadth: minimum number of candidates of a query; more give higher recall and latency.
+          report: called with the number of inserted vectors and of all vectors.
 
         Raises:
           ImportError: the extra [ann] is not installed.
@@ -59,46 +59,48 @@ class Faiss:
         return cls(vectors, folder, report=report)
 
     def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Neighbors:
-        """See `Searcher`; exact where a filter keeps few rows, or the graph leads to too few."""
+        """See `SearchBackend`; exact if a filter matches few rows, or the graph yields too few."""
         queries = np.ascontiguousarray(queries, np.float32)
         if mask is not None and is_narrow(mask):
-            return dense(self._vectors, queries, k, np.flatnonzero(mask))
-        kept = len(self._vectors) if mask is None else int(np.count_nonzero(mask))
-        scores, rows = self._graph.search(queries, min(k, kept), params=self._how(k, kept, mask))
+            return search_rows(self._vectors, queries, k, np.flatnonzero(mask))
+        matching = len(self._vectors) if mask is None else int(np.count_nonzero(mask))
+        scores, rows = self._graph.search(
+            queries, min(k, matching), params=self._parameters(k, matching, mask)
+        )
         if (rows < 0).any():
             every = np.arange(len(self._vectors)) if mask is None else np.flatnonzero(mask)
-            return dense(self._vectors, queries, k, every)
-        return best(scores, rows, k)
+            return search_rows(self._vectors, queries, k, every)
+        return select_best(scores, rows, k)
 
-    def _how(self, k: int, kept: int, mask: np.ndarray | None) -> Any:
-        # Of so many candidates as many pass the filter as without one.
-        breadth = max(self._breadth, 2 * k) * len(self._vectors) // kept
-        how = self._faiss.SearchParametersHNSW(efSearch=breadth)
+    def _parameters(self, k: int, matching: int, mask: np.ndarray | None) -> Any:
+        # With so many candidates, as many pass the filter as without a filter.
+        breadth = max(self._breadth, 2 * k) * len(self._vectors) // matching
+        parameters = self._faiss.SearchParametersHNSW(efSearch=breadth)
         if mask is not None:
-            self._bits = np.packbits(mask, bitorder="little")  # Faiss keeps no copy
-            how.sel = self._faiss.IDSelectorBitmap(self._bits)
-        return how
+            self._bits = np.packbits(mask, bitorder="little")  # Faiss does not copy it
+            parameters.sel = self._faiss.IDSelectorBitmap(self._bits)
+        return parameters
 
     def _build(self, report: Callable[[int, int], None]) -> Any:
         count, dim = self._vectors.shape
         graph = self._faiss.IndexHNSWFlat(dim, LINKS, self._faiss.METRIC_INNER_PRODUCT)
         graph.hnsw.efConstruction = BUILD_BREADTH
-        for first in range(0, count, BLOCK):  # Ctrl-C is heard between blocks
+        for first in range(0, count, BLOCK):  # Ctrl-C is handled between blocks
             graph.add(np.ascontiguousarray(self._vectors[first : first + BLOCK], np.float32))
             report(min(first + BLOCK, count), count)
         return graph
 
     def _read(self, path: Path) -> Any:
-        """The graph of a file, mapped; None when that is damaged or of other vectors."""
+        """Memory-map the graph of a file; None if it is damaged or of other vectors."""
         try:
             graph = self._faiss.read_index(os.fspath(path), self._faiss.IO_FLAG_MMAP_IFC)
         except RuntimeError:
             return None
-        right = (graph.ntotal, graph.d, graph.metric_type) == (
+        is_right = (graph.ntotal, graph.d, graph.metric_type) == (
             *self._vectors.shape,
             self._faiss.METRIC_INNER_PRODUCT,
         )
-        return graph if right and isinstance(graph, self._faiss.IndexHNSWFlat) else None
+        return graph if is_right and isinstance(graph, self._faiss.IndexHNSWFlat) else None
 
 
 def _package() -> Any:
@@ -106,6 +108,6 @@ def _package() -> Any:
         import faiss
     except ImportError as error:
         raise ImportError(
-            "the searcher faiss needs the faiss-cpu package: pip install 'vujax[ann]'"
+            "the search backend faiss needs the faiss-cpu package; run pip install 'vujax[ann]'"
         ) from error
     return faiss

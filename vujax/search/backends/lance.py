@@ -1,4 +1,4 @@
-"""Search in a LanceDB table, extra [lance]: on disk, for vectors that do not fit into memory."""
+"""Search in a LanceDB table on disk, for vectors that do not fit into memory, extra [lance]."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,28 +7,28 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from vujax.search.backends.base import Neighbors, Report, best, dense, is_narrow
+from vujax.search.backends.base import Neighbors, Report, is_narrow, search_rows, select_best
 from vujax.utils.io import remove_stale_temporaries, write_folder_atomically
 
 TABLE = "vectors"
 FLAT_ROWS = 20_000
-"""A smaller table is searched without an index, which is exact."""
-PROBES = 30  # partitions of the index that a query looks into
-REFINE = 10  # times k candidates are compared anew by their full vectors
-BLOCK = 10_000  # vectors that are written at once
+"""Smaller tables are searched without an index, which is exact."""
+PROBES = 30  # partitions of the index that a query searches
+REFINE = 10  # times k candidates are compared again by their full vectors
+BLOCK = 10_000  # vectors per written batch
 
 
 class Lance:
-    """A `Searcher` over a table on disk: partitions, a graph in each, numbers of 8 bits."""
+    """A `SearchBackend` over a table on disk: partitions, a graph in each, 8-bit values."""
 
     name = "lance"
 
     def __init__(self, vectors: np.ndarray, folder: Path | None) -> None:
-        """Opens the table that is kept, or writes it.
+        """Open the stored table, or write it.
 
         Args:
           vectors: `[n d]` unit vectors, of any float type.
-          folder: where the table is kept.
+          folder: folder of the stored table.
 
         Raises:
           ImportError: the extra [lance] is not installed.
@@ -36,7 +36,9 @@ class Lance:
         """
         database = _package()
         if folder is None:
-            raise ValueError("the searcher lance needs a catalogue that it can write into")
+            raise ValueError(
+                "the search backend lance needs a writable catalog; use exact or faiss"
+            )
         self._vectors, place = vectors, folder / "lance"
         self._table = _open(database, place, len(vectors))
         if self._table is None:
@@ -50,38 +52,43 @@ class Lance:
         return cls(vectors, folder)
 
     def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Neighbors:
-        """See `Searcher`; with a filter more rows are asked for, until enough of them pass it."""
+        """See `SearchBackend`; with a filter, more rows are requested until enough pass it."""
         queries = np.float32(queries)
         if mask is not None and is_narrow(mask):
-            return dense(self._vectors, queries, k, np.flatnonzero(mask))
-        found = [self._one(query, k, mask) for query in queries]
-        return Neighbors(*(np.concatenate(part) for part in zip(*found, strict=True)))
+            return search_rows(self._vectors, queries, k, np.flatnonzero(mask))
+        results = [self._search_one(query, k, mask) for query in queries]
+        return Neighbors(
+            scores=np.concatenate([result.scores for result in results]),
+            rows=np.concatenate([result.rows for result in results]),
+        )
 
-    def _one(self, query: np.ndarray, k: int, mask: np.ndarray | None) -> Neighbors:
+    def _search_one(self, query: np.ndarray, k: int, mask: np.ndarray | None) -> Neighbors:
         count = len(self._vectors)
-        kept = count if mask is None else int(np.count_nonzero(mask))
-        asked = min(count, -(-2 * k * count // kept)) if mask is not None else min(k, count)
+        matching = count if mask is None else int(np.count_nonzero(mask))
+        requested = min(count, -(-2 * k * count // matching)) if mask is not None else min(k, count)
         while True:
-            scores, rows = self._ask(query, asked)
+            scores, rows = self._request(query, requested)
             passed = slice(None) if mask is None else mask[rows]
-            enough = len(rows[passed]) >= min(k, kept)
-            if enough or asked == count:
+            enough = len(rows[passed]) >= min(k, matching)
+            if enough or requested == count:
                 break
-            asked = min(count, 2 * asked)
-        if not enough:  # the partitions that were looked into have no more
+            requested = min(count, 2 * requested)
+        if not enough:  # the searched partitions have no more
             every = np.arange(count) if mask is None else np.flatnonzero(mask)
-            return dense(self._vectors, query[None], k, every)
-        return best(scores[passed][None], rows[passed][None], k)
+            return search_rows(self._vectors, query[None], k, every)
+        return select_best(scores[passed][None], rows[passed][None], k)
 
-    def _ask(self, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def _request(self, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         search = self._table.search(query).distance_type("dot").limit(k)
         search = search.nprobes(PROBES).refine_factor(REFINE).select(["row", "_distance"])
         found = search.to_arrow()
-        return 1 - found["_distance"].to_numpy(), found["row"].to_numpy()  # it is 1 - product
+        return 1 - found["_distance"].to_numpy(), found[
+            "row"
+        ].to_numpy()  # the distance is 1 - product
 
 
 def _open(database: Any, place: Path, count: int) -> Any:
-    """The table that is kept; None when there is none, or it is damaged."""
+    """Return the stored table, or None if it is missing or damaged."""
     if not place.is_dir():
         return None
     try:
@@ -92,7 +99,7 @@ def _open(database: Any, place: Path, count: int) -> Any:
 
 
 def _make(database: Any, place: Path, vectors: np.ndarray) -> None:
-    """Writes the table and its index; the folder appears whole or not at all."""
+    """Write the table and its index atomically."""
     dim = vectors.shape[1]
     schema = pa.schema({"row": pa.int64(), "vector": pa.list_(pa.float32(), dim)})
     remove_stale_temporaries(place.parent)
@@ -119,6 +126,6 @@ def _package() -> Any:
         import lancedb
     except ImportError as error:
         raise ImportError(
-            "the searcher lance needs the lancedb package: pip install 'vujax[lance]'"
+            "the search backend lance needs the lancedb package; run pip install 'vujax[lance]'"
         ) from error
     return lancedb
