@@ -69,7 +69,9 @@ def test_several_sources_and_kept_files(tmp_path, stub):
     both = open_pairs({"a": one, "b": table(tmp_path / "in")}, "stub")
     assert len(both) == 80
     np.testing.assert_array_equal(both.embeddings[:40], both.embeddings[40:])
-    with pytest.raises(ValueError, match=r"one.parquet has vectors of stub, not of lite: make it"):
+    with pytest.raises(
+        ValueError, match=r"one.parquet has embeddings of stub, not lite; compute it"
+    ):
         open_pairs({"a": one}, "lite")
 
 

@@ -47,14 +47,14 @@ def test_files_that_are_no_head_are_refused(tmp_path: Path) -> None:
     folder = save_head(tmp_path / "head", head())
     for config in ({}, {"share": 2}, {"share": "half"}, []):
         (folder / "config.json").write_text(json.dumps(config))
-        with pytest.raises(ValueError, match="no text head: it needs a share"):
+        with pytest.raises(ValueError, match="not a text head: it needs a share"):
             load_head(folder)
     (folder / "config.json").write_text("{")
     with pytest.raises(ValueError, match="is damaged"):
         load_head(folder)
     save_head(folder, head())
     save_file({"kernel": np.zeros((3, 384), np.float32)}, folder / "weights.safetensors")
-    with pytest.raises(ValueError, match="no text head"):
+    with pytest.raises(ValueError, match="not a text head"):
         load_head(folder)
     (folder / "weights.safetensors").write_bytes(b"\x10")
     with pytest.raises(ValueError, match="is damaged"):

@@ -164,7 +164,7 @@ def test_vectors_of_two_models_are_not_mixed(root: Path) -> None:
 
 def test_two_models_of_one_name(root: Path) -> None:
     run(root, Other)
-    with pytest.raises(ValueError, match="shot vectors of 2 models named stub"):
+    with pytest.raises(ValueError, match="shot embeddings of 2 models named stub"):
         opened(root)
     name = embeddings.EmbeddingModel("stub", Other().digest, 6).folder
     assert len(Index.open(root, "shot", name, Colours())) == 9
@@ -189,7 +189,7 @@ def test_there_is_nothing_to_search(root: Path) -> None:
     with pytest.raises(FileNotFoundError, match="is not a vujax catalog"):
         Index.open(root / "nowhere", "shot", "stub", Colours())
     (root / "catalog.json").write_text('{"schema": 99}')
-    with pytest.raises(ValueError, match="catalogue of version 99"):
+    with pytest.raises(ValueError, match="catalog of version 99"):
         opened(root)
 
 

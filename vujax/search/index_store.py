@@ -193,15 +193,16 @@ def build_rows(catalog: Catalog, level: str, film: str, table: pa.Table) -> pa.T
       film: catalog id.
       table: embeddings of the film; see `Catalog.embeddings`.
     """
-    spans, key = catalog.shots(film), "shot"
-    firsts, lasts = spans["shot"], spans["shot"]
     keyframes = table["keyframe"] if level == "frame" else pa.nulls(len(table), pa.int32())
     if level == "scene":
-        spans, key = catalog.scenes(film), "id"
-        firsts, lasts = spans["first_shot"], spans["last_shot"]
-    indices = pc.index_in(table[key], spans[key].combine_chunks())
-    start, end = spans["begin_s"].take(indices), spans["end_s"].take(indices)
-    columns = [table["film"], table["id"], firsts.take(indices), lasts.take(indices), keyframes]
+        items = catalog.items("scene", film)
+        indices = pc.index_in(table["id"], items["id"].combine_chunks())
+    else:  # the span of a frame is that of its shot
+        items = catalog.items("shot", film)
+        indices = pc.index_in(table["shot"], items["first_shot"].combine_chunks())
+    names = ("first_shot", "last_shot", "start_s", "end_s")
+    first, last, start, end = (items[name].take(indices) for name in names)
+    columns = [table["film"], table["id"], first, last, keyframes]
     columns += [table["pts"], table["seconds"], start, end, pc.subtract(end, start)]
     return pa.table(columns, names=ROWS.names).cast(ROWS)
 

@@ -67,12 +67,12 @@ def parse_time(time: str, rate: Fraction) -> float:
 
 def _locate_time(catalog: Catalog, film: str, time: str, level: str) -> Id:
     (row,) = catalog.films(film).to_pylist()
-    table = catalog.shots(film) if level == "shot" else catalog.scenes(film)
-    if not len(table):
+    items = catalog.items(level, film)
+    if not len(items):
         raise ValueError(f"{film} has no shots ({row['reason'] or 'it is empty'})")
     seconds = parse_time(time, nearest_timecode_rate(build_clock(row).rate))
-    end_s = table["end_s"][-1].as_py()
+    end_s = items["end_s"][-1].as_py()
     if seconds >= end_s:
         raise ValueError(f"{film} ends at {format_clock(end_s)}, before {time}")
-    starts = table["begin_s"].to_numpy()
-    return Id.parse(table["id"][max(0, int((starts <= seconds).sum()) - 1)].as_py())
+    starts = items["start_s"].to_numpy()
+    return Id.parse(items["id"][max(0, int((starts <= seconds).sum()) - 1)].as_py())

@@ -230,23 +230,22 @@ class _Reader:
         film = Id.parse(id).film
         if film not in self._items:
             (facts,) = self.catalog.films(film).to_pylist()
-            read = self.catalog.shots if self.level == "shot" else self.catalog.scenes
-            self._items[film] = facts, {row["id"]: row for row in read(film).to_pylist()}
+            items = self.catalog.items(self.level, film).to_pylist()
+            self._items[film] = facts, {item["id"]: item for item in items}
         facts, rows = self._items[film]
         row, clock = rows[id], build_clock(facts)
-        is_shot = self.level == "shot"
         return SimilarItem(
             rank=rank,
             score=score,
             id=id,
             film=film,
             title=str(facts.get("title") or quote_unprintable(Path(facts["path"]).name)),
-            start_s=row["begin_s"],
+            start_s=row["start_s"],
             end_s=row["end_s"],
-            timecode=clock.timecode(row["begin_pts"]),
+            timecode=clock.timecode(row["start_pts"]),
             end_timecode=clock.timecode(row["end_pts"]),
-            first_shot=row["shot" if is_shot else "first_shot"],
-            last_shot=row["shot" if is_shot else "last_shot"],
+            first_shot=row["first_shot"],
+            last_shot=row["last_shot"],
         )
 
 

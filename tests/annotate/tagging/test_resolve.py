@@ -129,7 +129,7 @@ def test_other_mistakes(catalog: Catalog) -> None:
     a, b, _ = catalog.film_ids()
     with pytest.raises(KeyError, match="no film other, which is named as reviewed"):
         resolve(catalog, "shot", [label(Id(a))], ["other"])
-    with pytest.raises(ValueError, match="no vectors of level 'minute'"):
+    with pytest.raises(ValueError, match="unknown level 'minute'"):
         resolve(catalog, "minute", [label(Id(a))])
     with pytest.raises(FileNotFoundError, match="run `vujax scenes`"):
         resolve(catalog, "shot", [label(Id(b, scene=0))])

@@ -111,7 +111,7 @@ def test_a_film_without_vectors_has_a_reason(root, tmp_path):
     gone = catalog.film_ids()[0]
     next((folder / "vectors" / "shot").rglob(f"{gone}.parquet")).unlink()
     found = dict(caption_catalog(catalog, "shot", "stub", captioner()))
-    assert "does not exist: delete it and run `vujax embed`" in found[gone]
+    assert "does not exist; delete it and run `vujax embed`" in found[gone]
     assert [isinstance(table, str) for table in found.values()] == [True, False]
 
 

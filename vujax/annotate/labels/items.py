@@ -2,14 +2,12 @@
 
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-import pyarrow as pa
-
-from vujax.catalog import Catalog, Id, embeddings, scenes
+from vujax.catalog import Catalog, Id, embeddings
 
 LEVELS = ("frame", "shot", "scene", "film")
 
@@ -108,52 +106,43 @@ class Places:
         (row,) = catalog.films(film).to_pylist()
         source = embeddings.hash_source(catalog.manifest(film))
         keyframes = {k["id"]: k for k in catalog.keyframes(film).to_pylist()}
-        names = ["shot", "id", "begin_s", "end_s", "begin_pts"]
-        shots = catalog.shots(film).select(names).to_pylist()
-        there = scenes.scenes_path(catalog.path, film).exists()
-        return Film(
-            row,
-            source,
-            _places(row, shots, keyframes, _scenes(catalog, film) if there else []),
-            keyframes,
-        )
+        by_shot: dict[int, list[str]] = {}
+        for key, keyframe in keyframes.items():
+            by_shot.setdefault(keyframe["shot"], []).append(key)
+        places = [
+            _build_place(level, item, by_shot)
+            for level in ("film", "frame", "shot", "scene")
+            for item in _read_items(catalog, level, film)
+        ]
+        return Film(row, source, {place.id: place for place in places}, keyframes)
 
 
-def _scenes(catalog: Catalog, film: str) -> list[dict[str, Any]]:
+def _read_items(catalog: Catalog, level: str, film: str) -> list[dict[str, Any]]:
     try:
-        table: pa.Table = catalog.scenes(film)
-    except ValueError:  # of what the film was before: as if there were none
-        return []
-    names = ["id", "first_shot", "last_shot", "begin_s", "end_s", "begin_pts"]
-    return table.select(names).to_pylist()
+        return catalog.items(level, film).to_pylist()
+    except (FileNotFoundError, ValueError):
+        if level != "scene":
+            raise
+        return []  # scenes are optional, and those of a former version of the film do not count
 
 
-def _places(
-    row: Mapping[str, Any],
-    shots: list[dict[str, Any]],
-    keyframes: Mapping[str, Mapping[str, Any]],
-    parts: list[dict[str, Any]],
-) -> dict[str, Place]:
-    film = row["film"]
-    of: dict[int, list[str]] = {}
-    for key, frame in keyframes.items():
-        of.setdefault(frame["shot"], []).append(key)
-
-    def seen(first: int, last: int) -> tuple[str, ...]:
-        return tuple(key for shot in range(first, last + 1) for key in of.get(shot, ()))
-
-    everything = seen(0, shots[-1]["shot"] if shots else -1)
-    whole = (row["begin_s"] or 0.0, row["end_s"] or 0.0, None)
-    found = [Place(film, film, "film", *whole, everything)]
-    found += [
-        Place(key, film, "frame", k["seconds"], k["seconds"], k["pts"], (key,))
-        for key, k in keyframes.items()
-    ]
-    for shot in shots:
-        span = (shot["begin_s"], shot["end_s"], shot["begin_pts"])
-        found.append(Place(shot["id"], film, "shot", *span, seen(shot["shot"], shot["shot"])))
-    for part in parts:
-        span = (part["begin_s"], part["end_s"], part["begin_pts"])
-        pictures = seen(part["first_shot"], part["last_shot"])
-        found.append(Place(part["id"], film, "scene", *span, pictures))
-    return {place.id: place for place in found}
+def _build_place(
+    level: str, item: Mapping[str, Any], keyframes: Mapping[int, Sequence[str]]
+) -> Place:
+    """Build an item; `keyframes` holds the ids of each shot's keyframes, by shot."""
+    if level == "frame":
+        pictures = (item["id"],)
+    elif item["first_shot"] is None:
+        pictures = ()
+    else:
+        shots = range(item["first_shot"], item["last_shot"] + 1)
+        pictures = tuple(key for shot in shots for key in keyframes.get(shot, ()))
+    return Place(
+        id=item["id"],
+        film=item["film"],
+        level=level,
+        begin_s=item["start_s"],
+        end_s=item["end_s"],
+        pts=item["start_pts"],
+        pictures=pictures,
+    )

@@ -14,18 +14,12 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from vujax.annotate.tagging.labels import Label, Span
 from vujax.catalog import Catalog, Id, embeddings, scenes
+from vujax.catalog.items import check_level
 
 ROUNDING_S = 1e-6  # of the seconds in tables
-
-TIMES = {
-    "frame": ("seconds", "seconds"),
-    "shot": ("begin_s", "end_s"),
-    "scene": ("begin_s", "end_s"),
-}
 
 
 @dataclass(frozen=True)
@@ -62,9 +56,9 @@ def items_of(catalog: Catalog, level: str, film: str) -> Items:
       FileNotFoundError: scenes are wanted, and it has none.
       ValueError: the level is unknown, or a part of the catalogue is damaged.
     """
-    times = _times(level)
-    table = _table(catalog, level, film)
-    seconds = np.stack([table[name].to_numpy() for name in times], axis=1).astype(np.float64)
+    check_level(level, embeddings.LEVELS)
+    table = catalog.items(level, film)
+    seconds = np.stack([table[name].to_numpy() for name in ("start_s", "end_s")], axis=1)
     return Items(film, level, tuple(table["id"].to_pylist()), seconds)
 
 
@@ -126,25 +120,13 @@ def known_ids(catalog: Catalog, level: str, film: str) -> Sequence[str]:
     Raises:
       FileNotFoundError: scenes are wanted, and it has none.
     """
-    return [film] if level == "film" else _table(catalog, level, film)["id"].to_pylist()
+    return catalog.items(level, film)["id"].to_pylist()
 
 
 def _shots_of(catalog: Catalog, scene: Id) -> tuple[int, int]:
-    table = catalog.scenes(scene.film)
+    table = catalog.items("scene", scene.film)
     row = table["id"].to_pylist().index(str(scene))
     return table["first_shot"][row].as_py(), table["last_shot"][row].as_py()
-
-
-def _times(level: str) -> tuple[str, str]:
-    if level not in embeddings.LEVELS or level not in TIMES:
-        known = ", ".join(embeddings.LEVELS)
-        raise ValueError(f"there are no vectors of level {level!r}: there are {known}")
-    return TIMES[level]
-
-
-def _table(catalog: Catalog, level: str, film: str) -> pa.Table:
-    read = {"frame": catalog.keyframes, "shot": catalog.shots, "scene": catalog.scenes}
-    return read[level](film)
 
 
 SIZES = ("frame", "shot", "span", "scene", "film")

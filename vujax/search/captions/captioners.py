@@ -227,8 +227,8 @@ def compute_spans(catalog: Catalog, level: str, film: str, vectors: pa.Table) ->
         following = [*starts[1:], float("inf")]
         ends = [min(pair) for pair in zip(shot_ends, following, strict=True)]
         return dict(id=ids, begin_s=starts, end_s=ends)
-    table = catalog.shots(film) if level == "shot" else catalog.scenes(film)
-    end_by_id = dict(zip(table["id"].to_pylist(), table["end_s"].to_pylist(), strict=True))
+    items = catalog.items(level, film)
+    end_by_id = dict(zip(items["id"].to_pylist(), items["end_s"].to_pylist(), strict=True))
     return dict(id=ids, begin_s=starts, end_s=[end_by_id[key] for key in ids])
 
 
