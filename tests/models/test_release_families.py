@@ -12,7 +12,7 @@ import pytest
 from tests.models.small import RESNET, TEXT, VIT, batch, variables
 from vujax.models import build_clip, release
 from vujax.models.boundary import build_boundary_model
-from vujax.models.caption import CaptionDecoder, build_caption_model
+from vujax.models.caption import build_caption_model
 from vujax.models.scene_encoder import build_scene_encoder
 from vujax.models.shot_encoder import build_shot_encoder
 
@@ -33,11 +33,10 @@ CLIPS = {
 }
 SMALL_VIT = dict(encoder="vit", variant="Mu/8", width=16, layers=1, heads=2, image_size=16)
 SHOTS = {
-    "ViT": dict(image=SMALL_VIT),
     "ResNet": dict(
         image=dict(encoder="resnet", variant="Mu", pool="stack", frames=2, image_size=32)
     ),
-    "attention": dict(image=SMALL_VIT | dict(pool="attention")),
+    "ViT": dict(image=SMALL_VIT | dict(pool="attention")),
     "sound and features": dict(audio=dict(widths=(4, 8)), feature=dict(dim=4), projection=(8,)),
 }
 HEADS = {
@@ -56,14 +55,13 @@ def reload(folder: Path, settings: dict[str, Any], weights: Any) -> list[tuple[d
 
 
 def check(folder: Path, settings: dict, build: Callable, *inputs: Any, **keywords: Any) -> None:
-    """Compare `apply` on the loaded variables, eager, with the compiled one on the first ones."""
+    """Compare eager `apply` on the loaded variables with that on the first ones."""
     model = build(**settings)
     weights = variables(model, *inputs, **keywords)
-    expected = jax.jit(model.apply)(weights, *inputs, **keywords)
+    expected, _ = model.apply(weights, *inputs, **keywords)
     for config, loaded in reload(folder, settings, weights):
-        found = build(**config["model"]).apply(loaded, *inputs, **keywords)
-        tolerance = 0.05 if settings.get("dtype") == "bfloat16" else 1e-4
-        chex.assert_trees_all_close(found[0], expected[0], rtol=tolerance, atol=tolerance)
+        found, _ = build(**config["model"]).apply(loaded, *inputs, **keywords)
+        chex.assert_trees_all_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", CLIPS)
@@ -72,15 +70,13 @@ def test_image_text_models(name: str, tmp_path: Path) -> None:
     images, tokens = batch(2, settings["image"]["image_size"])
     model = build_clip(**settings)
     weights = variables(model, images, tokens)
-    encode = {"encode_image": images, "encode_text": tokens}
-    expected = jax.jit(model.apply)(weights, images, tokens)[0]
-    tolerance = 0.05 if settings.get("dtype") == "bfloat16" else 1e-4
     for config, loaded in reload(tmp_path, settings, weights):
         model = build_clip(**config["model"])
-        for method, inputs in encode.items():
+        for method, inputs in {"encode_image": images, "encode_text": tokens}.items():
+            expected, _ = model.apply(weights, inputs, method=method)
             found, _ = model.apply(loaded, inputs, method=method)
-            wanted = expected[method.removeprefix("encode_")]
-            np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance)
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+            np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", SHOTS)
@@ -97,8 +93,8 @@ def test_shot_encoders(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [dict(), dict(pool="mean", gaps=0, scan=True), dict(encoder=dict(image=SMALL_VIT))],
-    ids=["class token", "mean and scan", "keyframes"],
+    [dict(pool="mean", scan=True), dict(encoder=dict(image=SMALL_VIT))],
+    ids=["mean and scan", "class token over keyframes"],
 )
 def test_scene_encoders(settings: dict, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
@@ -132,8 +128,3 @@ def test_caption_decoders(tmp_path: Path) -> None:
     embeddings = rng.normal(size=(2, 6)).astype(np.float32)
     tokens = rng.integers(0, 20, (2, 4)).astype(np.int32)
     check(tmp_path, settings, build_caption_model, embeddings, tokens)
-    model: CaptionDecoder = build_caption_model(**settings)
-    (_, first), (_, second) = (load(tmp_path) for load in (release.load, release.load_host))
-    chex.assert_trees_all_close(
-        model.search(second, embeddings, beams=2), model.search(first, embeddings, beams=2)
-    )
