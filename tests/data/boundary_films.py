@@ -1,4 +1,4 @@
-"""A labelled film in memory, for tests."""
+"""A labeled film in memory, for tests."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class MemoryFilm:
 
 
 def numbered(film: int, shots: int, starts: list[int]) -> MemoryFilm:
-    """Shot i of film f has the feature (f, i); scenes begin with the shots of `starts`."""
+    """Shot i of film f has the feature (f, i); scenes start with the shots of `starts`."""
     feature = np.stack([np.full(shots, film), np.arange(shots)], axis=1).astype(np.float32)
     labels = np.zeros(max(shots - 1, 0), bool)
     labels[np.array(starts, int) - 1] = True

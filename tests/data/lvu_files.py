@@ -1,4 +1,4 @@
-"""Small lists in the form of LVU's."""
+"""Small lists in LVU's layout."""
 
 from pathlib import Path
 

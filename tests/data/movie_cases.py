@@ -26,7 +26,7 @@ def made(n: int = 40, seed: int = 0, users: int = 25) -> Movies:
 
 
 def watched(movies: Movies) -> np.ndarray:
-    """Who watched what, bool [movies users]."""
+    """Matrix of users by watched movie, bool [movies users]."""
     table = np.zeros((len(movies), movies.ratings.user.max() + 1), bool)
     table[movies.ratings.movie, movies.ratings.user] = True
     return table

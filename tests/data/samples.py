@@ -1,4 +1,4 @@
-"""Small pictures and archives for the tests of data."""
+"""Small images and archives for the tests of data."""
 
 import io
 import json

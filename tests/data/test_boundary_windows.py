@@ -1,4 +1,4 @@
-"""Rows of borders: contents, order whatever the hosts and workers, limited labels, bad films."""
+"""Training rows of shot boundaries: contents, order, limited labels and invalid films."""
 
 import jax
 import numpy as np
@@ -24,8 +24,8 @@ def test_a_row_holds_the_shots_around_its_border():
     assert rows.examples == 11 + 1 + 7
     batch = rows.load(np.arange(19))
     assert batch["feature"].shape == (19, 5, 2) and batch["label"].dtype == np.int32
-    border = 4  # of film 0, between shots 4 and 5
-    np.testing.assert_array_equal(batch["feature"][border, :, 1], [2, 3, 4, 5, 6])
+    boundary = 4  # of film 0, between shots 4 and 5
+    np.testing.assert_array_equal(batch["feature"][boundary, :, 1], [2, 3, 4, 5, 6])
     np.testing.assert_array_equal(np.flatnonzero(batch["label"][:11]), [2, 6])
     np.testing.assert_array_equal(batch["mask"][0], [False, False, True, True, True])
     np.testing.assert_array_equal(batch["mask"][11], [False, False, True, True, False])
@@ -123,7 +123,7 @@ def test_the_number_of_labelled_scenes():
     places = select_labeled_boundaries(films, 10, seed=0)
     scene = lambda n, i: (n, int(np.concatenate([[0], np.cumsum(films[n].starts)])[i]))  # noqa: E731
     found = {scene(*place) for place in places.tolist()}
-    # A film's last scene of one shot has no border: at most the three films' lack.
+    # A film's last scene of one shot has no boundary: at most the three films' lack.
     assert 13 - 3 <= len(found) <= 13
     assert not np.array_equal(places, select_labeled_boundaries(films, 10, seed=1))
 

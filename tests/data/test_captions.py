@@ -1,4 +1,4 @@
-"""Files of vectors and captions, and the batches that are made of them."""
+"""Files of embeddings with captions, and their training batches."""
 
 import contextlib
 

@@ -1,4 +1,4 @@
-"""Films from features: what is read, and the sentence for each thing that is wrong."""
+"""Films from feature files: contents, and an error message for each defect."""
 
 import pickle
 from pathlib import Path

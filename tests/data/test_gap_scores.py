@@ -1,4 +1,4 @@
-"""Gap scores: against a dense computation, short and black films, long films, real features."""
+"""Gap scores: a dense computation, short, black and long films, real features."""
 
 import tracemalloc
 
@@ -65,7 +65,7 @@ def test_bad_input():
 
 
 def average_precision(scores: np.ndarray, starts: np.ndarray) -> float:
-    """Borders of equal score count together: precision at each distinct score."""
+    """Return the precision at each distinct score: boundaries of equal score count together."""
     precision, recall = [], []
     for score in np.unique(scores)[::-1]:
         called = scores >= score

@@ -1,3 +1,5 @@
+"""Batches of image-text pairs: order, hosts, workers, bad samples and evaluation."""
+
 import itertools
 
 import chex

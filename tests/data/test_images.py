@@ -1,3 +1,5 @@
+"""Decoding, cropping and resizing of images."""
+
 import io
 
 import numpy as np

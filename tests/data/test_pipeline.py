@@ -1,3 +1,5 @@
+"""Streams of examples and mixtures of sources."""
+
 import itertools
 
 import numpy as np

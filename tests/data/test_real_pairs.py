@@ -1,4 +1,4 @@
-"""The tars under $VUJAX_DATA, read as a user would."""
+"""The tar files under $VUJAX_DATA."""
 
 import hashlib
 import itertools

@@ -1,3 +1,5 @@
+"""The counter of bad samples."""
+
 import pytest
 
 from vujax.data.records import BadSampleCounter

@@ -1,4 +1,4 @@
-"""Rows of scenes: each scene once a pass, batches that depend on the seed and the step alone."""
+"""Rows of scenes: each scene once an epoch, batches as functions of seed and step."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Scenes of films, of the cinema, of MovieCLIP; parts of sets, and what is wrong with files."""
+"""Scenes of films, of synthetic films and of MovieCLIP; subsets and invalid files."""
 
 import gzip
 import pickle

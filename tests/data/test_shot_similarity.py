@@ -1,4 +1,4 @@
-"""Local similarity: against a dense computation, across encoders, at a film's ends."""
+"""Local similarity: a dense computation, several encoders, the ends of films."""
 
 import tracemalloc
 
@@ -29,17 +29,17 @@ def test_rows_against_the_whole_matrix():
     cosines = units @ units.T
     logs = np.log(seconds[:, 1] - seconds[:, 0])
     rows = compute_local_similarity(vectors, seconds, 3, scale="none").rows(np.arange(8))
-    for border in range(8):
+    for boundary in range(8):
         for j in range(6):
-            a = border - 2 + j
-            assert rows["mask"][border, j] == (0 <= a < 9)
+            a = boundary - 2 + j
+            assert rows["mask"][boundary, j] == (0 <= a < 9)
             want = (logs[a] - logs.mean()) / logs.std() if 0 <= a < 9 else 0
-            np.testing.assert_allclose(rows["duration"][border, j], want, atol=1e-5)
+            np.testing.assert_allclose(rows["duration"][boundary, j], want, atol=1e-5)
             for k in range(6):
-                b = border - 2 + k
+                b = boundary - 2 + k
                 inside = 0 <= a < 9 and 0 <= b < 9 and a != b
                 want = cosines[a, b] if inside else 0
-                np.testing.assert_allclose(rows["similarity"][border, j, k], want, atol=1e-6)
+                np.testing.assert_allclose(rows["similarity"][boundary, j, k], want, atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", ["film", "lag", "rank"])

@@ -1,4 +1,4 @@
-"""Windows of shots: against the obvious, and batches that depend on the seed and the step alone."""
+"""Windows of shots: a naive computation, batches as functions of seed and step."""
 
 import jax
 import numpy as np
@@ -13,7 +13,7 @@ INPUTS = {"feature": (2,)}
 
 
 def neighbours_of(query: int, n: int, m: int, ends: str) -> set[int]:
-    """Which shots of a film of n may be the positive of a query."""
+    """Return the shots of a film of n that may be the positive of a query."""
     low, high = query - m, query + m
     if ends == "shift":
         while low < 0:

@@ -6,7 +6,7 @@ batch of a step does not depend on hosts or workers (see `vujax.data.pipeline`).
 """
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grain
@@ -15,8 +15,8 @@ import numpy as np
 from vujax.data.images import Augment, preprocess_eval_image, preprocess_train_image
 from vujax.data.pipeline import (
     INDEX_PERIOD,
-    Batch,
     Mixture,
+    RowIterator,
     StreamDataset,
     derive_seed,
     iterate,
@@ -94,7 +94,7 @@ def eval_batches(
     host: int = 0,
     hosts: int = 1,
     workers: int = 0,
-) -> Iterator[Batch]:
+) -> RowIterator:
     """Return batches of every record of `source` once, in order.
 
     All hosts get the same number of batches.

@@ -26,10 +26,10 @@ SHUFFLE_WINDOW = 4096  # grain's shuffle takes 2^16 / n steps for each of n: sma
 
 
 class RowIterator(Iterator[dict[str, Any]], Protocol):
-    """An iterator over batches that holds threads or processes."""
+    """An iterator over batches that owns threads or worker processes."""
 
     def close(self) -> None:
-        """End them."""
+        """Stop the threads or worker processes."""
 
 
 class TrainBatches(Iterator[Batch]):
@@ -152,7 +152,7 @@ def _with_position(position: int, example: int) -> tuple[int, int]:
     return position, example
 
 
-def iterate(batches: grain.MapDataset, workers: int) -> Iterator[dict[str, Any]]:
+def iterate(batches: grain.MapDataset, workers: int) -> RowIterator:
     """Return an iterator over batches, prefetched by `workers` processes or by threads if 0."""
     if workers == 0:
         options = grain.ReadOptions(num_threads=NUM_THREADS, prefetch_buffer_size=NUM_THREADS)

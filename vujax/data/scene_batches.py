@@ -13,7 +13,7 @@ All epochs have the same number of rows, and the position of a row follows from 
 scenes alone, so that here too the batch of a step is a pure function of (seed, step).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grain
@@ -25,6 +25,7 @@ from vujax.data.packing import Buckets, Packing, plan_buckets, plan_packing
 from vujax.data.pipeline import (
     INDEX_PERIOD,
     Batch,
+    RowIterator,
     StreamDataset,
     derive_seed,
     iterate,
@@ -144,7 +145,7 @@ class SceneRows(StreamDataset):
         load = _LoadShard(self, rows, hosts, derive_seed(seed, "order of scenes"))
         return grain.MapDataset.range(1).repeat().map_with_index(load)
 
-    def eval_batches(self, *, batch_size: int, host: int = 0, hosts: int = 1) -> Iterator[Batch]:
+    def eval_batches(self, *, batch_size: int, host: int = 0, hosts: int = 1) -> RowIterator:
         """Return batches of every scene once; all hosts get the same number of batches.
 
         Args:

@@ -1,4 +1,4 @@
-"""The scenes of a catalogue's films as sequences of shots."""
+"""Scenes of the films of a catalog."""
 
 import pickle
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A catalogue's films as rows of shots: their pictures, vectors and labels."""
+"""Films of a catalog: images, features and labels."""
 
 import json
 import pickle

@@ -1,4 +1,4 @@
-"""The films of a catalogue as movies."""
+"""Films of a catalog as movies."""
 
 from pathlib import Path
 from typing import Any

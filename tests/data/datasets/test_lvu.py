@@ -1,4 +1,4 @@
-"""LVU's lists as they are published, and as they are prepared."""
+"""LVU's lists as published and as prepared."""
 
 import math
 from pathlib import Path

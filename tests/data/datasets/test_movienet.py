@@ -1,4 +1,4 @@
-"""MovieNet's own files and BaSSL's become films."""
+"""Films from the files of MovieNet and BaSSL."""
 
 import json
 import pickle
@@ -22,7 +22,7 @@ def test_labels_shots_and_splits(root: Path) -> None:
     one, two = open_films("movienet", root=str(root))
     assert [one.film, two.film] == ["tt0000001", "tt0000002"]
     assert one.starts.tolist() == [False, True, False, True]  # -1 counts as 1
-    assert two.starts.tolist() == [True, False, False]  # the last shot's 1 is no border
+    assert two.starts.tolist() == [True, False, False]  # the 1 of the last shot has no boundary
     assert one.frames.tolist()[1] == [30, 59] and one.fps == 24
     assert one.seconds[1].tolist() == [1.25, 2.5] and one.inputs(np.arange(2)) == {}
     (three,) = open_films("movienet", root=str(root / "scene318"), split="test")

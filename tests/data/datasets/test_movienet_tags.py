@@ -1,4 +1,4 @@
-"""MovieNet's place and action tags become labels of scenes."""
+"""Labels of scenes from MovieNet's place and action tags."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Films prepared for training are the films that they were made from, whole or not at all."""
+"""Prepared films equal their originals, and are complete or absent."""
 
 import io
 import pickle

@@ -1,4 +1,4 @@
-"""Frame ranges of scenes become labels: snapped, merged, counted."""
+"""Labels from frame ranges of scenes: snapped, merged, counted."""
 
 import json
 from pathlib import Path
@@ -147,5 +147,5 @@ def test_big_buck_bunny(data_root: Path) -> None:
     assert (len(film), film.fps, film.seconds[0].tolist()) == (132, 24, [0, 39 / 24])
     assert len(film.scene_seconds) == 17 and film.seconds[-1, 1] < 600
     assert {31.25, 75.542, 120.875} <= set(np.round(film.scene_seconds[1:], 3))
-    # The list of shots lacks the cut at 33.8 s: two of the 16 boundaries come to lie on one border.
+    # The list of shots lacks the cut at 33.8 s: two of the 16 boundaries are snapped to one.
     assert film.starts.sum() == 15 and film.merged == 1

@@ -1,4 +1,4 @@
-"""The k best of each row: against a plain sort, and who wins a tie."""
+"""Selection of the k best of each row: a plain sort, and ties."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Each channel against a few obvious lines of numpy."""
+"""Each channel of movie similarity, compared with a few lines of numpy."""
 
 from pathlib import Path
 

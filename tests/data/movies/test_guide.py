@@ -1,4 +1,4 @@
-"""What guides movies: neighbours by their metadata, and controls."""
+"""Guides: neighbors by metadata, and controls."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Positives and negatives by movie similarity: one pair after the other."""
+"""Masks of positives and negatives by movie similarity."""
 
 import numpy as np
 import pytest

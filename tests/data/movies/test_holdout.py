@@ -1,4 +1,4 @@
-"""No movie that LVU is evaluated on is in what is trained on."""
+"""No movie of the evaluation on LVU is in the training pool."""
 
 import csv
 import gzip

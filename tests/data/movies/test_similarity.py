@@ -1,4 +1,4 @@
-"""Neighbours: the union against plain numpy, held-out movies, fallback, order of the table."""
+"""Neighbors: the union in plain numpy, held-out movies, fallback, order of the table."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Synopses: names go, TF-IDF is what it says, sentence vectors are kept."""
+"""Synopses: removal of names, TF-IDF, cached sentence embeddings."""
 
 from collections import Counter
 from pathlib import Path

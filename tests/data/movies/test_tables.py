@@ -1,4 +1,4 @@
-"""Tables of movies: all layouts read, and what is refused in one sentence."""
+"""Tables of movies: all layouts, and an error message for each defect."""
 
 import gzip
 import json

@@ -1,3 +1,5 @@
+"""ArrayRecord shards and the encoding of records."""
+
 import json
 import pickle
 

@@ -1,3 +1,5 @@
+"""The cache of records."""
+
 import pytest
 
 from tests.data.samples import ListSource, record

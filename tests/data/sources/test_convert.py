@@ -1,3 +1,5 @@
+"""Conversion of a source to ArrayRecord shards."""
+
 import json
 import os
 import subprocess

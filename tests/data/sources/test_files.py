@@ -1,3 +1,5 @@
+"""File patterns, stamped files and cached indexes."""
+
 import pytest
 
 from vujax.data.sources.files import StampedFile, expand_patterns, load_or_build_index

@@ -1,3 +1,5 @@
+"""Folders of images by class."""
+
 import pickle
 
 import pytest

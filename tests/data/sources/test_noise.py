@@ -1,3 +1,5 @@
+"""Captions moved to other records."""
+
 import pytest
 
 from tests.data.samples import ListSource, record

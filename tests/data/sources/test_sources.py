@@ -1,3 +1,5 @@
+"""Sources opened by kind."""
+
 import pytest
 
 from tests.data.samples import encoded, write_shards

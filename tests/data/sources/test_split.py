@@ -1,3 +1,5 @@
+"""Hold-out and classes of a source."""
+
 import hashlib
 
 import numpy as np

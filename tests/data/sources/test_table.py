@@ -1,3 +1,5 @@
+"""Tables of image paths and captions."""
+
 import pickle
 
 import pytest

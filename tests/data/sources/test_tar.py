@@ -1,3 +1,5 @@
+"""Headers of tar archives."""
+
 import io
 import tarfile
 

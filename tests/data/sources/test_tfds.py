@@ -1,3 +1,5 @@
+"""TFDS data sets without TensorFlow."""
+
 import importlib.resources
 import io
 import pickle

@@ -1,3 +1,5 @@
+"""WebDataset shards."""
+
 import json
 import pickle
 
