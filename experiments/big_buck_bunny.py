@@ -33,7 +33,7 @@ from vujax.scenes.film import load_shot_embeddings, predict_boundaries
 from vujax.scenes.head import BoundaryHead, load_head
 from vujax.scenes.train_head import train_head
 from vujax.scenes.types import SceneDetectionOptions
-from vujax.training.sweep.tables import TableRow, short, write_rows
+from vujax.training.sweep.tables import TableRow, format_value, write_rows
 
 RESULTS = Path(__file__).with_name("results") / "big_buck_bunny"
 NEAR_S = 2.0
@@ -184,7 +184,7 @@ def main() -> None:
     rows = [product, *by_pictures(film, args.seeds, heads), *without_pictures(film)]
     print(f"{len(film.seconds)} shots; {film.starts.sum()} borders carry the 16 boundaries")
     for one in rows:
-        print("; ".join(f"{key} {short(value)}" for key, value in one.items()))
+        print("; ".join(f"{key} {format_value(value)}" for key, value in one.items()))
     write_rows(RESULTS, "table", rows, ABOUT)
 
 

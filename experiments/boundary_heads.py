@@ -44,7 +44,7 @@ from vujax.evals.metrics.bootstrap import student_interval
 from vujax.evals.metrics.boundaries import FilmScores, compute_baselines, compute_interval, evaluate
 from vujax.scenes.head import BoundaryHead, load_head
 from vujax.scenes.train_head import score_film, train_head
-from vujax.training.sweep.tables import TableRow, short, write_intervals, write_rows
+from vujax.training.sweep.tables import TableRow, format_value, write_intervals, write_rows
 from vujax.utils.io import write_text
 
 RESULTS = Path(__file__).with_name("results") / "boundary_heads"
@@ -291,7 +291,7 @@ def main() -> None:
         for row in PARTS[part](study):
             rows.append(row)
             write(part, rows)
-            print(part, " ".join(f"{k} {short(v)};" for k, v in row.items()), flush=True)
+            print(part, " ".join(f"{k} {format_value(v)};" for k, v in row.items()), flush=True)
 
 
 if __name__ == "__main__":

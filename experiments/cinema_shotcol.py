@@ -29,7 +29,7 @@ from vujax.evals.scene_boundaries import GapBoundaries, compute_untrained_featur
 from vujax.methods import shotcol
 from vujax.models import release
 from vujax.training import loop
-from vujax.training.sweep.tables import Runs, paired_rows, write_intervals, write_rows
+from vujax.training.sweep.tables import Runs, build_paired_rows, write_intervals, write_rows
 from vujax.utils.io import write_json
 from vujax.utils.mesh import make_mesh
 
@@ -101,9 +101,9 @@ def table(study: Study, seeds: int) -> Iterator[dict[str, Any]]:
     films = open_films(**held_out(config_of("cinema", {}, 0)))
     colours = raw(films)
     modes = {mode: study.runs(*how, seeds) for mode, how in MODES.items()}
-    yield from paired_rows(colours | modes, CONTROLS, column="vectors")
+    yield from build_paired_rows(colours | modes, CONTROLS, column="vectors")
     senses = {sense: study.runs(*how, min(seeds, 3)) for sense, how in SENSES.items()}
-    yield from paired_rows(senses, ("pictures", "sound"), column="vectors")
+    yield from build_paired_rows(senses, ("pictures", "sound"), column="vectors")
     for name, values in compute_baselines(colours["histogram"][0]).items():
         yield {"vectors": f"{name} (no pictures)", "macro/ap": values["macro/ap"]}
 

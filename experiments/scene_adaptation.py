@@ -36,7 +36,13 @@ from vujax.data.registry import open_films
 from vujax.data.shot_similarity import compute_gap_scores
 from vujax.evals.metrics.boundaries import FilmScores, compute_baselines, evaluate
 from vujax.scenes.adapt import AdaptationConfig, train_adapter
-from vujax.training.sweep.tables import Runs, TableRow, paired_rows, write_intervals, write_rows
+from vujax.training.sweep.tables import (
+    Runs,
+    TableRow,
+    build_paired_rows,
+    write_intervals,
+    write_rows,
+)
 from vujax.utils.io import write_atomically, write_json
 
 RESULTS = Path(__file__).with_name("results") / "scene_adaptation"
@@ -167,7 +173,7 @@ def rows(
     films: str, kind: str, runs: dict[str, Runs], best: dict[str, AdaptationConfig]
 ) -> Iterator[TableRow]:
     """Macro AP of each mode, and its differences from those before it."""
-    for row in paired_rows(runs, ("raw", *MODES), column="vectors"):
+    for row in build_paired_rows(runs, ("raw", *MODES), column="vectors"):
         mode = row["vectors"]
         if mode != "raw" or kind == "adapted":
             chosen = best.get(mode)
@@ -212,7 +218,7 @@ def main() -> None:
 
 
 def _grid_row(how: AdaptationConfig, runs: Runs) -> TableRow:
-    (row,) = paired_rows({how.mode: runs}, (), column="mode")
+    (row,) = build_paired_rows({how.mode: runs}, (), column="mode")
     return row | dict(neighbours=how.neighbours, temperature=how.temperature)
 
 

@@ -15,7 +15,7 @@ from tests.configs import load
 from tests.methods.test_distill import CONTROLS, config_of, host_batch
 from vujax.data import registry
 from vujax.training import setup
-from vujax.training.config import plain
+from vujax.training.config import to_plain_dict
 from vujax.utils.mesh import make_global_batch, make_mesh
 
 FOLDER = Path(__file__).parent / "golden"
@@ -36,14 +36,16 @@ def path_of(name: str) -> Path:
 def metrics_of(control: str) -> dict[str, float]:
     """The metrics of the first step of a tiny model on one device."""
     mesh = make_mesh(jax.devices()[:1])
-    parts = setup.make_parts(config_of(CONTROLS[control]), mesh)
-    _, metrics = parts.step(setup.new_state(parts, seed=0), make_global_batch(mesh, host_batch()))
+    parts = setup.build_parts(config_of(CONTROLS[control]), mesh)
+    _, metrics = parts.step(
+        setup.create_state(parts, seed=0), make_global_batch(mesh, host_batch())
+    )
     return {name: float(value) for name, value in sorted(metrics.items())}
 
 
 @pytest.mark.parametrize(("file", "arg"), EXPERIMENTS)
 def test_configs(file, arg):
-    assert plain(load(file, arg)) == json.loads(path_of(f"{file}-{arg}").read_text())
+    assert to_plain_dict(load(file, arg)) == json.loads(path_of(f"{file}-{arg}").read_text())
 
 
 @pytest.mark.parametrize(("file", "arg"), EXPERIMENTS)
@@ -75,17 +77,17 @@ def test_every_experiment_builds_without_data(mesh8):
         with config.unlocked():
             config.total_epochs = None
             config.total_steps = 10_000
-        parts = setup.make_parts(config, mesh8)
+        parts = setup.build_parts(config, mesh8)
         assert parts.total_steps == 10_000
         if file != "distill":  # shard_map checks what varies over the devices when it traces
-            traced = parts.step.trace(parts.state, setup.abstract_batch(config, mesh8))
+            traced = parts.step.trace(parts.state, setup.build_abstract_batch(config, mesh8))
             assert {"loss", "grad_norm"} < set(traced.out_info[1])
 
 
 def record() -> None:
     FOLDER.mkdir(exist_ok=True)
     for file, arg in EXPERIMENTS:
-        text = json.dumps(plain(load(file, arg)), indent=1, sort_keys=True)
+        text = json.dumps(to_plain_dict(load(file, arg)), indent=1, sort_keys=True)
         path_of(f"{file}-{arg}").write_text(text + "\n")
     for control in ("clip", "psd"):
         text = json.dumps(metrics_of(control), indent=1, sort_keys=True)

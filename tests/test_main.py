@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.configs import ROOT
-from vujax.main import default_workdir, several_hosts
+from vujax.main import default_workdir, is_multi_host
 from vujax.training import logging
 
 TINY = [
@@ -65,7 +65,7 @@ def cluster(workdir: Path, *arguments: str) -> list[subprocess.Popen]:
 
 
 def losses(workdir: Path) -> list[float]:
-    return [line["loss"] for line in logging.read(workdir)]
+    return [line["loss"] for line in logging.read_metrics(workdir)]
 
 
 def test_default_workdir():
@@ -74,9 +74,9 @@ def test_default_workdir():
 
 
 def test_several_hosts_by_environment(monkeypatch):
-    assert not several_hosts()
+    assert not is_multi_host()
     monkeypatch.setenv("TPU_WORKER_HOSTNAMES", "a,b")
-    assert several_hosts()
+    assert is_multi_host()
 
 
 @pytest.mark.multiprocess
@@ -124,7 +124,7 @@ def test_a_signal_saves_and_the_same_command_goes_on(tmp_path, number):
     process.send_signal(number)
     output = process.communicate(timeout=300)[0]
     assert process.returncode == 0, output
-    done = int(re.search(r"saved step (\d+)\. To go on: python -m vujax.main", output)[1])
+    done = int(re.search(r"saved step (\d+)\. To resume: python -m vujax.main", output)[1])
     assert 5 <= done < 60 and (long / "checkpoints" / str(done)).is_dir()
     finish(start(long, total))
     finish(start(tmp_path / "unbroken", total))

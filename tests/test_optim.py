@@ -45,7 +45,10 @@ def test_constant_keeps_its_rate():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (dict(schedule="line", warmup_steps=0), "unknown optimizer.schedule 'line'"),
+        (
+            dict(schedule="line", warmup_steps=0),
+            "unknown optimizer.schedule 'line'; expected one of: cosine, constant",
+        ),
         (dict(schedule="cosine", warmup_steps=10), "shorter than the training"),
     ],
 )
@@ -94,7 +97,7 @@ def test_frozen_leaves_do_not_count_in_clipping():
 )
 def test_every_parameter_is_covered_and_every_rule_used(rules, words):
     with pytest.raises(ValueError, match=words):
-        optim.lr_factors(params(), rules)
+        optim.assign_lr_factors(params(), rules)
 
 
 def test_ema_keeps_dtype():

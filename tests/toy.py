@@ -6,7 +6,7 @@ import numpy as np
 import optax
 from jax import lax
 
-from vujax.methods.base import Embeddings, whole
+from vujax.methods.base import Embeddings, replicated_specs
 
 
 class Toy:
@@ -21,20 +21,22 @@ class Toy:
         }
         return params, {"slow": jax.tree.map(jnp.copy, params)}
 
-    def layout(self, extra):
-        return whole(extra)
+    def layout(self, aux):
+        return replicated_specs(aux)
 
-    def embed(self, params, extra, batch, rng, axis_name):
+    def embed(self, params, aux, batch, context):
+        rng = context.rng
         noise = jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(rng, i), (16,)))
         rows = {
             "a": jnp.tanh(batch["x"] @ params["a"]["kernel"]) + 0.1 * noise(batch["index"]),
             "b": jnp.tanh(batch["y"] @ params["b"]["kernel"]),
-            "slow": batch["x"] @ extra["slow"]["a"]["kernel"],
+            "slow": batch["x"] @ aux["slow"]["a"]["kernel"],
             "index": batch["index"],
         }
         return Embeddings(rows, {"scale": jnp.exp(params["logit_scale"])})
 
-    def objective(self, embeddings, extra, rng, progress, axis_name):
+    def objective(self, embeddings, aux, context):
+        axis_name, progress = context.axis_name, context.progress
         rows, shared = embeddings
         mine = rows["index"]
         every = mine
@@ -46,10 +48,10 @@ class Toy:
         right = mine[:, None] == every[None, :]
         loss = -jnp.sum(jax.nn.log_softmax(logits) * right) / len(every)
         scale = shared["scale"] if axis_name is None else lax.pmean(shared["scale"], axis_name)
-        return loss, (extra, {"scale": scale + progress})
+        return loss, (aux, {"scale": scale + progress})
 
-    def after_update(self, params, extra):
-        return {"slow": jax.tree.map(lambda s, p: 0.9 * s + 0.1 * p, extra["slow"], params)}
+    def after_update(self, params, aux):
+        return {"slow": jax.tree.map(lambda s, p: 0.9 * s + 0.1 * p, aux["slow"], params)}
 
 
 def toy_batch(rows: int, seed: int = 0):

@@ -113,8 +113,8 @@ def report(config: ml_collections.ConfigDict, topology: str, forbid: int | None)
     """
     devices = described_devices(topology)
     mesh = make_mesh(devices)
-    parts = setup.make_parts(config, mesh, examples=EXAMPLES)
-    traced = parts.step.trace(parts.state, setup.abstract_batch(config, mesh))
+    parts = setup.build_parts(config, mesh, examples=EXAMPLES)
+    traced = parts.step.trace(parts.state, setup.build_abstract_batch(config, mesh))
     params = jax.tree.leaves(parts.state.params)
     chips = len({tuple(device.coords) for device in devices})
     hbm = HBM_GIB[topology.partition(":")[0]] * 2**30 * chips // len(devices)
@@ -165,14 +165,14 @@ def largest(program: Program) -> list[dict[str, Any]]:
     """The largest tensors in a device's memory."""
     return [
         {"tensor": str(tensor), "bytes": tensor.bytes, "count": count, "source": source}
-        for tensor, count, source in program.largest(LARGEST)
+        for tensor, count, source in program.find_largest(LARGEST)
     ]
 
 
 def square(program: Program, n: int, devices: int) -> dict[str, Any]:
     """Tensors with two axes of N, or one of N and one of a device's share of N."""
     rows = n // devices
-    found = {"n_by_n": program.with_axes(n, n), "rows_by_n": program.with_axes(rows, n)}
+    found = {"n_by_n": program.find_with_axes(n, n), "rows_by_n": program.with_axes(rows, n)}
     listed = {
         name: [{"tensor": str(tensor), "source": source} for tensor, source in tensors.items()]
         for name, tensors in found.items()

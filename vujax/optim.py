@@ -41,7 +41,7 @@ def build_schedule(
     return optax.join_schedules([warmup, decay], [warmup_steps])
 
 
-def lr_factors(params: Tree, rules: Rules) -> Tree:
+def assign_lr_factors(params: Tree, rules: Rules) -> Tree:
     """Return the factor on the learning rate of each leaf of `params`; None freezes a leaf.
 
     Args:
@@ -73,10 +73,10 @@ def lr_factors(params: Tree, rules: Rules) -> Tree:
     return tree
 
 
-def trainable_mask(params: Tree, rules: Rules) -> Tree:
+def build_trainable_mask(params: Tree, rules: Rules) -> Tree:
     """Return True for trainable leaves, False for frozen ones."""
     is_none = lambda x: x is None  # noqa: E731
-    return jax.tree.map(lambda m: m is not None, lr_factors(params, rules), is_leaf=is_none)
+    return jax.tree.map(lambda m: m is not None, assign_lr_factors(params, rules), is_leaf=is_none)
 
 
 def build_optimizer(
@@ -96,7 +96,7 @@ def build_optimizer(
     Args:
       params: tree to update (only shapes and names are read).
       schedule: learning rate by step.
-      rules: factors by regex, see `multipliers`.
+      rules: factors by regex, see `assign_lr_factors`.
       b1: decay of the first moment.
       b2: decay of the second moment.
       eps: added to the root of the second moment.
@@ -106,9 +106,9 @@ def build_optimizer(
       clip_norm: bound on the global norm of the trainable gradients; None or 0: unbounded.
     """
     is_none = lambda x: x is None  # noqa: E731
-    factors = jax.tree.map(lambda m: m or 0.0, lr_factors(params, rules), is_leaf=is_none)
+    factors = jax.tree.map(lambda m: m or 0.0, assign_lr_factors(params, rules), is_leaf=is_none)
     labels = jax.tree.map(
-        lambda learns: "learn" if learns else "frozen", trainable_mask(params, rules)
+        lambda trainable: "learn" if trainable else "frozen", build_trainable_mask(params, rules)
     )
 
     def decayed(tree: Tree) -> Tree:

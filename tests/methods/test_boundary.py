@@ -9,10 +9,10 @@ import pytest
 from flax import linen as nn
 
 from tests.toy import assert_gradients_close, recording_sgd
-from vujax.methods.base import Method
-from vujax.methods.boundary import Boundary, balanced_cross_entropy, called
+from vujax.methods.base import Method, StepContext
+from vujax.methods.boundary import Boundary, balanced_cross_entropy, boundary_metrics
 from vujax.models.boundary import BoundaryModel, build_boundary_head
-from vujax.training.step import init_state, make_train_step, shardings_of
+from vujax.training.step import build_train_step, compute_shardings, init_state
 from vujax.utils.mesh import make_global_batch
 
 ROWS = 32
@@ -55,25 +55,25 @@ def program(method: Method, mesh, batch, state=None, *, micro_batches=1, fsdp=Fa
     if state is None:
         init = jax.jit(lambda key: init_state(method, recording_sgd(), key, batch, ema=False))
         state = init(jax.random.key(1))
-    step = make_train_step(
+    step = build_train_step(
         method,
         recording_sgd(),
         mesh,
         seed=0,
         total_steps=10,
-        learns=jax.tree.map(lambda _: True, state.params),
+        trainable_mask=jax.tree.map(lambda _: True, state.params),
         micro_batches=micro_batches,
-        state_shardings=shardings_of(method, jax.eval_shape(lambda: state), mesh, fsdp=fsdp),
+        state_shardings=compute_shardings(method, jax.eval_shape(lambda: state), mesh, fsdp=fsdp),
         fsdp=fsdp,
     )
     return state, step
 
 
 def step_once(method: Boundary, mesh, batch):
-    """`(gradients, metrics, extra)` of the first step on `mesh`."""
+    """`(gradients, metrics, aux)` of the first step on `mesh`."""
     state, step = program(method, mesh, batch)
     after, metrics = jax.device_get(step(state, make_global_batch(mesh, batch)))
-    return after.opt_state, metrics, after.extra
+    return after.opt_state, metrics, after.aux
 
 
 def test_raw_gradients_on_eight_devices(mesh1, mesh8):
@@ -96,20 +96,20 @@ def test_every_head_is_traced_on_eight_devices(head, mesh8):
 
 def test_fine_tuning_sees_the_whole_batch(mesh1, mesh8):
     method = Boundary(BoundaryModel(Encoder(), build_boundary_head(**QUIET)), encoder="fine-tuned")
-    grads, _, extra = step_once(method, mesh1, host_batch())
+    grads, _, aux = step_once(method, mesh1, host_batch())
     grads8, _, extra8 = step_once(method, mesh8, host_batch())
     assert optax.global_norm(grads["encoder"]) > 1e-3
     assert_gradients_close(grads8, grads, 1e-4)
-    chex.assert_trees_all_close(extra8, extra, rtol=1e-5, atol=1e-6)
-    assert np.abs(extra["batch_stats"]["encoder"]["norm"]["mean"]).max() > 1e-4
+    chex.assert_trees_all_close(extra8, aux, rtol=1e-5, atol=1e-6)
+    assert np.abs(aux["batch_stats"]["encoder"]["norm"]["mean"]).max() > 1e-4
 
 
 def test_a_frozen_encoder_is_left_alone(mesh8):
     method = Boundary(BoundaryModel(Encoder(), build_boundary_head(**QUIET)))
-    grads, _, extra = step_once(method, mesh8, host_batch())
+    grads, _, aux = step_once(method, mesh8, host_batch())
     assert optax.global_norm(grads["encoder"]) == 0
     assert optax.global_norm(grads["head"]) > 1e-2
-    assert not extra["batch_stats"]["encoder"]["norm"]["mean"].any()
+    assert not aux["batch_stats"]["encoder"]["norm"]["mean"].any()
 
 
 def test_balanced_loss_is_half_of_each_mean():
@@ -132,11 +132,11 @@ def test_a_batch_of_one_class_gives_numbers(label, mesh8):
 def test_noise_follows_the_index_and_the_step():
     method = Boundary(BoundaryModel(None, build_boundary_head(**HEADS["mlp"])))
     batch = host_batch()
-    params, extra = jax.jit(method.init)(jax.random.key(1), batch)
+    params, aux = jax.jit(method.init)(jax.random.key(1), batch)
 
     @jax.jit
     def logits(batch, key):
-        return method.embed(params, extra, batch, key, None).rows["logit"]
+        return method.embed(params, aux, batch, StepContext(key, 0.0)).rows["logit"]
 
     order = np.random.default_rng(1).permutation(ROWS)
     shuffled = {name: value[order] for name, value in batch.items()}
@@ -146,11 +146,13 @@ def test_noise_follows_the_index_and_the_step():
 
 
 def test_called_counts_at_one_half():
-    rates = called(jnp.array([1.0, 0.5, -1.0, -2.0]), jnp.array([1, 0, 1, 0]))
+    rates = boundary_metrics(jnp.array([1.0, 0.5, -1.0, -2.0]), jnp.array([1, 0, 1, 0]))
     want = {"true_rate": 0.5, "predicted_rate": 0.5, "recall": 0.5, "precision": 0.5}
     chex.assert_trees_all_close(rates, want)
 
 
 def test_unknown_encoder_word():
-    with pytest.raises(ValueError, match=r"method.encoder 'froze' is unknown"):
+    with pytest.raises(
+        ValueError, match=r"unknown method.encoder 'froze'; expected one of: frozen, fine-tuned"
+    ):
         Boundary(BoundaryModel(None, build_boundary_head()), encoder="froze")

@@ -8,7 +8,8 @@ import pytest
 
 from tests.methods.test_boundary import program
 from tests.toy import assert_gradients_close
-from vujax.methods.caption import Caption, counted, cross_entropy
+from vujax.methods.base import StepContext
+from vujax.methods.caption import Caption, caption_mask, cross_entropy
 from vujax.models.caption import build_caption_model
 from vujax.utils.mesh import make_global_batch
 
@@ -49,10 +50,11 @@ def test_raw_gradients_on_eight_devices(mesh1, mesh8):
 def test_the_loss_is_the_mean_over_all_tokens(smoothing):
     batch = host_batch()
     method = Caption(build_caption_model(**SMALL, dropout=0.0), label_smoothing=smoothing)
-    params, extra = method.init(jax.random.key(0), batch)
+    params, aux = method.init(jax.random.key(0), batch)
     params = jax.tree.map(lambda p: 8 * p, params)
-    embedded = method.embed(params, extra, batch, jax.random.key(1), None)
-    loss, (_, metrics) = method.objective(embedded, extra, jax.random.key(1), 0.0, None)
+    context = StepContext(jax.random.key(1), 0.0)
+    embeddings = method.embed(params, aux, batch, context)
+    loss, (_, metrics) = method.objective(embeddings, aux, context)
     logits, _ = method.model.apply({"params": params}, batch["vector"], batch["tokens"])
     chances = np.asarray(jax.nn.log_softmax(logits))
     losses, right = [], 0
@@ -70,7 +72,7 @@ def test_the_loss_is_the_mean_over_all_tokens(smoothing):
 
 def test_what_follows_the_end_does_not_count():
     tokens = np.array([[3, 0, 0, 0], [0, 5, 0, 1], [1, 2, 3, 4]])
-    assert counted(tokens).tolist() == [[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 1]]
+    assert caption_mask(tokens).tolist() == [[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 1]]
 
 
 def test_smoothing_is_optaxs():
@@ -83,9 +85,13 @@ def test_smoothing_is_optaxs():
 
 def test_noise_follows_the_index_and_the_step():
     method, batch = method_of(), host_batch()
-    params, extra = method.init(jax.random.key(0), batch)
+    params, aux = method.init(jax.random.key(0), batch)
     params = jax.tree.map(lambda p: 8 * p, params)
-    embed = jax.jit(lambda batch, key: method.embed(params, extra, batch, key, None).rows["loss"])
+
+    @jax.jit
+    def embed(batch, key):
+        return method.embed(params, aux, batch, StepContext(key, 0.0)).rows["loss"]
+
     order = np.random.default_rng(1).permutation(ROWS)
     first = embed(batch, jax.random.key(0))
     shuffled = embed({name: value[order] for name, value in batch.items()}, jax.random.key(0))
@@ -94,5 +100,5 @@ def test_noise_follows_the_index_and_the_step():
 
 
 def test_smoothing_is_a_share():
-    with pytest.raises(ValueError, match=r"method.label_smoothing must be in \[0, 1\), not 1"):
+    with pytest.raises(ValueError, match=r"method.label_smoothing must be in \[0, 1\), got 1"):
         method_of(label_smoothing=1)

@@ -14,6 +14,7 @@ from tests.configs import tiny
 from tests.toy import assert_gradients_close, recording_sgd
 from vujax import methods
 from vujax.methods import diagnostics, distill
+from vujax.methods.base import StepContext
 from vujax.training import setup
 from vujax.utils.mesh import AXIS, make_global_batch
 
@@ -48,42 +49,42 @@ def host_batch(size: int = 16):
 
 
 def step_once(config, mesh, monkeypatch):
-    """`(gradients, metrics, extra)` of the first step on `mesh`."""
-    monkeypatch.setattr(setup.optim, "make_optimizer", lambda *_, **__: recording_sgd())
-    parts = setup.make_parts(config, mesh)
-    state = setup.new_state(parts, seed=0)
+    """`(gradients, metrics, aux)` of the first step on `mesh`."""
+    monkeypatch.setattr(setup.optim, "build_optimizer", lambda *_, **__: recording_sgd())
+    parts = setup.build_parts(config, mesh)
+    state = setup.create_state(parts, seed=0)
     after, metrics = jax.device_get(
         parts.step(state, make_global_batch(mesh, host_batch(config.model.image.image_size)))
     )
-    return after.opt_state, metrics, after.extra
+    return after.opt_state, metrics, after.aux
 
 
 @pytest.fixture(scope="module")
 def psd(mesh1):
-    """Raw gradients, metrics and extra of PSD's first step on one device."""
+    """Raw gradients, metrics and aux of PSD's first step on one device."""
     with pytest.MonkeyPatch.context() as patch:
         return step_once(config_of(CONTROLS["psd"]), mesh1, patch)
 
 
 @pytest.mark.parametrize("overrides", [{}, dict(micro_batches=2), dict(fsdp=True)])
 def test_whole_network_on_eight_devices(overrides, psd, mesh8, monkeypatch):
-    grads, metrics, extra = psd
+    grads, metrics, aux = psd
     config = config_of(CONTROLS["psd"], **overrides)
     grads8, metrics8, extra8 = step_once(config, mesh8, monkeypatch)
     assert optax.global_norm(grads) > 1e-3
     assert_gradients_close(grads8, grads, 1e-4)
     chex.assert_trees_all_close(metrics8, metrics, rtol=1e-3, atol=1e-4)
-    chex.assert_trees_all_close(extra8, extra, rtol=1e-4, atol=1e-5)
+    chex.assert_trees_all_close(extra8, aux, rtol=1e-4, atol=1e-5)
 
 
 def embeddings_of(control: dict, rows: int) -> distill.Embeddings:
     keys = jax.random.split(jax.random.key(5), 4)
     vectors = [jax.random.normal(key, (rows, 16)) for key in keys]
     image, text, *teacher = (v / jnp.linalg.norm(v, axis=1, keepdims=True) for v in vectors)
-    extra = {"teacher": tuple(teacher)} if control.get("teacher") == "ema" else {}
+    aux = {"teacher": tuple(teacher)} if control.get("teacher") == "ema" else {}
     scale = {"scale": jnp.asarray(14.0)}
     bias = {"bias": jnp.asarray(-3.0)} if control.get("loss") == "sigmoid" else {}
-    return distill.Embeddings({"image": image, "text": text} | extra, scale | bias)
+    return distill.Embeddings({"image": image, "text": text} | aux, scale | bias)
 
 
 @pytest.mark.parametrize("control", CONTROLS)
@@ -93,7 +94,8 @@ def test_objective_on_eight_devices(control, mesh8):
     embeddings, rng = embeddings_of(CONTROLS[control], ROWS), jax.random.key(2)
 
     def value(embeddings, axis_name):
-        loss, (_, metrics) = method.objective(embeddings, {}, rng, jnp.asarray(0.5), axis_name)
+        context = StepContext(rng, jnp.asarray(0.5), axis_name)
+        loss, (_, metrics) = method.objective(embeddings, {}, context)
         return loss, metrics
 
     def share(embeddings):
@@ -118,19 +120,19 @@ def test_batch_norm_sees_the_whole_batch(mesh1, mesh8, monkeypatch):
         config.model.image = ConfigDict(
             dict(kind="resnet", variant="RN50", image_size=32, width=8, blocks=(1, 1, 1, 1))
         )
-    grads, _, extra = step_once(config, mesh1, monkeypatch)
+    grads, _, aux = step_once(config, mesh1, monkeypatch)
     grads8, _, extra8 = step_once(config, mesh8, monkeypatch)
     assert_gradients_close(grads8, grads, 1e-3)
-    chex.assert_trees_all_close(extra8, extra, rtol=1e-4, atol=1e-5)
+    chex.assert_trees_all_close(extra8, aux, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 1.0])
 def test_partition_is_exact_and_global(share, mesh8):
     rng = jax.random.key(7)
-    whole = distill.partition(rng, jnp.asarray(share), ROWS, None)
+    whole = distill.partition_rows(rng, jnp.asarray(share), ROWS, None)
     assert whole.sum() == round(share * ROWS)
     parts = jax.shard_map(
-        lambda: distill.partition(rng, jnp.asarray(share), ROWS // 8, AXIS),
+        lambda: distill.partition_rows(rng, jnp.asarray(share), ROWS // 8, AXIS),
         mesh=mesh8,
         in_specs=(),
         out_specs=P(AXIS),
@@ -140,40 +142,44 @@ def test_partition_is_exact_and_global(share, mesh8):
 
 def test_partition_changes_with_the_step():
     first, second = (
-        distill.partition(jax.random.fold_in(jax.random.key(0), step), 0.5, 256, None)
+        distill.partition_rows(jax.random.fold_in(jax.random.key(0), step), 0.5, 256, None)
         for step in (0, 1)
     )
     assert 64 < (first != second).sum() < 192
 
 
 def test_share_is_half_a_cosine():
-    shares = distill.unaligned_share(jnp.array([0.0, 0.5, 1.0, 2.0]), 0.2, 0.8)
+    shares = distill.compute_unaligned_share(jnp.array([0.0, 0.5, 1.0, 2.0]), 0.2, 0.8)
     np.testing.assert_allclose(shares, [0.2, 0.5, 0.8, 0.8], rtol=1e-6)
 
 
 def test_spread_of_known_vectors():
     line = jnp.tile(jnp.array([[1.0, 0.0, 0.0, 0.0], [-1.0, 0.0, 0.0, 0.0]]), (8, 1))
-    rank, _ = diagnostics.spread(line, None)
+    rank, _ = diagnostics.compute_spread(line, None)
     np.testing.assert_allclose(rank, 1.0, rtol=1e-5)
     axes = jnp.concatenate([jnp.eye(4), -jnp.eye(4)])
-    rank, std = diagnostics.spread(axes, None)
+    rank, std = diagnostics.compute_spread(axes, None)
     np.testing.assert_allclose([rank, std], [4.0, 1.0], rtol=1e-5)
-    _, std = diagnostics.spread(jnp.ones((8, 4)) / 2, None)
+    _, std = diagnostics.compute_spread(jnp.ones((8, 4)) / 2, None)
     assert std == 0
+
+
+def at_progress(share: float) -> StepContext:
+    return StepContext(jax.random.key(0), jnp.full((), share))
 
 
 def test_collapsed_embeddings_raise_every_alarm():
     method = methods.build_method(None, name="distill")
     same = jnp.tile(jnp.eye(1, 16), (64, 1))
     embeddings = distill.Embeddings({"image": same, "text": same}, {"scale": jnp.asarray(14.0)})
-    _, (_, metrics) = method.objective(embeddings, {}, jax.random.key(0), jnp.ones(()), None)
+    _, (_, metrics) = method.objective(embeddings, {}, at_progress(1.0))
     raised = {name for name, value in metrics.items() if name.startswith("alarm/") and value}
     assert raised == {"alarm/uniform_targets", "alarm/low_rank", "alarm/low_variance"}
     spread_out = jax.random.normal(jax.random.key(1), (64, 16))
     spread_out /= jnp.linalg.norm(spread_out, axis=1, keepdims=True)
     rows = {"image": spread_out, "text": spread_out}
     embeddings = distill.Embeddings(rows, {"scale": jnp.asarray(14.0)})
-    _, (_, metrics) = method.objective(embeddings, {}, jax.random.key(0), jnp.ones(()), None)
+    _, (_, metrics) = method.objective(embeddings, {}, at_progress(1.0))
     assert not any(value for name, value in metrics.items() if name.startswith("alarm/"))
 
 
@@ -181,26 +187,32 @@ def test_the_start_of_a_training_is_no_collapse():
     method = methods.build_method(None, name="distill")
     same = jnp.tile(jnp.eye(1, 16), (64, 1))
     embeddings = distill.Embeddings({"image": same, "text": same}, {"scale": jnp.asarray(14.0)})
-    _, (_, metrics) = method.objective(embeddings, {}, jax.random.key(0), jnp.zeros(()), None)
+    _, (_, metrics) = method.objective(embeddings, {}, at_progress(0.0))
     assert not any(value for name, value in metrics.items() if name.startswith("alarm/"))
 
 
 def test_ema_teacher_follows_once_per_step(mesh1, monkeypatch):
     config = config_of(CONTROLS["ema_teacher"], micro_batches=2)
     config.method.teacher_decay = 0.75
-    grads, _, extra = step_once(config, mesh1, monkeypatch)
-    parts = setup.make_parts(config, mesh1)
-    start = jax.device_get(setup.new_state(parts, seed=0)).params
+    grads, _, aux = step_once(config, mesh1, monkeypatch)
+    parts = setup.build_parts(config, mesh1)
+    start = jax.device_get(setup.create_state(parts, seed=0)).params
     want = jax.tree.map(lambda p, g: p - 0.25 * g, start, grads)
-    chex.assert_trees_all_close(extra["teacher"], want, rtol=1e-4, atol=1e-6)
+    chex.assert_trees_all_close(aux["teacher"], want, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
         (dict(name="distil"), "unknown method 'distil'; expected one of: .*distill"),
-        (dict(name="distill", targets="plain"), "no setting 'targets'"),
-        (dict(name="distill", target="swap"), "method.target 'swap' is unknown"),
+        (
+            dict(name="distill", targets="plain"),
+            "unknown setting method.targets of method 'distill'; expected one of: cyclip",
+        ),
+        (
+            dict(name="distill", target="swap"),
+            "unknown method.target 'swap'; expected one of: swapped, plain",
+        ),
         (dict(name="distill", loss="sigmoid"), "has no soft targets"),
     ],
 )

@@ -15,7 +15,8 @@ from tests.toy import assert_gradients_close, recording_sgd
 from vujax.data.movies.guide import ANY, NONE, GuidedRows, select_similar_movies
 from vujax.data.scenes import FilmScenes
 from vujax.losses.memory_bank import NO_FILM
-from vujax.methods.movies2scenes import Movies2Scenes, dropped
+from vujax.methods.base import StepContext
+from vujax.methods.movies2scenes import Movies2Scenes, drop_shots
 from vujax.models.projection import SceneContrast
 from vujax.models.scene_encoder import build_scene_encoder
 from vujax.models.shot_encoder import Projection
@@ -67,7 +68,7 @@ def in_use(method):
     number = rng.integers(-1, len(scenes().keys), (3, KEYS)).astype(np.int32)
     film = np.where(number < 0, NO_FILM, scenes().movie[number]).astype(np.int32)
     vectors = unit(rng.normal(size=(3, KEYS, DIM)))
-    state.extra["queue"] = dict(vectors=vectors, film=film, scene=number, next=np.int32(2))
+    state.aux["queue"] = dict(vectors=vectors, film=film, scene=number, next=np.int32(2))
     return state
 
 
@@ -87,13 +88,13 @@ def compared(params, batch):
 
 def bank_after(before):
     """`(vectors, films, scenes)` `[r ...]` of the queue with this batch's keys in slot 2."""
-    key = np.asarray(compared(before.extra["key"]["params"], batch_of()))
+    key = np.asarray(compared(before.aux["key"]["params"], batch_of()))
     new = {
         "vectors": key,
         "film": batch_of()["movie"].ravel(),
         "scene": batch_of()["scene"].ravel(),
     }
-    queue = {name: before.extra["queue"][name].copy() for name in new}
+    queue = {name: before.aux["queue"][name].copy() for name in new}
     for name, value in new.items():
         queue[name][2] = value
     return tuple(x.reshape(-1, *x.shape[2:]) for x in queue.values())
@@ -102,7 +103,7 @@ def bank_after(before):
 def positives(before):
     """For each place of the batch: the place in the bank of its positive, or -1."""
     vectors, films, numbers = bank_after(before)
-    key = np.asarray(compared(before.extra["key"]["params"], batch_of()))
+    key = np.asarray(compared(before.aux["key"]["params"], batch_of()))
     movie, scene = batch_of()["movie"].ravel(), batch_of()["scene"].ravel()
     found = np.full(KEYS, -1)
     for i in np.flatnonzero(movie >= 0):
@@ -119,7 +120,7 @@ def dense(before, mask_similar: bool):
     vectors, films, numbers = bank_after(before)
     movie, scene = batch_of()["movie"].ravel(), batch_of()["scene"].ravel()
     chosen = positives(before)
-    own = np.asarray(compared(before.extra["key"]["params"], batch_of()))
+    own = np.asarray(compared(before.aux["key"]["params"], batch_of()))
     positive = np.where((chosen >= 0)[:, None], vectors[chosen], own)
     number = np.where(chosen >= 0, numbers[chosen], scene)
     mask = (films != NO_FILM) & (films != movie[:, None]) & (numbers != number[:, None])
@@ -167,7 +168,7 @@ def test_micro_batches_and_sharded_parameters_change_nothing(layout):
 def test_keys_join_the_queue_in_the_place_of_the_oldest(devices):
     before, after, _ = step_once(devices)
     vectors, films, numbers = bank_after(before)
-    queue = after.extra["queue"]
+    queue = after.aux["queue"]
     np.testing.assert_allclose(queue["vectors"].reshape(-1, DIM), vectors, atol=1e-5)
     np.testing.assert_array_equal(queue["film"].ravel(), films)
     np.testing.assert_array_equal(queue["scene"].ravel(), numbers)
@@ -177,11 +178,11 @@ def test_keys_join_the_queue_in_the_place_of_the_oldest(devices):
 def test_the_key_encoder_follows_once_a_step():
     before, after, _ = step_once(1)
     want = jax.tree.map(
-        lambda slow, new: 0.75 * slow + 0.25 * new, before.extra["key"]["params"], after.params
+        lambda slow, new: 0.75 * slow + 0.25 * new, before.aux["key"]["params"], after.params
     )
     jax.tree.map(
         functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6),
-        after.extra["key"]["params"],
+        after.aux["key"]["params"],
         want,
     )
 
@@ -216,19 +217,20 @@ def test_no_positive_is_of_a_movie_that_is_not_listed():
 def test_views_lack_shots_and_never_all_of_a_scene():
     segment = batch_of()["segment"]
     keys = jax.random.split(jax.random.key(0), len(segment))
-    found = np.asarray(dropped(segment, keys, 0.5))
+    found = np.asarray(drop_shots(segment, keys, 0.5))
     assert set(np.unique(found[found != segment]).tolist()) == {0}
     for row, kept in zip(segment, found, strict=True):
         assert set(row.tolist()) - {0} == set(kept.tolist()) - {0}
     gone = (found != segment)[segment > 0].mean()
     assert 0.2 < gone < 0.5
-    np.testing.assert_array_equal(dropped(segment, keys, 0.0), segment)
+    np.testing.assert_array_equal(drop_shots(segment, keys, 0.0), segment)
 
 
 def test_views_depend_on_the_row_alone():
     method = method_of(drop=0.5, augment={})
     state, batch = in_use(method), batch_of()
-    embed = jax.jit(lambda b: method.embed(state.params, state.extra, b, jax.random.key(2), None))
+    context = StepContext(jax.random.key(2), 0.0)
+    embed = jax.jit(lambda b: method.embed(state.params, state.aux, b, context))
     whole, part = embed(batch).rows, embed({k: v[3:5] for k, v in batch.items()}).rows
     for name in ("query", "key"):
         np.testing.assert_allclose(whole[name][3:5], part[name], atol=1e-5)
@@ -238,12 +240,15 @@ def test_views_depend_on_the_row_alone():
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
-        (dict(queue=KEYS + 1), "must be a multiple of the 32 scenes that a batch has place for"),
+        (dict(queue=KEYS + 1), "must be a multiple of the 32 scenes that fit in a batch"),
         (dict(queue=0), "must be a multiple"),
         (dict(temperature=0.0), "must be above 0"),
         (dict(drop=1.0), "to below 1"),
-        (dict(tile=0), "1 or more"),
-        (dict(augment=dict(blur=1)), "has no 'blur'"),
+        (dict(tile=0), "must be 1 or more"),
+        (
+            dict(augment=dict(blur=1)),
+            "unknown setting method.augment.blur; expected one of: colour, crop",
+        ),
     ],
 )
 def test_settings_that_cannot_be(settings, why):

@@ -15,7 +15,7 @@ from tests.methods.test_boundary import Encoder, program
 from tests.toy import assert_gradients_close, recording_sgd
 from vujax.data.shot_windows import ShotWindows
 from vujax.losses.memory_bank import NO_FILM
-from vujax.methods.base import Embeddings
+from vujax.methods.base import Embeddings, StepContext
 from vujax.methods.shotcol import ShotCoL
 from vujax.models.projection import ShotContrast
 from vujax.models.shot_encoder import Projection, build_shot_encoder
@@ -70,11 +70,11 @@ def in_use(method, batch) -> State:
     shapes = jax.eval_shape(init, batch)
     normal = lambda x: rng.normal(0, 0.5, x.shape).astype(x.dtype)  # noqa: E731
     state = jax.tree.map(normal, shapes).replace(step=np.int32(3))
-    if "queue" in state.extra:
-        _, n, dim = state.extra["queue"]["vectors"].shape
+    if "queue" in state.aux:
+        _, n, dim = state.aux["queue"]["vectors"].shape
         film, shot = rng.integers((-1, 0), (len(SHOTS), 9), (2, n, 2), np.int32).transpose(2, 0, 1)
         vectors = unit(rng.normal(size=(2, n, dim)))
-        state.extra["queue"] = dict(vectors=vectors, film=film, shot=shot, next=np.int32(1))
+        state.aux["queue"] = dict(vectors=vectors, film=film, shot=shot, next=np.int32(1))
     return state
 
 
@@ -124,7 +124,8 @@ def places_of(method, before, batch) -> np.ndarray:
         return batch["query"]
     if method.mode == "random":
         rng = jax.random.fold_in(jax.random.key(0), before.step)
-        embed = jax.jit(lambda b: method.embed(before.params, before.extra, b, rng, None).rows)
+        context = StepContext(rng, 0.0)
+        embed = jax.jit(lambda b: method.embed(before.params, before.aux, b, context).rows)
         return batch["query"] + steps_to_positive(embed(batch))
     return nearest(np.asarray(compared(before.params, batch["feature"])), batch)
 
@@ -141,10 +142,10 @@ def dense_loss(params, method, before, batch, place):
         shot = np.concatenate([shot, other])
         bank = (query, film, shot, row)
     else:
-        key = compared(before.extra["key"]["params"], two)
+        key = compared(before.aux["key"]["params"], two)
         bank = (key, film, other, row)
     if method.queue:
-        queue = before.extra["queue"]
+        queue = before.aux["queue"]
         bank = (queue["vectors"].reshape(-1, DIM), queue["film"].ravel(), queue["shot"].ravel())
         bank += (np.full(method.queue, -1),)
     vectors, films_there, shots_there, rows_there = bank
@@ -191,9 +192,9 @@ def test_metrics_and_the_key_encoder():
     (batch,) = batches(1)
     far = abs(dense("nearest")[1] - batch["query"])
     np.testing.assert_allclose(metrics["shots_to_positive"], far.mean(), rtol=1e-6)
-    old = before.extra["key"]["params"]
+    old = before.aux["key"]["params"]
     moved = jax.tree.map(lambda k, p: 0.75 * k + 0.25 * p, old, after.params)
-    chex.assert_trees_all_close(after.extra["key"]["params"], moved, rtol=1e-6, atol=1e-7)
+    chex.assert_trees_all_close(after.aux["key"]["params"], moved, rtol=1e-6, atol=1e-7)
 
 
 def steps_of(method, mesh, state, count: int):
@@ -203,7 +204,7 @@ def steps_of(method, mesh, state, count: int):
     for batch in data:
         state, _ = step(state, make_global_batch(mesh, batch))
         states.append(jax.device_get(state))
-    parts = state.extra["queue"]["vectors"].addressable_shards
+    parts = state.aux["queue"]["vectors"].addressable_shards
     return states, {part.data.shape for part in parts}
 
 
@@ -211,7 +212,7 @@ def test_the_queue_is_first_in_first_out_and_equal_on_eight_devices(mesh1, mesh8
     """Five steps through three places, so that it wraps around."""
     method = method_of("nearest", queue=3 * QUERIES, temperature=1.0)
     start = jax.device_get(program(method, mesh1, batches(1)[0])[0])
-    assert (start.extra["queue"]["film"] == NO_FILM).all()
+    assert (start.aux["queue"]["film"] == NO_FILM).all()
     alone, _ = steps_of(method, mesh1, start, 5)
     several, parts = steps_of(method, mesh8, start, 5)
     assert parts == {(3, QUERIES // 8, DIM)}  # every device holds its own keys
@@ -219,17 +220,17 @@ def test_the_queue_is_first_in_first_out_and_equal_on_eight_devices(mesh1, mesh8
     for number, batch in enumerate(batches(5)):
         old, new = several[number], several[number + 1]
         place = nearest(np.asarray(encode(old.params, batch["feature"])), batch)
-        key = encode(old.extra["key"]["params"], rows_of(batch["feature"], place))
+        key = encode(old.aux["key"]["params"], rows_of(batch["feature"], place))
         shot = batch["shot"] + place - batch["query"]
         film = np.where(batch["valid"], batch["film"][:, None], NO_FILM)
-        want = jax.tree.map(np.copy, {**old.extra["queue"]})
+        want = jax.tree.map(np.copy, {**old.aux["queue"]})
         want["vectors"][number % 3], want["film"][number % 3] = key, film.ravel()
         want["shot"][number % 3], want["next"] = shot.ravel(), np.int32((number + 1) % 3)
-        found = {**new.extra["queue"]}
+        found = {**new.aux["queue"]}
         np.testing.assert_allclose(found["vectors"][number % 3], key, rtol=1e-4, atol=1e-5)
         want["vectors"][number % 3] = found["vectors"][number % 3]
         chex.assert_trees_all_equal(found, want)  # what was there has not moved, to the bit
-        chex.assert_trees_all_close(found, {**alone[number + 1].extra["queue"]}, atol=1e-4)
+        chex.assert_trees_all_close(found, {**alone[number + 1].aux["queue"]}, atol=1e-4)
     first, last = (optax.global_norm(alone[n].params) for n in (0, 5))
     assert abs(first - last) > 1e-2
 
@@ -239,7 +240,7 @@ def test_batch_norm_of_both_encoders_sees_the_whole_batch(mesh1, mesh8):
     _, one, _ = step_of(method, mesh1)
     before, eight, _ = step_of(method, mesh8)
     assert_gradients_close(eight.opt_state, one.opt_state, 1e-4)
-    for get in (lambda s: s.extra, lambda s: s.extra["key"]):
+    for get in (lambda s: s.aux, lambda s: s.aux["key"]):
         statistics = [get(state)["batch_stats"] for state in (before, one, eight)]
         chex.assert_trees_all_close(statistics[2], statistics[1], rtol=1e-5, atol=1e-6)
         mean = statistics[1]["encoder"]["norm"]["mean"]
@@ -252,7 +253,7 @@ def test_positives_are_neighbours_in_the_film(mode, ends):
     method, data = method_of(mode, queue=0), batches(4, ends)
     state = in_use(method, data[0])
     embed = jax.jit(
-        lambda b: method.embed(state.params, state.extra, b, jax.random.key(1), None).rows
+        lambda b: method.embed(state.params, state.aux, b, StepContext(jax.random.key(1), 0.0)).rows
     )
     for batch in data:
         steps = steps_to_positive(embed(batch))
@@ -269,8 +270,11 @@ def test_random_positives_are_all_neighbours_equally_often():
     method, (batch,) = method_of("random"), batches(1)
     state = in_use(method, batch)
     keys = jax.random.split(jax.random.key(2), 400)
-    one = lambda key: method.embed(state.params, state.extra, batch, key, None).rows  # noqa: E731
-    place = batch["query"] + steps_to_positive(jax.jit(jax.vmap(one))(keys))
+
+    def embed_once(key):
+        return method.embed(state.params, state.aux, batch, StepContext(key, 0.0)).rows
+
+    place = batch["query"] + steps_to_positive(jax.jit(jax.vmap(embed_once))(keys))
     counts = (place[..., None] == np.arange(batch["candidate"].shape[2])).mean(0)
     each = batch["candidate"] / np.maximum(batch["candidate"].sum(2, keepdims=True), 1)
     chosen = batch["candidate"].any(2)
@@ -281,11 +285,11 @@ def test_random_positives_are_all_neighbours_equally_often():
 def test_views_follow_the_index_and_the_step_not_the_row():
     method, (batch,) = method_of("instance", augment=dict(dropout=0.5)), batches(1)
     state = in_use(method, batch)
-    state.extra["key"] = {"params": state.params}
+    state.aux["key"] = {"params": state.params}
 
     @jax.jit
     def rows(batch, key):
-        return method.embed(state.params, state.extra, batch, key, None).rows
+        return method.embed(state.params, state.aux, batch, StepContext(key, 0.0)).rows
 
     order = np.random.default_rng(1).permutation(WINDOWS)
     shuffled = {name: value[order] for name, value in batch.items()}
@@ -303,7 +307,8 @@ def raised(vectors, progress: float) -> set[str]:
     rows = dict(query=vectors[None], key=vectors[None], film=place, shot=place, key_shot=place)
     objective = jax.jit(method.objective, static_argnums=4)
     rng = jax.random.key(0)
-    _, (_, metrics) = objective(Embeddings(rows, {}), {}, rng, jnp.asarray(progress), None)
+    context = StepContext(rng, jnp.asarray(progress))
+    _, (_, metrics) = objective(Embeddings(rows, {}), {}, context)
     return {name for name, value in metrics.items() if name.startswith("alarm/") and value}
 
 
@@ -319,12 +324,15 @@ def test_collapse_raises_alarms_but_not_at_the_start():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (dict(mode="next"), "method.mode 'next' is unknown: use one of"),
-        (dict(mode="simclr"), "'simclr' takes its negatives from the batch, set 0"),
-        (dict(queue=-1), "method.queue -1 must not be negative"),
+        (dict(mode="next"), "unknown method.mode 'next'; expected one of: nearest, random"),
+        (dict(mode="simclr"), "'simclr' takes its negatives from the batch: set method.queue to 0"),
+        (dict(queue=-1), "method.queue must not be negative, got -1"),
         (dict(temperature=0.0), "method.temperature 0.0 must be above 0"),
         (dict(momentum=1.5), "momentum 1.5 from 0 to 1"),
-        (dict(augment=dict(blur=1)), "method.augment has no 'blur'"),
+        (
+            dict(augment=dict(blur=1)),
+            "unknown setting method.augment.blur; expected one of: colour, crop",
+        ),
         (dict(augment=dict(crop=0.0)), "method.augment.crop 0.0 is out of its range"),
         (dict(augment=dict(dropout=1.0)), "method.augment.dropout 1.0 is out of its range"),
     ],

@@ -8,7 +8,7 @@ from vujax.data.shot_similarity import compute_gap_scores
 from vujax.methods.shotcol import ShotCoL
 from vujax.scenes import adapt as adapting
 from vujax.scenes.adapt import AdaptationConfig, adapt_embeddings, train_adapter
-from vujax.training.fit import program
+from vujax.training.fit import build_program
 
 WIDTH = 8
 HOW = AdaptationConfig(
@@ -43,9 +43,9 @@ def test_one_program_for_films_of_any_length(adapted, monkeypatch):
     """Tracing the method a second time would compile it a second time."""
     monkeypatch.setattr(ShotCoL, "embed", None)
     monkeypatch.setattr(ShotCoL, "objective", None)
-    kept = program.cache_info().currsize
+    kept = build_program.cache_info().currsize
     (vectors,) = adapt_embeddings([film(300, seed=3)], HOW)
-    assert vectors.shape == (300, 6) and program.cache_info().currsize == kept
+    assert vectors.shape == (300, 6) and build_program.cache_info().currsize == kept
 
 
 def test_few_shots_are_not_learned_by_heart():
@@ -63,9 +63,9 @@ def told_apart(vectors: np.ndarray) -> float:
 
 def test_learning_tells_scenes_apart(adapted, monkeypatch):
     def idle(*args, **kwargs):
-        return program(*args, **kwargs)[0], lambda state, batch: (state, {})
+        return build_program(*args, **kwargs)[0], lambda state, batch: (state, {})
 
-    monkeypatch.setattr(adapting, "program", idle)
+    monkeypatch.setattr(adapting, "build_program", idle)
     (untrained,) = adapt_embeddings([film(40)], HOW)
     assert told_apart(adapted[0]) > told_apart(untrained) + 0.05
 

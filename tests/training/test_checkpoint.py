@@ -7,8 +7,8 @@ import optax
 import pytest
 
 from tests.toy import Toy
-from vujax.training.checkpoint import Checkpoints, abstract
-from vujax.training.step import State, shardings_of
+from vujax.training.checkpoint import Checkpoints, to_abstract
+from vujax.training.step import State, compute_shardings
 from vujax.utils.mesh import make_mesh, replicated_sharding
 
 
@@ -36,7 +36,7 @@ def test_keeps_the_last_and_the_round_steps(saved):
 
 def test_restores_on_another_device_count(saved):
     mesh4 = make_mesh(jax.devices()[:4])
-    like = abstract(state(), shardings_of(Toy(), state(), mesh4, fsdp=True))
+    like = to_abstract(state(), compute_shardings(Toy(), state(), mesh4, fsdp=True))
     back = Checkpoints(saved).restore(like)
     chex.assert_trees_all_equal(jax.device_get(back), jax.device_get(state(170)))
     assert back.params["a"]["kernel"].sharding.num_devices == 4
@@ -45,26 +45,27 @@ def test_restores_on_another_device_count(saved):
 
 def test_restores_a_named_step(saved, mesh1):
     assert (
-        Checkpoints(saved).restore(abstract(state(), replicated_sharding(mesh1)), 100).step == 100
+        Checkpoints(saved).restore(to_abstract(state(), replicated_sharding(mesh1)), 100).step
+        == 100
     )
 
 
 def test_other_shapes_are_one_sentence(saved, mesh1):
     with pytest.raises(ValueError, match=r"'params/a/kernel' of shape \(16, 8\), .* \(16, 9\)"):
-        Checkpoints(saved).restore(abstract(state(width=9), replicated_sharding(mesh1)))
+        Checkpoints(saved).restore(to_abstract(state(width=9), replicated_sharding(mesh1)))
 
 
 def test_other_names_are_one_sentence(saved, mesh1):
-    more = state().replace(extra={"queue": jnp.ones(3)})
+    more = state().replace(aux={"queue": jnp.ones(3)})
     with pytest.raises(ValueError, match="has no 'extra/queue'"):
-        Checkpoints(saved).restore(abstract(more, replicated_sharding(mesh1)))
+        Checkpoints(saved).restore(to_abstract(more, replicated_sharding(mesh1)))
     fewer = state().replace(params={"a": state().params["a"]})
     with pytest.raises(ValueError, match="holds 'params/s', which this config does not have"):
-        Checkpoints(saved).restore(abstract(fewer, replicated_sharding(mesh1)))
+        Checkpoints(saved).restore(to_abstract(fewer, replicated_sharding(mesh1)))
 
 
 def test_nothing_to_restore(tmp_path, mesh1):
     checkpoints = Checkpoints(tmp_path)
-    assert checkpoints.latest() is None
+    assert checkpoints.latest_step() is None
     with pytest.raises(FileNotFoundError, match="no checkpoint in"):
-        checkpoints.restore(abstract(state(), replicated_sharding(mesh1)))
+        checkpoints.restore(to_abstract(state(), replicated_sharding(mesh1)))

@@ -3,7 +3,7 @@
 import pytest
 from ml_collections import ConfigDict
 
-from vujax.training.config import differences, duration, plain
+from vujax.training.config import diff_configs, resolve_duration, to_plain_dict
 
 
 @pytest.mark.parametrize(
@@ -19,12 +19,12 @@ from vujax.training.config import differences, duration, plain
     ],
 )
 def test_units(config, steps):
-    assert duration("total", config, batch_size=10, examples=1000, total_steps=40) == steps
+    assert resolve_duration("total", config, batch_size=10, examples=1000, total_steps=40) == steps
 
 
 def test_default_counts_only_when_nothing_is_set():
-    assert duration("eval", {}, batch_size=1, default=9) == 9
-    assert duration("eval", {"eval_steps": 3}, batch_size=1, default=9) == 3
+    assert resolve_duration("eval", {}, batch_size=1, default=9) == 9
+    assert resolve_duration("eval", {"eval_steps": 3}, batch_size=1, default=9) == 3
 
 
 @pytest.mark.parametrize(
@@ -38,10 +38,10 @@ def test_default_counts_only_when_nothing_is_set():
 )
 def test_bad_durations(config, words):
     with pytest.raises(ValueError, match=words):
-        duration("total", config, batch_size=10)
+        resolve_duration("total", config, batch_size=10)
 
 
 def test_differences_name_dotted_keys():
-    old = plain(ConfigDict({"a": {"b": 1, "c": (1, 2)}, "d": "x"}))
-    new = plain(ConfigDict({"a": {"b": 2, "c": (1, 2)}, "e": "y"}))
-    assert differences(old, new) == ["a.b: 1 -> 2", "d: x -> None", "e: None -> y"]
+    old = to_plain_dict(ConfigDict({"a": {"b": 1, "c": (1, 2)}, "d": "x"}))
+    new = to_plain_dict(ConfigDict({"a": {"b": 2, "c": (1, 2)}, "e": "y"}))
+    assert diff_configs(old, new) == ["a.b: 1 -> 2", "d: x -> None", "e: None -> y"]

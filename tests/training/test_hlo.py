@@ -91,19 +91,19 @@ def test_collectives_have_their_bytes_dtype_and_loops(program):
 
 
 def test_the_largest_tensors_are_those_in_memory(program):
-    (tensor, count, source), second = program.largest(2)
+    (tensor, count, source), second = program.find_largest(2)
     assert (str(tensor), tensor.bytes, count) == ("f32[64 512]", 64 * 512 * 4, 2)
     assert source == "jit(step)/while/body/copy"
     assert second[0].bytes <= tensor.bytes
 
 
 def test_axes_are_searched_in_fusions_too(program):
-    assert set(map(str, program.with_axes(64, 64))) == {"f32[64 64]"}
-    assert set(map(str, program.with_axes(8, 512))) == {"bf16[8 512]", "f32[8 512]"}
-    assert program.with_axes(512, 512) == {}
+    assert set(map(str, program.find_with_axes(64, 64))) == {"f32[64 64]"}
+    assert set(map(str, program.find_with_axes(8, 512))) == {"bf16[8 512]", "f32[8 512]"}
+    assert program.find_with_axes(512, 512) == {}
     inside = Program(TEXT.replace("%fusion.1 = f32[64,64]", "%fusion.1 = f32[8]"))
-    assert set(map(str, inside.with_axes(64, 64))) == {"f32[64 64]"}
-    wide = program.with_axes(64, 512)
+    assert set(map(str, inside.find_with_axes(64, 64))) == {"f32[64 64]"}
+    wide = program.find_with_axes(64, 512)
     assert wide[Tensor("f32", (64, 512))] == "jit(step)/all_gather"
 
 

@@ -34,11 +34,11 @@ def config(**overrides):
 
 
 def losses(workdir):
-    return [line["loss"] for line in logging.read(workdir)]
+    return [line["loss"] for line in logging.read_metrics(workdir)]
 
 
 def stop_after(monkeypatch, step):
-    monkeypatch.setattr(Interrupt, "asked", lambda self, now: now == step)
+    monkeypatch.setattr(Interrupt, "should_stop", lambda self, now: now == step)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_resume_is_exact_to_the_last_bit(unbroken, tmp_path, monkeypatch, capsys
         loop.train(config(), tmp_path)
     assert len(losses(tmp_path)) == step
     assert not (tmp_path / "release").exists()
-    assert f"saved step {step}. To go on: python -m vujax.main" in capsys.readouterr().out
+    assert f"saved step {step}. To resume: python -m vujax.main" in capsys.readouterr().out
     loop.train(config(), tmp_path)
     assert losses(tmp_path) == losses(unbroken)
     chex.assert_trees_all_equal(release.load(tmp_path)[1], release.load(unbroken)[1])
@@ -85,7 +85,7 @@ def test_a_checkpoint_of_eight_devices_goes_on_with_four(unbroken, tmp_path, mon
 
 
 def test_the_step_is_compiled_once(tmp_path, monkeypatch):
-    real, traced = setup.make_train_step, []
+    real, traced = setup.build_train_step, []
 
     def counted(method, *args, **kwargs):
         embed = chex.assert_max_traces(type(method).embed, n=1)
@@ -94,14 +94,14 @@ def test_the_step_is_compiled_once(tmp_path, monkeypatch):
         return real(method, *args, **kwargs)
 
     chex.clear_trace_counter()
-    monkeypatch.setattr(setup, "make_train_step", counted)
+    monkeypatch.setattr(setup, "build_train_step", counted)
     loop.train(config(), tmp_path)
     assert len(traced) == 1
 
 
 def test_a_finished_run_is_not_trained_again(unbroken, monkeypatch):
     before = (unbroken / "metrics.jsonl").read_text()
-    monkeypatch.setattr(loop, "batches", None)  # asking for data would fail
+    monkeypatch.setattr(loop, "open_batches", None)  # asking for data would fail
     loop.train(config(), unbroken)
     assert (unbroken / "metrics.jsonl").read_text() == before
 

@@ -13,7 +13,13 @@ import pytest
 from PIL import Image
 
 from vujax.evals.base import Example
-from vujax.training.report import data_uri, gathered, read_evaluations, table, write_report
+from vujax.training.report import (
+    build_table,
+    encode_data_uri,
+    group_evaluations,
+    read_evaluations,
+    write_report,
+)
 from vujax.utils.html.charts import curve, is_noisy, smoothed, sparkline, thinned
 from vujax.utils.html.document import Markup, is_share, number, percent, tag, ticks
 
@@ -95,7 +101,7 @@ def test_written_whole_or_not_at_all(workdir: Path):
 
 def test_an_empty_workdir_makes_sense(tmp_path: Path):
     page = write(tmp_path)
-    for words in ("No evaluation has been made", "No training step", "No pictures", "no config"):
+    for words in ("No evaluation has been made", "No training step", "No images", "no config"):
         assert words in page
 
 
@@ -200,19 +206,19 @@ def test_a_table_has_the_latest_scores_and_all_steps():
         for s in (4, 2)
     ]
     files[0]["baselines"] = {"other": {"acc": 0.9}}
-    (evaluation,) = gathered(files)
+    (evaluation,) = group_evaluations(files)
     assert evaluation.last == 4 and evaluation.history("acc") == [(2, 0.2), (4, 0.4)]
-    markup = table(evaluation)
+    markup = build_table(evaluation)
     assert "<b>40.0%</b>" in markup and ">90.0%<" in markup and "<b>7</b>" in markup
     assert "Scores at every step (2)" in markup and ">20.0%<" in markup
 
 
 def test_small_pictures_are_lossless_and_large_ones_small():
     image = np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8)
-    assert np.array_equal(_decoded(data_uri(image)), image)
+    assert np.array_equal(_decoded(encode_data_uri(image)), image)
     large = np.random.default_rng(0).integers(0, 256, (500, 1000, 3), np.uint8)
-    assert data_uri(large).startswith("data:image/jpeg")
-    assert _decoded(data_uri(large)).shape == (112, 224, 3)
+    assert encode_data_uri(large).startswith("data:image/jpeg")
+    assert _decoded(encode_data_uri(large)).shape == (112, 224, 3)
 
 
 def _decoded(uri: str) -> np.ndarray:

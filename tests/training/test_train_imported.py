@@ -87,9 +87,9 @@ def test_fine_tuning_hands_the_tokenizer_on(imported, tmp_path):
 
 def test_training_reads_texts_by_the_models_tokenizer(imported):
     given = config(imported / "siglip")
-    from vujax.methods import spec_of
+    from vujax.methods import load_spec
 
-    batches = spec_of(given).open_data(given).train_batches(batch_size=8, seed=0)
+    batches = load_spec(given).open_data(given).train_batches(batch_size=8, seed=0)
     tokens = next(batches)["tokens"]
     batches.close()
     assert tokens.shape == (8, 12)

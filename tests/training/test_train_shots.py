@@ -82,7 +82,7 @@ def state_of(config, workdir: Path, step: int, devices: int):
     mesh = make_mesh(jax.devices()[:devices])
     saved = Checkpoints(workdir / "checkpoints")
     try:
-        return jax.device_get(saved.restore(setup.make_parts(config, mesh).state, step))
+        return jax.device_get(saved.restore(setup.build_parts(config, mesh).state, step))
     finally:
         saved.close()
 
@@ -105,7 +105,7 @@ def test_resume_is_exact_to_the_last_bit_with_the_queue(films, unbroken, tmp_pat
     assert losses(resumed) == losses(unbroken)
     old, new = (state_of(config, workdir, STEPS, 1) for workdir in (unbroken, resumed))
     chex.assert_trees_all_equal(new, old)
-    assert new.extra["queue"]["next"] == STEPS % 4
+    assert new.aux["queue"]["next"] == STEPS % 4
 
 
 def test_eight_devices_go_on_with_one(films, unbroken, tmp_path):
@@ -118,12 +118,10 @@ def test_eight_devices_go_on_with_one(films, unbroken, tmp_path):
     saved = [state_of(config, several, 3, devices) for devices in (1, 8)]
     chex.assert_trees_all_equal(*saved)
     alone = state_of(tiny(films), unbroken, 3, 1)
-    chex.assert_trees_all_close(saved[0].extra, alone.extra, rtol=1e-3, atol=1e-3)
+    chex.assert_trees_all_close(saved[0].aux, alone.aux, rtol=1e-3, atol=1e-3)
     resumed = run(config, back_to(several, tmp_path / "resumed", 3), 1)
     np.testing.assert_allclose(losses(resumed), losses(unbroken), rtol=2e-4)
-    old, new = (
-        state_of(config, workdir, STEPS, 1).extra["queue"] for workdir in (several, resumed)
-    )
+    old, new = (state_of(config, workdir, STEPS, 1).aux["queue"] for workdir in (several, resumed))
     for name in ("film", "shot", "next"):
         np.testing.assert_array_equal(new[name], old[name])
     chex.assert_trees_all_close(new["vectors"], old["vectors"], atol=1e-3)
@@ -135,7 +133,7 @@ def test_a_run_goes_on_from_released_weights_with_both_encoders(films, unbroken,
     with config.unlocked():
         config.evals = {}
     run(config, tmp_path, 1)
-    key = state_of(config, tmp_path, 1, 1).extra["key"]["params"]
+    key = state_of(config, tmp_path, 1, 1).aux["key"]["params"]
     chex.assert_trees_all_equal(key, release.load(unbroken)[1]["params"])
 
 

@@ -12,7 +12,7 @@ import flax.linen as nn
 from vujax.methods.base import Method, MethodSpec
 from vujax.utils.registry import Registry
 
-__all__ = ["METHODS", "Method", "MethodSpec", "build_method", "spec_of"]
+__all__ = ["METHODS", "Method", "MethodSpec", "build_method", "load_spec"]
 
 METHODS = Registry(
     "method",
@@ -27,12 +27,12 @@ METHODS = Registry(
 )
 
 
-def spec_of(config: Any) -> MethodSpec:
-    """Return the spec of the method that `config.method.name` names.
+def load_spec(config: Any) -> MethodSpec:
+    """Import and return the spec of the method that `config.method.name` names.
 
     Raises:
       ValueError: the method is unknown.
-      ImportError: it is a plug-in that cannot be imported.
+      ImportError: the method is a plug-in that cannot be imported.
     """
     return METHODS.load(config.method.name, "method.name")
 
@@ -52,5 +52,8 @@ def build_method(model: nn.Module, *, name: str, **settings: Any) -> Method:
     spec = METHODS.load(name, "method.name")
     known = {field.name for field in dataclasses.fields(spec.method)} - {"model"}
     if unknown := sorted(settings.keys() - known):
-        raise ValueError(f"method '{name}' has no setting '{unknown[0]}'; it has {sorted(known)}")
+        raise ValueError(
+            f"unknown setting method.{unknown[0]} of method '{name}'; "
+            f"expected one of: {', '.join(sorted(known))}"
+        )
     return spec.method(model, **settings)

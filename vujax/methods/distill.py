@@ -1,94 +1,43 @@
 """PSD: robust image-text training by progressive self-distillation (Andonian et al., CVPR 2022).
 
 Each step a random subset of the batch is "unaligned": its rows learn from soft targets that the
-model itself computes, the rest from the pairing. The subset grows during the training. With no
+model itself computes, the rest from the pairing. The subset grows during training. Without
 unaligned rows the loss is CLIP's. The shares, the swap of targets between image and text, and every
-default here are our choices: the paper's values are not known to us.
-
-Image-text pairs, for a model of two towers.
+default here are our choices, not the paper's values.
 """
 
 import dataclasses
 import functools
-from typing import Any
+from typing import TYPE_CHECKING
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import ml_collections
 from jax import lax
 from jax.sharding import Mesh
+from ml_collections import ConfigDict
 
 from vujax import losses, models
-from vujax.data.image_text import ImageTextPairs
 from vujax.methods import diagnostics
-from vujax.methods.base import Batch, Embeddings, MethodSpec, whole, with_statistics
+from vujax.methods.base import (
+    Batch,
+    Embeddings,
+    MethodSpec,
+    Metrics,
+    StepContext,
+    Tree,
+    replace_batch_stats,
+    replicated_specs,
+)
 from vujax.models.clip import CLIP
 from vujax.models.inputs import open_preprocessing
 from vujax.optim import update_ema
 from vujax.utils.mesh import row_sharding
 
+if TYPE_CHECKING:
+    from vujax.data.image_text import ImageTextPairs
 
-def build_model(config: ml_collections.ConfigDict, mesh: Mesh) -> CLIP:
-    """The towers; under FSDP their activations are told to stay divided by rows."""
-    settings = config.model.to_dict()
-    if not config.fsdp:
-        return models.build_clip(**settings)
-    shard = functools.partial(jax.lax.with_sharding_constraint, shardings=row_sharding(mesh))
-    return models.build_clip(**settings, shard=shard)
-
-
-def batch_spec(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
-    """Pictures, captions as tokens, positions in the stream, and samples that were replaced."""
-    size, context = config.model.image.image_size, config.model.text.context
-    return {
-        "image": jax.ShapeDtypeStruct((rows, size, size, 3), jnp.uint8),
-        "tokens": jax.ShapeDtypeStruct((rows, context), jnp.int32),
-        "index": jax.ShapeDtypeStruct((rows,), jnp.int32),
-        "bad": jax.ShapeDtypeStruct((rows,), jnp.int32),
-    }
-
-
-def open_data(config: ml_collections.ConfigDict) -> ImageTextPairs:
-    """Open the sources of `config.data`."""
-    model = config.model
-    preprocess = open_preprocessing(config.get("init_from"), model.text.context)
-    return ImageTextPairs(
-        config.data, image_size=model.image.image_size, tokenizer=preprocess.tokenizer
-    )
-
-
-Tree = Any
-
-SAMPLE = 128  # rows whose soft targets are watched
-
-
-def unaligned_share(progress: jax.Array, start: float, end: float) -> jax.Array:
-    """Half a cosine from `start` (progress 0) to `end` (progress 1)."""
-    return start + (end - start) * 0.5 * (1.0 - jnp.cos(jnp.pi * jnp.clip(progress, 0.0, 1.0)))
-
-
-def partition(rng: jax.Array, share: jax.Array, n: int, axis_name: str | None) -> jax.Array:
-    """Which rows are unaligned: `[n]` bool, exactly `round(share * N)` True among all N rows.
-
-    Args:
-      rng: the step's key, the same on every device, so that all cut the same global partition.
-      share: `()` in [0, 1].
-      n: rows of this device.
-      axis_name: None: these rows are the whole batch (N = n).
-    """
-    devices = 1 if axis_name is None else lax.axis_size(axis_name)
-    place = jax.random.permutation(rng, n * devices)
-    mask = place < jnp.round(share * n * devices)
-    if axis_name is None:
-        return mask
-    return lax.dynamic_slice_in_dim(mask, lax.axis_index(axis_name) * n, n)
-
-
-def alarms(stats: dict[str, jax.Array], n: int, progress: jax.Array) -> dict[str, jax.Array]:
-    """1 where a number tells of collapse, else 0; the loop warns when one rises."""
-    uniform = {"alarm/uniform_targets": stats["target_entropy"] > 0.98 * jnp.log(n)}
-    return diagnostics.alarms(stats, progress) | diagnostics.late(uniform, progress)
+STATS_ROWS = 128  # rows whose soft targets are summarized in metrics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +45,7 @@ class Distill:
     """Progressive self-distillation of an image-text model, and its controls.
 
     Attributes:
-      model: gives unit vectors and the temperature's multiplier (see `vujax.models.clip`).
+      model: gives unit embeddings and the temperature's multiplier (see `vujax.models.clip`).
       loss: 'softmax' (CLIP and PSD) or 'sigmoid' (SigLIP; takes no soft targets).
       target: 'swapped' (image i takes text i's row) or 'plain'.
       teacher: 'self', or 'ema' for an average of past parameters.
@@ -130,143 +79,206 @@ class Distill:
         for field, known in choices.items():
             if getattr(self, field) not in known:
                 raise ValueError(
-                    f"method.{field} '{getattr(self, field)}' is unknown: use one of {known}"
+                    f"unknown method.{field} '{getattr(self, field)}'; "
+                    f"expected one of: {', '.join(known)}"
                 )
-        if self.loss == "sigmoid" and (self.softens or self.label_smoothing):
+        if self.loss == "sigmoid" and (self.has_soft_targets or self.label_smoothing):
             raise ValueError(
                 "method.loss 'sigmoid' has no soft targets: set method.unaligned_start, "
                 "method.unaligned_end and method.label_smoothing to 0"
             )
 
     @property
-    def softens(self) -> bool:
-        """Whether any row ever learns from soft targets."""
+    def has_soft_targets(self) -> bool:
+        """True if any row ever learns from soft targets."""
         return bool(self.unaligned_start or self.unaligned_end)
 
     def init(self, rng: jax.Array, batch: Batch) -> tuple[Tree, Tree]:
-        """See `vujax.methods.base.Method`."""
-        extra = dict(self.model.init(rng, batch["image"], batch["tokens"]))
-        params = extra.pop("params")
-        if self.loss == "sigmoid":  # SigLIP's start: scale 10, bias -10
+        """See `vujax.methods.base.Method`; `aux` has the averaged teacher, if there is one."""
+        aux = dict(self.model.init(rng, batch["image"], batch["tokens"]))
+        params = aux.pop("params")
+        if self.loss == "sigmoid":  # SigLIP starts at scale 10, bias -10
             scale, bias = jnp.log(jnp.full((), 10.0)), jnp.full((), -10.0)
             params = params | {"logit_scale": scale, "logit_bias": bias}
         if self.teacher == "ema":
-            extra["teacher"] = jax.tree.map(jnp.copy, params)
-        return params, extra
+            aux["teacher"] = jax.tree.map(jnp.copy, params)
+        return params, aux
 
-    def begin(self, extra: Tree, variables: Tree) -> Tree:
-        """The batch norms' statistics, and the teacher as the student, if there is one."""
-        extra = with_statistics(extra, variables)
-        return extra | ({"teacher": variables["params"]} if "teacher" in extra else {})
+    def init_from_pretrained(self, aux: Tree, variables: Tree) -> Tree:
+        """Take over the batch-norm statistics; start an averaged teacher as the student."""
+        aux = replace_batch_stats(aux, variables)
+        return aux | ({"teacher": variables["params"]} if "teacher" in aux else {})
 
-    def layout(self, extra: Tree) -> Tree:
-        """Everything is whole on every device."""
-        return whole(extra)
+    def layout(self, aux: Tree) -> Tree:
+        """Replicate everything."""
+        return replicated_specs(aux)
 
-    def embed(
-        self, params: Tree, extra: Tree, batch: Batch, rng: jax.Array, axis_name: str | None
-    ) -> Embeddings:
-        """Unit vectors of images and texts, the teacher's beside them, and the temperature."""
-        del rng  # no dropout
-        out, statistics = self._apply(params, extra, batch, axis_name)
-        rows = {"image": out["image"], "text": out["text"]}
-        shared = {"scale": out["scale"]} | statistics
+    def embed(self, params: Tree, aux: Tree, batch: Batch, context: StepContext) -> Embeddings:
+        """Compute unit embeddings of images and texts, the teacher's too, and the temperature."""
+        outputs, statistics = self._apply(params, aux, batch, context.axis_name)
+        rows = {"image": outputs["image"], "text": outputs["text"]}
+        shared = {"scale": outputs["scale"]} | statistics
         if self.loss == "sigmoid":
             shared["bias"] = params["logit_bias"]
         if self.teacher == "ema":
-            taught, _ = self._apply(extra["teacher"], extra, batch, axis_name)
-            rows["teacher"] = lax.stop_gradient((taught["image"], taught["text"]))
+            teacher, _ = self._apply(aux["teacher"], aux, batch, context.axis_name)
+            rows["teacher"] = lax.stop_gradient((teacher["image"], teacher["text"]))
         return Embeddings(rows, shared)
 
     def _apply(
-        self, params: Tree, extra: Tree, batch: Batch, axis_name: str | None
+        self, params: Tree, aux: Tree, batch: Batch, axis_name: str | None
     ) -> tuple[dict[str, jax.Array], dict[str, Tree]]:
-        """The model's outputs, and new batch statistics if it has any."""
-        inputs = (batch["image"], batch["tokens"])
-        if "batch_stats" not in extra:
-            out, _ = self.model.apply({"params": params}, *inputs)
-            return out, {}
-        variables = {"params": params, "batch_stats": extra["batch_stats"]}
-        (out, _), updated = self.model.apply(
-            variables, *inputs, train=True, axis_name=axis_name, mutable=["batch_stats"]
+        """Return the model's outputs, and new batch statistics if it has any."""
+        image, tokens = batch["image"], batch["tokens"]
+        if "batch_stats" not in aux:
+            outputs, _ = self.model.apply({"params": params}, image, tokens)
+            return outputs, {}
+        variables = {"params": params, "batch_stats": aux["batch_stats"]}
+        (outputs, _), updated = self.model.apply(
+            variables, image, tokens, train=True, axis_name=axis_name, mutable=["batch_stats"]
         )
-        return out, dict(updated)
+        return outputs, dict(updated)
 
     def objective(
-        self,
-        embeddings: Embeddings,
-        extra: Tree,
-        rng: jax.Array,
-        progress: jax.Array,
-        axis_name: str | None,
-    ) -> tuple[jax.Array, tuple[Tree, dict[str, jax.Array]]]:
-        """The loss, and scalars that show whether the model still tells examples apart."""
+        self, embeddings: Embeddings, aux: Tree, context: StepContext
+    ) -> tuple[jax.Array, tuple[Tree, Metrics]]:
+        """Compute the loss, and metrics that show whether the model still tells examples apart."""
         rows, shared = embeddings
-        share = unaligned_share(progress, self.unaligned_start, self.unaligned_end)
-        loss = self._loss(rows, shared, rng, share, axis_name)
+        share = compute_unaligned_share(context.progress, self.unaligned_start, self.unaligned_end)
+        loss = self._compute_loss(rows, shared, share, context)
         if self.cyclip:
-            weights = dict(in_modal=self.cyclip, cross_modal=self.cyclip)
-            loss += losses.cyclip(rows["image"], rows["text"], axis_name=axis_name, **weights)
+            loss += losses.cyclip(
+                rows["image"],
+                rows["text"],
+                in_modal=self.cyclip,
+                cross_modal=self.cyclip,
+                axis_name=context.axis_name,
+            )
         if "batch_stats" in shared:
-            extra = extra | {"batch_stats": shared["batch_stats"]}
-        metrics = self._watch(rows, shared["scale"], progress, axis_name)
-        return loss, (extra, metrics | {"unaligned_share": share})
+            aux = aux | {"batch_stats": shared["batch_stats"]}
+        metrics = self._compute_metrics(rows, shared["scale"], context)
+        return loss, (aux, metrics | {"unaligned_share": share})
 
-    def _loss(
+    def _compute_loss(
         self,
         rows: dict[str, Tree],
         shared: dict[str, Tree],
-        rng: jax.Array,
         share: jax.Array,
-        axis_name: str | None,
+        context: StepContext,
     ) -> jax.Array:
-        inputs = (rows["image"], rows["text"], shared["scale"])
+        image, text, scale = rows["image"], rows["text"], shared["scale"]
+        axis_name = context.axis_name
         if self.loss == "sigmoid":
-            return losses.sigmoid(*inputs, shared["bias"], axis_name=axis_name)
-        smoothing = dict(label_smoothing=self.label_smoothing, axis_name=axis_name)
-        if not self.softens:
-            return losses.info_nce(*inputs, **smoothing)
-        unaligned = partition(rng, share, len(rows["image"]), axis_name)
-        soft = dict(
+            return losses.sigmoid(image, text, scale, shared["bias"], axis_name=axis_name)
+        options = dict(label_smoothing=self.label_smoothing, axis_name=axis_name)
+        if not self.has_soft_targets:
+            return losses.info_nce(image, text, scale, **options)
+        return losses.soft_alignment(
+            image,
+            text,
+            scale,
+            partition_rows(context.rng, share, len(image), axis_name),
             target=self.target,
             teacher=rows.get("teacher"),
             teacher_temperature=self.teacher_temperature,
             soft_weight=self.soft_weight,
+            **options,
         )
-        return losses.soft_alignment(*inputs, unaligned, **soft, **smoothing)
 
-    def _watch(
-        self,
-        rows: dict[str, Tree],
-        scale: jax.Array,
-        progress: jax.Array,
-        axis_name: str | None,
-    ) -> dict[str, jax.Array]:
+    def _compute_metrics(
+        self, rows: dict[str, Tree], scale: jax.Array, context: StepContext
+    ) -> Metrics:
         rows, scale = lax.stop_gradient((rows, scale))
-        image, text = rows["image"], rows["text"]
+        image, axis_name = rows["image"], context.axis_name
         stats = losses.alignment_stats(
             image,
-            text,
+            rows["text"],
             scale,
             teacher=rows.get("teacher"),
             teacher_temperature=self.teacher_temperature,
-            rows=SAMPLE,
+            rows=STATS_ROWS,
             axis_name=axis_name,
         )
-        rank, std = diagnostics.spread(image, axis_name)
+        rank, std = diagnostics.compute_spread(image, axis_name)
         stats |= {
-            "scale": diagnostics.average(scale, axis_name),
+            "scale": diagnostics.mean_over_devices(scale, axis_name),
             "effective_rank": rank,
             "embedding_std": std,
         }
         devices = 1 if axis_name is None else lax.axis_size(axis_name)
-        return stats | alarms(stats, len(image) * devices, progress)
+        return stats | detect_collapse(stats, len(image) * devices, context.progress)
 
-    def after_update(self, params: Tree, extra: Tree) -> Tree:
-        """Moves the averaged teacher, if there is one."""
+    def after_update(self, params: Tree, aux: Tree) -> Tree:
+        """Update the averaged teacher, if there is one."""
         if self.teacher == "self":
-            return extra
-        return extra | {"teacher": update_ema(extra["teacher"], params, self.teacher_decay)}
+            return aux
+        return aux | {"teacher": update_ema(aux["teacher"], params, self.teacher_decay)}
+
+
+def compute_unaligned_share(progress: jax.Array, start: float, end: float) -> jax.Array:
+    """Compute the scheduled share: half a cosine from `start` (progress 0) to `end` (1)."""
+    return start + (end - start) * 0.5 * (1.0 - jnp.cos(jnp.pi * jnp.clip(progress, 0.0, 1.0)))
+
+
+def partition_rows(rng: jax.Array, share: jax.Array, n: int, axis_name: str | None) -> jax.Array:
+    """Draw the unaligned rows: `[n]` bool, exactly `round(share * N)` True among all N rows.
+
+    Args:
+      rng: the step's key, the same on every device, so that all cut the same global partition.
+      share: `()` in [0, 1].
+      n: number of rows of this device.
+      axis_name: None: these rows are the whole batch (N = n).
+    """
+    devices = 1 if axis_name is None else lax.axis_size(axis_name)
+    rank = jax.random.permutation(rng, n * devices)
+    mask = rank < jnp.round(share * n * devices)
+    if axis_name is None:
+        return mask
+    return lax.dynamic_slice_in_dim(mask, lax.axis_index(axis_name) * n, n)
+
+
+def detect_collapse(stats: Metrics, n: int, progress: jax.Array) -> Metrics:
+    """Return 'alarm/...' metrics: 1 where rank, variance or soft targets show a collapse, else 0.
+
+    Args:
+      stats: with 'target_entropy', 'effective_rank' and 'embedding_std'.
+      n: number of rows of the global batch.
+      progress: share of the training that is done.
+    """
+    uniform = {"alarm/uniform_targets": stats["target_entropy"] > 0.98 * jnp.log(n)}
+    alarms = diagnostics.detect_collapse(stats, progress)
+    return alarms | diagnostics.suppress_early(uniform, progress)
+
+
+def build_model(config: ConfigDict, mesh: Mesh) -> CLIP:
+    """Build the towers; under FSDP their activations are constrained to stay sharded by rows."""
+    settings = config.model.to_dict()
+    if not config.fsdp:
+        return models.build_clip(**settings)
+    shard = functools.partial(jax.lax.with_sharding_constraint, shardings=row_sharding(mesh))
+    return models.build_clip(**settings, shard=shard)
+
+
+def batch_spec(config: ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """Return shapes of images, tokens, positions in the stream, and counts of bad samples."""
+    size, context = config.model.image.image_size, config.model.text.context
+    return {
+        "image": jax.ShapeDtypeStruct((rows, size, size, 3), jnp.uint8),
+        "tokens": jax.ShapeDtypeStruct((rows, context), jnp.int32),
+        "index": jax.ShapeDtypeStruct((rows,), jnp.int32),
+        "bad": jax.ShapeDtypeStruct((rows,), jnp.int32),
+    }
+
+
+def open_data(config: ConfigDict) -> "ImageTextPairs":
+    """Open the image-text pairs of `config.data`."""
+    from vujax.data.image_text import ImageTextPairs
+
+    model = config.model
+    preprocessing = open_preprocessing(config.get("init_from"), model.text.context)
+    return ImageTextPairs(
+        config.data, image_size=model.image.image_size, tokenizer=preprocessing.tokenizer
+    )
 
 
 SPEC = MethodSpec(

@@ -1,12 +1,10 @@
 """Movies2Scenes: scene representations guided by movie similarity (Chen et al., CVPR 2023).
 
 The positive of a scene is the most similar scene, by the momentum encoder, among the scenes of
-movies that are considered similar to its own; negatives are scenes of other movies. Which movies
-are similar comes with the batch (`vujax.data.movies.guide`), so that every control is a matter of
-data. Key encoder and queue are those of MoCo (He et al. 2020, arXiv:1911.05722). Values of the
-paper are not known to us: every default here is our choice.
-
-Scenes of movies, in rows of shots, for a multi-shot encoder that movie similarity guides.
+movies that are considered similar to its own; negatives are scenes of other movies. The lists of
+similar movies come with the batch (`vujax.data.movies.guide`), so that every control is a matter of
+data. Key encoder and queue are those of MoCo (He et al. 2020, arXiv:1911.05722). Every default here
+is our choice, not the paper's value.
 """
 
 import dataclasses
@@ -17,10 +15,10 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import ml_collections
 from absl import logging
 from jax import lax
 from jax.sharding import Mesh
+from ml_collections import ConfigDict
 
 from vujax.data.movies import guide
 from vujax.data.movies.guide import (
@@ -32,105 +30,45 @@ from vujax.data.movies.guide import (
     select_similar_movies,
 )
 from vujax.data.movies.holdout import read_held_out_movies, read_withheld_movies
-from vujax.data.registry import open_scenes
 from vujax.data.scenes import Scenes
 from vujax.losses.memory_bank import NO_FILM, Bank, ContrastResult, Nearest, contrast, find_nearest
 from vujax.methods import diagnostics, momentum_queue
-from vujax.methods.augment import Augment
-from vujax.methods.base import Batch, Embeddings, MethodSpec, in_training, whole, with_statistics
+from vujax.methods.augment import ShotAugmentation
+from vujax.methods.base import (
+    Batch,
+    Embeddings,
+    MethodSpec,
+    Metrics,
+    StepContext,
+    Tree,
+    apply_in_training,
+    replace_batch_stats,
+    replicated_specs,
+)
 from vujax.models.projection import SceneContrast
 from vujax.models.scene_encoder import build_scene_encoder
 from vujax.models.shot_encoder import INPUTS, Projection
 from vujax.optim import update_ema
 
 
-def build_model(config: ml_collections.ConfigDict, mesh: Mesh) -> SceneContrast:
-    """The encoder, and the projection through which it learns."""
-    del mesh
-    projection = tuple(config.model.get("projection", ()))
-    head = Projection(projection) if projection else None
-    return SceneContrast(build_scene_encoder(**config.model.encoder.to_dict()), head)
-
-
-def batch_spec(config: ml_collections.ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
-    """See `vujax.data.movies.guide.batch_spec`."""
-    return guide.batch_spec(config.inputs.to_dict(), rows, k=config.data.k, **_sizes(config.data))
-
-
-def open_data(config: ml_collections.ConfigDict) -> GuidedRows:
-    """The scenes of `config.data.scenes` but for held out movies, and what guides them."""
-    settings = config.data.to_dict()
-    held_out = held_out_of(settings["held_out"])
-    scenes = open_scenes(**settings["scenes"], without=held_out)
-    names = ("guide", "k", "channels")
-    found = select_similar_movies(
-        scenes.movies,
-        **{name: settings[name] for name in names},
-        tables=tables_of(settings["tables"], scenes),
-        held_out=held_out,
-        seed=config.seed,
-    )
-    reasons = ", ".join(f"{count} {reason}" for reason, count in found.counts.items() if count)
-    logging.info(
-        "%d scenes of %d movies, guided by %s; movies without what guides them: %s",
-        *(len(scenes.keys), len(scenes.movies), settings["guide"], reasons or "none"),
-    )
-    inputs = config.inputs.to_dict()
-    sizes = _sizes(config.data)
-    return GuidedRows(scenes, inputs, found.similar, workers=settings["workers"], **sizes)
-
-
-def tables_of(settings: Mapping[str, Any], scenes: Scenes) -> dict[str, Any]:
-    """The arguments of `open_tables`.
-
-    No clip that is trained on is described to its movie's neighbours by its own words: of Condensed
-    Movies, synopses are made of the other clips (see `vujax.data.datasets.condensed_movies`).
-    """
-    if settings.get("kind") != "condensed_movies":
-        return dict(settings)
-    return dict(settings) | {"scenes": [key.rpartition("/")[2] for key in scenes.keys]}
-
-
-def _sizes(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {"width": data["width"], "most": data["most"], "buckets": data["buckets"] or None}
-
-
-def held_out_of(settings: Mapping[str, str]) -> frozenset[str]:
-    """Movies that must not enter.
-
-    Args:
-      settings: 'lvu': folder of LVU's lists, see `vujax.data.movies.holdout`, or ''; 'list': a file
-        with an
-        IMDb id a line, or ''.
-
-    Raises:
-      FileNotFoundError, ValueError: see there.
-    """
-    lvu = read_held_out_movies(settings["lvu"]) if settings["lvu"] else frozenset()
-    return lvu | (read_withheld_movies(settings["list"]) if settings["list"] else frozenset())
-
-
-Tree = Any
-
-
 @dataclasses.dataclass(frozen=True)
 class Movies2Scenes:
-    """Contrast of scenes with those of similar movies.
+    """Contrastive learning of scenes and those of similar movies.
 
     A batch has rows of scenes, see `vujax.data.movies.guide.GuidedRows`. A scene whose similar
     movies have no scene in the queue is its own positive, in another view.
 
     Attributes:
       model: see `vujax.models.projection.SceneContrast`.
-      queue: keys to keep, candidates for positives and negatives alike: a multiple of the scenes
-        that a batch has place for, best one that holds a whole pass. The batch's own keys are in it
+      queue: number of keys retained, candidates for positives and negatives alike: a multiple of
+        the scenes that fit in a batch, best one that holds an epoch. The batch's own keys join it
         first.
       momentum: of the key encoder, per optimizer step.
       temperature: divides cosines.
       mask_similar: scenes of similar movies are no negatives. Without effect where all are similar.
       drop: probability that a view lacks a shot; one of each scene always stays.
-      tile: keys that the search for positives looks at at once.
-      augment: of the shots, see `vujax.methods.augment.Augment`.
+      tile: keys that the search for positives compares at a time.
+      augment: of the shots, see `vujax.methods.augment.ShotAugmentation`.
     """
 
     model: nn.Module
@@ -149,149 +87,234 @@ class Movies2Scenes:
                 f"{self.momentum} from 0 to 1, and method.drop {self.drop} from 0 to below 1"
             )
         if self.tile < 1:
-            raise ValueError(f"method.tile {self.tile} must be 1 or more")
-        self._augment  # noqa: B018 (raises for what is wrong)
+            raise ValueError(f"method.tile must be 1 or more, got {self.tile}")
+        self._augmentation  # noqa: B018 (raises for an invalid setting)
 
     @property
-    def _augment(self) -> Augment:
-        return Augment.of(dict(self.augment))
+    def _augmentation(self) -> ShotAugmentation:
+        return ShotAugmentation.from_config(dict(self.augment))
 
     def init(self, rng: jax.Array, batch: Batch) -> tuple[Tree, Tree]:
-        """See `vujax.methods.base.Method`; `extra` has the key encoder and the queue.
+        """See `vujax.methods.base.Method`; `aux` has the key encoder and the queue.
 
         Raises:
-          ValueError: the queue does not hold whole batches.
+          ValueError: the queue does not hold complete batches.
         """
-        (_, compared), extra = self.model.init_with_output(rng, batch)
-        params, extra = extra.pop("params"), dict(extra)
-        extra["key"] = jax.tree.map(jnp.copy, {"params": params} | extra)
-        sizes = (self.queue, batch["scene"].size, compared.shape[-1])
-        words = "scenes that a batch has place for (batch_size x data.most)"
-        extra["queue"] = momentum_queue.empty(*sizes, Keys._fields, words)
-        return params, extra
+        (_, projected), variables = self.model.init_with_output(rng, batch)
+        aux = dict(variables)
+        params = aux.pop("params")
+        aux["key"] = jax.tree.map(jnp.copy, {"params": params} | aux)
+        aux["queue"] = momentum_queue.init_queue(
+            self.queue,
+            batch["scene"].size,
+            projected.shape[-1],
+            ids=Keys._fields,
+            unit="scenes that fit in a batch (batch_size x data.most)",
+        )
+        return params, aux
 
-    def begin(self, extra: Tree, variables: Tree) -> Tree:
-        """The key encoder starts as the query encoder; the queue stays empty."""
-        return with_statistics(extra, variables) | {"key": variables}
+    def init_from_pretrained(self, aux: Tree, variables: Tree) -> Tree:
+        """Start the key encoder as the query encoder; the queue stays empty."""
+        return replace_batch_stats(aux, variables) | {"key": variables}
 
-    def layout(self, extra: Tree) -> Tree:
-        """The queue is divided among the devices, the rest is whole everywhere."""
-        return whole(extra) | {"queue": momentum_queue.layout(extra["queue"])}
+    def layout(self, aux: Tree) -> Tree:
+        """Shard the queue over the devices; replicate the rest."""
+        return replicated_specs(aux) | {"queue": momentum_queue.queue_specs(aux["queue"])}
 
-    def embed(
-        self, params: Tree, extra: Tree, batch: Batch, rng: jax.Array, axis_name: str | None
-    ) -> Embeddings:
-        """Unit vectors `[b s p]` of two views of the scenes, by the query and the key encoder."""
+    def embed(self, params: Tree, aux: Tree, batch: Batch, context: StepContext) -> Embeddings:
+        """Compute unit embeddings `[b s p]` of two views, by the query and the key encoder."""
+        rng, axis_name = context.rng, context.axis_name
         keys = jax.vmap(lambda i: jax.random.split(jax.random.fold_in(rng, i)))(batch["index"])
-        query, statistics = self._view(params, extra, batch, keys[:, 0], axis_name)
-        theirs = extra["key"]
-        key, slow = self._view(theirs["params"], theirs, batch, keys[:, 1], axis_name)
-        shared = {"batch_stats": statistics, "key_stats": slow} if statistics else {}
+        variables = {"params": params} | aux
+        query, statistics = self._embed_view(variables, batch, keys[:, 0], axis_name)
+        key, key_statistics = self._embed_view(aux["key"], batch, keys[:, 1], axis_name)
+        shared = {"batch_stats": statistics, "key_stats": key_statistics} if statistics else {}
         rows = {"query": query, "key": lax.stop_gradient(key)}
         rows |= {"film": batch["movie"], "scene": batch["scene"], "similar": batch["similar"]}
         return Embeddings(rows, shared)
 
-    def _view(
-        self,
-        params: Tree,
-        statistics: Tree,
-        batch: Batch,
-        keys: jax.Array,
-        axis_name: str | None,
+    def _embed_view(
+        self, variables: Tree, batch: Batch, keys: jax.Array, axis_name: str | None
     ) -> tuple[jax.Array, Tree]:
-        """`([b s p], new batch statistics)` of a random view of the scenes."""
-        drop, change = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
-        rows = batch | {"segment": dropped(batch["segment"], drop, self.drop)}
-        rows |= self._changed(batch, change)
-        (_, compared), updated = in_training(self.model, params, statistics, rows, axis_name)
-        return compared, updated.get("batch_stats", {})
+        """Return `([b s p], new batch statistics)` of a random view of the scenes."""
+        drop_keys, shot_keys = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
+        rows = batch | {"segment": drop_shots(batch["segment"], drop_keys, self.drop)}
+        rows |= self._augment_inputs(batch, shot_keys)
+        (_, projected), updated = apply_in_training(self.model, variables, rows, axis_name)
+        return projected, updated.get("batch_stats", {})
 
-    def _changed(self, batch: Batch, keys: jax.Array) -> dict[str, jax.Array]:
-        """The shots' inputs `[b w ...]`, changed at random; keys `[b]`."""
+    def _augment_inputs(self, batch: Batch, keys: jax.Array) -> dict[str, jax.Array]:
+        """Return the shots' inputs `[b w ...]`, augmented at random; keys `[b]`."""
         inputs = {name: batch[name] for name in INPUTS if name in batch}
         b, w = batch["segment"].shape
         flat = jax.tree.map(lambda x: x.reshape(b * w, *x.shape[2:]), inputs)
-        each = jax.vmap(lambda k: jax.random.split(k, w))(keys).ravel()
-        return jax.tree.map(lambda x: x.reshape(b, w, *x.shape[1:]), self._augment(flat, each))
+        shot_keys = jax.vmap(lambda k: jax.random.split(k, w))(keys).ravel()
+        views = self._augmentation(flat, shot_keys)
+        return jax.tree.map(lambda x: x.reshape(b, w, *x.shape[1:]), views)
 
     def objective(
-        self,
-        embeddings: Embeddings,
-        extra: Tree,
-        rng: jax.Array,
-        progress: jax.Array,
-        axis_name: str | None,
-    ) -> tuple[jax.Array, tuple[Tree, dict[str, jax.Array]]]:
-        """This batch's keys join the queue; positives are found there, and all else contrasts."""
-        del rng
+        self, embeddings: Embeddings, aux: Tree, context: StepContext
+    ) -> tuple[jax.Array, tuple[Tree, Metrics]]:
+        """Enqueue this batch's keys; select positives in the queue, and contrast with the rest."""
         rows, shared = embeddings
+        axis_name = context.axis_name
         flat = {name: x.reshape(-1, *x.shape[2:]) for name, x in rows.items()}
-        extra = dict(extra)
+        aux = dict(aux)
         if shared:
-            extra["batch_stats"] = shared["batch_stats"]
-            extra["key"] = extra["key"] | {"batch_stats": shared["key_stats"]}
+            aux["batch_stats"] = shared["batch_stats"]
+            aux["key"] = aux["key"] | {"batch_stats": shared["key_stats"]}
         keys = {"vectors": flat["key"], "film": flat["film"], "scene": flat["scene"]}
-        extra["queue"] = momentum_queue.enqueued(extra["queue"], keys)
+        aux["queue"] = momentum_queue.enqueue(aux["queue"], keys)
         ids = Queries(flat["film"], flat["scene"], flat["similar"], flat["scene"])
-        bank, place = bank_of(extra["queue"]), momentum_queue.positions(extra["queue"], axis_name)
-        chosen = find_nearest(
-            *(flat["key"], ids, bank, place),
-            **dict(permitted=is_positive_candidate, tile=self.tile, axis_name=axis_name),
+        bank = build_bank(aux["queue"])
+        nearest = find_nearest(
+            flat["key"],
+            ids,
+            bank,
+            momentum_queue.compute_positions(aux["queue"], axis_name),
+            permitted=is_positive_candidate,
+            tile=self.tile,
+            axis_name=axis_name,
         )
-        found = self._contrast(flat, ids, bank, chosen, axis_name)
-        return found.loss, (extra, self._watch(flat, found, chosen, progress, axis_name))
+        result = self._contrast(flat, ids, bank, nearest, axis_name)
+        return result.loss, (aux, self._compute_metrics(flat, result, nearest, context))
 
     def _contrast(
-        self, rows: Tree, ids: Queries, bank: Bank, chosen: Nearest, axis_name: str | None
+        self, rows: Tree, ids: Queries, bank: Bank, nearest: Nearest, axis_name: str | None
     ) -> ContrastResult:
-        positive = jnp.where(chosen.is_found[:, None], chosen.vector, rows["key"])
-        ids = ids._replace(positive=jnp.where(chosen.is_found, chosen.ids.scene, ids.scene))
-        negatives = functools.partial(is_negative, mask_similar=self.mask_similar)
-        settings = dict(temperature=self.temperature, negatives=negatives, axis_name=axis_name)
-        return contrast(rows["query"], positive, ids, bank, **settings)
+        positive = jnp.where(nearest.is_found[:, None], nearest.vector, rows["key"])
+        ids = ids._replace(positive=jnp.where(nearest.is_found, nearest.ids.scene, ids.scene))
+        return contrast(
+            rows["query"],
+            positive,
+            ids,
+            bank,
+            temperature=self.temperature,
+            negatives=functools.partial(is_negative, mask_similar=self.mask_similar),
+            axis_name=axis_name,
+        )
 
-    def _watch(
-        self,
-        rows: Tree,
-        found: ContrastResult,
-        chosen: Nearest,
-        progress: jax.Array,
-        axis_name: str | None,
-    ) -> dict[str, jax.Array]:
-        rows, found = lax.stop_gradient((rows, found))
-        there = rows["film"] != NO_FILM
-        rank, std = diagnostics.spread(rows["query"], axis_name, there)
+    def _compute_metrics(
+        self, rows: Tree, result: ContrastResult, nearest: Nearest, context: StepContext
+    ) -> Metrics:
+        rows, result = lax.stop_gradient((rows, result))
+        axis_name = context.axis_name
+        valid = rows["film"] != NO_FILM
+        rank, std = diagnostics.compute_spread(rows["query"], axis_name, valid)
         stats = {"effective_rank": rank, "embedding_std": std}
-        scenes = diagnostics.average(there.mean(dtype=jnp.float32), axis_name)
-        shares = {"positive": found.positive, "top1": found.right, "guided": chosen.is_found}
-        for name, value in shares.items():
-            kept = jnp.where(there, value, 0).mean(dtype=jnp.float32)
-            stats[name] = diagnostics.average(kept, axis_name) / jnp.maximum(scenes, 1e-9)
-        return stats | diagnostics.alarms(stats, progress)
+        share = diagnostics.mean_over_devices(valid.mean(dtype=jnp.float32), axis_name)
+        values = {"positive": result.positive, "top1": result.right, "guided": nearest.is_found}
+        for name, value in values.items():
+            mean = jnp.where(valid, value, 0).mean(dtype=jnp.float32)
+            mean = diagnostics.mean_over_devices(mean, axis_name)
+            stats[name] = mean / jnp.maximum(share, 1e-9)
+        return stats | diagnostics.detect_collapse(stats, context.progress)
 
-    def after_update(self, params: Tree, extra: Tree) -> Tree:
-        """Moves the key encoder."""
-        moved = update_ema(extra["key"]["params"], params, self.momentum)
-        return extra | {"key": extra["key"] | {"params": moved}}
+    def after_update(self, params: Tree, aux: Tree) -> Tree:
+        """Update the key encoder's average."""
+        average = update_ema(aux["key"]["params"], params, self.momentum)
+        return aux | {"key": aux["key"] | {"params": average}}
 
 
-def bank_of(earlier: momentum_queue.Queue) -> Bank:
-    """A device's part of the queue."""
-    keys = momentum_queue.flat(earlier)
+def build_bank(queue: momentum_queue.Queue) -> Bank:
+    """Return this device's shard of the queue."""
+    keys = momentum_queue.flatten_queue(queue)
     return Bank(keys["vectors"], Keys(keys["film"], keys["scene"]))
 
 
-def dropped(segment: jax.Array, keys: jax.Array, share: float) -> jax.Array:
-    """Segments of shots `[b w]`, of which each becomes 0, no shot, with probability `share`.
+def drop_shots(segment: jax.Array, keys: jax.Array, share: float) -> jax.Array:
+    """Set segments of shots to 0 (no shot), each with probability `share`.
 
-    The luckiest shot of each segment stays. Keys `[b]`.
+    The shot of each segment with the greatest draw stays.
+
+    Args:
+      segment: int32 `[b w]`.
+      keys: typed PRNG keys `[b]`.
+      share: in [0, 1).
     """
     if not share:
         return segment
-    luck = jax.vmap(lambda key: jax.random.uniform(key, segment.shape[1:]))(keys)
-    mine = segment[:, :, None] == segment[:, None, :]  # [b w w]
-    luckiest = jnp.where(mine, luck[:, None, :], -1.0).max(axis=2) == luck
-    return jnp.where((luck < share) & ~luckiest, 0, segment)
+    draw = jax.vmap(lambda key: jax.random.uniform(key, segment.shape[1:]))(keys)
+    same = segment[:, :, None] == segment[:, None, :]  # [b w w]
+    is_greatest = jnp.where(same, draw[:, None, :], -1.0).max(axis=2) == draw
+    return jnp.where((draw < share) & ~is_greatest, 0, segment)
+
+
+def build_model(config: ConfigDict, mesh: Mesh) -> SceneContrast:
+    """Build the encoder, and the projection through which it is trained."""
+    del mesh
+    projection = tuple(config.model.get("projection", ()))
+    head = Projection(projection) if projection else None
+    return SceneContrast(build_scene_encoder(**config.model.encoder.to_dict()), head)
+
+
+def batch_spec(config: ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """See `vujax.data.movies.guide.batch_spec`."""
+    sizes = _row_sizes(config.data)
+    return guide.batch_spec(config.inputs.to_dict(), rows, k=config.data.k, **sizes)
+
+
+def open_data(config: ConfigDict) -> GuidedRows:
+    """Open the scenes of `config.data.scenes`, without held-out movies, and their guide."""
+    from vujax.data.registry import open_scenes
+
+    settings = config.data.to_dict()
+    held_out = read_held_out(settings["held_out"])
+    scenes = open_scenes(**settings["scenes"], without=held_out)
+    selected = select_similar_movies(
+        scenes.movies,
+        guide=settings["guide"],
+        k=settings["k"],
+        channels=settings["channels"],
+        tables=build_table_options(settings["tables"], scenes),
+        held_out=held_out,
+        seed=config.seed,
+    )
+    reasons = [f"{count} {reason}" for reason, count in selected.counts.items() if count]
+    logging.info(
+        "%d scenes of %d movies, guided by %s; movies without a guide: %s",
+        len(scenes.keys),
+        len(scenes.movies),
+        settings["guide"],
+        ", ".join(reasons) or "none",
+    )
+    return GuidedRows(
+        scenes,
+        config.inputs.to_dict(),
+        selected.similar,
+        workers=settings["workers"],
+        **_row_sizes(config.data),
+    )
+
+
+def build_table_options(settings: Mapping[str, Any], scenes: Scenes) -> dict[str, Any]:
+    """Return the options of `open_tables`.
+
+    A clip that is trained on must not be described to its movie's neighbors by its own text: the
+    synopses of Condensed Movies are made of the other clips (see
+    `vujax.data.datasets.condensed_movies`).
+    """
+    if settings.get("kind") != "condensed_movies":
+        return dict(settings)
+    return dict(settings) | {"scenes": [key.rpartition("/")[2] for key in scenes.keys]}
+
+
+def read_held_out(settings: Mapping[str, str]) -> frozenset[str]:
+    """Read the movies that are excluded from training.
+
+    Args:
+      settings: 'lvu': directory of LVU's lists, see `vujax.data.movies.holdout`, or ''; 'list': a
+        file with one IMDb id per line, or ''.
+
+    Raises:
+      FileNotFoundError, ValueError: as in `vujax.data.movies.holdout`.
+    """
+    lvu = read_held_out_movies(settings["lvu"]) if settings["lvu"] else frozenset()
+    return lvu | (read_withheld_movies(settings["list"]) if settings["list"] else frozenset())
+
+
+def _row_sizes(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {"width": data["width"], "most": data["most"], "buckets": data["buckets"] or None}
 
 
 SPEC = MethodSpec(

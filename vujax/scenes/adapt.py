@@ -19,7 +19,7 @@ from vujax.data.shot_windows import ShotWindows, batch_spec
 from vujax.methods.shotcol import ShotCoL
 from vujax.models.projection import ShotContrast
 from vujax.models.shot_encoder import build_shot_encoder
-from vujax.training.fit import program, shapes_of
+from vujax.training.fit import build_program, get_shapes
 from vujax.utils.mesh import make_global_batch, make_mesh
 
 ENCODE_CHUNK = 4096  # shots per step
@@ -128,7 +128,7 @@ def train_adapter(
     batch = batch_spec(inputs, config.windows, **_window_options(config))
     steps = config.steps_for(windows.examples)
     recipe = dict(steps=steps, lr=config.lr, weight_decay=config.weight_decay)
-    init, step = program(method, shapes_of(batch), **recipe, warmup=steps // 20)
+    init, step = build_program(method, get_shapes(batch), **recipe, warmup=steps // 20)
     state, mesh = init(jax.random.key(seed)), make_mesh(jax.devices()[:1])
     with closing(windows.train_batches(batch_size=config.windows, seed=seed)) as batches:
         for _ in range(steps):

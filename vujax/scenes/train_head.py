@@ -17,7 +17,7 @@ from vujax.data.pipeline import derive_seed
 from vujax.methods.boundary import Boundary
 from vujax.models.boundary import BoundaryModel, build_boundary_head
 from vujax.scenes.head import BoundaryHead
-from vujax.training.fit import program, shapes_of
+from vujax.training.fit import build_program, get_shapes
 from vujax.utils.mesh import make_global_batch, make_mesh
 
 Tree = Any
@@ -117,7 +117,7 @@ def fit_head(
     """Train `BoundaryModel(None, head)` and return its parameters as numpy arrays."""
     method = Boundary(BoundaryModel(None, head))
     recipe = dict(steps=steps, lr=lr, weight_decay=weight_decay)
-    init, step = program(method, shapes_of(rows.batch_spec(batch_size)), **recipe)
+    init, step = build_program(method, get_shapes(rows.batch_spec(batch_size)), **recipe)
     state, mesh = init(jax.random.key(seed)), make_mesh(jax.devices()[:1])
     for number, examples in zip(range(steps), _draws(rows.examples, batch_size, seed)):  # noqa: B905
         index = np.arange(number * batch_size, (number + 1) * batch_size, dtype=np.int32)

@@ -15,7 +15,7 @@ import optax
 
 from vujax.encoders.text_head import TextHead
 from vujax.losses import soft_alignment
-from vujax.methods.distill import partition, unaligned_share
+from vujax.methods.distill import compute_unaligned_share, partition_rows
 from vujax.models.clip import clamp_scale
 from vujax.models.layers import l2_normalize
 
@@ -89,7 +89,7 @@ def _train(
     state = optimizer.init(params)
     for number in range(config.steps):
         rows = rng.choice(len(inputs), config.batch, replace=False)
-        share = unaligned_share(number / config.steps, 0.0, config.unaligned_end)
+        share = compute_unaligned_share(number / config.steps, 0.0, config.unaligned_end)
         draw = jax.random.fold_in(key, number)
         params, state = step(params, state, inputs[rows], texts[rows], draw, share)
     return {name: np.asarray(leaf) for name, leaf in params.items()}
@@ -108,7 +108,7 @@ def _program(
     @jax.jit
     def step(params, state, inputs, texts, rng, share):
         kept = jax.random.bernoulli(jax.random.fold_in(rng, 0), 1 - drop, inputs.shape)
-        unaligned = partition(jax.random.fold_in(rng, 1), share, len(inputs), None)
+        unaligned = partition_rows(jax.random.fold_in(rng, 1), share, len(inputs), None)
 
         def loss(params):
             image = l2_normalize(inputs * kept / (1 - drop) @ params["kernel"] + params["bias"])

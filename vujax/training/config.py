@@ -1,15 +1,15 @@
-"""Configs: durations in any unit, the resolved config on disk, what may change on resume."""
+"""Config values: durations in any unit, plain dictionaries, and differences of two configs."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
-import ml_collections
+from ml_collections import ConfigDict
 
 UNITS = ("steps", "epochs", "examples", "percent")
 
 
-def duration(
+def resolve_duration(
     prefix: str,
     config: Mapping[str, Any],
     *,
@@ -18,30 +18,30 @@ def duration(
     total_steps: int | None = None,
     default: int | None = None,
 ) -> int:
-    """Optimizer steps asked for by one of `{prefix}_steps`, `_epochs`, `_examples`, `_percent`.
+    """Return the optimizer steps of one of `{prefix}_steps`, `_epochs`, `_examples`, `_percent`.
 
     Args:
       prefix: such as 'total' or 'warmup'.
       config: a mapping; entries that are None or below 0 count as absent.
-      batch_size: global.
-      examples: in one epoch, when known.
-      total_steps: of the whole training, for `_percent`.
+      batch_size: rows of the global batch.
+      examples: number of examples in an epoch, if known.
+      total_steps: number of steps of the complete training, for `_percent`.
       default: returned when none of the keys is set.
 
     Raises:
-      ValueError: none or several are set, or a unit lacks what it is measured against.
+      ValueError: none or several are set, or a unit lacks its reference.
     """
-    given = {
+    values = {
         unit: config[f"{prefix}_{unit}"]
         for unit in UNITS
         if config.get(f"{prefix}_{unit}") is not None and config[f"{prefix}_{unit}"] >= 0
     }
     names = ", ".join(f"{prefix}_{unit}" for unit in UNITS)
-    if not given and default is not None:
+    if not values and default is not None:
         return default
-    if len(given) != 1:
-        raise ValueError(f"set exactly one of {names}; the config sets {sorted(given) or 'none'}")
-    unit, value = given.popitem()
+    if len(values) != 1:
+        raise ValueError(f"set exactly one of {names}; the config sets {sorted(values) or 'none'}")
+    unit, value = values.popitem()
     if unit == "epochs" and examples is None:
         raise ValueError(f"{prefix}_epochs needs a data set of known length: use {prefix}_steps")
     if unit == "percent" and total_steps is None:
@@ -55,18 +55,18 @@ def duration(
     return max(round(steps), 1) if value else 0
 
 
-def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
-    """A config as JSON-ready dictionaries, placeholders resolved."""
+def to_plain_dict(config: ConfigDict) -> dict[str, Any]:
+    """Return a config as JSON-ready dictionaries, with placeholders resolved."""
     return json.loads(config.to_json(allow_nan=False, sort_keys=True))
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Dotted keys whose values differ, as 'a.b: 1 -> 2'."""
-    found = []
+def diff_configs(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Return the dotted keys whose values differ, as 'a.b: 1 -> 2'."""
+    lines = []
     for key in sorted({*old, *new}):
         name, a, b = f"{prefix}{key}", old.get(key), new.get(key)
         if isinstance(a, Mapping) and isinstance(b, Mapping):
-            found += differences(a, b, f"{name}.")
+            lines += diff_configs(a, b, f"{name}.")
         elif a != b:
-            found.append(f"{name}: {a} -> {b}")
-    return found
+            lines.append(f"{name}: {a} -> {b}")
+    return lines

@@ -1,7 +1,7 @@
-"""Compiled HLO programs, read from their text: what devices exchange, and what is in memory.
+"""Collectives and largest arrays of compiled programs, read from their HLO text.
 
-`Program(jitted.lower(...).compile().as_text())` works for any backend. HLO is XLA's language; the
-grammar of its text is only what the compilers print, so this reads no more than it must.
+`Program(jitted.lower(...).compile().as_text())` works for any backend. HLO is XLA's language; its
+text has no published grammar, so this parser reads no more than it needs.
 """
 
 import math
@@ -10,11 +10,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-KINDS = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
-# Results that are other instructions' memory.
+COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
+# Opcodes whose results are the memory of other instructions.
 VIEWS = ("bitcast", "get-tuple-element", "parameter", "tuple", "while")
-VIEWS += tuple(f"{kind}-done" for kind in KINDS)
-BITS = {"pred": 8, "token": 0, "opaque": 0}  # the others' names hold their width
+VIEWS += tuple(f"{kind}-done" for kind in COLLECTIVES)
+BITS = {"pred": 8, "token": 0, "opaque": 0}  # the names of all others contain their width
 
 COMPUTATION = re.compile(r"(ENTRY )?%?(?P<name>[\w.-]+) \(.*\{$")
 INSTRUCTION = re.compile(
@@ -35,6 +35,7 @@ class Tensor(NamedTuple):
 
     @property
     def bytes(self) -> int:
+        """Size in memory."""
         width = re.search(r"\d+", self.dtype)
         bits = BITS.get(self.dtype, int(width.group()) if width else 8)
         return math.prod(self.shape) * bits // 8
@@ -44,39 +45,54 @@ class Tensor(NamedTuple):
 
 
 class Instruction(NamedTuple):
-    """A line of HLO text: its results, its operands' names, and the JAX operation behind it."""
+    """One instruction of an HLO program.
+
+    Attributes:
+      name: unique in the program.
+      opcode: such as 'fusion'.
+      tensors: types of the results.
+      operands: names of the operands.
+      arguments: text in the parentheses.
+      attributes: text after them.
+    """
 
     name: str
     opcode: str
     tensors: tuple[Tensor, ...]
     operands: tuple[str, ...]
-    given: str
+    arguments: str
     attributes: str
 
     @property
     def source(self) -> str:
-        found = re.search(r'op_name="([^"]*)"', self.attributes)
-        return found.group(1).replace("\\'", "'") if found else ""
+        """JAX operation that it was compiled from; '' if unknown."""
+        match = re.search(r'op_name="([^"]*)"', self.attributes)
+        return match.group(1).replace("\\'", "'") if match else ""
 
     @property
     def callees(self) -> list[tuple[str, str]]:
-        """(role, computation) of each computation that the instruction runs."""
+        """`(role, computation)` of each computation that the instruction runs."""
         return [
             (role, name.strip(" %"))
-            for role, several, one in CALLEES.findall(self.attributes)
-            for name in (several or one).split(",")
+            for role, names, single in CALLEES.findall(self.attributes)
+            for name in (names or single).split(",")
         ]
 
 
-class Place(NamedTuple):
-    """Where a computation runs: the trips of its loops (None: unknown), and whether in a fusion."""
+class Placement(NamedTuple):
+    """Loops and fusion around a computation.
+
+    Attributes:
+      trips: trip counts of the loops, outermost first; None: unknown.
+      is_fused: True inside a fusion.
+    """
 
     trips: tuple[int | None, ...]
-    fused: bool
+    is_fused: bool
 
 
 class Collective(NamedTuple):
-    """One exchange between devices; `tensors` are its inputs or its outputs, whichever is more."""
+    """One exchange between devices; `tensors` are its inputs or outputs, whichever are larger."""
 
     kind: str
     tensors: tuple[Tensor, ...]
@@ -85,15 +101,17 @@ class Collective(NamedTuple):
 
     @property
     def dtype(self) -> str:
+        """Data types of the tensors, joined by '+'."""
         return "+".join(sorted({tensor.dtype for tensor in self.tensors}))
 
     @property
     def bytes(self) -> int:
+        """Size of the tensors."""
         return sum(tensor.bytes for tensor in self.tensors)
 
 
 class Program:
-    """An optimized HLO module, read from its text."""
+    """An optimized HLO module, parsed from its text."""
 
     def __init__(self, text: str) -> None:
         self.computations: dict[str, list[Instruction]] = {}
@@ -102,82 +120,82 @@ class Program:
             if header := COMPUTATION.match(line):
                 lines = self.computations.setdefault(header["name"], [])
                 entry = header["name"] if line.startswith("ENTRY") else entry
-            elif found := INSTRUCTION.match(line):
-                lines.append(_instruction(found))
-        self.places: dict[str, Place] = {}
-        self._place(entry, Place((), False))
+            elif match := INSTRUCTION.match(line):
+                lines.append(_parse_instruction(match))
+        self.placements: dict[str, Placement] = {}
+        self._place(entry, Placement((), False))
 
-    def _place(self, name: str, place: Place) -> None:
-        if name in self.places or name not in self.computations:
+    def _place(self, name: str, placement: Placement) -> None:
+        if name in self.placements or name not in self.computations:
             return
-        self.places[name] = place
+        self.placements[name] = placement
         for instruction in self.computations[name]:
             for role, callee in instruction.callees:
-                opcode, trips = instruction.opcode, place.trips
+                opcode, trips = instruction.opcode, placement.trips
                 if opcode == "while":
-                    trips = (*trips, self._trips(dict(instruction.callees)["condition"]))
-                inner = opcode == "fusion" or (role == "to_apply" and opcode != "call")
-                self._place(callee, Place(trips, place.fused or inner))
+                    trips = (*trips, self._count_trips(dict(instruction.callees)["condition"]))
+                is_inner = opcode == "fusion" or (role == "to_apply" and opcode != "call")
+                self._place(callee, Placement(trips, placement.is_fused or is_inner))
 
-    def _trips(self, condition: str) -> int | None:
-        """The bound that a loop's counter from 0 is compared with, as jax.lax.scan counts."""
-        given = [i.given for i in self.computations[condition] if i.opcode == "constant"]
-        return int(given[0]) if len(given) == 1 and given[0].isdecimal() else None
+    def _count_trips(self, condition: str) -> int | None:
+        """Return the bound of a loop's counter from 0, as in jax.lax.scan; None: unknown."""
+        bounds = [i.arguments for i in self.computations[condition] if i.opcode == "constant"]
+        return int(bounds[0]) if len(bounds) == 1 and bounds[0].isdecimal() else None
 
-    def instructions(self) -> Iterator[tuple[Instruction, Place]]:
-        """All that can run, with its place."""
-        for name, place in self.places.items():
+    def instructions(self) -> Iterator[tuple[Instruction, Placement]]:
+        """Iterate over all reachable instructions, with their placement."""
+        for name, placement in self.placements.items():
             for instruction in self.computations[name]:
-                yield instruction, place
+                yield instruction, placement
 
     def collectives(self) -> list[Collective]:
-        """All exchanges between devices; an asynchronous pair of start and done is one."""
+        """Return all exchanges between devices; an asynchronous pair of start and done is one."""
         by_name = {i.name: i for i, _ in self.instructions()}
         done = {i.operands[0]: i for i in by_name.values() if i.opcode.endswith("-done")}
-        found = []
-        for instruction, place in self.instructions():
+        collectives = []
+        for instruction, placement in self.instructions():
             kind = instruction.opcode.removesuffix("-start")
-            if kind in KINDS:
+            if kind in COLLECTIVES:
                 result = done.get(instruction.name, instruction).tensors
-                givers = [by_name[name] for name in instruction.operands if name in by_name]
-                given = tuple(tensor for giver in givers for tensor in giver.tensors)
-                payload = max((given, result), key=lambda tensors: sum(t.bytes for t in tensors))
+                producers = [by_name[name] for name in instruction.operands if name in by_name]
+                inputs = tuple(tensor for producer in producers for tensor in producer.tensors)
+                payload = max((inputs, result), key=lambda tensors: sum(t.bytes for t in tensors))
                 # Combined collectives lose their own source.
-                sources = filter(None, [i.source for i in (instruction, *givers)])
-                found.append(Collective(kind, payload, place.trips, next(sources, "")))
-        return found
+                sources = filter(None, [i.source for i in (instruction, *producers)])
+                collectives.append(Collective(kind, payload, placement.trips, next(sources, "")))
+        return collectives
 
-    def largest(self, count: int) -> list[tuple[Tensor, int, str]]:
-        """The largest arrays in memory: type, how many operations give it, one of their sources.
+    def find_largest(self, count: int) -> list[tuple[Tensor, int, str]]:
+        """Return the largest arrays in memory: type, number of producers, source of one.
 
         Values inside fusions are never in memory and are left out; so are views of others.
         """
-        givers: dict[Tensor, list[str]] = defaultdict(list)
-        for instruction, place in self.instructions():
-            if not (place.fused or instruction.opcode in VIEWS):
+        sources: dict[Tensor, list[str]] = defaultdict(list)
+        for instruction, placement in self.instructions():
+            if not (placement.is_fused or instruction.opcode in VIEWS):
                 for tensor in set(instruction.tensors):
-                    givers[tensor].append(instruction.source)
-        ranked = sorted(givers, key=lambda tensor: -tensor.bytes)[:count]
-        return [(t, len(givers[t]), next(filter(None, givers[t]), "")) for t in ranked]
+                    sources[tensor].append(instruction.source)
+        ranked = sorted(sources, key=lambda tensor: -tensor.bytes)[:count]
+        return [(t, len(sources[t]), next(filter(None, sources[t]), "")) for t in ranked]
 
-    def with_axes(self, first: int, second: int) -> dict[Tensor, str]:
-        """Tensors anywhere, also in fusions, that have an axis of each of two lengths; a source."""
-        found: dict[Tensor, str] = {}
+    def find_with_axes(self, first: int, second: int) -> dict[Tensor, str]:
+        """Return tensors with an axis of each of two lengths, also in fusions, with a source."""
+        tensors: dict[Tensor, str] = {}
         for instruction, _ in self.instructions():
             for tensor in instruction.tensors:
                 lengths = list(tensor.shape)
                 if first in lengths:
                     lengths.remove(first)
                     if second in lengths:
-                        found[tensor] = found.get(tensor) or instruction.source
-        return found
+                        tensors[tensor] = tensors.get(tensor) or instruction.source
+        return tensors
 
 
-def _instruction(line: re.Match[str]) -> Instruction:
+def _parse_instruction(line: re.Match[str]) -> Instruction:
     tensors = tuple(
         Tensor(dtype, tuple(int(n) for n in shape.split(",") if n))
         for dtype, shape in TENSOR.findall(line["types"])
     )
-    given, _, attributes = line["rest"].partition(")")
-    operands = tuple(re.findall(r"%([\w.-]+)", given))
-    return Instruction(line["name"], line["opcode"], tensors, operands, given, attributes)
+    arguments, _, attributes = line["rest"].partition(")")
+    operands = tuple(re.findall(r"%([\w.-]+)", arguments))
+    return Instruction(line["name"], line["opcode"], tensors, operands, arguments, attributes)

@@ -10,28 +10,27 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 from jax.sharding import Mesh
+from ml_collections import ConfigDict
 
 from vujax import evals
 from vujax.data.pipeline import TrainBatches
-from vujax.methods import spec_of
-from vujax.methods.base import Data
+from vujax.methods import load_spec
+from vujax.methods.base import TrainingData, Tree
 from vujax.models import release
 from vujax.training import report, setup
 from vujax.training.checkpoint import Checkpoints
-from vujax.training.config import differences, duration, plain
-from vujax.training.logging import Watch, command
+from vujax.training.config import diff_configs, resolve_duration, to_plain_dict
+from vujax.training.logging import MetricLogger, build_resume_command
 from vujax.training.preemption import Interrupt
 from vujax.training.step import State
 from vujax.utils.io import write_json
 from vujax.utils.mesh import make_global_batch, make_mesh
 
-Tree = Any
-# What may differ when a run is taken up again: it does not change the trained numbers.
-FREE = ("eval_only", "evals", "eval_", "log_steps", "checkpoint", "keep_", "data.workers")
-RELEASED = ("model", "method", "inputs", "vectors")  # what the release says of the config
+# Prefixes of keys that may differ when a run is resumed: they do not change the trained weights.
+MUTABLE_KEYS = ("eval_only", "evals", "eval_", "log_steps", "checkpoint", "keep_", "data.workers")
+RELEASE_KEYS = ("model", "method", "inputs", "vectors")  # parts of the config in a release
 PACKAGES = ("vujax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
 
@@ -39,16 +38,16 @@ PACKAGES = ("vujax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grai
 class Run:
     """The parts of one run that the functions below pass on."""
 
-    config: ml_collections.ConfigDict
+    config: ConfigDict
     workdir: Path
     mesh: Mesh
-    parts: setup.Parts
+    parts: setup.TrainingParts
     evaluators: dict[str, evals.Evaluator]
-    data: Data
+    data: TrainingData
 
-    def steps(self, prefix: str, default: int) -> int:
-        """A duration of `config.{prefix}_*` in steps."""
-        return duration(
+    def resolve_steps(self, prefix: str, default: int) -> int:
+        """Return a duration of `config.{prefix}_*` in steps."""
+        return resolve_duration(
             prefix,
             self.config,
             batch_size=self.config.batch_size,
@@ -58,16 +57,37 @@ class Run:
         )
 
 
-def train(config: ml_collections.ConfigDict, workdir: Path) -> None:
-    """Trains as `config` says, or takes an interrupted run up again; ends with `workdir/release`.
+def train(config: ConfigDict, workdir: Path) -> None:
+    """Train by a config, or resume an interrupted run; the end is `workdir/release`.
+
+    Args:
+      config: see configs/.
+      workdir: directory of the run; a run in it with the same config is resumed.
 
     Raises:
-      ValueError: the config contradicts itself, the data, or the run that `workdir` holds.
+      ValueError: the config contradicts itself, the data, or the run in `workdir`.
       FloatingPointError: the loss or a gradient is not finite.
     """
+    run = open_run(config, workdir)
+    record_run(run)
+    checkpoints = Checkpoints(
+        run.workdir / "checkpoints", keep_last=config.keep_last, keep_every=config.keep_every
+    )
+    try:
+        state = restore_or_init(run, checkpoints)
+        if not config.eval_only:
+            state = run_steps(run, checkpoints, state)
+        if config.eval_only or int(state.step) == run.parts.total_steps:
+            finish_run(run, state)
+    finally:
+        checkpoints.close()
+
+
+def open_run(config: ConfigDict, workdir: Path) -> Run:
+    """Open the data and the evaluators of a config, and build the parts of its training."""
     mesh = make_mesh()
-    data = spec_of(config).open_data(config)
-    parts = setup.make_parts(config, mesh, examples=data.examples)
+    data = load_spec(config).open_data(config)
+    parts = setup.build_parts(config, mesh, examples=data.examples)
     parent = config.get("init_from", "")
     evaluators = {
         name: evals.build_evaluator(
@@ -75,170 +95,161 @@ def train(config: ml_collections.ConfigDict, workdir: Path) -> None:
         )
         for name, settings in config.evals.items()
     }
-    this = Run(config, Path(workdir), mesh, parts, evaluators, data)
-    record(this)
-    checkpoints = Checkpoints(
-        this.workdir / "checkpoints",
-        keep_last=config.keep_last,
-        keep_every=config.keep_every,
-    )
-    try:
-        state = start(this, checkpoints)
-        if not config.eval_only:
-            state = run_steps(this, checkpoints, state)
-        if config.eval_only or int(state.step) == parts.total_steps:
-            finish(this, state)
-    finally:
-        checkpoints.close()
+    return Run(config, Path(workdir), mesh, parts, evaluators, data)
 
 
-def record(this: Run) -> None:
-    """Writes config.json and run.json, or checks that the run in the workdir is this one."""
-    path, config = this.workdir / "config.json", plain(this.config)
+def record_run(run: Run) -> None:
+    """Write config.json and run.json, or check that the run in the workdir is this one."""
+    path, config = run.workdir / "config.json", to_plain_dict(run.config)
     if path.exists():
-        changed = differences(json.loads(path.read_text()), config)
-        if changed := [line for line in changed if not line.startswith(FREE)]:
+        changed = diff_configs(json.loads(path.read_text()), config)
+        if changed := [line for line in changed if not line.startswith(MUTABLE_KEYS)]:
             raise ValueError(
-                f"{this.workdir} holds a run with another config ({'; '.join(changed[:5])}): "
+                f"{run.workdir} holds a run with another config ({'; '.join(changed[:5])}): "
                 "choose another --workdir, or the same values"
             )
     if jax.process_index() == 0:
         write_json(path, config)
-        write_json(this.workdir / "run.json", facts(this))
+        write_json(run.workdir / "run.json", collect_facts(run))
 
 
-def facts(this: Run) -> dict[str, Any]:
-    """What a reader needs to repeat the run: command, versions, seed, machine, sizes."""
+def collect_facts(run: Run) -> dict[str, Any]:
+    """Return what is needed to repeat the run: command, versions, seed, machine, sizes."""
     return {
-        "command": command(),
+        "command": build_resume_command(),
         "versions": {"python": platform.python_version()}
         | {name: metadata.version(name) for name in PACKAGES},
-        "seed": this.config.seed,
-        "devices": f"{this.mesh.size} x {this.mesh.devices.flat[0].device_kind}",
+        "seed": run.config.seed,
+        "devices": f"{run.mesh.size} x {run.mesh.devices.flat[0].device_kind}",
         "hosts": jax.process_count(),
-        "examples": this.data.examples,
-        "total_steps": this.parts.total_steps,
-        "parameters": sum(x.size for x in jax.tree.leaves(this.parts.state.params)),
+        "examples": run.data.examples,
+        "total_steps": run.parts.total_steps,
+        "parameters": sum(x.size for x in jax.tree.leaves(run.parts.state.params)),
     }
 
 
-def start(this: Run, checkpoints: Checkpoints) -> State:
-    """The newest checkpoint, else a new state, from a released model if the config names one."""
-    if checkpoints.latest() is not None:
-        return checkpoints.restore(this.parts.state)
-    state = setup.new_state(this.parts, this.config.seed)
-    if not this.config.init_from:
-        if this.config.eval_only:
-            raise FileNotFoundError(
-                f"{this.workdir} holds no checkpoint to evaluate: train there first, or name a "
-                "model in init_from"
-            )
-        return state
-    return released(this, state)
+def restore_or_init(run: Run, checkpoints: Checkpoints) -> State:
+    """Return the newest checkpoint, else a new state, from `config.init_from` if it is set."""
+    if checkpoints.latest_step() is not None:
+        return checkpoints.restore(run.parts.state)
+    state = setup.create_state(run.parts, run.config.seed)
+    if run.config.init_from:
+        return init_from_pretrained(run, state)
+    if run.config.eval_only:
+        raise FileNotFoundError(
+            f"{run.workdir} holds no checkpoint to evaluate: train there first, or name a "
+            "model in init_from"
+        )
+    return state
 
 
-def released(this: Run, state: State) -> State:
-    """The state with the weights, and batch norms' statistics, of the model in `config.init_from`.
+def init_from_pretrained(run: Run, state: State) -> State:
+    """Return the state with weights and batch-norm statistics of the model in `config.init_from`.
 
-    A new optimizer; the method says what else of the state follows the weights (`Method.begin`).
+    The optimizer starts from zero; the method decides which of its aux state follows the weights
+    (`Method.init_from_pretrained`).
     """
     own = {"params": state.params}
-    own |= {name: state.extra[name] for name in ("batch_stats",) if name in state.extra}
-    path, fresh = Path(this.config.init_from), tuple(this.config.init_fresh)
-    moved = tuple(this.config.get("init_part", ()))
-    start = {n: release.init_from_release(path, tree, fresh, n, moved) for n, tree in own.items()}
-    extra = this.parts.method.begin(state.extra, start)
+    own |= {name: state.aux[name] for name in ("batch_stats",) if name in state.aux}
+    path, fresh = Path(run.config.init_from), tuple(run.config.init_fresh)
+    renamed = tuple(run.config.get("init_part", ()))
+    start = {
+        name: release.init_from_release(path, tree, fresh, name, renamed)
+        for name, tree in own.items()
+    }
+    aux = run.parts.method.init_from_pretrained(state.aux, start)
     average = None if state.average is None else start["params"]
-    new = state.replace(params=start["params"], extra=extra, average=average)
-    return jax.tree.map(_own, new, this.parts.state)
+    new = state.replace(params=start["params"], aux=aux, average=average)
+    return jax.tree.map(_copy_to_device, new, run.parts.state)
 
 
-def _own(leaf: jax.Array | np.ndarray, to: jax.ShapeDtypeStruct) -> jax.Array:
-    """In a buffer of its own: the step donates its state, and one cannot be donated twice."""
+def _copy_to_device(leaf: jax.Array | np.ndarray, like: jax.ShapeDtypeStruct) -> jax.Array:
+    """Copy into a buffer of its own: the step donates its state, and no buffer twice."""
     if isinstance(leaf, np.ndarray):
-        return jax.device_put(leaf, to.sharding)
+        return jax.device_put(leaf, like.sharding)
     return jnp.copy(leaf)
 
 
-def batches(this: Run, start_step: int) -> TrainBatches:
-    """This host's rows of the batches of steps `start_step`, `start_step + 1`, ..."""
-    return this.data.train_batches(
-        batch_size=this.config.batch_size,
-        seed=this.config.seed,
+def open_batches(run: Run, start_step: int) -> TrainBatches:
+    """Open this host's rows of the batches of steps `start_step`, `start_step + 1`, ..."""
+    return run.data.train_batches(
+        batch_size=run.config.batch_size,
+        seed=run.config.seed,
         start_step=start_step,
         host=jax.process_index(),
         hosts=jax.process_count(),
     )
 
 
-def run_steps(this: Run, checkpoints: Checkpoints, state: State) -> State:
-    """Steps until the end or an interrupt; saves, evaluates and reports on the way."""
-    first, total = int(state.step), this.parts.total_steps
-    if first >= total:
+def run_steps(run: Run, checkpoints: Checkpoints, state: State) -> State:
+    """Train until the end or an interrupt, with checkpoints, evaluations and reports."""
+    start, total = int(state.step), run.parts.total_steps
+    if start >= total:
         return state
-    save_every = this.steps("checkpoint", total)
-    eval_every = this.steps("eval", total)
-    source = batches(this, first)
-    watch = Watch(
-        this.workdir,
-        this.parts,
-        every=this.config.log_steps,
-        first=first,
-        check_bad=source.bad.check,
+    save_every = run.resolve_steps("checkpoint", total)
+    eval_every = run.resolve_steps("eval", total)
+    batches = open_batches(run, start)
+    logger = MetricLogger(
+        run.workdir,
+        run.parts,
+        every=run.config.log_steps,
+        start_step=start,
+        check_bad=batches.bad.check,
     )
     try:
         with Interrupt() as interrupt:
-            for step in range(first + 1, total + 1):
-                began = time.monotonic()
-                batch = make_global_batch(this.mesh, next(source))
-                watch.meter.waited(time.monotonic() - began, this.config.batch_size)
-                state, scalars = this.parts.step(state, batch)
-                watch.see(step, scalars, batch)
-                stop = interrupt.asked(step)
+            for step in range(start + 1, total + 1):
+                waiting_since = time.monotonic()
+                batch = make_global_batch(run.mesh, next(batches))
+                logger.meter.add_wait(time.monotonic() - waiting_since, run.config.batch_size)
+                state, metrics = run.parts.step(state, batch)
+                logger.log(step, metrics, batch)
+                stop = interrupt.should_stop(step)
                 if stop or step == total or step % save_every == 0:
-                    watch.settle()  # nothing that is not finite is ever saved
+                    logger.flush()  # a state that is not finite is never saved
                     checkpoints.save(step, state)
                 if stop:
-                    watch.progress.say(f"Interrupted: saved step {step}. To go on: {command()}")
+                    command = build_resume_command()
+                    logger.progress.print(f"Interrupted: saved step {step}. To resume: {command}")
                     break
                 if step < total and step % eval_every == 0:
-                    evaluate(this, state)
+                    evaluate(run, state)
         checkpoints.wait()
     finally:
-        source.close()
-        watch.close()
+        batches.close()
+        logger.close()
     return state
 
 
-def variables(state: State) -> Tree:
-    """What evaluations and releases use: averaged parameters if there are any."""
+def select_variables(state: State) -> Tree:
+    """Return the variables for evaluations and releases: averaged parameters if there are any."""
     params = state.params if state.average is None else state.average
-    rest = {k: v for k, v in state.extra.items() if k == "batch_stats"}
+    rest = {k: v for k, v in state.aux.items() if k == "batch_stats"}
     return {"params": params} | rest
 
 
-def evaluate(this: Run, state: State) -> dict[str, dict[str, float]]:
-    """Every evaluation of the config at this state: a JSON file each, and the page for people."""
+def evaluate(run: Run, state: State) -> dict[str, dict[str, float]]:
+    """Run every evaluation of the config; write a JSON file each, and the HTML report."""
     step, results = int(state.step), {}
-    for name, evaluator in this.evaluators.items():
-        results[name] = evaluator(variables(state))
+    for name, evaluator in run.evaluators.items():
+        results[name] = evaluator(select_variables(state))
         if jax.process_index() == 0:
-            found = {"step": step, "name": name, "metrics": results[name]}
-            found["baselines"] = evaluator.baselines
-            write_json(this.workdir / "evaluations" / f"{name}-{step}.json", found)
+            record = {"step": step, "name": name, "metrics": results[name]}
+            record["baselines"] = evaluator.baselines
+            write_json(run.workdir / "evaluations" / f"{name}-{step}.json", record)
     if jax.process_index() == 0:
         report.write_report(
-            this.workdir,
-            title=this.workdir.resolve().name,
-            command=command(),
-            facts=readable(facts(this)),
-            retrieved=[e for v in this.evaluators.values() for e in v.examples(8)],
+            run.workdir,
+            title=run.workdir.resolve().name,
+            command=build_resume_command(),
+            facts=format_facts(collect_facts(run)),
+            retrieved=[e for v in run.evaluators.values() for e in v.examples(8)],
         )
     return results
 
 
-def readable(facts: dict[str, Any]) -> dict[str, str]:
-    """Facts as short texts."""
+def format_facts(facts: dict[str, Any]) -> dict[str, str]:
+    """Return facts as short texts."""
     flat = {k: v for k, v in facts.items() if not isinstance(v, dict)}
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     return {k: f"{v:,}" if isinstance(v, int) else str(v) for k, v in flat.items()} | {
@@ -246,23 +257,32 @@ def readable(facts: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def finish(this: Run, state: State) -> None:
-    """Evaluates, writes the release, and says what came out and where it is."""
-    results = evaluate(this, state)
-    weights = release.gather_to_host(variables(state))
+def finish_run(run: Run, state: State) -> None:
+    """Evaluate, write the release, and print scores and paths."""
+    results = evaluate(run, state)
+    weights = release.gather_to_host(select_variables(state))
     if jax.process_index() != 0:
         return
     for name, values in results.items():
-        print(f"{name}: " + ", ".join(f"{k} {v:.4g}" for k, v in values.items()))
-        for baseline, beside in this.evaluators[name].baselines.items():
-            print(f"  {baseline}: " + ", ".join(f"{k} {v:.4g}" for k, v in beside.items()))
-    if not this.config.eval_only:
-        config = plain(this.config)
-        kept = {name: config[name] for name in RELEASED if name in config}
-        spec = spec_of(this.config)
-        if spec.encoder not in ("", spec.name):  # a method whose model another one's encoder serves
-            kept |= {"encoder": spec.encoder}
-        kept |= {"step": int(state.step)}
-        parent = this.config.get("init_from", "")
-        print(f"Model: {release.save(this.workdir, kept, weights, parent)}")
-    print(f"Report: {this.workdir / 'report.html'}")
+        print(f"{name}: {_format_scores(values)}")
+        for baseline, scores in run.evaluators[name].baselines.items():
+            print(f"  {baseline}: {_format_scores(scores)}")
+    if not run.config.eval_only:
+        parent = run.config.get("init_from", "")
+        config = build_release_config(run.config, int(state.step))
+        print(f"Model: {release.save(run.workdir, config, weights, parent)}")
+    print(f"Report: {run.workdir / 'report.html'}")
+
+
+def build_release_config(config: ConfigDict, step: int) -> dict[str, Any]:
+    """Return the config of a release: model, method, inputs, encoder and step."""
+    plain = to_plain_dict(config)
+    released = {name: plain[name] for name in RELEASE_KEYS if name in plain}
+    spec = load_spec(config)
+    if spec.encoder not in ("", spec.name):  # the encoder of another method serves this model
+        released |= {"encoder": spec.encoder}
+    return released | {"step": step}
+
+
+def _format_scores(scores: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in scores.items())

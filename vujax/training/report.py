@@ -1,11 +1,7 @@
-"""report.html: what a run did, on one page that needs nothing else.
+"""report.html: one self-contained page on a run, with curves, scores and retrieved images.
 
-The page holds its own style, script, curves (inline SVG) and pictures (data URIs), and its content
-security policy lets nothing else in: it opens from a file, a mail or an object store, offline.
-
-Evaluations as tables: the latest scores beside their baselines, and how they came about.
-
-Retrieved pictures: a caption and what the model found for it, right and wrong marked.
+The page holds its own style, script, curves (inline SVG) and images (data URIs), and its content
+security policy allows nothing else: it opens from a file, a mail or an object store, offline.
 """
 
 import base64
@@ -28,9 +24,13 @@ from vujax.utils.html.charts import curve, sparkline
 from vujax.utils.html.document import Markup, is_share, join, number, percent, tag
 from vujax.utils.io import write_text
 
-FILE = "report.html"
+REPORT_FILE = "report.html"
+BASELINES = ("chance", "histogram", "ceiling")  # order of the baselines' columns
+MAX_IMAGES = 5  # per caption
+MAX_SIDE = 224  # pixels of the longer side
+MAX_PNG_SIDE = 96  # pixels: small images are encoded without loss
 
-# Scalars with a place of their own, in this order: key -> title, how to read it.
+# Metrics with a titled curve, in this order: key -> title, note.
 CURVES = {
     "loss": ("Loss", "of the training batch"),
     "unaligned_share": ("Alpha", "share of rows that learn from soft targets"),
@@ -53,48 +53,52 @@ def write_report(
     facts: Mapping[str, str],
     retrieved: Sequence[Example],
 ) -> Path:
-    """Writes `workdir/report.html` from what the workdir holds.
+    """Write `workdir/report.html` from the files of a workdir.
 
-    Reads metrics.jsonl, evaluations/*.json and config.json; whatever is not there yet is left out,
-    with a word that says so.
+    Reads metrics.jsonl, evaluations/*.json and config.json; for a file that is missing, the page
+    has a note.
 
     Args:
       workdir: of a run, finished or not.
-      title: the run's name.
-      command: the line that repeats the run.
-      facts: what else the reader should know: versions, devices, seed, ...
-      retrieved: captions with the pictures found for them.
+      title: name of the run.
+      command: command line that repeats the run.
+      facts: versions, devices, seed and the like.
+      retrieved: captions with the images retrieved for them.
 
     Returns:
-      The page's path; the page appears whole or not at all.
+      Path of the page, which is written atomically.
 
     Raises:
       ValueError: a file of evaluations/ does not hold an evaluation.
     """
-    scalars, evaluations = logging.read(workdir), read_evaluations(workdir)
+    scalars, evaluations = logging.read_metrics(workdir), read_evaluations(workdir)
     body = [
         _header(title, command, facts, scalars),
         tag(
             "main",
             _section("Evaluations", _evaluations(evaluations)),
-            _section("Retrieved pictures", _retrieved(retrieved)),
+            _section("Retrieved images", _retrieved(retrieved)),
             _section("Training", _curves(scalars)),
             _section("Config", _config(workdir)),
         ),
         tag("footer", f"Written by vujax, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
     ]
     page = _page(title, body)
-    return write_text(workdir / FILE, page)
+    return write_text(workdir / REPORT_FILE, page)
 
 
 def read_evaluations(workdir: Path) -> list[dict[str, Any]]:
-    """The contents of `workdir/evaluations/*.json`, each `{step, name, metrics, baselines}`."""
-    found = []
+    """Read `workdir/evaluations/*.json`, each `{step, name, metrics, baselines}`.
+
+    Raises:
+      ValueError: a file does not hold an evaluation.
+    """
+    records = []
     for path in sorted((workdir / "evaluations").glob("*.json")):
         try:
-            one = json.loads(path.read_text())
-            rows = [one["metrics"], *(one.get("baselines") or {}).values()]
-            found.append(one | {"step": int(one["step"]), "name": str(one["name"])})
+            record = json.loads(path.read_text())
+            rows = [record["metrics"], *(record.get("baselines") or {}).values()]
+            records.append(record | {"step": int(record["step"]), "name": str(record["name"])})
             valid = all(isinstance(v, int | float) for row in rows for v in row.values())
         except (ValueError, TypeError, KeyError, AttributeError):
             valid = False
@@ -103,11 +107,11 @@ def read_evaluations(workdir: Path) -> list[dict[str, Any]]:
                 f"{path} does not hold an evaluation (step, name, metrics, baselines of numbers): "
                 "delete it and evaluate again"
             )
-    return found
+    return records
 
 
 def _page(title: str, body: Sequence[Markup]) -> str:
-    # Both files are ours, so they stand in the page as they are.
+    # Both files are vujax's own, so they are not escaped.
     style, script = (_asset(name) for name in ("style.css", "page.js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = (
@@ -158,7 +162,7 @@ def _pairs(values: Mapping[str, str], class_: str, *, tag_each: bool) -> Markup:
 
 
 def _alarms(scalars: list[dict]) -> Markup | None:
-    """A word on each alarm that rose during the training."""
+    """Return a note on the alarms that rose during training, with their steps."""
     rose: dict[str, list[int]] = {}
     for line in scalars:
         for key, value in line.items():
@@ -166,22 +170,25 @@ def _alarms(scalars: list[dict]) -> Markup | None:
                 rose.setdefault(key.removeprefix("alarm/"), []).append(line["step"])
     if not rose:
         return None
-    words = [f"{name} (steps {steps[0]:,} to {steps[-1]:,})" for name, steps in rose.items()]
-    return tag("p", "Alarms: " + ", ".join(words), class_="warning", role="status")
+    notes = [f"{name} (steps {steps[0]:,} to {steps[-1]:,})" for name, steps in rose.items()]
+    return tag("p", "Alarms: " + ", ".join(notes), class_="warning", role="status")
 
 
 def _evaluations(files: list[dict[str, Any]]) -> Markup:
     if not files:
         return tag("p", "No evaluation has been made yet.", class_="note")
-    legend = "On the bars: chance grey, histogram orange, ceiling green."
-    return join([tag("p", legend, class_="note"), *map(table, gathered(files))])
+    legend = "Marks on the bars: random baseline grey, histogram orange, ceiling green."
+    return join([tag("p", legend, class_="note"), *map(build_table, group_evaluations(files))])
 
 
 def _retrieved(examples: Sequence[Example]) -> Markup:
     if not examples:
-        return tag("p", "No pictures were retrieved for this report.", class_="note")
-    text = "Held-out captions and the five pictures nearest to each; right: the caption is its own."
-    return join([tag("p", text, class_="note"), tag("div", gallery(examples), class_="found-list")])
+        return tag("p", "No images were retrieved for this report.", class_="note")
+    text = (
+        "Held-out captions and the five most similar images; right: the caption is the image's own."
+    )
+    figures = tag("div", build_gallery(examples), class_="found-list")
+    return join([tag("p", text, class_="note"), figures])
 
 
 def _curves(scalars: list[dict]) -> Markup:
@@ -192,7 +199,9 @@ def _curves(scalars: list[dict]) -> Markup:
                 series.setdefault(key, []).append((line["step"], float(value)))
     if not series:
         return tag("p", "No training step has been recorded yet.", class_="note")
-    main = [curve(series[key], *CURVES[key]) for key in CURVES if key in series]
+    main = [
+        curve(series[key], title, note) for key, (title, note) in CURVES.items() if key in series
+    ]
     others = sorted(key for key in series if key not in CURVES and not key.startswith("alarm/"))
     more = [curve(series[key], key, "") for key in others]
     return join(
@@ -216,12 +225,15 @@ def _folded(summary: str, content: Markup) -> Markup:
     return tag("details", tag("summary", summary), content)
 
 
-FIRST = ("chance", "histogram", "ceiling")  # the order of the baselines' columns
-
-
 @dataclass(frozen=True)
 class Evaluation:
-    """One evaluation over the training: `scores` and `baselines` by step, by name."""
+    """One evaluation over the training.
+
+    Attributes:
+      name: of the evaluation.
+      scores: by step, then by name.
+      baselines: scores by name of the baseline, then by name.
+    """
 
     name: str
     scores: dict[int, dict[str, float]]
@@ -229,32 +241,31 @@ class Evaluation:
 
     @property
     def last(self) -> int:
-        """The newest step."""
+        """Newest step."""
         return max(self.scores)
 
     def history(self, score: str) -> list[tuple[int, float]]:
-        """(step, value) by rising step."""
+        """Return `(step, value)` by rising step."""
         return [(step, row[score]) for step, row in sorted(self.scores.items()) if score in row]
 
 
-def gathered(files: Sequence[Mapping[str, Any]]) -> list[Evaluation]:
-    """Groups `{step, name, metrics, baselines}` by name, zero-shot ones first."""
-    found: dict[str, Evaluation] = {}
-    for one in sorted(files, key=lambda one: one["step"]):
-        evaluation = found.setdefault(one["name"], Evaluation(one["name"], {}, {}))
-        evaluation.scores[one["step"]] = one["metrics"]
-        evaluation.baselines.update(one.get("baselines") or {})
-    return sorted(found.values(), key=lambda e: ("zero" not in e.name, e.name))
+def group_evaluations(files: Sequence[Mapping[str, Any]]) -> list[Evaluation]:
+    """Group `{step, name, metrics, baselines}` by name, zero-shot ones first."""
+    groups: dict[str, Evaluation] = {}
+    for record in sorted(files, key=lambda record: record["step"]):
+        evaluation = groups.setdefault(record["name"], Evaluation(record["name"], {}, {}))
+        evaluation.scores[record["step"]] = record["metrics"]
+        evaluation.baselines.update(record.get("baselines") or {})
+    return sorted(groups.values(), key=lambda e: ("zero" not in e.name, e.name))
 
 
-def table(evaluation: Evaluation) -> Markup:
-    """A section for one evaluation."""
+def build_table(evaluation: Evaluation) -> Markup:
+    """Build the section of one evaluation."""
     latest = evaluation.scores[evaluation.last]
-    # What has a baseline comes first: the scores that tell something.
-    names = sorted(latest, key=lambda name: not _beside(evaluation, name))
-    columns = sorted(
-        evaluation.baselines, key=lambda b: (FIRST.index(b) if b in FIRST else len(FIRST), b)
-    )
+    # Scores with a baseline come first: they are the ones to compare.
+    names = sorted(latest, key=lambda name: not _select_baselines(evaluation, name))
+    rank = {name: number for number, name in enumerate(BASELINES)}
+    columns = sorted(evaluation.baselines, key=lambda b: (rank.get(b, len(rank)), b))
     head = ["Score", "", f"Step {evaluation.last:,}", *columns, "Over the steps"]
     rows = [_row(evaluation, name, columns) for name in names]
     body = tag(
@@ -273,10 +284,12 @@ def table(evaluation: Evaluation) -> Markup:
 
 
 def _row(evaluation: Evaluation, name: str, columns: list[str]) -> Markup:
-    value, beside = evaluation.scores[evaluation.last][name], _beside(evaluation, name)
+    value, baselines = evaluation.scores[evaluation.last][name], _select_baselines(evaluation, name)
     shown = _format(evaluation, name)
-    cells = [tag("td", shown(beside[b]) if b in beside else "", class_="num") for b in columns]
-    bar = _bar(value, beside) if shown is percent else None
+    cells = [
+        tag("td", shown(baselines[b]) if b in baselines else "", class_="num") for b in columns
+    ]
+    bar = _bar(value, baselines) if shown is percent else None
     return tag(
         "tr",
         tag("th", name, scope="row"),
@@ -301,26 +314,30 @@ def _every_step(evaluation: Evaluation, names: list[str]) -> Markup:
     return tag("details", summary, tag("div", body, class_="scroll", tabindex="0"))
 
 
-def _beside(evaluation: Evaluation, name: str) -> dict[str, float]:
-    """The baselines that have this score."""
+def _select_baselines(evaluation: Evaluation, name: str) -> dict[str, float]:
+    """Return the baselines that have this score, with its value."""
     return {b: row[name] for b, row in evaluation.baselines.items() if name in row}
 
 
 def _format(evaluation: Evaluation, name: str):
     values = [value for _, value in evaluation.history(name)]
-    return percent if is_share(name, [*values, *_beside(evaluation, name).values()]) else number
+    return (
+        percent
+        if is_share(name, [*values, *_select_baselines(evaluation, name).values()])
+        else number
+    )
 
 
-def _bar(value: float, beside: Mapping[str, float]) -> Markup:
-    """A share of 1 as a bar, each baseline a tick on it; the numbers stand in the row."""
+def _bar(value: float, baselines: Mapping[str, float]) -> Markup:
+    """Draw a share of 1 as a bar with a mark per baseline; the values are in the row."""
     marks = [
-        tag("rect", x=_at(v) - 2, y=0, width=4, height=14, class_=f"mark {_kind(b)}")
-        for b, v in beside.items()
+        tag("rect", x=_to_pixels(v) - 2, y=0, width=4, height=14, class_=f"mark {_kind(b)}")
+        for b, v in baselines.items()
     ]
     return tag(
         "svg",
         tag("rect", x=0, y=3, width=160, height=8, rx=4, class_="track"),
-        tag("rect", x=0, y=3, width=_at(value), height=8, rx=4, class_="fill"),
+        tag("rect", x=0, y=3, width=_to_pixels(value), height=8, rx=4, class_="fill"),
         marks,
         viewBox="0 0 160 14",
         class_="bar",
@@ -328,41 +345,34 @@ def _bar(value: float, beside: Mapping[str, float]) -> Markup:
     )
 
 
-def _at(share: float) -> float:
+def _to_pixels(share: float) -> float:
     return round(160 * min(1.0, max(0.0, share)), 1)
 
 
 def _kind(baseline: str) -> str:
-    return baseline if baseline in FIRST else "other"
+    return baseline if baseline in BASELINES else "other"
 
 
-SHOWN = 5  # pictures a caption
-
-LARGEST = 224  # pixels, of the longer side
-
-PNG_UP_TO = 96  # pixels: small pictures are kept without loss
-
-
-def gallery(examples: Sequence[Example]) -> list[Markup]:
-    """One figure for each caption, best picture first."""
+def build_gallery(examples: Sequence[Example]) -> list[Markup]:
+    """Build one figure per caption, best image first."""
     return [_figure(example) for example in examples]
 
 
-def data_uri(image: np.ndarray) -> str:
-    """A picture `[h w 3]` uint8 as a data URI: PNG if small, else a JPEG of at most 224 pixels."""
-    picture = Image.fromarray(np.asarray(image, np.uint8))
-    picture.thumbnail((LARGEST, LARGEST))
-    kind = "png" if max(picture.size) <= PNG_UP_TO else "jpeg"
+def encode_data_uri(image: np.ndarray) -> str:
+    """Encode an image uint8 `[h w 3]` as PNG if small, else as JPEG of at most 224 pixels."""
+    thumbnail = Image.fromarray(np.asarray(image, np.uint8))
+    thumbnail.thumbnail((MAX_SIDE, MAX_SIDE))
+    kind = "png" if max(thumbnail.size) <= MAX_PNG_SIDE else "jpeg"
     file = io.BytesIO()
-    picture.save(file, kind, quality=85, optimize=True)
+    thumbnail.save(file, kind, quality=85, optimize=True)
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def _figure(example: Example) -> Markup:
-    found = zip(example.images, example.correct, example.scores, strict=True)
+    ranked = zip(example.images, example.correct, example.scores, strict=True)
     items = [
-        _picture(rank, image, bool(correct), float(score))
-        for rank, (image, correct, score) in enumerate(list(found)[:SHOWN], start=1)
+        _list_item(rank, image, is_correct=bool(correct), score=float(score))
+        for rank, (image, correct, score) in enumerate(list(ranked)[:MAX_IMAGES], start=1)
     ]
     return tag(
         "figure",
@@ -372,21 +382,21 @@ def _figure(example: Example) -> Markup:
     )
 
 
-def _picture(rank: int, image: np.ndarray, correct: bool, score: float) -> Markup:
-    word = "right" if correct else "wrong"
+def _list_item(rank: int, image: np.ndarray, *, is_correct: bool, score: float) -> Markup:
+    verdict = "right" if is_correct else "wrong"
     height, width = image.shape[:2]
     return tag(
         "li",
         tag(
             "img",
-            src=data_uri(image),
-            alt=f"picture found at rank {rank}, {word}",
+            src=encode_data_uri(image),
+            alt=f"image at rank {rank}, {verdict}",
             width=width,
             height=height,
             loading="lazy",
-            class_="pixels" if max(height, width) <= PNG_UP_TO else None,
+            class_="pixels" if max(height, width) <= MAX_PNG_SIDE else None,
         ),
-        tag("span", ("✓ " if correct else "✗ ") + word, class_="verdict"),
+        tag("span", ("✓ " if is_correct else "✗ ") + verdict, class_="verdict"),
         tag("span", f"{score:.3f}", class_="note", title="cosine similarity"),
-        class_=word,
+        class_=verdict,
     )

@@ -1,38 +1,37 @@
-"""From a config to the parts of a training: model, method, optimizer, state and step.
+"""The parts of a training, built from its config: model, method, optimizer, state and step.
 
-Nothing here reads data or makes arrays, so a described pod (tools/aot.py) is served as well as a
-real machine.
+Nothing here reads data or allocates arrays, so a described pod (tools/aot.py) is served as well as
+a real machine.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import ml_collections
 import optax
 from jax.sharding import Mesh
+from ml_collections import ConfigDict
 
 from vujax import optim
-from vujax.methods import build_method, spec_of
-from vujax.methods.base import Batch, Method
-from vujax.training.checkpoint import abstract
-from vujax.training.config import duration
-from vujax.training.step import State, TrainStep, init_state, make_train_step, shardings_of
+from vujax.methods import build_method, load_spec
+from vujax.methods.base import Batch, Method, Tree
+from vujax.training.checkpoint import to_abstract
+from vujax.training.config import resolve_duration
+from vujax.training.step import State, TrainStep, build_train_step, compute_shardings, init_state
 from vujax.utils.mesh import row_sharding
 
-Tree = Any
-INIT = 2**32 - 1  # folded into the seed for the start; steps fold in their own number
+INIT_STREAM = 2**32 - 1  # folded into the seed for the start; steps fold in their own number
 
 
-class Parts(NamedTuple):
-    """What a training is made of.
+class TrainingParts(NamedTuple):
+    """The parts of a training.
 
     Attributes:
       model: the linen module.
       method: its training method.
-      total_steps: optimizer steps of the whole training.
+      total_steps: number of optimizer steps of the complete training.
       schedule: learning rate by step.
       state: shapes, dtypes and shardings of the state.
       step: the jitted train step.
@@ -48,68 +47,66 @@ class Parts(NamedTuple):
     init: Callable[[jax.Array], State]
 
 
-def total_steps(config: ml_collections.ConfigDict, examples: int | None) -> int:
-    """Optimizer steps of the training; `examples` is the data set's length."""
-    return duration("total", config, batch_size=config.batch_size, examples=examples)
-
-
-def make_parts(
-    config: ml_collections.ConfigDict, mesh: Mesh, *, examples: int | None = None
-) -> Parts:
-    """Everything of a training but its data.
+def build_parts(config: ConfigDict, mesh: Mesh, *, examples: int | None = None) -> TrainingParts:
+    """Build everything of a training but its data.
 
     Args:
       config: see `configs/distill.py`.
       mesh: one axis, 'data'.
-      examples: length of the training data, for durations in epochs.
+      examples: number of training examples, for durations in epochs.
 
     Raises:
       ValueError: the batch does not divide among the devices and micro-batches, or a setting is
         unknown.
     """
-    if config.batch_size < 1 or config.batch_size % (mesh.size * config.micro_batches):
-        raise ValueError(
-            f"batch_size {config.batch_size} does not divide among {mesh.size} devices x "
-            f"{config.micro_batches} micro_batches: use a multiple of "
-            f"{mesh.size * config.micro_batches}"
-        )
-    spec = spec_of(config)
+    _check_batch_size(config, mesh)
+    spec = load_spec(config)
     model = spec.build_model(config, mesh)
     method = build_method(model, **config.method)
-    steps = total_steps(config, examples)
-    schedule = make_schedule(config, steps, examples)
+    steps = compute_total_steps(config, examples)
+    schedule = build_schedule(config, steps, examples)
     batch = spec.batch_spec(config, config.batch_size)
-    optimizer, learns = _optimizer(config, method, schedule, batch)
-    average = config.ema_decay > 0
+    optimizer, trainable_mask = _build_optimizer(config, method, schedule, batch)
+    has_average = config.ema_decay > 0
 
     def init(rng: jax.Array) -> State:
-        rows = {k: jnp.zeros(v.shape, v.dtype) for k, v in batch.items()}
-        return init_state(method, optimizer, rng, rows, average)
+        zeros = {k: jnp.zeros(v.shape, v.dtype) for k, v in batch.items()}
+        return init_state(method, optimizer, rng, zeros, has_average)
 
     shapes = jax.eval_shape(init, jax.random.key(0))
-    shardings = shardings_of(method, shapes, mesh, fsdp=config.fsdp)
-    step = make_train_step(
+    shardings = compute_shardings(method, shapes, mesh, fsdp=config.fsdp)
+    step = build_train_step(
         method,
         optimizer,
         mesh,
         seed=config.seed,
         total_steps=steps,
-        learns=learns,
+        trainable_mask=trainable_mask,
         micro_batches=config.micro_batches,
         ema_decay=config.ema_decay,
         state_shardings=shardings,
         fsdp=config.fsdp,
     )
-    state, start = abstract(shapes, shardings), jax.jit(init, out_shardings=shardings)
-    return Parts(model, method, steps, schedule, state, step, start)
+    return TrainingParts(
+        model,
+        method,
+        total_steps=steps,
+        schedule=schedule,
+        state=to_abstract(shapes, shardings),
+        step=step,
+        init=jax.jit(init, out_shardings=shardings),
+    )
 
 
-def make_schedule(
-    config: ml_collections.ConfigDict, steps: int, examples: int | None
-) -> optax.Schedule:
-    """The learning rate by step that `config.optimizer` describes."""
+def compute_total_steps(config: ConfigDict, examples: int | None) -> int:
+    """Return the optimizer steps of the training on a data set of `examples` examples."""
+    return resolve_duration("total", config, batch_size=config.batch_size, examples=examples)
+
+
+def build_schedule(config: ConfigDict, steps: int, examples: int | None) -> optax.Schedule:
+    """Build the learning rate by step that `config.optimizer` describes."""
     settings = config.optimizer
-    warmup = duration(
+    warmup = resolve_duration(
         "warmup",
         settings,
         batch_size=config.batch_size,
@@ -126,25 +123,34 @@ def make_schedule(
     )
 
 
-def _optimizer(
-    config: ml_collections.ConfigDict,
+def create_state(parts: TrainingParts, seed: int) -> State:
+    """Return the state at step 0, on its devices."""
+    return parts.init(jax.random.fold_in(jax.random.key(seed), INIT_STREAM))
+
+
+def build_abstract_batch(config: ConfigDict, mesh: Mesh) -> Batch:
+    """Return shapes, dtypes and shardings of the global batch, for compiling without data."""
+    return to_abstract(load_spec(config).batch_spec(config, config.batch_size), row_sharding(mesh))
+
+
+def _check_batch_size(config: ConfigDict, mesh: Mesh) -> None:
+    unit = mesh.size * config.micro_batches
+    if config.batch_size < 1 or config.batch_size % unit:
+        raise ValueError(
+            f"batch_size {config.batch_size} does not divide among {mesh.size} devices x "
+            f"{config.micro_batches} micro_batches: use a multiple of {unit}"
+        )
+
+
+def _build_optimizer(
+    config: ConfigDict,
     method: Method,
     schedule: optax.Schedule,
     batch: dict[str, jax.ShapeDtypeStruct],
 ) -> tuple[optax.GradientTransformation, Tree]:
-    """The optimizer, and a tree that says which parameters learn."""
+    """Return the optimizer and the trainable mask."""
     params, _ = jax.eval_shape(method.init, jax.random.key(0), batch)
     names = ("rules", "b1", "b2", "eps", "weight_decay", "decay", "clip_norm")
     settings = {name: config.optimizer[name] for name in names}
     optimizer = optim.build_optimizer(params, schedule, **settings)
-    return optimizer, optim.trainable_mask(params, settings["rules"])
-
-
-def new_state(parts: Parts, seed: int) -> State:
-    """The state at step 0, on its devices."""
-    return parts.init(jax.random.fold_in(jax.random.key(seed), INIT))
-
-
-def abstract_batch(config: ml_collections.ConfigDict, mesh: Mesh) -> Batch:
-    """Shapes, dtypes and shardings of the global batch, for compiling without data."""
-    return abstract(spec_of(config).batch_spec(config, config.batch_size), row_sharding(mesh))
+    return optimizer, optim.build_trainable_mask(params, settings["rules"])

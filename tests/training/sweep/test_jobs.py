@@ -2,7 +2,7 @@
 
 import pytest
 
-from vujax.training.sweep.plan import run_jobs
+from vujax.training.sweep.jobs import run_jobs
 
 SCRIPT = """
 import sys, pathlib

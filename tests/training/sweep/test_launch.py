@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from vujax.training.sweep.launch import last_words, launch
+from vujax.training.sweep.launch import launch, read_last_error
 from vujax.training.sweep.plan import read_plan
 
 SEEDS = "def sweep():\n    return over('seed', range({}))"
@@ -21,8 +21,8 @@ def test_a_failed_run_leaves_its_last_error_and_the_others_go_on(plan_of, traine
         "if seed == 0:\n    print('step 1\\rstep 2'); raise ValueError('no such width')\nfinish()"
     )
     assert launch(plan, trainer(work), 1, said.append)
-    assert [run.finished for run in plan.runs] == [False, True, True]
-    assert last_words(plan.runs[0]) == "ValueError: no such width"
+    assert [run.is_finished for run in plan.runs] == [False, True, True]
+    assert read_last_error(plan.runs[0]) == "ValueError: no such width"
     assert "run 1 of 3 (seed 0) failed (ValueError: no such width)" in said[1]
     assert "left" in said[3]
 
@@ -33,20 +33,20 @@ def test_a_failed_run_leaves_its_last_error_and_the_others_go_on(plan_of, traine
         ("print('a sentence'); sys.exit(3)", "a sentence"),
         ("os.kill(os.getpid(), signal.SIGKILL)", "killed by SIGKILL"),
         ("print('saved step 3')", "ended without a release"),
-        ("sys.exit(2)", "ended without a word"),
+        ("sys.exit(2)", "ended without output"),
     ],
 )
 def test_each_ending_has_its_words(plan_of, trainer, work, words):
     plan = plan_of(1)
     launch(plan, trainer(work), 1, lambda line: None)
-    assert last_words(plan.runs[0]).startswith(words)
+    assert read_last_error(plan.runs[0]).startswith(words)
 
 
 def test_the_words_are_those_of_the_last_attempt(plan_of, trainer):
     plan = plan_of(1)
     for work in ("raise ValueError('first')", "sys.exit('a second time')"):
         launch(plan, trainer(work), 1, lambda line: None)
-    assert last_words(plan.runs[0]) == "a second time"
+    assert read_last_error(plan.runs[0]) == "a second time"
 
 
 def test_finished_runs_are_not_run_again_and_failed_ones_are(plan_of, trainer):
@@ -75,7 +75,7 @@ def test_no_more_than_asked_run_at_once(plan_of, trainer):
     work = "if len(list(workdir.parent.glob('*/release/config.json'))) == seed:\n    finish()"
     plan = plan_of(4)
     launch(plan, trainer(work), 1, lambda line: None)
-    assert all(run.finished for run in plan.runs)
+    assert all(run.is_finished for run in plan.runs)
 
 
 SAVE_ON_SIGTERM = """
@@ -96,13 +96,13 @@ def test_ctrl_c_lets_runs_save_and_the_next_sweep_resumes_them(plan_of, trainer)
     assert not launch(plan, trainer(SAVE_ON_SIGTERM), 1, said.append)
     first, second = plan.runs
     assert (first.workdir / "saved").exists()
-    assert last_words(first).startswith("stopped before its end")
-    assert last_words(second) == "not run yet"
+    assert read_last_error(first).startswith("stopped before its end")
+    assert read_last_error(second) == "not run yet"
     (second.workdir).mkdir()
     (second.workdir / "saved").touch()
     assert launch(plan, trainer(SAVE_ON_SIGTERM), 1, said.append)
-    assert first.finished
-    assert second.finished
+    assert first.is_finished
+    assert second.is_finished
 
 
 def test_a_second_ctrl_c_ends_runs_that_do_not_listen(plan_of, trainer):
@@ -125,8 +125,8 @@ def test_a_run_that_another_sweep_has_is_left_alone(plan_of, trainer):
     with plan.runs[0].log.open("ab") as log:
         fcntl.flock(log, fcntl.LOCK_EX)
         launch(plan, trainer("finish()"), 1, said.append)
-        assert last_words(plan.runs[0]) == "still running"
-    assert [run.finished for run in plan.runs] == [False, True]
+        assert read_last_error(plan.runs[0]) == "still running"
+    assert [run.is_finished for run in plan.runs] == [False, True]
     assert "run 1 of 2 (seed 0) runs elsewhere" in said[0]
 
 
@@ -142,4 +142,4 @@ with open(f"{workdir}.log") as log:
 """
     plan = plan_of(1)
     launch(plan, trainer(work), 1, lambda line: None)
-    assert plan.runs[0].finished
+    assert plan.runs[0].is_finished

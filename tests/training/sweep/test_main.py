@@ -48,7 +48,7 @@ def test_a_stopped_sweep_says_how_to_go_on(sweep_file, trainer, tmp_path, capsys
     arguments = ["--sweep", sweep_file(SWEEP), "--workdir", str(tmp_path / "out")]
     assert main(arguments, trainer(work)) == 130
     again = shlex.join(["python", "-m", "vujax.training.sweep", *arguments])
-    assert f"stopped with 4 of 4 runs to do; this goes on: {again}" in capsys.readouterr().out
+    assert f"stopped with 4 of 4 runs to do; to resume: {again}" in capsys.readouterr().out
 
 
 def test_a_metric_that_no_run_has_is_named(sweep_file, trainer, tmp_path, capsys):
@@ -60,7 +60,7 @@ def test_a_metric_that_no_run_has_is_named(sweep_file, trainer, tmp_path, capsys
 def test_parallel_must_be_a_number(sweep_file, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["--sweep", sweep_file(SWEEP), "--workdir", str(tmp_path), "--parallel", "-1"])
-    assert "'-1' is no number of runs" in capsys.readouterr().err
+    assert "invalid number of runs '-1'; expected 0, 1, 2" in capsys.readouterr().err
 
 
 def test_the_trainer_gets_the_config_and_the_overrides(sweep_file, trainer, tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 
 from vujax.training.sweep import chain, over, product, zipped
-from vujax.training.sweep.points import labels
+from vujax.training.sweep.points import label_points
 
 
 def test_product_takes_every_combination_the_last_varying_fastest():
@@ -37,7 +37,7 @@ def test_chain_puts_sweeps_one_after_the_other_and_combinators_nest():
 
 @pytest.mark.parametrize("combine", [product, zipped])
 def test_one_key_from_two_sweeps_is_an_error(combine):
-    with pytest.raises(ValueError, match="'seed' comes from two sweeps"):
+    with pytest.raises(ValueError, match="'seed' is in two sweeps"):
         combine(over("seed", [0]), over("seed", [1]))
 
 
@@ -47,13 +47,13 @@ def test_labels_say_what_differs_by_the_shortest_name():
         {"a.rate": 2, "b.rate": 1, "width": 8, "steps": 9},
         {"a.rate": 2, "b.rate": 3, "steps": 9},
     ]
-    assert labels(points) == [
+    assert label_points(points) == [
         "a.rate 1, b.rate 1, width 8",
         "a.rate 2, b.rate 1, width 8",
         "a.rate 2, b.rate 3",
     ]
-    assert labels(points[:2]) == ["rate 1", "rate 2"]
-    assert labels(points[:1]) == ["default"]
+    assert label_points(points[:2]) == ["rate 1", "rate 2"]
+    assert label_points(points[:1]) == ["default"]
 
 
 def test_labels_leave_out_what_the_control_has_too():
@@ -63,7 +63,7 @@ def test_labels_leave_out_what_the_control_has_too():
         {"share": 0.0, "soft": 0.5, "noise": 0.4},
         {"share": 0.8, "soft": 1.0, "noise": 0.0},
     ]
-    assert labels(points, control) == [
+    assert label_points(points, control) == [
         "control, noise 0.4",
         "soft 0.5, noise 0.4",
         "share 0.8, noise 0.0",

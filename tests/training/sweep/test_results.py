@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vujax.training.sweep.plan import Plan, Run
-from vujax.training.sweep.results import Result, estimate, read_metrics, summarise
+from vujax.training.sweep.results import Result, compute_estimate, read_metrics, summarize
 
 
 def results_of(*cells: tuple[dict, dict | str]) -> list[Result]:
@@ -19,17 +19,19 @@ def results_of(*cells: tuple[dict, dict | str]) -> list[Result]:
 
 
 def summary_of(results: list[Result], metrics=None, control=None):
-    return summarise(Plan("c.py", tuple(r.run for r in results), metrics, control), results)
+    return summarize(Plan("c.py", tuple(r.run for r in results), metrics, control), results)
 
 
 def test_the_interval_is_students():
     # t(0.975, 2 degrees of freedom) = 4.302653, s = 1.
-    assert estimate([1.0, 2.0, 3.0]) == pytest.approx((2.0, 4.302653 / math.sqrt(3), 3), abs=1e-6)
+    assert compute_estimate([1.0, 2.0, 3.0]) == pytest.approx(
+        (2.0, 4.302653 / math.sqrt(3), 3), abs=1e-6
+    )
 
 
 def test_one_value_has_no_interval_and_none_no_estimate():
-    assert estimate([0.5]) == (0.5, None, 1)
-    assert estimate([]) is None
+    assert compute_estimate([0.5]) == (0.5, None, 1)
+    assert compute_estimate([]) is None
 
 
 def test_groups_are_the_overrides_but_the_seed():
@@ -61,7 +63,7 @@ def test_differences_pair_the_seeds_that_both_have():
     clip, psd = summary_of(results, control={"t": "clip"}).rows
     assert clip.difference == (None,)
     assert psd.difference[0] == pytest.approx((2.0, 4.302653 / math.sqrt(3), 3), abs=1e-6)
-    assert psd.own[0].half > 10
+    assert psd.own[0].half_width > 10
 
 
 def test_a_control_serves_the_groups_that_share_its_other_overrides():
@@ -100,5 +102,5 @@ def test_metrics_are_those_of_the_last_step_of_each_evaluation(tmp_path):
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"metrics": {"r1": "high"}}'])
 def test_a_damaged_evaluation_is_named(tmp_path, text):
     (tmp_path / "r-1.json").write_text(text)
-    with pytest.raises(ValueError, match=r"r-1\.json is no evaluation"):
+    with pytest.raises(ValueError, match=r"r-1\.json is not an evaluation"):
         read_metrics(tmp_path)

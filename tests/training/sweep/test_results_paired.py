@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vujax.evals.metrics.boundaries import FilmScores, compute_interval
-from vujax.training.sweep.tables import paired_rows
+from vujax.training.sweep.tables import build_paired_rows
 
 SECONDS = np.stack([np.arange(11.0), np.arange(1.0, 12.0)], axis=1)
 
@@ -28,7 +28,7 @@ def test_each_run_is_compared_with_the_controls_before_it():
         "plain": runs_of(3, 0.2),
         "ours": runs_of(3, 0.6),
     }
-    rows = paired_rows(runs, ("raw", "elsewhere", "plain"), column="vectors")
+    rows = build_paired_rows(runs, ("raw", "elsewhere", "plain"), column="vectors")
     assert [row["vectors"] for row in rows] == list(runs)
     less = [[key for key in row if key.startswith("less")] for row in rows]
     raw = ["less raw", "less raw low", "less raw high"]
@@ -44,6 +44,6 @@ def test_each_run_is_compared_with_the_controls_before_it():
 
 def test_a_control_of_one_run_stands_beside_every_seed():
     runs = {"raw": runs_of(1, 0.0), "ours": runs_of(2, 0.6)}
-    row = paired_rows(runs, ("raw",))[1]
+    row = build_paired_rows(runs, ("raw",))[1]
     beside = compute_interval(runs["ours"], "ap", against=[*runs["raw"], *runs["raw"]])
     assert row["less raw"] == beside[0] and row["run"] == "ours"

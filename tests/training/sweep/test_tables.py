@@ -4,8 +4,8 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from tests.training.sweep.test_results import results_of, summary_of
-from vujax.training.sweep.plot import svg
-from vujax.training.sweep.results import Summary, markdown, write_csv
+from vujax.training.sweep.plot import build_svg
+from vujax.training.sweep.results import Summary, to_markdown, write_csv
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -22,7 +22,7 @@ def summary() -> Summary:
 
 
 def test_markdown_shows_means_intervals_counts_differences_and_errors(summary):
-    lines = markdown(summary).splitlines()
+    lines = to_markdown(summary).splitlines()
     assert lines[:3] == [
         "Control: method.target clip.",
         "",
@@ -37,7 +37,7 @@ def test_markdown_shows_means_intervals_counts_differences_and_errors(summary):
 
 def test_markdown_tells_once_what_all_runs_share():
     results = results_of(({"a.b": 1, "steps": 200}, {}), ({"a.b": 2, "steps": 200}, {}))
-    assert markdown(summary_of(results)).splitlines()[:3] == [
+    assert to_markdown(summary_of(results)).splitlines()[:3] == [
         "All runs: steps 200.",
         "",
         "| run | n |",
@@ -46,7 +46,9 @@ def test_markdown_tells_once_what_all_runs_share():
 
 def test_markdown_says_n_where_a_metric_lacks_runs():
     results = results_of(({"seed": 0}, {"a/x": 1.0}), ({"seed": 1}, {"a/x": 2.0, "a/y": 3.0}))
-    assert markdown(summary_of(results)).splitlines()[2] == "| default | 2 | 1.5 ± 6.4 | 3 (n=1) |"
+    assert (
+        to_markdown(summary_of(results)).splitlines()[2] == "| default | 2 | 1.5 ± 6.4 | 3 (n=1) |"
+    )
 
 
 def test_csv_holds_full_precision_and_a_row_per_failure(summary, tmp_path):
@@ -64,7 +66,7 @@ def test_csv_holds_full_precision_and_a_row_per_failure(summary, tmp_path):
 
 
 def test_the_plot_has_a_dot_per_group_and_a_bar_per_interval(summary):
-    root = ET.fromstring(svg(summary))
+    root = ET.fromstring(build_svg(summary))
     dots, bars = (root.findall(f".//{SVG}{k}") for k in ("circle", "path[@class='bar']"))
     assert (len(dots), len(bars)) == (2, 1)
     assert float(dots[0].get("cx")) < float(dots[1].get("cx"))
@@ -77,5 +79,5 @@ def test_the_plot_has_a_dot_per_group_and_a_bar_per_interval(summary):
 def test_the_plot_of_nothing_or_of_equal_values_is_still_a_picture():
     same = [({"a": i}, {"m/x": 0.0, "m/y": float("nan")}) for i in range(2)]
     for results in (results_of(({"a": 1}, "failed")), results_of(*same)):
-        assert "nan" not in svg(summary_of(results))
-        ET.fromstring(svg(summary_of(results)))
+        assert "nan" not in build_svg(summary_of(results))
+        ET.fromstring(build_svg(summary_of(results)))

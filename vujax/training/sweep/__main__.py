@@ -8,16 +8,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vujax.training.sweep.launch import launch
-from vujax.training.sweep.plan import command, read_plan
-from vujax.training.sweep.plot import svg
-from vujax.training.sweep.results import Summary, markdown, read_results, summarise, write_csv
+from vujax.training.sweep.plan import build_command, read_plan
+from vujax.training.sweep.plot import build_svg
+from vujax.training.sweep.results import Summary, read_results, summarize, to_markdown, write_csv
 from vujax.utils.io import write_text
 
 PROGRAM = ("-m", "vujax.main")
 
 
 def main(arguments: Sequence[str], program: Sequence[str] = (sys.executable, *PROGRAM)) -> int:
-    """Runs or prints a sweep; `program` is what starts one training.
+    """Run or print a sweep.
+
+    Args:
+      arguments: of the command line.
+      program: command that starts one training.
 
     Returns:
       The exit status: 0, 1 if a run has no result, 130 if a signal stopped the sweep.
@@ -26,27 +30,27 @@ def main(arguments: Sequence[str], program: Sequence[str] = (sys.executable, *PR
     plan = read_plan(options.sweep, options.workdir)
     if options.print:
         for run in plan.runs:
-            if not run.finished:
-                print(shlex.join(command(plan, run, ("python", *PROGRAM))))
+            if not run.is_finished:
+                print(shlex.join(build_command(plan, run, ("python", *PROGRAM))))
         return 0
-    whole = options.parallel == 0 or launch(
+    is_complete = options.parallel == 0 or launch(
         plan, program, options.parallel, functools.partial(print, flush=True)
     )
     results = read_results(plan)
-    report(summarise(plan, results), options.workdir)
-    if not whole:
-        again = shlex.join(["python", "-m", "vujax.training.sweep", *arguments])
-        left = sum(not run.finished for run in plan.runs)
-        print(f"stopped with {left} of {len(plan.runs)} runs to do; this goes on: {again}")
+    report(summarize(plan, results), options.workdir)
+    if not is_complete:
+        resume = shlex.join(["python", "-m", "vujax.training.sweep", *arguments])
+        left = sum(not run.is_finished for run in plan.runs)
+        print(f"stopped with {left} of {len(plan.runs)} runs to do; to resume: {resume}")
         return 130
     return int(any(result.error for result in results))
 
 
 def report(summary: Summary, directory: Path) -> None:
-    """Writes table.csv, table.md and plot.svg into `directory`, and prints the table."""
-    table = markdown(summary)
+    """Write table.csv, table.md and plot.svg into `directory`, and print the table."""
+    table = to_markdown(summary)
     write_csv(directory / "table.csv", summary)
-    for name, text in (("table.md", table), ("plot.svg", svg(summary))):
+    for name, text in (("table.md", table), ("plot.svg", build_svg(summary))):
         write_text(directory / name, text)
     print(f"\n{table}\nwritten: {directory}/table.csv, table.md, plot.svg")
     for i, metric in enumerate(summary.metrics):
@@ -56,18 +60,22 @@ def report(summary: Summary, directory: Path) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m vujax.training.sweep", description=__doc__)
-    parser.add_argument("--sweep", required=True, metavar="FILE[:ARG]", help="file with sweep()")
-    parser.add_argument("--workdir", required=True, type=Path, help="folder of the runs and table")
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument(
+    parser.add_argument(
+        "--sweep", required=True, metavar="FILE[:ARG]", help="file that defines sweep()"
+    )
+    parser.add_argument(
+        "--workdir", required=True, type=Path, help="directory of the runs, the table and the plot"
+    )
+    execution = parser.add_mutually_exclusive_group()
+    execution.add_argument(
         "--parallel",
         type=_count,
         default=1,
         metavar="N",
-        help="runs at once, each on its share of the cores; keep 1 where they use an accelerator; "
-        "0 only makes the table (default: 1)",
+        help="number of parallel runs, each on its share of the cores; 1 where they use an "
+        "accelerator; 0 only writes the table (default: 1)",
     )
-    how.add_argument(
+    execution.add_argument(
         "--print", action="store_true", help="print the command lines of unfinished runs instead"
     )
     return parser
@@ -75,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _count(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of runs: give 0, 1, 2 ...")
+        raise argparse.ArgumentTypeError(f"invalid number of runs '{text}'; expected 0, 1, 2, ...")
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""Runs of a sweep as processes of this machine, a few at once."""
+"""Runs of a sweep as parallel processes of this machine."""
 
 import fcntl
 import os
@@ -13,12 +13,13 @@ from types import FrameType
 from typing import IO, NamedTuple
 
 from vujax.training.sweep import points
-from vujax.training.sweep.plan import Plan, Run, command
+from vujax.training.sweep.plan import Plan, Run, build_command
 
 POLL_S = 0.05
-NOTE = "sweep: "
+NOTE = "sweep: "  # prefix of a line that the sweep appends to a run's log
 ERROR = re.compile(r"([A-Za-z_]\w*\.)*\w*(Error|Exception|Exit)\b.*")
 LOG_TAIL_BYTES = 1 << 16
+MAX_ERROR = 300  # characters
 
 
 class Child(NamedTuple):
@@ -33,30 +34,36 @@ class Child(NamedTuple):
 def launch(
     plan: Plan, program: Sequence[str], parallel: int, say: Callable[[str], None] = print
 ) -> bool:
-    """Runs what is not finished, at most `parallel` at once, each on its share of the cores.
+    """Run all unfinished runs, at most `parallel` at a time, each on its share of the cores.
 
-    A run that fails leaves its error in its log and the others go on. On SIGINT or SIGTERM the runs
-    get SIGTERM, on which they save a checkpoint; a second signal kills them.
+    A run that fails leaves its error in its log, and the others continue. On SIGINT or SIGTERM the
+    runs get SIGTERM, on which they save a checkpoint; a second signal kills them.
+
+    Args:
+      plan: of the sweep.
+      program: command that starts one training.
+      parallel: maximum number of runs at a time.
+      say: prints a line.
 
     Returns:
-      Whether every run had its turn; False when a signal stopped the sweep.
+      True if every run was started; False when a signal stopped the sweep.
     """
-    todo = deque(run for run in plan.runs if not run.finished)
-    if done := len(plan.runs) - len(todo):
+    waiting = deque(run for run in plan.runs if not run.is_finished)
+    if done := len(plan.runs) - len(waiting):
         say(f"{done} of {len(plan.runs)} runs are finished already")
     pool = _Pool(plan, program, parallel, say)
     with _stop_signals() as signals:
-        while pool.children or (todo and not signals):
-            while todo and pool.free and not signals:
-                pool.start(todo.popleft())
+        while pool.children or (waiting and not signals):
+            while waiting and pool.free and not signals:
+                pool.start(waiting.popleft())
             time.sleep(POLL_S)
-            pool.heed(len(signals))
-            pool.reap(waiting=len(todo))
+            pool.handle_signals(len(signals))
+            pool.reap(waiting=len(waiting))
     return not signals
 
 
-def last_words(run: Run) -> str:
-    """Why a run that is not finished ended: the last error in its log, in one line."""
+def read_last_error(run: Run) -> str:
+    """Return one line on the end of an unfinished run: the last error in its log."""
     if not run.log.exists():
         return "not run yet"
     with run.log.open("rb") as log:
@@ -69,66 +76,66 @@ def last_words(run: Run) -> str:
     if lines and lines[-1].startswith(NOTE):
         return lines[-1].removeprefix(NOTE)
     errors = [line for line in lines if ERROR.match(line)]
-    return (errors or lines or ["ended without a word"])[-1][:300]
+    return (errors or lines or ["ended without output"])[-1][:MAX_ERROR]
 
 
 class _Pool:
-    """The runs in progress, and the shares of the cores that wait for one."""
+    """The runs in progress, and the shares of the cores that are free."""
 
     def __init__(
         self, plan: Plan, program: Sequence[str], parallel: int, say: Callable[[str], None]
     ) -> None:
         self.plan, self.program, self.parallel, self.say = plan, program, parallel, say
-        labels = points.labels([run.overrides for run in plan.runs], plan.control)
-        self.title = {
+        labels = points.label_points([run.overrides for run in plan.runs], plan.control)
+        self.titles = {
             run.name: f"run {i} of {len(labels)} ({label})"
             for i, (run, label) in enumerate(zip(plan.runs, labels, strict=True), 1)
         }
         self.free = _core_shares(parallel)
         self.children: list[Child] = []
         self.durations_s: list[float] = []
-        self.heeded = 0
+        self.num_signals = 0
 
     def start(self, run: Run) -> None:
         child = _start(self.plan, run, self.program, self.free[-1])
         if child:
             self.children.append(child)
             self.free.pop()
-        self.say(f"{self.title[run.name]} {'starts' if child else 'runs elsewhere'}: {run.log}")
+        self.say(f"{self.titles[run.name]} {'starts' if child else 'runs elsewhere'}: {run.log}")
 
-    def heed(self, signals: int) -> None:
-        """On the first signal asks the runs to save and end; then ends them and their workers."""
-        if signals == self.heeded:
+    def handle_signals(self, count: int) -> None:
+        """Ask the runs to save and end on the first signal; kill them and their workers on more."""
+        if count == self.num_signals:
             return
-        self.heeded = signals
+        self.num_signals = count
         self.say(f"stopping {len(self.children)} runs; another Ctrl-C ends them unsaved")
         for child in self.children:
-            if signals == 1:
+            if count == 1:
                 child.process.terminate()
             else:
                 os.killpg(child.process.pid, signal.SIGKILL)
 
     def reap(self, waiting: int) -> None:
-        """Takes note of the runs that ended, and says how and when the rest will."""
+        """Remove the runs that ended, and print their endings and the time left."""
         for child in [c for c in self.children if c.process.poll() is not None]:
             self.children.remove(child)
             self.free.append(child.cores)
-            took_s = time.monotonic() - child.started_s
-            if child.run.finished:
-                self.durations_s.append(took_s)
-            ending = _ending(child, stopped=self.heeded > 0)
+            elapsed_s = time.monotonic() - child.started_s
+            if child.run.is_finished:
+                self.durations_s.append(elapsed_s)
+            ending = _ending(child, is_stopped=self.num_signals > 0)
             left = self._time_left(waiting + len(self.children))
-            self.say(f"{self.title[child.run.name]} {ending} after {_span(took_s)}{left}")
+            self.say(f"{self.titles[child.run.name]} {ending} after {_span(elapsed_s)}{left}")
 
     def _time_left(self, remaining: int) -> str:
-        if not remaining or not self.durations_s or self.heeded:
+        if not remaining or not self.durations_s or self.num_signals:
             return ""
         mean_s = sum(self.durations_s) / len(self.durations_s)
         return f"; about {_span(mean_s * remaining / self.parallel)} left"
 
 
 def _start(plan: Plan, run: Run, program: Sequence[str], cores: frozenset[int]) -> Child | None:
-    """Starts the run, or gives None when another process has it."""
+    """Start the run; return None if another process has it."""
     run.log.parent.mkdir(parents=True, exist_ok=True)
     with run.log.open("ab") as log:
         if not _lock(log):
@@ -136,18 +143,18 @@ def _start(plan: Plan, run: Run, program: Sequence[str], cores: frozenset[int]) 
         log.truncate(0)
         with _on_cores(cores):
             process = subprocess.Popen(
-                command(plan, run, program),
+                build_command(plan, run, program),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # Away from the terminal's Ctrl-C, which would reach it beside our own signal.
+                # The terminal's Ctrl-C must not reach it beside our own signal.
                 start_new_session=True,
             )
     return Child(run, process, cores, time.monotonic())
 
 
 def _lock(log: IO[bytes]) -> bool:
-    """Locks the log unless another process has it.
+    """Lock the log; return False if another process has it.
 
     The lock belongs to the open file, which a run holds as its output: it ends with the run, even
     when the sweep that started the run is killed before.
@@ -159,13 +166,13 @@ def _lock(log: IO[bytes]) -> bool:
     return True
 
 
-def _ending(child: Child, stopped: bool) -> str:
-    """How a run ended; puts into its log what it could not say itself."""
-    if child.run.finished:
+def _ending(child: Child, is_stopped: bool) -> str:
+    """Return a word on a run's end; append to its log a reason that is not in its output."""
+    if child.run.is_finished:
         return "finished"
     code = child.process.returncode
     note = ""
-    if stopped:
+    if is_stopped:
         note = "stopped before its end: the same sweep command resumes it"
     elif code < 0:
         note = f"killed by {signal.Signals(-code).name}"
@@ -174,27 +181,27 @@ def _ending(child: Child, stopped: bool) -> str:
     if note:
         with child.run.log.open("a") as log:
             log.write(f"\n{NOTE}{note}\n")
-    return "stopped" if stopped else f"failed ({last_words(child.run)})"
+    return "stopped" if is_stopped else f"failed ({read_last_error(child.run)})"
 
 
 @contextmanager
 def _stop_signals() -> Iterator[list[int]]:
-    """The SIGINT and SIGTERM that came, as a list: no exception between a start and its record."""
-    came: list[int] = []
+    """Collect SIGINT and SIGTERM in a list: no exception between a start and its record."""
+    received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        came.append(number)
+        received.append(number)
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield came
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 def _core_shares(parallel: int) -> list[frozenset[int]]:
-    """This process's cores dealt out to `parallel` runs; runs beyond the cores share them."""
+    """Divide this process's cores among `parallel` runs; runs beyond the cores share them."""
     if not hasattr(os, "sched_getaffinity"):
         return [frozenset()] * parallel
     cores = sorted(os.sched_getaffinity(0))
@@ -203,7 +210,7 @@ def _core_shares(parallel: int) -> list[frozenset[int]]:
 
 @contextmanager
 def _on_cores(cores: frozenset[int]) -> Iterator[None]:
-    """Processes started inside inherit these cores: XLA and grain size their pools by them."""
+    """Start processes on these cores, by which XLA and grain size their thread pools."""
     if not cores:
         yield
         return

@@ -19,15 +19,20 @@ NOTE = "dot: mean; bar: 95% interval over seeds; strokes: single runs"
 
 
 class Axis(NamedTuple):
-    """A value's place in pixels, and the values to mark."""
+    """Axis of one panel.
+
+    Attributes:
+      place: from a value to pixels.
+      ticks: values to mark.
+    """
 
     place: Callable[[float], float]
     ticks: list[float]
 
 
-def svg(summary: Summary) -> str:
-    """One panel per metric side by side, one row per group, as the text of an SVG file."""
-    labels = points.labels([row.group.overrides for row in summary.rows], summary.control)
+def build_svg(summary: Summary) -> str:
+    """Return the SVG text of one panel per metric side by side, with one row per group."""
+    labels = points.label_points([row.group.overrides for row in summary.rows], summary.control)
     left = max(80.0, CHARACTER * max(map(len, labels)) + 20)
     height = TOP + ROW * len(labels) + BOTTOM
     width = max(left + (PANEL + GAP) * len(summary.metrics), CHARACTER * len(NOTE) + 20)
@@ -45,7 +50,7 @@ def svg(summary: Summary) -> str:
 
 def _panel(summary: Summary, index: int, metric: str, left: float) -> list[str]:
     rows = [(row.own[index], list(row.group.values(metric).values())) for row in summary.rows]
-    ends = [e.mean + sign * (e.half or 0) for e, _ in rows if e for sign in (-1, 1)]
+    ends = [e.mean + sign * (e.half_width or 0) for e, _ in rows if e for sign in (-1, 1)]
     axis = _axis([*ends, *(value for _, values in rows for value in values)], left)
     bottom = TOP + ROW * len(rows)
     evaluation, _, name = metric.partition("/")
@@ -56,8 +61,8 @@ def _panel(summary: Summary, index: int, metric: str, left: float) -> list[str]:
         parts.append(_text(x, bottom + 16, f"{tick:.6g}", "middle", "tick"))
     for i, (e, seeds) in enumerate(rows):
         if e and math.isfinite(e.mean):
-            if e.half:
-                start, end = axis.place(e.mean - e.half), axis.place(e.mean + e.half)
+            if e.half_width:
+                start, end = axis.place(e.mean - e.half_width), axis.place(e.mean + e.half_width)
                 parts.append(f'<path class="bar" d="M{start:.1f} {_y(i)}H{end:.1f}"/>')
             strokes = "".join(f"M{axis.place(value):.1f} {_y(i) - 6}v12" for value in seeds)
             parts.append(f'<path class="seed" d="{strokes}"/>')
