@@ -1,4 +1,4 @@
-"""Scene boundaries from labels: a head on the shots around each border between two shots.
+"""Scene boundaries from labels: a head on the shots around each shot boundary.
 
     python -m vujax.main --config=configs/boundary.py
     python -m vujax.main --config=configs/boundary.py:similarity --config.data.films.main.path=DIR
@@ -6,83 +6,52 @@
         --config.init_fresh="('head/','projection/')" --config.method.encoder=frozen \\
         --config.optimizer.rules="(('encoder/.*',None),('.*',1.0))"
 
-The first trains an encoder and a head together on keyframes of the procedural cinema, minutes on 2
-cores. `similarity`, `mlp` and `transformer` train a head on vectors that are there already, one a
-shot; what they release is what `vujax scenes --head` takes. The last starts from the encoder of a
-ShotCoL run (configs/shotcol.py) and leaves it as it is: the head is new, the projection stays
-behind, and the rule keeps weight decay off the encoder. Learning rates and windows are our choices;
-the transformer's sizes are those of BaSSL's contextual relation network.
+The first command trains an encoder and a head together on keyframes of synthetic films, minutes on
+2 cores. `similarity`, `mlp` and `transformer` train a head on existing embeddings, one per shot;
+`vujax scenes --head` reads their releases. The last command starts from the encoder of a ShotCoL
+run (configs/shotcol.py) and freezes it: the head is new, the projection is dropped, and the rule
+keeps weight decay off the encoder. Learning rates and windows are our choices; the transformer's
+sizes are those of BaSSL's contextual relation network.
 """
+
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
 
 from ml_collections import ConfigDict
 
+common = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("common.py"))))
+
 
 def get_config(arg: str = "cinema") -> ConfigDict:
-    """The experiment named `arg`."""
-    experiments = {
-        "cinema": cinema,
-        "similarity": similarity,
-        "mlp": mlp,
-        "transformer": transformer,
-    }
-    if arg not in experiments:
-        raise ValueError(f"configs/boundary.py has no '{arg}': use one of {sorted(experiments)}")
-    return experiments[arg]()
+    """Build the experiment named `arg`."""
+    return common.build_experiment(
+        "configs/boundary.py", arg, (cinema, similarity, mlp, transformer)
+    )
 
 
 def base() -> ConfigDict:
-    """What all share: vectors of 512 numbers, AdamW."""
-    config = ConfigDict()
-    config.seed = 0
-    config.inputs = ConfigDict(dict(feature=(512,)))  # shape of what one shot has
+    """Return the keys that all experiments share: embeddings of 512 dimensions, AdamW."""
+    config = common.base()
+    config.inputs = ConfigDict(dict(feature=(512,)))  # shape per shot
     config.model = ConfigDict(dict(encoder=dict(), head=dict()))
     config.method = ConfigDict(dict(name="boundary", encoder="frozen"))  # or 'fine-tuned'
     config.data = ConfigDict(
         dict(
             films=dict(main=dict(kind="features", path="", key="vgg19", pattern="*")),
-            labels_percent=100.0,  # of the scenes, drawn by the seed
+            labels_percent=100.0,  # share of labeled scenes, drawn by the seed
             workers=0,
         )
     )
-    config.batch_size = 1024  # borders
+    config.batch_size = 1024  # shot boundaries
     config.total_steps = 200
-    config.micro_batches = 1
-    config.fsdp = False
-    config.ema_decay = 0.0
-    config.optimizer = optimizer()
-    config.init_from = ""  # a workdir or release folder whose encoder to start from
-    config.init_fresh = ()  # name prefixes ('head/') that start anew all the same
+    config.optimizer.update(dict(lr=3e-3, warmup_steps=0))
     config.log_steps = 20
-    config.checkpoint_steps = 500
-    config.keep_last = 2
-    config.keep_every = 0
-    config.eval_percent = 100.0
-    config.eval_only = False
-    config.evals = ConfigDict()
     return config
 
 
-def optimizer() -> ConfigDict:
-    """AdamW with cosine decay; add the rule ('encoder/.*', None) to keep an encoder frozen."""
-    return ConfigDict(
-        dict(
-            lr=3e-3,
-            schedule="cosine",
-            warmup_steps=0,
-            final=0.0,
-            b1=0.9,
-            b2=0.98,
-            eps=1e-6,
-            weight_decay=0.1,
-            decay=r".*(kernel|embedding)",
-            clip_norm=1.0,
-            rules=((".*", 1.0),),
-        )
-    )
-
-
 def similarity() -> ConfigDict:
-    """The head over local similarities: some hundred weights, vectors of any encoder."""
+    """Train a head on local similarities: some hundred weights, embeddings of any encoder."""
     config = base()
     config.model.head = ConfigDict(
         dict(
@@ -90,7 +59,7 @@ def similarity() -> ConfigDict:
             reach=6,
             hidden=(16, 16),
             dropout=0.3,
-            scale="film",  # a film's cosines: by mean and standard deviation, 'lag', 'rank', 'none'
+            scale="film",  # normalization of cosines per film: 'film', 'lag', 'rank', 'none'
             gain=0.4,
         )
     )
@@ -98,7 +67,7 @@ def similarity() -> ConfigDict:
 
 
 def mlp() -> ConfigDict:
-    """The vectors of 2 x 4 shots through dense layers."""
+    """Train dense layers on the embeddings of 2 x 4 shots."""
     config = base()
     config.model.head = ConfigDict(dict(kind="mlp", before=4, after=4, hidden=(256,), dropout=0.5))
     config.batch_size = 256
@@ -107,7 +76,7 @@ def mlp() -> ConfigDict:
 
 
 def transformer() -> ConfigDict:
-    """BaSSL's sizes: 17 shots, 2 layers, 768 wide; for an accelerator."""
+    """Train a transformer of BaSSL's sizes: 17 shots, 2 layers, width 768; for an accelerator."""
     config = base()
     config.model.head = ConfigDict(
         dict(
@@ -128,7 +97,7 @@ def transformer() -> ConfigDict:
 
 
 def cinema() -> ConfigDict:
-    """Keyframes of 48 x 48 pixels of procedural films; encoder and head learn together."""
+    """Train encoder and head together on 48 x 48 pixel keyframes of synthetic films."""
     config = mlp()
     config.inputs = ConfigDict(dict(image=(3, 48, 48, 3)))
     config.model.encoder.image = dict(

@@ -3,12 +3,11 @@
     python -m vujax.main --config=configs/distill.py
     python -m vujax.main --config=configs/distill.py:vit_b32 --config.data.sources.main.path='*.tar'
 
-The first trains on the procedural cinema, minutes on 2 cores (README: what to expect). Arguments:
-cinema (default), small, vit_b32, vit_l14, rn50. All but cinema read the WebDataset shards that
-`data.sources.main.path` names; set `data.sources.main.kind` for ArrayRecord, TFDS or tables.
-An argument release=DIR fine-tunes a model that was trained or imported (`vujax weights import`):
-its sizes, weights, tokenizer and resizing of pictures are taken; --config.optimizer.rules says what
-of it stays as it is:
+The first command trains on frames of synthetic films, minutes on 2 cores. Arguments: cinema
+(default), small, vit_b32, vit_l14, rn50. All but cinema read the WebDataset shards of
+`data.sources.main.path`; set `data.sources.main.kind` for ArrayRecord, TFDS or tables. The argument
+release=DIR fine-tunes a trained or imported model (`vujax weights import`), with its sizes,
+weights, tokenizer and preprocessing; --config.optimizer.rules freezes parts of it:
 
     python -m vujax.main --config=configs/distill.py:release=DIR \\
         --config.data.sources.main.path='*.tar' \\
@@ -18,54 +17,39 @@ The recipe at scale (AdamW, b2 0.98, lr 5e-4, weight decay 0.2, 32 epochs) is CL
 of the unaligned share is our choice.
 """
 
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
 from ml_collections import ConfigDict
+
+common = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("common.py"))))
 
 
 def get_config(arg: str = "cinema") -> ConfigDict:
-    """The experiment named `arg`."""
-    experiments = {
-        "cinema": cinema,
-        "small": small,
-        "vit_b32": vit_b32,
-        "vit_l14": vit_l14,
-        "rn50": rn50,
-    }
+    """Build the experiment named `arg`."""
     if arg.startswith("release="):
         return release(arg.removeprefix("release="))
-    if arg not in experiments:
-        raise ValueError(
-            f"configs/distill.py has no '{arg}': use one of {sorted(experiments)} or release=DIR"
-        )
-    return experiments[arg]()
+    experiments = (cinema, small, vit_b32, vit_l14, rn50)
+    return common.build_experiment("configs/distill.py", arg, experiments, "release=DIR")
 
 
 def base(variant: str, image_size: int, width: int, layers: int, embed_dim: int) -> ConfigDict:
-    """A CLIP recipe with PSD's targets on the WebDataset shards of `data.sources.main.path`."""
-    config = ConfigDict()
-    config.seed = 0
+    """Return a CLIP recipe with PSD's targets on WebDataset shards."""
+    config = common.base()
     config.model = model(variant, image_size, width, layers, embed_dim)
     config.method = method()
     config.data = data()
     config.batch_size = 4096
     config.total_epochs = 32.0
-    config.micro_batches = 1  # parts of a batch held at a time; all negatives are kept
-    config.fsdp = False  # divide parameters and optimizer state among the devices
-    config.ema_decay = 0.0  # above 0: evaluate and release averaged parameters
-    config.optimizer = optimizer()
-    config.init_from = ""  # a workdir or release folder to fine-tune
-    config.init_fresh = ()  # name prefixes ('text/') that start anew all the same
-    config.log_steps = 50
+    config.optimizer.update(dict(lr=5e-4, warmup_steps=2000, weight_decay=0.2))
     config.checkpoint_steps = 1000
-    config.keep_last = 2
-    config.keep_every = 0
     config.eval_percent = 10.0
-    config.eval_only = False
-    config.evals = ConfigDict()
     return config
 
 
 def model(variant: str, image_size: int, width: int, layers: int, embed_dim: int) -> ConfigDict:
-    """Sizes of both towers; `variant` names a ViT ('B/32') or a ResNet ('RN50')."""
+    """Return the sizes of both towers; `variant` names a ViT ('B/32') or a ResNet ('RN50')."""
     kind = "resnet" if variant.startswith("RN") else "vit"
     config = ConfigDict()
     config.image = ConfigDict(dict(kind=kind, variant=variant, image_size=image_size))
@@ -81,7 +65,7 @@ def model(variant: str, image_size: int, width: int, layers: int, embed_dim: int
 
 
 def method() -> ConfigDict:
-    """PSD as we choose it: swapped targets by the model itself for up to 80% of a batch."""
+    """Return our choice of PSD: swapped targets by the model itself for up to 80% of a batch."""
     return ConfigDict(
         dict(
             name="distill",
@@ -100,7 +84,7 @@ def method() -> ConfigDict:
 
 
 def data() -> ConfigDict:
-    """One source; `sources` may hold more, mixed by weight."""
+    """Return one source; `sources` may have more, mixed by weight."""
     config = ConfigDict()
     config.sources = ConfigDict(dict(main=dict(kind="webdataset", path="", weight=1.0)))
     config.workers = 8
@@ -108,32 +92,13 @@ def data() -> ConfigDict:
     return config
 
 
-def optimizer() -> ConfigDict:
-    """AdamW with warm-up and cosine decay."""
-    return ConfigDict(
-        dict(
-            lr=5e-4,
-            schedule="cosine",
-            warmup_steps=2000,
-            final=0.0,
-            b1=0.9,
-            b2=0.98,
-            eps=1e-6,
-            weight_decay=0.2,
-            decay=r".*(kernel|embedding)",
-            clip_norm=1.0,
-            rules=((".*", 1.0),),
-        )
-    )
-
-
 def vit_b32() -> ConfigDict:
-    """ViT-B/32 at 224 px: `--config.data.sources.main.path='cc12m/*.tar'`, 8 chips or more."""
+    """Train ViT-B/32 at 224 px, on 8 chips or more."""
     return base("B/32", 224, 512, 12, 512)
 
 
 def vit_l14() -> ConfigDict:
-    """ViT-L/14 at 224 px, parameters divided among the devices."""
+    """Train ViT-L/14 at 224 px, with parameters sharded over the devices."""
     config = base("L/14", 224, 768, 12, 768)
     config.fsdp = True
     config.model.remat = "full"
@@ -141,12 +106,12 @@ def vit_l14() -> ConfigDict:
 
 
 def rn50() -> ConfigDict:
-    """CLIP's ResNet-50, the better choice below about 15 million pairs."""
+    """Train CLIP's ResNet-50, the better choice below about 15 million pairs."""
     return base("RN50", 224, 512, 12, 1024)
 
 
 def release(path: str) -> ConfigDict:
-    """A released image-text model, to fine-tune: LiT (Zhai et al. 2022) with a locked tower."""
+    """Fine-tune a released image-text model; with a frozen tower: LiT (Zhai et al. 2022)."""
     from vujax.models.release import find, read_config
 
     config = base("B/32", 224, 512, 12, 512)
@@ -160,7 +125,7 @@ def release(path: str) -> ConfigDict:
 
 
 def small() -> ConfigDict:
-    """ViT-S/16 at 112 px, for one GPU and a hundred thousand pairs."""
+    """Train ViT-S/16 at 112 px, for one GPU and a hundred thousand pairs."""
     config = base("S/16", 112, 384, 6, 384)
     config.batch_size = 1024
     config.optimizer.warmup_steps = 500
@@ -168,9 +133,9 @@ def small() -> ConfigDict:
 
 
 def cinema() -> ConfigDict:
-    """The procedural cinema at 64 px: a tiny model, minutes on two cores."""
+    """Train a tiny model on frames of synthetic films at 64 px, minutes on two cores."""
     config = base("Mu/16", 64, 64, 2, 64)
-    # Means learn much sooner than CLIP's single tokens do.
+    # Mean pooling learns much sooner than CLIP's single tokens.
     config.model.image.update(dict(width=64, layers=3, heads=2, pool="mean"))
     config.model.text.update(dict(context=24, heads=2, pool="mean"))
     config.model.dtype = "float32"
@@ -181,13 +146,13 @@ def cinema() -> ConfigDict:
             weight=1.0,
             split="train",
             frames=30_000,
-            keep=True,  # drawing them anew would take longer than learning from them
+            keep=True,  # rendering them again would take longer than training on them
             generic=0.2,
             swapped=0.1,
         )
     )
     config.data.workers = 2
-    # A share of 0.8, or none of the sharpening, held back a model that learns for minutes only.
+    # A share of 0.8, or a temperature of 1, held back a model that trains for minutes only.
     config.method.update(dict(unaligned_end=0.4, teacher_temperature=0.5))
     config.batch_size = 128
     config.total_epochs = None
@@ -198,7 +163,7 @@ def cinema() -> ConfigDict:
     config.checkpoint_steps = 200
     config.eval_percent = 25.0
     frames = dict(kind="cinema", split="validation", keep=True)
-    # Training frames whose captions and labels a colour-histogram neighbour may use.
+    # Training frames whose captions and labels the color-histogram baseline may use.
     neighbours = dict(kind="cinema", split="train", frames=5000, keep=True)
     config.evals = ConfigDict(
         dict(
@@ -212,7 +177,7 @@ def cinema() -> ConfigDict:
 
 
 def cinema_classes(label: str, frames: dict, neighbours: dict) -> dict:
-    """Zero-shot classification of the cinema's frames by one label."""
+    """Return zero-shot classification of synthetic frames by one label."""
     return dict(
         kind="zero_shot",
         templates=("{}",),

@@ -1,4 +1,4 @@
-"""Movies2Scenes: vectors of scenes, guided by which movies are alike.
+"""Movies2Scenes: scene embeddings guided by movie similarity.
 
     python -m vujax.main --config=configs/movies2scenes.py
     python -m vujax.main --config=configs/movies2scenes.py:movieclip --config.data.guide=genre \\
@@ -9,60 +9,50 @@
     python -m vujax.main --config=configs/movies2scenes.py:catalog \\
         --config.data.scenes.path=CATALOG --config.data.tables.path=CATALOG
 
-The first learns from keyframes of the procedural cinema, minutes on 2 cores; `movieclip` from
-MovieCLIP's labels of shots, a minute; `catalog` from the vectors that `vujax embed` made of a
-catalogue's shots, its films' own metadata and scenes; `pod` is the size of the paper's training,
-30,340 movies, for 256 chips. `data.guide` is the one word that says which movies guide: a channel
-(genre, synopsis, cowatch, lists, pairs), 'union' of those in `data.channels`, or a control: all,
-random, same, augmentation. Every value is our choice: the paper's are not known to us.
+The first command trains on keyframes of synthetic films, minutes on 2 cores; `movieclip` on
+MovieCLIP's labels of shots, a minute; `catalog` on the embeddings that `vujax embed` computed for a
+catalog's shots, with its films' metadata and scenes; `pod` has the size of the paper's training,
+30,340 movies, for 256 chips. `data.guide` selects the similar movies: a channel (genre, synopsis,
+cowatch, lists, pairs), 'union' of those in `data.channels`, or a control: all, random, same,
+augmentation. Every value is our choice, not the paper's value.
 
-The shot encoder of a ShotCoL run starts a training with
-`--config.init_from=RUN --config.init_part="('encoder/','encoder/encoder/')"`; and
-`--config.optimizer.rules="(('encoder/encoder/.*',None),('.*',1.0))"` leaves it as it is.
+`--config.init_from=RUN --config.init_part="('encoder/','encoder/encoder/')"` starts from the shot
+encoder of a ShotCoL run; `--config.optimizer.rules="(('encoder/encoder/.*',None),('.*',1.0))"`
+freezes it.
 """
+
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
 
 from ml_collections import ConfigDict
 
+common = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("common.py"))))
+
 
 def get_config(arg: str = "cinema") -> ConfigDict:
-    """The experiment named `arg`."""
-    experiments = {"cinema": cinema, "movieclip": movieclip, "catalog": catalog, "pod": pod}
-    if arg not in experiments:
-        raise ValueError(
-            f"configs/movies2scenes.py has no '{arg}': use one of {sorted(experiments)}"
-        )
-    return experiments[arg]()
+    """Build the experiment named `arg`."""
+    return common.build_experiment(
+        "configs/movies2scenes.py", arg, (cinema, movieclip, catalog, pod)
+    )
 
 
 def base() -> ConfigDict:
-    """What all have in common."""
-    config = ConfigDict()
-    config.seed = 0
-    config.inputs = ConfigDict()  # shape of what a shot looks like, or has as a feature
-    config.vectors = ""  # whose vectors the features are, such as 'lite'; kept in the release
+    """Return the keys that all experiments share."""
+    config = common.base()
+    config.inputs = ConfigDict()  # shapes of a shot's image or feature
+    config.vectors = ""  # encoder of the features, such as 'lite'; recorded in the release
     config.model = ConfigDict(dict(encoder=dict(), projection=(128, 64)))
     config.method = method()
     config.data = data()
     config.batch_size = 32  # rows of scenes
-    config.micro_batches = 1
-    config.fsdp = False
-    config.ema_decay = 0.0
-    config.optimizer = optimizer()
-    config.init_from = ""  # a workdir or release folder to go on from
-    config.init_fresh = ()
-    config.init_part = ()  # (prefix of the names there, prefix here): only this part of it
-    config.log_steps = 50
-    config.checkpoint_steps = 500
-    config.keep_last = 2
-    config.keep_every = 0
-    config.eval_percent = 100.0
-    config.eval_only = False
-    config.evals = ConfigDict()
+    config.optimizer.update(dict(weight_decay=1e-2, decay=r".*kernel"))
+    config.init_part = ()  # (prefix of the names there, prefix here): take only these parameters
     return config
 
 
 def method() -> ConfigDict:
-    """A momentum encoder and a queue."""
+    """Return a momentum encoder and a queue."""
     return ConfigDict(
         dict(
             name="movies2scenes",
@@ -78,7 +68,7 @@ def method() -> ConfigDict:
 
 
 def data() -> ConfigDict:
-    """Rows of scenes, and what guides them."""
+    """Return rows of scenes and their guide."""
     return ConfigDict(
         dict(
             scenes=dict(),  # a kind of vujax.data.scenes and its options
@@ -87,37 +77,18 @@ def data() -> ConfigDict:
             channels=dict(genre=dict(), synopsis=dict(), cowatch=dict()),
             tables=dict(),  # a kind of vujax.data.movies.guide.TABLES and its options
             held_out=dict(lvu="", list=""),
-            width=32,  # shots of a row
-            most=8,  # scenes of a row
+            width=32,  # shots per row
+            most=8,  # maximum scenes per row
             buckets=(),
             workers=0,
         )
     )
 
 
-def optimizer() -> ConfigDict:
-    """AdamW with warm-up and cosine decay."""
-    return ConfigDict(
-        dict(
-            lr=1e-3,
-            schedule="cosine",
-            warmup_steps=50,
-            final=0.0,
-            b1=0.9,
-            b2=0.98,
-            eps=1e-6,
-            weight_decay=1e-2,
-            decay=r".*kernel",
-            clip_norm=1.0,
-            rules=((".*", 1.0),),
-        )
-    )
-
-
 def cinema() -> ConfigDict:
-    """Three keyframes of 48 x 48 pixels of each shot of procedural films, stacked.
+    """Train on three stacked 48 x 48 pixel keyframes of each shot of synthetic films.
 
-    Colours tell places apart there, so that views keep theirs.
+    Colors identify places there, so color augmentation is weak.
     """
     config = base()
     config.inputs.image = (3, 48, 48, 3)
@@ -139,7 +110,7 @@ def cinema() -> ConfigDict:
 
 
 def movieclip() -> ConfigDict:
-    """MovieCLIP's labels of shots, 150 zeros and ones each: the real sequences, without video."""
+    """Train on MovieCLIP's labels of shots, 150 zeros and ones each: real sequences, no video."""
     config = base()
     config.inputs.feature = (150,)
     config.model.encoder = dict(variant="tiny", width=128, layers=2, heads=4, max_shots=32)
@@ -153,7 +124,7 @@ def movieclip() -> ConfigDict:
 
 
 def catalog() -> ConfigDict:
-    """Vectors of EfficientNet-Lite0 of the shots of a catalogue, its own scenes and metadata."""
+    """Train on a catalog's shot embeddings of EfficientNet-Lite0, its scenes and metadata."""
     config = base()
     config.inputs.feature = (1280,)
     config.vectors = "lite"
@@ -168,7 +139,7 @@ def catalog() -> ConfigDict:
 
 
 def pod() -> ConfigDict:
-    """30,340 movies of about 50 scenes each, from vectors of 2,048 numbers a shot."""
+    """Train on 30,340 movies of about 50 scenes each, with 2,048-dimensional shot embeddings."""
     config = base()
     config.inputs.feature = (2048,)
     config.model.encoder = dict(variant="base", max_shots=128, dtype="bfloat16", scan=True)

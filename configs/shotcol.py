@@ -4,58 +4,44 @@
     python -m vujax.main --config=configs/shotcol.py:features --config.data.films.main.path=FOLDER
     python -m vujax.main --config=configs/shotcol.py:movienet --config.data.films.main.path=FOLDER
 
-The first trains on keyframes of the procedural cinema, minutes on 2 cores (README: what to expect),
-`sound` on what its shots sound like, `both` on both. `features` learns from vectors that are there
-already, one a shot; `movienet` from the keyframes that tools/prepare_movienet.py wrote, with a
-ResNet-50, on 8 devices or more. Controls: `--config.method.mode=instance`, `random`, or `simclr`
-with `--config.method.queue=0`. The paper's own values are not known to us: those of `movienet` are
-remembered ones, the rest our choices.
+The first command trains on keyframes of synthetic films, minutes on 2 cores; `sound` on the audio
+of their shots, `both` on both. `features` trains on existing embeddings, one per shot; `movienet`
+on the keyframes of tools/prepare_movienet.py, with a ResNet-50, on 8 devices or more. Controls:
+`--config.method.mode=instance`, `random`, or `simclr` with `--config.method.queue=0`. Every value
+is our choice, not the paper's value.
 """
+
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
 
 from ml_collections import ConfigDict
 
+common = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("common.py"))))
+
 
 def get_config(arg: str = "cinema") -> ConfigDict:
-    """The experiment named `arg`."""
-    experiments = {
-        "cinema": cinema,
-        "sound": sound,
-        "both": both,
-        "features": features,
-        "movienet": movienet,
-    }
-    if arg not in experiments:
-        raise ValueError(f"configs/shotcol.py has no '{arg}': use one of {sorted(experiments)}")
-    return experiments[arg]()
+    """Build the experiment named `arg`."""
+    return common.build_experiment(
+        "configs/shotcol.py", arg, (cinema, sound, both, features, movienet)
+    )
 
 
 def base() -> ConfigDict:
-    """What all have in common."""
-    config = ConfigDict()
-    config.seed = 0
-    config.inputs = ConfigDict()  # shape of what a shot looks, sounds like, or has as a feature
+    """Return the keys that all experiments share."""
+    config = common.base()
+    config.inputs = ConfigDict()  # shapes of a shot's image, audio or feature
     config.model = ConfigDict(dict(encoder=dict(), projection=()))
     config.method = method()
     config.data = ConfigDict(dict(films=dict(), neighbours=8, block=8, ends="shift", workers=0))
     config.batch_size = 32  # windows; each has `data.block` queries
-    config.micro_batches = 1
-    config.fsdp = False
-    config.ema_decay = 0.0
-    config.optimizer = optimizer()
-    config.init_from = ""  # a workdir or release folder to go on from
-    config.init_fresh = ()
-    config.log_steps = 50
-    config.checkpoint_steps = 500
-    config.keep_last = 2
-    config.keep_every = 0
+    config.optimizer.update(dict(weight_decay=1e-4, decay=r".*kernel"))
     config.eval_percent = 50.0
-    config.eval_only = False
-    config.evals = ConfigDict()
     return config
 
 
 def method() -> ConfigDict:
-    """ShotCoL with a momentum encoder and a queue."""
+    """Return ShotCoL with a momentum encoder and a queue."""
     return ConfigDict(
         dict(
             name="shotcol",
@@ -69,27 +55,8 @@ def method() -> ConfigDict:
     )
 
 
-def optimizer() -> ConfigDict:
-    """AdamW with warm-up and cosine decay."""
-    return ConfigDict(
-        dict(
-            lr=1e-3,
-            schedule="cosine",
-            warmup_steps=50,
-            final=0.0,
-            b1=0.9,
-            b2=0.98,
-            eps=1e-6,
-            weight_decay=1e-4,
-            decay=r".*kernel",
-            clip_norm=1.0,
-            rules=((".*", 1.0),),
-        )
-    )
-
-
 def features() -> ConfigDict:
-    """Vectors of 512 numbers, such as VGG19's, one a shot: a minute on one core."""
+    """Train on 512-dimensional embeddings such as VGG19's, one per shot: a minute on one core."""
     config = base()
     config.inputs.feature = (512,)
     config.model.encoder.feature = dict(hidden=(512,), dim=128, unit=True)
@@ -100,7 +67,7 @@ def features() -> ConfigDict:
 
 
 def cinema() -> ConfigDict:
-    """Three keyframes of 48 x 48 pixels of procedural films, stacked."""
+    """Train on three stacked 48 x 48 pixel keyframes per shot of synthetic films."""
     config = small()
     config.inputs.image = (3, 48, 48, 3)
     config.model.encoder.image = dict(
@@ -111,7 +78,7 @@ def cinema() -> ConfigDict:
 
 
 def sound() -> ConfigDict:
-    """What the same films sound like: 2 seconds of each shot, 32 bands."""
+    """Train on the audio of the same films: 2 seconds of each shot, 32 bands."""
     config = small()
     config.inputs.audio = (50, 32)
     config.model.encoder.audio = dict(widths=(8, 16, 32), mels=32)
@@ -121,18 +88,18 @@ def sound() -> ConfigDict:
 
 
 def both() -> ConfigDict:
-    """Pictures and sound, each network's vector over its length, joined."""
-    config, pictures = sound(), cinema()
-    config.inputs.image = pictures.inputs.image
-    config.model.encoder.image = pictures.model.encoder.image
+    """Train on keyframes and audio, with the unit embeddings of both networks joined."""
+    config, images = sound(), cinema()
+    config.inputs.image = images.inputs.image
+    config.model.encoder.image = images.model.encoder.image
     config.model.encoder.fusion = "unit"
     return config
 
 
 def small() -> ConfigDict:
-    """Films of the cinema, and a training of minutes.
+    """Return a training of minutes on synthetic films.
 
-    Colours tell places apart there, so that views keep theirs.
+    Colors identify places there, so color augmentation is weak.
     """
     config = base()
     config.model.projection = (128, 64)
@@ -150,9 +117,9 @@ def small() -> ConfigDict:
 
 
 def movienet() -> ConfigDict:
-    """A ResNet-50 whose first convolution takes three stacked keyframes, on the whole of MovieNet.
+    """Train a ResNet-50 on three stacked keyframes per shot of all of MovieNet.
 
-    Batch norm is synchronised, since a device's own statistics would betray the pair.
+    Batch norm is synchronized: statistics of one device would reveal the pair.
     """
     config = base()
     config.inputs.image = (3, 224, 224, 3)

@@ -84,7 +84,10 @@ def test_several_hosts_by_environment(monkeypatch):
     ("arguments", "words"),
     [
         (["--config.model.widht=3"], "widht"),
-        (["--config=configs/distill.py:vit_b64"], "has no 'vit_b64': use one of"),
+        (
+            ["--config=configs/distill.py:vit_b64"],
+            "unknown experiment 'vit_b64'; expected one of: cinema",
+        ),
         (["--config.batch_size=-1"], "batch_size"),
         (["--config.data.sources.main.kind=webdatset"], "unknown data source 'webdatset'"),
         (["extra"], "unknown argument 'extra'"),

@@ -15,5 +15,5 @@ def test_heads_of_the_config(name):
 def test_default_and_unknown():
     model = build_boundary_model(**load("boundary").model.to_dict())
     assert model.encoder.inputs == ("image",) and model.window == {"before": 4, "after": 4}
-    with pytest.raises(ValueError, match="has no 'crn'"):
+    with pytest.raises(ValueError, match="unknown experiment 'crn'; expected one of: cinema, mlp"):
         load("boundary", "crn")
