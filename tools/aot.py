@@ -1,4 +1,4 @@
-"""Compiles a config's train step for TPUs that are only described: does it fit, what does it say?
+"""Compile a config's train step for a described TPU pod: memory, collectives, largest tensors.
 
 python tools/aot.py --config=configs/distill.py:vit_b32 --topology=v5e:16x16 --batch=32768
 python tools/aot.py --config=configs/distill.py:vit_l14 --config.fsdp=false --topology=v5p:4x4x4
@@ -30,22 +30,22 @@ from vujax.training import setup
 from vujax.training.hlo import Collective, Program, Tensor
 from vujax.utils.mesh import make_mesh
 
-# Read by libtpu when it is loaded: no metadata server, no other hosts, no lock on a device.
+# Read by libtpu when it is loaded: no metadata server, no other hosts, no device lock.
 LIBTPU = {
     "TPU_SKIP_MDS_QUERY": "1",
     "TPU_WORKER_HOSTNAMES": "localhost",
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
 }
-# GiB per chip as published; the compiler keeps a part for itself.
+# GiB per chip as published; the compiler reserves a share.
 HBM_GIB = {"v4": 32, "v5e": 16, "v5p": 95, "v6e": 32}
-EXAMPLES = 10**9  # any great length of the data set: it only sets numbers in the schedule
+EXAMPLES = 10**9  # a large data set: its length only scales the schedule
 LARGEST = 8
 
 
-def flops(jaxpr: Jaxpr) -> float:
-    """Operations of all devices in matrix products and convolutions, loops and remat counted.
+def count_flops(jaxpr: Jaxpr) -> float:
+    """Count the operations of all devices in products and convolutions, with loops and remat.
 
-    XLA's own count takes the body of a loop once. A `while` of unknown length counts once here too.
+    XLA's own count includes the body of a loop once. A `while` of unknown length counts once here.
     """
     total = 0.0
     for eqn in jaxpr.eqns:
@@ -57,14 +57,14 @@ def flops(jaxpr: Jaxpr) -> float:
             kernel = eqn.invars[1].aval
             features = kernel.shape[eqn.params["dimension_numbers"].rhs_spec[0]]
             total += 2.0 * eqn.outvars[0].aval.size * kernel.size / features
-        inner = [flops(inner) for inner in _inner_jaxprs(eqn.params)]
-        branches = eqn.primitive.name == "cond"
-        total += _times(eqn) * (max(inner, default=0.0) if branches else sum(inner))
+        inner = [count_flops(inner) for inner in _inner_jaxprs(eqn.params)]
+        is_cond = eqn.primitive.name == "cond"
+        total += _count_runs(eqn) * (max(inner, default=0.0) if is_cond else sum(inner))
     return total
 
 
-def _times(eqn: JaxprEqn) -> int:
-    """How often what is inside an operation runs, over all devices."""
+def _count_runs(eqn: JaxprEqn) -> int:
+    """Count the runs of an operation's inner jaxpr, over all devices."""
     if eqn.primitive.name == "scan":
         return eqn.params["length"]
     return eqn.params["mesh"].size if eqn.primitive.name == "shard_map" else 1
@@ -79,11 +79,11 @@ def _inner_jaxprs(params: dict[str, Any]) -> Iterator[Jaxpr]:
                 yield item
 
 
-def described_devices(topology: str) -> list[jax.Device]:
-    """The devices of a described pod slice, 'v5e:16x16'.
+def describe_devices(topology: str) -> list[jax.Device]:
+    """Return the devices of a described pod slice, 'v5e:16x16'.
 
     Raises:
-      ValueError: libtpu is missing, or the topology is none that it knows.
+      ValueError: libtpu is missing, or the topology is unknown.
     """
     if importlib.util.find_spec("libtpu") is None:
         raise ValueError("libtpu is not installed: pip install 'vujax[aot]'")
@@ -91,7 +91,9 @@ def described_devices(topology: str) -> list[jax.Device]:
     # Checked here because a zero in it ends libtpu with a signal.
     if kind not in HBM_GIB or not re.fullmatch(r"[1-9]\d*(x[1-9]\d*){1,2}", layout):
         known = ", ".join(HBM_GIB)
-        raise ValueError(f"unknown topology '{topology}': use one of {known} and a layout, v5e:4x4")
+        raise ValueError(
+            f"unknown topology '{topology}'; expected one of: {known}, with a layout: v5e:4x4"
+        )
     os.environ.update(LIBTPU)
     try:
         return list(topologies.get_topology_desc(topology, "tpu").devices)
@@ -100,25 +102,27 @@ def described_devices(topology: str) -> list[jax.Device]:
         raise ValueError(f"no topology '{topology}': {reason}") from error
 
 
-def report(config: ml_collections.ConfigDict, topology: str, forbid: int | None) -> dict[str, Any]:
-    """Compiles the train step of `config` for `topology`; all that this tool tells, JSON-ready.
+def build_report(
+    config: ml_collections.ConfigDict, topology: str, forbid: int | None
+) -> dict[str, Any]:
+    """Compile the train step of `config` for `topology`, and return a JSON-ready report.
 
     Args:
       config: see configs/.
-      topology: see `described_devices`.
-      forbid: the N of the search for tensors of N x N; None: the batch size.
+      topology: see `describe_devices`.
+      forbid: size N of the N x N tensors to search for; None: the batch size.
 
     Raises:
-      ValueError: no such topology, or the config cannot be built on it.
+      ValueError: the topology is unknown, or the config cannot be built on it.
     """
-    devices = described_devices(topology)
+    devices = describe_devices(topology)
     mesh = make_mesh(devices)
     parts = setup.build_parts(config, mesh, examples=EXAMPLES)
     traced = parts.step.trace(parts.state, setup.build_abstract_batch(config, mesh))
     params = jax.tree.leaves(parts.state.params)
     chips = len({tuple(device.coords) for device in devices})
     hbm = HBM_GIB[topology.partition(":")[0]] * 2**30 * chips // len(devices)
-    found = {
+    facts = {
         "topology": topology,
         "device_kind": devices[0].device_kind,
         "chips": chips,
@@ -127,26 +131,26 @@ def report(config: ml_collections.ConfigDict, topology: str, forbid: int | None)
         "batch_size": config.batch_size,
         "parameters": sum(leaf.size for leaf in params),
         "parameter_bytes": sum(leaf.size * leaf.dtype.itemsize for leaf in params),
-        "flops_per_chip": flops(traced.jaxpr.jaxpr) / chips,
+        "flops_per_chip": count_flops(traced.jaxpr.jaxpr) / chips,
     }
     try:
         compiled = traced.lower().compile()
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        return found | {"fits": False, "compiler": str(error).splitlines()[0]}
-    program = Program(program_text(compiled))
-    return found | {
+        return facts | {"fits": False, "compiler": str(error).splitlines()[0]}
+    program = Program(read_hlo(compiled))
+    return facts | {
         "fits": True,
-        "memory": memory(compiled.memory_analysis()),
-        "collectives": grouped(program.collectives()),
-        "largest": largest(program),
-        "forbidden": square(program, forbid or config.batch_size, len(devices)),
+        "memory": summarize_memory(compiled.memory_analysis()),
+        "collectives": group_collectives(program.collectives()),
+        "largest": list_largest(program),
+        "forbidden": find_square(program, forbid or config.batch_size, len(devices)),
     }
 
 
-def program_text(compiled: jax.stages.Compiled) -> str:
-    """The optimized HLO.
+def read_hlo(compiled: jax.stages.Compiled) -> str:
+    """Return the optimized HLO.
 
     Raises:
       ValueError: libtpu's program is newer than jaxlib can read; jax pins a libtpu for that reason.
@@ -157,31 +161,34 @@ def program_text(compiled: jax.stages.Compiled) -> str:
         raise ValueError(
             f"jaxlib {metadata.version('jaxlib')} cannot read what libtpu "
             f"{metadata.version('libtpu')} compiled: pip install 'jax[tpu]=={jax.__version__}' "
-            "gives the libtpu that fits"
+            "installs the matching libtpu"
         ) from error
 
 
-def largest(program: Program) -> list[dict[str, Any]]:
-    """The largest tensors in a device's memory."""
+def list_largest(program: Program) -> list[dict[str, Any]]:
+    """Return the largest tensors in a device's memory."""
     return [
         {"tensor": str(tensor), "bytes": tensor.bytes, "count": count, "source": source}
         for tensor, count, source in program.find_largest(LARGEST)
     ]
 
 
-def square(program: Program, n: int, devices: int) -> dict[str, Any]:
-    """Tensors with two axes of N, or one of N and one of a device's share of N."""
+def find_square(program: Program, n: int, devices: int) -> dict[str, Any]:
+    """Return tensors with two axes of N, or one of N and one of a device's share of N."""
     rows = n // devices
-    found = {"n_by_n": program.find_with_axes(n, n), "rows_by_n": program.with_axes(rows, n)}
+    tensors_by_name = {
+        "n_by_n": program.find_with_axes(n, n),
+        "rows_by_n": program.find_with_axes(rows, n),
+    }
     listed = {
         name: [{"tensor": str(tensor), "source": source} for tensor, source in tensors.items()]
-        for name, tensors in found.items()
+        for name, tensors in tensors_by_name.items()
     }
     return {"n": n, "rows": rows} | listed
 
 
-def memory(stats: Any) -> dict[str, int]:
-    """HBM of one device in bytes; donated arguments that become outputs count once."""
+def summarize_memory(stats: Any) -> dict[str, int]:
+    """Return the HBM of one device in bytes; donated arguments that become outputs count once."""
     parts = {
         "arguments": stats.argument_size_in_bytes,
         "outputs": stats.output_size_in_bytes - stats.alias_size_in_bytes,
@@ -191,21 +198,21 @@ def memory(stats: Any) -> dict[str, int]:
     return parts | {"total": sum(parts.values())}
 
 
-def grouped(collectives: list[Collective]) -> list[dict[str, Any]]:
-    """Collectives of one kind, dtype, loop and source together, the largest first."""
+def group_collectives(collectives: list[Collective]) -> list[dict[str, Any]]:
+    """Group collectives by kind, dtype, loop and source, the largest first."""
     groups: dict[tuple[Any, ...], list[Collective]] = defaultdict(list)
-    for one in collectives:
-        groups[one.kind, one.dtype, one.trips, one.source].append(one)
+    for item in collectives:
+        groups[item.kind, item.dtype, item.trips, item.source].append(item)
     rows = [
         {
             "kind": kind,
             "dtype": dtype,
             "count": len(members),
-            "bytes": sum(one.bytes for one in members),
+            "bytes": sum(item.bytes for item in members),
             "loops": list(trips),
             "source": source,
             "tensors": [
-                str(tensor) for tensor in by_size(t for one in members for t in one.tensors)
+                str(tensor) for tensor in sort_by_size(t for item in members for t in item.tensors)
             ],
         }
         for (kind, dtype, trips, source), members in groups.items()
@@ -213,20 +220,20 @@ def grouped(collectives: list[Collective]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: -row["bytes"])
 
 
-def by_size(tensors: Iterable[Tensor]) -> list[Tensor]:
-    """Each once, the largest first."""
+def sort_by_size(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """Return unique tensors, the largest first."""
     return sorted(set(tensors), key=lambda tensor: (-tensor.bytes, str(tensor)))
 
 
-def in_words(found: dict[str, Any]) -> str:
-    """The report as text."""
+def format_report(found: dict[str, Any]) -> str:
+    """Return the report as text."""
     rows = found["batch_size"] // found["devices"]
     lines = [
         f"{found['devices']} x {found['device_kind']} ({found['topology']}), batch "
-        f"{found['batch_size']}: {rows} rows a device",
+        f"{found['batch_size']}: {rows} rows per device",
         f"parameters   {found['parameters']:,} ({_size(found['parameter_bytes'])})",
-        f"operations   {found['flops_per_chip'] / 1e12:.3f} TFLOP a chip and step, in matrix "
-        "products and convolutions as traced, loops and recomputation counted",
+        f"operations   {found['flops_per_chip'] / 1e12:.3f} TFLOP per chip and step, in matrix "
+        "products and convolutions as traced, with loops and recomputation",
     ]
     if not found["fits"]:
         return "\n".join([*lines, f"DOES NOT FIT: {found['compiler']}"])
@@ -234,9 +241,9 @@ def in_words(found: dict[str, Any]) -> str:
     parts = ", ".join(f"{name} {_size(used[name])}" for name in used if name != "total")
     share = f"{_size(used['total'])} of {_size(found['hbm_bytes_per_device'])}"
     lines += [
-        f"HBM          {share} a device: {parts}",
+        f"HBM          {share} per device: {parts}",
         "",
-        "collectives: number, bytes a device and turn, largest tensor",
+        "collectives: number, bytes per device and run, largest tensor",
     ]
     lines += [_collective_line(row) for row in found["collectives"]] or ["  none"]
     lines += ["", "largest tensors in memory"]
@@ -277,32 +284,34 @@ def _short(source: str) -> str:
 
 
 def define_flags() -> None:
-    """In a function, because vujax.main has a flag of the same name."""
-    config_flags.DEFINE_config_file("config", None, "FILE.py or FILE.py:ARGUMENT.")
-    flags.DEFINE_string("topology", None, "Such as v5e:16x16 or v5p:4x4x4.")
-    flags.DEFINE_integer("batch", None, "Global batch size (default: the config's).")
-    flags.DEFINE_integer("forbid", None, "N of the search for N x N (default: the batch).")
-    flags.DEFINE_bool("json", False, "Print one JSON object.")
+    """Define the flags; not at import, because vujax.main has a flag of the same name."""
+    config_flags.DEFINE_config_file("config", None, "config file, FILE.py or FILE.py:ARGUMENT")
+    flags.DEFINE_string("topology", None, "pod slice, such as v5e:16x16 or v5p:4x4x4")
+    flags.DEFINE_integer("batch", None, "global batch size (default: the config's)")
+    flags.DEFINE_integer(
+        "forbid", None, "size N of the N x N tensors to search for (default: the batch size)"
+    )
+    flags.DEFINE_bool("json", False, "print one JSON object")
     flags.mark_flags_as_required(["config", "topology"])
 
 
 def main(argv: list[str]) -> int:
-    """Prints the report; 1 if the step does not fit or holds a tensor of N x N."""
+    """Print the report; return 1 if the step does not fit or has an N x N tensor."""
     if len(argv) > 1:
         raise app.UsageError(f"unknown argument '{argv[1]}': settings are --config.a.b=value")
-    # The described devices only compile; arrays that jax itself needs live on the CPU.
+    # The described devices only compile; arrays of jax itself are on the CPU.
     jax.config.update("jax_platforms", "cpu")
     given = flags.FLAGS
     file = given["config"].config_filename.partition(":")[0]
     if not Path(file).is_file():
-        sys.exit(f"Error: there is no config file '{file}'")
+        sys.exit(f"Error: config file '{file}' does not exist")
     if given.batch is not None:
         given.config.batch_size = given.batch
     try:
-        found = report(given.config, given.topology, given.forbid)
+        found = build_report(given.config, given.topology, given.forbid)
     except ValueError as error:
         sys.exit(f"Error: {error}")
-    print(json.dumps(found, indent=2) if given.json else in_words(found))
+    print(json.dumps(found, indent=2) if given.json else format_report(found))
     return int(not found["fits"] or bool(found["forbidden"]["n_by_n"]))
 
 

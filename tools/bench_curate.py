@@ -1,9 +1,9 @@
-"""How long the curation page waits for its server: search, fold, learning, estimates.
+"""Latency of the curation server: search, folding, classifier and estimates.
 
     python tools/bench_curate.py --items 50000 --dim 512
 
-Vectors are random, in films of 1,000 shots whose neighbours are alike now and then. Prints one JSON
-line for each request: the median and the slowest of some, in milliseconds.
+Embeddings are random, in films of 1,000 shots of which a fifth repeat the shot before. Prints one
+JSON line per request: median and maximum in milliseconds.
 """
 
 import argparse
@@ -23,26 +23,26 @@ from vujax.annotate.app.precision import share
 from vujax.annotate.app.requests import Ask
 from vujax.utils.arrays import l2_normalize
 
-SHOTS = 1000  # of a film
+SHOTS = 1000  # per film
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measure every request, and print a JSON line each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--items", type=int, default=50_000)
     parser.add_argument("--dim", type=int, default=512)
     parser.add_argument("--labels", type=int, nargs="+", default=[20, 200, 2000])
     parser.add_argument("--repeat", type=int, default=7)
     arguments = parser.parse_args()
-    level = made(arguments.items, arguments.dim)
+    level = generate(arguments.items, arguments.dim)
     about = dict(items=arguments.items, dim=arguments.dim)
 
     def show(what: str, call: Callable[[], Any], **more: object) -> None:
-        took = [milliseconds(call) for _ in range(arguments.repeat)]
-        print(json.dumps(dict(request=what) | about | more | times(took)), flush=True)
+        took = [measure_ms(call) for _ in range(arguments.repeat)]
+        print(json.dumps(dict(request=what) | about | more | summarize_times(took)), flush=True)
 
     query = l2_normalize(np.random.default_rng(1).normal(size=arguments.dim)).astype(np.float32)
-    show("first fold of a level", lambda: fresh(level).groups)
+    show("first fold of a level", lambda: copy_uncached(level).groups)
     show("words: all scores", lambda: level.products(query))
     found = ranking.order(np.arange(len(level)), level.products(query))
     show("words: all scores in order", lambda: ranking.order(found.rows, level.products(query)))
@@ -52,13 +52,13 @@ def main() -> None:
     above = found.above(float(np.median(found.scores))).tolist()
     show("estimate", lambda: share(values.get(level.ids[row], 0) for row in above))
     for count in arguments.labels:
-        said = examples(level, count)
+        labels = label_examples(level, count)
         ask = Ask("shot", "set", label="x", learn=True)
-        show("learn and rank", lambda s=said, a=ask: ranking.rank(a, level, s, {}), labels=count)
+        show("learn and rank", lambda s=labels, a=ask: ranking.rank(a, level, s, {}), labels=count)
 
 
-def made(items: int, dim: int) -> Level:
-    """A level of random vectors."""
+def generate(items: int, dim: int) -> Level:
+    """Return a level of random embeddings."""
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(items, dim)).astype(np.float32)
     repeats = rng.random(items) < 0.2  # as the one before
@@ -79,13 +79,13 @@ def made(items: int, dim: int) -> Level:
     return Level.of(index)
 
 
-def fresh(level: Level) -> Level:
-    """The same, with nothing worked out yet."""
+def copy_uncached(level: Level) -> Level:
+    """Return a copy without cached results."""
     return Level(level.index, level.ids)
 
 
-def examples(level: Level, count: int) -> dict[str, int]:
-    """Labels of items: those along one direction hold."""
+def label_examples(level: Level, count: int) -> dict[str, int]:
+    """Return labels of random items, positive along one direction."""
     rows = np.random.default_rng(2).choice(len(level), count, replace=False)
     side = level.index.vectors[rows, 0]
     return {
@@ -93,16 +93,16 @@ def examples(level: Level, count: int) -> dict[str, int]:
     }
 
 
-def times(took: list[float]) -> dict[str, float]:
-    """The median and the slowest."""
+def summarize_times(took: list[float]) -> dict[str, float]:
+    """Return median and maximum of times in milliseconds."""
     return dict(median_ms=round(statistics.median(took), 1), most_ms=round(max(took), 1))
 
 
-def milliseconds(call: Callable[[], Any]) -> float:
-    """How long a call takes."""
-    begin = time.perf_counter()
+def measure_ms(call: Callable[[], Any]) -> float:
+    """Return the milliseconds that a call takes."""
+    start = time.perf_counter()
     call()
-    return 1000 * (time.perf_counter() - begin)
+    return 1000 * (time.perf_counter() - start)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,18 @@
-"""Pictures a second of `vujax embed --encoder lite`, beside its floors and the torch original.
+"""Throughput of `vujax embed --encoder lite` beside its lower bounds and the torch original.
 
     vujax ingest films/ --out catalog/ && python tools/bench_embed.py catalog/ [--repeat 3]
 
-Every side sees the catalogue's keyframes once, in batches of 32, in a process of its own, and they
-take turns. Imports, weights and a first batch, which compiles, come before the clock starts. Prints
-a JSON line a run: pictures/s, wall and CPU seconds, peak memory; then the ratios of median times.
+Every side reads the catalog's keyframes once, in batches of 32, in its own process, and the sides
+alternate. Imports, weights and a first batch, which compiles, are not timed. Prints a JSON line per
+run: images/s, wall and CPU seconds, peak memory; then the ratios of median times.
 
-- pictures: JPEG files to 224 x 224 alone, in as many threads as there are cores.
-- network: EfficientNet-Lite0 in JAX alone, on pictures that are in memory.
-- embed: the stage of `vujax embed`: reading, decoding, network, means of shots, files of vectors.
-- torch: the package efficientnet-lite-pytorch, network alone, as it stands in a torch loop, on
-  the same pictures; its wheel is fetched and verified as in the tests. Needs the extra [parity].
-- torch-loop: that behind a DataLoader of one worker a core, from files: what a user would write.
+- pictures: decoding JPEG files to 224 x 224 alone, with one thread per core.
+- network: EfficientNet-Lite0 in JAX alone, on images in memory.
+- embed: the stage of `vujax embed`: reading, decoding, network, means per shot, embedding files.
+- torch: the network of the package efficientnet-lite-pytorch alone, in a torch loop, on the same
+  images; its wheel is fetched and verified as in the tests. Needs the extra [parity].
+- torch-loop: that network behind a DataLoader of one worker per core, from files, as a user would
+  write it.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from tools.bench_shots import timed
+from tools.bench_shots import measure_run
 from vujax.catalog import Catalog
 from vujax.cli import runtime
 from vujax.data.images import preprocess_eval_image
@@ -38,25 +39,25 @@ Run = Callable[[], tuple[int, int]]
 
 
 def files(catalog: Catalog) -> list[bytes]:
-    """Every keyframe's JPEG."""
-    found = []
+    """Read the JPEG of every keyframe."""
+    jpegs = []
     for film in catalog.film_ids():
         records = np.unique(catalog.keyframes(film)["record"].to_numpy())
         reader = catalog.jpegs(film)
-        found += [reader[record] for record in records.tolist()]
-    return found
+        jpegs += [reader[record] for record in records.tolist()]
+    return jpegs
 
 
 def batches(catalog: Catalog) -> Iterator[np.ndarray]:
-    """uint8 `[32 224 224 3]`; the last is filled up, so that no shape compiles twice."""
+    """Decode batches uint8 `[32 224 224 3]`; the last is padded, so that one shape compiles."""
     pixels = [preprocess_eval_image(file, size=SIZE) for file in files(catalog)]
     pixels += [pixels[-1]] * (-len(pixels) % BATCH)
     for first in range(0, len(pixels), BATCH):
         yield np.stack(pixels[first : first + BATCH])
 
 
-def pictures(root: Path, folder: Path) -> Run:
-    """The floor of reading."""
+def decode_images(root: Path, folder: Path) -> Run:
+    """Prepare decoding alone."""
     from concurrent.futures import ThreadPoolExecutor
 
     found = files(Catalog(root))
@@ -71,7 +72,7 @@ def pictures(root: Path, folder: Path) -> Run:
 
 
 def network(root: Path, folder: Path) -> Run:
-    """The floor of the network."""
+    """Prepare the network alone."""
     from vujax.encoders.lite import LiteEncoder
 
     encoder, count = LiteEncoder(), len(files(Catalog(root)))
@@ -87,7 +88,7 @@ def network(root: Path, folder: Path) -> Run:
 
 
 def stage(root: Path, folder: Path) -> Run:
-    """The stage, on a copy that has no vectors."""
+    """Prepare the embedding stage, on a copy without embeddings."""
     from vujax.encoders.lite import LiteEncoder
     from vujax.pipeline.embed import EmbedJob, EmbedStage, embed
 
@@ -107,7 +108,7 @@ def stage(root: Path, folder: Path) -> Run:
 
 
 def original(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """The package's network: uint8 `[b 224 224 3]` to means of the last feature map."""
+    """Load the package's network: uint8 `[b 224 224 3]` to means of the last feature map."""
     import torch
 
     from tests.models.pretrained import wheels
@@ -126,7 +127,7 @@ def original(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def torch_network(root: Path, folder: Path) -> Run:
-    """The original's network alone."""
+    """Prepare the original network alone."""
     encode, count = original(folder), len(files(Catalog(root)))
     waiting = list(batches(Catalog(root)))
     encode(waiting[0])
@@ -140,7 +141,7 @@ def torch_network(root: Path, folder: Path) -> Run:
 
 
 def torch_loop(root: Path, folder: Path) -> Run:
-    """The original's network behind a DataLoader."""
+    """Prepare the original network behind a DataLoader."""
     from torch.utils.data import DataLoader
 
     encode, found = original(folder), files(Catalog(root))
@@ -159,7 +160,7 @@ def torch_loop(root: Path, folder: Path) -> Run:
 
 
 SIDES: dict[str, Callable[[Path, Path], Run]] = {
-    "pictures": pictures,
+    "pictures": decode_images,
     "network": network,
     "embed": stage,
     "torch": torch_network,
@@ -168,16 +169,16 @@ SIDES: dict[str, Callable[[Path, Path], Run]] = {
 
 
 def main() -> None:
-    """Runs the sides in turn, and prints their ratios."""
+    """Run the sides alternately, and print their ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("catalog", type=Path)
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--here", action="store_true", help="in this process")
+    parser.add_argument("--here", action="store_true", help="run in this process")
     args = parser.parse_args()
     if args.here:
         with tempfile.TemporaryDirectory() as folder:
-            found = timed(args.sides[0], SIDES[args.sides[0]](args.catalog, Path(folder)))
+            found = measure_run(args.sides[0], SIDES[args.sides[0]](args.catalog, Path(folder)))
         found.pop("transitions")
         print(json.dumps(found))
         return

@@ -5,10 +5,10 @@
     python tools/bench_loss.py --n 65536 --repeat 0               # memory alone: nothing runs
     python tools/bench_loss.py --errors --n 2048                  # against float64, all modes
 
-Prints JSON lines. The implementations take turns, so that a busy machine slows all alike, and
+Prints JSON lines. The implementations alternate, so that other load slows all of them equally, and
 seconds are medians. `floor_s` is the time that the implementation's matrix products alone would
 take at the rate of a large product measured in the same run: `floor_ratio` = seconds / floor_s.
-The tiled losses make one product more than dense ones, which keep the N x N matrix.
+The tiled losses compute one product more than dense ones, which store the N x N matrix.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from vujax.utils.arrays import l2_normalize
 
 GIB = 2**30
 IMPLEMENTATIONS = ("tiled", "dense", "torch")
-DENSE_UP_TO = 16_384  # a dozen N x N arrays of more than 1 GiB each above it
+MAX_DENSE = 16_384  # a dozen N x N arrays of more than 1 GiB each above it
 
 # Keyword arguments of soft_alignment; clip is info_nce.
 MODES: dict[str, dict[str, Any]] = {
@@ -44,7 +44,7 @@ MODES: dict[str, dict[str, Any]] = {
     "smoothed": {"label_smoothing": 0.1},
     "sigmoid": {},
 }
-TIMED = ("clip", "swapped", "sigmoid")  # unless --modes says else; errors and memory are of all
+TIMED = ("clip", "swapped", "sigmoid")  # default for time; errors and memory cover all
 IN_TORCH = ("clip", "swapped")
 
 
@@ -52,9 +52,9 @@ class Case(NamedTuple):
     """One loss to time.
 
     Attributes:
-      name: implementation and mode, and what else stands in its line.
+      name: implementation, mode and other keys of its line.
       run: computes the loss and its gradients, and waits for them; returns the loss.
-      products: N x N x d matrix products that it makes.
+      products: number of N x N x d matrix products.
     """
 
     name: dict[str, Any]
@@ -63,7 +63,7 @@ class Case(NamedTuple):
 
 
 def batch(n: int, d: int) -> dict[str, Any]:
-    """Unit images, texts near them, a teacher near both, half of the rows unaligned."""
+    """Generate unit images, texts near them, a teacher near both, half of the rows unaligned."""
     rng = np.random.default_rng(0)
 
     def near(x: np.ndarray) -> np.ndarray:
@@ -80,7 +80,7 @@ def batch(n: int, d: int) -> dict[str, Any]:
 
 
 def jax_loss(implementation: str, mode: str) -> Callable[..., jax.Array]:
-    """The loss of (image, text, scale, unaligned, teacher)."""
+    """Return the loss of (image, text, scale, unaligned, teacher)."""
     form = {"tiled": losses, "dense": reference}[implementation]
     if mode == "clip":
         return lambda image, text, scale, *_: form.info_nce(image, text, scale)
@@ -99,7 +99,7 @@ def jax_loss(implementation: str, mode: str) -> Callable[..., jax.Array]:
 
 
 def jax_inputs(data: dict[str, Any], scale: float, dtype: str) -> tuple:
-    """The arguments of `jax_loss`, rows in `dtype` and the scale at least in float32."""
+    """Return the arguments of `jax_loss`, rows in `dtype`, the scale in float32 or wider."""
     image, text, teacher = jax.tree.map(
         lambda x: jnp.asarray(x, dtype), (data["image"], data["text"], data["teacher"])
     )
@@ -108,6 +108,7 @@ def jax_inputs(data: dict[str, Any], scale: float, dtype: str) -> tuple:
 
 
 def jax_case(implementation: str, mode: str, data: dict[str, Any], dtype: str) -> Case:
+    """Compile a JAX implementation."""
     inputs = jax_inputs(data, 20.0, dtype)
     function = jax.jit(jax.value_and_grad(jax_loss(implementation, mode), (0, 1, 2)))
     compiled = function.lower(*inputs).compile()
@@ -123,7 +124,7 @@ def jax_case(implementation: str, mode: str, data: dict[str, Any], dtype: str) -
 
 
 def torch_case(mode: str, data: dict[str, Any], dtype: str) -> Case:
-    """CLIP's loss as its users write it, or swapped soft targets in the same few lines."""
+    """Build CLIP's loss as usually written, or swapped soft targets, in PyTorch."""
     import torch
     from torch.nn.functional import cross_entropy
 
@@ -138,14 +139,16 @@ def torch_case(mode: str, data: dict[str, Any], dtype: str) -> Case:
         if mode == "clip":
             return labels, labels
         one_hot = torch.eye(len(labels), dtype=logits.dtype)
-        of_images, of_texts = logits.detach().softmax(1), logits.detach().T.softmax(1)
-        return torch.where(unaligned, of_texts, one_hot), torch.where(unaligned, of_images, one_hot)
+        image_rows, text_rows = logits.detach().softmax(1), logits.detach().T.softmax(1)
+        return torch.where(unaligned, text_rows, one_hot), torch.where(
+            unaligned, image_rows, one_hot
+        )
 
     def run() -> float:
         image.grad = text.grad = scale.grad = None
         logits = scale * image @ text.T
-        of_images, of_texts = targets(logits)
-        loss = (cross_entropy(logits, of_images) + cross_entropy(logits.T, of_texts)) / 2
+        image_targets, text_targets = targets(logits)
+        loss = (cross_entropy(logits, image_targets) + cross_entropy(logits.T, text_targets)) / 2
         loss.backward()
         return loss.item()
 
@@ -153,7 +156,7 @@ def torch_case(mode: str, data: dict[str, Any], dtype: str) -> Case:
 
 
 def matmul_case(dtype: str, size: int) -> Case:
-    """A square product, for the rate that products alone reach on this machine."""
+    """Build a square product, for the rate of products alone on this machine."""
     x = jnp.ones((size, size), dtype)
     product = jax.jit(lambda x: jnp.matmul(x, x, preferred_element_type=jnp.float32))
 
@@ -164,6 +167,7 @@ def matmul_case(dtype: str, size: int) -> Case:
 
 
 def cases(args: argparse.Namespace, implementations: list[str]) -> Iterator[Case]:
+    """Build the cases of the command line."""
     data = batch(args.n, args.d)
     for mode in args.modes:
         for implementation in implementations:
@@ -174,43 +178,43 @@ def cases(args: argparse.Namespace, implementations: list[str]) -> Iterator[Case
 
 
 def resident() -> float:
-    """GiB of this process in memory; Linux only, else 0."""
+    """Return this process's resident GiB; Linux only, else 0."""
     statm = Path("/proc/self/statm")
     return int(statm.read_text().split()[1]) * 4096 / GIB if statm.exists() else 0.0
 
 
 def highest_resident(run: Callable[[], float]) -> tuple[float, float]:
-    """`(loss, most GiB of memory that the process gained)` while `run` ran."""
-    before, samples, over = resident(), [0.0], threading.Event()
+    """Run, and return `(loss, maximum GiB that the process gained)`."""
+    before, samples, finished = resident(), [0.0], threading.Event()
 
     def watch() -> None:
-        while not over.wait(0.002):
+        while not finished.wait(0.002):
             samples.append(resident() - before)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     loss = run()
-    over.set()
+    finished.set()
     watcher.join()
     return loss, max(samples)
 
 
-def clocked(run: Callable[[], float]) -> tuple[float, float]:
-    """Seconds by the clock, and of the process on all its cores."""
+def measure_time(run: Callable[[], float]) -> tuple[float, float]:
+    """Run, and return wall seconds and CPU seconds of all cores."""
     wall, cores = time.perf_counter(), time.process_time()
     run()
     return time.perf_counter() - wall, time.process_time() - cores
 
 
 def measure(args: argparse.Namespace, implementations: list[str]) -> Iterator[dict[str, Any]]:
-    """A record of the machine, then one for each case."""
+    """Measure all cases: a record of the machine, then one per case."""
     if not args.repeat:
         yield from (case.name for case in cases(args, implementations))
         return
     size = min(args.n, 4096 if jax.default_backend() == "cpu" else 8192)
     entries = [matmul_case(args.dtype, size), *cases(args, implementations)]
     first = [highest_resident(case.run) for case in entries]
-    turns = [[clocked(case.run) for case in entries] for _ in range(args.repeat)]
+    turns = [[measure_time(case.run) for case in entries] for _ in range(args.repeat)]
     seconds, cores = np.median(turns, axis=0).T
     rate = 2 * size**3 / seconds[0]
     yield {"machine": jax.devices()[0].device_kind, "matmul_gflops": round(rate / 1e9, 1)} | {
@@ -219,7 +223,7 @@ def measure(args: argparse.Namespace, implementations: list[str]) -> Iterator[di
     for i, case in list(enumerate(entries))[1:]:
         loss, gained = first[i]
         floor = case.products * 2 * args.n**2 * args.d / rate
-        yield case.name | digits(
+        yield case.name | round_values(
             seconds=seconds[i],
             cpu_seconds=cores[i],
             floor_s=floor,
@@ -234,7 +238,7 @@ def measure(args: argparse.Namespace, implementations: list[str]) -> Iterator[di
 
 
 def errors(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """The tiled losses' errors against the dense ones in float64, for each mode and scale."""
+    """Compare the tiled losses with dense ones in float64, for each mode and scale."""
     data = batch(args.n, args.d)
     for mode in args.modes:
         tiled, dense = (
@@ -249,22 +253,22 @@ def errors(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 np.abs(np.float64(g) - np.asarray(e)).max() / np.abs(e).max()
                 for g, e in zip(gradients, expected, strict=True)
             )
-            yield {"mode": mode, "scale": scale} | digits(
+            yield {"mode": mode, "scale": scale} | round_values(
                 loss=exact,
                 value_error=abs(float(value) - float(exact)) / max(abs(float(exact)), 1e-3),
                 gradient_error=worst,
             )
 
 
-def digits(**figures: Any) -> dict[str, float]:
-    """Figures with as many digits as they deserve."""
-    return {name: float(f"{float(value):.4g}") for name, value in figures.items()}
+def round_values(**values: Any) -> dict[str, float]:
+    """Round values to four digits."""
+    return {name: float(f"{float(value):.4g}") for name, value in values.items()}
 
 
-def chosen(args: argparse.Namespace) -> tuple[list[str], list[dict[str, str]]]:
-    """The implementations to time, and a record for each that is left out."""
+def select_implementations(args: argparse.Namespace) -> tuple[list[str], list[dict[str, str]]]:
+    """Return the implementations to time, and a record for each that is left out."""
     names, records = args.only or list(IMPLEMENTATIONS), []
-    if args.only is None and args.n > DENSE_UP_TO:
+    if args.only is None and args.n > MAX_DENSE:
         names = ["tiled"]
         records.append({"left_out": "dense, torch", "why": "N x N arrays: try with --only"})
     if "torch" in names and importlib.util.find_spec("torch") is None:
@@ -274,11 +278,12 @@ def chosen(args: argparse.Namespace) -> tuple[list[str], list[dict[str, str]]]:
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Measure the implementations, and print JSON lines."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--n", type=int, default=8192, help="pairs in the batch")
-    parser.add_argument("--d", type=int, default=512, help="width of an embedding")
+    parser.add_argument("--n", type=int, default=8192, help="pairs per batch")
+    parser.add_argument("--d", type=int, default=512, help="embedding dimension")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument(
         "--modes",
@@ -287,13 +292,13 @@ def main(argv: list[str] | None = None) -> None:
         help=f"default: all for memory and errors, {' '.join(TIMED)} for time",
     )
     parser.add_argument(
-        "--repeat", type=int, default=5, help="timed turns of each case; 0: compile only"
+        "--repeat", type=int, default=5, help="timed runs per case; 0: compile only"
     )
     parser.add_argument("--only", nargs="+", choices=IMPLEMENTATIONS)
     parser.add_argument("--errors", action="store_true", help="errors against float64 instead")
     args = parser.parse_args(argv)
     args.modes = args.modes or (MODES if args.errors or not args.repeat else TIMED)
-    implementations, records = chosen(args)
+    implementations, records = select_implementations(args)
     measured = (
         errors(args) if args.errors else itertools.chain(records, measure(args, implementations))
     )

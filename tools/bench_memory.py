@@ -1,9 +1,9 @@
-"""Peak memory of `vujax ingest` for a film, and for the same film over and over.
+"""Peak memory of `vujax ingest` for a film, and for the same film repeated.
 
     python tools/bench_memory.py film.mp4 [--minutes 5 120] [--detector transnetv2]
 
-Makes films of these lengths by repeating the packets of one, without decoding them, and ingests
-each with one worker. Prints a JSON line a film (the largest resident size of any process) and one
+Writes films of these lengths by repeating the packets of one, without decoding them, and ingests
+each with one worker. Prints a JSON line per film (maximum resident size of any process) and one
 with the difference between the last and the first.
 """
 
@@ -19,26 +19,26 @@ import av
 
 
 def repeat(source: Path, path: Path, minutes: float) -> None:
-    """Writes the first video stream of `source` as often as it takes to fill `minutes`."""
+    """Write the first video stream of `source` repeatedly until `minutes` are filled."""
     with av.open(str(path), "w") as out:
         stream, base = None, 0
         while True:
             with av.open(str(source)) as film:
-                picture = film.streams.video[0]
-                stream = stream or out.add_stream_from_template(picture)
-                for packet in film.demux(picture):
+                video = film.streams.video[0]
+                stream = stream or out.add_stream_from_template(video)
+                for packet in film.demux(video):
                     if packet.dts is None:
                         continue
                     packet.pts, packet.dts = packet.pts + base, packet.dts + base
                     packet.stream = stream
                     out.mux(packet)
-                base += picture.duration
-                if base * picture.time_base >= 60 * minutes:
+                base += video.duration
+                if base * video.time_base >= 60 * minutes:
                     return
 
 
-def peak_mib(film: Path, catalog: Path, detector: str) -> float:
-    """Peak resident size of the largest process of an ingest, in a process that asks for it."""
+def measure_peak_mib(film: Path, catalog: Path, detector: str) -> float:
+    """Return the peak resident MiB of the largest process of an ingest."""
     command = [sys.executable, "-m", "vujax.cli", "ingest", str(film), f"--out={catalog}"]
     command += ["--workers=1", "--strict", f"--detector={detector}"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -46,7 +46,7 @@ def peak_mib(film: Path, catalog: Path, detector: str) -> float:
 
 
 def main() -> None:
-    """Ingests the films from the shortest to the longest: a peak never falls."""
+    """Ingest the films from shortest to longest, since a peak never falls."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("film", type=Path)
     parser.add_argument("--minutes", type=float, nargs="+", default=[5, 120])
@@ -57,7 +57,9 @@ def main() -> None:
         for minutes in sorted(args.minutes):
             film = Path(folder) / f"{minutes:g}.mkv"
             repeat(args.film, film, minutes)
-            peaks.append(peak_mib(film, Path(folder) / f"catalog-{minutes:g}", args.detector))
+            peaks.append(
+                measure_peak_mib(film, Path(folder) / f"catalog-{minutes:g}", args.detector)
+            )
             line = dict(minutes=minutes, detector=args.detector, peak_mib=round(peaks[-1], 1))
             print(json.dumps(line), flush=True)
     print(json.dumps({"longest_minus_shortest_mib": round(peaks[-1] - peaks[0], 1)}))

@@ -2,11 +2,11 @@
 
     python tools/bench_movies.py [--movies 30000] [--ratings 1000000] [--channels genre cowatch ...]
 
-Ratings, genres and words are generated: the popularity of movies, the zeal of users and the
-frequency of words follow power laws. Prints a JSON line for each channel and one for the union,
-each from a process of its own: seconds that `neighbours` takes, those of all cores together
-(`cpu_seconds`), and the process's largest resident size, with the tables. The channel minilm is the
-product of generated vectors: text encoding apart.
+Ratings, genres and words are generated: the popularity of movies, the activity of users and the
+frequency of words follow power laws. Prints a JSON line per channel and one for the union, each
+from its own process: wall seconds of `find_neighbors`, CPU seconds of all cores (`cpu_seconds`),
+and the process's maximum resident size, with the tables. The channel minilm uses generated
+embeddings, without text encoding.
 """
 
 import argparse
@@ -34,19 +34,19 @@ CHANNELS = {
 GENRES, WORDS, TEXT = 20, 30_000, 60  # genres, vocabulary, mean length of a synopsis
 
 
-def generated(movies: int, ratings: int, seed: int = 0) -> Movies:
-    """Movies whose columns follow power laws."""
+def generate(movies: int, ratings: int, seed: int = 0) -> Movies:
+    """Generate movies whose columns follow power laws."""
     rng = np.random.default_rng(seed)
     users = max(ratings // 50, 1)
     pairs = np.unique(
-        power_law(rng, movies, int(1.3 * ratings), 0.9).astype(np.int64) * users
-        + power_law(rng, users, int(1.3 * ratings), 0.6)
+        draw_power_law(rng, movies, int(1.3 * ratings), 0.9).astype(np.int64) * users
+        + draw_power_law(rng, users, int(1.3 * ratings), 0.6)
     )
     pairs = rng.permutation(pairs)[:ratings]
     labels = [f"genre {k}" for k in range(GENRES)]
-    chosen = power_law(rng, GENRES, 3 * movies, 0.8).reshape(movies, 3)
+    chosen = draw_power_law(rng, GENRES, 3 * movies, 0.8).reshape(movies, 3)
     lengths = rng.poisson(TEXT, movies)
-    words = np.split(power_law(rng, WORDS, int(lengths.sum()), 1.0), np.cumsum(lengths)[:-1])
+    words = np.split(draw_power_law(rng, WORDS, int(lengths.sum()), 1.0), np.cumsum(lengths)[:-1])
     return Movies(
         tuple(f"tt{k:07d}" for k in range(movies)),
         tuple(f"movie {k}" for k in range(movies)),
@@ -60,40 +60,40 @@ def generated(movies: int, ratings: int, seed: int = 0) -> Movies:
     )
 
 
-def power_law(rng: np.random.Generator, n: int, draws: int, exponent: float) -> np.ndarray:
-    """Draws from 0..n-1, number i with a probability that falls as (i + 1) ** -exponent."""
+def draw_power_law(rng: np.random.Generator, n: int, draws: int, exponent: float) -> np.ndarray:
+    """Draw from 0..n-1, i with a probability proportional to (i + 1) ** -exponent."""
     share = np.cumsum((1.0 + np.arange(n)) ** -exponent)
     return np.searchsorted(share, rng.random(draws) * share[-1])
 
 
 def measure(name: str, movies: int, ratings: int, k: int) -> dict[str, float | int | str]:
-    """Builds one channel, or the union, in this process."""
-    table = generated(movies, ratings)
+    """Measure one channel, or the union, in this process."""
+    table = generate(movies, ratings)
     vectors = np.random.default_rng(1).normal(size=(movies, 384)).astype(np.float32)
     vectors = l2_normalize(vectors)
     synopsis.embed_sentences = lambda texts: vectors
-    begin, busy = time.perf_counter(), time.process_time()
+    start, cpu_start = time.perf_counter(), time.process_time()
     found = find_neighbors(table, CHANNELS[name], k=k)
     return dict(
         channel=name,
         movies=movies,
         ratings=len(table.ratings),
         k=k,
-        seconds=round(time.perf_counter() - begin, 2),
-        cpu_seconds=round(time.process_time() - busy, 2),
+        seconds=round(time.perf_counter() - start, 2),
+        cpu_seconds=round(time.process_time() - cpu_start, 2),
         peak_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         similar_to_none=found.fallback["similar to none"],
     )
 
 
 def main() -> None:
-    """Measures each channel in a process of its own."""
+    """Measure each channel in its own process."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--movies", type=int, default=30_000)
     parser.add_argument("--ratings", type=int, default=1_000_000)
     parser.add_argument("--channels", nargs="+", choices=CHANNELS, default=list(CHANNELS))
     parser.add_argument("-k", type=int, default=10)
-    parser.add_argument("--here", action="store_true", help="in this process")
+    parser.add_argument("--here", action="store_true", help="run in this process")
     args = parser.parse_args()
     for name in args.channels:
         if args.here:

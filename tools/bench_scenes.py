@@ -1,25 +1,25 @@
-"""Times `vujax scenes` on one film, beside PySceneDetect, the nearest thing that a user would run.
+"""Run time of `vujax scenes` on one film, beside PySceneDetect.
 
     VUJAX_DATA=FOLDER python tools/bench_scenes.py [--film FILE] [--sides NAME ...] [--repeat 3]
 
-The film is that of tools/bench_shots.py, unless another one is given. Every side runs in a process
-of its own, and they take turns; commands are timed whole, start and compilation too. Programs that
-were compiled before are in the user's cache: set VUJAX_CACHE to an empty folder (and fetch the
-weights into it) for a first run. Prints a JSON line a run: wall and CPU seconds (of child processes
-too), the film's length over wall time, peak memory; for ours also the seconds of its stages, as
-scenes.json has them, and scenes found.
+The default film is that of tools/bench_shots.py. Every side runs in its own process, and the sides
+alternate; commands are timed with start and compilation. Programs that were compiled before are in
+the user's cache: set VUJAX_CACHE to an empty folder (and fetch the weights into it) to measure a
+first run. Prints a JSON line per run: wall and CPU seconds (with child processes), duration of the
+film over wall time, peak memory; for vujax also the seconds of the stages in scenes.json, and the
+number of scenes.
 
 - scenes, scenes-adaptive: `vujax scenes FILM` in all formats, shots by TransNetV2 or by
-  PySceneDetect's detector, borders by the package's head, or by that of $BENCH_HEAD (a path, or
+  PySceneDetect's detector, boundaries by the package's head or that of $BENCH_HEAD (a path, or
   none).
-- decode: our pass over all frames alone, with a still every 0.5 s, as both of them make it.
+- decode: vujax's pass over all frames alone, with a still every 0.5 s, as in both sides above.
 - scenedetect: `scenedetect detect-adaptive save-images list-scenes`, with its defaults: shots, and
-  three pictures of each; no scenes.
+  three images of each; no scenes.
 
-The last line has medians: for ours the shares of the wall time that went to decoding (that of the
-side `decode`; the rest of the stage runs beside it), to shots without it, to the encoder, to the
-rest, and to the start; what comes after shot detection; all that is not decoding; and
-PySceneDetect's wall time over ours.
+The last line has medians: for vujax the shares of the wall time of decoding (that of the side
+`decode`; the rest of the stage runs in parallel), of shots without it, of the encoder, of the rest,
+and of the start; of all after shot detection; of all but decoding; and PySceneDetect's wall time
+over vujax's.
 """
 
 import json
@@ -43,7 +43,7 @@ HEAD = os.environ.get("BENCH_HEAD", "default")
 
 
 def scenes(film: Path, out: Path, shots: str) -> bench_shots.Run:
-    """Our command line."""
+    """Prepare the command `vujax scenes`."""
 
     def run() -> tuple[int, int]:
         command = [sys.executable, "-m", "vujax.cli", "scenes", str(film), f"--out={out}"]
@@ -56,28 +56,28 @@ def scenes(film: Path, out: Path, shots: str) -> bench_shots.Run:
 
 
 def measure(side: str, film: Path) -> dict[str, float | str]:
-    """One run of a side, in this process."""
+    """Run a side once, in this process."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
         if side not in OURS:
             name = "decode-stills" if side == "decode" else side
-            result = bench_shots.timed(side, bench_shots.SIDES[name](film, Path(folder)))
+            result = bench_shots.measure_run(side, bench_shots.SIDES[name](film, Path(folder)))
         else:
-            result = bench_shots.timed(side, scenes(film, out, OURS[side]))
+            result = bench_shots.measure_run(side, scenes(film, out, OURS[side]))
             found = json.loads((out / "scenes.json").read_text())
             result |= {f"{stage}_s": found["made"]["took_s"][stage] for stage in STAGES}
             result["scenes"] = len(found["scenes"])
-    return result | {"x_real_time": seconds(film) / result["wall_s"]}
+    return result | {"x_real_time": read_duration(film) / result["wall_s"]}
 
 
-def seconds(film: Path) -> float:
-    """The film's length."""
+def read_duration(film: Path) -> float:
+    """Return the duration of a film in seconds."""
     with av.open(str(film)) as container:
         return container.duration / av.time_base
 
 
 def shares(ours: Sequence[dict], decode_s: float) -> dict[str, float]:
-    """Of the median wall time."""
+    """Return shares of the median wall time."""
     median = {key: statistics.median(run[key] for run in ours) for key in ("wall_s", "x_real_time")}
     stages = {s: statistics.median(run[f"{s}_s"] for run in ours) for s in STAGES}
     wall, decoding = median["wall_s"], min(decode_s, stages["shots"])
@@ -94,14 +94,14 @@ def shares(ours: Sequence[dict], decode_s: float) -> dict[str, float]:
 
 
 def main() -> None:
-    """Runs the sides in turn, and prints their shares."""
-    args = bench_shots.arguments(__doc__, SIDES)
+    """Run the sides alternately, and print their shares."""
+    args = bench_shots.parse_arguments(__doc__, SIDES)
     if args.in_process:
         print(json.dumps(measure(args.sides[0], args.film)))
         return
     runs: dict[str, list[dict]] = {side: [] for side in args.sides}
-    with bench_shots.made(args.film) as film:
-        for result in bench_shots.turns(__file__, film, args.sides, args.repeat):
+    with bench_shots.open_or_make_film(args.film) as film:
+        for result in bench_shots.run_alternately(__file__, film, args.sides, args.repeat):
             runs[result["side"]].append(result)
     wall = {side: statistics.median(r["wall_s"] for r in found) for side, found in runs.items()}
     last = {}

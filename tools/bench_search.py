@@ -1,19 +1,18 @@
-"""Time, recall and memory of search: 1,000,000 vectors of 512 numbers.
+"""Time, recall and memory of search in 1,000,000 embeddings of 512 dimensions.
 
     python tools/bench_search.py [--count 1000000] [--dim 512] [--queries 200] [-k 10]
         [--sides exact numpy flat faiss lance] [--work FOLDER]
 
-Vectors are generated: clusters, whose sizes follow a power law, with noise of few dimensions that
-clusters share, and a little of all dimensions; queries are drawn like them. Prints a JSON line for
-each side, from a process of its own: recall@k against an exact search in float64, p50 and p99
-milliseconds of one query given alone, what that costs all cores (`cpu_ms`, the mean; it says more
-on a machine that others use too), seconds until the first query can be given (`ready_s`:
-reading, for graphs building), queries a second when all are given at once, the process's largest
-resident size, which includes what is mapped of files (`peak_mib`), and the part of it that is the
-process's own at the end (`own_mib`). JAX and its like take some 200 MiB of every process.
+Embeddings are generated: clusters whose sizes follow a power law, with noise in few dimensions that
+clusters share, and weak noise in all dimensions; queries have the same distribution. Prints a JSON
+line per side, from its own process: recall@k against an exact search in float64, p50 and p99
+milliseconds of a single query, its mean cost on all cores (`cpu_ms`, less sensitive to other load),
+seconds until the first query is possible (`ready_s`: reading, building of graphs), queries per
+second in one batch, the process's maximum resident size with mapped files (`peak_mib`), and its
+anonymous memory at the end (`own_mib`). Imports take some 200 MiB of every process.
 
-    exact    vujax.search.backends.exact, JAX; exact-bfloat16, with vectors of 16 bits
-    numpy    q @ X.T and argpartition, what a user would write
+    exact    vujax.search.backends.exact, JAX; exact-bfloat16, with 16-bit embeddings
+    numpy    q @ X.T and argpartition, as a user would write it
     flat     faiss.IndexFlatIP, extra [ann]
     faiss    vujax.search.backends.faiss, HNSW, extra [ann]
     lance    vujax.search.backends.lance, extra [lance]
@@ -41,35 +40,35 @@ CPU_QUERIES = 50
 
 
 def generate(folder: Path, count: int, dim: int, queries: int, k: int) -> None:
-    """Writes vectors.bin, queries.npy and what an exact search finds, truth.npz."""
+    """Write vectors.bin, queries.npy and the results of an exact search, truth.npz."""
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(CLUSTERS, dim)) / dim**0.5
+    centers = rng.normal(size=(CLUSTERS, dim)) / dim**0.5
     basis = rng.normal(size=(SHARED, dim)) / dim**0.5
     sizes = 1 / (10.0 + np.arange(CLUSTERS))
 
     def draw(n: int) -> np.ndarray:
         chosen = rng.choice(CLUSTERS, n, p=sizes / sizes.sum())
         noise = rng.normal(size=(n, SHARED)) * (WITHIN / SHARED**0.5) @ basis
-        rows = centres[chosen] + noise + rng.normal(size=(n, dim)) * (REST / dim**0.5)
+        rows = centers[chosen] + noise + rng.normal(size=(n, dim)) * (REST / dim**0.5)
         return l2_normalize(rows).astype(np.float32)
 
-    asked = draw(queries)
+    query_rows = draw(queries)
     found = select_best(np.zeros((queries, 0)), np.zeros((queries, 0), np.int64), k)
     with (folder / "vectors.bin").open("wb") as file:
         for first in range(0, count, BLOCK):
             rows = draw(min(BLOCK, count - first))
             rows.tofile(file)
-            scores = asked.astype(np.float64) @ rows.T.astype(np.float64)
+            scores = query_rows.astype(np.float64) @ rows.T.astype(np.float64)
             numbers = np.broadcast_to(first + np.arange(len(rows)), scores.shape)
             mine = select_best(scores, numbers, k)
             pairs = (np.concatenate(pair, axis=1) for pair in zip(found, mine, strict=True))
             found = select_best(*pairs, k)
-    np.save(folder / "queries.npy", asked)
+    np.save(folder / "queries.npy", query_rows)
     np.savez(folder / "truth.npz", scores=found.scores, rows=found.rows)
 
 
 class Numpy:
-    """What a user would write."""
+    """A matrix product and argpartition in numpy."""
 
     name = "numpy"
 
@@ -100,8 +99,8 @@ class Flat:
         return Neighbors(*self._index.search(queries, k))
 
 
-def searcher(side: str, vectors: np.ndarray, folder: Path) -> SearchBackend:
-    """One of SIDES."""
+def build_backend(side: str, vectors: np.ndarray, folder: Path) -> SearchBackend:
+    """Build the backend of one of SIDES."""
     if side in ("numpy", "flat"):
         return {"numpy": Numpy, "flat": Flat}[side](vectors)
     if side == "faiss":
@@ -125,56 +124,60 @@ def _bfloat16(vectors: np.ndarray) -> np.ndarray:
 
 
 def run(side: str, folder: Path, dim: int, k: int) -> dict[str, float | int | str]:
-    """Measures one side in this process."""
+    """Measure one side in this process."""
     vectors = np.memmap(folder / "vectors.bin", np.float32, "r").reshape(-1, dim)
     queries = np.load(folder / "queries.npy")
     with np.load(folder / "truth.npz") as file:
         truth = Neighbors(file["scores"], file["rows"])
-    begin = time.perf_counter()
-    made = searcher(side, vectors, folder)
-    ready = time.perf_counter() - begin
-    measured = measure_backend(made, vectors, queries, k, truth)
-    spent = _cpu_ms(made, queries[:CPU_QUERIES], k)
-    made.search(queries, k)  # compiles
-    begin = time.perf_counter()
-    made.search(queries, k)
-    together = len(queries) / (time.perf_counter() - begin)
+    start = time.perf_counter()
+    backend = build_backend(side, vectors, folder)
+    ready = time.perf_counter() - start
+    measured = measure_backend(backend, vectors, queries, k, truth)
+    cpu_ms = _measure_cpu_ms(backend, queries[:CPU_QUERIES], k)
+    backend.search(queries, k)  # compiles
+    start = time.perf_counter()
+    backend.search(queries, k)
+    queries_per_s = len(queries) / (time.perf_counter() - start)
     figures = dict(recall=round(measured.recall, 4), p50_ms=round(measured.p50_ms, 2))
-    figures |= dict(p99_ms=round(measured.p99_ms, 2), cpu_ms=round(spent, 2))
-    figures |= dict(queries_per_s=round(together, 1))
-    figures |= dict(ready_s=round(ready, 1), peak_mib=_mib("VmHWM"), own_mib=_mib("RssAnon"))
+    figures |= dict(p99_ms=round(measured.p99_ms, 2), cpu_ms=round(cpu_ms, 2))
+    figures |= dict(queries_per_s=round(queries_per_s, 1))
+    figures |= dict(
+        ready_s=round(ready, 1), peak_mib=_read_mib("VmHWM"), own_mib=_read_mib("RssAnon")
+    )
     return dict(side=side, count=len(vectors), dim=dim, k=k) | figures | dict(load=_load())
 
 
-def _cpu_ms(made: SearchBackend, queries: np.ndarray, k: int) -> float:
-    """Mean time of one query on all cores together."""
-    begin = time.process_time()
+def _measure_cpu_ms(backend: SearchBackend, queries: np.ndarray, k: int) -> float:
+    """Return the mean CPU milliseconds of a query on all cores."""
+    start = time.process_time()
     for i in range(len(queries)):
-        made.search(queries[i : i + 1], k)
-    return (time.process_time() - begin) / len(queries) * 1000
+        backend.search(queries[i : i + 1], k)
+    return (time.process_time() - start) / len(queries) * 1000
 
 
-def _mib(name: str) -> int:
-    """A size of this process; ru_maxrss would begin with that of the process that started it."""
+def _read_mib(name: str) -> int:
+    """Return a size of this process; ru_maxrss would start at that of its parent process."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) // 1024
 
 
 def _load() -> list[float]:
-    """Programs that wanted a core, in the mean over 1, 5 and 15 minutes."""
+    """Return the load averages over 1, 5 and 15 minutes."""
     return [round(x, 1) for x in os.getloadavg()]
 
 
 def main() -> None:
-    """Measures each side in a process of its own."""
+    """Measure each side in its own process."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--dim", type=int, default=512)
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("-k", type=int, default=10)
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
-    parser.add_argument("--work", type=Path, help="keep what is generated and built here")
-    parser.add_argument("--here", action="store_true", help="in this process")
+    parser.add_argument(
+        "--work", type=Path, help="directory that retains generated embeddings and built indices"
+    )
+    parser.add_argument("--here", action="store_true", help="run in this process")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.work or Path(temporary)

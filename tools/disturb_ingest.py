@@ -1,12 +1,12 @@
-"""Kills `vujax ingest` at random moments, runs it again, and compares catalogues byte by byte.
+"""Kill `vujax ingest` at random times, run it again, and compare catalogs byte by byte.
 
     python tools/disturb_ingest.py films/ [--kills 10] [--seed 0] [--detector adaptive]
     python tools/disturb_ingest.py films/ --runner ray --victims worker --kills 1
 
-The first catalogue comes from an undisturbed run on this machine with 2 workers. The second comes
-from runs that are killed: `run` kills the command and all of its processes (SIGKILL) and starts it
-again, `worker` kills one process that reads films and lets the command go on. Prints a JSON line:
-kills, films, files, and the files that differ, which should be none.
+The first catalog is that of an undisturbed run on this machine with 2 workers. The second is that
+of runs that are killed: `run` kills the command and all of its processes (SIGKILL) and starts it
+again, `worker` kills one process that reads films and lets the command continue. Prints a JSON
+line: kills, films, files, and the files that differ, which should be none.
 """
 
 import argparse
@@ -24,19 +24,19 @@ from pathlib import Path
 from vujax.catalog import Catalog
 from vujax.catalog.validate import find_problems
 
-SOONEST_S = 3.0  # before that a run has not begun to read
+MIN_DELAY_S = 3.0  # before that a run does not read yet
 SPAWNED, ACTOR = "spawn_main", "ray::_Actor"  # in the command lines of processes that read films
 
 
 def start(command: Sequence[str]) -> subprocess.Popen:
-    """The command, with processes of its own group."""
+    """Start the command in a process group of its own."""
     silent = subprocess.DEVNULL
     return subprocess.Popen(command, stdout=silent, stderr=silent, start_new_session=True)
 
 
-def readers(run: subprocess.Popen, runner: str = "local") -> list[int]:
-    """Processes that read films: those of a run, or all of Ray's on this machine."""
-    found = []
+def find_readers(run: subprocess.Popen, runner: str = "local") -> list[int]:
+    """Return the processes that read films: of a run, or all of Ray's on this machine."""
+    pids = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             line = (folder / "cmdline").read_bytes().decode(errors="replace")
@@ -45,30 +45,35 @@ def readers(run: subprocess.Popen, runner: str = "local") -> list[int]:
             continue
         spawned = session == run.pid and SPAWNED in line
         if spawned if runner == "local" else line.startswith(ACTOR):
-            found.append(int(folder.name))
-    return found
+            pids.append(int(folder.name))
+    return pids
 
 
-def disturbed(
-    command: Sequence[str], runner: str, victims: str, kills: int, dice: random.Random, s: float
+def run_disturbed(
+    command: Sequence[str],
+    runner: str,
+    victims: str,
+    kills: int,
+    rng: random.Random,
+    interval_s: float,
 ) -> int:
-    """Runs the command to its end, killing `kills` times within about `s` seconds each.
+    """Run the command to its end, killing it `kills` times within about `interval_s` seconds each.
 
     Returns:
-      How often it was really killed: a run may end sooner.
+      Number of kills, which is lower if a run ends before.
     """
     done = 0
     run = start(command)
     while done < kills:
-        time.sleep(dice.uniform(SOONEST_S, SOONEST_S + s))
+        time.sleep(rng.uniform(MIN_DELAY_S, MIN_DELAY_S + interval_s))
         if run.poll() is not None:
             break
         if victims == "run":
             os.killpg(run.pid, signal.SIGKILL)
             run.wait()
             run = start(command)
-        elif reading := readers(run, runner):
-            os.kill(dice.choice(reading), signal.SIGKILL)
+        elif reading := find_readers(run, runner):
+            os.kill(rng.choice(reading), signal.SIGKILL)
         else:
             continue
         done += 1
@@ -77,8 +82,8 @@ def disturbed(
     return done
 
 
-def differences(left: Path, right: Path) -> list[str]:
-    """Files that are in one folder only, or not alike."""
+def find_differences(left: Path, right: Path) -> list[str]:
+    """Return the files that are in one directory only, or differ."""
     names = {str(path.relative_to(root)) for root in (left, right) for path in root.rglob("*")}
     return sorted(name for name in names if _bytes(left / name) != _bytes(right / name))
 
@@ -88,7 +93,7 @@ def _bytes(path: Path) -> bytes | str | None:
 
 
 def main() -> None:
-    """Compares an undisturbed catalogue with a disturbed one."""
+    """Compare an undisturbed catalog with a disturbed one."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("films", type=Path)
     parser.add_argument("--kills", type=int, default=10)
@@ -101,23 +106,23 @@ def main() -> None:
     command += [f"--detector={args.detector}"]
     with tempfile.TemporaryDirectory() as folder:
         calm, killed = Path(folder, "calm"), Path(folder, "killed")
-        begin = time.monotonic()
+        start_s = time.monotonic()
         if status := start([*command, f"--out={calm}"]).wait():
             raise SystemExit(f"the undisturbed run ended with status {status}")
-        wall = time.monotonic() - begin
+        wall = time.monotonic() - start_s
         command += [f"--out={killed}", f"--runner={args.runner}"]
-        dice = random.Random(args.seed)
-        kills = disturbed(
-            command, args.runner, args.victims, args.kills, dice, wall / (args.kills + 1)
+        rng = random.Random(args.seed)
+        kills = run_disturbed(
+            command, args.runner, args.victims, args.kills, rng, wall / (args.kills + 1)
         )
-        found = differences(calm, killed)
+        differing = find_differences(calm, killed)
         result = dict(
             runner=args.runner,
             victims=args.victims,
             kills=kills,
             films=len(Catalog(killed).film_ids()),
             files=sum(path.is_file() for path in killed.rglob("*")),
-            differ=found,
+            differ=differing,
             problems=list(find_problems(killed)),
             calm_s=round(wall, 1),
         )

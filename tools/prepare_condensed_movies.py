@@ -1,14 +1,14 @@
-"""Writes what may be trained on of your own copy of Condensed Movies, before LVU is evaluated.
+"""Write the trainable part of your copy of Condensed Movies, without leaks into LVU.
 
     python tools/prepare_condensed_movies.py OUT --root condensed_movies --lvu lvu_1.0 \
         --scenes movieclip/train_multi_label_*.txt.gz [--ratings ml-latest]
 
 writes OUT/movies.parquet (id, title, genres, synopsis), OUT/clips.parquet (clip, movie) and, with
---ratings, OUT/ratings.parquet. No movie of any validation list of LVU, nor a withheld one, is among
-them (`vujax.data.movies.holdout`). --scenes names the clips that are trained or evaluated on: files
-with a clip's id at the begin of each line, alone or before a slash, as MovieCLIP's label files have
-it. Their descriptions are not read, nor those of the clips of LVU's train lists: synopses come from
-other clips. Then `vujax movies similar OUT --channel synopsis TITLE`.
+--ratings, OUT/ratings.parquet. Movies of LVU's validation lists and withheld movies are excluded
+(`vujax.data.movies.holdout`). --scenes names the clips that are trained or evaluated on: files with
+a clip's id at the start of each line, alone or before a slash, as in MovieCLIP's label files. Their
+descriptions are not read, nor those of the clips of LVU's train lists: synopses come from other
+clips. Then `vujax movies similar OUT --channel synopsis TITLE`.
 """
 
 import argparse
@@ -25,24 +25,24 @@ from vujax.data.tables import read_lines
 from vujax.utils.io import write_parquet
 
 
-def prepared(
+def prepare(
     root: Path, lvu: Path, scenes: list[Path], ratings: Path | None
 ) -> tuple[Movies, dict[str, str]]:
-    """The movies, and the movie of each clip; raises as the readers do."""
+    """Return the movies, and the movie of each clip; raises as the readers do."""
     pool = select_leak_free_pool(root, read_held_out_movies(lvu))
     silent = set(read_listed_clips(lvu, "train")).union(*map(read_scenes, scenes))
     movies = open_condensed_movies(root, scenes=silent).select(pool.movies)
     if ratings is not None:
         movies = join_ratings(movies, ratings)
-    kept = set(pool.clips)
-    return movies, {clip.clip: clip.movie for clip in read_clips(root) if clip.clip in kept}
+    retained = set(pool.clips)
+    return movies, {clip.clip: clip.movie for clip in read_clips(root) if clip.clip in retained}
 
 
 def read_scenes(path: Path) -> set[str]:
-    """Clips at the begins of a file's lines.
+    """Read the clips at the start of a file's lines.
 
     Raises:
-      FileNotFoundError, ValueError: there is none, or it is no text in UTF-8.
+      FileNotFoundError, ValueError: the file is missing, or is not UTF-8 text.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist (--scenes)")
@@ -50,27 +50,33 @@ def read_scenes(path: Path) -> set[str]:
 
 
 def main() -> None:
-    """Prepares as the command line says."""
+    """Prepare the tables of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
     add("out", type=Path, help="folder of the tables")
-    add("--root", type=Path, required=True, help="folder of Condensed Movies's tables")
+    add("--root", type=Path, required=True, help="folder of the tables of Condensed Movies")
     add("--lvu", type=Path, required=True, help="folder of LVU's lists")
-    add("--scenes", type=Path, nargs="+", required=True, help="clips that are not to be described")
-    add("--ratings", type=Path, help="MovieLens's folder, or a table of ratings by IMDb id")
+    add(
+        "--scenes",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="files of clips whose descriptions are excluded",
+    )
+    add("--ratings", type=Path, help="folder of MovieLens, or a table of ratings by IMDb id")
     args = parser.parse_args()
     try:
-        movies, clips = prepared(args.root, args.lvu, args.scenes, args.ratings)
+        movies, clips = prepare(args.root, args.lvu, args.scenes, args.ratings)
         write_movies(movies, args.out)
         table = pa.table(dict(clip=list(clips), movie=list(clips.values())))
         write_parquet(args.out / "clips.parquet", table, compression="snappy")
     except (ValueError, OSError) as error:
         parser.error(str(error))
     print(f"{args.out}: {len(movies)} movies, {len(clips)} clips")
-    for name, there in (("genres", movies.genres), ("a synopsis", movies.synopses)):
-        print(f"with {name}: {sum(map(bool, there))} movies")
+    for name, values in (("genres", movies.genres), ("a synopsis", movies.synopses)):
+        print(f"with {name}: {sum(map(bool, values))} movies")
     if movies.ratings is not None:
         print(f"with ratings: {len(set(movies.ratings.movie.tolist()))} movies")
     for reason, count in movies.skipped.items():

@@ -1,19 +1,19 @@
-"""Checks your own copy of LVU's lists and writes it as one tidy folder.
+"""Validate your copy of LVU's lists, and write it as one folder of tables.
 
     python tools/prepare_lvu.py OUT --root lvu_1.0
 
---root has <task>/train.csv and val.csv of the nine tasks, test.csv where you have it, and
+--root has <task>/train.csv and val.csv of the nine tasks, optionally test.csv, and
 withheld_movies.txt where a test list is missing (see `vujax.data.datasets.lvu` and
-`vujax.data.movies.holdout`). Written are
+`vujax.data.movies.holdout`). The output is
 
     OUT/<task>.parquet          split, youtube_id, imdb_id, the label as published, and target
-    OUT/held_out_movies.txt     movies that no training on metadata may see, an IMDb id a line
-    OUT/listed_clips.txt        clips whose own description must not be read, an id a line: for
+    OUT/held_out_movies.txt     movies excluded from training on metadata, one IMDb id per line
+    OUT/listed_clips.txt        clips whose description must not be read, one id per line: for
                                 --scenes of tools/prepare_condensed_movies.py
-    OUT/report.json             counts, clips that are listed twice, movies in several lists
+    OUT/report.json             counts, duplicate clips, movies in several lists
 
-`LVU.open(OUT)` and `python -m vujax.evals.lvu --lvu OUT` read it. A wrong label, a clip with two
-labels in one list, a wrong separator: an error with file and line, and nothing is written.
+`LVU.open(OUT)` and `python -m vujax.evals.lvu --lvu OUT` read it. An invalid label, a clip with two
+labels in one list or a wrong separator is an error with file and line, and nothing is written.
 """
 
 import argparse
@@ -29,18 +29,18 @@ from vujax.data.movies.holdout import read_held_out_movies
 from vujax.utils.io import write_json, write_parquet, write_text
 
 
-def task_table(task: LvuTask) -> pa.Table:
-    """The clips of all lists, each with its label; a class without a name has null."""
-    rows = [(split, one) for split, clips in task.lists.items() for one in clips]
-    clips = [one for _, one in rows]
+def build_task_table(task: LvuTask) -> pa.Table:
+    """Return the clips of all lists with their labels; a class without a name is null."""
+    rows = [(split, clip) for split, clips in task.lists.items() for clip in clips]
+    clips = [clip for _, clip in rows]
     columns: dict[str, pa.Array] = dict(
         split=pa.array([split for split, _ in rows], pa.string()),
-        youtube_id=pa.array([one.clip for one in clips], pa.string()),
-        imdb_id=pa.array([one.movie for one in clips], pa.string()),
+        youtube_id=pa.array([clip.clip for clip in clips], pa.string()),
+        imdb_id=pa.array([clip.movie for clip in clips], pa.string()),
     )
     for name, values in _labels(task).items():
         columns[name] = pa.array(values)
-    columns["target"] = pa.array([float(one.target) for one in clips], pa.float64())
+    columns["target"] = pa.array([float(clip.target) for clip in clips], pa.float64())
     return pa.table(columns)
 
 
@@ -48,54 +48,54 @@ def _labels(task: LvuTask) -> dict[str, list[Any]]:
     clips = task.all()
     if task.is_number:
         return {
-            name: [one.counts[place] for one in clips]
-            for place, name in enumerate(COUNT_COLUMNS[task.name])
+            name: [clip.counts[column] for clip in clips]
+            for column, name in enumerate(COUNT_COLUMNS[task.name])
         }
     return dict(
-        class_id=[int(one.target) for one in clips],
-        class_name=[None if one.name == NO_NAME else one.name for one in clips],
+        class_id=[int(clip.target) for clip in clips],
+        class_name=[None if clip.name == NO_NAME else clip.name for clip in clips],
     )
 
 
-def report(lvu: LVU, held_out: Iterable[str]) -> dict[str, Any]:
-    """What there is, and what must be known of it, as plain values."""
+def build_report(lvu: LVU, held_out: Iterable[str]) -> dict[str, Any]:
+    """Return counts and duplicates as plain values."""
     return dict(
         tasks={name: _task_report(task) for name, task in lvu.tasks.items()},
         held_out_movies=len(set(held_out)),
-        listed_clips=len(listed(lvu)),
+        listed_clips=len(list_clips(lvu)),
     )
 
 
 def _task_report(task: LvuTask) -> dict[str, Any]:
-    found: dict[str, Any] = dict(
+    facts: dict[str, Any] = dict(
         clips={split: len(clips) for split, clips in task.lists.items()},
         movies={split: len(task.movies(split)) for split in task.lists},
         repeated_lines=dict(task.repeated),
         clips_in_several_lists=_in_several(
-            {one.clip for one in clips} for clips in task.lists.values()
+            {clip.clip for clip in clips} for clips in task.lists.values()
         ),
         movies_in_several_lists=_in_several(task.movies(split) for split in task.lists),
     )
     if not task.is_number:
         for split, clips in task.lists.items():
-            counts = Counter(int(one.target) for one in clips)
+            counts = Counter(int(clip.target) for clip in clips)
             named = {f"{k} {name}": counts[k] for k, name in task.classes.items()}
-            found.setdefault("classes", {})[split] = named
-    return found
+            facts.setdefault("classes", {})[split] = named
+    return facts
 
 
 def _in_several(lists: Iterable[Iterable[str]]) -> int:
-    counts = Counter(one for found in lists for one in set(found))
+    counts = Counter(item for items in lists for item in set(items))
     return sum(count > 1 for count in counts.values())
 
 
-def listed(lvu: LVU) -> list[str]:
-    """The clips of all lists of all tasks, in order of their ids."""
-    return sorted({one.clip for task in lvu.tasks.values() for one in task.all()})
+def list_clips(lvu: LVU) -> list[str]:
+    """Return the clips of all lists of all tasks, sorted by id."""
+    return sorted({clip.clip for task in lvu.tasks.values() for clip in task.all()})
 
 
 def main() -> None:
-    """Prepares as the command line says."""
+    """Prepare the folder of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -104,10 +104,12 @@ def main() -> None:
     args = parser.parse_args()
     try:
         lvu, held_out = LVU.open(args.root), sorted(read_held_out_movies(args.root))
-        facts = report(lvu, held_out)
+        facts = build_report(lvu, held_out)
         for name, task in lvu.tasks.items():
-            write_parquet(args.out / f"{name}.parquet", task_table(task), compression="snappy")
-        for name, ids in (("held_out_movies", held_out), ("listed_clips", listed(lvu))):
+            write_parquet(
+                args.out / f"{name}.parquet", build_task_table(task), compression="snappy"
+            )
+        for name, ids in (("held_out_movies", held_out), ("listed_clips", list_clips(lvu))):
             _write_lines(args.out / f"{name}.txt", ids)
         write_json(args.out / "report.json", facts)
     except (ValueError, OSError) as error:

@@ -1,11 +1,11 @@
-"""Writes your own copy of MovieLens as tables of movies by IMDb id.
+"""Write your copy of MovieLens as tables of movies by IMDb id.
 
     python tools/prepare_movielens.py OUT --root ml-latest
 
 writes OUT/movies.parquet (id, title, genres, synopsis) and OUT/ratings.parquet (user, movie,
 rating): Parquet is read several times faster than 30 million lines of CSV, and IMDb ids join other
 tables. Then `vujax movies similar OUT --channel cowatch TITLE`. See `vujax.data.datasets.movielens`
-for what is read, and which editions have it. Its terms hold for the copy too.
+for the files that are read and the editions that have them. Its terms apply to the copy too.
 """
 
 import argparse
@@ -16,12 +16,14 @@ from vujax.data.movies.tables import write_movies
 
 
 def main() -> None:
-    """Prepares as the command line says."""
+    """Prepare the tables of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path, help="folder of the tables")
-    parser.add_argument("--root", type=Path, required=True, help="folder of MovieLens's tables")
+    parser.add_argument(
+        "--root", type=Path, required=True, help="folder of the tables of MovieLens"
+    )
     args = parser.parse_args()
     try:
         movies = open_movielens(args.root)

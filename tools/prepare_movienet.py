@@ -1,18 +1,18 @@
-"""Writes your own copy of MovieNet's scene part as films to train from.
+"""Write the scene part of your copy of MovieNet as films for training.
 
     python tools/prepare_movienet.py OUT --kind movienet root=scene318 keyframes=240P --side 240
     python tools/prepare_movienet.py OUT --kind bassl root=movienet shot_s=4 --splits pretrain test
     python tools/prepare_movienet.py OUT --kind movienet root=scene318 --tags annotation
 
 Options of the kind (see `vujax.data.datasets.movienet` and `vujax.data.datasets.bassl`) follow as
-name=value, the value as JSON or as plain text. Keyframes are kept as JPEG, those with a shorter
-side longer than --side made smaller; features, if there are any, as float32. The same command after
-an interrupt goes on where it stopped. Then open them with `open_films("prepared", path=OUT,
+name=value, the value as JSON or as plain text. Keyframes are stored as JPEG, resized so that the
+shorter side is at most --side; features, if there are any, as float32. The same command resumes
+after an interrupt. Then open them with `open_films("prepared", path=OUT,
 split="train")`.
 
 --tags names the folder of MovieNet's annotations (tt0120885.json ...), whose place and action tags
-become labels of scenes: `open_scenes("prepared", path=OUT, by="tags")`. Their format is read as it
-is remembered, see `vujax.data.datasets.movienet`; --ends says how their ranges of shots end.
+become labels of scenes: `open_scenes("prepared", path=OUT, by="tags")`. Their format is
+unverified, see `vujax.data.datasets.movienet`; --ends selects the end of their ranges of shots.
 """
 
 import argparse
@@ -34,25 +34,29 @@ SPLITS = ("train", "val", "test")
 
 
 def main() -> int:
-    """Prepares as the command line says; 1 if a film had to be left out."""
+    """Prepare the films of the command line; return 1 if a film had to be left out."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path, help="folder of the films")
     parser.add_argument("--kind", required=True, choices=KINDS)
     parser.add_argument("options", nargs="*", type=name_and_value, help="name=value of the kind")
-    parser.add_argument("--splits", nargs="+", default=SPLITS, help="default: train val test")
-    parser.add_argument("--side", type=int, help="longest shorter side of a picture, in pixels")
-    parser.add_argument("--workers", type=int, default=1, help="processes")
-    parser.add_argument("--allow_missing", action="store_true", help="leave bad films out")
+    parser.add_argument(
+        "--splits", nargs="+", default=SPLITS, help="splits (default: train val test)"
+    )
+    parser.add_argument("--side", type=int, help="maximum shorter side of an image, in pixels")
+    parser.add_argument("--workers", type=int, default=1, help="number of processes")
+    parser.add_argument("--allow_missing", action="store_true", help="leave out bad films")
     parser.add_argument("--tags", type=Path, help="folder of MovieNet's annotations")
-    parser.add_argument("--ends", choices=ENDS, default=ENDS[0], help="of their ranges of shots")
+    parser.add_argument(
+        "--ends", choices=ENDS, default=ENDS[0], help="end of their ranges of shots"
+    )
     args = parser.parse_intermixed_args()
     options = dict(args.options)
     try:
         splits = {name: open_films(args.kind, split=name, **options) for name in args.splits}
         shots = {film.film: len(film) for films in splits.values() for film in films}
-        tags = args.tags and tag_table(args.tags, shots, args.ends)  # before what takes long
+        tags = args.tags and tag_table(args.tags, shots, args.ends)  # before the slow part
         with tqdm(total=sum(shots.values()), unit=" shots") as bar:
             facts = prepare_films(
                 splits,
@@ -71,7 +75,7 @@ def main() -> int:
 
 
 def _write_tags(out: Path, table: pa.Table, films: Collection[str], bare: int) -> None:
-    """Writes the tags of the films that are there, and says how many they are."""
+    """Write the tags of the prepared films, and print their counts."""
     table = table.filter(pc.is_in(table["film"], pa.array(list(films), pa.string())))
     write_parquet(out / TAGS, table, compression="snappy")
     acted = sum(map(bool, table["action"].to_pylist()))
@@ -85,16 +89,16 @@ def _write_tags(out: Path, table: pa.Table, films: Collection[str], bare: int) -
 def _summary(out: Path, facts: dict, allowed: bool) -> int:
     films, left = facts["films"], facts["left_out"]
     for split, names in facts["splits"].items():
-        there = [films[name] for name in names if name in films]
-        boundaries = sum(film["boundaries"] or 0 for film in there)
+        prepared = [films[name] for name in names if name in films]
+        boundaries = sum(film["boundaries"] or 0 for film in prepared)
         print(
-            f"{split}: {len(there)} of {len(names)} films, {sum(f['shots'] for f in there)} shots, "
-            f"{boundaries} boundaries"
+            f"{split}: {len(prepared)} of {len(names)} films, "
+            f"{sum(f['shots'] for f in prepared)} shots, {boundaries} boundaries"
         )
     for name, reason in sorted(left.items()):
         print(f"left out: {name}: {reason}")
     if left and not allowed:
-        print(f"{out} is not complete: repair these films and run again, or give --allow_missing")
+        print(f"{out} is not complete: repair these films and run again, or add --allow_missing")
     return int(bool(left) and not allowed)
 
 

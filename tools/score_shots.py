@@ -1,17 +1,17 @@
-"""Scores shot detectors on real and made films: precision, recall and F1 by kind of transition.
+"""Score shot detectors on real and synthetic films: precision, recall and F1 by transition.
 
     VUJAX_DATA=FOLDER python tools/score_shots.py --films bbb480 bbb_4fps
     python tools/score_shots.py --films cinema --cinema films/
 
-Prints a JSON line for each film and detector; those of a folder of cinema films are pooled.
+Prints a JSON line per film and detector; the films of a folder of synthetic films are pooled.
 
-- bbb480: 2 minutes of Big Buck Bunny at 30 frames/s. The list of its shots is another detector's,
-  made on the film at its own 24 frames/s: agreement, not truth. Where that list leaves a gap
-  between shots, a gradual transition is taken to lie.
-- bbb_4fps: the whole film at 4 frames/s, a rate that no detector here was made for; same list.
-- cinema: films of `vujax synthesize`, against their truth.
+- bbb480: 2 minutes of Big Buck Bunny at 30 frames/s. Its list of shots is that of another detector
+  on the film at its own 24 frames/s: agreement, not ground truth. A gap between shots of that list
+  counts as a gradual transition.
+- bbb_4fps: the complete film at 4 frames/s, a rate that no detector here supports; same list.
+- cinema: films of `vujax synthesize`, against their ground truth.
 
-What lies within the tolerance counts; `seconds` of one machine are no benchmark.
+Transitions within the tolerance count as correct; `seconds` of one machine are no benchmark.
 """
 
 import argparse
@@ -41,7 +41,7 @@ Case = tuple[Path, list[Extent], float]
 
 
 def bbb(name: str, start_s: float) -> Case:
-    """A copy of Big Buck Bunny with the shots of bbb_ovsd.json that lie in it."""
+    """Return a copy of Big Buck Bunny with its transitions by bbb_ovsd.json."""
     folder = Path(os.environ["VUJAX_DATA"]) / "bbb"
     document = json.loads((folder / "bbb_ovsd.json").read_text())
     fps = document["fps"]
@@ -51,7 +51,7 @@ def bbb(name: str, start_s: float) -> Case:
 
 
 def cinema(folder: Path) -> Iterator[Case]:
-    """The films of `vujax synthesize` in a folder, and their truth."""
+    """Iterate over the films of `vujax synthesize` in a folder, with their ground truth."""
     from vujax.data.synthetic.ground_truth import read_truth
 
     for path in sorted(folder.glob("*.truth.json")):
@@ -60,31 +60,31 @@ def cinema(folder: Path) -> Iterator[Case]:
         yield path.with_name(f"{truth.name}.mp4"), transition_extents(truth.transitions, times), 0.0
 
 
-def find(detector: ShotDetector, path: Path) -> tuple[list[Transition], list[float]]:
-    """A film's transitions, and the timestamps in seconds of its frames."""
+def detect(detector: ShotDetector, path: Path) -> tuple[list[Transition], list[float]]:
+    """Detect a film's transitions; return them with the timestamps of its frames in seconds."""
     reader = FrameReader(path, size=detector.size, every_s=None)
-    detection, found, times = detector.start(reader.video), [], []
+    detection, transitions, times = detector.start(reader.video), [], []
     for chunk in reader:
-        found += detection.add(chunk)
+        transitions += detection.add(chunk)
         times += (chunk.pts * float(reader.video.clock.time_base)).tolist()
-    return [*found, *detection.finish()], times
+    return [*transitions, *detection.finish()], times
 
 
 def evaluate(detector: ShotDetector, cases: Sequence[Case], tolerance_s: float) -> dict[str, float]:
-    """Scores of all films together, and what it took."""
+    """Score a detector on all films together, and time it."""
     counts: Counter[str] = Counter()
-    frames, begin = 0, time.perf_counter()
+    frames, start = 0, time.perf_counter()
     for path, true, start_s in cases:
-        found, times = find(detector, path)
+        found, times = detect(detector, path)
         times = [start_s + t for t in times]
         inside = [e for e in true if times[0] < e.start and e.end < times[-1]]
         counts += count_matches(transition_extents(found, times), inside, tolerance_s)
         frames += len(times)
-    return score_counts(counts) | dict(frames=frames, seconds=time.perf_counter() - begin)
+    return score_counts(counts) | dict(frames=frames, seconds=time.perf_counter() - start)
 
 
 def main() -> None:
-    """Scores the chosen detectors on the chosen films."""
+    """Score the selected detectors on the selected films."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     films = dict(
         bbb480=lambda: [bbb("bbb480.ts", BBB_START_S)],
@@ -92,7 +92,9 @@ def main() -> None:
         cinema=lambda: list(cinema(args.cinema)),
     )
     parser.add_argument("--films", nargs="+", choices=films, default=["bbb480", "bbb_4fps"])
-    parser.add_argument("--cinema", type=Path, default=Path("films"), help="folder of its films")
+    parser.add_argument(
+        "--cinema", type=Path, default=Path("films"), help="folder of synthetic films"
+    )
     parser.add_argument("--detectors", nargs="+", choices=DETECTORS, default=list(DETECTORS))
     parser.add_argument("--tolerance", type=float, default=0.3, help="seconds")
     args = parser.parse_args()

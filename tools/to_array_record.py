@@ -1,10 +1,10 @@
-"""Writes any source as ArrayRecord shards to train from.
+"""Write any data source as ArrayRecord shards for training.
 
     python tools/to_array_record.py OUT --kind webdataset path='shards/{000..041}.tar'
     python tools/to_array_record.py OUT --kind table path=pairs.tsv caption='["title", "alt"]'
 
 Options of the source follow as name=value, the value as JSON or as plain text. The same command
-after an interrupt goes on where it stopped. Then train with
+resumes after an interrupt. Then train with
 `data.sources = dict(pairs=dict(kind="array_record", path=OUT))`.
 """
 
@@ -19,15 +19,15 @@ from vujax.utils.validation import name_and_value
 
 
 def main() -> None:
-    """Converts as the command line says."""
+    """Convert the source of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path, help="folder of the shards")
     parser.add_argument("--kind", required=True, choices=sorted(SOURCES))
     parser.add_argument("options", nargs="*", type=name_and_value, help="name=value of the source")
-    parser.add_argument("--shard_size", type=int, default=10_000, help="records a shard")
-    parser.add_argument("--max_bad", type=float, default=0.01, help="greatest share of bad records")
+    parser.add_argument("--shard_size", type=int, default=10_000, help="records per shard")
+    parser.add_argument("--max_bad", type=float, default=0.01, help="maximum share of bad records")
     args = parser.parse_intermixed_args()
     options = dict(args.options)
     source = open_source(args.kind, **options)

@@ -37,7 +37,7 @@ def tiny_config(tmp_path: Path) -> str:
 
 
 def flops_of(f, *shapes) -> float:
-    return aot.flops(jax.make_jaxpr(f)(*(jnp.zeros(shape) for shape in shapes)).jaxpr)
+    return aot.count_flops(jax.make_jaxpr(f)(*(jnp.zeros(shape) for shape in shapes)).jaxpr)
 
 
 def test_flops_of_products_and_convolutions():
@@ -86,12 +86,12 @@ def test_memory_counts_donated_arguments_once():
         temp_size_in_bytes=7,
         generated_code_size_in_bytes=3,
     )
-    assert aot.memory(stats)["total"] == 120
+    assert aot.summarize_memory(stats)["total"] == 120
 
 
 def test_collectives_are_grouped_by_where_they_come_from():
     big, small = Tensor("f32", (256,)), Tensor("f32", (4,))
-    rows = aot.grouped(
+    rows = aot.group_collectives(
         [
             Collective("all-gather", (small,), (12,), "lse"),
             Collective("all-reduce", (big,), (), "grads"),
@@ -109,14 +109,14 @@ def test_collectives_are_grouped_by_where_they_come_from():
 
 @pytest.mark.parametrize("topology", ["", "v5e", "v9:2x2", "v5e:0x4", "v5e:2x2x2x2", "v5e:-1x2"])
 def test_an_unknown_topology_is_one_sentence(topology):
-    with pytest.raises(ValueError, match=r"unknown topology .* use one of v4, v5e"):
-        aot.described_devices(topology)
+    with pytest.raises(ValueError, match=r"unknown topology .* expected one of: v4, v5e"):
+        aot.describe_devices(topology)
 
 
 def test_a_missing_libtpu_names_the_extra(monkeypatch):
     monkeypatch.setattr(aot.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install 'vujax\[aot\]'"):
-        aot.described_devices("v5e:2x4")
+        aot.describe_devices("v5e:2x4")
 
 
 def test_a_program_of_another_libtpu_is_one_sentence(monkeypatch):
@@ -125,13 +125,13 @@ def test_a_program_of_another_libtpu_is_one_sentence(monkeypatch):
 
     monkeypatch.setattr(aot.metadata, "version", lambda name: f"1-{name}")
     with pytest.raises(ValueError, match="jaxlib 1-jaxlib cannot read what libtpu 1-libtpu"):
-        aot.program_text(SimpleNamespace(as_text=as_text))
+        aot.read_hlo(SimpleNamespace(as_text=as_text))
 
 
 def test_a_missing_config_is_one_sentence():
     done = run("--config=configs/nothing.py", "--topology=v5e:2x4")
     assert done.returncode == 1
-    assert done.stderr == "Error: there is no config file 'configs/nothing.py'\n"
+    assert done.stderr == "Error: config file 'configs/nothing.py' does not exist\n"
 
 
 @pytest.mark.tpu_aot

@@ -6,7 +6,7 @@ import pytest
 
 from tests.video import clips
 from tools.bench_memory import repeat
-from tools.disturb_ingest import differences
+from tools.disturb_ingest import find_differences
 from vujax.video.probe import probe_film
 
 
@@ -25,5 +25,5 @@ def test_any_difference_between_folders_is_named(tmp_path: Path) -> None:
         (folder / "other").write_bytes(folder.name.encode())
     (left / "alone").touch()
     (right / "empty").mkdir()
-    assert differences(left, right) == ["alone", "empty", "other"]
-    assert differences(left, left) == []
+    assert find_differences(left, right) == ["alone", "empty", "other"]
+    assert find_differences(left, left) == []
