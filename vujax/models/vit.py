@@ -49,8 +49,8 @@ def get_vit_sizes(variant: str) -> dict[str, Any]:
     match = re.fullmatch(r"(\w+)/([1-9]\d*)", variant)
     if match is None or match[1] not in SIZES:
         raise ValueError(
-            f"Unknown ViT variant {variant!r}: give SIZE/PATCH, such as 'B/32', "
-            f"with SIZE one of {', '.join(SIZES)}."
+            f"unknown ViT variant {variant!r}; expected SIZE/PATCH, such as 'B/32', with SIZE one "
+            f"of: {', '.join(SIZES)}"
         )
     return SIZES[match[1]] | dict(patch=int(match[2]))
 
