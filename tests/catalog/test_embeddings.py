@@ -1,4 +1,4 @@
-"""Files of vectors: what they say of themselves, what is refused, what the check finds."""
+"""Files of embeddings: their metadata, refusals, and the validation of a catalog."""
 
 import os
 import shutil

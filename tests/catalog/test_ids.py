@@ -1,4 +1,4 @@
-"""Ids: one spelling, read back; slugs of hostile names."""
+"""Ids: unique spelling, parsing; slugs of hostile names."""
 
 from pathlib import Path
 

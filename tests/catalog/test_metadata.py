@@ -1,4 +1,4 @@
-"""Tables of metadata: what is joined, and what is refused in one sentence."""
+"""Metadata tables: joined values, and errors of one sentence."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The page shows every film, runs nothing, and stays small."""
+"""The page of a catalog: complete, without scripts, and small."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Scenes of a catalogue: read as they were written, refused when they are of another film."""
+"""Scenes of a catalog: read as written, refused for another version of the film."""
 
 from pathlib import Path
 

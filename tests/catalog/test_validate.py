@@ -1,4 +1,4 @@
-"""The check finds each kind of damage, and names it."""
+"""Validation of a catalog finds and names each kind of damage."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Films appear whole or not at all; what the dead left is swept."""
+"""Atomic commits of films, and removal of the leftovers of killed processes."""
 
 import os
 import socket

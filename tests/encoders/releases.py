@@ -1,4 +1,4 @@
-"""Releases of small models that were never trained, of each kind that makes vectors."""
+"""Untrained releases of small models, of each kind that has an encoder."""
 
 import math
 from pathlib import Path

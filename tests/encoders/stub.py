@@ -1,4 +1,4 @@
-"""An encoder that needs no network, and catalogues to encode."""
+"""An encoder without a network, and catalogs to embed."""
 
 import hashlib
 import os

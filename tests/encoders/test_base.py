@@ -1,4 +1,4 @@
-"""Encoders by name and by folder: what they give, what they are called, what is refused."""
+"""Encoders by name and by folder: embeddings, names, refusals."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""The table of ImageNet's classes: whole, and in the order of the released classifier."""
+"""The table of ImageNet classes: complete, in the order of the released classifier."""
 
 from collections import defaultdict
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which devices a network is put on, and that they share its rows."""
+"""Placement of a network on devices, and sharding of its rows."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Texts of a released model: unit vectors, equal to the model's own, however they are batched."""
+"""Text encoder of a release: unit length, equal to the model's own, for any batching."""
 
 import jax
 import numpy as np

@@ -1,4 +1,4 @@
-"""Vectors of shots and scenes: means, or what the model makes of them; renewed with the scenes."""
+"""Embeddings of shots and scenes: means or the model's own; updated with the scenes."""
 
 import shutil
 from collections.abc import Callable

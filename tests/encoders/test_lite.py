@@ -1,4 +1,4 @@
-"""The encoder `lite`, with its released weights."""
+"""The encoder `lite` with its released weights."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Vectors of image-text sources: in order, kept, made anew when the source is another."""
+"""Embeddings of image-text sources: order, cache, and another source."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Sentences: a text's vector depends on nothing but the text."""
+"""Sentences: an embedding depends on its text alone."""
 
 import numpy as np
 import pytest

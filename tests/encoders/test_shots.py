@@ -1,4 +1,4 @@
-"""Scenes through an encoder of shots: each as if it were alone, in order, long ones thinned."""
+"""Scenes through an encoder of shots: independent of each other, ordered, long ones thinned."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Workers that embed: the same vectors for any number of them, kills, deaths, renewals."""
+"""Embedding workers: equal results for any number of them, kills, deaths, updates."""
 
 import importlib.util
 import os

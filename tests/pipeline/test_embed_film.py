@@ -1,4 +1,4 @@
-"""The stage gives what a plain loop over keyframes gives, and renews what is no longer true."""
+"""The embedding stage against a plain loop over keyframes, and its updates."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Which files of a folder are films, and under which names."""
+"""Search for films in a folder, and their slugs."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Small films made for the tests, whose every frame carries its number."""
+"""Small generated films whose frames carry their number."""
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction

@@ -1,3 +1,5 @@
+"""Sound of films: exact samples, gaps, offsets, damage."""
+
 from fractions import Fraction
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""One-pass decoding: frames, candidates, timestamps, damage."""
+
 from fractions import Fraction
 
 import av

@@ -1,4 +1,4 @@
-"""Log-mel: another implementation's numbers, tones in their bands, silence, and mistakes."""
+"""Log-mel spectrograms: values of another implementation, tones, silence, invalid input."""
 
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+"""Headers of films: streams, clocks, irregularities, refusals."""
+
 import io
 import os
 from fractions import Fraction

@@ -1,3 +1,5 @@
+"""Frames at given times against a full decode, and the keyframe reader."""
+
 from fractions import Fraction
 
 import numpy as np

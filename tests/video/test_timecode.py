@@ -1,3 +1,5 @@
+"""Clocks, timecode and drop-frame."""
+
 from fractions import Fraction
 
 import pytest

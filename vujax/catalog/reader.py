@@ -1,7 +1,7 @@
 """Reading of a catalog: its tables, images, sound and embeddings, and its original film files."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ TABLE_SCHEMAS = {
     "keyframes.parquet": schema.KEYFRAMES,
     "audio.parquet": schema.AUDIO,
 }
+"""Columns of each table of a film."""
+
+MOVED = "put the file back, or ingest the folder where it is now"
 
 
 class Catalog:
@@ -105,16 +108,14 @@ class Catalog:
             scenes.
         """
         store = embeddings.open_store(self.path, level, encoder)
-        films = self.film_ids() if film is None else [self._check_film(film)]
-        manifests = {one: self.manifest(one) for one in films}
-        sources = {
-            one: embeddings.hash_source(m)
-            for one, m in manifests.items()
-            if embeddings.has_keyframes(m)
-        }
+        hashes: dict[str, str] = {}
+        for film_id in self._select_films(film):
+            manifest = self.manifest(film_id)
+            if embeddings.has_keyframes(manifest):
+                hashes[film_id] = embeddings.hash_source(manifest)
         if level == "scene":
-            sources = self._hash_scene_sources(sources, require=film is not None)
-        tables = [store.read(one, source) for one, source in sources.items()]
+            hashes = self._hash_scene_sources(hashes, require=film is not None)
+        tables = [store.read(film_id, hash_) for film_id, hash_ in hashes.items()]
         return pa.concat_tables([store.empty(), *tables])
 
     def vectors(self, level: str, encoder: str, film: str | None = None) -> pa.Table:
@@ -126,17 +127,6 @@ class Catalog:
         )
         return self.embeddings(level, encoder, film)
 
-    def _hash_scene_sources(self, sources: dict[str, str], *, require: bool) -> dict[str, str]:
-        """Return the source hashes of scenes, of films with scenes; of all films if `require`."""
-        found = {
-            one: embeddings.hash_scene_source(source, scenes.read_scenes(self.path, one, source))
-            for one, source in sources.items()
-            if require or scenes.scenes_path(self.path, one).exists()
-        }
-        if sources and not found:
-            raise FileNotFoundError(f"{self.path} has no scenes; run `vujax scenes {self.path}`")
-        return found
-
     def scenes(self, film: str | None = None) -> pa.Table:
         """Return one row per scene, of one film or of all with scenes: columns of `scenes.SCENES`.
 
@@ -145,10 +135,11 @@ class Catalog:
           FileNotFoundError: it has no scenes yet.
           ValueError: they are damaged, or of a former version of the film.
         """
-        films = self.film_ids() if film is None else [self._check_film(film)]
-        present = [one for one in films if film or scenes.scenes_path(self.path, one).exists()]
-        sources = {one: embeddings.hash_source(self.manifest(one)) for one in present}
-        tables = [scenes.read_scenes(self.path, one, source) for one, source in sources.items()]
+        tables = [
+            scenes.read_scenes(self.path, film_id, embeddings.hash_source(self.manifest(film_id)))
+            for film_id in self._select_films(film)
+            if film or scenes.scenes_path(self.path, film_id).exists()
+        ]
         return pa.concat_tables([scenes.SCENES.empty_table(), *tables])
 
     def items(self, level: str, film: str | None = None) -> pa.Table:
@@ -181,14 +172,28 @@ class Catalog:
             raise ValueError(f"the manifest of {film} is damaged; ingest the film again")
         return manifest
 
+    def _hash_scene_sources(self, hashes: dict[str, str], *, require: bool) -> dict[str, str]:
+        """Return the source hashes of scenes, of films with scenes; of all films if `require`."""
+        found: dict[str, str] = {}
+        for film, source_hash in hashes.items():
+            if require or scenes.scenes_path(self.path, film).exists():
+                table = scenes.read_scenes(self.path, film, source_hash)
+                found[film] = embeddings.hash_scene_source(source_hash, table)
+        if hashes and not found:
+            raise FileNotFoundError(f"{self.path} has no scenes; run `vujax scenes {self.path}`")
+        return found
+
+    def _select_films(self, film: str | None) -> list[str]:
+        """Return the ids of one film, or of all for None."""
+        return self.film_ids() if film is None else [self._check_film(film)]
+
     def _check_film(self, film: str) -> str:
         if not Id.parse(film) == Id(film) or not schema.manifest_path(self.path, film).is_file():
             raise KeyError(f"{self.path} has no film {film}")
         return film
 
     def _table(self, name: str, film: str | None) -> pa.Table:
-        films: Sequence[str] = self.film_ids() if film is None else [self._check_film(film)]
-        paths = [schema.part_path(self.path, name, one) for one in films]
+        paths = [schema.part_path(self.path, name, film_id) for film_id in self._select_films(film)]
         # A film with an error has no shots; only its row among the films must be there.
         present = [path for path in paths if name == "films.parquet" or path.exists()]
         tables = [TABLE_SCHEMAS[name].empty_table(), *map(read_parquet, present)]
@@ -199,9 +204,6 @@ class Catalog:
                 f"{self.path / name} holds columns of different types under one name ({error}); "
                 "ingest all films again with one metadata file"
             ) from None
-
-
-MOVED = "put the file back, or ingest the folder where it is now"
 
 
 def locate_film_file(row: Mapping[str, Any]) -> Path:

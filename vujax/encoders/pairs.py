@@ -41,20 +41,20 @@ def open_pairs(
       ValueError: an unknown option, embeddings of another encoder, or too many bad images.
       FileNotFoundError: a file does not exist.
     """
-    maker = _Maker(encoder, None if cache is None else Path(cache))
-    return concat_pairs([maker.pairs(name, dict(options)) for name, options in sources.items()])
+    opener = _PairsOpener(encoder, None if cache is None else Path(cache))
+    return concat_pairs([opener.open(name, dict(options)) for name, options in sources.items()])
 
 
-class _Maker:
+class _PairsOpener:
     """Opener of pairs; the encoder is opened when the first source needs it."""
 
     def __init__(self, encoder: str, cache: Path | None) -> None:
         self._spec, self._cache = encoder, cache
-        self._opened: Encoder | None = None
+        self._encoder: Encoder | None = None
 
-    def pairs(self, name: str, options: dict[str, Any]) -> EmbeddingPairs:
+    def open(self, name: str, options: dict[str, Any]) -> EmbeddingPairs:
         if options.get("kind") != "vectors":
-            return self._encoded(name, options)
+            return self._encode(name, options)
         if unknown := sorted(set(options) - {"kind", "path"}):
             raise ValueError(f"source {name} has no option {unknown[0]}; kind 'vectors' has path")
         if not options.get("path"):
@@ -67,30 +67,32 @@ class _Maker:
             )
         return found
 
-    def _encoded(self, name: str, options: dict[str, Any]) -> EmbeddingPairs:
+    def _encode(self, name: str, options: dict[str, Any]) -> EmbeddingPairs:
         if "kind" not in options:
             raise ValueError(f"source {name} needs a kind, such as 'webdataset' or 'vectors'")
         source = open_source(**options)
-        encoder = self._opened = self._opened or open_encoder(self._spec)
+        encoder = self._encoder = self._encoder or open_encoder(self._spec)
         if self._cache is None:
             return encode_pairs(source, encoder, name)
-        said = json.dumps([options, encoder.digest, len(source)], sort_keys=True, default=str)
-        file = self._cache / f"{encoder.name}-{hashlib.sha256(said.encode()).hexdigest()}.parquet"
-        if file.exists() and _same(found := vector_pairs.read_embedding_pairs(file), source):
-            return found
+        key = json.dumps([options, encoder.digest, len(source)], sort_keys=True, default=str)
+        file = self._cache / f"{encoder.name}-{hashlib.sha256(key.encode()).hexdigest()}.parquet"
+        if file.exists():
+            cached = vector_pairs.read_embedding_pairs(file)
+            if _is_same_source(cached, source):
+                return cached
         found = encode_pairs(source, encoder, name)
         vector_pairs.write_embedding_pairs(found, file)
         return found
 
 
 def open_encoder(spec: str) -> Encoder:
-    """The encoder that --encoder names; see `vujax.encoders.open_encoder`."""
+    """Open an encoder of images; see `vujax.encoders.open_encoder`."""
     return encoders.open_encoder(spec, "frame")
 
 
-def _same(kept: EmbeddingPairs, source: Source) -> bool:
+def _is_same_source(cached: EmbeddingPairs, source: Source) -> bool:
     """Return True if some records, spread over the source, are among the cached ones."""
-    known = dict(zip(kept.keys, kept.captions, strict=True))
+    known = dict(zip(cached.keys, cached.captions, strict=True))
     for place in np.unique(np.linspace(0, len(source) - 1, NUM_PROBES).astype(int)):
         try:
             record = source[int(place)]
@@ -135,7 +137,8 @@ def encode_pairs(source: Source, encoder: Encoder, name: str = "images") -> Embe
 
     found = np.empty((len(source), encoder.dim), np.float32)
     done = 0
-    with ThreadPoolExecutor(NUM_DECODERS, "decode") as threads, _bar(name, len(source)) as bar:
+    bar = _progress_bar(name, len(source))
+    with ThreadPoolExecutor(NUM_DECODERS, "decode") as threads, bar:
         options = dict(size=encoder.size, batch=BATCH, threads=threads)
         for pixels, count in iterate_batches(load, range(len(source)), decode, **options):
             found[done : done + count] = np.asarray(encoder.encode(pixels), np.float32)[:count]
@@ -147,7 +150,7 @@ def encode_pairs(source: Source, encoder: Encoder, name: str = "images") -> Embe
     return pairs.take([place for place in range(len(source)) if place not in bad])
 
 
-def _bar(name: str, total: int) -> tqdm:
+def _progress_bar(name: str, total: int) -> tqdm:
     return tqdm(total=total, desc=f"embeddings of {name}", unit="images", leave=False, disable=None)
 
 

@@ -1,4 +1,4 @@
-"""Every kind of bad film, in one folder."""
+"""One folder with every kind of bad film."""
 
 import os
 import struct

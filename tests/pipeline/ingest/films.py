@@ -1,4 +1,4 @@
-"""Small films with known shots, a detector that finds them, and ways to compare catalogues."""
+"""Small films with known shots, a detector that finds them, and comparison of catalogs."""
 
 import functools
 import json

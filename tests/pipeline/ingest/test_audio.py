@@ -1,4 +1,4 @@
-"""Sound cut at the borders of shots, whatever blocks it is read in."""
+"""Sound cut at shot boundaries, for any block size of the reader."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whatever is among the films: a row with the reason, exit status 0, a catalogue that is whole."""
+"""Bad input of every kind: a row with the reason, exit status 0, a complete catalog."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The stage: one film in, its parts out; bad films, changed films, changed settings."""
+"""The ingest stage: one film in, its parts out; bad films, changed films, changed settings."""
 
 import io
 from fractions import Fraction

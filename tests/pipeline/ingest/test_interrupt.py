@@ -1,4 +1,4 @@
-"""Ctrl-C in the midst of a run of the command: one line, no process left, and the run goes on."""
+"""Ctrl-C during a run of the command: one line, no process left, and the run can be resumed."""
 
 import os
 import shlex

@@ -1,4 +1,4 @@
-"""Candidates: bounded memory, and the same JPEG from memory as from the file."""
+"""Candidates: bounded memory, and equal JPEGs from memory and from the file."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Shots closed on the way are the shots of the whole film."""
+"""Shots closed while reading are the shots of the whole film."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Workers that are processes: same result for any number, deaths, hangs, kills."""
+"""Worker processes: equal results for any number of them, deaths, hangs, kills."""
 
 import functools
 import os

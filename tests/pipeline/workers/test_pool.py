@@ -1,4 +1,4 @@
-"""Who gets which film, with workers that are only pretended."""
+"""Assignment of films to workers, with fake workers."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the terminal is told."""
+"""The summary and the reasons shown on the terminal."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The Ray runner gives what the local one gives."""
+"""The Ray runner gives the results of the local one."""
 
 import functools
 import importlib.util

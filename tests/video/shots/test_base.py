@@ -1,4 +1,4 @@
-"""Frames cut at transitions."""
+"""Shots from transitions."""
 
 from vujax.video.shots.base import Shot, Transition, split_into_shots
 

@@ -1,4 +1,4 @@
-"""Known shots become frames of a film."""
+"""Shot lists as a detector: times become frames of a film."""
 
 import pickle
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""PySceneDetect's detectors in our pass against its own SceneManager on the same pictures."""
+"""PySceneDetect's detectors in our pass against its own SceneManager on the same frames."""
 
 import sys
 from fractions import Fraction

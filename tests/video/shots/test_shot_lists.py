@@ -1,4 +1,4 @@
-"""Shot lists of other people, good and bad."""
+"""Parsing of shot lists, valid and invalid."""
 
 import random
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Which frames lie near anything that moves, against a plain double loop."""
+"""Detection of still frames, against a plain double loop."""
 
 import numpy as np
 import pytest

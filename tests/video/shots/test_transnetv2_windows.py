@@ -1,4 +1,4 @@
-"""Scores in windows against all of a film scored at once, by a network that sees far enough."""
+"""Scores in windows against scores of the whole film at once, by a network with a wide view."""
 
 import numpy as np
 import pytest
