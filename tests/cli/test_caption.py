@@ -1,4 +1,4 @@
-"""`vujax caption`: files that are whole, and one sentence for what is wrong."""
+"""`vujax caption`: complete files, and one sentence per error."""
 
 import sys
 from pathlib import Path
@@ -21,7 +21,7 @@ from vujax.search.captions.calibration import Calibration
 
 @pytest.fixture(autouse=True)
 def letters(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A text space that needs no network."""
+    """Replace the text space by one without a network."""
     space = SimpleNamespace(open_text_space=lambda spec: Letters())
     monkeypatch.setitem(sys.modules, "vujax.search.text_space", space)
 

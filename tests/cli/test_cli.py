@@ -1,4 +1,4 @@
-"""The console script: quick to start, one sentence for what is wrong, the promised exit status."""
+"""The console script: fast start, one sentence per error, exit status."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ from vujax.pipeline.sources import find_films
 
 
 def adapted(name: str, options: dict) -> object:
-    """Stands for the detectors by name: at the top of a module, so that workers find it."""
+    """Replace the detectors; at module level, so that workers can import it."""
     assert (name, options) == ("adaptive", {"late": 5})
     return share_detector(lambda: Cuts(5))
 

@@ -1,4 +1,4 @@
-"""`vujax curate`: quick to start, one sentence for what is wrong, and it says where it is."""
+"""`vujax curate`: fast start, one sentence per error, and its address."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""`vujax labels`: all that the page does, one sentence for what is wrong."""
+"""`vujax labels`: all actions of the page, and one sentence per error."""
 
 import subprocess
 import sys

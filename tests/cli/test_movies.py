@@ -1,4 +1,4 @@
-"""`vujax movies similar`: what a person reads, and what is refused."""
+"""`vujax movies similar`: its output, and errors."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What JAX is told: where compiled programs are kept, and how many devices a CPU is."""
+"""Environment of JAX: the compilation cache, and the devices of a CPU."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from vujax.utils import system
 
 @pytest.fixture
 def unset(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """No folder is set, and none stays set after the test."""
+    """Unset the folder during the test, and restore it afterwards."""
     monkeypatch.setenv(VARIABLE, "")
     monkeypatch.delenv(VARIABLE)
     return monkeypatch
@@ -47,7 +47,7 @@ def test_without_a_folder_nothing_is_kept(tmp_path: Path, unset: pytest.MonkeyPa
 
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Nothing is said of devices, and nothing stays said after the test."""
+    """Unset the number of devices during the test, and restore it afterwards."""
     monkeypatch.setenv(DEVICES, "")
     monkeypatch.delenv(DEVICES)
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=false")

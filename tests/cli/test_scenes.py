@@ -1,4 +1,4 @@
-"""`vujax scenes`: quick to start, one sentence for what is wrong, and a table at its end."""
+"""`vujax scenes`: fast start, one sentence per error, and its table."""
 
 import json
 import subprocess
@@ -21,13 +21,13 @@ SHOTS = "begin_frame,end_frame\n0,30\n30,42\n42,92\n92,118\n"
 
 @pytest.fixture(autouse=True)
 def compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing goes into the user's cache."""
+    """Keep compiled programs out of the user's cache."""
     monkeypatch.setenv(VARIABLE, str(tmp_path / "compiled"))
 
 
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The encoder `lite` without its weights; it runs in this process."""
+    """Replace the encoder `lite` by one without weights in this process."""
     monkeypatch.setattr(encoders, "check_encoder", lambda name: None)
     monkeypatch.setattr(encoders, "open_released", lambda name: Stub())
 

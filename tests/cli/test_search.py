@@ -1,4 +1,4 @@
-"""`vujax search` and `vujax search-recall`: what a person reads, what is written, and mistakes."""
+"""`vujax search` and `vujax search-recall`: output, files and errors."""
 
 import csv
 import io
@@ -37,7 +37,7 @@ def search(root: Path, *words: str | Path) -> int:
 
 
 def ids(text: str) -> list[str]:
-    """Ids of the table's rows, without the film."""
+    """Return the ids of the table's rows, without the film."""
     rows = [line for line in text.splitlines() if line[:1].isdigit()]
     return [row.split()[-1].partition("/")[2] for row in rows]
 

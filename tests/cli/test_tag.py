@@ -1,4 +1,4 @@
-"""`vujax tag`: what a person reads, and one sentence for what is wrong."""
+"""`vujax tag`: its output, and one sentence per error."""
 
 import subprocess
 import sys

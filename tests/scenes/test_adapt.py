@@ -1,4 +1,4 @@
-"""Adaptation: the same by seed, one program for all films, and what films cannot be."""
+"""Adaptation: determinism, one compiled program for all films, and invalid input."""
 
 import chex
 import numpy as np
@@ -17,7 +17,7 @@ HOW = AdaptationConfig(
 
 
 def film(shots: int, seed: int = 0) -> np.ndarray:
-    """Scenes of 6 shots, alike but for noise as great as what tells them apart."""
+    """Return scenes of 6 shots whose noise is as large as their differences."""
     rng = np.random.default_rng(seed)
     scenes = rng.normal(size=(shots // 6 + 1, WIDTH))[np.arange(shots) // 6]
     return (scenes + rng.normal(size=(shots, WIDTH))).astype(np.float32)
@@ -54,7 +54,7 @@ def test_few_shots_are_not_learned_by_heart():
 
 
 def told_apart(vectors: np.ndarray) -> float:
-    """How often a pair of one scene is more alike than one of two scenes."""
+    """Return how often a pair of one scene is more similar than a pair of two scenes."""
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     scene, upper = np.arange(len(vectors)) // 6, np.triu_indices(len(vectors), 1)
     cosine, same = (vectors @ vectors.T)[upper], np.equal.outer(scene, scene)[upper]

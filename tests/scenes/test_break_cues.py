@@ -1,4 +1,4 @@
-"""Silent and black borders are found, and others are not."""
+"""Detection of silent and black scene boundaries."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -18,7 +18,7 @@ RATE = 16000
 
 
 def film(path: Path, black: tuple[int, int] = (0, 0), silent: tuple[float, float] = (0, 0)) -> Path:
-    """Three scenes of 2 s; frames of `black` are black, seconds of `silent` without a sound."""
+    """Write three scenes of 2 s, with black frames `black` and silent seconds `silent`."""
     import av
 
     images = [np.full((64, 96, 3), COLOURS[i // 48], np.uint8) for i in range(144)]

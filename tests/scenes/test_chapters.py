@@ -1,4 +1,4 @@
-"""The copy with chapters has the film's packets, and chapters at the frames where scenes begin."""
+"""Copies with chapters: all packets of the film, and chapters at the starts of scenes."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -26,14 +26,14 @@ LENGTHS = (30, 12, 50)
 
 
 def scenes_of(path: Path) -> DetectedScenes:
-    """Scenes of a film of LENGTHS at 24 frames a second, which begin with each of its shots."""
+    """Return one scene per shot of a film of LENGTHS at 24 frames/s."""
     clock = probe_film(path).video.clock
     made = result(shots=LENGTHS, boundaries=(0, 1), rate=Fraction(24), start=clock.start)
     return replace(made, path=str(path))
 
 
 def packets(path: Path) -> list[tuple]:
-    """Every packet of every stream: its time in seconds since the first picture, and its bytes."""
+    """Return stream, time since the first frame and bytes of every packet."""
     with av.open(str(path)) as file:
         kept = [s for s in file.streams if s.type in ("video", "audio", "subtitle")]
         found = [
@@ -44,7 +44,7 @@ def packets(path: Path) -> list[tuple]:
 
 
 def chapters(path: Path) -> list[float]:
-    """Their begins in seconds since the first picture."""
+    """Return the starts of chapters in seconds since the first frame."""
     with av.open(str(path)) as file:
         first = float(probe_film(path).video.start_s)
         return [float(one["start"] * one["time_base"]) - first for one in file.chapters()]

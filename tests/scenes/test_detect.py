@@ -1,4 +1,4 @@
-"""From files to files: in one process, with an encoder and a head that need no weights."""
+"""Scene detection from films to files, with an encoder and a head without weights."""
 
 import csv
 import functools
@@ -26,7 +26,7 @@ CUTS = functools.partial(share_detector, Cuts)
 
 
 class EverySecond:
-    """A head that finds a scene in every second shot."""
+    """A head that predicts a scene boundary after every second shot."""
 
     threshold, digest = 0.5, "f" * 64
 
@@ -37,11 +37,11 @@ class EverySecond:
 
 
 class Unused(Stub):
-    """An encoder whose vectors are all there."""
+    """An encoder that must not be called, because all embeddings exist."""
 
     def encode(self, images: np.ndarray) -> np.ndarray:
-        """Fails."""
-        raise AssertionError("these pictures have vectors")
+        """Fail."""
+        raise AssertionError("these images have embeddings")
 
 
 OPTIONS = dict(encoder=Stub, head=EverySecond(), detector=CUTS)

@@ -1,4 +1,4 @@
-"""Each format is read back by another reader, at the rates of television, with hostile names."""
+"""Exports read back by other readers, at television frame rates and with hostile names."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ CUE = re.compile(r"(\d+)\n(\d\d):(\d\d):(\d\d\.\d{3}) --> (\d\d):(\d\d):(\d\d\.\
 
 
 def written(name: str, folder: Path, **options: object) -> tuple[Path, object, list[str]]:
-    """A file of the format, what it was made of, and the notes."""
+    """Write a file, and return its path, the scenes and the notes."""
     scenes = result(title=HOSTILE, path=f"/films/{HOSTILE.replace('/', ' ')}.mp4", **options)
     path = exports.open_export(name).path(scenes, folder, "scenes")
     return path, scenes, exports.open_export(name).write(scenes, path)
@@ -127,7 +127,7 @@ def test_otio_names_the_film(tmp_path: Path) -> None:
 
 
 def test_otio_of_a_variable_rate(tmp_path: Path) -> None:
-    """Frames are nominal, without a gap; the exact times are in the metadata."""
+    """Frames are nominal and contiguous; the exact times are in the metadata."""
     scenes = result(rate=Fraction(30000, 1001), variable_rate=True)
     late = [replace(s, start_pts=s.start_pts + 700, end_pts=s.end_pts + 700) for s in scenes.scenes]
     late[0] = replace(late[0], start_pts=0)

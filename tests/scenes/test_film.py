@@ -1,4 +1,4 @@
-"""The shots of a film as the head sees them."""
+"""Loading of a film's shot embeddings."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Heads at work: saved and loaded, films of any length, wrong vectors, training in memory."""
+"""Boundary heads: saving, films of any length, invalid embeddings, training in memory."""
 
 import tracemalloc
 from dataclasses import replace
@@ -39,7 +39,7 @@ def head_of(kind: str, encoder: nn.Module | None = None) -> BoundaryHead:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_chunks_do_not_change_a_film(kind):
-    """Three chunks, the last one filled up, against all rows of the training chain at once."""
+    """Compare three chunks, the last one padded, with all rows of the training pipeline."""
     shots = 2 * CHUNK + 40
     vectors, seconds = film_of(shots)
     head = head_of(kind)
@@ -178,7 +178,7 @@ def test_the_best_threshold():
 
 
 def scenes(seed: int) -> MemoryFilm:
-    """Scenes of five shots, each scene of a look of its own."""
+    """Return a film with scenes of five similar shots."""
     rng = np.random.default_rng(seed)
     looks = np.repeat(rng.normal(size=(12, 16)), 5, axis=0)
     vectors = (looks + 0.4 * rng.normal(size=looks.shape)).astype(np.float32)

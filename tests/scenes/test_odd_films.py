@@ -1,4 +1,4 @@
-"""Films and wishes that are odd: each gives a sensible result, or one clear sentence."""
+"""Unusual films and options: a sensible result, or one clear error."""
 
 import csv
 import functools
@@ -25,7 +25,7 @@ LENGTHS = (30, 12, 50, 26)
 
 
 def find(path: Path, **options: object) -> DetectedScenes:
-    """The scenes of one film, in all formats, beside its folder."""
+    """Detect the scenes of one film and write all formats."""
     wanted = dict(encoder=Stub, head="none", detector=functools.partial(share_detector, Cuts))
     out = path.parent.parent / "out"
     (found,) = detect_scenes(path, **dict(out=out) | wanted | options)

@@ -1,4 +1,4 @@
-"""The page shows the scenes and what speaks for them, runs nothing, and stays small."""
+"""The scenes page: contents, escaping, and limits of its size."""
 
 import base64
 import io
@@ -25,7 +25,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
 
 
 def of_catalogue(catalog: Catalog, **options: object) -> DetectedScenes:
-    """Two scenes of the catalogue's film."""
+    """Return two scenes of the catalog's film."""
     (film,) = catalog.film_ids()
     made = result(shots=(20, 30, 14), boundaries=(1,), rate=Fraction(24), **options)
     cues = (BreakCue(2, made.scenes[1].start_s, "00:00:02:02", -63.2, True, False),)

@@ -1,4 +1,4 @@
-"""The choice of borders: thresholds, peaks, the merging rule, and groupings against all others."""
+"""Selection of boundaries: thresholds, peaks, minimum duration, and optimal groupings."""
 
 import itertools
 import tracemalloc
@@ -84,7 +84,7 @@ def test_equal_scores_have_no_peak(borders):
 
 
 def cost(vectors: np.ndarray, borders: tuple[int, ...]) -> float:
-    """The sum over scenes of all cosine distances between shots, divided by the scene's shots."""
+    """Sum the cosine distances between shots over scenes, divided by the scene's shots."""
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     scenes = np.split(unit, np.array(borders, int) + 1)
     return sum((1 - s @ s.T).sum() / len(s) for s in scenes)
@@ -111,7 +111,7 @@ def test_a_film_of_equal_shots_is_divided_evenly(value):
 
 
 def test_a_long_film_takes_bounded_memory():
-    """Scenes with a look of their own are found among more shots than can be weighed up."""
+    """Distinct scenes are found among more shots than the exact search considers."""
     rng = np.random.default_rng(0)
     looks = np.repeat(rng.normal(size=(40, 16)), 500, axis=0)
     vectors = (looks + 0.3 * rng.normal(size=looks.shape)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Series of which everything is known: made of noise, and made by the cinema."""
+"""Series with known structure: random embeddings, and synthetic films."""
 
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -21,7 +21,7 @@ SETTINGS = 8
 
 @dataclass
 class Maker:
-    """Makes episodes: a setting has a vector, its shots differ a little, repeats hardly."""
+    """Maker of episodes: shots of a setting differ slightly, repeats hardly."""
 
     seed: int = 0
     shot: float = 0.5
@@ -50,7 +50,7 @@ class Maker:
 
 
 def _series(maker: Maker) -> list[EpisodeShots]:
-    """Four episodes; the opening of the third stands behind its first scene."""
+    """Return four episodes; the opening of the third follows its first scene."""
     again, story = maker.repeated, maker.scene
     stories = [[story(k % SETTINGS) for k in range(n, n + 7)] for n in (0, 3, 6, 9)]
     of = [np.concatenate(scenes) for scenes in stories]
@@ -249,7 +249,7 @@ def test_what_does_not_fit_says_so(episodes: list[EpisodeShots], message: str):
 
 
 def _colours(edit: Edit) -> np.ndarray:
-    """The colour histogram of the middle of each shot."""
+    """Return the color histogram of the middle frame of each shot."""
     screen = Screen(edit, 36, 64)
     frames = [screen.frame((clip.start + clip.end) // 2) for clip in edit.clips]
     return color_histograms(np.stack(frames), 8)

@@ -1,4 +1,4 @@
-"""Shots become scenes without gaps, in every kind of time."""
+"""Scenes from shots: contiguous in all units of time; options and deprecated names."""
 
 from fractions import Fraction
 
@@ -49,3 +49,32 @@ def test_one_shot_is_one_scene() -> None:
 def test_what_cannot_be(options: dict, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         SceneDetectionOptions(**options)
+
+
+def test_deprecated_names_warn_and_work() -> None:
+    film = result()
+    scene = film.scenes[1]
+    names = {
+        "begin_s": "start_s",
+        "begin_pts": "start_pts",
+        "begin_timecode": "start_timecode",
+        "shots": "num_shots",
+    }
+    for old, new in names.items():
+        with pytest.warns(DeprecationWarning, match=f"Scene.{old} is deprecated; use {new}"):
+            assert getattr(scene, old) == getattr(scene, new)
+    for old, new in {
+        "borders_s": "boundaries_s",
+        "made": "provenance",
+        "took": "timings_s",
+    }.items():
+        with pytest.warns(DeprecationWarning, match=f"DetectedScenes.{old} is deprecated"):
+            assert getattr(film, old) == getattr(film, new)
+
+
+def test_rows_keep_the_names_of_files() -> None:
+    scene = result().scenes[1]
+    row = scene.to_row()
+    assert list(row)[:4] == ["number", "id", "begin_s", "end_s"]
+    assert (row["begin_s"], row["begin_timecode"]) == (scene.start_s, scene.start_timecode)
+    assert row["shots"] == scene.num_shots

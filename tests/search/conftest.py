@@ -1,4 +1,4 @@
-"""Catalogues that tests may change: one for a module, one for each test."""
+"""Catalogs that tests may change: one per module, one per test."""
 
 import shutil
 from pathlib import Path

@@ -1,6 +1,4 @@
-"""A space of colours, in which texts meet the vectors of tests.encoders.stub.Stub, and
-catalogues.
-"""
+"""A text space of colors for the embeddings of tests.encoders.stub.Stub, and catalogs."""
 
 import hashlib
 import types
@@ -27,7 +25,7 @@ film2.mp4,,,
 
 
 class Colours:
-    """Texts are the sum of the colours they name; pictures their mean colour."""
+    """A space in which texts are the sum of the colors they name, images their mean color."""
 
     name, dim = "colours", 3
 
@@ -49,7 +47,7 @@ class Colours:
 
 
 class Sees(Stub):
-    """The stub, which takes files of pictures too."""
+    """The stub encoder, which accepts image files too."""
 
     def preprocess(self, file: bytes) -> np.ndarray:
         """See `vujax.encoders.base.Encoder`."""
@@ -59,7 +57,7 @@ class Sees(Stub):
 
 
 def catalogue(folder: Path, films: int = 3) -> Path:
-    """A catalogue of films whose shots are red, green and blue, with metadata and vectors."""
+    """Build a catalog of films with red, green and blue shots, metadata and embeddings."""
     (folder / "m.csv").write_text(METADATA)
     schema.create_catalog(folder / "out")
     work = IngestJob(
@@ -73,7 +71,7 @@ def catalogue(folder: Path, films: int = 3) -> Path:
 
 
 def space_module(space: Colours) -> types.ModuleType:
-    """Stands for vujax.search.text_space."""
+    """Return a replacement of vujax.search.text_space."""
     module = types.ModuleType("vujax.search.text_space")
     module.open_text_space = lambda spec: space
     return module

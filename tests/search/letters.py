@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Letters:
-    """Texts as counts of letters, pictures as the first 26 of their numbers; unit vectors."""
+    """A space in which texts are counts of letters, images their first 26 components."""
 
     name, digest, dim = "letters", "00" * 32, 26
 
@@ -25,5 +25,5 @@ def _unit(rows: np.ndarray) -> np.ndarray:
 
 
 def picture_of(*texts: str) -> np.ndarray:
-    """Vectors that `Letters` finds nearest to these texts."""
+    """Return embeddings that `Letters` maps close to these texts."""
     return 7 * Letters().encode_texts(texts)

@@ -1,4 +1,4 @@
-"""Faiss and LanceDB: as good as exact search on easy vectors, with filters, kept on disk."""
+"""Faiss and LanceDB: agreement with exact search on easy vectors, filters, storage."""
 
 import importlib.util
 import os
@@ -45,7 +45,7 @@ def queries(vectors: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def graphs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Filters are left to the searchers, and LanceDB builds an index."""
+    """Let backends apply filters, and LanceDB build an index."""
     monkeypatch.setattr(base, "DENSE_ROWS", 30)
     monkeypatch.setattr(base, "DENSE_SHARE", 0.0)
     monkeypatch.setattr(lance, "FLAT_ROWS", 1000)

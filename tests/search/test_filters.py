@@ -1,4 +1,4 @@
-"""Filters against plain Python, and what is no filter."""
+"""Filters compared with plain Python, and invalid filters."""
 
 import datetime
 import operator
@@ -86,7 +86,7 @@ SIGNS = {
 
 
 def three(word: str, left: bool | None, right: bool | None) -> bool | None:
-    """Kleene's and, or."""
+    """Evaluate Kleene's and, or."""
     decides = word == "or"
     if decides in (left, right):
         return decides
@@ -94,7 +94,7 @@ def three(word: str, left: bool | None, right: bool | None) -> bool | None:
 
 
 def made_up(rng: random.Random, depth: int) -> tuple[str, Any]:
-    """A filter, and a function of a row that says what it should give: True, False or None."""
+    """Return a random filter, and a function from a row to True, False or None."""
     kind = rng.choice(["test"] * 3 + ["null"] + (["not", "both", "both"] if depth else []))
     if kind == "not":
         text, f = made_up(rng, depth - 1)

@@ -1,4 +1,4 @@
-"""The index: what it holds, when it is made anew, what it refuses."""
+"""The index: contents, invalidation, and errors."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ def opened(root: Path, level: str = "shot", space: Colours | None = None, **how:
 
 
 class Counts(Colours):
-    """Counts how often vectors are mapped."""
+    """A text space that counts how often embeddings are mapped."""
 
     def __init__(self, version: int = 0) -> None:
         super().__init__(version)

@@ -1,4 +1,4 @@
-"""The nearest vectors against all cosines, sorted."""
+"""Nearest neighbors compared with all sorted cosines."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ FILMS = [(f"f{i}", RNG.normal(size=(n, 8)).astype(np.float32)) for i, n in enume
 
 
 def dense(query: np.ndarray, films: list) -> list[tuple[float, str, int]]:
-    """Every vector, nearest first."""
+    """Return all vectors, nearest first."""
     unit = lambda x: x / np.linalg.norm(x)  # noqa: E731
     found = [
         (float(unit(row.astype(np.float64)) @ unit(query.astype(np.float64))), film, number)

@@ -1,4 +1,4 @@
-"""Queries: how they are read, and the one vector that they become."""
+"""Queries: parsing, and the combination of terms into one vector."""
 
 from pathlib import Path
 

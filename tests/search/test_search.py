@@ -1,4 +1,4 @@
-"""Results: who is first, who is left out, when it is."""
+"""Search results: order, exclusion and times."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def shots(made: Path) -> Index:
 
 
 class Remembers:
-    """A searcher that notes how many rows it is asked for."""
+    """A backend that records the requested numbers of rows."""
 
     def __init__(self, index: Index) -> None:
         self._searcher, self.asked = open_backend("exact", index), []

@@ -1,4 +1,4 @@
-"""What is most like a shot or scene: queries, films, what is left out; the command and its page."""
+"""Similar shots and scenes: queries, results, films left out, the command and its page."""
 
 import dataclasses
 import shutil
@@ -23,7 +23,7 @@ HOSTILE = "</title><script>alert(1)</script>"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three films of three shots of 20 to 30 frames, 24 a second; two of them with scenes."""
+    """Build three films of three shots of 20 to 30 frames at 24 frames/s, two with scenes."""
     root = catalogue(tmp_path_factory.mktemp("similar"), 3)
     divide(root, 0, [(0, 1), (2, 2)])
     divide(root, 1, [(0, 0), (1, 2)])

@@ -1,4 +1,4 @@
-"""Text spaces: those of lite without its weights, and those of released models."""
+"""Text spaces of `lite` without its weights, and of released models."""
 
 import sys
 from pathlib import Path

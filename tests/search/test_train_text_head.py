@@ -12,7 +12,7 @@ PAIRS = 192
 
 
 def pairs(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Features `[192 1280]`, and unit texts `[192 384]` that lie in 16 directions."""
+    """Return features `[192 1280]`, and unit texts `[192 384]` in 16 directions."""
     rng, world = np.random.default_rng(seed), np.random.default_rng(99)
     meaning = rng.normal(size=(PAIRS, 16))
     texts = meaning @ world.normal(size=(16, 384))

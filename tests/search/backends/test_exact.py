@@ -1,4 +1,4 @@
-"""Exact search against a dense product, on one device and on eight."""
+"""Exact search compared with a dense product, on one and eight devices."""
 
 import jax
 import jax.numpy as jnp

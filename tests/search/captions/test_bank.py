@@ -1,4 +1,4 @@
-"""The caption bank against dense cosines, what is right, and captions that are not repeated."""
+"""Caption banks: dense cosines, correctness, and limits on repeats."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Calibration: the pool-adjacent-violators curve, by a plain reference, and its file."""
+"""Calibration: pool-adjacent-violators compared with a reference, and its file."""
 
 import json
 
@@ -9,7 +9,7 @@ from vujax.search.captions.calibration import Calibration, brier_score
 
 
 def pooled(scores: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The rising fit of least squares at each score, by merging neighbours until it rises."""
+    """Fit an increasing curve by least squares, merging neighbors until it increases."""
     levels = np.unique(scores)
     blocks = [[right[scores == s].mean(), (scores == s).sum(), 1] for s in levels]
     done = False

@@ -1,4 +1,4 @@
-"""Captions of a catalogue: each item's span, who speaks, and films that have none."""
+"""Captions of a catalog: spans of items, captioners, and films without captions."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ SMALL = dict(encoder="stub", dim=6, vocab=600, context=6, width=8, layers=1, hea
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory) -> Path:
-    """A catalogue of two films with vectors of keyframes and shots."""
+    """Build a catalog of two films with embeddings of keyframes and shots."""
     folder = catalogue(tmp_path_factory.mktemp("captions"))
     run(folder)
     return folder
@@ -116,7 +116,7 @@ def test_a_film_without_vectors_has_a_reason(root, tmp_path):
 
 
 def released(folder: Path, **changes) -> Path:
-    """A decoder that learned nothing, its weights large enough to say different things."""
+    """Write an untrained decoder with weights large enough for varied captions."""
     model = build_caption_model(**SMALL)
     params = model.init(jax.random.key(0), np.zeros((1, 6)), np.zeros((1, 6), int))["params"]
     config = dict(model=SMALL, method=dict(name="caption")) | changes

@@ -1,4 +1,4 @@
-"""Files of captions: no caption can break out of its cue, and every value comes back."""
+"""Caption files: escaping of cues, and values that are read back."""
 
 import csv
 import json
