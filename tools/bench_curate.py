@@ -18,9 +18,9 @@ import numpy as np
 import pyarrow as pa
 
 from vujax.annotate.app import ranking
-from vujax.annotate.app.items import Level
-from vujax.annotate.app.precision import share
-from vujax.annotate.app.requests import Ask
+from vujax.annotate.app.items import ItemSet
+from vujax.annotate.app.precision import estimate_precision
+from vujax.annotate.app.requests import SearchRequest
 from vujax.utils.arrays import l2_normalize
 
 SHOTS = 1000  # per film
@@ -43,21 +43,28 @@ def main() -> None:
 
     query = l2_normalize(np.random.default_rng(1).normal(size=arguments.dim)).astype(np.float32)
     show("first fold of a level", lambda: copy_uncached(level).groups)
-    show("words: all scores", lambda: level.products(query))
-    found = ranking.order(np.arange(len(level)), level.products(query))
-    show("words: all scores in order", lambda: ranking.order(found.rows, level.products(query)))
-    show("fold of a ranking", lambda: ranking.fold(found, level))
+    show("words: all scores", lambda: level.compute_scores(query))
+    found = ranking.sort_rows(np.arange(len(level)), level.compute_scores(query))
+    show(
+        "words: all scores in order",
+        lambda: ranking.sort_rows(found.rows, level.compute_scores(query)),
+    )
+    show("fold of a ranking", lambda: ranking.fold_duplicates(found, level))
     show("its JSON", lambda: json.dumps([found.rows.tolist(), found.scores.tolist()]))
     values = dict.fromkeys(level.ids[:: max(1, len(level) // 2000)], 1)
     above = found.above(float(np.median(found.scores))).tolist()
-    show("estimate", lambda: share(values.get(level.ids[row], 0) for row in above))
+    show("estimate", lambda: estimate_precision(values.get(level.ids[row], 0) for row in above))
     for count in arguments.labels:
         labels = label_examples(level, count)
-        ask = Ask("shot", "set", label="x", learn=True)
-        show("learn and rank", lambda s=labels, a=ask: ranking.rank(a, level, s, {}), labels=count)
+        ask = SearchRequest("shot", "set", label="x", learn=True)
+        show(
+            "learn and rank",
+            lambda s=labels, a=ask: ranking.rank_items(a, level, s, {}),
+            labels=count,
+        )
 
 
-def generate(items: int, dim: int) -> Level:
+def generate(items: int, dim: int) -> ItemSet:
     """Return a level of random embeddings."""
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(items, dim)).astype(np.float32)
@@ -76,15 +83,15 @@ def generate(items: int, dim: int) -> Level:
     index = SimpleNamespace(
         vectors=l2_normalize(vectors), rows=rows, film_numbers=pa.array(films), level="shot"
     )
-    return Level.of(index)
+    return ItemSet.from_index(index)
 
 
-def copy_uncached(level: Level) -> Level:
+def copy_uncached(level: ItemSet) -> ItemSet:
     """Return a copy without cached results."""
-    return Level(level.index, level.ids)
+    return ItemSet(level.index, level.ids)
 
 
-def label_examples(level: Level, count: int) -> dict[str, int]:
+def label_examples(level: ItemSet, count: int) -> dict[str, int]:
     """Return labels of random items, positive along one direction."""
     rows = np.random.default_rng(2).choice(len(level), count, replace=False)
     side = level.index.vectors[rows, 0]

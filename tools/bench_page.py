@@ -23,8 +23,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests.annotate.app.browser import Browser, chromium
-from tests.annotate.app.large import large
-from tests.annotate.app.serving import desk, running
+from tests.annotate.app.large_catalog import large_catalog
+from tests.annotate.app.serving import run_server, stub_session
 from tools.bench_curate import measure_ms, summarize_times
 
 SHOTS = 1000  # per film
@@ -55,8 +55,8 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, chromium() as start:
-        root = large(Path(folder) / "catalog", films=arguments.items // SHOTS, shots=SHOTS)
-        with running(desk(root)) as client:
+        root = large_catalog(Path(folder) / "catalog", films=arguments.items // SHOTS, shots=SHOTS)
+        with run_server(stub_session(root)) as client:
             measure(start(), f"http://127.0.0.1:{client.port}/", arguments.items, arguments.repeat)
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.annotate.app.serving import embedded
+from tests.annotate.app.serving import embedded_catalog
 from vujax import cli
-from vujax.annotate.app import open_desk, read_tags
+from vujax.annotate.app import open_session, read_tag_scores
 from vujax.catalog import schema
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return embedded(tmp_path_factory.mktemp("curate"), 1)
+    return embedded_catalog(tmp_path_factory.mktemp("curate"), 1)
 
 
 @pytest.fixture
@@ -68,23 +68,23 @@ def test_vectors_of_what_a_film_was(root: Path) -> None:
     facts = json.loads(manifest.read_text())
     facts["files"]["shots.parquet"]["sha256"] = "0" * 64
     manifest.write_text(json.dumps(facts))
-    desk = open_desk(root, "stub")
+    session = open_session(root, "stub")
     with pytest.raises(ValueError, match="former version of the film; run `vujax embed`"):
-        desk.level("shot")
+        session.item_set("shot")
 
 
 def test_all_but_texts_works_without_a_text_encoder(root: Path) -> None:
-    desk = open_desk(root, "stub")
-    assert desk.mute.startswith("texts cannot be searched for: ")
-    assert len(desk.level("shot")) == 3
-    np_rows = desk.level("shot").index.vectors
+    session = open_session(root, "stub")
+    assert session.text_search_error.startswith("texts cannot be searched for: ")
+    assert len(session.item_set("shot")) == 3
+    np_rows = session.item_set("shot").index.vectors
     assert (np_rows**2).sum(1) == pytest.approx(1.0, abs=1e-5)
 
 
 def test_a_table_of_tags(tmp_path: Path) -> None:
     path = tmp_path / "tags.csv"
     path.write_text("id,label,score\nf/s0001,boat,0.5\nf/s0002,boat,\nf/s0001,lake,0.25\n")
-    assert read_tags(path) == {"boat": {"f/s0001": 0.5}, "lake": {"f/s0001": 0.25}}
+    assert read_tag_scores(path) == {"boat": {"f/s0001": 0.5}, "lake": {"f/s0001": 0.25}}
     for text, why in (
         ("id,label\n", "no column 'score'"),
         ("id,label,score\nx,y,high\n", "is not a number"),
@@ -92,7 +92,7 @@ def test_a_table_of_tags(tmp_path: Path) -> None:
     ):
         path.write_text(text)
         with pytest.raises(ValueError, match=why):
-            read_tags(path)
+            read_tag_scores(path)
 
 
 @pytest.mark.multiprocess

@@ -38,7 +38,7 @@ def test_starting_imports_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
     assert FORMATS.names()[0] == "csv" and FORMATS.names()[-1] == "fiftyone"
     assert items.LEVELS == labels.LEVELS
-    assert images.KINDS == labels.PICTURES
+    assert images.IMAGE_KINDS == labels.PICTURES
 
 
 def test_label_list_export_import_undo(
@@ -68,7 +68,10 @@ def test_label_list_export_import_undo(
     [
         (["list", "nowhere"], "is not a vujax catalog"),
         (["export", "ROOT", "none", "--format", "csv", "--out", "x"], "has no label set none"),
-        (["export", "ROOT", "../x", "--format", "csv", "--out", "x"], "no name of a label set"),
+        (
+            ["export", "ROOT", "../x", "--format", "csv", "--out", "x"],
+            "invalid name of a label set",
+        ),
         (["import", "ROOT", "a", "none.csv"], "none.csv does not exist"),
         (["set", "ROOT", "a", "x/s0000", "--label", "boat"], "has no film x"),
         (["set", "ROOT", "a", "../x", "--label", "boat"], "is not an id"),

@@ -7,13 +7,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.annotate.tagging.made import made, rows, table
+from tests.annotate.tagging.stub_catalog import embedded_catalog, label_rows, write_table
 from vujax import cli
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made(tmp_path_factory.mktemp("tagging"), 4)
+    return embedded_catalog(tmp_path_factory.mktemp("tagging"), 4)
 
 
 def tag(*words: str | Path) -> int:
@@ -21,8 +21,8 @@ def tag(*words: str | Path) -> int:
 
 
 def test_train_and_apply(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = [*rows(root), rows(root)[0].partition(",")[0] + ",rare"]
-    labels, tagger = table(tmp_path / "labels.csv", lines), tmp_path / "tagger"
+    lines = [*label_rows(root), label_rows(root)[0].partition(",")[0] + ",rare"]
+    labels, tagger = write_table(tmp_path / "labels.csv", lines), tmp_path / "tagger"
     common = ["--labels", labels, "--encoder", "stub", "--out", tagger]
     assert tag("train", root, *common) == 0
     shown = capsys.readouterr().out.splitlines()
@@ -60,9 +60,9 @@ def test_train_and_apply(root: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
         (["--encoder", "other"], "no shot embeddings of other"),
         (["--encoder", "stub", "--level", "minute"], "unknown level 'minute'"),
         (["--encoder", "../stub"], "is not an encoder's name"),
-        (["--encoder", "stub", "--reviewed", "none"], "no label can be learned"),
+        (["--encoder", "stub", "--reviewed", "none"], "no label is trainable"),
         (["--encoder", "stub", "--reviewed", "none", "x"], "--reviewed none excludes films"),
-        (["--encoder", "stub", "--reviewed", "x"], "no film x, which is named as reviewed"),
+        (["--encoder", "stub", "--reviewed", "x"], "no film x, which is listed as reviewed"),
         (["--encoder", "stub", "--labels", "no.csv"], "no.csv does not exist"),
         (["--encoder", "stub", "--out", "LABELS"], "is a file"),
     ],
@@ -70,7 +70,7 @@ def test_train_and_apply(root: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_a_mistake_is_one_sentence(
     root: Path, words: list[str], why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    labels = table(tmp_path / "labels.csv", rows(root))
+    labels = write_table(tmp_path / "labels.csv", label_rows(root))
     words = [str(labels) if word == "LABELS" else word for word in words]
     common = ["--labels", labels, "--out", tmp_path / "tagger"]
     assert tag("train", root, *common, *words) == 1

@@ -53,19 +53,19 @@ def run(arguments: argparse.Namespace) -> int:
         raise ImportError(
             f"the labeling page needs {error.name}; run pip install 'vujax[curate]'"
         ) from None
-    from vujax.annotate.app import open_desk
+    from vujax.annotate.app import open_session
 
     if arguments.token is not None and len(arguments.token) < 16:
         raise ValueError("--token must have at least 16 characters; leave it out to get one")
-    desk = open_desk(
+    session = open_session(
         arguments.catalog,
         arguments.encoder,
         space=arguments.space,
         author=arguments.author,
         tags=arguments.tags,
     )
-    if desk.mute:
-        print(f"note: {desk.mute}", flush=True)
+    if session.text_search_error:
+        print(f"note: {session.text_search_error}", flush=True)
 
     def ready(address: str) -> None:
         print(f"{address}  (stop with Ctrl-C; labels are saved immediately)", flush=True)
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
             webbrowser.open(address)
 
     serve(
-        desk,
+        session,
         host=arguments.host,
         port=arguments.port,
         names=arguments.name,

@@ -108,16 +108,16 @@ def run(arguments: argparse.Namespace) -> int:
 def _list(arguments: argparse.Namespace) -> int:
     from vujax.annotate.labels import sets
     from vujax.annotate.labels.log import LabelLog
-    from vujax.annotate.labels.sets import summary
+    from vujax.annotate.labels.sets import count_labels
     from vujax.catalog import Catalog
 
     catalog = Catalog(arguments.catalog)
-    names = sets.names(catalog.path)
+    names = sets.list_label_sets(catalog.path)
     for name in names:
-        with LabelLog(sets.path(catalog.path, name), create=False) as log:
+        with LabelLog(sets.label_set_path(catalog.path, name), create=False) as log:
             print(f"{name}: {log.sequence} decisions, {_date(log)}")
-            for label, counts in summary(log).items():
-                print(f"  {label}: {counts.holds} positive, {counts.fails} negative")
+            for label, counts in count_labels(log).items():
+                print(f"  {label}: {counts.positive} positive, {counts.negative} negative")
     if not names:
         print(f"{catalog.path} has no label set yet; create one with `vujax curate {catalog.path}`")
     return 0
@@ -130,16 +130,16 @@ def _date(log: "LabelLog") -> str:
 
 def _set(arguments: argparse.Namespace) -> int:
     from vujax.annotate.labels import sets
-    from vujax.annotate.labels.items import Places
+    from vujax.annotate.labels.items import CatalogItems
     from vujax.annotate.labels.log import LabelLog
-    from vujax.annotate.labels.sets import author_of, decisions
+    from vujax.annotate.labels.sets import build_decisions, resolve_author
     from vujax.catalog import Catalog
 
-    places = Places(Catalog(arguments.catalog))
+    contents = CatalogItems(Catalog(arguments.catalog))
     value = MARKS[arguments.value]
-    entries = decisions(places, arguments.ids, arguments.label, value, source="command")
-    with LabelLog(sets.path(arguments.catalog, arguments.set)) as log:
-        log.append(entries, author=author_of(arguments.author))
+    entries = build_decisions(contents, arguments.ids, arguments.label, value, source="command")
+    with LabelLog(sets.label_set_path(arguments.catalog, arguments.set)) as log:
+        log.append(entries, author=resolve_author(arguments.author))
     print(f"{arguments.set}: {len(entries)} decision{'s' * (len(entries) != 1)}")
     return 0
 
@@ -147,36 +147,36 @@ def _set(arguments: argparse.Namespace) -> int:
 def _undo(arguments: argparse.Namespace) -> int:
     from vujax.annotate.labels import sets
     from vujax.annotate.labels.log import LabelLog
-    from vujax.annotate.labels.sets import author_of
+    from vujax.annotate.labels.sets import resolve_author
     from vujax.catalog import Catalog
 
-    path = sets.existing(Catalog(arguments.catalog).path, arguments.set)
-    who = author_of(arguments.author)
+    path = sets.find_label_set(Catalog(arguments.catalog).path, arguments.set)
+    author = resolve_author(arguments.author)
     with LabelLog(path, create=False) as log:
-        group = log.last_group(who)
+        group = log.last_group(author)
         if group is None:
-            raise ValueError(f"{arguments.set} has no decisions of {who} to undo")
-        changed = log.undo(group, author=who)
+            raise ValueError(f"{arguments.set} has no decisions of {author} to undo")
+        changed = log.undo(group, author=author)
     print(f"{arguments.set}: {len(changed)} label{'s' * (len(changed) != 1)} undone")
     return 0
 
 
 def _export(arguments: argparse.Namespace) -> int:
     from vujax.annotate.labels import sets
-    from vujax.annotate.labels.exports import export
-    from vujax.annotate.labels.items import Places
+    from vujax.annotate.labels.exports import export_labels
+    from vujax.annotate.labels.items import CatalogItems
     from vujax.annotate.labels.log import LabelLog
     from vujax.catalog import Catalog
 
-    places = Places(Catalog(arguments.catalog))
-    with LabelLog(sets.existing(arguments.catalog, arguments.set), create=False) as log:
-        done = export(
-            places,
+    contents = CatalogItems(Catalog(arguments.catalog))
+    with LabelLog(sets.find_label_set(arguments.catalog, arguments.set), create=False) as log:
+        done = export_labels(
+            contents,
             log,
             arguments.format,
             arguments.out,
             labels=arguments.labels,
-            pictures=arguments.pictures,
+            images=arguments.pictures,
         )
     print(f"{done.path}: {done.labels} label{'s' * (done.labels != 1)}")
     _print_notes(done.notes)
@@ -185,29 +185,29 @@ def _export(arguments: argparse.Namespace) -> int:
 
 def _import(arguments: argparse.Namespace) -> int:
     from vujax.annotate.labels import sets
-    from vujax.annotate.labels.imports import import_file
-    from vujax.annotate.labels.items import Places
+    from vujax.annotate.labels.imports import import_labels
+    from vujax.annotate.labels.items import CatalogItems
     from vujax.annotate.labels.log import LabelLog
-    from vujax.annotate.labels.sets import author_of
+    from vujax.annotate.labels.sets import resolve_author
     from vujax.catalog import Catalog
 
-    places = Places(Catalog(arguments.catalog))
-    with LabelLog(sets.path(arguments.catalog, arguments.set)) as log:
-        who = author_of(arguments.author)
-        done = import_file(places, log, arguments.file, author=who, level=arguments.level)
+    contents = CatalogItems(Catalog(arguments.catalog))
+    with LabelLog(sets.label_set_path(arguments.catalog, arguments.set)) as log:
+        author = resolve_author(arguments.author)
+        done = import_labels(contents, log, arguments.file, author=author, level=arguments.level)
     print(f"{arguments.set}: {done.new} new, {done.known} already known")
     _print_notes(done.notes)
     return 0
 
 
 def _apply(arguments: argparse.Namespace) -> int:
-    from vujax.annotate.app import open_desk
-    from vujax.annotate.app.export_scores import apply
+    from vujax.annotate.app import open_session
+    from vujax.annotate.app.export_scores import export_scores
 
     given = vars(arguments)
-    desk = open_desk(arguments.catalog, arguments.encoder, space=arguments.space)
+    session = open_session(arguments.catalog, arguments.encoder, space=arguments.space)
     names = ("label", "out", "level", "query", "against", "threshold")
-    done = apply(desk, arguments.set, **{name: given[name] for name in names})
+    done = export_scores(session, arguments.set, **{name: given[name] for name in names})
     print(f"{arguments.out}: {done.items} {arguments.level}s, {done.chosen} chosen")
     return 0
 

@@ -62,18 +62,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _train(arguments: argparse.Namespace) -> int:
     from vujax.annotate.tagging.labels import read_labels
-    from vujax.annotate.tagging.resolve import resolve
-    from vujax.annotate.tagging.tagger import check_folder, save
-    from vujax.annotate.tagging.train import train
+    from vujax.annotate.tagging.resolve import resolve_labels
+    from vujax.annotate.tagging.tagger import check_folder, save_tagger
+    from vujax.annotate.tagging.train import train_tagger
     from vujax.catalog import Catalog
     from vujax.utils.mesh import make_mesh
 
     check_folder(arguments.out)
     catalog, labels = Catalog(arguments.catalog), read_labels(arguments.labels)
-    resolved = resolve(catalog, arguments.level, labels, _reviewed(arguments.reviewed))
+    resolved = resolve_labels(catalog, arguments.level, labels, _reviewed(arguments.reviewed))
     options = dict(encoder=arguments.encoder, mesh=make_mesh(), seed=arguments.seed)
-    tagger, report = train(catalog, resolved, **options)
-    save(arguments.out, tagger, report)
+    tagger, report = train_tagger(catalog, resolved, **options)
+    save_tagger(arguments.out, tagger, report)
     for line in report_lines(report):
         print(line)
     print(f"{'written':<12} {arguments.out}")
@@ -140,11 +140,11 @@ def _facts(report: Mapping[str, Any]) -> list[str]:
 
 
 def _apply(arguments: argparse.Namespace) -> int:
-    from vujax.annotate.tagging.tagger import apply, load
+    from vujax.annotate.tagging.tagger import apply_tagger, load_tagger
     from vujax.catalog import Catalog
 
-    tagger = load(arguments.tagger)
-    done = apply(tagger, Catalog(arguments.catalog), arguments.out)
+    tagger = load_tagger(arguments.tagger)
+    done = apply_tagger(tagger, Catalog(arguments.catalog), arguments.out)
     rows = [["tag", "chosen", "of"]]
     rows += [[tag, str(n), str(done.items)] for tag, n in done.chosen.items()]
     for line in _columns(rows):

@@ -14,17 +14,17 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from tests.annotate.labels.sets import add_scenes
+from tests.annotate.labels.labeled_catalog import add_scenes
 from tests.encoders.stub import Stub, catalogue
-from vujax.annotate.app.server import prepare
-from vujax.annotate.app.session import Desk
+from vujax.annotate.app.server import bind_server
+from vujax.annotate.app.session import CurationSession
 from vujax.catalog import Catalog
 from vujax.pipeline.embed import EmbedJob, EmbedStage, embed
 
-COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1)}
+COLORS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1)}
 
 
-class Colours:
+class ColorSpace:
     """A text space for the stub's vectors: knows three colours."""
 
     name, dim = "colours", 6
@@ -33,7 +33,7 @@ class Colours:
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """The colours that a text names, all of them when it names none."""
         found = [
-            np.sum([rgb for name, rgb in COLOURS.items() if name in text] or [(1, 1, 1)], axis=0)
+            np.sum([rgb for name, rgb in COLORS.items() if name in text] or [(1, 1, 1)], axis=0)
             for text in texts
         ]
         return _unit(np.concatenate([found, found], axis=1).astype(np.float32))
@@ -47,7 +47,7 @@ def _unit(rows: np.ndarray) -> np.ndarray:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def embedded(folder: Path, films: int = 3) -> Path:
+def embedded_catalog(folder: Path, films: int = 3) -> Path:
     """A catalogue with vectors of keyframes and shots, and with scenes."""
     root = catalogue(folder, films)
     stage = EmbedStage(EmbedJob(root, Stub, batch=4))
@@ -57,9 +57,9 @@ def embedded(folder: Path, films: int = 3) -> Path:
     return root
 
 
-def desk(root: Path, **options: Any) -> Desk:
-    """A desk over an embedded catalogue."""
-    return Desk(Catalog(root), "stub", Colours(), author="ann", **options)
+def stub_session(root: Path, **options: Any) -> CurationSession:
+    """A session over an embedded catalogue."""
+    return CurationSession(Catalog(root), "stub", ColorSpace(), author="ann", **options)
 
 
 @dataclass
@@ -105,9 +105,9 @@ class Client:
 
 
 @contextlib.contextmanager
-def running(of: Desk, **where: Any) -> Iterator[Client]:
+def run_server(of: CurationSession, **where: Any) -> Iterator[Client]:
     """A server for as long as the block lasts."""
-    prepared = prepare(of, **{"port": 0} | where)
+    prepared = bind_server(of, **{"port": 0} | where)
     sockets = [prepared.listener]
     thread = threading.Thread(target=prepared.server.run, kwargs={"sockets": sockets}, daemon=True)
     thread.start()

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.annotate.app.browser import Browser, chromium
-from tests.annotate.app.large import large
-from tests.annotate.app.serving import desk, embedded, running
-from tests.annotate.labels.sets import HOSTILE
+from tests.annotate.app.large_catalog import large_catalog
+from tests.annotate.app.serving import embedded_catalog, run_server, stub_session
+from tests.annotate.labels.labeled_catalog import HOSTILE
 from vujax.annotate.labels import sets
 from vujax.annotate.labels.entry import Decision
 from vujax.annotate.labels.log import LabelLog
@@ -42,7 +42,7 @@ def browser(start: Callable[[], Browser]) -> Browser:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return large(tmp_path_factory.mktemp("browser") / "colours", films=8, shots=100)
+    return large_catalog(tmp_path_factory.mktemp("browser") / "colours", films=8, shots=100)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def root(made: Path) -> Path:
 
 
 def values(root: Path, name: str = "labels") -> dict:
-    found = LabelLog(sets.path(root, name)).state()
+    found = LabelLog(sets.label_set_path(root, name)).state()
     return {key: entry.decision.value for key, entry in found.items() if entry.decision.value}
 
 
@@ -83,7 +83,7 @@ def test_the_catalogue_of_these_tests_is_one(made: Path) -> None:
 def test_from_a_query_to_200_labels_and_an_export(
     root: Path, browser: Browser, tmp_path: Path
 ) -> None:
-    with running(desk(root)) as client:
+    with run_server(stub_session(root)) as client:
         browser.open(f"http://127.0.0.1:{client.port}/")
         search(browser, "red; -blue")
         best = client.post(
@@ -127,13 +127,13 @@ def test_from_a_query_to_200_labels_and_an_export(
     with Path(said).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert {(row["id"], row["label"]): int(row["value"]) for row in rows} == found
-    entries = LabelLog(sets.path(root, "labels")).state().values()
+    entries = LabelLog(sets.label_set_path(root, "labels")).state().values()
     assert {entry.decision.query for entry in entries} == {"red; -blue"}
     assert all(entry.decision.score is not None for entry in entries)
 
 
 def test_learning_sampling_and_doubts(root: Path, browser: Browser, tmp_path: Path) -> None:
-    with running(desk(root)) as client:
+    with run_server(stub_session(root)) as client:
         browser.open(f"http://127.0.0.1:{client.port}/")
         search(browser, "green")
         add_label(browser, "green")
@@ -154,7 +154,10 @@ def test_learning_sampling_and_doubts(root: Path, browser: Browser, tmp_path: Pa
             "/still to review|to the end/.test(document.getElementById('estimate').textContent)"
         )
         browser.screenshot(tmp_path / "sample.png")
-        sources = {e.decision.source for e in LabelLog(sets.path(root, "labels")).state().values()}
+        sources = {
+            e.decision.source
+            for e in LabelLog(sets.label_set_path(root, "labels")).state().values()
+        }
         assert sources == {"page", "sample"}
         browser.press("q", "c", "o")
         browser.wait("document.getElementById('status').value === 'open'")
@@ -163,7 +166,7 @@ def test_learning_sampling_and_doubts(root: Path, browser: Browser, tmp_path: Pa
 
 
 def test_work_is_taken_up_where_it_stopped(root: Path, browser: Browser) -> None:
-    with running(desk(root)) as client:
+    with run_server(stub_session(root)) as client:
         address = f"http://127.0.0.1:{client.port}/"
         browser.open(address)
         search(browser, "blue")
@@ -179,8 +182,8 @@ def test_work_is_taken_up_where_it_stopped(root: Path, browser: Browser) -> None
 
 
 def test_50_000_results(tmp_path: Path, browser: Browser) -> None:
-    root = large(tmp_path / "many", films=50, shots=1000)
-    with running(desk(root)) as client:
+    root = large_catalog(tmp_path / "many", films=50, shots=1000)
+    with run_server(stub_session(root)) as client:
         browser.open(f"http://127.0.0.1:{client.port}/")
         browser.run("document.getElementById('fold').checked = false")
         search(browser, "red")
@@ -211,7 +214,10 @@ def test_two_browsers_on_one_catalogue(
     root: Path, browser: Browser, start: Callable[[], Browser]
 ) -> None:
     other = start()
-    with running(desk(root)) as first, running(desk(root)) as second:  # two servers as well
+    with (
+        run_server(stub_session(root)) as first,
+        run_server(stub_session(root)) as second,
+    ):  # two servers as well
         browser.open(f"http://127.0.0.1:{first.port}/")
         other.open(f"http://127.0.0.1:{second.port}/")
         for one in (browser, other):
@@ -242,11 +248,11 @@ HOSTILE_TITLE = f'<img src=x onerror="window.hacked=1">{HOSTILE} {{}}'
 
 
 def test_markup_in_titles_and_labels_is_text(tmp_path: Path, browser: Browser) -> None:
-    root = large(tmp_path / "hostile", films=1, shots=40, title=HOSTILE_TITLE)
+    root = large_catalog(tmp_path / "hostile", films=1, shots=40, title=HOSTILE_TITLE)
     ids = [f"film-0000-00000000/s{shot:04d}" for shot in range(3)]
-    with LabelLog(sets.path(root, "labels")) as log:
+    with LabelLog(sets.label_set_path(root, "labels")) as log:
         log.append([Decision(item, HOSTILE, 1) for item in ids], author="<script>")
-    with running(desk(root)) as client:
+    with run_server(stub_session(root)) as client:
         browser.open(f"http://127.0.0.1:{client.port}/")
         title = HOSTILE_TITLE.format(0)
         search(browser, "<script>window.hacked=1</script>; -<b>red</b>")
@@ -272,12 +278,12 @@ def test_markup_in_titles_and_labels_is_text(tmp_path: Path, browser: Browser) -
 
 
 def test_the_player_begins_where_the_shot_does(tmp_path: Path, browser: Browser) -> None:
-    root = embedded(tmp_path, 1)
-    with running(desk(root)) as client:
+    root = embedded_catalog(tmp_path, 1)
+    with run_server(stub_session(root)) as client:
         browser.open(f"http://127.0.0.1:{client.port}/")
         browser.press("Escape", "ArrowRight", "ArrowRight")
         browser.wait("document.querySelector('#detail .strip .here') !== null")
-        begin = desk(root).catalog.shots()["begin_s"][2].as_py()
+        begin = stub_session(root).catalog.shots()["begin_s"][2].as_py()
         browser.press("Space")
         browser.wait("document.querySelector('video')?.readyState >= 2")
         at = browser.wait("document.querySelector('video').currentTime")
@@ -293,9 +299,9 @@ def test_the_player_begins_where_the_shot_does(tmp_path: Path, browser: Browser)
 SERVER = """
 import sys
 from pathlib import Path
-from tests.annotate.app.serving import desk
+from tests.annotate.app.serving import session
 from vujax.annotate.app.server import serve
-serve(desk(Path(sys.argv[1])), port=int(sys.argv[2]), ready=lambda text: print(text, flush=True))
+serve(session(Path(sys.argv[1])), port=int(sys.argv[2]), ready=lambda text: print(text, flush=True))
 """
 
 

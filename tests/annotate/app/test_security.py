@@ -5,29 +5,29 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.annotate.app.serving import Client, desk, embedded, running
+from tests.annotate.app.serving import Client, embedded_catalog, run_server, stub_session
 from tests.configs import ROOT
-from vujax.annotate.app.security import MOST_BODY
-from vujax.annotate.app.session import Desk
+from vujax.annotate.app.security import MAX_BODY_BYTES
+from vujax.annotate.app.session import CurationSession
 
 TOKEN = "a-token-of-this-test"
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    return desk(embedded(tmp_path_factory.mktemp("guard"), 1))
+def work(tmp_path_factory: pytest.TempPathFactory) -> CurationSession:
+    return stub_session(embedded_catalog(tmp_path_factory.mktemp("guard"), 1))
 
 
 @pytest.fixture(scope="module")
-def client(work: Desk) -> Iterator[Client]:
-    with running(work) as found:
+def client(work: CurationSession) -> Iterator[Client]:
+    with run_server(work) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def far(work: Desk) -> Iterator[Client]:
+def far(work: CurationSession) -> Iterator[Client]:
     """A server for others, asked from here."""
-    with running(work, host="0.0.0.0", token=TOKEN, names=["films.example"]) as found:
+    with run_server(work, host="0.0.0.0", token=TOKEN, names=["films.example"]) as found:
         yield found
 
 
@@ -95,7 +95,9 @@ def test_forms_cannot_label(client: Client) -> None:
 
 def test_long_bodies(client: Client) -> None:
     kind = dict(content_type="application/json")
-    said = client.request("POST", "/api/mark", b"{}", content_length=str(MOST_BODY + 1), **kind)
+    said = client.request(
+        "POST", "/api/mark", b"{}", content_length=str(MAX_BODY_BYTES + 1), **kind
+    )
     assert said[0] == 413
     assert client.request("POST", "/api/mark", b"", content_length="-1", **kind)[0] in (400, 413)
     # One that does not say how long it is.
@@ -104,7 +106,7 @@ def test_long_bodies(client: Client) -> None:
         connection.sendall(f"{head}transfer-encoding: chunked\r\n\r\n".encode())
         chunk = b"100000\r\n" + b" " * (1 << 20) + b"\r\n"
         try:
-            for _ in range((MOST_BODY >> 20) + 1):
+            for _ in range((MAX_BODY_BYTES >> 20) + 1):
                 connection.sendall(chunk)
         except (BrokenPipeError, ConnectionResetError):
             pass
@@ -143,21 +145,21 @@ def test_the_token_becomes_a_cookie(far: Client) -> None:
         assert far.request("GET", "/api/about", cookie=cookie, host=host)[0] == status
 
 
-def test_another_address_always_needs_a_token(work: Desk) -> None:
-    from vujax.annotate.app.server import prepare
+def test_another_address_always_needs_a_token(work: CurationSession) -> None:
+    from vujax.annotate.app.server import bind_server
 
-    prepared = prepare(work, host="0.0.0.0", port=0)
+    prepared = bind_server(work, host="0.0.0.0", port=0)
     assert len(prepared.address.partition("?token=")[2]) >= 32
     prepared.listener.close()
 
 
-def test_a_port_that_is_taken(work: Desk) -> None:
-    from vujax.annotate.app.server import prepare
+def test_a_port_that_is_taken(work: CurationSession) -> None:
+    from vujax.annotate.app.server import bind_server
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match=r"cannot be had .*name another --port"):
-            prepare(work, port=port)
+            bind_server(work, port=port)
 
 
 def test_the_page_loads_nothing_from_elsewhere() -> None:

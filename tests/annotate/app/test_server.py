@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.annotate.app.serving import Client, desk, embedded, running
+from tests.annotate.app.serving import Client, embedded_catalog, run_server, stub_session
 from vujax.annotate.labels import sets
 from vujax.annotate.labels.log import LabelLog
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return embedded(tmp_path_factory.mktemp("app"))
+    return embedded_catalog(tmp_path_factory.mktemp("app"))
 
 
 @pytest.fixture(scope="module")
 def client(made: Path) -> Iterator[Client]:
-    with running(desk(made)) as found:
+    with run_server(stub_session(made)) as found:
         yield found
 
 
@@ -72,7 +72,7 @@ def test_pictures(client: Client, made: Path) -> None:
     path = f"/picture/{film}/{int(shot[1:])}/{keyframe}"
     status, headers, body = client.request("GET", path)
     assert (status, headers["content-type"]) == (200, "image/jpeg")
-    assert body == desk(made).catalog.jpeg(item["picture"])
+    assert body == stub_session(made).catalog.jpeg(item["picture"])
     for wrong in (f"/picture/{film}/99/0", f"/picture/{film}/0/9", "/picture/none/0/0"):
         assert client.request("GET", wrong)[0] == 404
 
@@ -89,9 +89,9 @@ def test_films_with_ranges(client: Client, made: Path) -> None:
 
 
 def test_films_that_are_not_what_they_were(tmp_path: Path) -> None:
-    root = embedded(tmp_path, 1)
+    root = embedded_catalog(tmp_path, 1)
     film, aside = tmp_path / "in" / "film0.mp4", tmp_path / "aside.mp4"
-    with running(desk(root)) as client:
+    with run_server(stub_session(root)) as client:
         item = first(client)
         path = f"/film/{item['film']}"
 
@@ -132,7 +132,7 @@ def test_search_label_undo(client: Client, made: Path) -> None:
     open_ones = client.post("/api/search", level="shot", set="a", label="blue", status="open")
     assert open_ones["items"] == 6
     assert open_ones["scores"] is None  # nothing to rank by: in order of time
-    entry = LabelLog(sets.path(made, "a")).state()[ids[0], "blue"]
+    entry = LabelLog(sets.label_set_path(made, "a")).state()[ids[0], "blue"]
     assert (entry.author, entry.decision.query) == ("ann", "blue; -red")
     assert entry.decision.score == pytest.approx(found["scores"][0])
     assert len(entry.decision.model) == 64
@@ -220,7 +220,7 @@ def test_unknown_things(client: Client) -> None:
     scene = client.post("/api/search", 400, level="scene", set="a")["error"]
     assert scene == "the catalogue has no scene vectors of stub: it has frame, shot"
     where = client.post("/api/search", 404, **GOOD, where="colour = 'red'")["error"]
-    assert "there is no column colour: there are film, id" in where
+    assert "unknown column colour; expected one of: film, id" in where
     for path in ("/api/state?set=a&since=x", "/api/state?set=../a", "/api/item?id=", "/api/state"):
         assert client.request("GET", path)[0] == 400
     assert client.request("GET", "/api/item?id=film/s0000")[0] == 404
@@ -243,8 +243,8 @@ def test_a_label_file_that_was_damaged(tmp_path: Path, made: Path) -> None:
     (root / "labels").mkdir(exist_ok=True)
     (root / "labels" / "bad.jsonl").write_text("no log\n")
     (root / "labels" / "link.jsonl").symlink_to("/etc/passwd")
-    with running(desk(root)) as client:
-        for name, why in (("bad", "is damaged"), ("link", "is a link")):
+    with run_server(stub_session(root)) as client:
+        for name, why in (("bad", "is damaged"), ("link", "is a symbolic link")):
             status, _, body = client.request("GET", f"/api/state?set={name}")
             assert status == 400
             assert why in json.loads(body)["error"]

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.annotate.labels.sets import HOSTILE, labelled
+from tests.annotate.labels.labeled_catalog import HOSTILE, labeled_catalog
 from vujax.annotate.labels.entry import Decision
-from vujax.annotate.labels.exports import export
-from vujax.annotate.labels.items import Places
+from vujax.annotate.labels.exports import export_labels
+from vujax.annotate.labels.items import CatalogItems
 from vujax.annotate.labels.log import LabelLog
-from vujax.annotate.labels.rows import COLUMNS, rows_of
+from vujax.annotate.labels.rows import COLUMNS, collect_rows
 from vujax.catalog import embeddings
 from vujax.data.sources.array_record import ArrayRecordSource
 from vujax.data.sources.webdataset import WebDatasetSource
@@ -25,31 +25,33 @@ LABELS = 7  # of the set that hold or do not hold
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Places, LabelLog]:
-    return labelled(tmp_path_factory.mktemp("labels"))
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[CatalogItems, LabelLog]:
+    return labeled_catalog(tmp_path_factory.mktemp("labels"))
 
 
 @pytest.fixture
-def places(made: tuple[Places, LabelLog]) -> Places:
+def contents(made: tuple[CatalogItems, LabelLog]) -> CatalogItems:
     return made[0]
 
 
 @pytest.fixture
-def log(made: tuple[Places, LabelLog]) -> LabelLog:
+def log(made: tuple[CatalogItems, LabelLog]) -> LabelLog:
     return made[1]
 
 
-def test_jsonl_and_parquet_say_everything(places: Places, log: LabelLog, tmp_path: Path) -> None:
-    done = export(places, log, "jsonl", tmp_path / "a.jsonl")
+def test_jsonl_and_parquet_say_everything(
+    contents: CatalogItems, log: LabelLog, tmp_path: Path
+) -> None:
+    done = export_labels(contents, log, "jsonl", tmp_path / "a.jsonl")
     assert (done.labels, done.notes) == (LABELS, ())
     rows = [json.loads(line) for line in (tmp_path / "a.jsonl").open(encoding="utf-8")]
-    export(places, log, "parquet", tmp_path / "a.parquet")
+    export_labels(contents, log, "parquet", tmp_path / "a.parquet")
     assert pq.read_table(tmp_path / "a.parquet").to_pylist() == rows
     assert list(rows[0]) == list(COLUMNS)
     frame = next(row for row in rows if row["id"].endswith("/s0000/1"))
-    one = places.catalog.film_ids()[0]
+    one = contents.catalog.film_ids()[0]
     (keyframe,) = (
-        k for k in places.catalog.keyframes(one).to_pylist() if k["id"] == f"{one}/s0000/1"
+        k for k in contents.catalog.keyframes(one).to_pylist() if k["id"] == f"{one}/s0000/1"
     )
     assert frame["pts"] == keyframe["pts"]
     assert frame["begin_s"] == frame["end_s"] == keyframe["seconds"]
@@ -58,21 +60,21 @@ def test_jsonl_and_parquet_say_everything(places: Places, log: LabelLog, tmp_pat
     num, den = map(int, frame["time_base"].split("/"))
     assert keyframe["pts"] * num / den == pytest.approx(keyframe["seconds"])
     scene = next(row for row in rows if row["level"] == "scene")
-    shot = places.catalog.shots(scene["film"]).to_pylist()[2]
+    shot = contents.catalog.shots(scene["film"]).to_pylist()[2]
     assert (scene["begin_s"], scene["end_s"]) == (shot["begin_s"], shot["end_s"])
     assert scene["picture"] == f"{scene['film']}/s0002/1"
 
 
-def test_csv(places: Places, log: LabelLog, tmp_path: Path) -> None:
-    export(places, log, "csv", tmp_path / "a.csv", labels=[HOSTILE])
+def test_csv(contents: CatalogItems, log: LabelLog, tmp_path: Path) -> None:
+    export_labels(contents, log, "csv", tmp_path / "a.csv", labels=[HOSTILE])
     rows = list(csv.DictReader((tmp_path / "a.csv").open(newline="", encoding="utf-8")))
     assert [row["label"] for row in rows] == [HOSTILE] * 2
     assert list(rows[0])[:5] == ["video", "label", "start", "end", "score"]
     assert [row["score"] for row in rows] == ["", "0.125000"]
 
 
-def test_coco(places: Places, log: LabelLog, tmp_path: Path) -> None:
-    done = export(places, log, "coco", tmp_path / "coco")
+def test_coco(contents: CatalogItems, log: LabelLog, tmp_path: Path) -> None:
+    done = export_labels(contents, log, "coco", tmp_path / "coco")
     found = json.loads((tmp_path / "coco" / "annotations.json").read_text("utf-8"))
     names = {category["id"]: category["name"] for category in found["categories"]}
     assert sorted(names.values()) == sorted([HOSTILE, "boat", "lake"])
@@ -84,14 +86,14 @@ def test_coco(places: Places, log: LabelLog, tmp_path: Path) -> None:
         (images[one["image_id"]]["vujax_id"], names[one["category_id"]])
         for one in found["annotations"]
     }
-    rows, _ = rows_of(places, log)
-    assert said == {(row.place.id, row.label) for row in rows if row.holds}
+    rows, _ = collect_rows(contents, log)
+    assert said == {(row.item.id, row.label) for row in rows if row.is_positive}
     never = {
         (image["vujax_id"], names[n])
         for image in images.values()
         for n in image["neg_category_ids"]
     }
-    assert never == {(row.place.id, row.label) for row in rows if not row.holds}
+    assert never == {(row.item.id, row.label) for row in rows if not row.is_positive}
     for one in found["annotations"]:
         image = images[one["image_id"]]
         assert one["bbox"] == [0, 0, image["width"], image["height"]]
@@ -99,14 +101,16 @@ def test_coco(places: Places, log: LabelLog, tmp_path: Path) -> None:
     assert done.notes == ()
 
 
-def test_webdataset_of_original_frames(places: Places, log: LabelLog, tmp_path: Path) -> None:
-    export(places, log, "webdataset", tmp_path / "tars")
+def test_webdataset_of_original_frames(
+    contents: CatalogItems, log: LabelLog, tmp_path: Path
+) -> None:
+    export_labels(contents, log, "webdataset", tmp_path / "tars")
     source = WebDatasetSource(
         str(tmp_path / "tars" / "*.tar"), classes=str(tmp_path / "tars" / "classes.json")
     )
     assert len(source) == 5
     records = {record["fields"]["id"]: record for record in (source[i] for i in range(5))}
-    one = places.catalog.film_ids()[0]
+    one = contents.catalog.film_ids()[0]
     record = records[f"{one}/s0000/1"]
     assert record["captions"] == ["boat"]
     assert source.classes[record["label"]] == "boat"
@@ -119,36 +123,39 @@ def test_webdataset_of_original_frames(places: Places, log: LabelLog, tmp_path: 
 
 
 def test_originals_need_the_films(tmp_path: Path) -> None:
-    places, log = labelled(tmp_path)
+    contents, log = labeled_catalog(tmp_path)
     film = tmp_path / "in" / "film1.mp4"
     film.rename(tmp_path / "elsewhere.mp4")
     with pytest.raises(FileNotFoundError, match=r"film1.*is not readable; put the file back"):
-        export(places, log, "webdataset", tmp_path / "tars")
+        export_labels(contents, log, "webdataset", tmp_path / "tars")
     film.write_bytes(b"another film")
     with pytest.raises(FileNotFoundError, match="no longer the file that was ingested"):
-        export(places, log, "webdataset", tmp_path / "tars")
+        export_labels(contents, log, "webdataset", tmp_path / "tars")
     film.unlink()
     film.symlink_to(tmp_path / "elsewhere.mp4")
     with pytest.raises(FileNotFoundError, match="does not lie in"):
-        export(places, log, "webdataset", tmp_path / "tars")
+        export_labels(contents, log, "webdataset", tmp_path / "tars")
     assert [path.name for path in tmp_path.iterdir() if "tars" in path.name] == []
-    assert export(places, log, "webdataset", tmp_path / "tars", pictures="keyframes").labels == 7
+    assert (
+        export_labels(contents, log, "webdataset", tmp_path / "tars", images="keyframes").labels
+        == 7
+    )
 
 
-def test_array_record(places: Places, log: LabelLog, tmp_path: Path) -> None:
-    export(places, log, "array_record", tmp_path / "records")
+def test_array_record(contents: CatalogItems, log: LabelLog, tmp_path: Path) -> None:
+    export_labels(contents, log, "array_record", tmp_path / "records")
     source = ArrayRecordSource(str(tmp_path / "records"))
     assert source.classes == tuple(sorted([HOSTILE, "boat", "lake"]))
     records = [source[index] for index in range(len(source))]
     assert [record["captions"] for record in records].count([HOSTILE, "boat"]) == 1
     assert {record["fields"]["level"] for record in records} == {"frame", "shot", "scene"}
-    one = places.catalog.film_ids()[0]
+    one = contents.catalog.film_ids()[0]
     (record,) = (r for r in records if r["fields"]["id"] == f"{one}/s0000/1")
-    assert record["image"] == places.catalog.jpeg(f"{one}/s0000/1")
+    assert record["image"] == contents.catalog.jpeg(f"{one}/s0000/1")
 
 
-def test_label_studio(places: Places, log: LabelLog, tmp_path: Path) -> None:
-    export(places, log, "label_studio", tmp_path / "studio")
+def test_label_studio(contents: CatalogItems, log: LabelLog, tmp_path: Path) -> None:
+    export_labels(contents, log, "label_studio", tmp_path / "studio")
     view = ElementTree.parse(tmp_path / "studio" / "config.xml").getroot()
     for choices in view.iter("Choices"):
         assert [one.get("value") for one in choices] == sorted([HOSTILE, "boat", "lake"])
@@ -161,8 +168,8 @@ def test_label_studio(places: Places, log: LabelLog, tmp_path: Path) -> None:
             assert result["to_name"] == view.find("Image").get("name")
 
 
-def test_cvat(places: Places, log: LabelLog, tmp_path: Path) -> None:
-    done = export(places, log, "cvat", tmp_path / "cvat")
+def test_cvat(contents: CatalogItems, log: LabelLog, tmp_path: Path) -> None:
+    done = export_labels(contents, log, "cvat", tmp_path / "cvat")
     root = ElementTree.parse(tmp_path / "cvat" / "annotations.xml").getroot()
     assert root.findtext("version") == "1.1"
     labels = [one.findtext("name") for one in root.iter("label")]
@@ -172,14 +179,14 @@ def test_cvat(places: Places, log: LabelLog, tmp_path: Path) -> None:
     assert root.findtext("meta/task/size") == "5"
     tags = sorted(tag.get("label") for image in images for tag in image)
     assert tags == sorted([HOSTILE, HOSTILE, "boat", "boat", "boat"])
-    assert done.notes == ("2 labels that do not hold: CVAT has no place for them",)
+    assert done.notes == ("left out 2 negative labels: CVAT has no negative labels",)
     for image in images:
         with Image.open(tmp_path / "cvat" / "images" / image.get("name")) as picture:
             assert picture.size == (int(image.get("width")), int(image.get("height")))
 
 
-def test_fiftyone(places: Places, log: LabelLog, tmp_path: Path) -> None:
-    export(places, log, "fiftyone", tmp_path / "fifty")
+def test_fiftyone(contents: CatalogItems, log: LabelLog, tmp_path: Path) -> None:
+    export_labels(contents, log, "fiftyone", tmp_path / "fifty")
     found = json.loads((tmp_path / "fifty" / "labels.json").read_text("utf-8"))
     assert found["classes"] is None  # then FiftyOne takes the labels as they are
     files = {path.stem for path in (tmp_path / "fifty" / "data").iterdir()}
@@ -188,30 +195,32 @@ def test_fiftyone(places: Places, log: LabelLog, tmp_path: Path) -> None:
     assert sorted(names) == sorted([["boat"], [HOSTILE], sorted([HOSTILE, "boat"]), ["boat"], []])
 
 
-def test_a_folder_is_never_written_over(places: Places, log: LabelLog, tmp_path: Path) -> None:
+def test_a_folder_is_never_written_over(
+    contents: CatalogItems, log: LabelLog, tmp_path: Path
+) -> None:
     (tmp_path / "coco").mkdir()
     with pytest.raises(FileExistsError, match="exists already"):
-        export(places, log, "coco", tmp_path / "coco")
+        export_labels(contents, log, "coco", tmp_path / "coco")
 
 
-def test_what_cannot_be_exported(places: Places, log: LabelLog, tmp_path: Path) -> None:
+def test_what_cannot_be_exported(contents: CatalogItems, log: LabelLog, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="unknown label format 'zip'; expected one of: csv, jsonl"):
-        export(places, log, "zip", tmp_path / "a")
-    with pytest.raises(KeyError, match=r"boats has no label .*cat.*: there is"):
-        export(places, log, "csv", tmp_path / "a", labels=["cat"])
-    with pytest.raises(ValueError, match="pictures are keyframes or original"):
-        export(places, log, "coco", tmp_path / "a", pictures="best")
+        export_labels(contents, log, "zip", tmp_path / "a")
+    with pytest.raises(KeyError, match=r"boats has no label .*cat.*; existing labels: "):
+        export_labels(contents, log, "csv", tmp_path / "a", labels=["cat"])
+    with pytest.raises(ValueError, match=r"unknown images .best.; expected one of: keyframes"):
+        export_labels(contents, log, "coco", tmp_path / "a", images="best")
     with pytest.raises(ValueError, match="has nothing to export"):
-        export(places, LabelLog(tmp_path / "none.jsonl"), "csv", tmp_path / "a")
+        export_labels(contents, LabelLog(tmp_path / "none.jsonl"), "csv", tmp_path / "a")
     assert sorted(path.name for path in tmp_path.iterdir()) == []
 
 
 def test_labels_of_what_a_film_was_are_left_out(
-    places: Places, log: LabelLog, tmp_path: Path
+    contents: CatalogItems, log: LabelLog, tmp_path: Path
 ) -> None:
-    one = places.catalog.film_ids()[0]
+    one = contents.catalog.film_ids()[0]
     old = LabelLog(tmp_path / "old.jsonl")
-    source = embeddings.hash_source(places.catalog.manifest(one))
+    source = embeddings.hash_source(contents.catalog.manifest(one))
     old.append(
         [
             Decision(f"{one}/s0000", "now", 1, made_from=source),
@@ -222,6 +231,6 @@ def test_labels_of_what_a_film_was_are_left_out(
         ],
         author="ann",
     )
-    done = export(places, old, "jsonl", tmp_path / "a.jsonl")
+    done = export_labels(contents, old, "jsonl", tmp_path / "a.jsonl")
     assert done.labels == 1
     assert sorted(note.partition(":")[0] for note in done.notes) == ["left out 2 labels"] * 2

@@ -89,9 +89,9 @@ def test_what_changed_since(path: Path) -> None:
     group = log.append([decision(2, value=-1)], author="ann")
     log.undo(group, author="ann")
     other.refresh()
-    assert other.since(seen) == [key(2)]
+    assert other.list_changes(seen) == [key(2)]
     assert other.value(key(2)) == 1
-    assert other.since(other.sequence) == []
+    assert other.list_changes(other.sequence) == []
 
 
 def test_as_it_was(path: Path) -> None:
@@ -136,6 +136,36 @@ def test_a_torn_last_line_is_repaired(path: Path, cut: int) -> None:
     assert values(LabelLog(path)) == (kept | {key(2): 1} if cut == 1 else kept)
 
 
+@pytest.mark.parametrize("action", ["append", "undo"])
+def test_every_write_is_synced_before_the_call_returns(
+    path: Path, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    calls: list[tuple[str, bool]] = []
+    write, fsync = os.write, os.fsync
+
+    def record(name: str, file: int) -> None:
+        calls.append((name, os.path.samestat(os.fstat(file), path.stat())))
+
+    def recorded_write(file: int, data: bytes) -> int:
+        record("write", file)
+        return write(file, data)
+
+    def recorded_fsync(file: int) -> None:
+        record("fsync", file)
+        fsync(file)
+
+    with LabelLog(path) as log:
+        group = log.append([decision(1)], author="ann")
+        monkeypatch.setattr(module.os, "write", recorded_write)
+        monkeypatch.setattr(module.os, "fsync", recorded_fsync)
+        if action == "append":
+            log.append([decision(2), decision(3)], author="ann")
+        else:
+            log.undo(group, author="ann")
+        monkeypatch.undo()
+    assert calls == [("write", True), ("fsync", True)]
+
+
 def test_a_full_disk_leaves_no_half_group(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = LabelLog(path)
     log.append([decision(1)], author="ann")
@@ -167,23 +197,23 @@ def test_damage_is_named(path: Path, tmp_path: Path) -> None:
         log.append([decision(1)], author="ann")
     whole = path.read_text()
     path.write_text(whole + "{}\n")
-    with pytest.raises(ValueError, match=r"boats.jsonl, line 3, is damaged .*: mend or delete"):
+    with pytest.raises(ValueError, match=r"boats.jsonl, line 3, is damaged .*; repair or delete"):
         LabelLog(path)
     path.write_text(whole + whole.splitlines()[1] + "\n")
-    with pytest.raises(ValueError, match="number 1 comes after 1"):
+    with pytest.raises(ValueError, match="sequence 1 follows 1"):
         LabelLog(path)
     path.write_text(whole.replace('"schema": 1', '"schema": 2'))
-    with pytest.raises(ValueError, match="is of version 2, and this vujax reads 1"):
+    with pytest.raises(ValueError, match="is of version 2, and this vujax reads version 1"):
         LabelLog(path)
     path.write_text('{"a": 1}\n')
-    with pytest.raises(ValueError, match="does not say"):
+    with pytest.raises(ValueError, match="does not declare a file of kind"):
         LabelLog(path)
     (tmp_path / "real.jsonl").write_text(whole)
     path.unlink()
     path.symlink_to(tmp_path / "real.jsonl")
-    with pytest.raises(ValueError, match="is a link"):
+    with pytest.raises(ValueError, match="is a symbolic link"):
         LabelLog(path)
-    with pytest.raises(FileNotFoundError, match="no such set"):
+    with pytest.raises(FileNotFoundError, match="does not exist; name an existing label set"):
         LabelLog(tmp_path / "none.jsonl", create=False)
 
 
@@ -214,20 +244,20 @@ def test_what_is_no_decision(bad: dict) -> None:
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".x", "x" * 49, "a b", None, "é"])
 def test_what_is_no_name_of_a_set(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no name of a label set"):
-        sets.path(tmp_path, name)
+    with pytest.raises(ValueError, match="invalid name of a label set"):
+        sets.label_set_path(tmp_path, name)
 
 
 def test_sets_by_name(path: Path, tmp_path: Path) -> None:
-    assert sets.names(tmp_path) == []
+    assert sets.list_label_sets(tmp_path) == []
     LabelLog(path)
-    assert sets.names(tmp_path) == []  # it is made with the first decision
+    assert sets.list_label_sets(tmp_path) == []  # it is made with the first decision
     LabelLog(path).append([decision(1)], author="ann")
     (path.parent / "no set.jsonl").write_text("")
-    assert sets.names(tmp_path) == ["boats"]
-    assert sets.existing(tmp_path, "boats") == path
-    with pytest.raises(FileNotFoundError, match="there is boats"):
-        sets.existing(tmp_path, "cars")
+    assert sets.list_label_sets(tmp_path) == ["boats"]
+    assert sets.find_label_set(tmp_path, "boats") == path
+    with pytest.raises(FileNotFoundError, match="existing label sets: boats"):
+        sets.find_label_set(tmp_path, "cars")
 
 
 def test_threads_lose_nothing(path: Path) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from jax.sharding import Mesh
 
-from tests.annotate.tagging.made import made, table
+from tests.annotate.tagging.stub_catalog import embedded_catalog, write_table
 from tests.encoders.stub import Stub
 from vujax.annotate.tagging.labels import read_labels
-from vujax.annotate.tagging.resolve import resolve
-from vujax.annotate.tagging.tagger import apply
-from vujax.annotate.tagging.train import train
+from vujax.annotate.tagging.resolve import resolve_labels
+from vujax.annotate.tagging.tagger import apply_tagger
+from vujax.annotate.tagging.train import train_tagger
 from vujax.catalog import Catalog, embeddings, scenes
 from vujax.pipeline.embed import EmbedJob, EmbedStage, embed
 
@@ -31,7 +31,7 @@ def with_scenes(catalog: Catalog, film: str) -> None:
 
 
 def test_scenes_are_tagged(tmp_path: Path, mesh1: Mesh) -> None:
-    catalog = Catalog(made(tmp_path, 4))
+    catalog = Catalog(embedded_catalog(tmp_path, 4))
     films = catalog.film_ids()[:3]
     for film in films:
         with_scenes(catalog, film)
@@ -40,14 +40,16 @@ def test_scenes_are_tagged(tmp_path: Path, mesh1: Mesh) -> None:
     for source in embed(catalog.path, Stub, levels=levels).sources:
         stage(source)
     lines = [f"{film}/c000,warm" for film in films] + [f"{films[0]}/s0000,warm"]
-    said = resolve(catalog, "scene", read_labels(table(tmp_path / "labels.csv", lines)))
-    assert said.notes == (
-        "left out 1 row: it is of a shot, and tags are of scenes, which are larger",
+    said = resolve_labels(
+        catalog, "scene", read_labels(write_table(tmp_path / "labels.csv", lines))
     )
-    tagger, report = train(catalog, said, encoder="stub", mesh=mesh1)
+    assert said.notes == (
+        "left out 1 row: it labels a shot, which is smaller than the scenes to tag",
+    )
+    tagger, report = train_tagger(catalog, said, encoder="stub", mesh=mesh1)
     assert report["map"] == 1
     out = tmp_path / "tags.csv"
-    done = apply(tagger, catalog, out)
+    done = apply_tagger(tagger, catalog, out)
     assert (done.films, done.without, done.items, done.chosen) == (3, 1, 6, {"warm": 3})
     rows = list(csv.DictReader(out.read_text().splitlines()))
     assert [row["id"].rpartition("/")[2] for row in rows] == ["c000", "c001"] * 3

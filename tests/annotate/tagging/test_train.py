@@ -9,13 +9,19 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tests.annotate.tagging.made import NAMES, embed_all, made, rows, table
+from tests.annotate.tagging.stub_catalog import (
+    NAMES,
+    embed_all,
+    embedded_catalog,
+    label_rows,
+    write_table,
+)
 from tests.encoders.stub import Stub
 from vujax.annotate.tagging import tagger as disk
 from vujax.annotate.tagging.labels import read_labels
-from vujax.annotate.tagging.resolve import resolve
-from vujax.annotate.tagging.tagger import apply
-from vujax.annotate.tagging.train import train
+from vujax.annotate.tagging.resolve import resolve_labels
+from vujax.annotate.tagging.tagger import apply_tagger
+from vujax.annotate.tagging.train import train_tagger
 from vujax.catalog import Catalog, embeddings, schema
 from vujax.catalog.ids import Id
 from vujax.models import release
@@ -23,21 +29,21 @@ from vujax.models import release
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made(tmp_path_factory.mktemp("tagging"))
+    return embedded_catalog(tmp_path_factory.mktemp("tagging"))
 
 
 def learned(root, folder, mesh, lines, level="shot", reviewed=None, header="id,label", **options):
     catalog = Catalog(root)
-    labels = read_labels(table(folder / "labels.csv", lines, header))
-    said = resolve(catalog, level, labels, reviewed)
-    return train(catalog, said, encoder="stub", mesh=mesh, **options)
+    labels = read_labels(write_table(folder / "labels.csv", lines, header))
+    said = resolve_labels(catalog, level, labels, reviewed)
+    return train_tagger(catalog, said, encoder="stub", mesh=mesh, **options)
 
 
 @pytest.fixture(scope="module")
 def trained(root, tmp_path_factory, mesh1):
     """Of four films of five."""
     folder = tmp_path_factory.mktemp("labels")
-    return learned(root, folder, mesh1, rows(root, slice(0, 4)))
+    return learned(root, folder, mesh1, label_rows(root, slice(0, 4)))
 
 
 def test_tags_are_learned_and_reported(root, trained):
@@ -58,8 +64,8 @@ def test_tags_are_learned_and_reported(root, trained):
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
 def test_applied_to_a_film_that_nobody_labelled(root, trained, tmp_path, suffix):
     catalog, out = Catalog(root), tmp_path / f"tags{suffix}"
-    disk.save(tmp_path / "tagger", *trained)
-    done = apply(disk.load(tmp_path / "tagger"), catalog, out)
+    disk.save_tagger(tmp_path / "tagger", *trained)
+    done = apply_tagger(disk.load_tagger(tmp_path / "tagger"), catalog, out)
     assert (done.films, done.without, done.items) == (5, 0, 15)
     assert done.chosen == dict.fromkeys(sorted(NAMES), 5)
     found = read(out)
@@ -85,8 +91,8 @@ def read(out: Path) -> list[dict]:
 
 def test_a_saved_tagger_scores_as_before(trained, tmp_path):
     tagger, report = trained
-    disk.save(tmp_path, tagger, report)
-    loaded = disk.load(tmp_path / "release")
+    disk.save_tagger(tmp_path, tagger, report)
+    loaded = disk.load_tagger(tmp_path / "release")
     assert (loaded.level, loaded.model, loaded.tags) == (tagger.level, tagger.model, tagger.tags)
     features = np.random.default_rng(0).normal(size=(7, 6))
     np.testing.assert_array_equal(loaded.probe.scores(features), tagger.probe.scores(features))
@@ -106,14 +112,14 @@ def test_one_film_is_split_by_time(root, tmp_path, mesh1):
 
 def test_tags_that_are_too_rare_are_named(root, tmp_path, mesh1):
     first = Catalog(root).film_ids()[0]
-    lines = rows(root) + [f"{first}/s0000,rare"]
+    lines = label_rows(root) + [f"{first}/s0000,rare"]
     tagger, report = learned(root, tmp_path, mesh1, lines)
     assert tagger.tags == tuple(sorted(NAMES))
     assert report["left_out"] == {"rare": {"holds": 1, "not": 14, "in": 1, "not in": 5}}
-    with pytest.raises(ValueError, match=r"'rare' holds of 1 in 1 and not of 2 in 2"):
+    with pytest.raises(ValueError, match=r"'rare' is positive for 1 in 1 and negative for 2 in 2"):
         learned(root, tmp_path, mesh1, lines[-1:])
-    with pytest.raises(ValueError, match=r"'red' holds of 5 in 5 and not of 0 in 0"):
-        learned(root, tmp_path, mesh1, rows(root)[::3], reviewed=[])
+    with pytest.raises(ValueError, match=r"'red' is positive for 5 in 5 and negative for 0 in 0"):
+        learned(root, tmp_path, mesh1, label_rows(root)[::3], reviewed=[])
 
 
 def test_counterexamples_are_enough_without_reviewed_films(root, tmp_path, mesh1):
@@ -128,12 +134,12 @@ def test_vectors_of_another_model_are_refused(root, trained, tmp_path):
     tagger, _ = trained
     other = Path(shutil.copytree(root, tmp_path / "catalog"))
     shutil.rmtree(other / "vectors")
-    with pytest.raises(ValueError, match=r"learned on shot vectors of stub-.* has those of none"):
-        apply(tagger, Catalog(other), tmp_path / "tags.csv")
+    with pytest.raises(ValueError, match=r"needs shot embeddings of stub-.* has those of none"):
+        apply_tagger(tagger, Catalog(other), tmp_path / "tags.csv")
     embed_all(other, Newer)
     newer = embeddings.open_store(other, "shot", "stub").model.folder
-    with pytest.raises(ValueError, match=f"has those of {newer}: make them with `vujax embed"):
-        apply(tagger, Catalog(other), tmp_path / "tags.csv")
+    with pytest.raises(ValueError, match=f"has those of {newer}; run `vujax embed"):
+        apply_tagger(tagger, Catalog(other), tmp_path / "tags.csv")
     assert not (tmp_path / "tags.csv").exists()
 
 
@@ -149,7 +155,7 @@ def test_films_that_lack_vectors_or_keyframes(root, trained, tmp_path):
     film = schema.list_films(other)[2]
     next(other.glob(f"vectors/shot/*/{film}.parquet")).unlink()
     with pytest.raises(FileNotFoundError, match=film):
-        apply(trained[0], Catalog(other), tmp_path / "tags.csv")
+        apply_tagger(trained[0], Catalog(other), tmp_path / "tags.csv")
     assert not (tmp_path / "tags.csv").exists()
 
 
@@ -158,21 +164,21 @@ def test_damaged_and_other_models_are_refused(root, trained, tmp_path):
     catalog = Catalog(root)
     known = r"suffix '\.xlsx'; expected one of: \.parquet, \.csv, \.jsonl"
     with pytest.raises(ValueError, match=known):
-        apply(tagger, catalog, tmp_path / "tags.xlsx")
+        apply_tagger(tagger, catalog, tmp_path / "tags.xlsx")
     with pytest.raises(FileNotFoundError, match="is no model"):
-        disk.load(tmp_path)
+        disk.load_tagger(tmp_path)
     release.save(tmp_path / "head", {"model": {}}, {"params": {"x": np.zeros(1)}})
-    with pytest.raises(ValueError, match="is a model, and no tagger"):
-        disk.load(tmp_path / "head")
-    with pytest.raises(ValueError, match="holds something else than a tagger"):
+    with pytest.raises(ValueError, match="is a model but not a tagger"):
+        disk.load_tagger(tmp_path / "head")
+    with pytest.raises(ValueError, match="is not empty and is not a tagger"):
         disk.check_folder(tmp_path / "head")
-    disk.save(tmp_path / "tagger", tagger, report)
+    disk.save_tagger(tmp_path / "tagger", tagger, report)
     disk.check_folder(tmp_path / "tagger")
     config = tmp_path / "tagger" / "release" / "config.json"
     good = config.read_text()
     for old, new, why in (
         ('"schema": 1', '"schema": 2', "another version"),
-        ('"dim": 6', '"dim": 7', "its weights are not those of 3 tags"),
+        ('"dim": 6', '"dim": 7', "its weights do not match 3 tags"),
         ('"level": "shot",', "", r"is damaged \('level'\)"),
         (tagger.model.digest, "x", "needs a sha256"),
         ("{", "", "is damaged"),
@@ -180,4 +186,4 @@ def test_damaged_and_other_models_are_refused(root, trained, tmp_path):
         config.write_text(good.replace(old, new, 1))
         assert config.read_text() != good
         with pytest.raises(ValueError, match=why):
-            disk.load(tmp_path / "tagger")
+            disk.load_tagger(tmp_path / "tagger")

@@ -7,12 +7,12 @@ level      the frames, shots or scenes of the catalogue, in memory
 probe      what is like the examples: logistic regression on frozen vectors
 ranking    scores of a request: zero-shot, learned, or both
 precision  how many of those above a threshold are right
-desk       everything that the page can ask for, without HTTP
+session       everything that the page can ask for, without HTTP
 app        the same with HTTP
 serve      the server
 static/    the page: HTML, CSS and JavaScript as they are, nothing is built
 
-A desk for a catalogue on disk: its vectors, the texts that go with them, a tagger's file.
+A session for a catalogue on disk: its vectors, the texts that go with them, a tagger's file.
 
 A space for vectors that no encoder of texts goes with: all but words can be searched for.
 """
@@ -20,22 +20,22 @@ A space for vectors that no encoder of texts goes with: all but words can be sea
 import math
 from pathlib import Path
 
-from vujax.annotate.app.session import Desk, levels_of
-from vujax.annotate.labels.sets import author_of
+from vujax.annotate.app.session import CurationSession, list_levels
+from vujax.annotate.labels.sets import resolve_author
 from vujax.catalog import Catalog, embeddings
 from vujax.data.tables import read_rows
 from vujax.search.index import resolve_encoder
 from vujax.search.text_space import EncoderSpace, TextSpace, open_text_space
 
 
-def open_desk(
+def open_session(
     root: Path,
     encoder: str,
     *,
     space: str | None = None,
     author: str | None = None,
     tags: Path | None = None,
-) -> Desk:
+) -> CurationSession:
     """Opens a catalogue for curation.
 
     Where no text encoder can be had, all else works: examples, labels, filters.
@@ -52,17 +52,19 @@ def open_desk(
       ValueError: a file is damaged.
     """
     catalog, name = Catalog(root), resolve_encoder(encoder)
-    found = read_tags(tags) if tags else {}
+    found = read_tag_scores(tags) if tags else {}
     try:
         texts, mute = open_text_space(space or encoder), ""
     except (ValueError, OSError, ImportError) as error:
         if space:
             raise
-        texts, mute = plain(catalog, name), f"texts cannot be searched for: {error}"
-    return Desk(catalog, name, texts, author=author_of(author), tags=found, mute=mute)
+        texts, mute = open_embedding_space(catalog, name), f"texts cannot be searched for: {error}"
+    return CurationSession(
+        catalog, name, texts, author=resolve_author(author), tags=found, text_search_error=mute
+    )
 
 
-def read_tags(path: Path) -> dict[str, dict[str, float]]:
+def read_tag_scores(path: Path) -> dict[str, dict[str, float]]:
     """Scores of a tagger by label and id.
 
     Args:
@@ -79,7 +81,7 @@ def read_tags(path: Path) -> dict[str, dict[str, float]]:
     return found
 
 
-def plain(catalog: Catalog, encoder: str) -> TextSpace:
+def open_embedding_space(catalog: Catalog, encoder: str) -> TextSpace:
     """The space of an encoder's vectors as they are, made unit."""
-    first = levels_of(catalog, encoder)[0]
+    first = list_levels(catalog, encoder)[0]
     return EncoderSpace(embeddings.open_store(catalog.path, first, encoder).model.dim)

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from vujax.annotate.app.requests import Ask, Term
-from vujax.annotate.app.session import Desk
+from vujax.annotate.app.requests import QueryTerm, SearchRequest
+from vujax.annotate.app.session import CurationSession
 from vujax.annotate.labels import sets
 from vujax.annotate.tagging.tagger import COLUMNS
 from vujax.search.query import parse_term
@@ -21,15 +21,15 @@ from vujax.utils.io import check_table_suffix, write_table
 
 
 @dataclass(frozen=True)
-class Applied:
+class ScoresSummary:
     """What came of it: items, and how many of them were chosen."""
 
     items: int
     chosen: int
 
 
-def apply(
-    desk: Desk,
+def export_scores(
+    session: CurationSession,
     name: str,
     label: str,
     out: Path,
@@ -38,11 +38,11 @@ def apply(
     query: Sequence[str] = (),
     against: Sequence[str] = (),
     threshold: float = 0.0,
-) -> Applied:
+) -> ScoresSummary:
     """Scores every item of a catalogue.
 
     Args:
-      desk: of the catalogue.
+      session: of the catalogue.
       name: of the label set.
       label: that is learned.
       out: .parquet, .csv or .jsonl.
@@ -56,20 +56,20 @@ def apply(
       ValueError: there is nothing to learn from, or another suffix.
     """
     check_table_suffix(out)
-    sets.existing(desk.catalog.path, name)
+    sets.find_label_set(session.catalog.path, name)
     words = [parse_term(text) for text in query] + [
         parse_term(text, against=True) for text in against
     ]
-    terms = tuple(Term(one.text, one.weight) for one in words)
-    ask = Ask(level, name, label=label, terms=terms, learn=True, fold=False)
-    table = _table(desk, ask, threshold)
+    terms = tuple(QueryTerm(one.text, one.weight) for one in words)
+    ask = SearchRequest(level, name, label=label, terms=terms, learn=True, fold=False)
+    table = _table(session, ask, threshold)
     write_table(out, [table], table.schema)
-    return Applied(len(table), int(np.count_nonzero(table["chosen"].to_numpy())))
+    return ScoresSummary(len(table), int(np.count_nonzero(table["chosen"].to_numpy())))
 
 
-def _table(desk: Desk, ask: Ask, threshold: float) -> pa.Table:
-    found = desk.rank(ask)
-    rows = desk.level(ask.level).index.rows.take(found.rows)
+def _table(session: CurationSession, ask: SearchRequest, threshold: float) -> pa.Table:
+    found = session.rank(ask)
+    rows = session.item_set(ask.level).index.rows.take(found.rows)
     frames = ask.level == "frame"
     count = len(rows)
     columns = [

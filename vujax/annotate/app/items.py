@@ -9,15 +9,15 @@ from scipy.sparse import csgraph
 
 from vujax.search.index import Index
 
-REACH = 8  # items of a film that are compared with each one
-ALIKE = 0.97
+MAX_DISTANCE = 8  # items of a film that are compared with each one
+MIN_SIMILARITY = 0.97
 """Cosine from which two items of a film, near in time, are shown as one."""
 
-CHUNK = 1 << 14  # rows that are multiplied at once
+CHUNK_ROWS = 1 << 14  # rows that are multiplied at once
 
 
 @dataclass(frozen=True, eq=False)
-class Level:
+class ItemSet:
     """What is ranked.
 
     Attributes:
@@ -29,7 +29,7 @@ class Level:
     ids: tuple[str, ...]
 
     @classmethod
-    def of(cls, index: Index) -> "Level":
+    def from_index(cls, index: Index) -> "ItemSet":
         """The level of an index."""
         return cls(index, tuple(index.rows["id"].to_pylist()))
 
@@ -37,7 +37,7 @@ class Level:
         return len(self.ids)
 
     @functools.cached_property
-    def numbers(self) -> dict[str, int]:
+    def row_by_id(self) -> dict[str, int]:
         """The row of each id."""
         return {item: row for row, item in enumerate(self.ids)}
 
@@ -52,9 +52,9 @@ class Level:
         shots = self.index.rows["shot"].to_numpy()
         frames = self.index.level == "frame"
         links = [np.zeros((2, 0), np.int64)]
-        for step in range(1, min(REACH, len(self) - 1) + 1):
+        for step in range(1, min(MAX_DISTANCE, len(self) - 1) + 1):
             same = films[step:] == films[:-step]
-            near = same & (self._cosines(step) >= ALIKE)
+            near = same & (self._cosines(step) >= MIN_SIMILARITY)
             if frames:
                 near |= same & (shots[step:] == shots[:-step])
             (first,) = np.nonzero(near)
@@ -65,7 +65,7 @@ class Level:
         return csgraph.connected_components(graph, directed=False)[1].astype(np.int64)
 
     @functools.cached_property
-    def centre(self) -> tuple[np.ndarray, float]:
+    def center(self) -> tuple[np.ndarray, float]:
         """Mean of the vectors, and the root of their mean squared distance from it."""
         every = max(1, len(self) // 20_000)
         some = self.index.vectors[::every].astype(np.float32)
@@ -73,7 +73,7 @@ class Level:
         spread = float(np.sqrt(((some - mean) ** 2).sum(1).mean()))
         return mean, spread or 1.0
 
-    def products(self, vector: np.ndarray) -> np.ndarray:
+    def compute_scores(self, vector: np.ndarray) -> np.ndarray:
         """Product of every row with a vector `[d]`: float32 `[n]`.
 
         The page counts what lies above a threshold, so it wants every score, not the best few.
@@ -81,15 +81,17 @@ class Level:
         vectors = self.index.vectors
         if vectors.dtype == np.float32:
             return np.asarray(vectors @ np.float32(vector))
-        parts = [vectors[i : i + CHUNK].astype(np.float32) for i in range(0, len(self), CHUNK)]
+        parts = [
+            vectors[i : i + CHUNK_ROWS].astype(np.float32) for i in range(0, len(self), CHUNK_ROWS)
+        ]
         return np.concatenate([part @ np.float32(vector) for part in parts])
 
     def _cosines(self, step: int) -> np.ndarray:
         """Product of each row with the one `step` after it."""
         vectors, last = self.index.vectors, len(self) - step
         parts = []
-        for start in range(0, last, CHUNK):
-            end = min(start + CHUNK, last)
+        for start in range(0, last, CHUNK_ROWS):
+            end = min(start + CHUNK_ROWS, last)
             pair = (vectors[start:end], vectors[start + step : end + step])
             first, second = (part.astype(np.float32, copy=False) for part in pair)
             parts.append(np.einsum("nd,nd->n", first, second))

@@ -13,7 +13,7 @@ from vujax.evals.metrics.bootstrap import wilson_interval
 
 
 @dataclass(frozen=True)
-class Share:
+class PrecisionEstimate:
     """A share of right ones, with Wilson's interval of 95%.
 
     Attributes:
@@ -32,15 +32,15 @@ class Share:
     low: float | None
     high: float | None
 
-    def facts(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
 
 
-def share(values: Iterable[int]) -> Share:
+def estimate_precision(values: Iterable[int]) -> PrecisionEstimate:
     """The share of values that are 1 among those that are 1 or -1; 0 is not reviewed."""
     known = list(values)
     right, wrong = known.count(1), known.count(-1)
     reviewed = right + wrong
     interval = wilson_interval(right, reviewed) if reviewed else (None, None, None)
-    return Share(right, reviewed, len(known), *interval)
+    return PrecisionEstimate(right, reviewed, len(known), *interval)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from vujax.annotate.labels import sets
-from vujax.annotate.labels.entry import MOST_QUERY, check_author, check_label
+from vujax.annotate.labels.entry import MAX_QUERY_LENGTH, check_author, check_label
 from vujax.annotate.labels.items import LEVELS
 from vujax.catalog.ids import Id
 
@@ -15,12 +15,12 @@ STATUSES = ("all", "open", "yes", "no", "doubt")
 """Which items: all, not reviewed, those of which the label holds or not, or reviewed ones that the
 classifier, which was not shown them, sees otherwise."""
 
-MOST_TERMS, MOST_IDS, MOST_ROWS, MOST_SAMPLE = 20, 50_000, 1000, 1000
-MOST_WEIGHT = 1000.0
+MAX_TERMS, MAX_IDS, MAX_ROWS, MAX_SAMPLE = 20, 50_000, 1000, 1000
+MAX_WEIGHT = 1000.0
 
 
 @dataclass(frozen=True)
-class Term:
+class QueryTerm:
     """A text that is looked for, or not wanted where its weight is below 0."""
 
     text: str
@@ -28,7 +28,7 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Ask:
+class SearchRequest:
     """What to rank.
 
     Attributes:
@@ -50,7 +50,7 @@ class Ask:
     level: str
     set: str
     label: str = ""
-    terms: tuple[Term, ...] = ()
+    terms: tuple[QueryTerm, ...] = ()
     where: str = ""
     status: str = "all"
     like: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ class Ask:
     at: int | None = None
 
     @classmethod
-    def read(cls, body: Mapping[str, Any]) -> Self:
+    def from_json(cls, body: Mapping[str, Any]) -> Self:
         """Reads it.
 
         Raises:
@@ -74,7 +74,7 @@ class Ask:
             level=_choice(body, "level", LEVELS[:3]),
             set=sets.check_name(body.get("set")),
             label=_label(body),
-            terms=tuple(_term(one) for one in _list(body, "terms", MOST_TERMS)),
+            terms=tuple(_term(one) for one in _list(body, "terms", MAX_TERMS)),
             where=_text(body, "where", 5000),
             status=_choice(body, "status", STATUSES, "all"),
             like=_ids(body, "like", 200),
@@ -87,21 +87,21 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Rows:
+class ItemsRequest:
     """Items by the numbers that a ranking gave."""
 
     level: str
     rows: tuple[int, ...]
 
     @classmethod
-    def read(cls, body: Mapping[str, Any]) -> Self:
+    def from_json(cls, body: Mapping[str, Any]) -> Self:
         """Reads it; raises ValueError."""
         _only(body, ("level", "rows"))
-        return cls(_choice(body, "level", LEVELS[:3]), _numbers(body, "rows", MOST_ROWS))
+        return cls(_choice(body, "level", LEVELS[:3]), _numbers(body, "rows", MAX_ROWS))
 
 
 @dataclass(frozen=True)
-class Mark:
+class LabelRequest:
     """Decisions about items.
 
     Attributes:
@@ -125,12 +125,12 @@ class Mark:
     sampled: bool
 
     @classmethod
-    def read(cls, body: Mapping[str, Any]) -> Self:
+    def from_json(cls, body: Mapping[str, Any]) -> Self:
         """Reads it; raises ValueError."""
         _only(body, tuple(cls.__dataclass_fields__))
         check_label(body.get("label"))
-        ids = _ids(body, "ids", MOST_IDS)
-        scores = _list(body, "scores", MOST_IDS) or [None] * len(ids)
+        ids = _ids(body, "ids", MAX_IDS)
+        scores = _list(body, "scores", MAX_IDS) or [None] * len(ids)
         if not ids or len(scores) != len(ids):
             raise ValueError("`ids` names at least one item, and `scores` has one for each")
         value = body.get("value")
@@ -143,27 +143,27 @@ class Mark:
             ids,
             tuple(None if s is None else _finite(s, "scores") for s in scores),
             _author(body),
-            _text(body, "query", MOST_QUERY),
+            _text(body, "query", MAX_QUERY_LENGTH),
             _flag(body, "sampled") if "sampled" in body else False,
         )
 
 
 @dataclass(frozen=True)
-class Undo:
+class UndoRequest:
     """To take back the last group of an author."""
 
     set: str
     author: str
 
     @classmethod
-    def read(cls, body: Mapping[str, Any]) -> Self:
+    def from_json(cls, body: Mapping[str, Any]) -> Self:
         """Reads it; raises ValueError."""
         _only(body, ("set", "author"))
         return cls(sets.check_name(body.get("set")), _author(body))
 
 
 @dataclass(frozen=True)
-class Above:
+class ThresholdRequest:
     """What to count, or to draw, above a threshold of a ranking.
 
     Attributes:
@@ -174,38 +174,38 @@ class Above:
       rows: of a sample that was drawn.
     """
 
-    ask: Ask
+    ask: SearchRequest
     label: str
     threshold: float
     count: int
     rows: tuple[int, ...]
 
     @classmethod
-    def read(cls, body: Mapping[str, Any]) -> Self:
+    def from_json(cls, body: Mapping[str, Any]) -> Self:
         """Reads it; raises ValueError."""
         _only(body, ("ask", "label", "threshold", "count", "rows"))
         ask = body.get("ask")
         if not isinstance(ask, dict):
             raise ValueError("`ask` is an object")
         count = body.get("count", 50)
-        if type(count) is not int or not 1 <= count <= MOST_SAMPLE:
-            raise ValueError(f"`count` is a whole number from 1 to {MOST_SAMPLE}")
-        rows = _numbers(body, "rows", MOST_SAMPLE)
+        if type(count) is not int or not 1 <= count <= MAX_SAMPLE:
+            raise ValueError(f"`count` is a whole number from 1 to {MAX_SAMPLE}")
+        rows = _numbers(body, "rows", MAX_SAMPLE)
         threshold = _finite(body.get("threshold"), "threshold")
-        return cls(Ask.read(ask), _label(body), threshold, count, rows)
+        return cls(SearchRequest.from_json(ask), _label(body), threshold, count, rows)
 
 
 @dataclass(frozen=True)
-class Write:
+class ExportRequest:
     """An export."""
 
     set: str
     format: str
     labels: tuple[str, ...]
-    pictures: str
+    images: str
 
     @classmethod
-    def read(cls, body: Mapping[str, Any]) -> Self:
+    def from_json(cls, body: Mapping[str, Any]) -> Self:
         """Reads it; raises ValueError."""
         _only(body, ("set", "format", "labels", "pictures"))
         labels = tuple(_list(body, "labels", 200))
@@ -216,7 +216,7 @@ class Write:
         return cls(sets.check_name(body.get("set")), format, labels, pictures)
 
 
-def parse(data: bytes) -> dict[str, Any]:
+def parse_body(data: bytes) -> dict[str, Any]:
     """The object of a body.
 
     Raises:
@@ -296,16 +296,16 @@ def _finite(value: Any, name: str) -> float:
     return float(value)
 
 
-def _term(one: Any) -> Term:
+def _term(one: Any) -> QueryTerm:
     if not isinstance(one, dict):
         raise ValueError("`terms` are objects with `text` and `weight`")
     _only(one, ("text", "weight"))
     text, weight = _text(one, "text", 500), _finite(one.get("weight", 1), "weight")
     if not text:
         raise ValueError("a term of the query is empty: write what to look for")
-    if not 0 < abs(weight) <= MOST_WEIGHT:
-        raise ValueError(f"the weight of a term is not 0, and at most {MOST_WEIGHT:g}")
-    return Term(text, weight)
+    if not 0 < abs(weight) <= MAX_WEIGHT:
+        raise ValueError(f"the weight of a term is not 0, and at most {MAX_WEIGHT:g}")
+    return QueryTerm(text, weight)
 
 
 def _label(body: Mapping[str, Any]) -> str:

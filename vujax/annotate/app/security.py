@@ -16,12 +16,12 @@ from urllib.parse import parse_qs, urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MOST_BODY = 8 << 20
+MAX_BODY_BYTES = 8 << 20
 """Bytes of a request: 50,000 ids of 150 characters fit."""
 
 COOKIE = "vujax-curate"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-HEADERS = {
+SECURITY_HEADERS = {
     # Nothing but the page's own files runs, and nothing leaves it.
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -36,7 +36,7 @@ HEADERS = {
 }
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A request that is not answered: the status and one sentence."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -44,7 +44,7 @@ class Refused(Exception):
         self.status, self.reason = status, reason
 
 
-class Guard:
+class SecurityMiddleware:
     """Lets through what may ask."""
 
     def __init__(self, app: ASGIApp, names: Iterable[str] = (), token: str | None = None) -> None:
@@ -76,24 +76,30 @@ class Guard:
                 await _welcome(self._token, send)
                 return
             await self._app(scope, _limited(receive, headers), send)
-        except Refused as refused:
+        except RequestRefused as refused:
             await _refuse(refused, send)
 
     def _check_host(self, headers: Headers) -> None:
         hosts = headers.getlist("host")
         name = _host_name(hosts[0]) if len(hosts) == 1 else None
         if name is None or not (name in self._names or (self._any_address and _is_address(name))):
-            raise Refused(403, "this server goes by another name: use the address that it printed")
+            raise RequestRefused(
+                403, "this server goes by another name: use the address that it printed"
+            )
 
     def _check_origin(self, scope: Scope, headers: Headers) -> None:
         """Refuses what a page of another origin sent; programs send no Origin."""
         origins = headers.getlist("origin")
         if origins and (len(origins) > 1 or not self._is_own(origins[0], headers["host"], scope)):
-            raise Refused(403, "this page answers to itself alone: the request is from elsewhere")
+            raise RequestRefused(
+                403, "this page answers to itself alone: the request is from elsewhere"
+            )
         site = headers.get("sec-fetch-site", "none")
         opened = headers.get("sec-fetch-mode") == "navigate" and scope["path"] == "/"
         if site not in ("same-origin", "none") and not opened:
-            raise Refused(403, "this page answers to itself alone: the request is from elsewhere")
+            raise RequestRefused(
+                403, "this page answers to itself alone: the request is from elsewhere"
+            )
 
     def _is_own(self, origin: str, host: str, scope: Scope) -> bool:
         return origin.lower() == f"{scope.get('scheme', 'http')}://{host.lower()}"
@@ -107,7 +113,9 @@ class Guard:
         if scope["path"] == "/" and _same(given, self._token):
             return True
         if not _same(_cookie(headers), self._token):
-            raise Refused(401, "the token is missing or wrong: open the address that was printed")
+            raise RequestRefused(
+                401, "the token is missing or wrong: open the address that was printed"
+            )
         return False
 
 
@@ -146,16 +154,16 @@ def _is_address(name: str) -> bool:
 def _limited(receive: Receive, headers: Headers) -> Receive:
     """Refuses bodies that are too long, whatever they say of themselves."""
     length = headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > MOST_BODY:
-        raise Refused(413, f"a request has at most {MOST_BODY >> 20} MiB")
+    if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+        raise RequestRefused(413, f"a request has at most {MAX_BODY_BYTES >> 20} MiB")
     seen = 0
 
     async def limited() -> Message:
         nonlocal seen
         message = await receive()
         seen += len(message.get("body", b""))
-        if seen > MOST_BODY:
-            raise Refused(413, f"a request has at most {MOST_BODY >> 20} MiB")
+        if seen > MAX_BODY_BYTES:
+            raise RequestRefused(413, f"a request has at most {MAX_BODY_BYTES >> 20} MiB")
         return message
 
     return limited
@@ -165,7 +173,7 @@ def _with_headers(send: Send) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            for name, value in HEADERS.items():
+            for name, value in SECURITY_HEADERS.items():
                 headers[name] = value
             headers.setdefault("cache-control", "no-store")
         await send(message)
@@ -181,7 +189,7 @@ async def _welcome(token: str, send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _refuse(refused: Refused, send: Send) -> None:
+async def _refuse(refused: RequestRefused, send: Send) -> None:
     body = json.dumps({"error": refused.reason}).encode()
     headers = [
         (b"content-type", b"application/json"),

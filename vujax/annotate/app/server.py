@@ -1,4 +1,4 @@
-"""The desk with HTTP: what is asked for by which address, and what is said when that fails.
+"""The session with HTTP: what is asked for by which address, and what is said when that fails.
 
 The server of the curation page.
 """
@@ -19,10 +19,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from vujax.annotate.app import requests
-from vujax.annotate.app.security import LOOPBACK, Guard, Refused
-from vujax.annotate.app.session import Desk
+from vujax.annotate.app.security import LOOPBACK, RequestRefused, SecurityMiddleware
+from vujax.annotate.app.session import CurationSession
 
-STATIC = {
+STATIC_TYPES = {
     "style.css": "text/css",
     "icon.svg": "image/svg+xml",
     "app.js": "text/javascript",
@@ -40,39 +40,49 @@ STATIC = {
 """All files of the page but its HTML; nothing else is ever read."""
 
 # What browsers play, by suffix; others are offered all the same.
-VIDEO = {".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/mp4", ".webm": "video/webm"}
+VIDEO_TYPES = {".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/mp4", ".webm": "video/webm"}
 
-WRONG = (ValueError, KeyError, FileNotFoundError)
+CLIENT_ERRORS = (ValueError, KeyError, FileNotFoundError)
 
 
-def application(desk: Desk, *, names: tuple[str, ...] = (), token: str | None = None) -> ASGIApp:
+def build_app(
+    session: CurationSession, *, names: tuple[str, ...] = (), token: str | None = None
+) -> ASGIApp:
     """The whole application.
 
     Args:
-      desk: that it serves.
+      session: that it serves.
       names: of this server, see `Guard`.
       token: that every request must bring; None: none.
     """
     routes = [
         Route("/", _page),
         Route("/static/{name}", _static),
-        _get("/api/about", lambda request: desk.about()),
-        _get("/api/columns", lambda request: desk.columns(_query(request, "level"))),
-        _get("/api/item", lambda request: desk.item(_query(request, "id"))),
-        _get("/api/state", lambda request: desk.state(*_state(request))),
-        _post("/api/search", lambda body: desk.search(requests.Ask.read(body))),
-        _post("/api/items", lambda body: desk.items(requests.Rows.read(body))),
-        _post("/api/mark", lambda body: desk.mark(requests.Mark.read(body))),
-        _post("/api/undo", lambda body: desk.undo(requests.Undo.read(body))),
-        _post("/api/estimate", lambda body: desk.estimate(requests.Above.read(body))),
-        _post("/api/sample", lambda body: desk.sample(requests.Above.read(body))),
-        _post("/api/export", lambda body: desk.write(requests.Write.read(body))),
-        Route("/picture/{film}/{shot:int}/{keyframe:int}", _picture(desk)),
-        Route("/film/{film}", _film(desk)),
-        Route("/export/{name}", _export(desk)),
+        _get("/api/about", lambda request: session.describe()),
+        _get("/api/columns", lambda request: session.list_columns(_query(request, "level"))),
+        _get("/api/item", lambda request: session.describe_item(_query(request, "id"))),
+        _get("/api/state", lambda request: session.read_labels(*_state(request))),
+        _post("/api/search", lambda body: session.search(requests.SearchRequest.from_json(body))),
+        _post(
+            "/api/items", lambda body: session.describe_items(requests.ItemsRequest.from_json(body))
+        ),
+        _post("/api/mark", lambda body: session.add_labels(requests.LabelRequest.from_json(body))),
+        _post("/api/undo", lambda body: session.undo(requests.UndoRequest.from_json(body))),
+        _post(
+            "/api/estimate",
+            lambda body: session.estimate_precision(requests.ThresholdRequest.from_json(body)),
+        ),
+        _post(
+            "/api/sample",
+            lambda body: session.draw_sample(requests.ThresholdRequest.from_json(body)),
+        ),
+        _post("/api/export", lambda body: session.export(requests.ExportRequest.from_json(body))),
+        Route("/picture/{film}/{shot:int}/{keyframe:int}", _picture(session)),
+        Route("/film/{film}", _film(session)),
+        Route("/export/{name}", _export(session)),
     ]
-    handlers = {Refused: _refused, **dict.fromkeys(WRONG, _wrong), OSError: _failed}
-    return Guard(Starlette(routes=routes, exception_handlers=handlers), names, token)
+    handlers = {RequestRefused: _refused, **dict.fromkeys(CLIENT_ERRORS, _wrong), OSError: _failed}
+    return SecurityMiddleware(Starlette(routes=routes, exception_handlers=handlers), names, token)
 
 
 async def _page(request: Request) -> Response:
@@ -81,9 +91,9 @@ async def _page(request: Request) -> Response:
 
 async def _static(request: Request) -> Response:
     name = request.path_params["name"]
-    if name not in STATIC:
-        raise Refused(404, "there is no such file")
-    return Response(_file(name), media_type=STATIC[name])
+    if name not in STATIC_TYPES:
+        raise RequestRefused(404, "there is no such file")
+    return Response(_file(name), media_type=STATIC_TYPES[name])
 
 
 def _file(name: str) -> bytes:
@@ -103,9 +113,9 @@ def _post(path: str, answer: Callable[[dict[str, Any]], Any]) -> Route:
     async def post(request: Request) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
-            raise Refused(415, "a request is an object in JSON (application/json)")
+            raise RequestRefused(415, "a request is an object in JSON (application/json)")
         data = await request.body()
-        return JSONResponse(await run_in_threadpool(lambda: answer(requests.parse(data))))
+        return JSONResponse(await run_in_threadpool(lambda: answer(requests.parse_body(data))))
 
     return Route(path, post, methods=["POST"])
 
@@ -124,34 +134,34 @@ def _state(request: Request) -> tuple[str, int]:
     return _query(request, "set"), int(since)
 
 
-def _picture(desk: Desk) -> Callable[[Request], Awaitable[Response]]:
+def _picture(session: CurationSession) -> Callable[[Request], Awaitable[Response]]:
     async def picture(request: Request) -> Response:
         wanted = (request.path_params[name] for name in ("film", "shot", "keyframe"))
-        data = await run_in_threadpool(desk.pictures.jpeg, *wanted)
+        data = await run_in_threadpool(session.keyframes.read_jpeg, *wanted)
         kept = {"cache-control": "private, max-age=3600"}
         return Response(data, media_type="image/jpeg", headers=kept)
 
     return picture
 
 
-def _film(desk: Desk) -> Callable[[Request], Awaitable[Response]]:
+def _film(session: CurationSession) -> Callable[[Request], Awaitable[Response]]:
     async def film(request: Request) -> Response:
-        path: Path = await run_in_threadpool(desk.film_path, request.path_params["film"])
-        kind = VIDEO.get(path.suffix.lower(), "application/octet-stream")
+        path: Path = await run_in_threadpool(session.locate_film, request.path_params["film"])
+        kind = VIDEO_TYPES.get(path.suffix.lower(), "application/octet-stream")
         return FileResponse(path, media_type=kind)  # answers ranges
 
     return film
 
 
-def _export(desk: Desk) -> Callable[[Request], Awaitable[Response]]:
+def _export(session: CurationSession) -> Callable[[Request], Awaitable[Response]]:
     async def exported(request: Request) -> Response:
-        path = await run_in_threadpool(desk.exported, request.path_params["name"])
+        path = await run_in_threadpool(session.find_export, request.path_params["name"])
         return FileResponse(path, media_type="application/octet-stream", filename=path.name)
 
     return exported
 
 
-async def _refused(request: Request, error: Refused) -> Response:
+async def _refused(request: Request, error: RequestRefused) -> Response:
     return JSONResponse({"error": error.reason}, error.status)
 
 
@@ -166,10 +176,10 @@ async def _failed(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 500)
 
 
-ANYWHERE = ("", "0.0.0.0", "::")
+ANY_ADDRESS = ("", "0.0.0.0", "::")
 
 
-class Prepared(NamedTuple):
+class BoundServer(NamedTuple):
     """A server that has its port.
 
     Attributes:
@@ -183,18 +193,18 @@ class Prepared(NamedTuple):
     address: str
 
 
-def prepare(
-    desk: Desk,
+def bind_server(
+    session: CurationSession,
     *,
     host: str = "127.0.0.1",
     port: int = 8765,
     names: Sequence[str] = (),
     token: str | None = None,
-) -> Prepared:
+) -> BoundServer:
     """Takes the port.
 
     Args:
-      desk: to serve.
+      session: to serve.
       host: address to listen at. Beyond the loopback every request needs a token.
       port: to listen at; 0: any that is free.
       names: by which browsers may call this server, beside its host name.
@@ -215,26 +225,26 @@ def prepare(
             f"{host or 'this machine'}, port {port}, cannot be had ({error.strerror}): name "
             "another --port"
         ) from None
-    named = socket.gethostname() if host in ANYWHERE else host
-    app = application(desk, names=(*names, named), token=token)
+    named = socket.gethostname() if host in ANY_ADDRESS else host
+    app = build_app(session, names=(*names, named), token=token)
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
     config.timeout_graceful_shutdown = 5
     shown = f"[{named}]" if ":" in named else named
     address = f"http://{shown}:{listener.getsockname()[1]}/"
-    return Prepared(
+    return BoundServer(
         uvicorn.Server(config), listener, address + (f"?token={token}" if token else "")
     )
 
 
-def serve(desk: Desk, ready: Callable[[str], None] = print, **where: object) -> None:
+def serve(session: CurationSession, ready: Callable[[str], None] = print, **where: object) -> None:
     """Serves until it is stopped.
 
     Args:
-      desk: to serve.
+      session: to serve.
       ready: is told the address to open.
       **where: see `prepare`, which says what is raised too.
     """
-    prepared = prepare(desk, **where)
+    prepared = bind_server(session, **where)
     ready(prepared.address)
     with prepared.listener:
         prepared.server.run(sockets=[prepared.listener])

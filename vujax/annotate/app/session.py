@@ -15,36 +15,43 @@ from typing import Any
 import numpy as np
 
 from vujax.annotate.app import ranking
-from vujax.annotate.app.items import Level
-from vujax.annotate.app.precision import share
-from vujax.annotate.app.ranking import Ranking, Values
-from vujax.annotate.app.requests import Above, Ask, Mark, Rows, Undo, Write
-from vujax.annotate.app.thumbnails import Pictures
+from vujax.annotate.app.items import ItemSet
+from vujax.annotate.app.precision import estimate_precision
+from vujax.annotate.app.ranking import LabelValues, Ranking
+from vujax.annotate.app.requests import (
+    ExportRequest,
+    ItemsRequest,
+    LabelRequest,
+    SearchRequest,
+    ThresholdRequest,
+    UndoRequest,
+)
+from vujax.annotate.app.thumbnails import KeyframeIndex
 from vujax.annotate.labels import sets
-from vujax.annotate.labels.exports import FORMATS, export
-from vujax.annotate.labels.items import Places
+from vujax.annotate.labels.exports import FORMATS, export_labels
+from vujax.annotate.labels.items import CatalogItems
 from vujax.annotate.labels.log import LabelLog
-from vujax.annotate.labels.sets import decisions, summary
+from vujax.annotate.labels.sets import build_decisions, count_labels
 from vujax.catalog import Catalog, embeddings
 from vujax.catalog.reader import locate_film_file
 from vujax.search.index import Index
 from vujax.search.text_space import TextSpace
 from vujax.utils.formatting import quote_unprintable
 
-BINS = 80  # of the histogram of scores
+NUM_BINS = 80  # of the histogram of scores
 
-STRIP = 6  # shots before and after an item
+NUM_STRIP_SHOTS = 6  # shots before and after an item
 
 EXPORTS = "exports"
 
-KEPT = 8  # rankings
+MAX_CACHED_RANKINGS = 8  # rankings
 
 Tags = Mapping[str, Mapping[str, float]]
 
 """Scores of a tagger, by label and id."""
 
 
-class Desk:
+class CurationSession:
     """What one server works on; safe in several threads."""
 
     def __init__(
@@ -55,7 +62,7 @@ class Desk:
         *,
         author: str = "me",
         tags: Tags | None = None,
-        mute: str = "",
+        text_search_error: str = "",
     ) -> None:
         """Opens the catalogue; vectors are read when they are first asked for.
 
@@ -65,65 +72,65 @@ class Desk:
           space: that texts are compared in.
           author: of labels, where the page names none.
           tags: of a tagger.
-          mute: why texts cannot be searched for; '' when they can.
+          text_search_error: why texts cannot be searched for; '' when they can.
 
         Raises:
           FileNotFoundError: the catalogue has no vectors of the encoder.
           ValueError: a file is damaged.
         """
         self.catalog, self.encoder, self.space, self.author = catalog, encoder, space, author
-        self.tags, self.mute = tags or {}, mute
-        self.places, self.pictures = Places(catalog), Pictures(catalog)
+        self.tags, self.text_search_error = tags or {}, text_search_error
+        self.contents, self.keyframes = CatalogItems(catalog), KeyframeIndex(catalog)
         self.films = {row["film"]: row for row in catalog.films().to_pylist()}
-        self.levels = levels_of(catalog, encoder)
+        self.levels = list_levels(catalog, encoder)
         self._logs: dict[str, LabelLog] = {}
         self._lock = threading.RLock()
-        self._rankings: OrderedDict[Ask, Ranking] = OrderedDict()
+        self._rankings: OrderedDict[SearchRequest, Ranking] = OrderedDict()
 
-    @functools.lru_cache(8)  # noqa: B019 (a server has one desk, for as long as it runs)
-    def level(self, name: str) -> Level:
+    @functools.lru_cache(8)  # noqa: B019 (a server has one session, for as long as it runs)
+    def item_set(self, name: str) -> ItemSet:
         """A level, from its vectors.
 
         Raises:
           FileNotFoundError: it has none.
         """
         with self._lock:
-            return Level.of(Index.open(self.catalog, name, self.encoder, self.space))
+            return ItemSet.from_index(Index.open(self.catalog, name, self.encoder, self.space))
 
-    def log(self, name: str) -> LabelLog:
+    def open_log(self, name: str) -> LabelLog:
         """A label set, up to date."""
         with self._lock:
             log = self._logs.get(name)
             if log is None:
-                log = self._logs[name] = LabelLog(sets.path(self.catalog.path, name))
+                log = self._logs[name] = LabelLog(sets.label_set_path(self.catalog.path, name))
         log.refresh()
         return log
 
-    def about(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """What the page must know to begin."""
         return dict(
             catalog=self.catalog.path.resolve().name,
             films=len(self.films),
             levels=self.levels,
             encoder=self.encoder,
-            mute=self.mute,
-            sets=sets.names(self.catalog.path),
+            mute=self.text_search_error,
+            sets=sets.list_label_sets(self.catalog.path),
             author=self.author,
             formats=list(FORMATS),
             tags=sorted(self.tags),
         )
 
-    def columns(self, name: str) -> dict[str, Any]:
+    def list_columns(self, name: str) -> dict[str, Any]:
         """Columns that a filter may name."""
-        return dict(columns=ranking.columns(self._known(name)))
+        return dict(columns=ranking.list_filter_columns(self._known(name)))
 
-    def search(self, ask: Ask) -> dict[str, Any]:
+    def search(self, ask: SearchRequest) -> dict[str, Any]:
         """Ranks."""
-        ask = replace(ask, at=self.log(ask.set).sequence) if ask.at is None else ask
+        ask = replace(ask, at=self.open_log(ask.set).sequence) if ask.at is None else ask
         level, found = self._known(ask.level), self.rank(ask)
         places, more = np.arange(len(found.rows)), np.zeros(0, np.int64)
         if ask.fold:
-            places, more = ranking.fold(found, level)
+            places, more = ranking.fold_duplicates(found, level)
         rows, scores = found.rows[places], found.scores
         return dict(
             rows=rows.tolist(),
@@ -136,7 +143,7 @@ class Desk:
             notes=list(found.notes),
         )
 
-    def items(self, wanted: Rows) -> list[dict[str, Any]]:
+    def describe_items(self, wanted: ItemsRequest) -> list[dict[str, Any]]:
         """What is shown of items."""
         level = self._known(wanted.level)
         if any(row >= len(level) for row in wanted.rows):
@@ -156,44 +163,48 @@ class Desk:
             for row, facts, picture in zip(wanted.rows, table, middles, strict=True)
         ]
 
-    def item(self, item: str) -> dict[str, Any]:
+    def describe_item(self, item: str) -> dict[str, Any]:
         """All that is known of one item: its film, and the shots around it."""
-        place = self.places.find(item)
-        film = self.places.film(place.film)
-        shots = [p for p in film.places.values() if p.level == "shot"]
+        place = self.contents.find(item)
+        film = self.contents.read_film(place.film)
+        shots = [p for p in film.items.values() if p.level == "shot"]
         inside = [
             number
             for number, shot in enumerate(shots)
             if shot.begin_s < max(place.end_s, place.begin_s + 1e-6) and shot.end_s > place.begin_s
         ]
         first, last = (inside[0], inside[-1]) if inside else (0, 0)
-        around = shots[max(0, first - STRIP) : last + STRIP + 1][: 4 * STRIP]
+        around = shots[max(0, first - NUM_STRIP_SHOTS) : last + NUM_STRIP_SHOTS + 1][
+            : 4 * NUM_STRIP_SHOTS
+        ]
         return dict(
             id=item,
             level=place.level,
             begin=place.begin_s,
             end=place.end_s,
-            pictures=list(place.pictures[:60]),
-            strip=[dict(id=s.id, begin=s.begin_s, end=s.end_s, picture=s.picture) for s in around],
+            pictures=list(place.keyframe_ids[:60]),
+            strip=[
+                dict(id=s.id, begin=s.begin_s, end=s.end_s, picture=s.keyframe_id) for s in around
+            ],
             film=self._film(place.film),
         )
 
-    def state(self, name: str, since: int) -> dict[str, Any]:
+    def read_labels(self, name: str, since: int) -> dict[str, Any]:
         """What holds in a set, or what changed of it since a sequence."""
-        log = self.log(sets.check_name(name))
+        log = self.open_log(sets.check_name(name))
         sequence = log.sequence
-        keys = log.since(since) if 0 < since <= sequence else list(log.state())
+        keys = log.list_changes(since) if 0 < since <= sequence else list(log.state())
         return dict(
             sequence=sequence,
             whole=not 0 < since <= sequence,
-            labels={label: tuple(counts) for label, counts in summary(log).items()},
+            labels={label: tuple(counts) for label, counts in count_labels(log).items()},
             changes=[[*key, log.value(key)] for key in keys],
         )
 
-    def mark(self, mark: Mark) -> dict[str, Any]:
+    def add_labels(self, mark: LabelRequest) -> dict[str, Any]:
         """Writes decisions down; they are on the disk when this returns."""
-        made = decisions(
-            self.places,
+        made = build_decisions(
+            self.contents,
             mark.ids,
             mark.label,
             mark.value,
@@ -202,26 +213,26 @@ class Desk:
             query=mark.query or None,
             model=self._model(mark.ids[0]),
         )
-        log = self.log(mark.set)
+        log = self.open_log(mark.set)
         group = log.append(made, author=mark.author or self.author)
         return dict(group=group, sequence=log.sequence)
 
-    def undo(self, undo: Undo) -> dict[str, Any]:
+    def undo(self, undo: UndoRequest) -> dict[str, Any]:
         """Takes the author's last decisions back."""
-        log, author = self.log(undo.set), undo.author or self.author
+        log, author = self.open_log(undo.set), undo.author or self.author
         group = log.last_group(author)
         if group is None:
             raise ValueError("there is nothing of yours to undo")
         keys = log.undo(group, author=author)
         return dict(sequence=log.sequence, changes=[[*key, log.value(key)] for key in keys])
 
-    def estimate(self, above: Above) -> dict[str, Any]:
+    def estimate_precision(self, above: ThresholdRequest) -> dict[str, Any]:
         """How many are right above a threshold: of what was reviewed, and of a sample."""
         level = self._known(above.ask.level)
         values = self._values(above.ask.set, above.label)
 
         def of(rows: Any) -> dict[str, Any]:
-            return share(values.get(level.ids[row], 0) for row in rows).facts()
+            return estimate_precision(values.get(level.ids[row], 0) for row in rows).to_json()
 
         if any(row >= len(level) for row in above.rows):
             raise KeyError("the sample is of another catalogue: draw it again")
@@ -230,7 +241,7 @@ class Desk:
             sample=of(above.rows) if above.rows else None,
         )
 
-    def sample(self, above: Above) -> dict[str, Any]:
+    def draw_sample(self, above: ThresholdRequest) -> dict[str, Any]:
         """Items drawn at random from all above a threshold, those that were reviewed too."""
         found = self.rank(above.ask)
         rows = found.above(above.threshold)
@@ -241,19 +252,19 @@ class Desk:
         scores = None if found.scores is None else found.scores[drawn].tolist()
         return dict(rows=rows[drawn].tolist(), scores=scores, items=len(rows))
 
-    def write(self, wanted: Write) -> dict[str, Any]:
+    def export(self, wanted: ExportRequest) -> dict[str, Any]:
         """Exports a set into the catalogue's folder of exports."""
         FORMATS.check(wanted.format)
-        sets.existing(self.catalog.path, wanted.set)
+        sets.find_label_set(self.catalog.path, wanted.set)
         with self._lock:  # two of one name must not meet
             out = _free(self.catalog.path / EXPORTS, wanted.set, wanted.format)
-            done = export(
-                self.places,
-                self.log(wanted.set),
+            done = export_labels(
+                self.contents,
+                self.open_log(wanted.set),
                 wanted.format,
                 out,
                 labels=wanted.labels or None,
-                pictures=wanted.pictures or None,
+                images=wanted.images or None,
             )
         return dict(
             path=str(done.path.resolve()),
@@ -262,7 +273,7 @@ class Desk:
             notes=list(done.notes),
         )
 
-    def exported(self, name: str) -> Path:
+    def find_export(self, name: str) -> Path:
         """A file that was exported.
 
         Raises:
@@ -275,7 +286,7 @@ class Desk:
                 return path
         raise KeyError(f"there is no export {name[:100]!r}")
 
-    def film_path(self, film: str) -> Path:
+    def locate_film(self, film: str) -> Path:
         """The file of a film.
 
         Raises:
@@ -286,36 +297,38 @@ class Desk:
             raise KeyError(f"the catalogue has no film {film[:100]!r}")
         return locate_film_file(self.films[film])
 
-    def _known(self, name: str) -> Level:
+    def _known(self, name: str) -> ItemSet:
         if name not in self.levels:
             there = ", ".join(self.levels)
             raise ValueError(
                 f"the catalogue has no {name} vectors of {self.encoder}: it has {there}"
             )
-        return self.level(name)
+        return self.item_set(name)
 
-    def _values(self, name: str, label: str, at: int | None = None) -> Values:
+    def _values(self, name: str, label: str, at: int | None = None) -> LabelValues:
         """What is known of a label, or was after a sequence, by id."""
-        state = self.log(name).state(at) if label else {}
+        state = self.open_log(name).state(at) if label else {}
         values = {k[0]: e.decision.value for k, e in state.items() if k[1] == label}
         return {item: value for item, value in values.items() if value}
 
-    def rank(self, ask: Ask) -> Ranking:
+    def rank(self, ask: SearchRequest) -> Ranking:
         """The ranking of a request, as the labels were then; the last ones are kept."""
-        if ask.terms and self.mute:
-            raise ValueError(self.mute)
+        if ask.terms and self.text_search_error:
+            raise ValueError(self.text_search_error)
         depends = ask.learn or ask.status != "all"
-        at = self.log(ask.set).sequence if ask.at is None else ask.at
+        at = self.open_log(ask.set).sequence if ask.at is None else ask.at
         key = replace(ask, at=at if depends else None, fold=False)
         with self._lock:
             if key in self._rankings:
                 self._rankings.move_to_end(key)
                 return self._rankings[key]
         values = self._values(ask.set, ask.label, at) if depends else {}
-        found = ranking.rank(ask, self._known(ask.level), values, self.tags.get(ask.label, {}))
+        found = ranking.rank_items(
+            ask, self._known(ask.level), values, self.tags.get(ask.label, {})
+        )
         with self._lock:
             self._rankings[key] = found
-            while len(self._rankings) > KEPT:
+            while len(self._rankings) > MAX_CACHED_RANKINGS:
                 self._rankings.popitem(last=False)
         return found
 
@@ -323,9 +336,9 @@ class Desk:
         """Digest of the model whose vectors an item was found by."""
         return next(
             (
-                self.level(name).index.model.digest
+                self.item_set(name).index.model.digest
                 for name in self.levels
-                if item in self.level(name).numbers
+                if item in self.item_set(name).row_by_id
             ),
             None,
         )
@@ -336,15 +349,15 @@ class Desk:
         spans = [
             np.array([row[column] for row in table], np.int64) for column in ("shot", "last_shot")
         ]
-        places = self.pictures.middles([row["film"] for row in table], *spans).tolist()
-        return [self.pictures.id(place) if place >= 0 else None for place in places]
+        places = self.keyframes.find_middles([row["film"] for row in table], *spans).tolist()
+        return [self.keyframes.id(place) if place >= 0 else None for place in places]
 
     def _title(self, film: str) -> str:
         row = self.films.get(film)
         return film if row is None else str(row.get("title") or quote_unprintable(row["path"]))
 
     def _film(self, film: str) -> dict[str, Any]:
-        row = self.places.film(film).row
+        row = self.contents.read_film(film).row
         try:
             locate_film_file(row)
             missing = ""
@@ -355,11 +368,11 @@ class Desk:
             title=self._title(film),
             path=quote_unprintable(row["path"]),
             missing=missing,
-            facts=facts_of(row),
+            facts=describe_film(row),
         )
 
 
-def levels_of(catalog: Catalog, encoder: str) -> list[str]:
+def list_levels(catalog: Catalog, encoder: str) -> list[str]:
     """Levels that have vectors of an encoder."""
     found, why = [], None
     for name in ("frame", "shot", "scene"):
@@ -376,7 +389,7 @@ def levels_of(catalog: Catalog, encoder: str) -> list[str]:
 def _histogram(scores: np.ndarray | None) -> dict[str, Any] | None:
     if scores is None or not len(scores):
         return None
-    counts, edges = np.histogram(scores, BINS)
+    counts, edges = np.histogram(scores, NUM_BINS)
     return dict(low=float(edges[0]), high=float(edges[-1]), counts=counts.tolist())
 
 
@@ -392,9 +405,9 @@ def _free(folder: Path, name: str, format: str) -> Path:
     raise ValueError(f"{folder} is full: delete old exports")
 
 
-MOST_TEXT, MOST_ENTRIES = 500, 50
+MAX_TEXT_LENGTH, MAX_LIST_ENTRIES = 500, 50
 
-HIDDEN = frozenset(
+HIDDEN_COLUMNS = frozenset(
     ("film", "path", "folder", "status", "reason", "detector", "frames", "keyframes", "begin_s")
     + ("rate_num", "rate_den", "time_base_num", "time_base_den", "start_num", "start_den")
     + ("format", "rotation", "variable_rate", "interlaced", "hdr", "bits", "damaged", "repaired")
@@ -402,9 +415,9 @@ HIDDEN = frozenset(
 )
 
 
-def facts_of(row: Mapping[str, Any]) -> dict[str, Any]:
+def describe_film(row: Mapping[str, Any]) -> dict[str, Any]:
     """Facts of a film's row that are known and of use to people."""
-    known = {k: v for k, v in row.items() if k not in HIDDEN and v not in (None, "", [])}
+    known = {k: v for k, v in row.items() if k not in HIDDEN_COLUMNS and v not in (None, "", [])}
     return {name: _plain(value) for name, value in known.items()}
 
 
@@ -412,7 +425,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, bool | int | float | str):
-        return value if not isinstance(value, str) else value[:MOST_TEXT]
+        return value if not isinstance(value, str) else value[:MAX_TEXT_LENGTH]
     if isinstance(value, list):
-        return [_plain(one) for one in value[:MOST_ENTRIES]]
-    return str(value)[:MOST_TEXT]
+        return [_plain(one) for one in value[:MAX_LIST_ENTRIES]]
+    return str(value)[:MAX_TEXT_LENGTH]

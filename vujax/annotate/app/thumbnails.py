@@ -10,12 +10,12 @@ import pyarrow.compute as pc
 from vujax.catalog import Catalog, Id
 from vujax.catalog.records import RecordReader
 
-OPEN = 64  # files at once
+MAX_OPEN_FILES = 64  # files at once
 COLUMNS = ("film", "shot", "id", "seconds", "record")
 SHIFT = 1 << 32  # more shots than a film has
 
 
-class Pictures:
+class KeyframeIndex:
     """The keyframes of a catalogue as it was when this was made."""
 
     def __init__(self, catalog: Catalog) -> None:
@@ -33,16 +33,16 @@ class Pictures:
         self._keys = of_film * SHIFT + table["shot"].to_numpy()
         self._ids, self._seconds = table["id"], table["seconds"]
         self._records = table["record"].to_numpy()
-        self._reader = functools.lru_cache(OPEN)(self._open)
+        self._reader = functools.lru_cache(MAX_OPEN_FILES)(self._open)
         self._lock = threading.Lock()
 
-    def between(self, film: str, first: int, last: int) -> range:
+    def find_range(self, film: str, first: int, last: int) -> range:
         """Places of the keyframes of a film's shots first..last, for `id` and `seconds`."""
         number = self._numbers[film] * SHIFT
         low = np.searchsorted(self._keys, number + first, side="left")
         return range(int(low), int(np.searchsorted(self._keys, number + last, side="right")))
 
-    def middles(self, films: Sequence[str], first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    def find_middles(self, films: Sequence[str], first: np.ndarray, last: np.ndarray) -> np.ndarray:
         """Of each span of shots, the place of the keyframe in its middle; int64 `[n]`, -1 for none.
 
         Args:
@@ -63,7 +63,7 @@ class Pictures:
         """Its time."""
         return self._seconds[place].as_py()
 
-    def jpeg(self, film: str, shot: int, keyframe: int) -> bytes:
+    def read_jpeg(self, film: str, shot: int, keyframe: int) -> bytes:
         """A keyframe's file.
 
         Raises:
@@ -71,7 +71,7 @@ class Pictures:
           FileNotFoundError, ValueError: its file is missing or damaged.
         """
         wanted = str(Id(film, shot=shot, keyframe=keyframe))
-        places = self.between(film, shot, shot) if film in self._numbers else ()
+        places = self.find_range(film, shot, shot) if film in self._numbers else ()
         place = next((place for place in places if self.id(place) == wanted), None)
         if place is None:
             raise KeyError(f"the catalogue has no keyframe {wanted}")

@@ -1,4 +1,4 @@
-"""What a line of a label set says: a decision about a label of an item, or the undoing of some."""
+"""Lines of a label set: decisions about the label of an item, and undos of decisions."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -7,26 +7,27 @@ from typing import Any
 from vujax.catalog.ids import Id
 
 VALUES = (1, -1, 0)
-"""The label holds, it does not hold, or nothing is known (again)."""
+"""The label applies, does not apply, or is unknown (again)."""
 
-MOST_LABEL, MOST_AUTHOR, MOST_QUERY = 100, 64, 1000  # characters
+MAX_LABEL_LENGTH, MAX_AUTHOR_LENGTH, MAX_QUERY_LENGTH = 100, 64, 1000  # characters
 SOURCES = ("page", "sample", "import", "command")
-"""How an item came to be looked at; 'sample' are drawn at random and so can be counted on."""
+"""Origins of decisions; only items drawn as a random 'sample' give unbiased estimates."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Somebody's word on one label of one item.
+    """A decision about one label of one item.
 
     Attributes:
-      id: of a keyframe, shot, scene or film, in its one spelling.
-      label: what it is about.
+      id: canonical id of a keyframe, shot, scene or film.
+      label: name of the label.
       value: one of VALUES.
       source: one of SOURCES.
-      query: what was searched for when it was found.
-      score: that it had then.
-      model: sha256 of the model of that score.
-      made_from: hash of what its film was then; shots that are made anew are others.
+      query: search query that found the item.
+      score: score of the item for the query.
+      model: sha256 of the model behind the score.
+      made_from: hash of the contents behind the item; it changes when the film is ingested again
+        with other shots.
     """
 
     id: str
@@ -40,29 +41,31 @@ class Decision:
 
     def __post_init__(self) -> None:
         if not isinstance(self.id, str) or str(Id.parse(self.id)) != self.id:
-            raise ValueError(f"{self.id!r} is no id in its one spelling, as FILM/s0012")
+            raise ValueError(f"invalid id {self.id!r}; ids are spelled as FILM/s0012")
         check_label(self.label)
         if type(self.value) is not int or self.value not in VALUES:
-            raise ValueError(f"a label's value is 1, -1 or 0, not {self.value!r}")
+            raise ValueError(f"the value of a label must be 1, -1 or 0, got {self.value!r}")
         if self.source not in SOURCES:
-            raise ValueError(f"a label's source is one of {', '.join(SOURCES)}")
+            raise ValueError(
+                f"unknown source of a label {self.source!r}; expected one of: {', '.join(SOURCES)}"
+            )
         for name in ("query", "model", "made_from"):
-            check_text(name, getattr(self, name), MOST_QUERY)
+            check_text(name, getattr(self, name), MAX_QUERY_LENGTH)
         score = self.score
         if score is not None and (type(score) not in (int, float) or not math.isfinite(score)):
-            raise ValueError(f"the score of a label is a finite number, not {score!r}")
+            raise ValueError(f"the score of a label must be a finite number, got {score!r}")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A decision as the log has it.
+    """A decision as recorded in the log.
 
     Attributes:
-      sequence: of the line, counted from 1.
-      group: sequence of the first line that was written with it; they are undone together.
+      sequence: number of the line, from 1.
+      group: sequence of the first line written in the same append; a group is undone as a whole.
       time: ISO 8601, UTC.
-      author: who decided.
-      decision: what.
+      author: name of the person who decided.
+      decision: the decision.
     """
 
     sequence: int
@@ -71,77 +74,83 @@ class Entry:
     author: str
     decision: Decision
 
-    def facts(self) -> dict[str, Any]:
-        """What its line holds; what is not known is left out."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object of the line, without unknown values."""
         known = {key: value for key, value in asdict(self.decision).items() if value is not None}
-        about = dict(sequence=self.sequence, group=self.group, time=self.time, author=self.author)
-        return about | known
+        head = dict(sequence=self.sequence, group=self.group, time=self.time, author=self.author)
+        return head | known
 
 
 @dataclass(frozen=True)
 class Undo:
-    """A group that was taken back; `group` is that of the decisions."""
+    """The undo of a group of decisions.
+
+    Attributes:
+      sequence: number of the line, from 1.
+      group: the group that is undone.
+      time: ISO 8601, UTC.
+      author: name of the person who undid it.
+    """
 
     sequence: int
     group: int
     time: str
     author: str
 
-    def facts(self) -> dict[str, Any]:
-        """What its line holds."""
-        about = dict(sequence=self.sequence, undo=self.group)
-        return about | dict(time=self.time, author=self.author)
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object of the line."""
+        return dict(sequence=self.sequence, undo=self.group, time=self.time, author=self.author)
 
 
-def parse(facts: Any) -> Entry | Undo:
-    """The entry of a line.
+def parse_entry(line: Any) -> Entry | Undo:
+    """Parse the JSON object of a line.
 
     Raises:
-      ValueError, TypeError, KeyError: it is none.
+      ValueError, TypeError, KeyError: it is not an entry.
     """
-    facts = dict(facts)
-    undone = facts.pop("undo", None)
-    sequence, group = facts.pop("sequence"), facts.pop("group") if undone is None else undone
+    fields = dict(line)
+    undone = fields.pop("undo", None)
+    sequence, group = fields.pop("sequence"), fields.pop("group") if undone is None else undone
     if not all(type(number) is int and number > 0 for number in (sequence, group)):
-        raise ValueError("its numbers are no whole numbers above 0")
-    time, author = facts.pop("time"), facts.pop("author")
+        raise ValueError("its numbers must be positive integers")
+    time, author = fields.pop("time"), fields.pop("author")
     check_text("time", time, 40)
     check_author(author)
     if undone is not None:
-        return Undo(sequence, group, time, author, **facts)
-    return Entry(sequence, group, time, author, Decision(**facts))
+        return Undo(sequence, group, time, author, **fields)
+    return Entry(sequence, group, time, author, Decision(**fields))
 
 
 def check_label(label: object) -> None:
-    """Raises unless it can be a label.
+    """Check the name of a label.
 
     Raises:
-      ValueError: it is empty, too long, begins or ends with a space, or holds what cannot be seen.
+      ValueError: it is empty, too long, has a space at either end, or is not printable.
     """
     text = label if isinstance(label, str) else ""
-    if not 0 < len(text) <= MOST_LABEL or not text.isprintable() or text != text.strip():
+    if not 0 < len(text) <= MAX_LABEL_LENGTH or not text.isprintable() or text != text.strip():
         raise ValueError(
-            f"{str(label)[:MOST_LABEL]!r} is no label: those are one line of 1 to {MOST_LABEL} "
-            "characters without a space at either end"
+            f"invalid label {str(label)[:MAX_LABEL_LENGTH]!r}; use one line of 1 to "
+            f"{MAX_LABEL_LENGTH} characters without a space at either end"
         )
 
 
 def check_author(author: object) -> None:
-    """Raises unless it can be a name.
+    """Check the name of an author.
 
     Raises:
-      ValueError: it is empty, too long, or holds what cannot be seen.
+      ValueError: it is empty, too long, or not printable.
     """
     if not isinstance(author, str) or not author or not author.isprintable():
-        raise ValueError("an author's name is one line of text")
-    check_text("author", author, MOST_AUTHOR)
+        raise ValueError("the name of an author must be one line of text")
+    check_text("author", author, MAX_AUTHOR_LENGTH)
 
 
-def check_text(name: str, text: object, most: int) -> None:
-    """Raises unless it is None or a text that is not too long.
+def check_text(name: str, text: object, max_length: int) -> None:
+    """Check that a field is None or a text of at most `max_length` characters.
 
     Raises:
-      ValueError: it is something else.
+      ValueError: it is not.
     """
-    if text is not None and (not isinstance(text, str) or len(text) > most):
-        raise ValueError(f"the {name} of a label is a text of at most {most} characters")
+    if text is not None and (not isinstance(text, str) or len(text) > max_length):
+        raise ValueError(f"the {name} of a label must be a text of at most {max_length} characters")

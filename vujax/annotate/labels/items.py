@@ -1,4 +1,4 @@
-"""Where in its film an id is: times, pictures, and what the film was made from."""
+"""Items of a catalog: frames, shots, scenes and films with their times and keyframes."""
 
 import functools
 import hashlib
@@ -13,17 +13,17 @@ LEVELS = ("frame", "shot", "scene", "film")
 
 
 @dataclass(frozen=True)
-class Place:
-    """An item of a catalogue.
+class CatalogItem:
+    """An item of a catalog.
 
     Attributes:
-      id: of it.
+      id: id of the item.
       film: id of its film.
       level: one of LEVELS.
-      begin_s: seconds since the film's start; of a frame, its time.
-      end_s: where the next one begins; of a frame, its time.
-      pts: of its first frame, in the film's ticks; null of a whole film.
-      pictures: ids of its keyframes, in order.
+      begin_s: start in seconds since the start of the film; the time of a frame.
+      end_s: end in seconds, the start of the next item; the time of a frame.
+      pts: time of its first frame in ticks of the film; None for a film.
+      keyframe_ids: ids of its keyframes, in order.
     """
 
     id: str
@@ -32,89 +32,88 @@ class Place:
     begin_s: float
     end_s: float
     pts: int | None
-    pictures: tuple[str, ...]
+    keyframe_ids: tuple[str, ...]
 
     @property
-    def picture(self) -> str | None:
-        """The keyframe that stands for it: the one in the middle."""
-        return self.pictures[len(self.pictures) // 2] if self.pictures else None
+    def keyframe_id(self) -> str | None:
+        """The id of the middle keyframe, which represents the item."""
+        return self.keyframe_ids[len(self.keyframe_ids) // 2] if self.keyframe_ids else None
 
 
 @dataclass(frozen=True)
-class Film:
-    """What is known of a film and all that is in it.
+class FilmContents:
+    """A film of a catalog and all its items.
 
     Attributes:
-      row: of the film in the catalogue.
-      source: `vectors.source` of its manifest.
-      places: its items, by their ids; the film itself, frames, shots and scenes, in order.
-      keyframes: rows of its keyframes, by their ids.
+      row: row of the film in the catalog.
+      source: hash of its manifest, see `embeddings.hash_source`.
+      items: the film itself, frames, shots and scenes, in this order, by id.
+      keyframes: rows of its keyframes by id.
     """
 
     row: Mapping[str, Any]
     source: str
-    places: Mapping[str, Place]
+    items: Mapping[str, CatalogItem]
     keyframes: Mapping[str, Mapping[str, Any]]
 
     @property
     def title(self) -> str:
-        """Its title, or its path."""
+        """The title of the film, or else its path."""
         return str(self.row.get("title") or self.row["path"])
 
     @property
     def time_base(self) -> Fraction | None:
-        """Seconds of a tick; None when no frame of it could be read."""
+        """Seconds of a tick; None when no frame of the film was readable."""
         ticks = self.row["time_base_den"]
         return Fraction(self.row["time_base_num"], ticks) if ticks else None
 
-    def made_from(self, place: Place) -> str:
-        """Hash of what an item is; another one after its shots, or its scene, were made anew."""
-        if place.level != "scene":
+    def hash_item(self, item: CatalogItem) -> str:
+        """Return a hash that changes when the shots, or the scene of the item, are replaced."""
+        if item.level != "scene":
             return self.source
-        facts = f"{self.source} {place.pts} {place.end_s}"  # `vujax scenes` may draw it anew
-        return hashlib.sha256(facts.encode()).hexdigest()
+        text = f"{self.source} {item.pts} {item.end_s}"  # `vujax scenes` can move the scene
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
-class Places:
-    """The items of a catalogue, read film by film when they are asked for."""
+class CatalogItems:
+    """The items of a catalog, read one film at a time on demand."""
 
     def __init__(self, catalog: Catalog, cached: int = 256) -> None:
-        """Reads nothing yet.
+        """Prepare for reading.
 
         Args:
-          catalog: that they are in.
-          cached: films that are kept in memory.
+          catalog: catalog to read.
+          cached: number of films cached in memory.
         """
         self.catalog = catalog
-        self.film = functools.lru_cache(cached)(self._film)
+        self.read_film = functools.lru_cache(cached)(self._read_film)
 
-    def find(self, item: str) -> Place:
-        """The place of an id.
+    def find(self, item_id: str) -> CatalogItem:
+        """Return the item with an id.
 
         Raises:
           KeyError: there is no such item.
-          ValueError: it is no id, or a file is damaged.
+          ValueError: the id is malformed, or a file is damaged.
         """
-        film = Id.parse(item).film
-        place = self.film(film).places.get(item)
-        if place is None:
-            raise KeyError(f"{self.catalog.path} has no {item}")
-        return place
+        item = self.read_film(Id.parse(item_id).film).items.get(item_id)
+        if item is None:
+            raise KeyError(f"{self.catalog.path} has no {item_id}")
+        return item
 
-    def _film(self, film: str) -> Film:
+    def _read_film(self, film: str) -> FilmContents:
         catalog = self.catalog
         (row,) = catalog.films(film).to_pylist()
         source = embeddings.hash_source(catalog.manifest(film))
         keyframes = {k["id"]: k for k in catalog.keyframes(film).to_pylist()}
-        by_shot: dict[int, list[str]] = {}
+        ids_by_shot: dict[int, list[str]] = {}
         for key, keyframe in keyframes.items():
-            by_shot.setdefault(keyframe["shot"], []).append(key)
-        places = [
-            _build_place(level, item, by_shot)
+            ids_by_shot.setdefault(keyframe["shot"], []).append(key)
+        items = [
+            _build_item(level, item, ids_by_shot)
             for level in ("film", "frame", "shot", "scene")
             for item in _read_items(catalog, level, film)
         ]
-        return Film(row, source, {place.id: place for place in places}, keyframes)
+        return FilmContents(row, source, {item.id: item for item in items}, keyframes)
 
 
 def _read_items(catalog: Catalog, level: str, film: str) -> list[dict[str, Any]]:
@@ -123,26 +122,26 @@ def _read_items(catalog: Catalog, level: str, film: str) -> list[dict[str, Any]]
     except (FileNotFoundError, ValueError):
         if level != "scene":
             raise
-        return []  # scenes are optional, and those of a former version of the film do not count
+        return []  # scenes are optional, and those of an earlier version of the film do not count
 
 
-def _build_place(
-    level: str, item: Mapping[str, Any], keyframes: Mapping[int, Sequence[str]]
-) -> Place:
-    """Build an item; `keyframes` holds the ids of each shot's keyframes, by shot."""
+def _build_item(
+    level: str, item: Mapping[str, Any], ids_by_shot: Mapping[int, Sequence[str]]
+) -> CatalogItem:
+    """Build an item; `ids_by_shot` has the ids of the keyframes of each shot."""
     if level == "frame":
-        pictures = (item["id"],)
+        keyframe_ids = (item["id"],)
     elif item["first_shot"] is None:
-        pictures = ()
+        keyframe_ids = ()
     else:
         shots = range(item["first_shot"], item["last_shot"] + 1)
-        pictures = tuple(key for shot in shots for key in keyframes.get(shot, ()))
-    return Place(
+        keyframe_ids = tuple(key for shot in shots for key in ids_by_shot.get(shot, ()))
+    return CatalogItem(
         id=item["id"],
         film=item["film"],
         level=level,
         begin_s=item["start_s"],
         end_s=item["end_s"],
         pts=item["start_pts"],
-        pictures=pictures,
+        keyframe_ids=keyframe_ids,
     )

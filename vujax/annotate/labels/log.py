@@ -1,8 +1,8 @@
-"""A label set on disk: a file of lines that only grows, and that several processes write at once.
+"""Append-only log of a label set, safe for several writing processes.
 
-A writer locks the file, reads what others added, and adds its lines with one write; the answer
-comes after `fsync`. A process that is killed can leave the beginning of a line, which nobody was
-told of: readers stop before it, and the next writer completes or removes it.
+A writer locks the file, reads new lines of other writers, and appends its lines with one write; a
+call returns after `fsync`. A killed process can leave an incomplete last line, which no caller
+was told about: readers stop before it, and the next writer completes or removes it.
 """
 
 import bisect
@@ -16,36 +16,37 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from vujax.annotate.labels.entry import Decision, Entry, Undo, check_author, parse
+from vujax.annotate.labels.entry import Decision, Entry, Undo, check_author, parse_entry
 from vujax.utils.io import sync_folder
 
 SCHEMA = 1
-"""Version of these files."""
+"""Version of the file format."""
 
 KIND = "vujax labels"
+
 Key = tuple[str, str]
-"""An item's id and a label."""
+"""The id of an item, and a label."""
 
 
 class LabelLog:
-    """A label set; safe in several threads, and beside other processes that have it open.
+    """A label set, safe for several threads and for other processes with the same file open.
 
     Attributes:
-      path: of the file.
-      sequence: of the last line that was read.
-      repaired: bytes of a torn last line that were removed.
+      path: path of the file.
+      sequence: sequence of the last line read.
+      repaired: number of bytes of incomplete last lines removed.
     """
 
     def __init__(self, path: str | Path, *, create: bool = True) -> None:
-        """Reads the set.
+        """Read the set.
 
         Args:
-          path: of its file, see `sets.path`.
-          create: make it with the first decision when it is not there.
+          path: path of the file, see `sets.label_set_path`.
+          create: create a missing file with the first decision.
 
         Raises:
-          FileNotFoundError: it is not there, and is not to be made.
-          ValueError: it is a link, damaged, or of another version.
+          FileNotFoundError: the file is missing, and `create` is False.
+          ValueError: the file is a symbolic link, damaged, or of another version.
         """
         self.path, self.repaired = Path(path), 0
         self._create = create
@@ -61,38 +62,38 @@ class LabelLog:
         self.close()
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         with self._threads:
             if self._file >= 0:
                 os.close(self._file)
             self._file = -1
 
     def append(self, decisions: Sequence[Decision], *, author: str) -> int:
-        """Adds decisions, which are on the disk after this, all or none of them.
+        """Append decisions durably, all or none of them.
 
         Returns:
-          Their group, which `undo` takes.
+          Their group, for `undo`.
 
         Raises:
-          ValueError: there are none, or the file was damaged by somebody else.
+          ValueError: there are no decisions, or another program damaged the file.
         """
         if not decisions:
-            raise ValueError("there is nothing to label: name at least one item")
+            raise ValueError("no item to label; name at least one item")
         check_author(author)
         with self._locked():
             first, time = self.sequence + 1, _now()
             entries = [
-                Entry(first + place, first, time, author, decision)
-                for place, decision in enumerate(decisions)
+                Entry(first + offset, first, time, author, decision)
+                for offset, decision in enumerate(decisions)
             ]
-            self._write([entry.facts() for entry in entries])
+            self._write([entry.to_json() for entry in entries])
             return first
 
     def undo(self, group: int, *, author: str) -> list[Key]:
-        """Takes a group of decisions back; what was decided before holds again.
+        """Undo a group of decisions, which restores the decisions before them.
 
         Returns:
-          What changed; nothing when others have undone it already.
+          The changed labels; none when the group is undone already.
 
         Raises:
           KeyError: there is no such group.
@@ -103,17 +104,17 @@ class LabelLog:
                 raise KeyError(f"{self.path} has no decision {group} to undo")
             if group in self._undone:
                 return []
-            self._write([Undo(self.sequence + 1, group, _now(), author).facts()])
+            self._write([Undo(self.sequence + 1, group, _now(), author).to_json()])
             return list(dict.fromkeys(self._groups[group]))
 
     def last_group(self, author: str) -> int | None:
-        """The author's last group that is not undone."""
+        """Return the last group of an author that is not undone."""
         with self._threads:
-            mine = (g for g, who in reversed(self._authors.items()) if who == author)
-            return next((group for group in mine if group not in self._undone), None)
+            groups = (g for g, name in reversed(self._authors.items()) if name == author)
+            return next((group for group in groups if group not in self._undone), None)
 
     def refresh(self) -> int:
-        """Reads what others added; returns the last sequence.
+        """Read new lines of other writers and return the last sequence.
 
         Raises:
           ValueError: the file is damaged, or of another version.
@@ -125,10 +126,10 @@ class LabelLog:
             return self.sequence
 
     def state(self, until: int | None = None) -> dict[Key, Entry]:
-        """The entry that holds for each item and label, those whose value is 0 too.
+        """Return the entry in force for each item and label, those of value 0 included.
 
         Args:
-          until: as it was after this sequence; None: now.
+          until: state after this sequence; None: the current state.
         """
         with self._threads:
             decided = self._decided if until is None else self._decided_until(until)
@@ -145,25 +146,25 @@ class LabelLog:
         return decided
 
     def value(self, key: Key) -> int:
-        """The value that holds: 1, -1, or 0 where nothing is known."""
+        """Return the value in force: 1, -1, or 0 where it is unknown."""
         entries = self._decided.get(key)
         return entries[-1].decision.value if entries else 0
 
-    def since(self, sequence: int) -> list[Key]:
-        """What lines after a sequence are about; whatever holds of it now may have changed."""
+    def list_changes(self, sequence: int) -> list[Key]:
+        """Return the items and labels of all lines after a sequence."""
         with self._threads:
             first = bisect.bisect_right(self._changes, sequence, key=lambda change: change[0])
             changed = self._changes[first:]
             return list(dict.fromkeys(key for _, keys in changed for key in keys))
 
     def _reopen(self, *, create: bool) -> None:
-        """Opens the file at the path unless it is open."""
+        """Open the file, again if it was replaced."""
         if self._file >= 0 and not self._is_replaced():
             return
         self.close()
         self._forget()
         if self.path.is_symlink():
-            raise ValueError(f"{self.path} is a link: put the file itself there")
+            raise ValueError(f"{self.path} is a symbolic link; replace it by the file itself")
         flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         if create:
             self.path.parent.mkdir(exist_ok=True)
@@ -173,7 +174,7 @@ class LabelLog:
         except FileNotFoundError:
             if not self._create:
                 raise FileNotFoundError(
-                    f"{self.path} does not exist: there is no such set"
+                    f"{self.path} does not exist; name an existing label set"
                 ) from None
 
     def _forget(self) -> None:
@@ -186,12 +187,12 @@ class LabelLog:
         self._changes: list[tuple[int, list[Key]]] = []
 
     def _is_replaced(self) -> bool:
-        """Whether the file at the path is another one than was opened, or none."""
+        """Return whether the file at the path is missing, or not the open one."""
         try:
-            there, ours = self.path.stat(), os.fstat(self._file)
+            current, opened = self.path.stat(), os.fstat(self._file)
         except FileNotFoundError:
             return True
-        return (there.st_ino, there.st_dev) != (ours.st_ino, ours.st_dev)
+        return (current.st_ino, current.st_dev) != (opened.st_ino, opened.st_dev)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -202,22 +203,22 @@ class LabelLog:
                 self._repair()
                 self._read()
                 if not self._line:
-                    self._begin()
+                    self._write_header()
                 yield
             finally:
                 fcntl.flock(self._file, fcntl.LOCK_UN)
 
-    def _begin(self) -> None:
+    def _write_header(self) -> None:
         self._write([dict(kind=KIND, schema=SCHEMA, set=self.path.stem)])
         sync_folder(self.path.parent)
 
     def _write(self, lines: Sequence[dict[str, Any]]) -> None:
-        """Adds lines and takes note of them; the lock is held."""
+        """Append lines and apply them; the caller holds the lock."""
         data = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
         size = os.fstat(self._file).st_size
         try:
             if os.write(self._file, data) != len(data):
-                raise OSError(f"{self.path} could not be written to the end: the disk is full")
+                raise OSError(f"{self.path} could not be written completely; the disk is full")
             os.fsync(self._file)
         except OSError:
             os.ftruncate(self._file, size)
@@ -225,57 +226,57 @@ class LabelLog:
         self._read()
 
     def _repair(self) -> None:
-        """Completes a last line that lacks nothing but its end, and removes a torn one."""
+        """Complete a last line that lacks only its newline, or remove an incomplete one."""
         end = os.fstat(self._file).st_size
         tail = os.pread(self._file, end - self._offset, self._offset)
-        kept = tail.rfind(b"\n") + 1
-        torn = tail[kept:]
-        if torn and _is_whole(torn):
+        complete = tail.rfind(b"\n") + 1
+        torn = tail[complete:]
+        if torn and _is_json_object(torn):
             os.write(self._file, b"\n")
         elif torn:
-            os.ftruncate(self._file, self._offset + kept)
+            os.ftruncate(self._file, self._offset + complete)
             self.repaired += len(torn)
 
     def _read(self) -> None:
-        """Reads the whole lines after those that were read."""
+        """Read and apply the complete lines after the last one read."""
         size = os.fstat(self._file).st_size
         if size < self._offset:
             raise ValueError(
-                f"{self.path} became shorter: somebody edited it; start this program again"
+                f"{self.path} became shorter: another program edited it; start this program again"
             )
         data = os.pread(self._file, size - self._offset, self._offset)
-        *whole, _ = data.split(b"\n")
-        for line in whole:
-            self._take(line)
+        *lines, _ = data.split(b"\n")
+        for line in lines:
+            self._apply_line(line)
             self._offset += len(line) + 1
 
-    def _take(self, line: bytes) -> None:
+    def _apply_line(self, line: bytes) -> None:
         try:
-            facts = json.loads(line)
-            if not self._line and (not isinstance(facts, dict) or facts.get("kind") != KIND):
-                raise ValueError(f"it does not say that this is a file of {KIND}")
+            fields = json.loads(line)
+            if not self._line and (not isinstance(fields, dict) or fields.get("kind") != KIND):
+                raise ValueError(f"it does not declare a file of kind {KIND!r}")
             if self._line:
-                self._apply(parse(facts))
+                self._apply(parse_entry(fields))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ValueError(
-                f"{self.path}, line {self._line + 1}, is damaged ({error}): mend or delete it"
+                f"{self.path}, line {self._line + 1}, is damaged ({error}); repair or delete it"
             ) from None
-        if not self._line and facts.get("schema") != SCHEMA:
+        if not self._line and fields.get("schema") != SCHEMA:
             raise ValueError(
-                f"{self.path} is of version {facts.get('schema')}, and this vujax reads {SCHEMA}: "
-                "use the vujax that wrote it"
+                f"{self.path} is of version {fields.get('schema')}, and this vujax reads version "
+                f"{SCHEMA}; use the vujax that wrote it"
             )
         self._line += 1
 
     def _apply(self, entry: Entry | Undo) -> None:
         if entry.sequence <= self.sequence:
-            raise ValueError(f"number {entry.sequence} comes after {self.sequence}")
+            raise ValueError(f"sequence {entry.sequence} follows {self.sequence}")
         if isinstance(entry, Undo):
             keys = self._groups[entry.group]
             self._undone.add(entry.group)
             for key in dict.fromkeys(keys):
-                kept = [e for e in self._decided[key] if e.group != entry.group]
-                self._decided[key] = kept
+                entries = self._decided[key]
+                self._decided[key] = [e for e in entries if e.group != entry.group]
         else:
             decision = entry.decision
             keys = [(decision.id, decision.label)]
@@ -287,7 +288,7 @@ class LabelLog:
         self.sequence = entry.sequence
 
 
-def _is_whole(line: bytes) -> bool:
+def _is_json_object(line: bytes) -> bool:
     try:
         return isinstance(json.loads(line), dict)
     except ValueError:

@@ -1,4 +1,4 @@
-"""A label set as rows: what somebody said, of which part of which film, and how it was found."""
+"""Label sets as rows: decisions in force, joined with the items and films of a catalog."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vujax.annotate.labels.entry import Entry
-from vujax.annotate.labels.items import Film, Place, Places
+from vujax.annotate.labels.items import CatalogItem, CatalogItems, FilmContents
 from vujax.annotate.labels.log import LabelLog
 
 COLUMNS = (
@@ -32,41 +32,41 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Row:
-    """A label that holds, or does not hold, of an item.
+class LabelRow:
+    """A positive or negative label of an item.
 
     Attributes:
-      entry: who said so, and why.
-      place: of the item.
-      film: that it is in.
+      entry: entry of the log.
+      item: the labeled item.
+      film: its film.
     """
 
     entry: Entry
-    place: Place
-    film: Film
+    item: CatalogItem
+    film: FilmContents
 
     @property
-    def holds(self) -> bool:
-        """Whether the label holds."""
+    def is_positive(self) -> bool:
+        """True where the label applies to the item."""
         return self.entry.decision.value > 0
 
     @property
     def label(self) -> str:
-        """The label."""
+        """The name of the label."""
         return self.entry.decision.label
 
     def cells(self) -> dict[str, Any]:
-        """What is known, by COLUMNS."""
-        decision, place, base = self.entry.decision, self.place, self.film.time_base
-        known = dict(
-            film=place.film,
-            id=place.id,
-            level=place.level,
+        """Return the values by COLUMNS, None where unknown."""
+        decision, item, base = self.entry.decision, self.item, self.film.time_base
+        cells = dict(
+            film=item.film,
+            id=item.id,
+            level=item.level,
             label=decision.label,
             value=decision.value,
-            begin_s=place.begin_s,
-            end_s=place.end_s,
-            pts=place.pts,
+            begin_s=item.begin_s,
+            end_s=item.end_s,
+            pts=item.pts,
             time_base=base and f"{base.numerator}/{base.denominator}",
             score=decision.score,
             query=decision.query,
@@ -76,93 +76,103 @@ class Row:
             time=self.entry.time,
             title=self.film.title,
             video=self.film.row["path"],
-            picture=place.picture,
+            picture=item.keyframe_id,
         )
-        return {name: known[name] for name in COLUMNS}
+        return {name: cells[name] for name in COLUMNS}
 
 
 @dataclass(frozen=True)
-class Item:
-    """An item and its labels.
+class LabeledItem:
+    """An item with all its labels.
 
     Attributes:
-      place: of it.
-      film: that it is in.
-      holds: labels that hold, in order.
-      fails: labels that do not.
-      scores: of the labels, where there was one.
+      item: the item.
+      film: its film.
+      positives: labels that apply, in order.
+      negatives: labels that do not apply, in order.
+      scores: scores of the labels that have one.
     """
 
-    place: Place
-    film: Film
-    holds: tuple[str, ...]
-    fails: tuple[str, ...]
+    item: CatalogItem
+    film: FilmContents
+    positives: tuple[str, ...]
+    negatives: tuple[str, ...]
     scores: dict[str, float]
 
 
-def rows_of(
-    places: Places, log: LabelLog, labels: Sequence[str] | None = None
-) -> tuple[list[Row], list[str]]:
-    """The decisions that hold, in order of film, level and time.
+def collect_rows(
+    contents: CatalogItems, log: LabelLog, labels: Sequence[str] | None = None
+) -> tuple[list[LabelRow], list[str]]:
+    """Return the decisions in force, in order of film, level and time.
 
     Args:
-      places: of the catalogue.
-      log: the set.
-      labels: only these; None: all.
+      contents: items of the catalog.
+      log: the label set.
+      labels: labels to include; None: all.
 
     Returns:
-      The rows, and a sentence for each reason why something was left out.
+      The rows, and a note for each reason why labels were left out.
 
     Raises:
-      KeyError: a label was asked for that the set does not have.
+      KeyError: the set lacks a label of `labels`.
     """
     entries = [entry for entry in log.state().values() if entry.decision.value]
-    known = {entry.decision.label for entry in entries}
-    for label in labels or ():
-        if label not in known:
-            there = ", ".join(sorted(known)) or "none"
-            raise KeyError(f"{log.path.stem} has no label {label!r}: there is {there}")
-    rows, lost = [], Counter()
+    _check_labels(labels or (), {entry.decision.label for entry in entries}, log.path.stem)
+    rows, left_out = [], Counter()
     for entry in entries:
-        decision = entry.decision
-        if labels and decision.label not in labels:
+        if labels and entry.decision.label not in labels:
             continue
-        try:
-            place = places.find(decision.id)
-        except KeyError:
-            lost["the catalogue has no such item any more"] += 1
-            continue
-        film = places.film(place.film)
-        if decision.made_from not in (None, film.made_from(place)) and place.level != "film":
-            lost["its film was ingested anew, or its scenes drawn anew, since it was labelled"] += 1
-            continue
-        rows.append(Row(entry, place, film))
-    rows.sort(key=lambda r: (r.place.film, r.place.level, r.place.begin_s, r.place.id, r.label))
-    notes = [f"left out {n} label{'s' * (n != 1)}: {why}" for why, n in sorted(lost.items())]
+        row = _find_row(contents, entry)
+        if isinstance(row, str):
+            left_out[row] += 1
+        else:
+            rows.append(row)
+    rows.sort(key=lambda r: (r.item.film, r.item.level, r.item.begin_s, r.item.id, r.label))
+    notes = [f"left out {n} label{'s' * (n != 1)}: {why}" for why, n in sorted(left_out.items())]
     return rows, notes
 
 
-def items_of(rows: Sequence[Row]) -> list[Item]:
-    """The items of rows with all their labels, in the rows' order."""
-    found: dict[str, list[Row]] = {}
+def group_by_item(rows: Sequence[LabelRow]) -> list[LabeledItem]:
+    """Return the items of rows with all their labels, in order of the rows."""
+    groups: dict[str, list[LabelRow]] = {}
     for row in rows:
-        found.setdefault(row.place.id, []).append(row)
+        groups.setdefault(row.item.id, []).append(row)
     return [
-        Item(
-            mine[0].place,
-            mine[0].film,
-            tuple(row.label for row in mine if row.holds),
-            tuple(row.label for row in mine if not row.holds),
+        LabeledItem(
+            group[0].item,
+            group[0].film,
+            tuple(row.label for row in group if row.is_positive),
+            tuple(row.label for row in group if not row.is_positive),
             {
                 row.label: row.entry.decision.score
-                for row in mine
+                for row in group
                 if row.entry.decision.score is not None
             },
         )
-        for mine in found.values()
+        for group in groups.values()
     ]
 
 
-def labels_of(rows: Sequence[Row]) -> list[str]:
-    """The labels of rows, in order of the alphabet."""
+def list_labels(rows: Sequence[LabelRow]) -> list[str]:
+    """Return the sorted labels of rows."""
     return sorted({row.label for row in rows})
+
+
+def _check_labels(labels: Sequence[str], known: set[str], name: str) -> None:
+    for label in labels:
+        if label not in known:
+            existing = ", ".join(sorted(known)) or "none"
+            raise KeyError(f"{name} has no label {label!r}; existing labels: {existing}")
+
+
+def _find_row(contents: CatalogItems, entry: Entry) -> LabelRow | str:
+    """Return the row of an entry, or else the reason why it has none."""
+    decision = entry.decision
+    try:
+        item = contents.find(decision.id)
+    except KeyError:
+        return "their items are no longer in the catalog"
+    film = contents.read_film(item.film)
+    if decision.made_from not in (None, film.hash_item(item)) and item.level != "film":
+        return "their films were ingested again, or scenes detected again, after labeling"
+    return LabelRow(entry, item, film)

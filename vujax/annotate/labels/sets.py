@@ -1,22 +1,4 @@
-"""Labels that people give to the frames, shots, scenes and films of a catalogue.
-
-    log = LabelLog(sets.path("catalog/", "boats"))
-    group = log.append([Decision("my-film-1a2b3c4d/s0012", "boat", 1)], author="ann")
-    log.undo(group, author="ann")
-    log.state()                           # what holds now, by (id, label)
-
-    labels/<set>.jsonl                    in the catalogue: every decision and every undo, in order
-
-A set is never rewritten: what somebody decided is a line, and so is taking it back.
-
-The label sets of a catalogue: files by their names.
-
-Who labels.
-
-How many items each label of a set holds of.
-
-Decisions about items of a catalogue, with what each item is made from.
-"""
+"""The label sets of a catalog: files by name, authors, counts, and new decisions about items."""
 
 import getpass
 from collections.abc import Sequence
@@ -24,110 +6,124 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vujax.annotate.labels.entry import Decision
-from vujax.annotate.labels.items import Places
+from vujax.annotate.labels.items import CatalogItems
 from vujax.annotate.labels.log import LabelLog
 from vujax.catalog.embeddings import NAME
 
 FOLDER = "labels"
-
 SUFFIX = ".jsonl"
 
 
+class LabelCounts(NamedTuple):
+    """Numbers of items labeled positive and negative."""
+
+    positive: int
+    negative: int
+
+
 def check_name(name: object) -> str:
-    """The name, if it can be a set's.
+    """Return `name` if it is a valid name of a label set.
 
     Raises:
-      ValueError: it has other characters than letters, digits, - and _, or is too long.
+      ValueError: it has characters other than letters, digits, - and _, or is too long.
     """
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise ValueError(
-            f"{str(name)[:60]!r} is no name of a label set: those have letters, digits, - and _, "
-            "at most 48"
+            f"invalid name of a label set {str(name)[:60]!r}; use at most 48 letters, digits, - "
+            "and _"
         )
     return name
 
 
-def path(root: Path, name: str) -> Path:
-    """The file of a set.
+def label_set_path(root: Path, name: str) -> Path:
+    """Return the path of a label set, which need not exist.
 
     Raises:
-      ValueError: it cannot be called so.
+      ValueError: the name is invalid.
     """
     return Path(root) / FOLDER / f"{check_name(name)}{SUFFIX}"
 
 
-def names(root: Path) -> list[str]:
-    """The sets that there are, in order."""
-    found = (Path(root) / FOLDER).glob(f"*{SUFFIX}")
-    return sorted(file.stem for file in found if NAME.fullmatch(file.stem) and file.is_file())
+def list_label_sets(root: Path) -> list[str]:
+    """Return the sorted names of the existing label sets."""
+    files = (Path(root) / FOLDER).glob(f"*{SUFFIX}")
+    return sorted(file.stem for file in files if NAME.fullmatch(file.stem) and file.is_file())
 
 
-def existing(root: Path, name: str) -> Path:
-    """The file of a set that is there.
+def find_label_set(root: Path, name: str) -> Path:
+    """Return the path of an existing label set.
 
     Raises:
-      FileNotFoundError: it is not.
-      ValueError: it cannot be called so.
+      FileNotFoundError: there is no such set.
+      ValueError: the name is invalid.
     """
-    file = path(root, name)
+    file = label_set_path(root, name)
     if not file.is_file():
-        there = ", ".join(names(root)) or "none yet"
-        raise FileNotFoundError(f"{root} has no label set {name}: there is {there}")
+        names = ", ".join(list_label_sets(root)) or "none"
+        raise FileNotFoundError(f"{root} has no label set {name}; existing label sets: {names}")
     return file
 
 
-def author_of(given: str | None) -> str:
-    """The name that is given, or that of the user."""
+def resolve_author(name: str | None) -> str:
+    """Return the given name, or else that of the user who runs the program."""
     try:
-        return given or getpass.getuser()
+        return name or getpass.getuser()
     except (KeyError, OSError, ImportError):  # a user without a name, as in containers
         return "unknown"
 
 
-class Counts(NamedTuple):
-    """Items of which a label holds, and of which it does not."""
-
-    holds: int
-    fails: int
-
-
-def summary(log: LabelLog) -> dict[str, Counts]:
-    """The counts of each label, in the order in which they were first used."""
-    found: dict[str, list[int]] = {}
-    entries = sorted(log.state().values(), key=lambda entry: entry.sequence)
-    for entry in entries:
-        counts = found.setdefault(entry.decision.label, [0, 0])
+def count_labels(log: LabelLog) -> dict[str, LabelCounts]:
+    """Return the counts of each label, in order of the first use of the labels."""
+    counts: dict[str, list[int]] = {}
+    for entry in sorted(log.state().values(), key=lambda entry: entry.sequence):
+        signs = counts.setdefault(entry.decision.label, [0, 0])
         if entry.decision.value:
-            counts[entry.decision.value < 0] += 1
-    return {label: Counts(*counts) for label, counts in found.items()}
+            signs[entry.decision.value < 0] += 1
+    return {
+        label: LabelCounts(positive, negative) for label, (positive, negative) in counts.items()
+    }
 
 
-def decisions(
-    places: Places,
+def build_decisions(
+    contents: CatalogItems,
     ids: Sequence[str],
     label: str,
     value: int,
     *,
     scores: Sequence[float | None] | None = None,
-    **about: str | None,
+    source: str = "page",
+    query: str | None = None,
+    model: str | None = None,
 ) -> list[Decision]:
-    """One decision for each id.
+    """Build one decision for each id, with the hash of the current item.
 
     Args:
-      places: of the catalogue.
-      ids: of the items.
-      label: it.
+      contents: items of the catalog.
+      ids: ids of the items.
+      label: name of the label.
       value: 1, -1 or 0.
-      scores: of the items, in their order.
-      **about: `source`, `query` and `model`, see `Decision`.
+      scores: scores of the items, in order of `ids`.
+      source: origin of the decisions, see `Decision`.
+      query: search query of the decisions, see `Decision`.
+      model: hash of the model behind the scores, see `Decision`.
 
     Raises:
       KeyError: there is no such item.
-      ValueError: an id, the label or the value cannot be one.
+      ValueError: an id, the label or the value is invalid.
     """
-    found = []
-    for item, score in zip(ids, scores or [None] * len(ids), strict=True):
-        place = places.find(item)
-        made_from = places.film(place.film).made_from(place)
-        found.append(Decision(item, label, value, score=score, made_from=made_from, **about))
-    return found
+    decisions = []
+    for item_id, score in zip(ids, scores or [None] * len(ids), strict=True):
+        item = contents.find(item_id)
+        decisions.append(
+            Decision(
+                item_id,
+                label,
+                value,
+                source=source,
+                query=query,
+                score=score,
+                model=model,
+                made_from=contents.read_film(item.film).hash_item(item),
+            )
+        )
+    return decisions

@@ -1,10 +1,10 @@
-"""Taggers: linear classifiers on a catalogue's vectors, learned from people's labels.
+"""Taggers: linear classifiers on the embeddings of a catalog, trained on human labels.
 
-    said = resolve(catalog, "shot", read_labels(Path("labels.csv")))
-    tagger, report = train(catalog, said, encoder="lite", mesh=mesh)
-    save(Path("tagger/"), tagger, report)
-    apply(load(Path("tagger/")), catalog, Path("tags.parquet"))
+    labels = resolve_labels(catalog, "shot", read_labels(Path("labels.csv")))
+    tagger, report = train_tagger(catalog, labels, encoder="lite", mesh=mesh)
+    save_tagger(Path("tagger/"), tagger, report)
+    apply_tagger(load_tagger(Path("tagger/")), catalog, Path("tags.parquet"))
 
-`vujax tag` does the same. One logistic classifier for each tag; what they reach, and the
-thresholds, come from films that they have not seen.
+`vujax tag` does the same. Each tag has its own logistic classifier; thresholds and reported metrics
+come from held-out films.
 """

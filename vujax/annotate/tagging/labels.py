@@ -1,14 +1,15 @@
-"""Labels that people gave, from a CSV (or Parquet) table.
+"""Training labels of taggers, read from a CSV or Parquet table.
 
     id,label,value                        video,label,start,end,score,value
     film-1a2b3c4d/s0004,kiss,1            films/a.mp4,kiss,12.5,31.0,,1
     film-1a2b3c4d/s0005,kiss,0            film-1a2b3c4d,car,40,52,0.9,-1
 
-`id` is a catalogue's: of a film, scene, shot or keyframe, each for all that lies in it. Where there
-is no such column, `video` is a film's id, its path in the catalogue or its file's name, and the
-seconds count from the film's start. `value` says whether the label holds: 1, or 0 or -1 if not; an
-empty one, or no such column, is 1. `score`, what a machine thought, must be a number, and is not
-used. Other columns are passed over, so the exports of the curation page are read as they are.
+`id` is the id of a film, scene, shot or keyframe in the catalog; the label covers all of it. In
+tables without that column, `video` is the id of a film, its path in the catalog or its file name,
+and times are seconds since the start of the film. `value` is 1 where the label applies and 0 or -1
+where it does not; an empty cell, or no such column, counts as 1. `score` must be a number where it
+is given, and is not used. Other columns are ignored, so exports of the labeling page are read as
+they are.
 """
 
 import math
@@ -19,18 +20,18 @@ from vujax.catalog.ids import Id
 from vujax.data.tables import Row, read_rows
 
 LATEST_S = 1e7  # 115 days
-WHERE = ("id", "video")
+TARGET_COLUMNS = ("id", "video")
 VALUES = {1.0: True, 0.0: False, -1.0: False}
 
 
 @dataclass(frozen=True)
-class Span:
-    """A part of a film.
+class TimeSpan:
+    """A time span of a film.
 
     Attributes:
       video: id, path or file name of the film.
-      start: seconds since the film's start.
-      end: likewise.
+      start: seconds since the start of the film.
+      end: seconds since the start of the film.
     """
 
     video: str
@@ -39,48 +40,48 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Label:
-    """That a label holds of a part of a film, or does not.
+class LabelRecord:
+    """A positive or negative label of a part of a film.
 
     Attributes:
       where: file and line, for messages.
-      label: its name.
-      holds: whether it does.
-      of: what it is said of.
+      label: name of the label.
+      is_positive: True where the label applies.
+      target: the labeled part.
     """
 
     where: str
     label: str
-    holds: bool
-    of: Id | Span
+    is_positive: bool
+    target: Id | TimeSpan
 
 
-def read_labels(path: Path) -> list[Label]:
-    """All labels of a table.
+def read_labels(path: Path) -> list[LabelRecord]:
+    """Read all labels of a table.
 
     Raises:
-      FileNotFoundError: there is none.
-      ValueError: it is no such table, or a cell is wrong; says in which line.
+      FileNotFoundError: the table is missing.
+      ValueError: the table is malformed; names the line.
     """
-    found = [_label(row, path) for row in read_rows(path, ["label"])]
-    if not found:
-        raise ValueError(f"{path} holds no label: it needs a line for each, below its header")
-    return found
+    labels = [_parse_label(row, path) for row in read_rows(path, ["label"])]
+    if not labels:
+        raise ValueError(f"{path} has no labels; write one line per label below the header")
+    return labels
 
 
-def _label(row: Row, path: Path) -> Label:
-    place = next((column for column in WHERE if column in row.cells), None)
-    if place is None:
+def _parse_label(row: Row, path: Path) -> LabelRecord:
+    column = next((column for column in TARGET_COLUMNS if column in row.cells), None)
+    if column is None:
         raise ValueError(
-            f"{path}, line 1: no column 'id', nor 'video' with 'start' and 'end': it has "
+            f"{path}, line 1: no column 'id', nor 'video' with 'start' and 'end'; columns: "
             f"{', '.join(row.cells)}"
         )
     _check_score(row)
-    of = _id(row) if place == "id" else _span(row)
-    return Label(row.where, row.require("label"), _holds(row), of)
+    target = _parse_id(row) if column == "id" else _parse_span(row)
+    return LabelRecord(row.where, row.require("label"), _parse_value(row), target)
 
 
-def _id(row: Row) -> Id:
+def _parse_id(row: Row) -> Id:
     text = row.require("id")
     try:
         return Id.parse(text)
@@ -88,23 +89,23 @@ def _id(row: Row) -> Id:
         raise ValueError(f"{row.where}: {error}") from None
 
 
-def _span(row: Row) -> Span:
+def _parse_span(row: Row) -> TimeSpan:
     for column in ("start", "end"):
         row.require(column)
     start, end = (row.number(column, 0, LATEST_S) for column in ("start", "end"))
     if end < start:
-        raise ValueError(f"{row.where}: it ends at {end:g} s, before it starts at {start:g} s")
-    return Span(row.require("video"), start, end)
+        raise ValueError(f"{row.where}: the end {end:g} s is before the start {start:g} s")
+    return TimeSpan(row.require("video"), start, end)
 
 
-def _holds(row: Row) -> bool:
+def _parse_value(row: Row) -> bool:
     value = row.number("value", -1, 1)
     if value is None:
         return True
     if value not in VALUES:
         raise ValueError(
-            f"{row.where}: the value {value:g} is none of 1 (the label holds), 0 and -1 (it does "
-            "not)"
+            f"{row.where}: unknown value {value:g}; expected 1 (the label applies), 0 or -1 (it "
+            "does not)"
         )
     return VALUES[value]
 
@@ -112,8 +113,8 @@ def _holds(row: Row) -> bool:
 def _check_score(row: Row) -> None:
     text = row.text("score")
     try:
-        good = not text or math.isfinite(float(text))
+        is_valid = not text or math.isfinite(float(text))
     except ValueError:
-        good = False
-    if not good:
-        raise ValueError(f"{row.where}: the score {text} is no number: correct it, or empty it")
+        is_valid = False
+    if not is_valid:
+        raise ValueError(f"{row.where}: the score {text} is not a number; correct it or empty it")

@@ -1,6 +1,7 @@
-"""A tagger on disk: `release/config.json`, `release/weights.safetensors` and `report.json`.
+"""Saving, loading and applying taggers.
 
-A tagger applied to all films of a catalogue: one row for each item and tag.
+A tagger on disk is `release/config.json`, `release/weights.safetensors` and `report.json`. Applied
+to a catalog, it writes one row for each item and tag.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from vujax.annotate.tagging.resolve import has_items, items_of, vectors_of
+from vujax.annotate.tagging.resolve import has_items, read_embeddings, read_items
 from vujax.catalog import Catalog, embeddings
 from vujax.catalog.embeddings import EmbeddingModel
 from vujax.evals.logistic import LinearClassifier, Standardizer
@@ -20,23 +21,33 @@ from vujax.models import release
 from vujax.utils.io import check_table_suffix, write_json, write_table
 
 KIND = "tagger"
-
-SCHEMA = 1
-
-"""Version of its config."""
-
 REPORT = "report.json"
+SCHEMA = 1
+"""Version of the config."""
+
+COLUMNS = pa.schema(
+    {
+        "film": pa.string(),
+        "id": pa.string(),
+        "level": pa.string(),
+        "label": pa.string(),
+        "score": pa.float64(),  # predicted probability
+        "chosen": pa.bool_(),  # the score reaches the threshold of the tag
+        "begin_s": pa.float64(),  # since the start of the film
+        "end_s": pa.float64(),
+    }
+)
 
 
 @dataclass(frozen=True)
 class Tagger:
-    """Tags, and how vectors tell them.
+    """Classifiers of tags for the embeddings of one model.
 
     Attributes:
-      level: of the catalogue's vectors: 'frame', 'shot' or 'scene'.
-      model: that makes them; a tagger says nothing of another one's.
-      tags: names, in the order of the probe's columns.
-      probe: the classifiers and thresholds.
+      level: level of the embeddings: 'frame', 'shot' or 'scene'.
+      model: model of the embeddings; the tagger is invalid for any other.
+      tags: names in the order of the probe's columns.
+      probe: classifiers and thresholds.
     """
 
     level: str
@@ -46,44 +57,44 @@ class Tagger:
 
 
 def check_folder(folder: Path) -> None:
-    """Raises unless a tagger can be written there.
+    """Check that a tagger can be written to a directory.
 
     Raises:
-      ValueError: it is a file, or a folder that holds something and no tagger.
+      ValueError: it is a file, or a non-empty directory without a tagger.
     """
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file: name a folder for the tagger")
+        raise ValueError(f"{folder} is a file; choose a directory for the tagger")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / REPORT).is_file():
-        raise ValueError(f"{folder} holds something else than a tagger: name a new folder")
+        raise ValueError(f"{folder} is not empty and is not a tagger; choose a new directory")
 
 
-def save(folder: Path, tagger: Tagger, report: Mapping[str, Any]) -> None:
-    """Writes a tagger, the report first, the config last; an old one there is replaced."""
+def save_tagger(folder: Path, tagger: Tagger, report: Mapping[str, Any]) -> None:
+    """Write a tagger, the report first and the config last; an existing one is replaced."""
     model = tagger.model
-    about = dict(schema=SCHEMA, level=tagger.level, tags=list(tagger.tags))
-    about |= dict(encoder=model.name, digest=model.digest, dim=model.dim)
+    config = dict(schema=SCHEMA, level=tagger.level, tags=list(tagger.tags))
+    config |= dict(encoder=model.name, digest=model.digest, dim=model.dim)
     (mean, std), (weights, bias), thresholds = tagger.probe
     arrays = dict(mean=mean, std=std, weights=weights, bias=bias, thresholds=thresholds)
     write_json(folder / REPORT, dict(report))
-    release.save(folder, {KIND: about}, {"params": arrays})
+    release.save(folder, {KIND: config}, {"params": arrays})
 
 
-def load(path: Path) -> Tagger:
-    """Reads a tagger.
+def load_tagger(path: Path) -> Tagger:
+    """Read a tagger.
 
     Args:
-      path: what `save` was given, or the folder 'release' in it.
+      path: directory given to `save_tagger`, or the directory 'release' in it.
 
     Raises:
-      FileNotFoundError: there is none.
-      ValueError: it is another model, of another version, or damaged.
+      FileNotFoundError: there is no tagger.
+      ValueError: it is a model of another kind, of another version, or damaged.
     """
     config, variables = release.load_host(path)
     about = config.get(KIND) if isinstance(config, dict) else None
     if not isinstance(about, dict):
-        raise ValueError(f"{path} is a model, and no tagger: make one with `vujax tag train`")
+        raise ValueError(f"{path} is a model but not a tagger; train one with `vujax tag train`")
     if about.get("schema") != SCHEMA:
-        raise ValueError(f"{path} is a tagger of another version: train it again")
+        raise ValueError(f"{path} is a tagger of another version; train it again")
     try:
         tags = tuple(map(str, about["tags"]))
         model = EmbeddingModel(str(about["encoder"]), str(about["digest"]), int(about["dim"]))
@@ -93,7 +104,7 @@ def load(path: Path) -> Tagger:
         probe = TagProbe(scale, linear, params["thresholds"])
         tagger = Tagger(str(about["level"]), model, tags, probe)
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({error}): train the tagger again") from None
+        raise ValueError(f"{path} is damaged ({error}); train the tagger again") from None
     _check(tagger, path)
     return tagger
 
@@ -102,37 +113,21 @@ def _check(tagger: Tagger, path: Path) -> None:
     d, t = tagger.model.dim, len(tagger.tags)
     scale, linear, thresholds = tagger.probe
     arrays = (*scale, *linear, thresholds)
-    wanted = [(d,), (d,), (d, t), (t,), (t,)]
+    expected = [(d,), (d,), (d, t), (t,), (t,)]
     shapes = [np.shape(array) for array in arrays]
-    if shapes != wanted or not all(np.isfinite(array).all() for array in arrays):
-        raise ValueError(
-            f"{path} is damaged: its weights are not those of {t} tags: train it again"
-        )
-
-
-COLUMNS = pa.schema(
-    {
-        "film": pa.string(),
-        "id": pa.string(),
-        "level": pa.string(),
-        "label": pa.string(),
-        "score": pa.float64(),  # probability
-        "chosen": pa.bool_(),  # whether it reaches the tag's threshold
-        "begin_s": pa.float64(),  # since the film's start
-        "end_s": pa.float64(),
-    }
-)
+    if shapes != expected or not all(np.isfinite(array).all() for array in arrays):
+        raise ValueError(f"{path} is damaged: its weights do not match {t} tags; train it again")
 
 
 @dataclass(frozen=True)
-class Applied:
-    """What was done.
+class TaggingSummary:
+    """Result of applying a tagger.
 
     Attributes:
-      films: that have vectors.
-      without: films without any.
-      items: that were tagged.
-      chosen: how many items have each tag.
+      films: number of tagged films.
+      without: number of films without items to tag.
+      items: number of tagged items.
+      chosen: number of items with each tag.
     """
 
     films: int
@@ -141,17 +136,17 @@ class Applied:
     chosen: dict[str, int]
 
 
-def apply(tagger: Tagger, catalog: Catalog, out: Path) -> Applied:
-    """Writes the tags of all films; the file appears whole or not at all.
+def apply_tagger(tagger: Tagger, catalog: Catalog, out: Path) -> TaggingSummary:
+    """Write the tags of all films atomically.
 
     Args:
-      tagger: see `tagger.load`.
-      catalog: with vectors of the tagger's level, by its encoder.
-      out: .parquet, .csv or .jsonl, with columns COLUMNS, items in order, tags in the tagger's.
+      tagger: the tagger.
+      catalog: catalog with embeddings of the tagger's level and model.
+      out: .parquet, .csv or .jsonl file with columns COLUMNS, items and tags in order.
 
     Raises:
-      ValueError: another suffix; the vectors are of another model, damaged or stale.
-      FileNotFoundError: a film has no vectors.
+      ValueError: the suffix is unknown, or embeddings are of another model, damaged or stale.
+      FileNotFoundError: a film has no embeddings.
     """
     check_table_suffix(out)
     check_model(tagger, catalog)
@@ -162,7 +157,7 @@ def apply(tagger: Tagger, catalog: Catalog, out: Path) -> Applied:
     def tables() -> Iterator[pa.Table]:
         nonlocal items
         for film in films:
-            table, chosen = _film(tagger, catalog, film)
+            table, chosen = _tag_film(tagger, catalog, film)
             items += len(chosen)
             counts[:] += chosen.sum(0)
             yield table
@@ -170,49 +165,53 @@ def apply(tagger: Tagger, catalog: Catalog, out: Path) -> Applied:
     write_table(out, tables(), COLUMNS)
     without = len(catalog.film_ids()) - len(films)
     chosen = dict(zip(tagger.tags, counts.tolist(), strict=True))
-    return Applied(len(films), without, items, chosen)
+    return TaggingSummary(len(films), without, items, chosen)
 
 
 def check_model(tagger: Tagger, catalog: Catalog) -> None:
-    """Raises unless the catalogue has vectors of the tagger's level by its model.
+    """Check that a catalog has embeddings of the tagger's level and model.
 
     Raises:
-      ValueError: it has none; says whose it has.
+      ValueError: it has none; lists the existing ones.
     """
     model, level = tagger.model, tagger.level
     try:
         found = embeddings.open_store(catalog.path, level, model.folder).model
     except FileNotFoundError:
         parent = catalog.path / embeddings.FOLDER / level
-        there = sorted(f.name for f in parent.glob("*") if embeddings.FOLDER_NAME.fullmatch(f.name))
+        folders = sorted(
+            f.name for f in parent.glob("*") if embeddings.FOLDER_NAME.fullmatch(f.name)
+        )
         raise ValueError(
-            f"the tagger learned on {level} vectors of {model.folder}, and {catalog.path} has "
-            f"those of {', '.join(there) or 'none'}: make them with `vujax embed {catalog.path} "
-            f"--encoder {model.name}`, or train a tagger on the vectors that are there"
+            f"the tagger needs {level} embeddings of {model.folder}, and {catalog.path} has those "
+            f"of {', '.join(folders) or 'none'}; run `vujax embed {catalog.path} --encoder "
+            f"{model.name}`, or train a tagger on the existing embeddings"
         ) from None
     if found != model:
         raise ValueError(
-            f"the tagger learned on vectors of {model.name} {model.digest}, and {catalog.path} has "
-            f"those of {found.digest}: train it again"
+            f"the tagger needs embeddings of {model.name} {model.digest}, and {catalog.path} "
+            f"has those of {found.digest}; train it again"
         )
 
 
-def _film(tagger: Tagger, catalog: Catalog, film: str) -> tuple[pa.Table, np.ndarray]:
-    """The rows of a film, and what was chosen, bool `[k t]`."""
-    items = items_of(catalog, tagger.level, film)
-    places, found = vectors_of(catalog, tagger.model, items)
-    scores = tagger.probe.scores(found)
+def _tag_film(tagger: Tagger, catalog: Catalog, film: str) -> tuple[pa.Table, np.ndarray]:
+    """Return the rows of a film, and the chosen tags, bool `[k t]`."""
+    items = read_items(catalog, tagger.level, film)
+    indices, vectors = read_embeddings(catalog, tagger.model, items)
+    scores = tagger.probe.scores(vectors)
     if not np.isfinite(scores).all():
-        place = places[int(np.flatnonzero(~np.isfinite(scores).all(1))[0])]
-        raise ValueError(f"the vector of {items.ids[place]} is not finite: run `vujax embed` again")
+        index = indices[int(np.flatnonzero(~np.isfinite(scores).all(1))[0])]
+        raise ValueError(
+            f"the embedding of {items.ids[index]} is not finite; run `vujax embed` again"
+        )
     chosen, tags = scores >= tagger.probe.thresholds, len(tagger.tags)
-    times = np.repeat(items.seconds[places], tags, axis=0)
-    ids = [items.ids[place] for place in places.tolist() for _ in range(tags)]
+    times = np.repeat(items.seconds[indices], tags, axis=0)
+    ids = [items.ids[index] for index in indices.tolist() for _ in range(tags)]
     columns = [
         [film] * len(ids),
         ids,
         [tagger.level] * len(ids),
-        list(tagger.tags) * len(places),
+        list(tagger.tags) * len(indices),
         scores.reshape(-1),
         chosen.reshape(-1),
         times[:, 0],

@@ -1,4 +1,4 @@
-"""Label sets in the formats that other programs read, one file or function each."""
+"""Exports of label sets to the formats of other programs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from vujax.utils.registry import Registry
 
 if TYPE_CHECKING:  # the names of formats are listed without numpy
     from vujax.annotate.labels.exports.base import LabelFormat
-    from vujax.annotate.labels.items import Places
+    from vujax.annotate.labels.items import CatalogItems
     from vujax.annotate.labels.log import LabelLog
 
-__all__ = ["FORMATS", "Exported", "export"]
+__all__ = ["FORMATS", "ExportSummary", "export_labels"]
 
 FORMATS = Registry(
     "label format",
@@ -31,47 +31,53 @@ FORMATS = Registry(
 
 
 @dataclass(frozen=True)
-class Exported:
-    """What came of it: where it is, how many labels it has, and what was left out and why."""
+class ExportSummary:
+    """Result of an export.
+
+    Attributes:
+      path: path of the file or directory.
+      labels: number of labels.
+      notes: a note for each reason why something was left out.
+    """
 
     path: Path
     labels: int
     notes: tuple[str, ...]
 
 
-def export(
-    places: "Places",
+def export_labels(
+    contents: "CatalogItems",
     log: "LabelLog",
     format: str,
     out: Path,
     *,
     labels: Sequence[str] | None = None,
-    pictures: str | None = None,
-) -> Exported:
-    """Writes a set.
+    images: str | None = None,
+) -> ExportSummary:
+    """Export a label set.
 
     Args:
-      places: of its catalogue.
-      log: the set.
+      contents: items of its catalog.
+      log: the label set.
       format: a name of FORMATS.
-      out: file, or folder that is not there yet.
-      labels: only these; None: all.
-      pictures: one of `pictures.KINDS`; None: as the format has it.
+      out: path of the file or of a new directory.
+      labels: labels to export; None: all.
+      images: one of `images.IMAGE_KINDS`; None: the default of the format.
 
     Raises:
-      ValueError: there is no such format, there is nothing to export, or a file is damaged.
-      KeyError: the set has no such label.
-      FileExistsError: the folder is there already.
-      FileNotFoundError: a film is needed and not where it was.
+      ValueError: the format is unknown, nothing is left to export, or a file is damaged.
+      KeyError: the set lacks a label of `labels`.
+      FileExistsError: the directory exists already.
+      FileNotFoundError: a required film is not at its path.
     """
-    from vujax.annotate.labels.exports.base import Export  # brings pyarrow
-    from vujax.annotate.labels.rows import rows_of
+    from vujax.annotate.labels.exports.base import LabelExport  # imports pyarrow
+    from vujax.annotate.labels.rows import collect_rows
 
     chosen: LabelFormat = FORMATS.load(format)
-    rows, notes = rows_of(places, log, labels)
+    rows, notes = collect_rows(contents, log, labels)
     if not rows:
         why = f" ({'; '.join(notes)})" if notes else ""
         raise ValueError(f"the label set {log.path.stem} has nothing to export{why}")
-    what = Export(places.catalog, log.path.stem, rows, pictures or chosen.pictures or "keyframes")
-    notes += chosen.write(what, out)
-    return Exported(out, len(rows), tuple(notes))
+    kind = images or chosen.images or "keyframes"
+    notes += chosen.write(LabelExport(contents.catalog, log.path.stem, rows, kind), out)
+    return ExportSummary(out, len(rows), tuple(notes))

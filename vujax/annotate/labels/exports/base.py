@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vujax.annotate.labels.rows import Row
+from vujax.annotate.labels.rows import LabelRow
 from vujax.catalog import Catalog
 
-Write = Callable[["Export", Path], list[str]]
+WriteFunction = Callable[["LabelExport", Path], list[str]]
 
 
 @dataclass(frozen=True)
@@ -15,29 +15,29 @@ class LabelFormat:
     """A format for label sets.
 
     Attributes:
-      suffix: of the file, such as '.csv'; '' for a directory.
-      write: `(export, out) -> notes`; writes atomically and returns a sentence for each thing that
-        the format cannot hold.
-      pictures: images that the format takes by default, one of `images.KINDS`; None: no images.
+      suffix: suffix of the file, such as '.csv'; '' for a directory.
+      write: `(export, out) -> notes`; writes atomically and returns a note for each thing that the
+        format cannot represent.
+      images: default images of the format, one of `images.IMAGE_KINDS`; None: no images.
     """
 
     suffix: str
-    write: Write
-    pictures: str | None = None
+    write: WriteFunction
+    images: str | None = None
 
 
 @dataclass(frozen=True)
-class Export:
-    """What is exported.
+class LabelExport:
+    """The input of an export.
 
     Attributes:
-      catalog: that the labels are of.
-      name: of the set.
-      rows: of it, in order.
-      pictures: one of `pictures.KINDS`.
+      catalog: catalog of the items.
+      name: name of the label set.
+      rows: rows of the label set, in order.
+      images: one of `images.IMAGE_KINDS`.
     """
 
     catalog: Catalog
     name: str
-    rows: Sequence[Row]
-    pictures: str = "keyframes"
+    rows: Sequence[LabelRow]
+    images: str = "keyframes"

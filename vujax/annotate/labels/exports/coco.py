@@ -1,29 +1,29 @@
-"""COCO: `annotations.json` and `images/`, a box around the whole picture for each label that holds.
+"""COCO: `annotations.json` and `images/`, a box around the full image for each positive label.
 
-COCO knows objects in boxes and no labels of whole pictures, so the box is the picture's. Labels
-that do not hold are in `neg_category_ids` of their picture, as LVIS has it.
+COCO annotates objects in boxes and has no labels of images, so the box covers the image. Negative
+labels are in `neg_category_ids` of their images, as in LVIS.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
-from vujax.annotate.labels.exports.base import Export, LabelFormat
-from vujax.annotate.labels.exports.images import skipped, write_images
-from vujax.annotate.labels.rows import Item, labels_of
+from vujax.annotate.labels.exports.base import LabelExport, LabelFormat
+from vujax.annotate.labels.exports.images import describe_missing_images, write_images
+from vujax.annotate.labels.rows import LabeledItem, list_labels
 from vujax.utils.io import write_folder_atomically
 
 
-def write(export: Export, out: Path) -> list[str]:
-    """Writes the folder."""
-    numbers = {label: number for number, label in enumerate(labels_of(export.rows), 1)}
+def write(export: LabelExport, out: Path) -> list[str]:
+    """Write the directory."""
+    numbers = {label: number for number, label in enumerate(list_labels(export.rows), 1)}
     notes: list[str] = []
 
     def fill(folder: Path) -> None:
         images, annotations = [], []
-        for item, name, (width, height) in write_images(export, folder / "images"):
-            images.append(_image(item, name, (width, height), len(images) + 1, numbers))
-            for label in item.holds:
+        for labeled, name, (width, height) in write_images(export, folder / "images"):
+            images.append(_image(labeled, name, (width, height), len(images) + 1, numbers))
+            for label in labeled.positives:
                 annotations.append(
                     dict(
                         id=len(annotations) + 1,
@@ -33,10 +33,10 @@ def write(export: Export, out: Path) -> list[str]:
                         area=width * height,
                         segmentation=[[0, 0, width, 0, width, height, 0, height]],
                         iscrowd=0,
-                        score=item.scores.get(label),
+                        score=labeled.scores.get(label),
                     )
                 )
-        notes.extend(skipped(export, len(images)))
+        notes.extend(describe_missing_images(export, len(images)))
         contents = dict(
             info=dict(description=f"vujax label set {export.name}", version="1.0"),
             licenses=[],
@@ -54,19 +54,19 @@ def write(export: Export, out: Path) -> list[str]:
 
 
 def _image(
-    item: Item, name: str, size: tuple[int, int], number: int, numbers: dict[str, int]
+    labeled: LabeledItem, name: str, size: tuple[int, int], number: int, numbers: dict[str, int]
 ) -> dict[str, Any]:
-    place = item.place
+    item = labeled.item
     return dict(
         id=number,
         file_name=name,
         width=size[0],
         height=size[1],
-        neg_category_ids=[numbers[label] for label in item.fails],
-        vujax_id=place.id,
-        begin_s=place.begin_s,
-        end_s=place.end_s,
+        neg_category_ids=[numbers[label] for label in labeled.negatives],
+        vujax_id=item.id,
+        begin_s=item.begin_s,
+        end_s=item.end_s,
     )
 
 
-FORMAT = LabelFormat("", write, pictures="keyframes")
+FORMAT = LabelFormat("", write, images="keyframes")

@@ -1,31 +1,31 @@
-"""FiftyOne: a folder of its type FiftyOneImageClassificationDataset, several labels a picture.
+"""FiftyOne: a directory of the type FiftyOneImageClassificationDataset, several labels per image.
 
     fiftyone.Dataset.from_dir(FOLDER, fiftyone.types.FiftyOneImageClassificationDataset)
 
-Labels that do not hold are in `not_labels` of `items.json`, which FiftyOne does not read.
+Negative labels are in `not_labels` of `items.json`, which FiftyOne does not read.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
-from vujax.annotate.labels.exports.base import Export, LabelFormat
-from vujax.annotate.labels.exports.images import skipped, write_images
-from vujax.annotate.labels.exports.records import facts
-from vujax.annotate.labels.rows import Item
+from vujax.annotate.labels.exports.base import LabelExport, LabelFormat
+from vujax.annotate.labels.exports.images import describe_missing_images, write_images
+from vujax.annotate.labels.exports.records import describe_item
+from vujax.annotate.labels.rows import LabeledItem
 from vujax.utils.io import write_folder_atomically
 
 
-def write(export: Export, out: Path) -> list[str]:
-    """Writes the folder."""
+def write(export: LabelExport, out: Path) -> list[str]:
+    """Write the directory."""
     notes: list[str] = []
 
     def fill(folder: Path) -> None:
         labels, items = {}, {}
-        for item, name, _ in write_images(export, folder / "data"):
+        for labeled, name, _ in write_images(export, folder / "data"):
             key = Path(name).stem
-            labels[key], items[key] = _labels(item), facts(item)
-        notes.extend(skipped(export, len(labels)))
+            labels[key], items[key] = _labels(labeled), describe_item(labeled)
+        notes.extend(describe_missing_images(export, len(labels)))
         for name, contents in (
             ("labels.json", dict(classes=None, labels=labels)),
             ("items.json", items),
@@ -37,12 +37,12 @@ def write(export: Export, out: Path) -> list[str]:
     return notes
 
 
-def _labels(item: Item) -> list[dict[str, Any]]:
-    """Labels by name (classes is null); none for a picture that was looked at in vain."""
+def _labels(labeled: LabeledItem) -> list[dict[str, Any]]:
+    """Return labels by name (classes is null); none for a reviewed image without positives."""
     return [
-        dict(label=label, attributes=dict(id=item.place.id, score=item.scores.get(label)))
-        for label in item.holds
+        dict(label=label, attributes=dict(id=labeled.item.id, score=labeled.scores.get(label)))
+        for label in labeled.positives
     ]
 
 
-FORMAT = LabelFormat("", write, pictures="keyframes")
+FORMAT = LabelFormat("", write, images="keyframes")

@@ -1,9 +1,7 @@
-"""A folder of JPEG files, one for each labelled item: what several formats have in common.
+"""Images of exported items, as JPEG files: keyframes of the catalog, or original frames.
 
-The pictures that labelled items are exported with: the catalogue's keyframes, or the films' own.
-
-Keyframes are those that `vujax ingest` kept, JPEG files of a few hundred pixels. Original frames
-are decoded anew from the films, at their own size, and need the films to be where they were.
+Keyframes are the files that `vujax ingest` stored, a few hundred pixels wide. Original frames are
+decoded from the films at full size, which therefore must still be at their paths.
 """
 
 import io
@@ -13,103 +11,108 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vujax.annotate.labels.exports.base import Export
-from vujax.annotate.labels.rows import Item, items_of
+from vujax.annotate.labels.exports.base import LabelExport
+from vujax.annotate.labels.rows import LabeledItem, group_by_item
 from vujax.catalog import Catalog
 from vujax.catalog.reader import locate_film_file
 from vujax.video.seek import StillReader
 
+IMAGE_KINDS = ("keyframes", "original")
+JPEG_QUALITY = 95
+ORIGINAL_SIDE = 1 << 16  # larger than any film: frames are never enlarged
 
-def write_images(export: Export, folder: Path) -> Iterator[tuple[Item, str, tuple[int, int]]]:
-    """Writes the picture of each item.
+
+def write_images(
+    export: LabelExport, folder: Path
+) -> Iterator[tuple[LabeledItem, str, tuple[int, int]]]:
+    """Write the image of each item.
 
     Args:
-      export: what is exported.
-      folder: for the files; it is made.
+      export: the export.
+      folder: directory to create for the files.
 
     Yields:
-      The item, its file's name, and its width and height.
+      The item, the name of its file, and width and height of the image.
     """
     folder.mkdir()
-    for item, data in with_pictures(export.catalog, items_of(export.rows), export.pictures):
-        (folder / name_of(item)).write_bytes(data)
-        yield item, name_of(item), size_of(data)
+    for labeled, data in read_images(export.catalog, group_by_item(export.rows), export.images):
+        (folder / image_file_name(labeled)).write_bytes(data)
+        yield labeled, image_file_name(labeled), read_jpeg_size(data)
 
 
-def skipped(export: Export, written: int) -> list[str]:
-    """What to say of items that have no picture."""
-    missing = len(items_of(export.rows)) - written
-    if not missing:
-        return []
-    return [f"left out {missing} item{'s' * (missing != 1)}: there is no keyframe of them"]
+def describe_missing_images(export: LabelExport, num_written: int) -> list[str]:
+    """Return a note about items without an image; none where all have one."""
+    missing = len(group_by_item(export.rows)) - num_written
+    return [f"left out {missing} item{'s' * (missing != 1)} without keyframes"] if missing else []
 
 
-KINDS = ("keyframes", "original")
-
-QUALITY = 95
-
-WHOLE = 1 << 16  # a side that no film has: frames are never enlarged
-
-
-def with_pictures(
-    catalog: Catalog, items: Sequence[Item], kind: str
-) -> Iterator[tuple[Item, bytes]]:
-    """Items and the JPEG file of each, in order; items without a picture are passed over.
+def read_images(
+    catalog: Catalog, items: Sequence[LabeledItem], kind: str
+) -> Iterator[tuple[LabeledItem, bytes]]:
+    """Yield items in order with their JPEG files; items without keyframes are skipped.
 
     Args:
-      catalog: that they are in.
-      items: in order of their films.
-      kind: one of KINDS.
+      catalog: catalog of the items.
+      items: items in order of their films.
+      kind: one of IMAGE_KINDS.
 
     Raises:
-      ValueError: there is no such kind, or a keyframe is damaged.
-      FileNotFoundError: a film is not where it was.
+      ValueError: the kind is unknown, or a keyframe is damaged.
+      FileNotFoundError: a film is not at its path.
     """
-    if kind not in KINDS:
-        raise ValueError(f"pictures are {' or '.join(KINDS)}, not {kind!r}")
-    films: dict[str, list[Item]] = {}
-    for item in items:
-        if item.place.picture:
-            films.setdefault(item.place.film, []).append(item)
-    for film, mine in films.items():
-        yield from (_keyframes if kind == "keyframes" else _originals)(catalog, film, mine)
+    if kind not in IMAGE_KINDS:
+        raise ValueError(f"unknown images {kind!r}; expected one of: {', '.join(IMAGE_KINDS)}")
+    films: dict[str, list[LabeledItem]] = {}
+    for labeled in items:
+        if labeled.item.keyframe_id:
+            films.setdefault(labeled.item.film, []).append(labeled)
+    read = _read_keyframes if kind == "keyframes" else _read_originals
+    for film, film_items in films.items():
+        yield from read(catalog, film, film_items)
 
 
-def _keyframes(catalog: Catalog, film: str, items: Sequence[Item]) -> Iterator[tuple[Item, bytes]]:
-    reader = catalog.jpegs(film)
-    for item in items:
-        yield item, reader[item.film.keyframes[item.place.picture]["record"]]
-
-
-def _originals(catalog: Catalog, film: str, items: Sequence[Item]) -> Iterator[tuple[Item, bytes]]:
-    row = items[0].film.row
-    times = {item.place.id: item.film.keyframes[item.place.picture]["pts"] for item in items}
-    reader = StillReader(
-        locate_film_file(row), times.values(), side=WHOLE, seek=not row["repaired"]
-    )
-    wanted: dict[int, list[Item]] = {}
-    for item in items:
-        wanted.setdefault(times[item.place.id], []).append(item)
-    for pts, still in reader:
-        data = jpeg(still.image)
-        yield from ((item, data) for item in wanted[pts])
-    if reader.status.reason:
-        raise ValueError(f"{film}: {reader.status.reason}: export with keyframes instead")
-
-
-def jpeg(pixels: np.ndarray) -> bytes:
-    """A JPEG file of uint8 `[h w 3]`."""
+def encode_jpeg(pixels: np.ndarray) -> bytes:
+    """Encode uint8 `[h w 3]` as a JPEG file."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=QUALITY)
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=JPEG_QUALITY)
     return buffer.getvalue()
 
 
-def size_of(data: bytes) -> tuple[int, int]:
-    """Width and height of a JPEG file."""
-    with Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:
-        return picture.size
+def read_jpeg_size(data: bytes) -> tuple[int, int]:
+    """Return width and height of a JPEG file."""
+    with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+        return image.size
 
 
-def name_of(item: Item) -> str:
-    """A file's name for the picture of an item, its own in the catalogue."""
-    return f"{item.place.id.replace('/', '_')}.jpg"
+def image_file_name(labeled: LabeledItem) -> str:
+    """Return a file name for the image of an item, unique in the catalog."""
+    return f"{labeled.item.id.replace('/', '_')}.jpg"
+
+
+def _read_keyframes(
+    catalog: Catalog, film: str, items: Sequence[LabeledItem]
+) -> Iterator[tuple[LabeledItem, bytes]]:
+    reader = catalog.jpegs(film)
+    for labeled in items:
+        yield labeled, reader[_keyframe_row(labeled)["record"]]
+
+
+def _read_originals(
+    catalog: Catalog, film: str, items: Sequence[LabeledItem]
+) -> Iterator[tuple[LabeledItem, bytes]]:
+    row = items[0].film.row
+    items_by_time: dict[int, list[LabeledItem]] = {}
+    for labeled in items:
+        items_by_time.setdefault(_keyframe_row(labeled)["pts"], []).append(labeled)
+    reader = StillReader(
+        locate_film_file(row), items_by_time.keys(), side=ORIGINAL_SIDE, seek=not row["repaired"]
+    )
+    for pts, still in reader:
+        data = encode_jpeg(still.image)
+        yield from ((labeled, data) for labeled in items_by_time[pts])
+    if reader.status.reason:
+        raise ValueError(f"{film}: {reader.status.reason}; export with keyframes instead")
+
+
+def _keyframe_row(labeled: LabeledItem) -> dict:
+    return labeled.film.keyframes[labeled.item.keyframe_id]

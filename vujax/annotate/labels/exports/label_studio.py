@@ -1,8 +1,8 @@
 """Label Studio: `tasks.json`, `config.xml` and `images/`.
 
-Two sets of choices: `present`, labels that hold, and `absent`, those that do not. Pictures are
-named as Label Studio's local storage serves them (LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and
-LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT set to the folder that this one lies in).
+Two sets of choices: `present`, the positive labels, and `absent`, the negative ones. Paths of
+images are those of local storage (LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and
+LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT set to the parent of the exported directory).
 """
 
 import json
@@ -11,47 +11,49 @@ from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-from vujax.annotate.labels.exports.base import Export, LabelFormat
-from vujax.annotate.labels.exports.images import skipped, write_images
-from vujax.annotate.labels.exports.records import facts
-from vujax.annotate.labels.rows import Item, labels_of
+from vujax.annotate.labels.exports.base import LabelExport, LabelFormat
+from vujax.annotate.labels.exports.images import describe_missing_images, write_images
+from vujax.annotate.labels.exports.records import describe_item
+from vujax.annotate.labels.rows import LabeledItem, list_labels
 from vujax.utils.io import write_folder_atomically
 
-CHOICES = {"present": "holds", "absent": "fails"}
-"""Name of the choices, and which labels of an item they are."""
+CHOICES = {"present": "positives", "absent": "negatives"}
+"""Names of the choices, and the attributes of `LabeledItem` with their labels."""
 
 
-def write(export: Export, out: Path) -> list[str]:
-    """Writes the folder."""
+def write(export: LabelExport, out: Path) -> list[str]:
+    """Write the directory."""
     notes: list[str] = []
 
     def fill(folder: Path) -> None:
         tasks = [
-            _task(item, f"{out.name}/images/{name}")
-            for item, name, _ in write_images(export, folder / "images")
+            _task(labeled, f"{out.name}/images/{name}")
+            for labeled, name, _ in write_images(export, folder / "images")
         ]
-        notes.extend(skipped(export, len(tasks)))
+        notes.extend(describe_missing_images(export, len(tasks)))
         text = json.dumps(tasks, ensure_ascii=False, indent=1)
         (folder / "tasks.json").write_text(text, encoding="utf-8")
-        (folder / "config.xml").write_text(_config(labels_of(export.rows)), encoding="utf-8")
+        (folder / "config.xml").write_text(_config(list_labels(export.rows)), encoding="utf-8")
 
     write_folder_atomically(out, fill)
     return notes
 
 
-def _task(item: Item, path: str) -> dict[str, Any]:
-    found = [
+def _task(labeled: LabeledItem, path: str) -> dict[str, Any]:
+    results = [
         {
             "from_name": name,
             "to_name": "image",
             "type": "choices",
-            "value": {"choices": list(getattr(item, part))},
+            "value": {"choices": list(getattr(labeled, attribute))},
         }
-        for name, part in CHOICES.items()
-        if getattr(item, part)
+        for name, attribute in CHOICES.items()
+        if getattr(labeled, attribute)
     ]
     image = f"/data/local-files/?d={quote(path)}"
-    return dict(data=dict(image=image, **facts(item)), annotations=[dict(result=found)])
+    return dict(
+        data=dict(image=image, **describe_item(labeled)), annotations=[dict(result=results)]
+    )
 
 
 def _config(labels: list[str]) -> str:
@@ -68,4 +70,4 @@ def _config(labels: list[str]) -> str:
     return ElementTree.tostring(view, encoding="unicode")
 
 
-FORMAT = LabelFormat("", write, pictures="keyframes")
+FORMAT = LabelFormat("", write, images="keyframes")

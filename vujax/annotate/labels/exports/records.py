@@ -1,15 +1,13 @@
-"""A label set as a source of image-text records, as training reads them.
+"""WebDataset and ArrayRecord: label sets as image-text records for training.
 
-The captions are the labels that hold; `label` is the class where exactly one holds, the classes
-being the set's labels in order of the alphabet. `fields` says which labels do not hold, and where
-the picture is from.
+The captions of a record are its positive labels; `label` is the class of a record with exactly one
+positive label, the classes being the sorted labels of the set. `fields` has the negative labels
+and the origin of the image.
 
-WebDataset: tar shards of `KEY.jpg`, `.txt` (the labels that hold), `.json`, and `.cls`.
-
-`.cls` is there where exactly one label holds; `classes.json` beside the shards lists the labels.
-The pictures are frames of the films themselves unless the catalogue's keyframes are asked for.
-
-ArrayRecord: what training here reads (`--config.data.sources.main.path=FOLDER`).
+- WebDataset: tar shards of `KEY.jpg`, `.txt` (the positive labels), `.json`, and, for exactly one
+  positive label, `.cls`; `classes.json` beside the shards lists the labels. The images are frames
+  of the films by default.
+- ArrayRecord: read by training (`--config.data.sources.main.path=FOLDER`).
 """
 
 import io
@@ -18,80 +16,83 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from vujax.annotate.labels.exports.base import Export, LabelFormat
-from vujax.annotate.labels.exports.images import skipped, with_pictures
-from vujax.annotate.labels.rows import Item, items_of, labels_of
+from vujax.annotate.labels.exports.base import LabelExport, LabelFormat
+from vujax.annotate.labels.exports.images import describe_missing_images, read_images
+from vujax.annotate.labels.rows import LabeledItem, group_by_item, list_labels
 from vujax.data.records import BadSample, Record
 from vujax.data.sources.array_record import convert_source
 from vujax.utils.io import write_folder_atomically
 
+SHARD_SAMPLES = 1000
 
-class LabelSource:
-    """The items of an export that have a picture; see `vujax.data.records.Source`.
+
+class LabelRecordSource:
+    """The items of an export with an image; see `vujax.data.records.Source`.
 
     Attributes:
-      classes: the labels, in order of the alphabet.
+      classes: sorted labels.
     """
 
-    def __init__(self, export: Export) -> None:
-        """Reads no picture yet."""
-        self.classes = tuple(labels_of(export.rows))
-        self._items = [item for item in items_of(export.rows) if item.place.picture]
-        self._pictures = with_pictures(export.catalog, self._items, export.pictures)
+    def __init__(self, export: LabelExport) -> None:
+        """Prepare for reading the images in order."""
+        self.classes = tuple(list_labels(export.rows))
+        self._items = [
+            labeled for labeled in group_by_item(export.rows) if labeled.item.keyframe_id
+        ]
+        self._images = read_images(export.catalog, self._items, export.images)
         self._next = 0
 
     def __len__(self) -> int:
         return len(self._items)
 
     def __getitem__(self, index: int) -> Record:
-        """The record; they are read in order, since films are decoded in order."""
+        """Return a record; records must be read in order, as films are decoded in order."""
         if not 0 <= index < len(self):
             raise IndexError(f"item {index} of {len(self)}")
         if index != self._next:
-            raise BadSample(f"item {index} was asked for after {self._next - 1}: read in order")
-        item, data = next(self._pictures)
+            raise BadSample(
+                f"item {index} was requested after {self._next - 1}; read items in order"
+            )
+        labeled, data = next(self._images)
         self._next += 1
         return Record(
-            key=item.place.id.replace("/", "_"),
+            key=labeled.item.id.replace("/", "_"),
             image=data,
-            captions=list(item.holds),
-            label=self.classes.index(item.holds[0]) if len(item.holds) == 1 else None,
-            fields=facts(item),
+            captions=list(labeled.positives),
+            label=self.classes.index(labeled.positives[0]) if len(labeled.positives) == 1 else None,
+            fields=describe_item(labeled),
         )
 
 
-def facts(item: Item) -> dict[str, Any]:
-    """What is known of an item beside its picture and captions."""
-    place = item.place
+def describe_item(labeled: LabeledItem) -> dict[str, Any]:
+    """Return the fields of an item other than image and captions."""
+    item = labeled.item
     return dict(
-        id=place.id,
-        film=place.film,
-        level=place.level,
-        labels=list(item.holds),
-        not_labels=list(item.fails),
-        begin_s=place.begin_s,
-        end_s=place.end_s,
-        pts=place.pts,
-        title=item.film.title,
-        scores=item.scores,
+        id=item.id,
+        film=item.film,
+        level=item.level,
+        labels=list(labeled.positives),
+        not_labels=list(labeled.negatives),
+        begin_s=item.begin_s,
+        end_s=item.end_s,
+        pts=item.pts,
+        title=labeled.film.title,
+        scores=labeled.scores,
     )
 
 
-SHARD = 1000  # samples
-
-
-def write_webdataset(export: Export, out: Path) -> list[str]:
-    """Writes the folder."""
-    source = LabelSource(export)
+def write_webdataset(export: LabelExport, out: Path) -> list[str]:
+    """Write the directory."""
+    source = LabelRecordSource(export)
     write_folder_atomically(out, lambda folder: _fill_shards(source, folder))
-    return skipped(export, len(source))
+    return describe_missing_images(export, len(source))
 
 
-def _fill_shards(source: LabelSource, folder: Path) -> None:
-    for first in range(0, len(source), SHARD):
-        path = folder / f"{first // SHARD:05d}.tar"
+def _fill_shards(source: LabelRecordSource, folder: Path) -> None:
+    for first in range(0, len(source), SHARD_SAMPLES):
+        path = folder / f"{first // SHARD_SAMPLES:05d}.tar"
         with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
-            for index in range(first, min(first + SHARD, len(source))):
+            for index in range(first, min(first + SHARD_SAMPLES, len(source))):
                 _add(archive, source[index])
     classes = json.dumps(list(source.classes), ensure_ascii=False)
     (folder / "classes.json").write_text(classes, encoding="utf-8")
@@ -111,17 +112,17 @@ def _add(archive: tarfile.TarFile, record: Record) -> None:
         archive.addfile(member, io.BytesIO(data))
 
 
-def write_array_record(export: Export, out: Path) -> list[str]:
-    """Writes the folder."""
-    source = LabelSource(export)
-    origin = dict(kind="vujax labels", set=export.name, pictures=export.pictures)
+def write_array_record(export: LabelExport, out: Path) -> list[str]:
+    """Write the directory."""
+    source = LabelRecordSource(export)
+    origin = dict(kind="vujax labels", set=export.name, pictures=export.images)
     write_folder_atomically(out, lambda folder: _fill_array_record(source, folder, origin))
-    return skipped(export, len(source))
+    return describe_missing_images(export, len(source))
 
 
-def _fill_array_record(source: LabelSource, folder: Path, origin: dict[str, str]) -> None:
+def _fill_array_record(source: LabelRecordSource, folder: Path, origin: dict[str, str]) -> None:
     convert_source(source, folder, origin=origin, max_bad=0.0)
 
 
-WEBDATASET = LabelFormat("", write_webdataset, pictures="original")
-ARRAY_RECORD = LabelFormat("", write_array_record, pictures="keyframes")
+WEBDATASET = LabelFormat("", write_webdataset, images="original")
+ARRAY_RECORD = LabelFormat("", write_array_record, images="keyframes")

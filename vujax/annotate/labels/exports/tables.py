@@ -1,8 +1,6 @@
-"""CSV: `video,label,start,end,score`, and with them whether the label holds, and the item's id.
+"""CSV, JSON lines and Parquet: one row per label.
 
-JSON lines: one object a label, with everything that is known (`rows.COLUMNS`).
-
-Parquet: one row a label, with everything that is known (`rows.COLUMNS`).
+CSV has the columns CSV_COLUMNS; JSON lines and Parquet have all columns of `rows.COLUMNS`.
 """
 
 import csv
@@ -12,15 +10,25 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from vujax.annotate.labels.exports.base import Export, LabelFormat
+from vujax.annotate.labels.exports.base import LabelExport, LabelFormat
 from vujax.annotate.labels.rows import COLUMNS
 from vujax.utils import io as files
 
 CSV_COLUMNS = ("video", "label", "start", "end", "score", "value", "id")
 
+NUMBER_TYPES = {
+    "value": pa.int8(),
+    "begin_s": pa.float64(),
+    "end_s": pa.float64(),
+    "pts": pa.int64(),
+    "score": pa.float64(),
+}
 
-def write_csv(export: Export, out: Path) -> list[str]:
-    """Writes the file (RFC 4180, UTF-8); seconds with six digits, `value` 1 or -1."""
+SCHEMA = pa.schema([(name, NUMBER_TYPES.get(name, pa.string())) for name in COLUMNS])
+
+
+def write_csv(export: LabelExport, out: Path) -> list[str]:
+    """Write CSV (RFC 4180, UTF-8); seconds with six digits, `value` 1 or -1."""
     file = io.StringIO(newline="")
     table = csv.writer(file)
     table.writerow(CSV_COLUMNS)
@@ -33,26 +41,15 @@ def write_csv(export: Export, out: Path) -> list[str]:
     return []
 
 
-def write_jsonl(export: Export, out: Path) -> list[str]:
-    """Writes the file."""
+def write_jsonl(export: LabelExport, out: Path) -> list[str]:
+    """Write JSON lines."""
     lines = (json.dumps(row.cells(), ensure_ascii=False) + "\n" for row in export.rows)
     files.write_text(out, "".join(lines), newline="")
     return []
 
 
-NUMBERS = {
-    "value": pa.int8(),
-    "begin_s": pa.float64(),
-    "end_s": pa.float64(),
-    "pts": pa.int64(),
-    "score": pa.float64(),
-}
-
-SCHEMA = pa.schema([(name, NUMBERS.get(name, pa.string())) for name in COLUMNS])
-
-
-def write_parquet(export: Export, out: Path) -> list[str]:
-    """Writes the file."""
+def write_parquet(export: LabelExport, out: Path) -> list[str]:
+    """Write Parquet."""
     table = pa.Table.from_pylist([row.cells() for row in export.rows], schema=SCHEMA)
     files.write_parquet(out, table)
     return []

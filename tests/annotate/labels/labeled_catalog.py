@@ -5,20 +5,20 @@ from pathlib import Path
 from tests.encoders.stub import catalogue
 from vujax.annotate.labels import sets
 from vujax.annotate.labels.entry import Decision
-from vujax.annotate.labels.items import Places
+from vujax.annotate.labels.items import CatalogItems
 from vujax.annotate.labels.log import LabelLog
 from vujax.catalog import Catalog, embeddings, scenes
 
 HOSTILE = "<b>&\"'; </script><script>alert(1)</script> é 船"
 
 
-def labelled(folder: Path) -> tuple[Places, LabelLog]:
+def labeled_catalog(folder: Path) -> tuple[CatalogItems, LabelLog]:
     """Two films of three shots, and a set with labels of frames, a shot and a scene."""
     root = catalogue(folder)
     catalog = Catalog(root)
     add_scenes(catalog)
-    places = Places(catalog)
-    log = LabelLog(sets.path(root, "boats"))
+    contents = CatalogItems(catalog)
+    log = LabelLog(sets.label_set_path(root, "boats"))
     one, two = catalog.film_ids()
     given = [
         (f"{one}/s0000/1", "boat", 1, 0.5),
@@ -32,12 +32,12 @@ def labelled(folder: Path) -> tuple[Places, LabelLog]:
     ]
     decisions = [
         Decision(
-            item, label, value, query="a boat", score=score, made_from=_made_from(places, item)
+            item, label, value, query="a boat", score=score, made_from=_made_from(contents, item)
         )
         for item, label, value, score in given
     ]
     log.append(decisions, author="ann")
-    return places, log
+    return contents, log
 
 
 def add_scenes(catalog: Catalog) -> None:
@@ -64,6 +64,6 @@ def add_scenes(catalog: Catalog) -> None:
         )
 
 
-def _made_from(places: Places, item: str) -> str:
-    place = places.find(item)
-    return places.film(place.film).made_from(place)
+def _made_from(contents: CatalogItems, item: str) -> str:
+    found = contents.find(item)
+    return contents.read_film(found.film).hash_item(found)

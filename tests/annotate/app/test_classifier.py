@@ -17,14 +17,14 @@ def two_clouds(count: int = 40, dim: int = 6, seed: int = 0) -> tuple[np.ndarray
 
 
 def objective(
-    linear: ranking.Linear, positive: np.ndarray, negative: np.ndarray, centre: tuple
+    linear: ranking.LinearScorer, positive: np.ndarray, negative: np.ndarray, center: tuple
 ) -> float:
     """As the module states it, written out."""
-    weights = np.float64(linear.weights) * centre[1]  # of the scaled vectors
-    bias = linear.bias + linear.weights @ centre[0]
+    weights = np.float64(linear.weights) * center[1]  # of the scaled vectors
+    bias = linear.bias + linear.weights @ center[0]
 
     def f(x: np.ndarray) -> np.ndarray:
-        return ((x - centre[0]) / centre[1]) @ weights + bias
+        return ((x - center[0]) / center[1]) @ weights + bias
 
     right = np.log1p(np.exp(-f(positive))).mean() / 2 + np.log1p(np.exp(f(negative))).mean() / 2
     return float(right + ranking.L2 / 2 * weights @ weights)
@@ -32,12 +32,12 @@ def objective(
 
 def test_it_is_the_optimum_of_what_is_stated() -> None:
     positive, negative = two_clouds()
-    found = ranking.fit(positive, negative, CENTRE)
+    found = ranking.fit_classifier(positive, negative, CENTRE)
     best = objective(found, positive, negative, CENTRE)
     rng = np.random.default_rng(1)
     for size in (1e-3, 1e-2, 1e-1):
         for _ in range(20):
-            moved = ranking.Linear(
+            moved = ranking.LinearScorer(
                 found.weights + size * rng.normal(size=6), found.bias + size * rng.normal()
             )
             assert objective(moved, positive, negative, CENTRE) > best
@@ -53,23 +53,23 @@ def test_as_scikit_learn_has_it() -> None:
     theirs = LogisticRegression(
         C=1 / (ranking.L2 * len(x)), class_weight="balanced", tol=1e-10, max_iter=1000
     ).fit(x, y)
-    ours = ranking.fit(positive, negative, CENTRE)
+    ours = ranking.fit_classifier(positive, negative, CENTRE)
     mine = np.concatenate([positive, negative]) @ ours.weights + ours.bias
     np.testing.assert_allclose(mine, theirs.decision_function(x), atol=2e-4)
 
 
 def test_both_kinds_weigh_the_same_whatever_their_number() -> None:
     positive, negative = two_clouds()
-    once = ranking.fit(positive, negative, CENTRE)
-    thrice = ranking.fit(positive, np.tile(negative, (3, 1)), CENTRE)
+    once = ranking.fit_classifier(positive, negative, CENTRE)
+    thrice = ranking.fit_classifier(positive, np.tile(negative, (3, 1)), CENTRE)
     np.testing.assert_allclose(once.weights, thrice.weights, atol=1e-4)
 
 
 def test_it_needs_both_kinds() -> None:
     with pytest.raises(ValueError, match="there must be examples"):
-        ranking.fit(np.zeros((0, 6)), np.zeros((3, 6)), CENTRE)
+        ranking.fit_classifier(np.zeros((0, 6)), np.zeros((3, 6)), CENTRE)
     one = np.ones((1, 6))
-    assert np.isfinite(ranking.fit(one, one, CENTRE).weights).all()
+    assert np.isfinite(ranking.fit_classifier(one, one, CENTRE).weights).all()
 
 
 def test_held_out_examples_are_not_learned_from() -> None:
@@ -77,13 +77,13 @@ def test_held_out_examples_are_not_learned_from() -> None:
     positive, negative = two_clouds(30)
     positive[7] = negative[:5].mean(0) - 1.0
     groups = np.arange(len(positive) + len(negative))
-    found = ranking.held_out(positive, negative, groups, CENTRE)
+    found = ranking.score_held_out(positive, negative, groups, CENTRE)
     signs = np.repeat([1, -1], [len(positive), len(negative)])
     assert np.argmin(found * signs) == 7
     # What is nearly the same is left out with it.
     twins = np.concatenate([positive, positive[7:8]])
     groups = np.concatenate([np.arange(30), [7], 30 + np.arange(len(negative))])
-    found = ranking.held_out(twins, negative, groups, CENTRE)
+    found = ranking.score_held_out(twins, negative, groups, CENTRE)
     assert found[7] < 0
     assert found[30] == pytest.approx(found[7])
 
@@ -104,5 +104,5 @@ def test_a_refit_needs_few_passes_over_its_examples(monkeypatch: pytest.MonkeyPa
     minimize = optimize.minimize
     monkeypatch.setattr(optimize, "minimize", counted)
     scale = float(np.sqrt((spread**2).sum()))
-    ranking.fit(vectors[first[:500]], vectors[first[500:]], (vectors.mean(0), scale))
+    ranking.fit_classifier(vectors[first[:500]], vectors[first[500:]], (vectors.mean(0), scale))
     assert passes[0] < 50

@@ -9,7 +9,7 @@ from vujax.pipeline.embed import EmbedJob, EmbedStage, embed
 NAMES = ("red", "green", "blue")  # the shots of each film, in order
 
 
-def made(folder: Path, films: int = 5) -> Path:
+def embedded_catalog(folder: Path, films: int = 5) -> Path:
     """Films of three shots each, with vectors of keyframes and shots."""
     root = catalogue(folder, films)
     embed_all(root)
@@ -23,7 +23,7 @@ def embed_all(root: Path, encoder: type | None = None) -> None:
     assert all(stage(source).done for source in embed(root, make).sources)
 
 
-def rows(root: Path, films: slice = slice(None), end: str = "") -> list[str]:
+def label_rows(root: Path, films: slice = slice(None), end: str = "") -> list[str]:
     """`id,label` of each shot."""
     return [
         f"{film}/s{shot:04d},{name}{end}"
@@ -32,7 +32,7 @@ def rows(root: Path, films: slice = slice(None), end: str = "") -> list[str]:
     ]
 
 
-def table(path: Path, lines: list[str], header: str = "id,label") -> Path:
+def write_table(path: Path, lines: list[str], header: str = "id,label") -> Path:
     """A file of labels."""
     path.write_text("\n".join([header, *lines]) + "\n")
     return path

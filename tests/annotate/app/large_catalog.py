@@ -18,7 +18,7 @@ TICKS = 1000  # of a second
 HUES = 24
 
 
-def large(
+def large_catalog(
     root: Path, films: int, shots: int, *, title: str = "Film {}", extra: int = 0, seed: int = 0
 ) -> Path:
     """A catalogue whose shots are of HUES colours, with the six numbers that `Stub` makes of them.
