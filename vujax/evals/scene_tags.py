@@ -63,7 +63,6 @@ class SceneTags(Evaluator):
     A scene without any label of a kind counts as not known, and is left out of that kind.
 
     Attributes:
-      headline: the mean average precision of the first kind of label.
       hits: after a call, by kind of label, average precision of each scene that has a tag.
       baselines: a random ranking ('chance'), each tag's share in training ('prior'), and the same
         probe on untrained features of the shots: their mean features or color histograms.
@@ -114,9 +113,12 @@ class SceneTags(Evaluator):
         self._labels, self._rows, self._batch_size = tuple(labels), dict(rows or {}), batch_size
         self._single, self._share, self._grid, self._seed = single_shots, share, tuple(grid), seed
         self._encode = lambda variables, rows: model.apply(variables, rows)[0]
-        self.headline = f"{self._labels[0]}/map"
-
         self.judged: dict[str, ScoredScenes] = {}
+
+    @property
+    def headline(self) -> str:
+        """The mean average precision of the first kind of label."""
+        return f"{self._labels[0]}/map"
 
     @functools.cached_property
     def scenes(self) -> dict[str, Scenes]:
