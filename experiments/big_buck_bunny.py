@@ -2,15 +2,15 @@
 
     VUJAX_DATA=... python experiments/big_buck_bunny.py --work runs/big_buck_bunny
 
-The whole film at 160 x 120 pixels and 4 frames a second goes in and times come out, as with
-`vujax scenes`: TransNetV2, EfficientNet-Lite0, the head of the package. Beside it, on the same
-shots and vectors: label-free borders (no head), adaptation to the film itself without labels
-(several seeds), a wished number of scenes, a head trained on the labels of BBC and RAI (VGG19
-vectors), and borders that see no picture. Precision and recall: times within 2 s of a human
-boundary, each paired once. AP: over the borders of the shots that were found, the human boundaries
+The input is the complete film at 160 x 120 pixels and 4 frames/s, the output are times, as with
+`vujax scenes`: TransNetV2, EfficientNet-Lite0, the head of the package. The baselines use the same
+shots and embeddings: label-free boundaries (no head), adaptation to the film without labels
+(several seeds), a given number of scenes, a head trained on the labels of BBC and RAI (VGG19
+embeddings), and boundaries that see no image. Precision and recall: times within 2 s of a human
+boundary, each matched once. AP: over the detected shot boundaries, with the human boundaries
 snapped to them.
 
-Writes a table under experiments/results/big_buck_bunny/. `--work` keeps the catalogue, so that the
+Writes a table under experiments/results/big_buck_bunny/. `--work` retains the catalog, so that the
 film is read once. Nothing was tuned on this film, and with 16 boundaries it is no benchmark.
 """
 
@@ -47,7 +47,7 @@ their extremes."""
 
 
 class Film(NamedTuple):
-    """What every row is made of.
+    """Inputs that all rows share.
 
     Attributes:
       vectors: float32 `[n d]`.
@@ -63,14 +63,14 @@ class Film(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What one run says: seconds of its borders, and scores `[n-1]` where it has any."""
+    """Result of one run: boundary times in seconds, and scores `[n-1]` if it has any."""
 
     times: np.ndarray
     scores: np.ndarray | None = None
 
 
 def row(name: str, film: Film, runs: Sequence[Found]) -> TableRow:
-    """Means over runs."""
+    """Average a row over runs."""
     pairs = np.array([match_within_seconds(run.times, film.true_s, NEAR_S) for run in runs])
     f1 = 2 * pairs.prod(axis=1) / np.maximum(pairs.sum(axis=1), 1e-9)
     aps = [average_precision(r.scores, film.starts) for r in runs if r.scores is not None]
@@ -89,7 +89,7 @@ def row(name: str, film: Film, runs: Sequence[Found]) -> TableRow:
 
 
 def without_pictures(film: Film) -> Iterator[TableRow]:
-    """As many borders as there are true ones: by chance, evenly in time, between long shots."""
+    """Return as many boundaries as true ones: at random, evenly in time, between long shots."""
     count, last = len(film.true_s), len(film.seconds) - 1
     rng = np.random.default_rng(0)
     draws = [rng.random(last) for _ in range(CHANCE)]
@@ -108,7 +108,7 @@ def _highest(film: Film, scores: np.ndarray, count: int) -> Found:
 def divided(
     film: Film, vectors: np.ndarray, how: SceneDetectionOptions, head: BoundaryHead | None
 ) -> Found:
-    """What `vujax scenes` does with these vectors."""
+    """Return the boundaries of `vujax scenes` for these embeddings."""
     division = predict_boundaries(vectors, film.seconds, how, head)
     return Found(film.seconds[1 + division.boundaries, 0], division.scores)
 
@@ -116,7 +116,7 @@ def divided(
 def by_pictures(
     film: Film, seeds: int, heads: dict[str, Sequence[BoundaryHead | None]]
 ) -> Iterator[TableRow]:
-    """Each head (or none) on the encoder's vectors and on adapted ones; and a wished number."""
+    """Yield each head (or none) on original and adapted embeddings, and a number of scenes."""
     for name, ones in heads.items():
         yield row(
             name,
@@ -139,18 +139,18 @@ def by_pictures(
 
 
 def _only_times(found: Found) -> Found:
-    """Of a grouping, which uses no scores."""
+    """Drop the scores of a grouping, which does not use them."""
     return Found(found.times)
 
 
 def real_heads(data: Path, seeds: int) -> list[BoundaryHead]:
-    """Trained on the 18 labelled films of BBC and RAI; their weights are not in the package."""
+    """Train heads on the 18 labeled films of BBC and RAI; their weights are not in the package."""
     films = open_films("features", path=str(data / "boundaries"), key="vgg19")
     return [train_head(films, {"kind": "similarity"}, seed=seed) for seed in range(seeds)]
 
 
 def read(data: Path, work: Path) -> tuple[TableRow, Film]:
-    """The product's own run, and what it is made of."""
+    """Run `vujax scenes`, and return its result and inputs."""
     job = SceneDetectionJob([data / "bbb" / "bbb_160x120_4fps.mp4"], work, formats=("json",))
     result = run_scene_detection(job)
     if result.failed:
@@ -166,11 +166,13 @@ def read(data: Path, work: Path) -> tuple[TableRow, Film]:
 
 
 def main() -> None:
-    """Writes the table."""
+    """Write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=5, help="of adaptation")
-    parser.add_argument("--head-seeds", type=int, default=3, help="of the head on BBC and RAI")
+    parser.add_argument("--seeds", type=int, default=5, help="number of seeds of the adaptation")
+    parser.add_argument(
+        "--head-seeds", type=int, default=3, help="number of seeds of the head on BBC and RAI"
+    )
     args = parser.parse_args()
     if not os.environ.get("VUJAX_DATA"):
         raise SystemExit("set VUJAX_DATA to the folder that holds the real data")

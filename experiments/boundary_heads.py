@@ -7,22 +7,22 @@
         --vectors shotcol=runs/shotcol.npz
     python experiments/boundary_heads.py --parts shipped --catalog runs/validation
 
-Writes tables and pictures under experiments/results/boundary_heads/. Five parts:
+Writes tables and plots under experiments/results/boundary_heads/. Five parts:
   heads: each head trained on BBC and tested on RAI and the reverse, on VGG19 features, beside the
-    label-free gap score and the baselines that see no picture;
-  crossing: the similarity head trained on one encoder's vectors of BBC and tested on the other's of
-    RAI, with cosines on each film's own scale and as they are: AP, F1 at the head's threshold, and
-    predicted against true rate of borders;
+    label-free gap score and the baselines that see no image;
+  crossing: the similarity head trained on one encoder's embeddings of BBC and tested on another's
+    of RAI, with cosines scaled per film and unscaled: AP, F1 at the head's threshold, and the
+    predicted against the true rate of boundaries;
   labels: trained on 1% to 100% of BBC's scenes, tested on RAI. `--vectors NAME=FILE.npz` (an array
-    [shots d] for each film id) adds other vectors to VGG19, such as those of ShotCoL, which learned
-    on all 18 films without labels;
+    [shots d] per film id) adds embeddings to VGG19, such as those of ShotCoL, trained on all 18
+    films without labels;
   cost: weights, and seconds for one film of 445 shots and one of 20,000, on this machine;
-  shipped: the head of the package, which learned on the procedural cinema, on BBC and RAI, and on
-    the labelled films of `--catalog`: 6 validation films of the cinema, read as the train films.
+  shipped: the head of the package, trained on synthetic films, on BBC and RAI, and on the labeled
+    films of `--catalog`: 6 synthetic validation films, ingested as the training films.
 
 Macro AP and F1 (mean over films), seeds in `student` intervals, films in bootstrap intervals. The
-similarity head's settings were chosen by leaving out BBC films; the other heads' are defaults, with
---width narrowing the transformer (BaSSL's 768 takes an accelerator).
+similarity head's settings were selected by leaving out BBC films; the other heads' are defaults,
+with a narrower transformer by --width (BaSSL's 768 needs an accelerator).
 """
 
 import argparse
@@ -61,7 +61,7 @@ NAMES = ("films", "vectors", "scale", "train", "test", "head")  # what a line of
 
 @dataclass(frozen=True)
 class Study:
-    """What all parts are run with."""
+    """Settings that all parts share."""
 
     data: Path
     seeds: int
@@ -73,7 +73,7 @@ class Study:
     catalog: Path | None
 
     def films(self, videos: str, encoder: str) -> tuple[Film, ...]:
-        """The films of 'bbc' or 'rai' with these vectors."""
+        """Open the films of 'bbc' or 'rai' with these embeddings."""
         options = dict(path=str(self.data / "boundaries"), pattern=f"{videos}_*")
         if encoder in ENCODERS:
             without = [f"{videos}_06"] if (videos, encoder) == ("rai", "hsv") else []
@@ -87,35 +87,35 @@ class Study:
             )
 
     def head(self, kind: str) -> dict[str, Any]:
-        """Arguments of `build_head`."""
+        """Return the options of `build_boundary_head`."""
         if kind != "transformer":
             return {"kind": kind}
         return {"kind": kind, "width": self.width, "hidden": 4 * self.width}
 
     def trained(self, films: Sequence[Film], kind: str, **more: Any) -> list[BoundaryHead]:
-        """A head with its threshold for each seed."""
+        """Return a head with its threshold for each seed."""
         seeds = range(self.seeds if kind == "similarity" else self.slow_seeds or self.seeds)
         return [self.train(films, kind, seed, **more) for seed in seeds]
 
     def train(self, films: Sequence[Film], kind: str, seed: int, **more: Any) -> BoundaryHead:
-        """A trained head with its threshold."""
+        """Train a head, and return it with its threshold."""
         options = more.pop("head", {})
         recipe = RECIPES[kind] | dict(folds=self.folds, seed=seed) | more
         return train_head(films, self.head(kind) | options, **recipe)
 
 
 def scored(films: Sequence[Film], score: Any) -> list[FilmScores]:
-    """Films with scores of `score(film)`."""
+    """Return films with the scores of `score(film)`."""
     return [FilmScores.from_film(f, score(f)) for f in films]
 
 
 def gap_scored(films: Sequence[Film]) -> list[FilmScores]:
-    """Films with the label-free score."""
+    """Return films with the label-free score."""
     return scored(films, lambda f: compute_gap_scores(f.inputs(np.arange(len(f)))["feature"]))
 
 
 def judged(heads: Sequence[BoundaryHead], films: Sequence[Film]) -> TableRow:
-    """Means over seeds and films, with intervals of the AP."""
+    """Average over seeds and films, with intervals of the AP."""
     runs = [scored(films, lambda film, head=head: score_film(head, film)) for head in heads]
     results = [evaluate(r, threshold=h.threshold) for r, h in zip(runs, heads, strict=True)]
     mean = lambda key: float(np.mean([result[key] for result in results]))  # noqa: E731
@@ -138,7 +138,7 @@ def judged(heads: Sequence[BoundaryHead], films: Sequence[Film]) -> TableRow:
 
 
 def heads(study: Study) -> Iterator[TableRow]:
-    """Trained on one data set, tested on the other."""
+    """Train on one data set, and test on the other."""
     for train, test in (("bbc", "rai"), ("rai", "bbc")):
         learn, new = study.films(train, "vgg19"), study.films(test, "vgg19")
         place = {"train": train, "test": test}
@@ -149,7 +149,7 @@ def heads(study: Study) -> Iterator[TableRow]:
 
 
 def without_labels(place: TableRow, films: Sequence[Film]) -> Iterator[TableRow]:
-    """The gap score, which has no threshold, and the baselines that see no picture."""
+    """Yield the gap score, which has no threshold, and the baselines that see no image."""
     gaps = gap_scored(films)
     found, result = compute_interval([gaps], "ap"), evaluate(gaps)
     yield {
@@ -166,7 +166,7 @@ def without_labels(place: TableRow, films: Sequence[Film]) -> Iterator[TableRow]
 
 
 def crossing(study: Study) -> Iterator[TableRow]:
-    """The similarity head from one encoder to another, on a film's scale and on none."""
+    """Test the similarity head across encoders, with and without scaling per film."""
     films = {(v, e): study.films(v, e) for v in ("bbc", "rai") for e in ENCODERS}
     # rai_06 has no colour histograms: it is left out of both, so that rows can be compared.
     kept = [film.film for film in films["rai", "hsv"]]
@@ -183,7 +183,7 @@ def crossing(study: Study) -> Iterator[TableRow]:
 
 
 def labels(study: Study) -> Iterator[TableRow]:
-    """Trained on a part of BBC's scenes; one labelled part a seed."""
+    """Train on a share of BBC's scenes, another sample per seed."""
     for kind, vectors in product(study.kinds, ("vgg19", *study.vectors)):
         learn, new = study.films("bbc", vectors), study.films("rai", vectors)
         for percent in PERCENTS:
@@ -194,7 +194,7 @@ def labels(study: Study) -> Iterator[TableRow]:
 
 
 def shipped(study: Study) -> Iterator[TableRow]:
-    """The head of the package on films that it has not seen, beside what learns nothing."""
+    """Test the head of the package on unseen films, beside training-free baselines."""
     head = load_head()
     sets = {f"{v}, {e}": study.films(v, e) for v in ("bbc", "rai") for e in ENCODERS}
     if study.catalog:
@@ -209,7 +209,7 @@ def shipped(study: Study) -> Iterator[TableRow]:
 
 
 def cost(study: Study) -> Iterator[TableRow]:
-    """Weights and seconds of scoring, compiled already; the best of three."""
+    """Measure weights and seconds of scoring without compilation; the best of three."""
     (film, *_), rng = study.films("bbc", "vgg19"), np.random.default_rng(0)
     ends = np.cumsum(rng.random(20_000) + 0.5)
     long = rng.random((20_000, 512), np.float32)
@@ -231,7 +231,7 @@ PARTS = {f.__name__: f for f in (heads, crossing, labels, cost, shipped)}
 
 
 def write(part: str, rows: list[TableRow]) -> None:
-    """The tables of one part, and its picture."""
+    """Write the tables of one part, and its plot."""
     write_rows(RESULTS, part, rows, f"Part `{part}` of experiments/boundary_heads.py: see there.")
     name = RESULTS / f"{part}.svg"
     if part == "labels":
@@ -248,7 +248,7 @@ def write(part: str, rows: list[TableRow]) -> None:
 
 
 def curves(rows: list[TableRow]) -> str:
-    """Macro AP against the share of labelled scenes, a line for each head and vectors, as SVG."""
+    """Plot macro AP against the share of labeled scenes, a line per head and encoder, as SVG."""
     lines: dict[str, list[TableRow]] = {}
     for row in rows:
         lines.setdefault(f"{row['head']}, {row['vectors']}", []).append(row)
@@ -270,16 +270,25 @@ def curves(rows: list[TableRow]) -> str:
 
 
 def main() -> None:
-    """Runs the parts that are asked for."""
+    """Run the selected parts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--slow-seeds", type=int, help="of mlp and transformer (--seeds)")
-    parser.add_argument("--folds", type=int, default=4, help="for the threshold; 0: 0.5")
-    parser.add_argument("--width", type=int, default=128, help="of the transformer")
+    parser.add_argument(
+        "--slow-seeds", type=int, help="seeds of mlp and transformer (default: --seeds)"
+    )
+    parser.add_argument(
+        "--folds",
+        type=int,
+        default=4,
+        help="folds to select the threshold; 0: threshold 0.5 (default: 4)",
+    )
+    parser.add_argument("--width", type=int, default=128, help="width of the transformer")
     parser.add_argument("--kinds", nargs="+", choices=RECIPES, default=list(RECIPES))
     parser.add_argument("--vectors", nargs="*", default=[], metavar="NAME=NPZ")
-    parser.add_argument("--catalog", type=Path, help="of labelled films, for the part shipped")
+    parser.add_argument(
+        "--catalog", type=Path, help="catalog of labeled films, for the part shipped"
+    )
     options = vars(parser.parse_args())
     if not os.environ.get("VUJAX_DATA"):
         raise SystemExit("set VUJAX_DATA to the folder that holds the real data")

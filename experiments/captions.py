@@ -1,20 +1,20 @@
-"""Captions from frozen vectors: a bank, a decoder, and what needs no learning.
+"""Captions from frozen embeddings: a bank, a decoder, and training-free baselines.
 
     VUJAX_DATA=... python experiments/captions.py --work runs/captions
 
-Vectors are EfficientNet-Lite0's (`lite`). Three sets: frames of the cinema, scored on films that
-nothing was learned from, five captions a frame; and openclipart and fashion, one caption a picture,
-scored on the tenth with sha1(folder/file) or sha1(id) mod 10 = 1. Each picture gets: the commonest
-training caption (the same for all); the first caption of the training picture of the nearest vector
-(`vujax caption --pairs`); of the training pictures' first captions the nearest in a text space
-(`--bank`), `lite-conse`, which learned nothing from any pairs, and `lite`, whose head learned from
-openclipart's training pictures and from emoji; what a decoder (configs/caption.py, its cinema sizes
-for all three sets) writes. No choice was made on these pictures.
+Embeddings are EfficientNet-Lite0's (`lite`). Three sets: frames of synthetic films, scored on
+held-out films, five captions per frame; openclipart and fashion, one caption per image, scored on
+the tenth with sha1(folder/file) or sha1(id) mod 10 = 1. Captions of an image: the most frequent
+training caption (the same for all); the first caption of the training image with the nearest
+embedding (`vujax caption --pairs`); of the training images' first captions the nearest in a text
+space (`--bank`), `lite-conse`, which is trained on no pairs, and `lite`, whose head is trained on
+openclipart's training images and on emoji; the output of a decoder (configs/caption.py, its cinema
+sizes for all three sets). Nothing was selected on these images.
 
-Writes under experiments/results/captions/: CIDEr-D with 95% intervals over pictures and seeds, its
-difference from the bank of pictures, BLEU-4, ROUGE-L; and how well the banks' calibrated
-chances hold on one half of the pictures when they were learned on the other. `--work` keeps vectors
-and finished runs, so that the command goes on where it stopped.
+Writes under experiments/results/captions/: CIDEr-D with 95% intervals over images and seeds, its
+difference from the bank of images, BLEU-4, ROUGE-L; and the calibration of the banks'
+probabilities, fitted on one half of the images and tested on the other. `--work` retains embeddings
+and finished runs, so that the same command resumes.
 """
 
 import argparse
@@ -52,7 +52,7 @@ CONTROL = "bank of pictures"
 
 
 def sources(name: str, part: str, work: Path) -> dict[str, Any]:
-    """Of a set's 'train' or 'validation' pairs; those of real data are split first."""
+    """Return a set's 'train' or 'validation' pairs; split those of real data first."""
     if name == "cinema":
         config = runpy.run_path("configs/caption.py")["get_config"]("cinema")
         return (config.data if part == "train" else config.evals.captions).sources.to_dict()
@@ -63,7 +63,7 @@ def sources(name: str, part: str, work: Path) -> dict[str, Any]:
 
 
 def split(name: str, files: dict[str, Path]) -> None:
-    """Makes the vectors of real pairs, and writes the files of the parts."""
+    """Embed real pairs, and write the files of the splits."""
     if not os.environ.get("VUJAX_DATA"):
         raise ValueError("set VUJAX_DATA to the folder that holds the real data")
     path = f"{os.environ['VUJAX_DATA']}/pairs/{name}-train-*.tar"
@@ -78,7 +78,7 @@ def split(name: str, files: dict[str, Path]) -> None:
 
 
 class Study:
-    """One set: its pairs, and runs that are kept."""
+    """One set: its pairs, and cached runs."""
 
     def __init__(self, name: str, work: Path, among: dict[str, spaces.TextSpace]) -> None:
         self.name, self._work, self._spaces = name, work, among
@@ -88,7 +88,7 @@ class Study:
         self.train, self.seen = (pairs.captioned() for pairs in opened)
 
     def said(self, seeds: int) -> dict[str, list[list[str]]]:
-        """By system and seed, the caption of each validation picture."""
+        """Return the caption of each validation image by system and seed."""
         found = training_free_baselines(self.seen.embeddings, self.train, make_mesh())
         return {
             "commonest caption": [found["commonest"]],
@@ -127,7 +127,7 @@ class Study:
         return config
 
     def rows(self, seeds: int) -> Iterator[dict[str, Any]]:
-        """The table's."""
+        """Yield the rows of the table."""
         said = self.said(seeds)
         references = self.seen.captions
         hits = {k: np.array([cider(run, references) for run in runs]) for k, runs in said.items()}
@@ -157,14 +157,14 @@ class Study:
         return {"less pictures": found.estimate, "less low": found.low, "less high": found.high}
 
     def calibration(self) -> Iterator[dict[str, Any]]:
-        """Of each bank; those of texts are tried on the validation captions."""
+        """Measure the calibration of each bank; text banks on the validation captions."""
         yield {"set": self.name, "captions": CONTROL, **self._tried(ImageBank(self.train))}
         for name, space in self._spaces.items():
             bank = build_bank(self.seen, space)
             yield {"set": self.name, "captions": f"bank of texts, {name}", **self._tried(bank)}
 
     def _tried(self, bank: Bank) -> dict[str, Any]:
-        """Chances that the best caption is right, two halves crosswise."""
+        """Return probabilities that the best caption is right, two halves crosswise."""
         scores, right = evaluate_bank(bank, self.seen)
         half = np.random.default_rng(0).permutation(len(scores)) % 2 == 0
         chances = np.empty(len(scores))
@@ -183,7 +183,7 @@ class Study:
 
 
 def main() -> None:
-    """Makes the vectors and runs that are missing, then the tables."""
+    """Compute missing embeddings and runs, then write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)

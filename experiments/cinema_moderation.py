@@ -1,14 +1,14 @@
-"""Events of made films as tags, the rare ones as moderation tags, through `vujax tag`.
+"""Events of synthetic films as tags, the rare ones as moderation tags, through `vujax tag`.
 
     python experiments/cinema_moderation.py --work runs/moderation
 
-The commands that a person would give: `vujax synthesize` makes 24 films of seed 7, `vujax ingest`
-and `vujax embed --encoder lite` a catalogue of them; what the shots of 18 show is written as labels
-in seconds; `vujax tag train` learns from them, and `vujax tag apply` tags all films. The other 6
-films are then scored against their truth: average precision of each event, and the macro mAP of all
-and of the three that the fewest labels name (events that fewer than 4% of labelled shots have,
-which were planned, do not occur). Beside them chance, a tag's share. Intervals are 95%, over the 6
-films. Nothing was chosen on these.
+Uses the commands of the product: `vujax synthesize` creates 24 films of seed 7, `vujax ingest` and
+`vujax embed --encoder lite` a catalog of them; the events in shots of 18 films are written as
+labels in seconds; `vujax tag train` trains on them, and `vujax tag apply` tags all films. The other
+6 films are scored against their ground truth: average precision of each event, and the macro mAP of
+all and of the three with the fewest labels (events in fewer than 4% of labeled shots, as planned,
+do not occur). The random baseline is a tag's share. Intervals are 95%, over the 6 films. Nothing
+was selected on these.
 """
 
 import argparse
@@ -33,13 +33,13 @@ RARE = 3
 
 
 def call(*words: object) -> None:
-    """A command of the console script, which must succeed."""
+    """Run a command of the console script, which must succeed."""
     if status := vujax([str(word) for word in words]):
         raise RuntimeError(f"vujax {' '.join(map(str, words))} ended with status {status}")
 
 
 def prepare(work: Path) -> tuple[Path, Path]:
-    """The folders of films and of their catalogue."""
+    """Create the films and their catalog; return both folders."""
     films, catalog = work / "films", work / "catalog"
     call("cinema", "--films", FILMS, "--seed", SEED, "--minutes", MINUTES, "--out", films)
     call("ingest", films, "--out", catalog, "--detector", "content")
@@ -48,14 +48,14 @@ def prepare(work: Path) -> tuple[Path, Path]:
 
 
 def spans(truth: FilmTruth) -> Iterator[tuple[str, float, float]]:
-    """`(event, start, end)` in seconds of each shot in which something happens."""
+    """Return `(event, start, end)` in seconds of each shot with an event."""
     for shot in truth.shots:
         if shot.event:
             yield shot.event, float(shot.first / truth.fps), float((shot.last + 1) / truth.fps)
 
 
 def write_labels(path: Path, truths: dict[str, FilmTruth]) -> Counter:
-    """All events of some films; how many shots have each."""
+    """Write all events of some films as labels; count the shots of each."""
     counts: Counter = Counter()
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
@@ -68,7 +68,7 @@ def write_labels(path: Path, truths: dict[str, FilmTruth]) -> Counter:
 
 
 def held_out(catalog: Catalog, tags: Path, truths: dict[str, FilmTruth]) -> tuple:
-    """`(tags, scores [n t], truth [n t], film [n])` of the catalogue's shots of some films."""
+    """Return `(tags, scores [n t], truth [n t], film [n])` of the shots of some films."""
     table = pq.read_table(tags)
     names = sorted(set(table["label"].to_pylist()))
     paths = {row["film"]: row["path"] for row in catalog.films().to_pylist()}
@@ -85,7 +85,7 @@ def held_out(catalog: Catalog, tags: Path, truths: dict[str, FilmTruth]) -> tupl
 
 
 def events_at(truth: FilmTruth, row: dict) -> set[str]:
-    """Events whose middle lies in a shot of the catalogue, as `vujax tag` counts them."""
+    """Return the events whose midpoint is in a shot of the catalog, as `vujax tag` counts them."""
     inside = lambda start, end: row["begin_s"] <= (start + end) / 2 < row["end_s"]  # noqa: E731
     middle = (row["begin_s"] + row["end_s"]) / 2
     return {
@@ -94,7 +94,7 @@ def events_at(truth: FilmTruth, row: dict) -> set[str]:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the experiment of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--work", type=Path, required=True)
     work = parser.parse_args().work
@@ -117,7 +117,7 @@ def main() -> None:
 def report(
     counts: Counter, names: list[str], scores: np.ndarray, right: np.ndarray, film: list[str]
 ) -> None:
-    """Writes the table and prints it."""
+    """Write the table, and print it."""
     fewest = sorted(names, key=counts.get)[:RARE]
     rare = np.array([name in fewest for name in names])
     found = score_tags(scores, right)

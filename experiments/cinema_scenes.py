@@ -1,17 +1,17 @@
-"""Movies2Scenes from pixels on made films: guided positives beside controls, on held-out films.
+"""Movies2Scenes from pixels on synthetic films: guided positives and controls, held-out films.
 
     python experiments/cinema_scenes.py --work runs/cinema-scenes --jobs 2
     python experiments/cinema_scenes.py --work runs/cinema-scenes --part judge
 
 configs/movies2scenes.py (cinema) on 60 films of seed 0, 300 steps of 4 rows: positives from films
-that are alike by genre, synopsis and who watched them (union), from all films, or from 5 random
-ones, and the same network before its first step; five seeds. A linear probe reads genre and events
-from frozen vectors: it learns on the scenes of the same 60 films, and is scored on 40 validation
-films (numbers 100 to 139, on which nothing was chosen), once on whole scenes and once on each of
-their shots alone, by the same weights. Beside it the same probe on colour histograms, and chance.
-Figures are macro mAP; intervals are 95%, over seeds and films.
+that are similar by genre, synopsis and co-watching (union), from all films, or from 5 random ones,
+and the same network before its first step; five seeds. A linear probe predicts genre and events
+from frozen embeddings: it is trained on the scenes of the same 60 films, and scored on 40
+validation films (numbers 100 to 139, on which nothing was selected), on complete scenes and on each
+of their shots alone, by the same weights. The baselines are the same probe on color histograms, and
+random scores. Figures are macro mAP; intervals are 95%, over seeds and films.
 
-Settings, seeds and films were written down before anything was run. Tables and a picture go to
+Settings, seeds and films were fixed before the first run. Tables and a plot are written to
 experiments/results/cinema_scenes/.
 """
 
@@ -34,7 +34,7 @@ HELD_OUT = dict(split="validation", first=100, films=40)
 
 
 def config_of(guide: str, seed: int) -> ConfigDict:
-    """The training of one guide; nothing else differs."""
+    """Return the training of one guide; nothing else differs."""
     config = get_config("cinema")
     config.seed = seed
     config.batch_size = 4  # half of the config's, for the sake of time
@@ -48,14 +48,14 @@ def config_of(guide: str, seed: int) -> ConfigDict:
 
 
 def learn(guide: str, seed: int, work: Path) -> None:
-    """Trains."""
+    """Train one run."""
     from vujax.training import loop
 
     loop.train(config_of(guide, seed), work / f"{guide}-{seed}")
 
 
 def read_tags(work: Path, seeds: int) -> None:
-    """Keeps probabilities of the held-out scenes and shots by each run's vectors."""
+    """Store probabilities of the held-out scenes and shots by each run's embeddings."""
     from vujax.evals.scene_tags import SceneTags
     from vujax.methods import movies2scenes as task
     from vujax.models import release
@@ -91,7 +91,7 @@ def read_tags(work: Path, seeds: int) -> None:
 
 
 def judge(work: Path, seeds: int) -> None:
-    """Tables and a picture."""
+    """Write tables and a plot."""
     from vujax.evals.metrics.multilabel import map_interval
     from vujax.training.sweep.tables import write_intervals, write_rows
 
@@ -131,12 +131,12 @@ def _named(name: str, found: tuple[float, float, float]) -> dict[str, float]:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the part of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--work", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--work", type=Path, required=True, help="directory of the runs")
     parser.add_argument("--part", choices=("learn", "judge"), default="learn")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--jobs", type=int, default=1, help="runs at once")
+    parser.add_argument("--jobs", type=int, default=1, help="number of parallel runs")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:

@@ -1,21 +1,22 @@
-"""What episodes have in common: returning scenes, recaps, openings and end credits of made series.
+"""Repeats in synthetic series: returning scenes, recaps, openings and end credits.
 
     python experiments/cinema_series.py --work runs/cinema_series
 
-The whole road: `vujax synthesize --series 4`, `vujax ingest --detector adaptive`, `vujax embed
+Runs `vujax synthesize --series 4`, `vujax ingest --detector adaptive`, `vujax embed
 --encoder lite`, then `vujax.scenes.series.analyze_series` on the embeddings of the detected shots.
 Scene boundaries are the true ones, moved to the nearest detected shot boundary, so that only the
 detection of repeats is scored.
 
-Series of seeds 300 to 303 are reported. How `repeats` finds near-duplicates, and its constants,
-were chosen on eight others (`--seeds 100 101 102 103 0 1 2 3 --name chosen_on`). A first reading of
-200 to 203 found end credits at a recall of .48, since shot detection takes dark cards in a row for
-one shot. From then on one shot may be end credits, which is better on the eight too and finds those
-of BBC Planet Earth; `--seeds 200 201 202 203 --name first_reading` are those series after it.
+Series of seeds 300 to 303 are reported. The detection of near-duplicates in `repeats`, and its
+constants, were selected on eight others (`--seeds 100 101 102 103 0 1 2 3 --name chosen_on`). A
+first evaluation on 200 to 203 had a recall of .48 for end credits, since shot detection merges
+consecutive dark cards into one shot. Since then a single shot may be end credits, which is better
+on the eight too and finds those of BBC Planet Earth; `--seeds 200 201 202 203 --name first_reading`
+are those series after it.
 
-Scored are, each with precision and recall over all series,
-  returns: pairs of scenes of the story that are said to be of one setting, against true pairs;
-  at one hour: those of the true pairs that are at the same hour and in the same weather;
+Precision and recall over all series are reported for
+  returns: pairs of scenes of the story predicted to share a setting, against true pairs;
+  at one hour: the true pairs at the same hour and in the same weather;
   recap, opening, closing: seconds of film;
   quotes: shots of recaps, with their episode and a shot of it that overlaps the true one.
 """
@@ -44,7 +45,7 @@ KINDS = ("returns", "at one hour", *ROLES, "quotes")
 
 
 def make(folder: Path, seed: int, episodes: int) -> Path:
-    """Films, catalogue and vectors of a series, unless they are there."""
+    """Create films, catalog and embeddings of a series, unless they exist."""
     films, catalog = folder / "films", folder / "catalog"
     for words in (
         ["synthesize", "--series", episodes, "--seed", seed, "--out", films],
@@ -58,7 +59,7 @@ def make(folder: Path, seed: int, episodes: int) -> Path:
 
 @dataclass(frozen=True)
 class Made:
-    """An episode as it was found and as it is; seconds of true shots and scenes `[n 2]`."""
+    """Detected and true structure of an episode; seconds of true shots and scenes `[n 2]`."""
 
     shots: EpisodeShots
     truth: EpisodeTruth
@@ -76,7 +77,7 @@ class Made:
 
 
 def read(films: Path, catalog: Catalog) -> Iterator[Made]:
-    """The episodes of a series, in order."""
+    """Read the episodes of a series, in order."""
     for row in catalog.films().to_pylist():
         truth = read_truth(films / f"{Path(row['path']).stem}.truth.json")
         table, vectors = catalog.shots(row["film"]), catalog.embeddings("shot", "lite", row["film"])
@@ -89,13 +90,13 @@ def read(films: Path, catalog: Catalog) -> Iterator[Made]:
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Seconds that ranges `[n 2]` and `[m 2]` have in common, `[n m]`."""
+    """Return the seconds of overlap between ranges `[n 2]` and `[m 2]`, `[n m]`."""
     begin = np.maximum(a[:, None, 0], b[None, :, 0])
     return np.maximum(np.minimum(a[:, None, 1], b[None, :, 1]) - begin, 0)
 
 
 def count(series: list[Made], found: SeriesStructure) -> Counter[str]:
-    """'KIND found', 'KIND true' and 'KIND right' of a series."""
+    """Count 'KIND found', 'KIND true' and 'KIND right' of a series."""
     total = _count_returns(series, found)
     for made, episode in zip(series, found.episodes, strict=True):
         for role in ROLES:
@@ -149,7 +150,7 @@ def _counts(kind: str, *counts: float) -> Counter[str]:
 
 
 def table(counts: Counter[str]) -> dict[str, dict[str, float]]:
-    """Precision and recall by kind, with how much was found and true (pairs, seconds, shots)."""
+    """Return precision and recall by kind, with numbers found and true (pairs, seconds, shots)."""
     rows = {}
     for kind in KINDS:
         found, true, right = (counts[f"{kind} {what}"] for what in ("found", "true", "right"))
@@ -163,11 +164,13 @@ def table(counts: Counter[str]) -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What is found of made series; prints JSON.")
-    parser.add_argument("--work", type=Path, required=True, help="folder for films and catalogues")
+    parser = argparse.ArgumentParser(description="repeats in synthetic series, as JSON")
+    parser.add_argument("--work", type=Path, required=True, help="directory of films and catalogs")
     parser.add_argument("--seeds", type=int, nargs="+", default=[300, 301, 302, 303])
     parser.add_argument("--episodes", type=int, default=4)
-    parser.add_argument("--name", default="table", help="of the file under results/ (table)")
+    parser.add_argument(
+        "--name", default="table", help="name of the file under results/ (default: table)"
+    )
     args = parser.parse_args()
     total: Counter[str] = Counter()
     each = {}

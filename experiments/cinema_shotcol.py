@@ -1,15 +1,15 @@
-"""ShotCoL from pixels on the procedural cinema, its controls, and sound beside pictures.
+"""ShotCoL from pixels and audio of synthetic films, with its controls.
 
     python experiments/cinema_shotcol.py --work runs/cinema_shotcol
 
 Trains configs/shotcol.py on 40 films without labels in each mode: instance (the shot itself in
-another view), random neighbour, nearest neighbour (ShotCoL); and ShotCoL on pictures, sound, and
-both. Scores 20 films of another cinema (HELD_OUT), which no choice was made on, by the gap score of
-the encoder's vectors: 1 - the best cosine of 4 shots before and 4 after a border. Colour histograms
-that learned nothing stand beside.
+another view), random neighbor, nearest neighbor (ShotCoL); and ShotCoL on keyframes, audio, and
+both. Scores 20 films of another seed (HELD_OUT), on which nothing was selected, by the gap score of
+the encoder's embeddings: 1 - the best cosine of 4 shots before and 4 after a boundary. The
+training-free baseline is color histograms.
 
 Writes under experiments/results/cinema_shotcol/: macro AP and paired differences, 95% intervals
-over films and seeds. `--work` keeps finished runs, so that the command goes on where it stopped.
+over films and seeds. `--work` retains finished runs, so that the same command resumes.
 """
 
 import argparse
@@ -41,7 +41,7 @@ SENSES = {"pictures": ("cinema", {}), "sound": ("sound", {}), "both": ("both", {
 
 
 def config_of(name: str, overrides: dict[str, Any], seed: int) -> ConfigDict:
-    """Of configs/shotcol.py; nothing is evaluated on the way."""
+    """Return a config of configs/shotcol.py without evaluations."""
     config = runpy.run_path("configs/shotcol.py")["get_config"](name)
     config.update_from_flattened_dict(overrides | {"seed": seed})
     config.evals = ConfigDict()
@@ -49,18 +49,18 @@ def config_of(name: str, overrides: dict[str, Any], seed: int) -> ConfigDict:
 
 
 def held_out(config: ConfigDict) -> dict[str, Any]:
-    """The films that are scored, with what the config's encoder takes."""
+    """Open the held-out films, with the inputs of the config's encoder."""
     return config.data.films.main.to_dict() | HELD_OUT
 
 
 class Study:
-    """Runs that are kept."""
+    """Cached runs."""
 
     def __init__(self, work: Path) -> None:
         self._work = work
 
     def runs(self, config: str, overrides: dict[str, Any], seeds: int) -> Runs:
-        """Scores of the held-out films, for each seed."""
+        """Return scores of the held-out films, for each seed."""
         return [self._run(config, overrides, seed) for seed in range(seeds)]
 
     def _run(self, name: str, overrides: dict[str, Any], seed: int) -> list[FilmScores]:
@@ -78,12 +78,12 @@ class Study:
 
 
 def scored(films: Sequence[Film], scores: Sequence[Any]) -> list[FilmScores]:
-    """With the films' labels and times."""
+    """Return scores with the films' labels and times."""
     return [FilmScores.from_film(f, s) for f, s in zip(films, scores, strict=True)]
 
 
 def raw(films: Sequence[Film]) -> dict[str, Runs]:
-    """What has not learned."""
+    """Score features without training."""
     names = compute_untrained_features(films[0])
     return {
         name: [
@@ -97,7 +97,7 @@ def raw(films: Sequence[Film]) -> dict[str, Runs]:
 
 
 def table(study: Study, seeds: int) -> Iterator[dict[str, Any]]:
-    """Rows of both studies, and of what needs no pictures."""
+    """Yield the rows of both studies, and of the baselines that see no image."""
     films = open_films(**held_out(config_of("cinema", {}, 0)))
     colours = raw(films)
     modes = {mode: study.runs(*how, seeds) for mode, how in MODES.items()}
@@ -109,7 +109,7 @@ def table(study: Study, seeds: int) -> Iterator[dict[str, Any]]:
 
 
 def main() -> None:
-    """Makes the runs that are missing, then the table."""
+    """Run what is missing, then write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)

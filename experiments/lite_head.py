@@ -4,30 +4,30 @@
     VUJAX_DATA=... python experiments/lite_head.py --work runs/lite_head --ship FOLDER
 
 The head is an affine map from the frozen features of `vujax embed --encoder lite` into MiniLM's
-space (see vujax.search.train_text_head). It learns by PSD, or by CLIP's loss as the control, on
+space (see vujax.search.train_text_head). It is trained by PSD, or by CLIP's loss as the control, on
 drawings and emoji with their titles ('shippable': public domain and Apache-2.0), or on these,
-product photographs and Tiny ImageNet's pictures with their class names ('all': for research only).
+product photographs and Tiny ImageNet's images with their class names ('all': for research only).
 PSD's share and temperature are those of experiments/psd_fashion.py. Steps, decay and dropout were
-chosen in a few trials of CLIP's loss on a part of the training pairs.
+selected in a few trials of CLIP's loss on a part of the training pairs.
 
-Parts by sha1(path) mod 10: remainder 1 is validation, on which the table reports; remainder 2 is
-for choices, and neither trains (remainder 0 of drawings and products was withheld before). ConSE,
-which learns nothing, is chosen on all emoji and drawings but validation's. A training picture whose
-features have a cosine above .98 with a validation picture's is left out. Captions are titles as
-they are, in lower case. Equal captions are all right. Many drawings share their collection's title,
-so that a few titles decide the text-to-image figures: 'own titles' leaves out those that 20 or more
+Splits by sha1(path) mod 10: remainder 1 is validation, which the table reports; remainder 2 is for
+selection, and neither is for training (remainder 0 of drawings and products was withheld before).
+ConSE, which is not trained, is selected on all emoji and drawings but validation's. A training
+image whose features have a cosine above .98 with a validation image is left out. Captions are
+titles in lower case. Equal captions are all right. Many drawings share their collection's title, so
+that a few titles dominate the text-to-image figures: 'own titles' leaves out those that 20 or more
 share.
 
-ConSE's numbers are chosen by the mean recall over emoji, drawings with own titles and Tiny
-ImageNet, of those with one name a class: WordNet's synonyms gain .005 there, but are the very words
-that Tiny ImageNet is asked for. Tiny ImageNet is the check on photographs, as films are; the
-shippable head has seen none. The head's share in the mixture is the greatest that costs at most 2
-points there. EfficientNet has learned on ImageNet's training pictures, of which these are small
-copies, so ConSE looks better on them than on photographs that it never saw. Intervals: 95%, over
-pictures and seeds; differences are paired.
+ConSE's hyperparameters are selected by the mean recall over emoji, drawings with own titles and
+Tiny ImageNet, of those with one name per class: WordNet's synonyms gain .005 there, but are the
+queries of Tiny ImageNet. Tiny ImageNet tests photographs, which films are; the shippable head has
+seen none. The head's share in the mixture is the greatest that costs at most 2 points there.
+EfficientNet is trained on ImageNet's training images, of which these are small copies, so ConSE is
+better on them than on unseen photographs. Intervals: 95%, over images and seeds; differences are
+paired.
 
-Writes under experiments/results/lite_head/: conse (the grid), shares, table and a picture. `--work`
-keeps features and trained heads, so that the command goes on where it stopped.
+Writes under experiments/results/lite_head/: conse (the grid), shares, table and a plot. `--work`
+retains features and trained heads, so that the same command resumes.
 """
 
 import argparse
@@ -91,13 +91,13 @@ and seeds. 'recall' is the mean of R@1, 5 and 10 both ways. tinyimagenet: 200 na
 
 
 class Pairs(NamedTuple):
-    """Pictures with captions.
+    """Images with captions.
 
     Attributes:
       vectors: float32 `[n 1280]`, features.
-      captions: one of each.
-      texts: float32 `[n 384]`, their vectors.
-      part: `[n]` 1 for validation, 2 for choices, else 0.
+      captions: one per image.
+      texts: float32 `[n 384]`, embeddings of the captions.
+      part: `[n]` 1 for validation, 2 for selection, else 0.
     """
 
     vectors: np.ndarray
@@ -106,7 +106,7 @@ class Pairs(NamedTuple):
     part: np.ndarray
 
     def only(self, keep: np.ndarray) -> "Pairs":
-        """Some of them, by a mask `[n]`."""
+        """Select rows by a mask `[n]`."""
         captions = [c for c, kept in zip(self.captions, keep, strict=True) if kept]
         return Pairs(self.vectors[keep], captions, self.texts[keep], self.part[keep])
 
@@ -116,7 +116,7 @@ Hits = dict[str, np.ndarray]  # '<direction>/R@k' and 'recall', each [n]
 
 
 def read(name: str, data: Path, work: Path, sentences: SentenceEncoder) -> Pairs:
-    """A data set; its features and its captions' vectors are computed once."""
+    """Read a data set; features and caption embeddings are computed once."""
     pattern, path = PATHS[name]
     source = open_source("webdataset", path=str(data / pattern))
     records = [source[i] for i in range(len(source))]
@@ -128,14 +128,14 @@ def read(name: str, data: Path, work: Path, sentences: SentenceEncoder) -> Pairs
 
 
 def encoded(captions: Sequence[str], sentences: SentenceEncoder) -> np.ndarray:
-    """Their vectors `[n 384]`; equal captions are encoded once."""
+    """Return embeddings `[n 384]` of texts; equal texts are encoded once."""
     different = sorted(set(captions))
     rows = dict(zip(different, sentences(different), strict=True))
     return np.stack([rows[caption] for caption in captions])
 
 
 def _kept(path: Path, make: Callable[[], np.ndarray]) -> np.ndarray:
-    """What the file holds, made first if it is not there."""
+    """Return a cached array, computed first if the file is missing."""
     if not path.exists():
         vectors = make()
 
@@ -149,7 +149,7 @@ def _kept(path: Path, make: Callable[[], np.ndarray]) -> np.ndarray:
 
 
 def features(records: Sequence[Record]) -> np.ndarray:
-    """The encoder's vectors `[n 1280]`."""
+    """Return the encoder's features `[n 1280]`."""
     encoder, found = LiteEncoder(), []
     for start in range(0, len(records), 64):
         part = [
@@ -163,7 +163,7 @@ def features(records: Sequence[Record]) -> np.ndarray:
 
 
 class Study:
-    """The pairs, and heads that are kept."""
+    """The pairs, and cached heads."""
 
     def __init__(self, data: Path, work: Path) -> None:
         self._work, self.sentences = work, SentenceEncoder()
@@ -172,19 +172,19 @@ class Study:
 
     @functools.cached_property
     def train(self) -> dict[str, Pairs]:
-        """What each head learns from."""
+        """Return the training pairs of each head."""
         clean = {name: self._clean(pairs) for name, pairs in self.pairs.items()}
         return {kind: joined([clean[name] for name in names]) for kind, names in TRAIN.items()}
 
     def _clean(self, pairs: Pairs) -> Pairs:
-        """The training part, without near copies of validation pictures."""
+        """Return the training split without near duplicates of validation images."""
         pairs = pairs.only(pairs.part == 0)
         held, own = l2_normalize(self._held), l2_normalize(pairs.vectors)
         parts = np.array_split(own, -(-len(own) // 1000))
         return pairs.only(np.concatenate([(p @ held.T).max(axis=1) for p in parts]) <= COPY)
 
     def head(self, kind: str, method: str, seed: int) -> TextHead:
-        """A kept head, or a new one."""
+        """Return a cached head, or train one."""
         folder = self._work / "heads" / f"{kind}-{method}-{seed}"
         if not (folder / "config.json").exists():
             pairs = self.train[kind]
@@ -193,7 +193,7 @@ class Study:
         return load_head(folder)
 
     def sets(self, *parts: int) -> dict[str, Pairs]:
-        """What is scored: the data sets, and drawings with titles of their own."""
+        """Return the scored sets: the data sets, and drawings with unique titles."""
         found = {n: pairs.only(np.isin(pairs.part, parts)) for n, pairs in self.pairs.items()}
         often = Counter(self.pairs["openclipart"].captions)
         drawings = found["openclipart"]
@@ -202,14 +202,14 @@ class Study:
 
 
 def joined(parts: Sequence[Pairs]) -> Pairs:
-    """Several data sets as one."""
+    """Concatenate several data sets."""
     captions = [caption for pairs in parts for caption in pairs.captions]
     vectors, texts, part = (np.concatenate([p[i] for p in parts]) for i in (0, 2, 3))
     return Pairs(vectors, captions, texts, part)
 
 
 def score(name: str, pairs: Pairs, vectors: np.ndarray) -> Hits:
-    """Which queries are answered within the first k, both ways."""
+    """Return hits within the first k per query, in both directions."""
     captions = group_captions([[caption] for caption in pairs.captions])
     if name == "tinyimagenet":  # among the names of the classes, not 50 copies of each
         captions = captions._replace(copies=np.ones_like(captions.copies))
@@ -219,13 +219,13 @@ def score(name: str, pairs: Pairs, vectors: np.ndarray) -> Hits:
 
 
 def hits(ranks: Mapping[str, Ranks]) -> Hits:
-    """Of ranks both ways; 'recall' is a pair's mean."""
+    """Compute hits of ranks in both directions; 'recall' is a pair's mean."""
     found = {f"{way}/R@{k}": counts.hits_at(k) for way, counts in ranks.items() for k in KS}
     return found | {"recall": np.mean(list(found.values()), axis=0)}
 
 
 class Conse:
-    """ConSE over features, with any of its numbers."""
+    """ConSE over features, with any hyperparameters."""
 
     def __init__(self, sentences: SentenceEncoder) -> None:
         released = pretrained.load_weights("efficientnet-lite0")
@@ -240,20 +240,20 @@ class Conse:
 
 
 def _means(sentences: SentenceEncoder, texts: Callable[[Any], Sequence[str]]) -> np.ndarray:
-    """A unit vector for each class: the mean over its texts."""
+    """Return a unit embedding per class: the mean over its texts."""
     each = [texts(entry) for entry in read_class_names()]
     rows = np.split(sentences([t for own in each for t in own]), np.cumsum([*map(len, each)])[:-1])
     return l2_normalize(np.stack([row.mean(axis=0) for row in rows]))
 
 
 def mean_recall(sets: Mapping[str, Pairs], encode: Encode, chosen: Sequence[str]) -> TableRow:
-    """Mean recall on each of `chosen`, and the mean of these."""
+    """Return the mean recall on each of `chosen`, and the mean of these."""
     found = {n: float(score(n, sets[n], encode(sets[n].vectors))["recall"].mean()) for n in chosen}
     return found | {"mean": float(np.mean(list(found.values())))}
 
 
 def conse_grid(study: Study, words: Conse) -> list[TableRow]:
-    """Every choice of ConSE, the best first; photographs of the part for choices only, for time."""
+    """Yield every choice of ConSE, best first; photographs of the selection split only."""
     sets, rows = study.sets(0, 2), []
     sets["tinyimagenet"] = study.sets(2)["tinyimagenet"]
     for kind, top, temperature in product(WORDS, TOPS, TEMPERATURES):
@@ -265,12 +265,12 @@ def conse_grid(study: Study, words: Conse) -> list[TableRow]:
 
 
 def mixture(head: TextHead, words: Encode, share: float) -> Encode:
-    """The direction between a head's vectors and ConSE's; share 1 is the head alone."""
+    """Mix the embeddings of a head and of ConSE; share 1 is the head alone."""
     return lambda seen: l2_normalize(share * np.asarray(head(seen)) + (1 - share) * words(seen))
 
 
 def shares(study: Study, words: Encode, kinds: Sequence[str]) -> list[TableRow]:
-    """ConSE, then each kind and method with each share, on the part for choices; seed 0."""
+    """Score ConSE, then each kind and method with each share, on the selection split; seed 0."""
     sets, rows = study.sets(2), [{"head": "none", "share": 0.0}]
     rows[0] |= mean_recall(sets, words, CHOSEN_ON)
     for kind, method in product(kinds, METHODS):
@@ -282,7 +282,7 @@ def shares(study: Study, words: Encode, kinds: Sequence[str]) -> list[TableRow]:
 
 
 def best_share(rows: Sequence[TableRow], kind: str) -> float:
-    """The greatest share that costs photographs no more than COST, whatever the method."""
+    """Return the greatest share that costs photographs at most COST, over all methods."""
     least = rows[0]["tinyimagenet"] - COST
     bad = [r["share"] for r in rows if r["head"].endswith(kind) and r["tinyimagenet"] < least]
     return max(share for share in SHARES if share not in bad)
@@ -291,7 +291,7 @@ def best_share(rows: Sequence[TableRow], kind: str) -> float:
 def runs(
     study: Study, words: Encode, chosen: Sequence[TableRow], seeds: int
 ) -> dict[str, list[Encode]]:
-    """Every row of the table: one encoder a seed."""
+    """Return every row of the table: one encoder per seed."""
     found: dict[str, list[Encode]] = {"ConSE": [words]}
     for kind, method in product(TRAIN, METHODS):
         heads = [study.head(kind, method, seed) for seed in range(seeds)]
@@ -303,7 +303,7 @@ def runs(
 
 
 def table(study: Study, encoders: Mapping[str, Sequence[Encode]]) -> Iterator[TableRow]:
-    """Recalls, and paired differences from ConSE and of PSD from CLIP."""
+    """Yield recalls, and paired differences from ConSE and of PSD from CLIP."""
     for name, pairs in study.sets(1).items():
         yield {"pictures": name, "vectors": "chance"} | percent([random_baseline(name, pairs)])
         found = {
@@ -321,7 +321,7 @@ def table(study: Study, encoders: Mapping[str, Sequence[Encode]]) -> Iterator[Ta
 
 
 def less(name: str, ours: Sequence[Hits], theirs: Sequence[Hits]) -> TableRow:
-    """The difference of mean recalls."""
+    """Return the difference of mean recalls."""
     interval = paired_bootstrap(_recall(ours), _recall(theirs))
     return {f"less {name}": 100 * interval.estimate} | _bounds(f"less {name}", interval)
 
@@ -335,17 +335,17 @@ def _bounds(name: str, interval: Any) -> TableRow:
 
 
 def percent(each: Sequence[Hits]) -> TableRow:
-    """Means over pictures and seeds."""
+    """Return means over images and seeds in percent."""
     return {key: 100 * float(np.mean([found[key] for found in each])) for key in each[0]}
 
 
 def random_baseline(name: str, pairs: Pairs) -> Hits:
-    """What equal vectors would get: exactly chance, since ties count as if drawn."""
+    """Return the scores of equal embeddings: exactly random, since ties count as if drawn."""
     return score(name, pairs, np.zeros_like(pairs.texts))
 
 
 def ship(study: Study, words: Encode, folder: Path, method: str) -> None:
-    """Writes the shippable head of seed 0 with its share."""
+    """Write the releasable head of seed 0 with its share."""
     share = best_share(shares(study, words, ("shippable",)), "shippable")
     head = study.head("shippable", method, 0)
     about = {
@@ -360,13 +360,20 @@ def ship(study: Study, words: Encode, folder: Path, method: str) -> None:
 
 
 def main() -> None:
-    """Makes what is missing, then the tables."""
+    """Compute what is missing, then write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--ship", type=Path, metavar="FOLDER", help="write the head there, stop")
-    parser.add_argument("--method", choices=METHODS, default="PSD", help="of the shipped head")
+    parser.add_argument(
+        "--ship", type=Path, metavar="FOLDER", help="write the head there, and stop"
+    )
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        default="PSD",
+        help="training method of the shipped head (default: PSD)",
+    )
     args = parser.parse_args()
     if not os.environ.get("VUJAX_DATA"):
         raise SystemExit("set VUJAX_DATA to the folder that holds the real data")

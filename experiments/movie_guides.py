@@ -1,4 +1,4 @@
-"""Movies2Scenes on real films without video: every guide, on LVU and on finding similar movies.
+"""Movies2Scenes on real films without video: all guides, on LVU and movie retrieval.
 
     VUJAX_DATA=... python experiments/movie_guides.py --work runs/guides --part tune --jobs 2
     VUJAX_DATA=... python experiments/movie_guides.py --work runs/guides --part learn --jobs 2
@@ -6,18 +6,17 @@
 
 'learn' trains configs/movies2scenes.py:movieclip on the leak-free pool of Condensed Movies (none
 of a movie of LVU's validation lists, nor withheld): MovieCLIP's labels of shots, guided by
-genres, synopses of OTHER clips, who rated what in MovieLens, their union, and the controls: every
-other movie, 10 random ones, the same movie, no movie (augmentation). Five seeds each; 'untrained'
-are the same networks before the first step, 'labels' the bag of shot labels, no network. A run is
-judged on LVU's validation lists of genre, scene, year and director (probes of `vujax.evals.lvu`,
-penalties chosen within the train list), and on its validation movies, ranked for each other by the
-mean of their clips' vectors: same genres (Jaccard from .5 on), and the 10 most co-watched.
+genres, synopses of OTHER clips, ratings in MovieLens, their union, and the controls: every other
+movie, 10 random ones, the same movie, no movie (augmentation). Five seeds each; 'untrained' are the
+same networks before the first step, 'labels' the bag of shot labels, no network. A run is evaluated
+on LVU's validation lists of genre, scene, year and director (probes of `vujax.evals.lvu`, penalties
+selected within the train list), and on its validation movies, ranked for each other by the mean of
+their clips' embeddings: same genres (Jaccard of .5 or more), and the 10 most co-watched.
 
-'tune' leaves a fifth of the pool's movies out of training, by a hash, and ranks these for each
-other by genre: the setting with the best mean over TUNED is what every guide is trained with.
-'judge' writes tables and a picture to experiments/results/movie_guides/: intervals are 95%, over
-seeds and movies; the validation lists chose nothing. Finished runs are kept; `--jobs N` makes N at
-once.
+'tune' holds a fifth of the pool's movies out of training, by a hash, and ranks these for each other
+by genre: every guide is trained with the setting of the best mean over TUNED. 'judge' writes tables
+and a plot to experiments/results/movie_guides/: intervals are 95%, over seeds and movies; nothing
+was selected on the validation lists. Finished runs are retained; `--jobs N` runs N in parallel.
 """
 
 import argparse
@@ -52,14 +51,14 @@ LONGEST = 32  # shots of a clip
 
 
 def movies_folder() -> Path:
-    """Where Condensed Movies, MovieCLIP, LVU and MovieLens lie."""
+    """Return the folder of Condensed Movies, MovieCLIP, LVU and MovieLens."""
     if not os.environ.get("VUJAX_DATA"):
         raise ValueError("set VUJAX_DATA to the folder of the real data")
     return Path(os.environ["VUJAX_DATA"]) / "movies"
 
 
 def clips_of(data: Path) -> dict[str, str]:
-    """MovieCLIP's lists and Condensed Movies' table, as options of scenes."""
+    """Return MovieCLIP's lists and the table of Condensed Movies as options of scenes."""
     return dict(
         path=str(data / "movieclip" / "*_labels.txt*"),
         clips=str(data / "condensed_movies" / "clips.csv.gz"),
@@ -67,7 +66,7 @@ def clips_of(data: Path) -> dict[str, str]:
 
 
 def config_of(guide: str, seed: int, setting: str) -> ConfigDict:
-    """The training of one guide; nothing else differs."""
+    """Return the training of one guide; nothing else differs."""
     data, config = movies_folder(), get_config("movieclip")
     config.seed = seed
     config.data.guide = "all" if guide == "untrained" else guide
@@ -84,7 +83,7 @@ def config_of(guide: str, seed: int, setting: str) -> ConfigDict:
 
 
 def vectors_of(guide: str, config: ConfigDict, folder: Path, scenes: Any) -> np.ndarray:
-    """Vectors `[n d]` of scenes: of a model that is trained first, or the bag of their labels."""
+    """Return embeddings `[n d]` of scenes, of a model, trained if needed, or the bag of labels."""
     from vujax.data.scene_batches import SceneRows
     from vujax.evals.features import extract_scenes
     from vujax.methods import movies2scenes as task
@@ -104,7 +103,7 @@ def vectors_of(guide: str, config: ConfigDict, folder: Path, scenes: Any) -> np.
 
 
 def learn(guide: str, seed: int, work: Path) -> None:
-    """Trains, judges, and keeps hits by clip and average precisions by movie."""
+    """Train and evaluate a run; store hits by clip and average precisions by movie."""
     scenes = judged_scenes()
     config = config_of(guide, seed, chosen(work))
     vectors = vectors_of(guide, config, work / f"{guide}-{seed}", scenes)
@@ -113,21 +112,21 @@ def learn(guide: str, seed: int, work: Path) -> None:
 
 
 def chosen(work: Path) -> str:
-    """The setting that ranked the pool's left out movies best, on average over TUNED."""
+    """Return the setting that ranked the pool's held-out movies best, on average over TUNED."""
     means = {name: np.mean(list(tuned(name, work).values())) for name in SETTINGS}
     return max(means, key=means.get)
 
 
 def tuned(setting: str, work: Path) -> dict[str, float]:
-    """Mean average precision of a setting by guide."""
+    """Return the mean average precision of a setting by guide."""
     paths = {guide: work / f"tune-{setting}-{guide}.npz" for guide in TUNED}
     if missing := next((path for path in paths.values() if not path.exists()), None):
-        raise FileNotFoundError(f"{missing} is not there: run --part tune first")
+        raise FileNotFoundError(f"{missing} is missing: run --part tune first")
     return {guide: float(np.load(path)["same genre/ap"].mean()) for guide, path in paths.items()}
 
 
 def judged_scenes() -> Any:
-    """Sequences of LVU's listed clips, and of all clips of its validation movies."""
+    """Return sequences of LVU's listed clips, and of all clips of its validation movies."""
     from vujax.data.datasets.movieclip import open_movieclip
     from vujax.data.movies.holdout import read_listed_clips, read_listed_movies
     from vujax.data.scenes import SceneSubset
@@ -143,7 +142,7 @@ def judged_scenes() -> Any:
 
 
 def lvu_hits(scenes: Any, vectors: np.ndarray) -> dict[str, np.ndarray]:
-    """Of each task: hits `[n]` of its validation clips, and which are covered."""
+    """Return hits `[n]` of the validation clips of each task, and the mask of covered ones."""
     from vujax.evals.lvu import LVU, evaluate, group_by_clip
 
     lvu, clips = LVU.open(movies_folder() / "lvu_1.0"), group_by_clip(scenes.keys, vectors)
@@ -156,7 +155,7 @@ def lvu_hits(scenes: Any, vectors: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def movie_ranks(scenes: Any, vectors: np.ndarray) -> dict[str, np.ndarray]:
-    """Of LVU's validation movies, by genre and by who watched them: average precisions `[q]`."""
+    """Return average precisions `[q]` of LVU's validation movies, by genre and by co-watching."""
     from vujax.data.movies.holdout import read_listed_movies
 
     movies = read_listed_movies(movies_folder() / "lvu_1.0", "val")
@@ -164,7 +163,7 @@ def movie_ranks(scenes: Any, vectors: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def ranks(scenes: Any, vectors: np.ndarray, movies: frozenset[str]) -> dict[str, np.ndarray]:
-    """`retrieve` among these movies; 'chance' is what equal scores get."""
+    """Call `retrieve` among these movies; 'chance' is the score of equal embeddings."""
     from vujax.data.movies.similarity import build_similarity
     from vujax.data.registry import open_tables
     from vujax.evals.movie_retrieval import (
@@ -201,7 +200,7 @@ def ranks(scenes: Any, vectors: np.ndarray, movies: frozenset[str]) -> dict[str,
 
 
 def tune(guide: str, setting: str, work: Path) -> None:
-    """One seed, a fifth of the pool held out; its movies ranked for each other."""
+    """Train one seed with a fifth of the pool held out; rank its movies for each other."""
     from vujax.data.movies.holdout import read_held_out_movies
     from vujax.data.registry import open_scenes
 
@@ -224,7 +223,7 @@ def tune(guide: str, setting: str, work: Path) -> None:
 
 
 def jobs_of(part: str, seeds: int) -> Iterator[tuple[str, list[str]]]:
-    """(name, arguments) of each run."""
+    """Return (name, arguments) of each run."""
     if part == "tune":
         for setting, guide in product(SETTINGS, TUNED):
             yield f"tune-{setting}-{guide}", ["--tune-one", guide, setting]
@@ -235,12 +234,12 @@ def jobs_of(part: str, seeds: int) -> Iterator[tuple[str, list[str]]]:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the part of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--work", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--work", type=Path, required=True, help="directory of the runs")
     parser.add_argument("--part", choices=("tune", "learn", "judge"), default="learn")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--jobs", type=int, default=1, help="runs at once")
+    parser.add_argument("--jobs", type=int, default=1, help="number of parallel runs")
     parser.add_argument("--tune-one", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--learn-one", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Tables and the picture of movie_guides.py, from what its runs kept."""
+"""Tables and the plot of movie_guides.py, from its cached runs."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,27 +23,27 @@ Values = tuple[np.ndarray, np.ndarray | None]  # [seeds n], clusters [n]
 
 
 class Results:
-    """What the runs kept."""
+    """Results of the cached runs."""
 
     def __init__(self, work: Path, seeds: int) -> None:
-        """Reads the runs of each guide, seed after seed until one is not there."""
+        """Read the runs of each guide, seed after seed until one is missing."""
         self.runs = {guide: list(_runs(work, guide, seeds)) for guide in GUIDES}
         if missing := next((guide for guide, runs in self.runs.items() if not runs), None):
             raise FileNotFoundError(f"{work} has no run of {missing}: run --part learn first")
 
     def task(self, guide: str, name: str) -> Values:
-        """Hits of covered clips, in percent, and their movies."""
+        """Return hits of covered clips, in percent, and their movies."""
         runs = self.runs[guide]
         there = runs[0][f"{name}/covered"]
         hits = np.stack([run[f"{name}/hits"][there] for run in runs])
         return 100 * hits, runs[0][f"{name}/movies"][there]
 
     def ranked(self, guide: str, name: str) -> Values:
-        """Average precisions by movie, in percent."""
+        """Return average precisions by movie, in percent."""
         return 100 * np.stack([run[f"{name}/ap"] for run in self.runs[guide]]), None
 
     def values(self, guide: str, name: str) -> Values:
-        """Of a task or of a ranking."""
+        """Return the values of a task or of a ranking."""
         return self.task(guide, name) if name in TASKS else self.ranked(guide, name)
 
 
@@ -56,7 +56,7 @@ def _runs(work: Path, guide: str, seeds: int) -> Iterator[Any]:
 
 
 def write_tables(work: Path, seeds: int) -> None:
-    """Writes what `movie_guides.py` says."""
+    """Write the tables and the plot of `movie_guides.py`."""
     write_rows(RESULTS, "tune", list(tune_rows(work)), f"{TUNE_ABOUT} Chosen: {chosen(work)}.")
     found = Results(work, seeds)
     rows = [row for name in (*TASKS, *RANKED) for row in rows_of(found, name)]
@@ -70,14 +70,14 @@ def write_tables(work: Path, seeds: int) -> None:
 
 
 def tune_rows(work: Path) -> Iterator[TableRow]:
-    """A row for each setting."""
+    """Yield a row per setting."""
     for setting in SETTINGS:
         found = {guide: 100 * value for guide, value in tuned(setting, work).items()}
         yield {"setting": setting} | found | {"mean": float(np.mean(list(found.values())))}
 
 
 def rows_of(found: Results, name: str) -> Iterator[TableRow]:
-    """A row for each guide, and those of no vectors at all."""
+    """Yield a row per guide, and those of the baselines without embeddings."""
     for guide in GUIDES:
         values, movies = found.values(guide, name)
         row: dict[str, object] = {"judged by": name, "guide": guide}
@@ -97,7 +97,7 @@ def rows_of(found: Results, name: str) -> Iterator[TableRow]:
 
 
 def less(found: Results, guide: str, other: str, name: str) -> Interval:
-    """The paired difference, clip by clip or movie by movie, seed by seed."""
+    """Compute the paired difference, clip by clip or movie by movie, seed by seed."""
     ours, movies = found.values(guide, name)
     theirs, _ = found.values(other, name)
     if len(theirs) > 1:  # seed by seed, as many as both have
@@ -107,7 +107,7 @@ def less(found: Results, guide: str, other: str, name: str) -> Interval:
 
 
 def floor(found: Results, name: str) -> TableRow:
-    """The commonest class of the train list, or equal scores for all movies."""
+    """Return the score of the most frequent class of the train list, or of equal scores."""
     run = found.runs["labels"][0]
     if name in RANKED:
         return {"score": 100 * float(run[f"{name}/chance"].mean())}

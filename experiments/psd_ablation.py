@@ -1,10 +1,10 @@
-"""Where PSD's soft targets come from, on the cinema, with true and with swapped captions.
+"""Sources of PSD's soft targets on synthetic frames, with true and with swapped captions.
 
     python -m vujax.training.sweep --sweep experiments/psd_ablation.py --workdir runs/psd_ablation
 
 Target mode x share of swapped captions {0, 40%} x 3 seeds on the cinema's config, each run with
 fewer steps and frames. CONTROL is CLIP: no row is ever unaligned. Every value is our choice; the
-default's share and temperature were chosen on films that are neither trained on nor scored here.
+default's share and temperature were selected on films that are neither trained nor scored here.
 """
 
 import runpy
@@ -37,7 +37,7 @@ MODES = [
 
 
 def get_config() -> ConfigDict:
-    """The cinema with a fifth of the steps and a third of the frames."""
+    """Return the cinema config with a fifth of the steps and a third of the frames."""
     config = runpy.run_path("configs/distill.py")["get_config"]()
     config.total_steps = 300
     config.eval_percent = 100.0
@@ -49,7 +49,7 @@ def get_config() -> ConfigDict:
 
 
 def sweep() -> list[dict]:
-    """Mode x noise x seed."""
+    """Combine target mode, noise and seed."""
     modes = [CONTROL | mode for mode in MODES]
     noise = over("data.sources.main.swapped", [0.0, 0.4])
     return product(chain(modes), noise, over("seed", range(3)))

@@ -5,7 +5,7 @@
 
 About 8,300 photographs with product names (26% of the names repeat), a small ViT from scratch, the
 same budget for every method, three seeds. One tenth of the products, chosen by sha1(id), is for
-validation: retrieval (equal names are all right), zero-shot of article type and of base colour.
+validation: retrieval (equal names are all right), zero-shot of article type and of base color.
 Every value of a method here is our choice: PSD's share and temperature are the cinema's defaults,
 the controls' are their papers' or usual ones, and none was tuned on these pairs.
 """
@@ -49,25 +49,25 @@ METRICS = (
 
 
 def real(path: str) -> str:
-    """A path among the real data."""
+    """Return a path in the real data."""
     if not os.environ.get("VUJAX_DATA"):
         raise ValueError("set VUJAX_DATA to the folder that holds the real data")
     return f"{os.environ['VUJAX_DATA']}/{path}"
 
 
 def tars(pattern: str, **options: object) -> dict:
-    """A WebDataset source among the real data."""
+    """Return a WebDataset source in the real data."""
     return dict(kind="webdataset", path=real(pattern), **options)
 
 
 def products(part: str) -> dict:
-    """The photographs of one part of the split."""
+    """Return the photographs of one split."""
     hold_out = dict(field="id", modulo=10, remainder=1, part=part)
     return tars("pairs/fashion-train-*.tar", hold_out=hold_out)
 
 
 def get_config() -> ConfigDict:
-    """A small ViT at 64 px in patches of 16, and about two minutes of training on one core."""
+    """Return a small ViT at 64 px in patches of 16, about two minutes of training on one core."""
     config = runpy.run_path(str(Path("configs", "distill.py")))["get_config"]("cinema")
     config.model.image.update(dict(patch=16, width=96, heads=3))
     config.data.sources.main = ConfigDict({**products("train"), "weight": 1.0})
@@ -88,7 +88,7 @@ def get_config() -> ConfigDict:
 
 
 def sweep() -> list[dict]:
-    """Method x share of shuffled captions x seed."""
+    """Combine method, share of shuffled captions and seed."""
     methods = [CONTROL | method for method in METHODS]
     noise = over("data.sources.main.shuffle_captions", [0.0, 0.4])
     return product(chain(methods), noise, over("seed", range(3)))

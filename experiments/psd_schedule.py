@@ -1,9 +1,9 @@
-"""How many rows PSD unaligns, and how sharp its teacher is, on the cinema.
+"""Share of unaligned rows and teacher temperature of PSD on synthetic frames.
 
     python -m vujax.training.sweep --sweep experiments/psd_schedule.py --workdir runs/psd_schedule
 
 Final share of unaligned rows x teacher's temperature, with 40% of the captions swapped, 3 seeds;
-budget, metrics and control as in psd_ablation.py. Not part of what the README reports.
+budget, metrics and control as in psd_ablation.py. Its results are not reported.
 """
 
 import runpy
@@ -16,7 +16,7 @@ get_config, METRICS, CONTROL = (ablation[k] for k in ("get_config", "METRICS", "
 
 
 def sweep() -> list[dict]:
-    """CLIP, and share x temperature, by seed."""
+    """Combine CLIP, and share x temperature, with seeds."""
     shares = over("method.unaligned_end", [0.2, 0.4, 0.8])
     soft = product(shares, over("method.teacher_temperature", [1.0, 0.5, 0.25]))
     methods = [CONTROL | method for method in ({}, *soft)]

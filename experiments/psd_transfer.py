@@ -1,13 +1,13 @@
-"""What transfers from small real pairs: zero-shot and linear probe on pictures of other kinds.
+"""Transfer from small real data: zero-shot and linear probe on images of other domains.
 
     VUJAX_DATA=... python -m vujax.training.sweep --sweep experiments/psd_transfer.py --workdir
     runs/transfer
 
 CLIP and PSD from scratch with the same budget, on a mixture of product photographs, drawings and
 emoji (14,000 pairs); zero-shot and linear probe on CIFAR-10, Tiny ImageNet and the products' types.
-The sets are subsets (2,500 test pictures of CIFAR-10 through JPEG; 10,000 of Tiny ImageNet's
-training pictures, one fifth of them scored), so no score here is comparable with published ones.
-Intervals over seeds stand in the table, those over pictures in each run's evaluations/*.json.
+The sets are subsets (2,500 test images of CIFAR-10 as JPEG; 10,000 of Tiny ImageNet's training
+images, one fifth of them scored), so no score here is comparable with published ones. Intervals
+over seeds are in the table, those over images in each run's evaluations/*.json.
 """
 
 import runpy
@@ -27,7 +27,7 @@ METRICS = tuple(
 
 
 def sets() -> dict[str, tuple[dict, dict]]:
-    """(train, test) of each set with classes; only the probe sees the first."""
+    """Return (train, test) of each set with classes; only the probe sees the first."""
     cifar = dict(classes=real("classes/cifar10/classes.json"))
     fifth = dict(field="key", modulo=5, remainder=0)
     tiny = dict(label_field="caption")  # a caption is its class's name
@@ -43,7 +43,7 @@ def sets() -> dict[str, tuple[dict, dict]]:
 
 
 def get_config() -> ConfigDict:
-    """The model and budget of psd_fashion.py on the mixture."""
+    """Return the model and budget of psd_fashion.py on the mixture."""
     config = fashion["get_config"]()
     config.data.sources = ConfigDict(
         dict(
@@ -60,6 +60,6 @@ def get_config() -> ConfigDict:
 
 
 def sweep() -> list[dict]:
-    """Method x seed."""
+    """Combine method and seed."""
     methods = [CONTROL, CONTROL | METHODS[-1]]
     return product(chain(methods), over("seed", range(3)))

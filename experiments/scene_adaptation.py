@@ -1,24 +1,24 @@
-"""Label-free scene boundaries on BBC and RAI: ShotCoL on the films' own vectors, and its controls.
+"""Label-free scene boundaries on BBC and RAI: ShotCoL adaptation and its controls.
 
     VUJAX_DATA=... python experiments/scene_adaptation.py --work runs/adaptation
 
-VGG19 features, one a shot; the score of a border is 1 - the best cosine of the 4 shots before and
-the 4 after. Raw, or adapted by 400 steps of ShotCoL in one of three modes: instance (the shot
-itself in another view), random neighbour, nearest neighbour (ShotCoL).
+VGG19 features, one per shot; the score of a boundary is 1 - the best cosine of the 4 shots before
+and the 4 after. Raw, or adapted by 400 steps of ShotCoL in one of three modes: instance (the shot
+itself in another view), random neighbor, nearest neighbor (ShotCoL).
 
-Neighbourhood and temperature of each mode are chosen on BBC by leaving one film out: the left-out
-film is scored with what is best on the other ten, so that BBC's figures are honest. RAI is read
-once, with what is best on all of BBC. 'adapted' trains on the shots of the films that are scored
-(never on labels), 'elsewhere' on those of the other set.
+Neighborhood and temperature of each mode are selected on BBC by leaving one film out: the left-out
+film is scored with the best setting on the other ten, so that BBC's figures are unbiased. RAI is
+evaluated once, with the best setting on all of BBC. 'adapted' trains on the shots of the scored
+films (never on labels), 'elsewhere' on those of the other set.
 
-How long to learn depends on how many shots there are. `--alone` adapts to one BBC film at a time,
-and to pieces of 100 shots, in more and more passes over them; `AdaptationConfig.passes` was chosen
-there, after a first reading of RAI in which 400 steps, 171 passes over its 598 shots, gained
-nothing.
+The length of training depends on the number of shots. `--alone` adapts to one BBC film at a time,
+and to pieces of 100 shots, with an increasing number of passes; `AdaptationConfig.passes` was
+selected there, after a first evaluation of RAI in which 400 steps, 171 passes over its 598 shots,
+gained nothing.
 
 Writes under experiments/results/scene_adaptation/: grid (every run on BBC), table (macro AP and
-paired differences; intervals over films and seeds) and a picture. `--work` keeps finished runs, so
-that the command goes on where it stopped; `--part I/N` makes one part of them, for several cores.
+paired differences; intervals over films and seeds) and a plot. `--work` retains finished runs, so
+that the same command resumes; `--part I/N` runs one part of them, for several cores.
 """
 
 import argparse
@@ -56,7 +56,7 @@ Encode = Callable[[np.ndarray], np.ndarray]
 
 
 def grid() -> list[AdaptationConfig]:
-    """Every mode, neighbourhood and temperature."""
+    """Combine every mode, neighborhood and temperature."""
     return [
         AdaptationConfig(mode=mode, neighbours=m, temperature=t)
         for mode, reaches in MODES.items()
@@ -65,7 +65,7 @@ def grid() -> list[AdaptationConfig]:
 
 
 class Study:
-    """The films, and runs that are kept."""
+    """The films, and cached runs."""
 
     def __init__(self, data: Path, work: Path, seeds: int, part: tuple[int, int]) -> None:
         self._work, self.seeds, self._part = work, seeds, part
@@ -75,12 +75,12 @@ class Study:
         }
 
     def runs(self, how: AdaptationConfig, learned: str, scored: str) -> Runs:
-        """Scores of the films of `scored`, adapted on the shots of `learned`, for each seed."""
+        """Return scores of the films of `scored` for each seed, adapted on `learned`."""
         found = [self._run(how, learned, scored, seed) for seed in range(self.seeds)]
         return [self._of(scored, run) for run in found if run]
 
     def raw(self, scored: str) -> Runs:
-        """Scores of the features as they are."""
+        """Score the features without adaptation."""
         return [
             self._of(scored, [compute_gap_scores(vectors(film)) for film in self.films[scored]])
         ]
@@ -89,7 +89,7 @@ class Study:
         return [FilmScores.from_film(f, s) for f, s in zip(self.films[name], scores, strict=True)]
 
     def _run(self, how: AdaptationConfig, learned: str, scored: str, seed: int) -> list | None:
-        """Kept scores, or new ones; None where another part makes them."""
+        """Return cached scores, or new ones; None where another part computes them."""
         words = f"{how.mode}-{how.neighbours}-{how.temperature}-{learned}-{scored}-{seed}"
         path = self._work / f"{words}.json"
         if path.exists():
@@ -107,7 +107,7 @@ class Study:
 
 
 def alone(films: Sequence[Film]) -> Iterator[TableRow]:
-    """Macro AP of films, and of pieces of them, each adapted to itself alone; one seed."""
+    """Compute macro AP of films, and of pieces of them, each adapted to itself alone; one seed."""
     for shots in (None, PIECE):
         cuts = [cut for film in films for cut in pieces(film, shots)]
         yield {"shots": shots or "film", "passes": 0} | _mean(cuts, lambda seen: seen)
@@ -118,7 +118,7 @@ def alone(films: Sequence[Film]) -> Iterator[TableRow]:
 
 
 def pieces(film: Film, shots: int | None) -> Iterator[tuple[np.ndarray, FilmScores]]:
-    """Vectors and labels of the whole film, or of pieces of it one after the other."""
+    """Return embeddings and labels of a complete film, or of consecutive pieces of it."""
     size = shots or len(film)
     for first in range(0, len(film) - size + 1, size):
         starts, seconds = film.starts[first:][: size - 1], film.seconds[first:][:size]
@@ -132,17 +132,17 @@ def _mean(cuts: Sequence[tuple[np.ndarray, FilmScores]], encode: Encode) -> Tabl
 
 
 def vectors(film: Film) -> np.ndarray:
-    """Of all shots, float32 `[n d]`."""
+    """Concatenate the features of all shots, float32 `[n d]`."""
     return film.inputs(np.arange(len(film)))["feature"]
 
 
 def aps(runs: Runs) -> np.ndarray:
-    """Average precision `[seeds films]`."""
+    """Return average precisions `[seeds films]`."""
     return np.array([[evaluate([film])["macro/ap"] for film in run] for run in runs])
 
 
 def left_out(candidates: list[Runs]) -> tuple[Runs, int]:
-    """Each film's scores by what is best on the other films, and what is best on all."""
+    """Score each film by the best setting on the other films; return also the best on all."""
     each = np.stack([aps(runs).mean(axis=0) for runs in candidates])  # [candidates films]
     rest = each.sum(axis=1, keepdims=True) - each
     chosen = rest.argmax(axis=0)
@@ -152,7 +152,7 @@ def left_out(candidates: list[Runs]) -> tuple[Runs, int]:
 
 
 def table(study: Study, found: dict[AdaptationConfig, Runs]) -> Iterator[TableRow]:
-    """Rows of both data sets, and which differences are real."""
+    """Yield rows of both data sets, with paired differences."""
     honest, best = {"raw": study.raw("bbc")}, {}
     for mode in MODES:
         hows = [how for how in found if how.mode == mode]
@@ -172,7 +172,7 @@ def table(study: Study, found: dict[AdaptationConfig, Runs]) -> Iterator[TableRo
 def rows(
     films: str, kind: str, runs: dict[str, Runs], best: dict[str, AdaptationConfig]
 ) -> Iterator[TableRow]:
-    """Macro AP of each mode, and its differences from those before it."""
+    """Yield the macro AP of each mode, and its differences from the modes before it."""
     for row in build_paired_rows(runs, ("raw", *MODES), column="vectors"):
         mode = row["vectors"]
         if mode != "raw" or kind == "adapted":
@@ -183,13 +183,15 @@ def rows(
 
 
 def main() -> None:
-    """Makes the runs that are missing, then the table."""
+    """Run what is missing, then write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--part", default="0/1", metavar="I/N")
-    parser.add_argument("--alone", action="store_true", help="write alone.csv, stop")
-    parser.add_argument("--vectors", type=Path, metavar="NPZ", help="write adapted vectors, stop")
+    parser.add_argument("--alone", action="store_true", help="write alone.csv, and stop")
+    parser.add_argument(
+        "--vectors", type=Path, metavar="NPZ", help="write adapted embeddings, and stop"
+    )
     args = parser.parse_args()
     if not os.environ.get("VUJAX_DATA"):
         raise SystemExit("set VUJAX_DATA to the folder that holds the real data")
@@ -223,7 +225,7 @@ def _grid_row(how: AdaptationConfig, runs: Runs) -> TableRow:
 
 
 def write_vectors(study: Study, path: Path) -> None:
-    """Vectors of all films, adapted to all of them without labels, for boundary_heads.py."""
+    """Write embeddings of all films, adapted to all without labels, for boundary_heads.py."""
     films = [film for name in SETS for film in study.films[name]]
     network = train_adapter([vectors(film) for film in films], AdaptationConfig())
     arrays = {film.film: network(vectors(film)) for film in films}
