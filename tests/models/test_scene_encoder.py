@@ -261,7 +261,7 @@ def test_variants_grow():
         (dict(pool="max"), "model.pool 'max'"),
         (dict(heads=3), "model.width 16 must be a positive multiple"),
         (dict(dim=0), "model.dim 0"),
-        (dict(encoder=dict(feature=dict(width=5)), frame_layers=1), "joins the keyframes"),
+        (dict(encoder=dict(feature=dict(width=5)), frame_layers=1), "joins the embeddings of single keyframes"),
         (dict(encoder=dict(image=IMAGE | dict(size=3))), "Unknown option model.image.size"),
     ],
 )
@@ -275,7 +275,7 @@ def test_wrong_options(options, words):
     [
         (dict(), (2, 5), "takes .r w f."),
         (dict(frame_layers=1), (5,), "takes .r w k f."),
-        (dict(frame_layers=1, frames=2), (3, 5), "have 3 keyframes, and this model knows 2"),
+        (dict(frame_layers=1, frames=2), (3, 5), "have 3 keyframes, but this model has 2"),
     ],
 )
 def test_features_that_do_not_fit(options, shape, words):

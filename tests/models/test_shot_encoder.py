@@ -242,7 +242,7 @@ def test_weights_of_the_image_encoder_alone(short_lite):
     assert filled["params"]["image"]["encoder"] is marked["params"]
     assert filled["params"]["feature"] is held["params"]["feature"]
     for wrong in ({"params": {}}, {"other": {}}, {"params": marked["batch_stats"]}):
-        with pytest.raises(ValueError, match="do not fit the image encoder"):
+        with pytest.raises(ValueError, match="does not fit the image encoder"):
             replace_image_encoder(held, wrong)
 
 
@@ -309,5 +309,5 @@ def test_inputs_that_do_not_fit_get_one_sentence(config, inputs, message):
 
 
 def test_the_dimension_of_unknown_features_is_a_clear_error():
-    with pytest.raises(ValueError, match="have no known size: give their width"):
+    with pytest.raises(ValueError, match="have no known size: give feature.width"):
         _ = build_shot_encoder(feature={}).dim
