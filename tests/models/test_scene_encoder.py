@@ -261,7 +261,10 @@ def test_variants_grow():
         (dict(pool="max"), "model.pool 'max'"),
         (dict(heads=3), "model.width 16 must be a positive multiple"),
         (dict(dim=0), "model.dim 0"),
-        (dict(encoder=dict(feature=dict(width=5)), frame_layers=1), "joins the embeddings of single keyframes"),
+        (
+            dict(encoder=dict(feature=dict(width=5)), frame_layers=1),
+            "joins the embeddings of single",
+        ),
         (dict(encoder=dict(image=IMAGE | dict(size=3))), "Unknown option model.image.size"),
     ],
 )

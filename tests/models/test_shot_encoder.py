@@ -309,5 +309,5 @@ def test_inputs_that_do_not_fit_get_one_sentence(config, inputs, message):
 
 
 def test_the_dimension_of_unknown_features_is_a_clear_error():
-    with pytest.raises(ValueError, match="have no known size: give feature.width"):
+    with pytest.raises(ValueError, match=r"have no known size: give feature\.width"):
         _ = build_shot_encoder(feature={}).dim
