@@ -9,13 +9,13 @@ ROOT = Path(__file__).parent.parent
 
 
 def load(name: str, arg: str | None = None) -> ConfigDict:
-    """`get_config(arg)` of `configs/<name>.py`."""
+    """Return `get_config(arg)` of `configs/<name>.py`."""
     get_config = runpy.run_path(str(ROOT / "configs" / f"{name}.py"))["get_config"]
     return get_config() if arg is None else get_config(arg)
 
 
 def tiny(**overrides: object) -> ConfigDict:
-    """The cinema's config with a model of a few thousand weights; dotted overrides as keywords."""
+    """Return the cinema config with a model of a few thousand weights, and dotted overrides."""
     config = load("distill")
     config.model.image.update(dict(image_size=16, patch=8, width=32, layers=1, heads=2))
     config.model.text.update(dict(width=32, layers=1, heads=2, context=8))

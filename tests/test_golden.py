@@ -1,6 +1,6 @@
 """Every named experiment's full config, and one training step's metrics, as recorded files.
 
-A change that is meant: `python -m tests.test_golden` writes them anew; the diff is the review.
+After an intended change: `python -m tests.test_golden` writes the files again for review.
 """
 
 import inspect
@@ -34,7 +34,7 @@ def path_of(name: str) -> Path:
 
 
 def metrics_of(control: str) -> dict[str, float]:
-    """The metrics of the first step of a tiny model on one device."""
+    """Return the metrics of the first step of a tiny model on one device."""
     mesh = make_mesh(jax.devices()[:1])
     parts = setup.build_parts(config_of(CONTROLS[control]), mesh)
     _, metrics = parts.step(

@@ -1,4 +1,4 @@
-"""The command as people type it: errors, signals, several processes."""
+"""python -m vujax.main: errors, signals, several processes."""
 
 import os
 import re

@@ -51,7 +51,7 @@ def host_batch(labels: np.ndarray | None = None) -> dict[str, np.ndarray]:
 
 
 def program(method: Method, mesh, batch, state=None, *, micro_batches=1, fsdp=False):
-    """`(state, step)` whose optimizer keeps the raw gradients; `state`: the given or a new one."""
+    """Return `(state, step)` whose optimizer state is the raw gradient."""
     if state is None:
         init = jax.jit(lambda key: init_state(method, recording_sgd(), key, batch, ema=False))
         state = init(jax.random.key(1))
@@ -70,7 +70,7 @@ def program(method: Method, mesh, batch, state=None, *, micro_batches=1, fsdp=Fa
 
 
 def step_once(method: Boundary, mesh, batch):
-    """`(gradients, metrics, aux)` of the first step on `mesh`."""
+    """Return `(gradients, metrics, aux)` of the first step on `mesh`."""
     state, step = program(method, mesh, batch)
     after, metrics = jax.device_get(step(state, make_global_batch(mesh, batch)))
     return after.opt_state, metrics, after.aux

@@ -17,7 +17,7 @@ ROWS, SMALL = 32, dict(dim=6, vocab=11, context=7, prefix=2, width=8, layers=1, 
 
 
 def host_batch() -> dict[str, np.ndarray]:
-    """Captions of 0 to 6 tokens: the devices' shares have different numbers of them."""
+    """Generate captions of 0 to 6 tokens, so that the devices' shards differ in length."""
     rng = np.random.default_rng(0)
     tokens = rng.integers(1, 11, (ROWS, 7)).astype(np.int32)
     lengths = np.sort(rng.integers(0, 7, ROWS))

@@ -32,7 +32,7 @@ CONTROLS = {
 
 
 def config_of(method: dict, **overrides):
-    """A tiny model's config with these settings of the method."""
+    """Return a tiny model's config with these settings of the method."""
     return tiny(**{f"method.{k}": v for k, v in method.items()}, **overrides)
 
 
@@ -49,7 +49,7 @@ def host_batch(size: int = 16):
 
 
 def step_once(config, mesh, monkeypatch):
-    """`(gradients, metrics, aux)` of the first step on `mesh`."""
+    """Return `(gradients, metrics, aux)` of the first step on `mesh`."""
     monkeypatch.setattr(setup.optim, "build_optimizer", lambda *_, **__: recording_sgd())
     parts = setup.build_parts(config, mesh)
     state = setup.create_state(parts, seed=0)
@@ -89,7 +89,7 @@ def embeddings_of(control: dict, rows: int) -> distill.Embeddings:
 
 @pytest.mark.parametrize("control", CONTROLS)
 def test_objective_on_eight_devices(control, mesh8):
-    """Loss, metrics and raw gradients by embeddings, temperature and bias, for every control."""
+    """Compare loss, metrics and raw gradients by embeddings, scale and bias, for every control."""
     method = methods.build_method(None, name="distill", **CONTROLS[control])
     embeddings, rng = embeddings_of(CONTROLS[control], ROWS), jax.random.key(2)
 

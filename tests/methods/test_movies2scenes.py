@@ -1,4 +1,4 @@
-"""Movies2Scenes against what it says: positives, loss, momentum, queue; the same on 8 devices."""
+"""Movies2Scenes by definition: positives, loss, momentum, queue; the same on 8 devices."""
 
 import functools
 import itertools
@@ -59,7 +59,7 @@ def method_of(**settings) -> Movies2Scenes:
 
 
 def in_use(method):
-    """A state in the middle of a training; the queue has scenes, some empty places, and is full."""
+    """Return a state in the middle of a training, whose queue has scenes and empty entries."""
     rng = np.random.default_rng(1)
     init = functools.partial(init_state, method, recording_sgd(), jax.random.key(0), ema=False)
     shapes = jax.eval_shape(init, batch_of())
@@ -74,7 +74,7 @@ def in_use(method):
 
 @functools.cache
 def step_once(devices: int, mask_similar: bool = False, **layout):
-    """`(before, after, metrics)`; the optimizer's state is the raw gradient."""
+    """Return `(before, after, metrics)`; the optimizer state is the raw gradient."""
     method = method_of(mask_similar=mask_similar)
     mesh = make_mesh(jax.devices()[:devices])
     before, step = program(method, mesh, batch_of(), in_use(method), **layout)
@@ -87,7 +87,7 @@ def compared(params, batch):
 
 
 def bank_after(before):
-    """`(vectors, films, scenes)` `[r ...]` of the queue with this batch's keys in slot 2."""
+    """Return `(vectors, films, scenes)` `[r ...]` of the queue with the batch's keys in slot 2."""
     key = np.asarray(compared(before.aux["key"]["params"], batch_of()))
     new = {
         "vectors": key,
@@ -101,7 +101,7 @@ def bank_after(before):
 
 
 def positives(before):
-    """For each place of the batch: the place in the bank of its positive, or -1."""
+    """Return the position in the bank of each scene's positive, or -1."""
     vectors, films, numbers = bank_after(before)
     key = np.asarray(compared(before.aux["key"]["params"], batch_of()))
     movie, scene = batch_of()["movie"].ravel(), batch_of()["scene"].ravel()
@@ -116,7 +116,7 @@ def positives(before):
 
 
 def dense(before, mask_similar: bool):
-    """Loss and gradient: all logits in one matrix."""
+    """Compute loss and gradient with all logits in one matrix."""
     vectors, films, numbers = bank_after(before)
     movie, scene = batch_of()["movie"].ravel(), batch_of()["scene"].ravel()
     chosen = positives(before)
@@ -198,7 +198,7 @@ def test_what_it_tells_of_the_batch():
 
 
 def test_no_positive_is_of_a_movie_that_is_not_listed():
-    """Of 'same' all candidates are the movie's own; of 'augmentation' there are none."""
+    """Check that candidates of 'same' are the movie's own, and that 'augmentation' has none."""
     ids = scenes().movies
     options = dict(k=2, channels={}, tables={})
     for guide, share in (("same", 1.0), ("augmentation", 0.0)):

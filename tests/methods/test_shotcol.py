@@ -1,4 +1,4 @@
-"""ShotCoL against what it says: positives, loss, momentum, queue; the same on 1 and 8 devices."""
+"""ShotCoL by definition: positives, loss, momentum, queue; the same on 1 and 8 devices."""
 
 import functools
 
@@ -37,7 +37,7 @@ CONTROLS = {
 
 @functools.cache
 def films():
-    """Features say the film and the shot, and are random besides."""
+    """Generate features of film and shot with noise."""
     rng, found = np.random.default_rng(0), []
     for number, n in enumerate(SHOTS):
         place = np.stack([np.full(n, number), np.arange(n)], axis=1)
@@ -64,7 +64,7 @@ def method_of(mode: str, augment: dict | None = None, **settings) -> ShotCoL:
 
 
 def in_use(method, batch) -> State:
-    """A state in the middle of a training, whose queue has some empty places."""
+    """Return a state in the middle of a training, whose queue has some empty entries."""
     rng = np.random.default_rng(1)
     init = functools.partial(init_state, method, recording_sgd(), jax.random.key(0), ema=False)
     shapes = jax.eval_shape(init, batch)
@@ -80,7 +80,7 @@ def in_use(method, batch) -> State:
 
 @functools.cache
 def step_once(mode, devices: int, **layout):
-    """`(before, after, metrics)`; the optimizer's state is the raw gradient."""
+    """Return `(before, after, metrics)`; the optimizer state is the raw gradient."""
     return step_of(method_of(mode), make_mesh(jax.devices()[:devices]), **layout)
 
 
@@ -92,7 +92,7 @@ def step_of(method, mesh, **layout):
 
 
 def nearest(seen: np.ndarray, batch) -> np.ndarray:
-    """Places of the most similar candidates, one query after the other."""
+    """Return positions of the most similar candidates, one query at a time."""
     found = batch["query"].copy()
     for row, query in np.ndindex(*found.shape):
         at = batch["query"][row, query]
@@ -119,7 +119,7 @@ def steps_to_positive(rows) -> np.ndarray:
 
 
 def places_of(method, before, batch) -> np.ndarray:
-    """Positives, by definition; random ones are taken from `embed` and tested elsewhere."""
+    """Return positives by definition; random ones are those of `embed`, tested elsewhere."""
     if method.mode == "instance":
         return batch["query"]
     if method.mode == "random":
@@ -131,7 +131,7 @@ def places_of(method, before, batch) -> np.ndarray:
 
 
 def dense_loss(params, method, before, batch, place):
-    """The mean over queries of films of -log softmax at the positive, all logits in one matrix."""
+    """Compute the mean over queries of -log softmax at the positive, all logits in one matrix."""
     one, two = rows_of(batch["feature"], batch["query"]), rows_of(batch["feature"], place)
     film = np.where(batch["valid"], batch["film"][:, None], NO_FILM).ravel()
     shot, other = batch["shot"].ravel(), (batch["shot"] + place - batch["query"]).ravel()
@@ -160,7 +160,7 @@ def dense_loss(params, method, before, batch, place):
 
 @functools.cache
 def dense(mode):
-    """`((loss, gradients), positives)` of a mode's step, by definition."""
+    """Compute `((loss, gradients), positives)` of a mode's step, by definition."""
     method, (batch,) = method_of(mode), batches(1)
     before = in_use(method, batch)
     place = places_of(method, before, batch)
@@ -198,7 +198,7 @@ def test_metrics_and_the_key_encoder():
 
 
 def steps_of(method, mesh, state, count: int):
-    """The states before and after each of `count` steps, and where the queue lies."""
+    """Return the states before and after each of `count` steps, and the queue's sharding."""
     data, states = batches(count), [state]
     state, step = program(method, mesh, data[0], state)
     for batch in data:

@@ -1,4 +1,4 @@
-"""tools/aot.py: what it counts, and its answers on described TPUs."""
+"""tools/aot.py: its counts, and its reports on described TPUs."""
 
 import functools
 import json

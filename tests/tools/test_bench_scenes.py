@@ -11,7 +11,7 @@ from tests.video import clips
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The script, which imports its neighbour."""
+    """Load the script, which imports its neighbor."""
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools"))
     return importlib.import_module("bench_scenes")
 

@@ -12,7 +12,7 @@ import pytest
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The script."""
+    """Load the script."""
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools"))
     return importlib.import_module("bench_search")
 

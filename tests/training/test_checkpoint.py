@@ -1,4 +1,4 @@
-"""Checkpoints: what is kept, what comes back, what is refused."""
+"""Checkpoints: retention, restoring on other devices, and errors."""
 
 import chex
 import jax

@@ -1,4 +1,4 @@
-"""The boundary config's heads are what their classes' defaults say."""
+"""The heads of the boundary config have the defaults of their classes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The loop: exact resume, other device counts, interrupts, bad numbers, fine-tuning."""
+"""The loop: exact resume, other device counts, interrupts, non-finite losses, fine-tuning."""
 
 import json
 

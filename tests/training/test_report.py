@@ -1,4 +1,4 @@
-"""The report: every string is text, the numbers are right, and a browser shows it all."""
+"""The report: strings are escaped, numbers are right, and a browser renders the page."""
 
 import base64
 import io
@@ -35,7 +35,7 @@ def example(caption: str = "a cat", n: int = 5) -> Example:
 
 @pytest.fixture
 def workdir(tmp_path: Path) -> Path:
-    """A run of 60 steps with two evaluations, two times each."""
+    """Write a run of 60 steps with two evaluations, two times each."""
     with (tmp_path / "metrics.jsonl").open("w") as file:
         for step in range(1, 61):
             line = {"step": step, "loss": 5.0 / step, "scale": 14.3, "zebra": step, EVIL: 1.0}

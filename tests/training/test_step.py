@@ -16,7 +16,7 @@ ROWS = 32
 
 
 def one_step(mesh, *, micro_batches=1, fsdp=False, trainable_mask=None, ema=False):
-    """The states around one step, whose optimizer state is the raw gradient, and its metrics."""
+    """Return the states around one step, whose optimizer state is the raw gradient, and metrics."""
     method, optimizer = Toy(), recording_sgd()
     state = init_state(method, optimizer, jax.random.key(1), toy_batch(2), ema)
     trainable_mask = (

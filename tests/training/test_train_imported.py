@@ -1,4 +1,4 @@
-"""Imported models are evaluated and fine-tuned like any other, and hand their tokenizer on."""
+"""Imported models: evaluation, fine-tuning, and the tokenizer in the release."""
 
 import json
 
@@ -30,7 +30,7 @@ def one_device(monkeypatch):
 
 @pytest.fixture(scope="module")
 def imported(tmp_path_factory):
-    """A SigLIP and a CLIP, imported."""
+    """Import a SigLIP and a CLIP."""
     root = tmp_path_factory.mktemp("imported")
     for name in ("siglip", "clip"):
         getattr(originals, name)(root / "there" / name)
@@ -39,7 +39,7 @@ def imported(tmp_path_factory):
 
 
 def config(path, **overrides):
-    """`configs/distill.py:release=PATH`, a few steps on the cinema."""
+    """Return `configs/distill.py:release=PATH` with a few steps on synthetic frames."""
     given = load("distill", f"release={path}")
     with given.unlocked():
         given.data.sources.main = ConfigDict(dict(kind="cinema", split="train", frames=64))

@@ -1,4 +1,4 @@
-"""The loop with Movies2Scenes: learns, resumes to the bit, changes device counts, starts staged."""
+"""The loop with Movies2Scenes: learning, exact resume, device counts, staged training."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def films(tmp_path_factory):
 
 
 def small(films: Path, **overrides):
-    """configs/movies2scenes.py:movieclip on the features of some films, with few weights."""
+    """Return configs/movies2scenes.py:movieclip on the features of some films, with few weights."""
     config = load("movies2scenes", "movieclip")
     with config.unlocked():
         config.inputs.feature = (WIDTH,)

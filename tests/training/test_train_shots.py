@@ -21,7 +21,7 @@ SHOTS = (40, 3, 1, 25)  # of the films
 
 
 def write_films(folder: Path) -> Path:
-    """Features of films whose scenes of 5 shots look alike."""
+    """Write features of films whose scenes of 5 shots are similar."""
     rng = np.random.default_rng(0)
     for number, n in enumerate(SHOTS):
         scene = np.arange(n) // 5
@@ -39,7 +39,7 @@ def films(tmp_path_factory):
 
 
 def tiny(films: Path, **overrides):
-    """configs/shotcol.py:features with some hundred weights and a queue of four batches."""
+    """Return configs/shotcol.py:features with some hundred weights and a queue of four batches."""
     config = load("shotcol", "features")
     with config.unlocked():
         config.inputs.feature = (WIDTH,)
@@ -68,7 +68,7 @@ def run(config, workdir: Path, devices: int) -> Path:
 
 
 def back_to(workdir: Path, copy: Path, step: int) -> Path:
-    """A run as it was after `step` steps."""
+    """Copy a run as it was after `step` steps."""
     shutil.copytree(workdir, copy, dirs_exist_ok=True)
     shutil.rmtree(copy / "checkpoints" / str(STEPS))
     shutil.rmtree(copy / "release")
@@ -78,7 +78,7 @@ def back_to(workdir: Path, copy: Path, step: int) -> Path:
 
 
 def state_of(config, workdir: Path, step: int, devices: int):
-    """A saved state, on the host, after a way through so many devices."""
+    """Return a saved state on the host, restored on a number of devices."""
     mesh = make_mesh(jax.devices()[:devices])
     saved = Checkpoints(workdir / "checkpoints")
     try:

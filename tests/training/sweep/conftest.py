@@ -1,4 +1,4 @@
-"""A sweep file and a stand-in for the trainer, which a sweep knows only by its command line."""
+"""A sweep file, and a substitute for the trainer with the same command line."""
 
 import sys
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def finish():
 
 @pytest.fixture
 def trainer(tmp_path: Path) -> Callable[[str], list[str]]:
-    """Makes a program whose every run does `work`."""
+    """Return a program whose every run does `work`."""
 
     def make(work: str) -> list[str]:
         path = tmp_path / "trainer.py"
@@ -41,7 +41,7 @@ def trainer(tmp_path: Path) -> Callable[[str], list[str]]:
 
 @pytest.fixture
 def sweep_file(tmp_path: Path) -> Callable[[str], str]:
-    """Makes a sweep file with this text below a CONFIG that exists."""
+    """Write a sweep file with this text below a CONFIG that exists."""
 
     def make(text: str) -> str:
         config = tmp_path / "config.py"

@@ -1,4 +1,4 @@
-"""Jobs of a script: each in a process of its own, a failure is told."""
+"""Jobs of a script: one process each, and a named failure."""
 
 import pytest
 

@@ -9,7 +9,7 @@ from vujax.training.sweep.results import Result, compute_estimate, read_metrics,
 
 
 def results_of(*cells: tuple[dict, dict | str]) -> list[Result]:
-    """Results from (overrides, metrics or error)."""
+    """Build results from (overrides, metrics or error)."""
     found = []
     for i, (overrides, outcome) in enumerate(cells):
         run = Run(f"run{i}", overrides, Path("out"))

@@ -1,4 +1,4 @@
-"""Runs beside their controls."""
+"""Paired differences of runs from their controls."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ SECONDS = np.stack([np.arange(11.0), np.arange(1.0, 12.0)], axis=1)
 
 
 def runs_of(seeds: int, quality: float) -> list[list[FilmScores]]:
-    """Scores of four films, better than chance by `quality`."""
+    """Build scores of four films, better than random by `quality`."""
     draw = np.random.default_rng(0)
     truth = [draw.permutation(10) < 3 for _ in range(4)]
     return [

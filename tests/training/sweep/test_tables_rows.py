@@ -1,4 +1,4 @@
-"""Results as JSON, CSV, Markdown and a picture."""
+"""Results as JSON, CSV, Markdown and a plot."""
 
 import csv
 import json
