@@ -117,7 +117,7 @@ def test_pairs_of_another_encoder_are_refused(root, tmp_path, capsys):
     pairs = ["--pairs", str(tmp_path / "pairs.parquet")]
     for found, why in (
         (EmbeddingPairs(seen[:, :3], told, keys), "embeddings of dim 3"),
-        (EmbeddingPairs(seen, told, keys, "other"), "has vectors of other, not of stub"),
+        (EmbeddingPairs(seen, told, keys, "other"), "has embeddings of other, not stub"),
         (EmbeddingPairs(seen, told, keys, "stub", "00" * 32), "embeddings of another stub"),
     ):
         write_embedding_pairs(found, tmp_path / "pairs.parquet")

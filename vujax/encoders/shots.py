@@ -150,8 +150,8 @@ def encode_scenes(
     with closing(rows.eval_batches(batch_size=count_rows(encoder, batch))) as batches:
         pending: tuple[Any, np.ndarray] | None = None
         count = 0
-        for rows in batches:
-            submitted = encoder.encode(select_inputs(encoder, rows)), rows["scene"]
+        for given in batches:
+            submitted = encoder.encode(select_inputs(encoder, given)), given["scene"]
             if pending:  # fetched one batch late: the device never waits for the host
                 count += _store(found, *pending)
                 done(count)
