@@ -75,7 +75,7 @@ def test_vectors_of_what_a_film_was(root: Path) -> None:
 
 def test_all_but_texts_works_without_a_text_encoder(root: Path) -> None:
     session = open_session(root, "stub")
-    assert session.text_search_error.startswith("texts cannot be searched for: ")
+    assert session.text_search_error.startswith("text search is not available: ")
     assert len(session.item_set("shot")) == 3
     np_rows = session.item_set("shot").index.vectors
     assert (np_rows**2).sum(1) == pytest.approx(1.0, abs=1e-5)

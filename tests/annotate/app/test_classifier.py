@@ -66,7 +66,7 @@ def test_both_kinds_weigh_the_same_whatever_their_number() -> None:
 
 
 def test_it_needs_both_kinds() -> None:
-    with pytest.raises(ValueError, match="there must be examples"):
+    with pytest.raises(ValueError, match="both positive and negative examples are needed"):
         ranking.fit_classifier(np.zeros((0, 6)), np.zeros((3, 6)), CENTRE)
     one = np.ones((1, 6))
     assert np.isfinite(ranking.fit_classifier(one, one, CENTRE).weights).all()

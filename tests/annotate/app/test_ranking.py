@@ -81,7 +81,7 @@ def test_examples_and_their_mix_with_words(work: CurationSession) -> None:
 def test_examples_without_a_contrast_are_told_from_the_rest(work: CurationSession) -> None:
     shots = work.item_set("shot")
     found = ranking.rank_items(SearchRequest("shot", "a", like=(shots.ids[4],)), shots, NONE, NONE)
-    assert found.notes[0].startswith("Nothing was rejected yet: 8 items")
+    assert found.notes[0].startswith("No negative examples yet: 8 random items")
     assert {shots.ids[row].rpartition("/")[2] for row in found.rows[:3]} == {"s0001"}
 
 
@@ -116,7 +116,7 @@ def test_a_taggers_file(made: Path) -> None:
     found = work.search(SearchRequest("shot", "a", label="x", tags=True))
     assert ids(work, found) == [shots.ids[3], shots.ids[1]]
     assert found["scores"] == pytest.approx([0.9, 0.4])
-    with pytest.raises(ValueError, match="says nothing of this label"):
+    with pytest.raises(ValueError, match="has no scores of this label"):
         work.search(SearchRequest("shot", "a", label="y", tags=True))
 
 
@@ -130,7 +130,7 @@ def test_doubts_are_contradictions(work: CurationSession) -> None:
     values[frames.ids[wrong]] = 1
     found = ranking.rank_items(ask, frames, values, NONE)
     assert found.rows.tolist()[0] == wrong
-    with pytest.raises(ValueError, match="for doubts there must be"):
+    with pytest.raises(ValueError, match="doubtful labels need both"):
         ranking.rank_items(ask, frames, {frames.ids[0]: 1}, NONE)
 
 
@@ -211,7 +211,7 @@ def test_labels_move_the_estimate_and_the_ranking(work: CurationSession) -> None
 
 
 def test_no_texts_for_these_vectors(made: Path) -> None:
-    work = stub_session(made, text_search_error="texts cannot be searched for: no space")
-    with pytest.raises(ValueError, match="texts cannot be searched for"):
+    work = stub_session(made, text_search_error="text search is not available: no space")
+    with pytest.raises(ValueError, match="text search is not available"):
         work.search(SearchRequest("shot", "a", terms=(QueryTerm("red", 1.0),)))
     assert work.search(SearchRequest("shot", "a"))["items"] == 9

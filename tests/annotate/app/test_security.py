@@ -158,7 +158,7 @@ def test_a_port_that_is_taken(work: CurationSession) -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(OSError, match=r"cannot be had .*name another --port"):
+        with pytest.raises(OSError, match=r"is not available .*; choose another --port"):
             bind_server(work, port=port)
 
 

@@ -137,7 +137,7 @@ def test_search_label_undo(client: Client, made: Path) -> None:
     assert entry.decision.score == pytest.approx(found["scores"][0])
     assert len(entry.decision.model) == 64
     assert client.post("/api/undo", set="a")["changes"] == [[item, "blue", 0] for item in ids]
-    assert client.post("/api/undo", 400, set="a")["error"] == "there is nothing of yours to undo"
+    assert client.post("/api/undo", 400, set="a")["error"] == "you have no decisions to undo"
 
 
 def test_export_and_fetch(client: Client, made: Path) -> None:
@@ -208,7 +208,7 @@ def test_malformed(path: str, body: dict, client: Client) -> None:
 def test_no_object(body: bytes, client: Client) -> None:
     status, _, answer = client.request("POST", "/api/search", body, content_type="application/json")
     assert status == 400
-    assert json.loads(answer)["error"] == "a request is an object in JSON"
+    assert json.loads(answer)["error"] == "a request must be a JSON object"
 
 
 def test_unknown_things(client: Client) -> None:
@@ -218,7 +218,7 @@ def test_unknown_things(client: Client) -> None:
     )
     assert "search again" in client.post("/api/items", 404, level="shot", rows=[10**9])["error"]
     scene = client.post("/api/search", 400, level="scene", set="a")["error"]
-    assert scene == "the catalogue has no scene vectors of stub: it has frame, shot"
+    assert scene == "the catalog has no scene embeddings of stub; existing levels: frame, shot"
     where = client.post("/api/search", 404, **GOOD, where="colour = 'red'")["error"]
     assert "unknown column colour; expected one of: film, id" in where
     for path in ("/api/state?set=a&since=x", "/api/state?set=../a", "/api/item?id=", "/api/state"):
@@ -234,7 +234,9 @@ def test_zero_results_are_results(client: Client) -> None:
     found = client.post("/api/search", **GOOD, where="duration > 1000", terms=[dict(text="red")])
     assert (found["items"], found["rows"]) == (0, [])
     above = dict(ask=GOOD | dict(where="duration > 1000"), threshold=0)
-    assert client.post("/api/sample", 400, **above)["error"].startswith("nothing lies above")
+    assert client.post("/api/sample", 400, **above)["error"].startswith(
+        "no item reaches the threshold"
+    )
     assert client.post("/api/estimate", **above)["reviewed"]["estimate"] is None
 
 

@@ -1,20 +1,11 @@
-"""The curation page: from a query to reviewed labels, in a browser, over one catalogue.
+"""The labeling page: from a query to reviewed labels in a browser, over one catalog.
 
-guard      who may ask: Host, Origin, token, sizes
-asks       what a request may say
-pictures   keyframes by their ids, quickly
-level      the frames, shots or scenes of the catalogue, in memory
-probe      what is like the examples: logistic regression on frozen vectors
-ranking    scores of a request: zero-shot, learned, or both
-precision  how many of those above a threshold are right
-session       everything that the page can ask for, without HTTP
-app        the same with HTTP
-serve      the server
-static/    the page: HTML, CSS and JavaScript as they are, nothing is built
-
-A session for a catalogue on disk: its vectors, the texts that go with them, a tagger's file.
-
-A space for vectors that no encoder of texts goes with: all but words can be searched for.
+- `session`: requests of the page without HTTP; `server`: the same with HTTP.
+- `security`: checks of host, origin, token and sizes; `requests`: parsing of request bodies.
+- `items`: frames, shots or scenes in memory; `thumbnails`: keyframes by id.
+- `ranking`: zero-shot and learned scores; `precision`: estimates above a threshold.
+- `export_scores`: the ranking of a whole catalog as a table.
+- `static/`: HTML, CSS and JavaScript, served as they are.
 """
 
 import math
@@ -36,52 +27,55 @@ def open_session(
     author: str | None = None,
     tags: Path | None = None,
 ) -> CurationSession:
-    """Opens a catalogue for curation.
+    """Open a catalog for labeling.
 
-    Where no text encoder can be had, all else works: examples, labels, filters.
+    Without a text encoder, examples, labels and filters still work.
 
     Args:
-      root: of the catalogue.
-      encoder: a name, or a trained model's folder.
-      space: that texts are compared in, see `open_text_space`; None: that of the encoder.
-      author: of the labels; None: the user.
+      root: path of the catalog.
+      encoder: name of an encoder, or directory of a trained model.
+      space: text space, see `open_text_space`; None: that of the encoder.
+      author: author of the labels; None: the user.
       tags: table of `vujax tag apply`, .parquet or .csv.
 
     Raises:
-      FileNotFoundError: there is no catalogue, or no vectors of the encoder.
+      FileNotFoundError: the catalog or the embeddings of the encoder are missing.
       ValueError: a file is damaged.
     """
     catalog, name = Catalog(root), resolve_encoder(encoder)
-    found = read_tag_scores(tags) if tags else {}
+    scores = read_tag_scores(tags) if tags else {}
     try:
-        texts, mute = open_text_space(space or encoder), ""
+        texts, missing = open_text_space(space or encoder), ""
     except (ValueError, OSError, ImportError) as error:
         if space:
             raise
-        texts, mute = open_embedding_space(catalog, name), f"texts cannot be searched for: {error}"
+        texts, missing = (
+            open_embedding_space(catalog, name),
+            f"text search is not available: {error}",
+        )
     return CurationSession(
-        catalog, name, texts, author=resolve_author(author), tags=found, text_search_error=mute
+        catalog, name, texts, author=resolve_author(author), tags=scores, text_search_error=missing
     )
 
 
 def read_tag_scores(path: Path) -> dict[str, dict[str, float]]:
-    """Scores of a tagger by label and id.
+    """Read the scores of a tagger, by label and id.
 
     Args:
-      path: of a table with the columns id, label and score.
+      path: path of a table with the columns id, label and score.
 
     Raises:
-      FileNotFoundError, ValueError: it cannot be read; names the row.
+      FileNotFoundError, ValueError: the table is missing or malformed; names the row.
     """
-    found: dict[str, dict[str, float]] = {}
+    scores: dict[str, dict[str, float]] = {}
     for row in read_rows(path, ["id", "label", "score"]):
         score = row.number("score", -math.inf, math.inf)
         if score is not None:
-            found.setdefault(row.require("label"), {})[row.require("id")] = score
-    return found
+            scores.setdefault(row.require("label"), {})[row.require("id")] = score
+    return scores
 
 
 def open_embedding_space(catalog: Catalog, encoder: str) -> TextSpace:
-    """The space of an encoder's vectors as they are, made unit."""
+    """Return a space without texts, in which embeddings are only normalized."""
     first = list_levels(catalog, encoder)[0]
     return EncoderSpace(embeddings.open_store(catalog.path, first, encoder).model.dim)

@@ -1,8 +1,7 @@
-"""What was labelled, applied to the whole catalogue: the ranking of the page as a table.
+"""Scores of a learned label for all items of a catalog, as a table.
 
-The table has the columns of `vujax tag apply`, so it goes the same ways, back to the page as well.
-The score is that of `ranking` by labels, or by words and labels; what reaches the threshold, which
-the page's slider shows, is chosen.
+The table has the columns of `vujax tag apply`, so the page can read it back. Scores are those of
+`ranking` by labels, or by text and labels; items that reach the threshold are chosen.
 """
 
 from collections.abc import Sequence
@@ -22,7 +21,12 @@ from vujax.utils.io import check_table_suffix, write_table
 
 @dataclass(frozen=True)
 class ScoresSummary:
-    """What came of it: items, and how many of them were chosen."""
+    """Result of an export.
+
+    Attributes:
+      items: number of items.
+      chosen: number of chosen items.
+    """
 
     items: int
     chosen: int
@@ -39,46 +43,45 @@ def export_scores(
     against: Sequence[str] = (),
     threshold: float = 0.0,
 ) -> ScoresSummary:
-    """Scores every item of a catalogue.
+    """Write the scores of every item of a catalog.
 
     Args:
-      session: of the catalogue.
-      name: of the label set.
-      label: that is learned.
-      out: .parquet, .csv or .jsonl.
-      level: of the items.
-      query: texts to look for as well, with weights as in `vujax search`.
+      session: session of the catalog.
+      name: name of the label set.
+      label: label to learn.
+      out: output file, .parquet, .csv or .jsonl.
+      level: level of the items.
+      query: texts to search for too, with weights as in `vujax search`.
       against: texts that are not wanted.
-      threshold: score from which an item is chosen; 0 is as likely as not, for labels alone.
+      threshold: minimum score of chosen items; with labels alone, 0 is a probability of one half.
 
     Raises:
-      FileNotFoundError: there is no such set.
-      ValueError: there is nothing to learn from, or another suffix.
+      FileNotFoundError: there is no such label set.
+      ValueError: there are no labels to learn from, or the suffix is unknown.
     """
     check_table_suffix(out)
     sets.find_label_set(session.catalog.path, name)
-    words = [parse_term(text) for text in query] + [
-        parse_term(text, against=True) for text in against
-    ]
-    terms = tuple(QueryTerm(one.text, one.weight) for one in words)
-    ask = SearchRequest(level, name, label=label, terms=terms, learn=True, fold=False)
-    table = _table(session, ask, threshold)
+    parsed = [parse_term(text) for text in query]
+    parsed += [parse_term(text, against=True) for text in against]
+    terms = tuple(QueryTerm(term.text, term.weight) for term in parsed)
+    request = SearchRequest(level, name, label=label, terms=terms, learn=True, fold=False)
+    table = _table(session, request, threshold)
     write_table(out, [table], table.schema)
     return ScoresSummary(len(table), int(np.count_nonzero(table["chosen"].to_numpy())))
 
 
-def _table(session: CurationSession, ask: SearchRequest, threshold: float) -> pa.Table:
-    found = session.rank(ask)
-    rows = session.item_set(ask.level).index.rows.take(found.rows)
-    frames = ask.level == "frame"
+def _table(session: CurationSession, request: SearchRequest, threshold: float) -> pa.Table:
+    ranking = session.rank(request)
+    rows = session.item_set(request.level).index.rows.take(ranking.rows)
+    frames = request.level == "frame"
     count = len(rows)
     columns = [
         rows["film"],
         rows["id"],
-        pa.array([ask.level] * count, pa.string()),
-        pa.array([ask.label] * count, pa.string()),
-        pa.array(found.scores, pa.float64()),
-        pa.array(found.scores >= threshold, pa.bool_()),
+        pa.array([request.level] * count, pa.string()),
+        pa.array([request.label] * count, pa.string()),
+        pa.array(ranking.scores, pa.float64()),
+        pa.array(ranking.scores >= threshold, pa.bool_()),
         rows["seconds"] if frames else rows["begin_s"],
         rows["seconds"] if frames else rows["end_s"],
     ]

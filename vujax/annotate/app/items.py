@@ -1,4 +1,4 @@
-"""All frames, shots or scenes of a catalogue in memory: vectors, ids, what is nearly the same."""
+"""Frames, shots or scenes of a catalog in memory: embeddings, ids and groups of near-duplicates."""
 
 import functools
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from scipy.sparse import csgraph
 
 from vujax.search.index import Index
 
-MAX_DISTANCE = 8  # items of a film that are compared with each one
+MAX_DISTANCE = 8  # distance of compared items in the order of their film
 MIN_SIMILARITY = 0.97
-"""Cosine from which two items of a film, near in time, are shown as one."""
+"""Minimum cosine of near-duplicates: neighbors in a film that the page shows as one."""
 
-CHUNK_ROWS = 1 << 14  # rows that are multiplied at once
+CHUNK_ROWS = 1 << 14  # rows multiplied at once
 
 
 @dataclass(frozen=True, eq=False)
 class ItemSet:
-    """What is ranked.
+    """The items to rank.
 
     Attributes:
-      index: vectors and rows.
-      ids: of the rows.
+      index: embeddings and rows.
+      ids: ids of the rows.
     """
 
     index: Index
@@ -30,7 +30,7 @@ class ItemSet:
 
     @classmethod
     def from_index(cls, index: Index) -> "ItemSet":
-        """The level of an index."""
+        """Build the items of an index."""
         return cls(index, tuple(index.rows["id"].to_pylist()))
 
     def __len__(self) -> int:
@@ -43,10 +43,10 @@ class ItemSet:
 
     @functools.cached_property
     def groups(self) -> np.ndarray:
-        """Which rows are nearly the same: int64 `[n]`, one number for all of a group.
+        """Groups of near-duplicate rows, one number per group, int64 `[n]`.
 
-        Rows are linked when they are of one film, at most REACH apart in its order, and their
-        cosine is at least ALIKE; frames of one shot always are. A group is what links connect.
+        Groups are connected components of rows of one film at most MAX_DISTANCE apart whose cosine
+        is at least MIN_SIMILARITY; frames of one shot are always connected.
         """
         films = self.index.film_numbers.to_numpy()
         shots = self.index.rows["shot"].to_numpy()
@@ -66,17 +66,17 @@ class ItemSet:
 
     @functools.cached_property
     def center(self) -> tuple[np.ndarray, float]:
-        """Mean of the vectors, and the root of their mean squared distance from it."""
-        every = max(1, len(self) // 20_000)
-        some = self.index.vectors[::every].astype(np.float32)
-        mean = some.mean(0)
-        spread = float(np.sqrt(((some - mean) ** 2).sum(1).mean()))
-        return mean, spread or 1.0
+        """Mean of the embeddings `[d]`, and the root mean square of the distance to it."""
+        step = max(1, len(self) // 20_000)
+        sample = self.index.vectors[::step].astype(np.float32)
+        mean = sample.mean(0)
+        scale = float(np.sqrt(((sample - mean) ** 2).sum(1).mean()))
+        return mean, scale or 1.0
 
     def compute_scores(self, vector: np.ndarray) -> np.ndarray:
-        """Product of every row with a vector `[d]`: float32 `[n]`.
+        """Return the dot product of every row with a vector `[d]`, float32 `[n]`.
 
-        The page counts what lies above a threshold, so it wants every score, not the best few.
+        The page counts items above a threshold, so it needs every score, not only the top k.
         """
         vectors = self.index.vectors
         if vectors.dtype == np.float32:
@@ -87,7 +87,7 @@ class ItemSet:
         return np.concatenate([part @ np.float32(vector) for part in parts])
 
     def _cosines(self, step: int) -> np.ndarray:
-        """Product of each row with the one `step` after it."""
+        """Return the dot product of each row with the row `step` after it."""
         vectors, last = self.index.vectors, len(self) - step
         parts = []
         for start in range(0, last, CHUNK_ROWS):

@@ -1,8 +1,7 @@
-"""How many of those above a threshold are right: what was reviewed, and what was drawn at random.
+"""Precision above a threshold, estimated from reviewed items or from a random sample.
 
-Reviewed items are mostly those that somebody chose to look at, the best ones first, so their share
-tends to flatter. A sample that was drawn at random from all above a threshold, and reviewed to the
-end, does not: for it alone the interval means what it says.
+Reviewed items are mostly the best ones, so their precision is optimistic. A random sample of all
+items above a threshold, fully reviewed, is unbiased: only for it is the interval valid.
 """
 
 from collections.abc import Iterable
@@ -14,15 +13,15 @@ from vujax.evals.metrics.bootstrap import wilson_interval
 
 @dataclass(frozen=True)
 class PrecisionEstimate:
-    """A share of right ones, with Wilson's interval of 95%.
+    """A precision with its 95% Wilson interval.
 
     Attributes:
-      right: items of which the label holds.
-      reviewed: items of which somebody said so, or the contrary.
-      items: of them all.
-      estimate: share; None when nothing was reviewed.
-      low: end of the interval.
-      high: other end.
+      right: number of positive items.
+      reviewed: number of positive and negative items.
+      items: number of all items.
+      estimate: share of positives among the reviewed items; None without reviewed items.
+      low: lower end of the interval.
+      high: upper end of the interval.
     """
 
     right: int
@@ -33,14 +32,14 @@ class PrecisionEstimate:
     high: float | None
 
     def to_json(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the fields as a JSON object."""
         return asdict(self)
 
 
 def estimate_precision(values: Iterable[int]) -> PrecisionEstimate:
-    """The share of values that are 1 among those that are 1 or -1; 0 is not reviewed."""
-    known = list(values)
-    right, wrong = known.count(1), known.count(-1)
-    reviewed = right + wrong
-    interval = wilson_interval(right, reviewed) if reviewed else (None, None, None)
-    return PrecisionEstimate(right, reviewed, len(known), *interval)
+    """Estimate the share of values 1 among values 1 and -1; 0 is not reviewed."""
+    labels = list(values)
+    right = labels.count(1)
+    reviewed = right + labels.count(-1)
+    share, low, high = wilson_interval(right, reviewed) if reviewed else (None, None, None)
+    return PrecisionEstimate(right, reviewed, len(labels), estimate=share, low=low, high=high)

@@ -1,20 +1,19 @@
-"""Scores of all items for a request: by words, by examples, by both, or by a tagger's file.
+"""Ranking of items by text, by examples, by both, or by the scores of a tagger.
 
-By words the score is that of `vujax.search.query`, a cosine for one term. By examples it is the
-classifier's f(x) of `probe`. By both each is brought to mean 0 and deviation 1 over the catalogue,
-and
+The score of a text is that of `vujax.search.query`, a cosine for one term. The score of examples is
+f(x) of the classifier below. With both, each is standardized over the catalog, and
 
-    score = (1 - a) words + a examples,    a = n / (n + 20)
+    score = (1 - a) text + a examples,    a = n / (n + 20)
 
-for n examples: words count while there are few.
+for n examples, so that the text dominates while examples are few.
 
-What is like the examples: logistic regression on frozen vectors, fitted while one waits.
+The classifier is a logistic regression on frozen embeddings, fitted at request time:
 
     minimise  1/2 mean_{i in P} log(1 + exp(-f(x_i))) + 1/2 mean_{i in N} log(1 + exp(f(x_i)))
               + L2/2 |w|^2,    f(x) = w (x - m) / s + b
 
-P are the examples and N what is not wanted, each with half of the weight whatever their number; m
-and s center and scale the catalogue's vectors, so that one L2 suits all encoders.
+P are the positive and N the negative examples, each with half of the total weight; m and s center
+and scale the embeddings of the catalog, so that one L2 suits all encoders.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,29 +29,28 @@ from vujax.evals.logistic import fit_logistic
 from vujax.search import filters, query
 
 HALF_WEIGHT_EXAMPLES = 20
-
-"""Examples with which they count as much as the words."""
-
-DIGITS = 5
+"""Number of examples whose score weighs as much as that of the text."""
 
 NUM_RANDOM_NEGATIVES = 200
+"""Number of random items that serve as negatives where none are given."""
 
-"""Items drawn from the rest that stand for what is not wanted where nothing was said of it."""
+DIGITS = 5
+L2 = 0.01
+NUM_FOLDS = 5
 
 LabelValues = Mapping[str, int]
-
-"""What holds of the asked label: 1 or -1 by id."""
+"""Values of the active label by id: 1 or -1."""
 
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Items in order.
+    """Ranked items.
 
     Attributes:
       rows: int64 `[m]`, best first.
-      scores: float64 `[m]` with DIGITS digits, so that a threshold which is one of them, as the
-        page shows it, means what it says; None when they are in order of time, unranked.
-      notes: sentences for the user.
+      scores: float64 `[m]`, rounded to DIGITS digits so that a displayed score is exact as a
+        threshold; None for unranked items in order of time.
+      notes: messages for the user.
     """
 
     rows: np.ndarray
@@ -60,131 +58,128 @@ class Ranking:
     notes: tuple[str, ...] = ()
 
     def above(self, threshold: float) -> np.ndarray:
-        """Rows with at least a score."""
+        """Return the rows with at least a score."""
         if self.scores is None:
             return self.rows
         return self.rows[self.scores >= threshold]
 
 
 def rank_items(
-    ask: SearchRequest, level: ItemSet, values: LabelValues, tags: Mapping[str, float]
+    request: SearchRequest, items: ItemSet, values: LabelValues, tags: Mapping[str, float]
 ) -> Ranking:
-    """Ranks a level.
+    """Rank a set of items.
 
     Args:
-      ask: what to rank by.
-      level: its items.
-      values: what is known of the asked label.
-      tags: scores of the asked label by id, of a tagger.
+      request: parameters of the ranking.
+      items: items to rank.
+      values: values of the active label.
+      tags: scores of a tagger for the active label, by id.
 
     Raises:
-      ValueError: the filter or the query cannot be read, or there is nothing to learn from.
-      KeyError: there is no such column.
+      ValueError: the filter or the query is malformed, or there are no examples to learn from.
+      KeyError: the filter names an unknown column.
     """
     notes: list[str] = []
-    kept = _mask(ask, level, values)
-    if ask.status == "doubt":
-        return _doubts(ask, level, values, kept)
-    scores = _scores(ask, level, values, tags, notes)
-    (rows,) = np.nonzero(kept)
+    mask = _mask(request, items, values)
+    if request.status == "doubt":
+        return _rank_doubtful(request, items, values, mask)
+    scores = _scores(request, items, values, tags, notes)
+    (rows,) = np.nonzero(mask)
     if scores is None:
         return Ranking(rows, None, tuple(notes))
     return sort_rows(rows[np.isfinite(scores[rows])], scores, notes)
 
 
 def sort_rows(rows: np.ndarray, scores: np.ndarray, notes: Sequence[str] = ()) -> Ranking:
-    """Rows by the scores of all, best first; equal ones by their number."""
-    mine = np.round(scores[rows].astype(np.float64), DIGITS)
-    order = np.argsort(-mine, kind="stable")
-    return Ranking(rows[order], mine[order], tuple(notes))
+    """Sort rows by score, best first; equal scores keep the order of rows."""
+    rounded = np.round(scores[rows].astype(np.float64), DIGITS)
+    order = np.argsort(-rounded, kind="stable")
+    return Ranking(rows[order], rounded[order], tuple(notes))
 
 
-def fold_duplicates(ranking: Ranking, level: ItemSet) -> tuple[np.ndarray, np.ndarray]:
-    """The first of each group, as places in the ranking, and how many more each stands for."""
-    groups = level.groups[ranking.rows]
+def fold_duplicates(ranking: Ranking, items: ItemSet) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rank of the best item of each group, and the number of others in the group."""
+    groups = items.groups[ranking.rows]
     _, first, counts = np.unique(groups, return_index=True, return_counts=True)
     order = np.argsort(first)
     return first[order], counts[order] - 1
 
 
-def _mask(ask: SearchRequest, level: ItemSet, values: LabelValues) -> np.ndarray:
-    kept = np.ones(len(level), bool)
-    if ask.where:
-        kept &= filters.compute_mask(ask.where, level.index.column)
-    if ask.status == "all":
-        return kept
+def _mask(request: SearchRequest, items: ItemSet, values: LabelValues) -> np.ndarray:
+    mask = np.ones(len(items), bool)
+    if request.where:
+        mask &= filters.compute_mask(request.where, items.index.column)
+    if request.status == "all":
+        return mask
     wanted: dict[str, Callable[[int], bool]] = {
         "yes": lambda value: value > 0,
         "no": lambda value: value < 0,
     }
-    test = wanted.get(ask.status, bool)
+    test = wanted.get(request.status, bool)
     rows = [
-        level.row_by_id[i] for i, value in values.items() if i in level.row_by_id and test(value)
+        items.row_by_id[i] for i, value in values.items() if i in items.row_by_id and test(value)
     ]
-    chosen = np.zeros(len(level), bool)
+    chosen = np.zeros(len(items), bool)
     chosen[rows] = True
-    return kept & (~chosen if ask.status == "open" else chosen)
+    return mask & (~chosen if request.status == "open" else chosen)
 
 
 def _scores(
-    ask: SearchRequest,
-    level: ItemSet,
+    request: SearchRequest,
+    items: ItemSet,
     values: LabelValues,
     tags: Mapping[str, float],
     notes: list[str],
 ) -> np.ndarray | None:
-    """Float32 `[n]`; None when there is nothing to rank by."""
-    if ask.tags:
-        return _of_tagger(level, tags)
-    words = _by_words(ask, level, notes) if ask.terms else None
-    if not (ask.like or ask.unlike or ask.learn):
-        return words
-    positive, negative = _examples(ask, level, values)
+    """Compute scores, float32 `[n]`; None when the request has nothing to rank by."""
+    if request.tags:
+        return _score_by_tags(items, tags)
+    text = _score_by_text(request, items, notes) if request.terms else None
+    if not (request.like or request.unlike or request.learn):
+        return text
+    positive, negative = _examples(request, items, values)
     examples = len(positive) + len(negative)
     if not len(positive):
         raise ValueError(
-            "there is nothing to learn from yet: say of some items that the label holds, or mark "
-            "examples"
+            "there are no positive examples yet; label some items as positive, or mark examples"
         )
     if not len(negative):
-        negative = _contrast(level, positive)
-        notes.append(
-            f"Nothing was rejected yet: {len(negative)} items drawn at random stand for the rest."
-        )
-    vectors = level.index.vectors
-    linear = fit_classifier(vectors[positive], vectors[negative], level.center)
-    learned = level.compute_scores(linear.weights) + np.float32(linear.bias)
-    if words is None:
+        negative = _draw_negatives(items, positive)
+        notes.append(f"No negative examples yet: {len(negative)} random items are used instead.")
+    vectors = items.index.vectors
+    linear = fit_classifier(vectors[positive], vectors[negative], items.center)
+    learned = items.compute_scores(linear.weights) + np.float32(linear.bias)
+    if text is None:
         return learned
-    trust = examples / (examples + HALF_WEIGHT_EXAMPLES)
-    return ((1 - trust) * _standard(words) + trust * _standard(learned)).astype(np.float32)
+    weight = examples / (examples + HALF_WEIGHT_EXAMPLES)
+    return ((1 - weight) * _standardize(text) + weight * _standardize(learned)).astype(np.float32)
 
 
-def _by_words(ask: SearchRequest, level: ItemSet, notes: list[str]) -> np.ndarray:
-    terms = [query.Term("text", term.text, term.weight) for term in ask.terms]
+def _score_by_text(request: SearchRequest, items: ItemSet, notes: list[str]) -> np.ndarray:
+    terms = [query.Term("text", term.text, term.weight) for term in request.terms]
     if query.is_mostly_non_latin([term.text for term in terms]):
-        notes.append("The encoder of texts learned English: other languages are hardly understood.")
-    return level.compute_scores(query.combine_terms(terms, level.index, query.FRAME_TEMPLATES))
+        notes.append("The text encoder was trained on English; other languages give poor results.")
+    return items.compute_scores(query.combine_terms(terms, items.index, query.FRAME_TEMPLATES))
 
 
-def _of_tagger(level: ItemSet, tags: Mapping[str, float]) -> np.ndarray:
-    scores = np.full(len(level), np.nan, np.float32)
+def _score_by_tags(items: ItemSet, tags: Mapping[str, float]) -> np.ndarray:
+    scores = np.full(len(items), np.nan, np.float32)
     for item, score in tags.items():
-        if item in level.row_by_id:
-            scores[level.row_by_id[item]] = score
+        if item in items.row_by_id:
+            scores[items.row_by_id[item]] = score
     if not np.isfinite(scores).any():
-        raise ValueError("the tagger's file says nothing of this label at this level")
+        raise ValueError("the tagger has no scores of this label at this level")
     return scores
 
 
 def _examples(
-    ask: SearchRequest, level: ItemSet, values: LabelValues
+    request: SearchRequest, items: ItemSet, values: LabelValues
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of the examples, and of what is not wanted; what is marked goes before labels."""
-    said = dict(values) if ask.learn else {}
-    said |= dict.fromkeys(ask.like, 1) | dict.fromkeys(ask.unlike, -1)
+    """Return the rows of positive and negative examples; marked ones override labels."""
+    signs = dict(values) if request.learn else {}
+    signs |= dict.fromkeys(request.like, 1) | dict.fromkeys(request.unlike, -1)
     rows = [
-        (level.row_by_id[item], value) for item, value in said.items() if item in level.row_by_id
+        (items.row_by_id[item], value) for item, value in signs.items() if item in items.row_by_id
     ]
     return tuple(
         np.sort(np.array([row for row, value in rows if value == sign], np.int64))
@@ -192,48 +187,49 @@ def _examples(
     )
 
 
-def _contrast(level: ItemSet, positive: np.ndarray) -> np.ndarray:
-    """Rows drawn from all but the examples, the same at each call."""
-    others = np.setdiff1d(np.arange(len(level)), positive)
+def _draw_negatives(items: ItemSet, positive: np.ndarray) -> np.ndarray:
+    """Draw rows other than the positives, the same at each call."""
+    others = np.setdiff1d(np.arange(len(items)), positive)
     count = min(NUM_RANDOM_NEGATIVES, len(others))
     return np.sort(np.random.default_rng(0).choice(others, count, replace=False))
 
 
-def _doubts(ask: SearchRequest, level: ItemSet, values: LabelValues, kept: np.ndarray) -> Ranking:
-    """Reviewed items that a classifier sees otherwise, the most certain contradiction first."""
-    holds, fails = _examples(SearchRequest(ask.level, ask.set, learn=True), level, values)
-    if not len(holds) or not len(fails):
-        raise ValueError("for doubts there must be items of which the label holds, and does not")
-    rows = np.concatenate([holds, fails])
-    vectors = level.index.vectors
-    logits = score_held_out(vectors[holds], vectors[fails], level.groups[rows], level.center)
-    against = logits * np.where(np.arange(len(rows)) < len(holds), -1, 1)
-    scores = np.zeros(len(level))
+def _rank_doubtful(
+    request: SearchRequest, items: ItemSet, values: LabelValues, mask: np.ndarray
+) -> Ranking:
+    """Rank reviewed items that a classifier contradicts, the most confident first."""
+    positive, negative = _examples(
+        SearchRequest(request.level, request.set, learn=True), items, values
+    )
+    if not len(positive) or not len(negative):
+        raise ValueError(
+            "doubtful labels need both positive and negative items; label some of each"
+        )
+    rows = np.concatenate([positive, negative])
+    vectors = items.index.vectors
+    logits = score_held_out(vectors[positive], vectors[negative], items.groups[rows], items.center)
+    against = logits * np.where(np.arange(len(rows)) < len(positive), -1, 1)
+    scores = np.zeros(len(items))
     scores[rows] = against
-    return sort_rows(np.sort(rows[(against > 0) & kept[rows]]), scores)
+    return sort_rows(np.sort(rows[(against > 0) & mask[rows]]), scores)
 
 
-def _standard(scores: np.ndarray) -> np.ndarray:
+def _standardize(scores: np.ndarray) -> np.ndarray:
     return (scores - scores.mean()) / (scores.std() or 1.0)
 
 
-def list_filter_columns(level: ItemSet) -> list[str]:
-    """Columns that a filter may name, those with values."""
-    found = []
-    for name in level.index.columns:
-        values = level.index.rows if name in level.index.rows.column_names else level.index.films
+def list_filter_columns(items: ItemSet) -> list[str]:
+    """Return the names of the columns with values, for filters."""
+    names = []
+    for name in items.index.columns:
+        values = items.index.rows if name in items.index.rows.column_names else items.index.films
         if pc.count(values[name]).as_py():
-            found.append(name)
-    return found
-
-
-L2 = 0.01
-
-NUM_FOLDS = 5
+            names.append(name)
+    return names
 
 
 class LinearScorer(NamedTuple):
-    """`x -> x @ weights + bias`."""
+    """A linear function `x -> x @ weights + bias`."""
 
     weights: np.ndarray
     bias: float
@@ -242,27 +238,27 @@ class LinearScorer(NamedTuple):
 def fit_classifier(
     positive: np.ndarray, negative: np.ndarray, center: tuple[np.ndarray, float]
 ) -> LinearScorer:
-    """Learns what tells examples from the others.
+    """Fit the classifier of positive and negative examples.
 
     Args:
       positive: `[p d]`, p at least 1.
       negative: `[n d]`, n at least 1.
-      center: mean `[d]` and scale of the catalogue's vectors.
+      center: mean `[d]` and scale of the embeddings of the catalog.
 
     Returns:
-      The classifier of vectors as they are.
+      The classifier for unscaled embeddings.
 
     Raises:
-      ValueError: there are no examples of one kind.
+      ValueError: one side has no examples.
     """
     if not len(positive) or not len(negative):
-        raise ValueError("to learn, there must be examples, and something else to tell them from")
+        raise ValueError("both positive and negative examples are needed")
     mean, scale = center
     x = (np.concatenate([positive, negative]).astype(np.float64) - mean) / scale
     counts = [len(positive), len(negative)]
     truth = np.repeat([True, False], counts)[:, None]
     shares = np.repeat([0.5 / count for count in counts], counts)[:, None]
-    # scipy: a fit of some hundred examples must not wait for a compilation.
+    # scipy: a fit of some hundred examples is faster than a compilation.
     linear = fit_logistic(x, truth, shares, l2=L2, solver="scipy", tolerance=1e-6)
     weights = linear.weights[:, 0] / scale
     return LinearScorer(weights.astype(np.float32), float(linear.bias[0] - weights @ mean))
@@ -274,27 +270,27 @@ def score_held_out(
     groups: np.ndarray,
     center: tuple[np.ndarray, float],
 ) -> np.ndarray:
-    """What a classifier says of each example when it was not shown it, nor what is nearly it.
+    """Score each example by a classifier trained without it and its near-duplicates.
 
     Args:
       positive: `[p d]`.
       negative: `[n d]`.
-      groups: `[p + n]`, one number for what is nearly the same.
-      center: as for `fit`.
+      groups: groups of near-duplicates, `[p + n]`.
+      center: as for `fit_classifier`.
 
     Returns:
-      f of each, float64 `[p + n]`; 0 where nothing was left to learn from.
+      f of each example, float64 `[p + n]`; 0 where no examples were left for training.
     """
     vectors = np.concatenate([positive, negative])
-    holds = np.arange(len(vectors)) < len(positive)
+    is_positive = np.arange(len(vectors)) < len(positive)
     order = np.random.default_rng(0).permutation(np.unique(groups))
     folds = np.empty(order.max() + 1, np.int64)
     folds[order] = np.arange(len(order)) % NUM_FOLDS
-    found = np.zeros(len(vectors))
+    scores = np.zeros(len(vectors))
     for fold in range(NUM_FOLDS):
-        out = folds[groups] == fold
-        kept = (vectors[holds & ~out], vectors[~holds & ~out])
-        if out.any() and all(map(len, kept)):
-            linear = fit_classifier(*kept, center)
-            found[out] = vectors[out] @ linear.weights + linear.bias
-    return found
+        held_out = folds[groups] == fold
+        positives, negatives = vectors[is_positive & ~held_out], vectors[~is_positive & ~held_out]
+        if held_out.any() and len(positives) and len(negatives):
+            linear = fit_classifier(positives, negatives, center)
+            scores[held_out] = vectors[held_out] @ linear.weights + linear.bias
+    return scores

@@ -1,4 +1,4 @@
-"""What a request may say: each body is read into one of these, and everything else is refused."""
+"""Requests of the labeling page: strict parsing of request bodies."""
 
 import json
 import math
@@ -12,8 +12,8 @@ from vujax.annotate.labels.items import LEVELS
 from vujax.catalog.ids import Id
 
 STATUSES = ("all", "open", "yes", "no", "doubt")
-"""Which items: all, not reviewed, those of which the label holds or not, or reviewed ones that the
-classifier, which was not shown them, sees otherwise."""
+"""Filters of items: all, unreviewed, positive, negative, or doubtful, that is, reviewed ones that a
+classifier trained without them contradicts."""
 
 MAX_TERMS, MAX_IDS, MAX_ROWS, MAX_SAMPLE = 20, 50_000, 1000, 1000
 MAX_WEIGHT = 1000.0
@@ -21,7 +21,7 @@ MAX_WEIGHT = 1000.0
 
 @dataclass(frozen=True)
 class QueryTerm:
-    """A text that is looked for, or not wanted where its weight is below 0."""
+    """A text to search for, or, with a negative weight, to avoid."""
 
     text: str
     weight: float
@@ -29,22 +29,22 @@ class QueryTerm:
 
 @dataclass(frozen=True)
 class SearchRequest:
-    """What to rank.
+    """Parameters of a ranking.
 
     Attributes:
       level: 'frame', 'shot' or 'scene'.
-      set: the label set.
-      label: that is worked on; '' for none.
-      terms: texts to look for.
-      where: a filter, '' for none.
+      set: name of the label set.
+      label: active label; '' for none.
+      terms: texts to search for.
+      where: filter; '' for none.
       status: one of STATUSES.
-      like: ids of examples.
-      unlike: ids of what is not wanted.
-      learn: whether what was labelled are examples too.
-      fold: whether of what is nearly the same only the best is shown.
-      tags: whether to rank by the tagger's file.
-      at: sequence of the label set whose labels count; None: all. A ranking says which it took, so
-        that what is asked of it later is of the same one.
+      like: ids of positive examples.
+      unlike: ids of negative examples.
+      learn: use labels as examples too.
+      fold: show only the best item of each group of near-duplicates.
+      tags: rank by the scores of a tagger.
+      at: last sequence of the label set to use; None: all. The result of a search names it, so that
+        later requests refer to the same ranking.
     """
 
     level: str
@@ -62,41 +62,39 @@ class SearchRequest:
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Self:
-        """Reads it.
+        """Parse a body.
 
         Raises:
-          ValueError: it says something else.
+          ValueError: it is malformed.
         """
         keys = tuple(cls.__dataclass_fields__)
-        _only(body, keys)
+        _check_fields(body, keys)
         flags = {name: _flag(body, name) for name in ("learn", "fold", "tags") if name in body}
         return cls(
             level=_choice(body, "level", LEVELS[:3]),
             set=sets.check_name(body.get("set")),
             label=_label(body),
-            terms=tuple(_term(one) for one in _list(body, "terms", MAX_TERMS)),
+            terms=tuple(_parse_term(term) for term in _list(body, "terms", MAX_TERMS)),
             where=_text(body, "where", 5000),
             status=_choice(body, "status", STATUSES, "all"),
             like=_ids(body, "like", 200),
             unlike=_ids(body, "unlike", 200),
-            at=body.get("at")
-            if body.get("at") is None
-            else _numbers({"at": [body["at"]]}, "at", 1)[0],
+            at=None if body.get("at") is None else _numbers({"at": [body["at"]]}, "at", 1)[0],
             **flags,
         )
 
 
 @dataclass(frozen=True)
 class ItemsRequest:
-    """Items by the numbers that a ranking gave."""
+    """Rows of a ranking whose items to describe."""
 
     level: str
     rows: tuple[int, ...]
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Self:
-        """Reads it; raises ValueError."""
-        _only(body, ("level", "rows"))
+        """Parse a body; raises ValueError for a malformed one."""
+        _check_fields(body, ("level", "rows"))
         return cls(_choice(body, "level", LEVELS[:3]), _numbers(body, "rows", MAX_ROWS))
 
 
@@ -105,14 +103,14 @@ class LabelRequest:
     """Decisions about items.
 
     Attributes:
-      set: label set.
-      label: it.
+      set: name of the label set.
+      label: name of the label.
       value: 1, -1 or 0.
-      ids: of the items.
-      scores: of each.
-      author: who says so; '' for the user who started the server.
-      query: what was looked for.
-      sampled: whether the items were drawn at random.
+      ids: ids of the items.
+      scores: scores of the items.
+      author: author; '' for the user who started the server.
+      query: search query.
+      sampled: True for items of a random sample.
     """
 
     set: str
@@ -126,16 +124,16 @@ class LabelRequest:
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Self:
-        """Reads it; raises ValueError."""
-        _only(body, tuple(cls.__dataclass_fields__))
+        """Parse a body; raises ValueError for a malformed one."""
+        _check_fields(body, tuple(cls.__dataclass_fields__))
         check_label(body.get("label"))
         ids = _ids(body, "ids", MAX_IDS)
         scores = _list(body, "scores", MAX_IDS) or [None] * len(ids)
         if not ids or len(scores) != len(ids):
-            raise ValueError("`ids` names at least one item, and `scores` has one for each")
+            raise ValueError("`ids` must have at least one item, and `scores` one number for each")
         value = body.get("value")
         if type(value) is not int or value not in (1, -1, 0):
-            raise ValueError("`value` is 1, -1 or 0")
+            raise ValueError("`value` must be 1, -1 or 0")
         return cls(
             sets.check_name(body.get("set")),
             body["label"],
@@ -150,28 +148,28 @@ class LabelRequest:
 
 @dataclass(frozen=True)
 class UndoRequest:
-    """To take back the last group of an author."""
+    """Undo of the last group of an author."""
 
     set: str
     author: str
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Self:
-        """Reads it; raises ValueError."""
-        _only(body, ("set", "author"))
+        """Parse a body; raises ValueError for a malformed one."""
+        _check_fields(body, ("set", "author"))
         return cls(sets.check_name(body.get("set")), _author(body))
 
 
 @dataclass(frozen=True)
 class ThresholdRequest:
-    """What to count, or to draw, above a threshold of a ranking.
+    """Items to count, or to sample, above a threshold of a ranking.
 
     Attributes:
-      ask: the ranking.
-      label: whose share is counted; that of the ranking may be another, or none.
-      threshold: least score.
-      count: how many to draw.
-      rows: of a sample that was drawn.
+      ask: parameters of the ranking.
+      label: label whose precision to estimate; may differ from that of the ranking.
+      threshold: minimum score.
+      count: number of items to sample.
+      rows: rows of an earlier sample.
     """
 
     ask: SearchRequest
@@ -182,14 +180,14 @@ class ThresholdRequest:
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Self:
-        """Reads it; raises ValueError."""
-        _only(body, ("ask", "label", "threshold", "count", "rows"))
+        """Parse a body; raises ValueError for a malformed one."""
+        _check_fields(body, ("ask", "label", "threshold", "count", "rows"))
         ask = body.get("ask")
         if not isinstance(ask, dict):
-            raise ValueError("`ask` is an object")
+            raise ValueError("`ask` must be an object")
         count = body.get("count", 50)
         if type(count) is not int or not 1 <= count <= MAX_SAMPLE:
-            raise ValueError(f"`count` is a whole number from 1 to {MAX_SAMPLE}")
+            raise ValueError(f"`count` must be an integer from 1 to {MAX_SAMPLE}")
         rows = _numbers(body, "rows", MAX_SAMPLE)
         threshold = _finite(body.get("threshold"), "threshold")
         return cls(SearchRequest.from_json(ask), _label(body), threshold, count, rows)
@@ -197,7 +195,7 @@ class ThresholdRequest:
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """An export."""
+    """An export of a label set."""
 
     set: str
     format: str
@@ -206,41 +204,40 @@ class ExportRequest:
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Self:
-        """Reads it; raises ValueError."""
-        _only(body, ("set", "format", "labels", "pictures"))
+        """Parse a body; raises ValueError for a malformed one."""
+        _check_fields(body, ("set", "format", "labels", "pictures"))
         labels = tuple(_list(body, "labels", 200))
         for label in labels:
             check_label(label)
-        words = (_text(body, name, 40) for name in ("format", "pictures"))
-        format, pictures = words
-        return cls(sets.check_name(body.get("set")), format, labels, pictures)
+        format, images = _text(body, "format", 40), _text(body, "pictures", 40)
+        return cls(sets.check_name(body.get("set")), format, labels, images)
 
 
 def parse_body(data: bytes) -> dict[str, Any]:
-    """The object of a body.
+    """Decode the JSON object of a body.
 
     Raises:
-      ValueError: it is none.
+      ValueError: it is not a JSON object.
     """
     try:
         body = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError):
-        raise ValueError("a request is an object in JSON") from None
+        raise ValueError("a request must be a JSON object") from None
     if not isinstance(body, dict):
-        raise ValueError("a request is an object in JSON")
+        raise ValueError("a request must be a JSON object")
     return body
 
 
-def _only(body: Mapping[str, Any], names: Sequence[str]) -> None:
+def _check_fields(body: Mapping[str, Any], names: Sequence[str]) -> None:
     other = [name for name in body if name not in names]
     if other:
-        raise ValueError(f"a request has no {other[0][:40]!r}: it has {', '.join(names)}")
+        raise ValueError(f"unknown field {other[0][:40]!r}; expected one of: {', '.join(names)}")
 
 
-def _text(body: Mapping[str, Any], name: str, most: int) -> str:
+def _text(body: Mapping[str, Any], name: str, max_length: int) -> str:
     value = body.get(name, "")
-    if not isinstance(value, str) or len(value) > most:
-        raise ValueError(f"`{name}` is a text of at most {most} characters")
+    if not isinstance(value, str) or len(value) > max_length:
+        raise ValueError(f"`{name}` must be a text of at most {max_length} characters")
     return value.strip()
 
 
@@ -249,34 +246,38 @@ def _choice(
 ) -> str:
     value = body.get(name, default)
     if value not in choices:
-        raise ValueError(f"`{name}` is one of {', '.join(choices)}")
+        raise ValueError(f"`{name}` must be one of: {', '.join(choices)}")
     return value
 
 
 def _flag(body: Mapping[str, Any], name: str) -> bool:
     if not isinstance(body[name], bool):
-        raise ValueError(f"`{name}` is true or false")
+        raise ValueError(f"`{name}` must be true or false")
     return body[name]
 
 
-def _list(body: Mapping[str, Any], name: str, most: int) -> list[Any]:
+def _list(body: Mapping[str, Any], name: str, max_length: int) -> list[Any]:
     value = body.get(name, [])
-    if not isinstance(value, list) or len(value) > most:
-        raise ValueError(f"`{name}` is a list of at most {most}")
+    if not isinstance(value, list) or len(value) > max_length:
+        raise ValueError(f"`{name}` must be a list of at most {max_length}")
     return value
 
 
 def _each(
-    body: Mapping[str, Any], name: str, most: int, good: Callable[[Any], bool], what: str
+    body: Mapping[str, Any],
+    name: str,
+    max_length: int,
+    is_valid: Callable[[Any], bool],
+    expected: str,
 ) -> tuple[Any, ...]:
-    values = _list(body, name, most)
-    if not all(map(good, values)):
-        raise ValueError(f"`{name}` has {what} alone")
+    values = _list(body, name, max_length)
+    if not all(map(is_valid, values)):
+        raise ValueError(f"`{name}` must contain only {expected}")
     return tuple(values)
 
 
-def _ids(body: Mapping[str, Any], name: str, most: int) -> tuple[str, ...]:
-    return _each(body, name, most, _is_id, "ids, as FILM/s0012,")
+def _ids(body: Mapping[str, Any], name: str, max_length: int) -> tuple[str, ...]:
+    return _each(body, name, max_length, _is_id, "ids such as FILM/s0012")
 
 
 def _is_id(value: Any) -> bool:
@@ -286,30 +287,34 @@ def _is_id(value: Any) -> bool:
         return False
 
 
-def _numbers(body: Mapping[str, Any], name: str, most: int) -> tuple[int, ...]:
-    return _each(body, name, most, lambda v: type(v) is int and v >= 0, "whole numbers from 0")
+def _numbers(body: Mapping[str, Any], name: str, max_length: int) -> tuple[int, ...]:
+    return _each(body, name, max_length, _is_index, "integers from 0")
+
+
+def _is_index(value: Any) -> bool:
+    return type(value) is int and value >= 0
 
 
 def _finite(value: Any, name: str) -> float:
     if type(value) not in (int, float) or not math.isfinite(value):
-        raise ValueError(f"`{name}` is a finite number")
+        raise ValueError(f"`{name}` must be a finite number")
     return float(value)
 
 
-def _term(one: Any) -> QueryTerm:
-    if not isinstance(one, dict):
-        raise ValueError("`terms` are objects with `text` and `weight`")
-    _only(one, ("text", "weight"))
-    text, weight = _text(one, "text", 500), _finite(one.get("weight", 1), "weight")
+def _parse_term(term: Any) -> QueryTerm:
+    if not isinstance(term, dict):
+        raise ValueError("`terms` must be objects with `text` and `weight`")
+    _check_fields(term, ("text", "weight"))
+    text, weight = _text(term, "text", 500), _finite(term.get("weight", 1), "weight")
     if not text:
-        raise ValueError("a term of the query is empty: write what to look for")
+        raise ValueError("a term of the query is empty; enter a text to search for")
     if not 0 < abs(weight) <= MAX_WEIGHT:
-        raise ValueError(f"the weight of a term is not 0, and at most {MAX_WEIGHT:g}")
+        raise ValueError(f"the weight of a term must not be 0, and at most {MAX_WEIGHT:g}")
     return QueryTerm(text, weight)
 
 
 def _label(body: Mapping[str, Any]) -> str:
-    """A label, or '' for none."""
+    """Return the label of a body, '' for none."""
     label = body.get("label", "")
     if label != "":
         check_label(label)

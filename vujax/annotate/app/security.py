@@ -1,9 +1,8 @@
-"""Who may ask: an ASGI layer around the application that refuses all else before it is looked at.
+"""ASGI middleware that refuses requests of other hosts, other origins, or without the token.
 
-A page elsewhere can make a browser send requests to a server on this machine, with its cookies
-(CSRF), or under a name of its own that it points at this machine (DNS rebinding). So a request
-must name this server in Host, and whatever says where it comes from must say: from here. Others on
-the network need the token.
+A foreign page can make a browser send requests to a server on this machine with its cookies (CSRF),
+or under a host name of its own that resolves to this machine (DNS rebinding). So the Host header
+must name this server, and headers of origin must match it. Other machines need the token.
 """
 
 import hmac
@@ -17,12 +16,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES = 8 << 20
-"""Bytes of a request: 50,000 ids of 150 characters fit."""
+"""Maximum size of a request body: 50,000 ids of 150 characters fit."""
 
 COOKIE = "vujax-curate"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 SECURITY_HEADERS = {
-    # Nothing but the page's own files runs, and nothing leaves it.
+    # Only files of the page run, and it connects only to this server.
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
         "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -37,7 +36,7 @@ SECURITY_HEADERS = {
 
 
 class RequestRefused(Exception):
-    """A request that is not answered: the status and one sentence."""
+    """A refused request, with the status and a message."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -45,23 +44,23 @@ class RequestRefused(Exception):
 
 
 class SecurityMiddleware:
-    """Lets through what may ask."""
+    """Middleware that passes on only permitted requests."""
 
     def __init__(self, app: ASGIApp, names: Iterable[str] = (), token: str | None = None) -> None:
-        """Guards an application.
+        """Wrap an application.
 
         Args:
-          app: to guard.
-          names: that this server goes by, beside those of the loopback.
-          token: that every request must bring, in a cookie or the query; None: none is needed,
-            since only this machine can ask.
+          app: application to protect.
+          names: host names of this server other than those of the loopback.
+          token: token required in a cookie or the query of every request; None: not required,
+            as only this machine can connect.
         """
         self._app, self._token = app, token
         self._names = {name.lower() for name in (*LOOPBACK, *names)}
         self._any_address = token is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request, or refuses it."""
+        """Answer or refuse a request."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -73,7 +72,7 @@ class SecurityMiddleware:
             self._check_host(headers)
             self._check_origin(scope, headers)
             if self._check_token(scope, headers):
-                await _welcome(self._token, send)
+                await _set_cookie(self._token, send)
                 return
             await self._app(scope, _limited(receive, headers), send)
         except RequestRefused as refused:
@@ -83,43 +82,35 @@ class SecurityMiddleware:
         hosts = headers.getlist("host")
         name = _host_name(hosts[0]) if len(hosts) == 1 else None
         if name is None or not (name in self._names or (self._any_address and _is_address(name))):
-            raise RequestRefused(
-                403, "this server goes by another name: use the address that it printed"
-            )
+            raise RequestRefused(403, "unknown host name of this server; open the printed address")
 
     def _check_origin(self, scope: Scope, headers: Headers) -> None:
-        """Refuses what a page of another origin sent; programs send no Origin."""
+        """Refuse requests of pages of other origins; programs send no Origin header."""
         origins = headers.getlist("origin")
         if origins and (len(origins) > 1 or not self._is_own(origins[0], headers["host"], scope)):
-            raise RequestRefused(
-                403, "this page answers to itself alone: the request is from elsewhere"
-            )
+            raise RequestRefused(403, "the request comes from another origin")
         site = headers.get("sec-fetch-site", "none")
         opened = headers.get("sec-fetch-mode") == "navigate" and scope["path"] == "/"
         if site not in ("same-origin", "none") and not opened:
-            raise RequestRefused(
-                403, "this page answers to itself alone: the request is from elsewhere"
-            )
+            raise RequestRefused(403, "the request comes from another origin")
 
     def _is_own(self, origin: str, host: str, scope: Scope) -> bool:
         return origin.lower() == f"{scope.get('scheme', 'http')}://{host.lower()}"
 
     def _check_token(self, scope: Scope, headers: Headers) -> bool:
-        """Refuses a request without the token; True when it came in the page's address."""
+        """Refuse a request without the token; return True if the token is in the query."""
         if self._token is None:
             return False
         query = parse_qs(scope["query_string"].decode("latin-1"))
         given = query.get("token", [""])[0]
-        if scope["path"] == "/" and _same(given, self._token):
+        if scope["path"] == "/" and _is_same(given, self._token):
             return True
-        if not _same(_cookie(headers), self._token):
-            raise RequestRefused(
-                401, "the token is missing or wrong: open the address that was printed"
-            )
+        if not _is_same(_cookie(headers), self._token):
+            raise RequestRefused(401, "the token is missing or wrong; open the printed address")
         return False
 
 
-def _same(given: str, token: str) -> bool:
+def _is_same(given: str, token: str) -> bool:
     return hmac.compare_digest(given.encode(), token.encode())
 
 
@@ -132,18 +123,18 @@ def _cookie(headers: Headers) -> str:
 
 
 def _host_name(host: str) -> str | None:
-    """The name in a Host header, without its port; None for what is no host."""
+    """Return the name in a Host header without its port, None for an invalid one."""
     try:
         parts = urlsplit(f"//{host}")
-        port_is_a_number = parts.port is None or parts.port > 0
+        has_valid_port = parts.port is None or parts.port > 0
     except ValueError:
         return None
-    plain = parts.netloc == host and parts.username is None and port_is_a_number
+    plain = parts.netloc == host and parts.username is None and has_valid_port
     return parts.hostname if plain and not any(c.isspace() for c in host) else None
 
 
 def _is_address(name: str) -> bool:
-    """An address cannot be pointed elsewhere, as a name can."""
+    """Return whether a host is an IP address, which DNS cannot rebind."""
     try:
         ipaddress.ip_address(name)
     except ValueError:
@@ -152,18 +143,18 @@ def _is_address(name: str) -> bool:
 
 
 def _limited(receive: Receive, headers: Headers) -> Receive:
-    """Refuses bodies that are too long, whatever they say of themselves."""
+    """Refuse too long bodies, whatever Content-Length they declare."""
     length = headers.get("content-length", "0")
     if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
-        raise RequestRefused(413, f"a request has at most {MAX_BODY_BYTES >> 20} MiB")
-    seen = 0
+        raise RequestRefused(413, f"a request must have at most {MAX_BODY_BYTES >> 20} MiB")
+    size = 0
 
     async def limited() -> Message:
-        nonlocal seen
+        nonlocal size
         message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > MAX_BODY_BYTES:
-            raise RequestRefused(413, f"a request has at most {MAX_BODY_BYTES >> 20} MiB")
+        size += len(message.get("body", b""))
+        if size > MAX_BODY_BYTES:
+            raise RequestRefused(413, f"a request must have at most {MAX_BODY_BYTES >> 20} MiB")
         return message
 
     return limited
@@ -181,8 +172,8 @@ def _with_headers(send: Send) -> Send:
     return sending
 
 
-async def _welcome(token: str, send: Send) -> None:
-    """Puts the token into a cookie and its address out of sight."""
+async def _set_cookie(token: str, send: Send) -> None:
+    """Store the token in a cookie, and redirect to an address without it."""
     cookie = f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict"
     headers = [(b"location", b"/"), (b"set-cookie", cookie.encode()), (b"content-length", b"0")]
     await send({"type": "http.response.start", "status": 303, "headers": headers})
@@ -194,7 +185,7 @@ async def _refuse(refused: RequestRefused, send: Send) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),  # what is left of a long body is not read
+        (b"connection", b"close"),  # the rest of a long body is not read
     ]
     await send({"type": "http.response.start", "status": refused.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,7 +1,4 @@
-"""The session with HTTP: what is asked for by which address, and what is said when that fails.
-
-The server of the curation page.
-"""
+"""HTTP server of the labeling page: routes, error responses, and the socket."""
 
 import secrets
 import socket
@@ -36,11 +33,12 @@ STATIC_TYPES = {
     "dialogs.js": "text/javascript",
     "keys.js": "text/javascript",
 }
+"""Media types of all static files but the HTML; no other file is ever read."""
 
-"""All files of the page but its HTML; nothing else is ever read."""
-
-# What browsers play, by suffix; others are offered all the same.
+# Media types of files that browsers play, by suffix; others are served as bytes.
 VIDEO_TYPES = {".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/mp4", ".webm": "video/webm"}
+
+ANY_ADDRESS = ("", "0.0.0.0", "::")
 
 CLIENT_ERRORS = (ValueError, KeyError, FileNotFoundError)
 
@@ -48,12 +46,12 @@ CLIENT_ERRORS = (ValueError, KeyError, FileNotFoundError)
 def build_app(
     session: CurationSession, *, names: tuple[str, ...] = (), token: str | None = None
 ) -> ASGIApp:
-    """The whole application.
+    """Build the application.
 
     Args:
-      session: that it serves.
-      names: of this server, see `Guard`.
-      token: that every request must bring; None: none.
+      session: session to serve.
+      names: host names of this server, see `SecurityMiddleware`.
+      token: token required in every request; None: not required.
     """
     routes = [
         Route("/", _page),
@@ -61,7 +59,7 @@ def build_app(
         _get("/api/about", lambda request: session.describe()),
         _get("/api/columns", lambda request: session.list_columns(_query(request, "level"))),
         _get("/api/item", lambda request: session.describe_item(_query(request, "id"))),
-        _get("/api/state", lambda request: session.read_labels(*_state(request))),
+        _get("/api/state", lambda request: _read_labels(session, request)),
         _post("/api/search", lambda body: session.search(requests.SearchRequest.from_json(body))),
         _post(
             "/api/items", lambda body: session.describe_items(requests.ItemsRequest.from_json(body))
@@ -81,7 +79,11 @@ def build_app(
         Route("/film/{film}", _film(session)),
         Route("/export/{name}", _export(session)),
     ]
-    handlers = {RequestRefused: _refused, **dict.fromkeys(CLIENT_ERRORS, _wrong), OSError: _failed}
+    handlers = {
+        RequestRefused: _refused,
+        **dict.fromkeys(CLIENT_ERRORS, _client_error),
+        OSError: _server_error,
+    }
     return SecurityMiddleware(Starlette(routes=routes, exception_handlers=handlers), names, token)
 
 
@@ -92,7 +94,7 @@ async def _page(request: Request) -> Response:
 async def _static(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in STATIC_TYPES:
-        raise RequestRefused(404, "there is no such file")
+        raise RequestRefused(404, "no such file")
     return Response(_file(name), media_type=STATIC_TYPES[name])
 
 
@@ -108,12 +110,12 @@ def _get(path: str, answer: Callable[[Request], Any]) -> Route:
 
 
 def _post(path: str, answer: Callable[[dict[str, Any]], Any]) -> Route:
-    """An answer to a body of JSON; other kinds, such as a form can send, are refused."""
+    """Build a route for JSON bodies; other types, such as those of forms, are refused."""
 
     async def post(request: Request) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
-            raise RequestRefused(415, "a request is an object in JSON (application/json)")
+            raise RequestRefused(415, "a request must be a JSON object (application/json)")
         data = await request.body()
         return JSONResponse(await run_in_threadpool(lambda: answer(requests.parse_body(data))))
 
@@ -123,23 +125,25 @@ def _post(path: str, answer: Callable[[dict[str, Any]], Any]) -> Route:
 def _query(request: Request, name: str) -> str:
     value = request.query_params.get(name, "")
     if not 0 < len(value) < 400:
-        raise ValueError(f"the request lacks `{name}`")
+        raise ValueError(f"the request needs `{name}`, of at most 400 characters")
     return value
 
 
-def _state(request: Request) -> tuple[str, int]:
+def _read_labels(session: CurationSession, request: Request) -> dict[str, Any]:
     since = request.query_params.get("since", "0")
     if not since.isascii() or not since.isdecimal() or len(since) > 15:
-        raise ValueError("`since` is a whole number from 0")
-    return _query(request, "set"), int(since)
+        raise ValueError("`since` must be an integer from 0")
+    return session.read_labels(_query(request, "set"), int(since))
 
 
 def _picture(session: CurationSession) -> Callable[[Request], Awaitable[Response]]:
     async def picture(request: Request) -> Response:
-        wanted = (request.path_params[name] for name in ("film", "shot", "keyframe"))
-        data = await run_in_threadpool(session.keyframes.read_jpeg, *wanted)
-        kept = {"cache-control": "private, max-age=3600"}
-        return Response(data, media_type="image/jpeg", headers=kept)
+        params = request.path_params
+        data = await run_in_threadpool(
+            session.keyframes.read_jpeg, params["film"], params["shot"], params["keyframe"]
+        )
+        headers = {"cache-control": "private, max-age=3600"}
+        return Response(data, media_type="image/jpeg", headers=headers)
 
     return picture
 
@@ -148,7 +152,7 @@ def _film(session: CurationSession) -> Callable[[Request], Awaitable[Response]]:
     async def film(request: Request) -> Response:
         path: Path = await run_in_threadpool(session.locate_film, request.path_params["film"])
         kind = VIDEO_TYPES.get(path.suffix.lower(), "application/octet-stream")
-        return FileResponse(path, media_type=kind)  # answers ranges
+        return FileResponse(path, media_type=kind)  # supports ranges
 
     return film
 
@@ -165,27 +169,24 @@ async def _refused(request: Request, error: RequestRefused) -> Response:
     return JSONResponse({"error": error.reason}, error.status)
 
 
-async def _wrong(request: Request, error: Exception) -> Response:
+async def _client_error(request: Request, error: Exception) -> Response:
     status = 400 if isinstance(error, ValueError) else 404
     reason = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
     return JSONResponse({"error": str(reason)}, status)
 
 
-async def _failed(request: Request, error: Exception) -> Response:
-    """A disk that is full, say: nothing was written, and the page must know."""
+async def _server_error(request: Request, error: Exception) -> Response:
+    """Report a failed write, for example on a full disk, so that the page sends it again."""
     return JSONResponse({"error": str(error)}, 500)
 
 
-ANY_ADDRESS = ("", "0.0.0.0", "::")
-
-
 class BoundServer(NamedTuple):
-    """A server that has its port.
+    """A server with an open port.
 
     Attributes:
-      server: runs with `server.run(sockets=[listener])`.
+      server: server, to run with `server.run(sockets=[listener])`.
       listener: its socket.
-      address: to open.
+      address: address of the page.
     """
 
     server: uvicorn.Server
@@ -201,28 +202,28 @@ def bind_server(
     names: Sequence[str] = (),
     token: str | None = None,
 ) -> BoundServer:
-    """Takes the port.
+    """Open the port of a server.
 
     Args:
-      session: to serve.
-      host: address to listen at. Beyond the loopback every request needs a token.
-      port: to listen at; 0: any that is free.
-      names: by which browsers may call this server, beside its host name.
-      token: that requests need; None: a new one where one is needed.
+      session: session to serve.
+      host: address to listen on; all but the loopback require a token.
+      port: port to listen on; 0: any free one.
+      names: accepted host names besides that of this machine.
+      token: required token; None: a new one where one is required.
 
     Raises:
-      OSError: the port is taken, or the address is none of this machine.
+      OSError: the port is in use, or the address does not belong to this machine.
     """
     token = token or (None if host in LOOPBACK else secrets.token_urlsafe(24))
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        listener.listen(2048)  # so that the page can be opened before the server runs
+        listener.listen(2048)  # browsers can connect before the server runs
     except OSError as error:
         listener.close()
         raise OSError(
-            f"{host or 'this machine'}, port {port}, cannot be had ({error.strerror}): name "
+            f"{host or 'this machine'}, port {port}, is not available ({error.strerror}); choose "
             "another --port"
         ) from None
     named = socket.gethostname() if host in ANY_ADDRESS else host
@@ -236,15 +237,15 @@ def bind_server(
     )
 
 
-def serve(session: CurationSession, ready: Callable[[str], None] = print, **where: object) -> None:
-    """Serves until it is stopped.
+def serve(session: CurationSession, ready: Callable[[str], None] = print, **options: Any) -> None:
+    """Serve until interrupted.
 
     Args:
-      session: to serve.
-      ready: is told the address to open.
-      **where: see `prepare`, which says what is raised too.
+      session: session to serve.
+      ready: called with the address of the page.
+      **options: see `bind_server`, also for exceptions.
     """
-    prepared = bind_server(session, **where)
-    ready(prepared.address)
-    with prepared.listener:
-        prepared.server.run(sockets=[prepared.listener])
+    bound = bind_server(session, **options)
+    ready(bound.address)
+    with bound.listener:
+        bound.server.run(sockets=[bound.listener])

@@ -1,7 +1,4 @@
-"""Everything that the page can ask for, without HTTP: a catalogue, its vectors and its labels.
-
-What the page tells of a film beside its title: metadata and some facts, as JSON has them.
-"""
+"""Requests of the labeling page, without HTTP: a catalog, its embeddings and its labels."""
 
 import functools
 import math
@@ -39,20 +36,25 @@ from vujax.search.text_space import TextSpace
 from vujax.utils.formatting import quote_unprintable
 
 NUM_BINS = 80  # of the histogram of scores
-
-NUM_STRIP_SHOTS = 6  # shots before and after an item
-
+NUM_STRIP_SHOTS = 6  # shown before and after an item
+MAX_CACHED_RANKINGS = 8
 EXPORTS = "exports"
 
-MAX_CACHED_RANKINGS = 8  # rankings
-
 Tags = Mapping[str, Mapping[str, float]]
-
 """Scores of a tagger, by label and id."""
+
+MAX_TEXT_LENGTH, MAX_LIST_ENTRIES = 500, 50
+# Columns of a film that the page does not show.
+HIDDEN_COLUMNS = frozenset(
+    ("film", "path", "folder", "status", "reason", "detector", "frames", "keyframes", "begin_s")
+    + ("rate_num", "rate_den", "time_base_num", "time_base_den", "start_num", "start_den")
+    + ("format", "rotation", "variable_rate", "interlaced", "hdr", "bits", "damaged", "repaired")
+    + ("title", "codec")
+)
 
 
 class CurationSession:
-    """What one server works on; safe in several threads."""
+    """Labeling of one catalog, safe for several threads."""
 
     def __init__(
         self,
@@ -64,18 +66,18 @@ class CurationSession:
         tags: Tags | None = None,
         text_search_error: str = "",
     ) -> None:
-        """Opens the catalogue; vectors are read when they are first asked for.
+        """Open the catalog; embeddings are read on first use.
 
         Args:
-          catalog: to curate.
-          encoder: whose vectors.
-          space: that texts are compared in.
-          author: of labels, where the page names none.
-          tags: of a tagger.
-          text_search_error: why texts cannot be searched for; '' when they can.
+          catalog: catalog to label.
+          encoder: encoder of the embeddings.
+          space: text space.
+          author: author of labels where the page names none.
+          tags: scores of a tagger.
+          text_search_error: reason why text search is not available; '' when it is.
 
         Raises:
-          FileNotFoundError: the catalogue has no vectors of the encoder.
+          FileNotFoundError: the catalog has no embeddings of the encoder.
           ValueError: a file is damaged.
         """
         self.catalog, self.encoder, self.space, self.author = catalog, encoder, space, author
@@ -87,18 +89,18 @@ class CurationSession:
         self._lock = threading.RLock()
         self._rankings: OrderedDict[SearchRequest, Ranking] = OrderedDict()
 
-    @functools.lru_cache(8)  # noqa: B019 (a server has one session, for as long as it runs)
+    @functools.lru_cache(8)  # noqa: B019 (a server has one session for all its life)
     def item_set(self, name: str) -> ItemSet:
-        """A level, from its vectors.
+        """Return the items of a level.
 
         Raises:
-          FileNotFoundError: it has none.
+          FileNotFoundError: the level has no embeddings.
         """
         with self._lock:
             return ItemSet.from_index(Index.open(self.catalog, name, self.encoder, self.space))
 
     def open_log(self, name: str) -> LabelLog:
-        """A label set, up to date."""
+        """Return a label set, up to date."""
         with self._lock:
             log = self._logs.get(name)
             if log is None:
@@ -107,7 +109,7 @@ class CurationSession:
         return log
 
     def describe(self) -> dict[str, Any]:
-        """What the page must know to begin."""
+        """Return the facts that the page needs at start."""
         return dict(
             catalog=self.catalog.path.resolve().name,
             films=len(self.films),
@@ -121,13 +123,13 @@ class CurationSession:
         )
 
     def list_columns(self, name: str) -> dict[str, Any]:
-        """Columns that a filter may name."""
-        return dict(columns=ranking.list_filter_columns(self._known(name)))
+        """Return the names of columns for filters."""
+        return dict(columns=ranking.list_filter_columns(self._get_items(name)))
 
     def search(self, ask: SearchRequest) -> dict[str, Any]:
-        """Ranks."""
+        """Rank items for a request."""
         ask = replace(ask, at=self.open_log(ask.set).sequence) if ask.at is None else ask
-        level, found = self._known(ask.level), self.rank(ask)
+        level, found = self._get_items(ask.level), self.rank(ask)
         places, more = np.arange(len(found.rows)), np.zeros(0, np.int64)
         if ask.fold:
             places, more = ranking.fold_duplicates(found, level)
@@ -144,10 +146,10 @@ class CurationSession:
         )
 
     def describe_items(self, wanted: ItemsRequest) -> list[dict[str, Any]]:
-        """What is shown of items."""
-        level = self._known(wanted.level)
+        """Return the facts to show in the grid, for each item."""
+        level = self._get_items(wanted.level)
         if any(row >= len(level) for row in wanted.rows):
-            raise KeyError(f"there are {len(level)} {wanted.level}s: search again")
+            raise KeyError(f"there are {len(level)} {wanted.level}s; search again")
         table = level.index.rows.take(list(wanted.rows)).to_pylist()
         middles = self._middles(wanted.level, table)
         return [
@@ -164,7 +166,7 @@ class CurationSession:
         ]
 
     def describe_item(self, item: str) -> dict[str, Any]:
-        """All that is known of one item: its film, and the shots around it."""
+        """Return all facts of one item, with its film and adjacent shots."""
         place = self.contents.find(item)
         film = self.contents.read_film(place.film)
         shots = [p for p in film.items.values() if p.level == "shot"]
@@ -190,7 +192,7 @@ class CurationSession:
         )
 
     def read_labels(self, name: str, since: int) -> dict[str, Any]:
-        """What holds in a set, or what changed of it since a sequence."""
+        """Return the labels of a set, or those changed since a sequence."""
         log = self.open_log(sets.check_name(name))
         sequence = log.sequence
         keys = log.list_changes(since) if 0 < since <= sequence else list(log.state())
@@ -202,8 +204,8 @@ class CurationSession:
         )
 
     def add_labels(self, mark: LabelRequest) -> dict[str, Any]:
-        """Writes decisions down; they are on the disk when this returns."""
-        made = build_decisions(
+        """Append decisions durably to a label set."""
+        decisions = build_decisions(
             self.contents,
             mark.ids,
             mark.label,
@@ -214,50 +216,50 @@ class CurationSession:
             model=self._model(mark.ids[0]),
         )
         log = self.open_log(mark.set)
-        group = log.append(made, author=mark.author or self.author)
+        group = log.append(decisions, author=mark.author or self.author)
         return dict(group=group, sequence=log.sequence)
 
     def undo(self, undo: UndoRequest) -> dict[str, Any]:
-        """Takes the author's last decisions back."""
+        """Undo the last group of decisions of the author."""
         log, author = self.open_log(undo.set), undo.author or self.author
         group = log.last_group(author)
         if group is None:
-            raise ValueError("there is nothing of yours to undo")
+            raise ValueError("you have no decisions to undo")
         keys = log.undo(group, author=author)
         return dict(sequence=log.sequence, changes=[[*key, log.value(key)] for key in keys])
 
     def estimate_precision(self, above: ThresholdRequest) -> dict[str, Any]:
-        """How many are right above a threshold: of what was reviewed, and of a sample."""
-        level = self._known(above.ask.level)
+        """Estimate the precision above a threshold from reviewed items and from a sample."""
+        level = self._get_items(above.ask.level)
         values = self._values(above.ask.set, above.label)
 
-        def of(rows: Any) -> dict[str, Any]:
+        def estimate(rows: Any) -> dict[str, Any]:
             return estimate_precision(values.get(level.ids[row], 0) for row in rows).to_json()
 
         if any(row >= len(level) for row in above.rows):
-            raise KeyError("the sample is of another catalogue: draw it again")
+            raise KeyError("the sample belongs to another catalog; draw it again")
         return dict(
-            reviewed=of(self.rank(above.ask).above(above.threshold).tolist()),
-            sample=of(above.rows) if above.rows else None,
+            reviewed=estimate(self.rank(above.ask).above(above.threshold).tolist()),
+            sample=estimate(above.rows) if above.rows else None,
         )
 
     def draw_sample(self, above: ThresholdRequest) -> dict[str, Any]:
-        """Items drawn at random from all above a threshold, those that were reviewed too."""
+        """Draw random items above a threshold, including reviewed ones."""
         found = self.rank(above.ask)
         rows = found.above(above.threshold)
         if not len(rows):
-            raise ValueError("nothing lies above the threshold: lower it")
+            raise ValueError("no item reaches the threshold; lower it")
         count = min(above.count, len(rows))
         drawn = np.random.default_rng().choice(len(rows), count, replace=False)
         scores = None if found.scores is None else found.scores[drawn].tolist()
         return dict(rows=rows[drawn].tolist(), scores=scores, items=len(rows))
 
     def export(self, wanted: ExportRequest) -> dict[str, Any]:
-        """Exports a set into the catalogue's folder of exports."""
+        """Export a label set into the directory of exports of the catalog."""
         FORMATS.check(wanted.format)
         sets.find_label_set(self.catalog.path, wanted.set)
-        with self._lock:  # two of one name must not meet
-            out = _free(self.catalog.path / EXPORTS, wanted.set, wanted.format)
+        with self._lock:  # two exports must not choose the same name
+            out = _choose_path(self.catalog.path / EXPORTS, wanted.set, wanted.format)
             done = export_labels(
                 self.contents,
                 self.open_log(wanted.set),
@@ -274,45 +276,45 @@ class CurationSession:
         )
 
     def find_export(self, name: str) -> Path:
-        """A file that was exported.
+        """Return the path of an exported file.
 
         Raises:
-          KeyError: there is none of this name.
+          KeyError: there is no such export.
         """
         folder = self.catalog.path / EXPORTS
-        there = folder.iterdir() if folder.is_dir() and not folder.is_symlink() else ()
-        for path in there:
+        paths = folder.iterdir() if folder.is_dir() and not folder.is_symlink() else ()
+        for path in paths:
             if path.name == name and path.is_file() and not path.is_symlink():
                 return path
         raise KeyError(f"there is no export {name[:100]!r}")
 
     def locate_film(self, film: str) -> Path:
-        """The file of a film.
+        """Return the path of a film.
 
         Raises:
-          KeyError: the catalogue has no such film.
-          FileNotFoundError: the film is not where it was, or no longer what it was.
+          KeyError: the catalog has no such film.
+          FileNotFoundError: the file is missing or was replaced.
         """
         if film not in self.films:
-            raise KeyError(f"the catalogue has no film {film[:100]!r}")
+            raise KeyError(f"the catalog has no film {film[:100]!r}")
         return locate_film_file(self.films[film])
 
-    def _known(self, name: str) -> ItemSet:
+    def _get_items(self, name: str) -> ItemSet:
         if name not in self.levels:
-            there = ", ".join(self.levels)
             raise ValueError(
-                f"the catalogue has no {name} vectors of {self.encoder}: it has {there}"
+                f"the catalog has no {name} embeddings of {self.encoder}; existing levels: "
+                f"{', '.join(self.levels)}"
             )
         return self.item_set(name)
 
-    def _values(self, name: str, label: str, at: int | None = None) -> LabelValues:
-        """What is known of a label, or was after a sequence, by id."""
-        state = self.open_log(name).state(at) if label else {}
+    def _values(self, name: str, label: str, sequence: int | None = None) -> LabelValues:
+        """Return the values of a label by id, after a sequence or now."""
+        state = self.open_log(name).state(sequence) if label else {}
         values = {k[0]: e.decision.value for k, e in state.items() if k[1] == label}
         return {item: value for item, value in values.items() if value}
 
     def rank(self, ask: SearchRequest) -> Ranking:
-        """The ranking of a request, as the labels were then; the last ones are kept."""
+        """Return the ranking of a request at its sequence of the labels, cached."""
         if ask.terms and self.text_search_error:
             raise ValueError(self.text_search_error)
         depends = ask.learn or ask.status != "all"
@@ -324,7 +326,7 @@ class CurationSession:
                 return self._rankings[key]
         values = self._values(ask.set, ask.label, at) if depends else {}
         found = ranking.rank_items(
-            ask, self._known(ask.level), values, self.tags.get(ask.label, {})
+            ask, self._get_items(ask.level), values, self.tags.get(ask.label, {})
         )
         with self._lock:
             self._rankings[key] = found
@@ -333,7 +335,7 @@ class CurationSession:
         return found
 
     def _model(self, item: str) -> str | None:
-        """Digest of the model whose vectors an item was found by."""
+        """Return the digest of the model behind the embedding of an item."""
         return next(
             (
                 self.item_set(name).index.model.digest
@@ -346,11 +348,12 @@ class CurationSession:
     def _middles(self, name: str, table: list[dict[str, Any]]) -> list[str | None]:
         if name == "frame":
             return [row["id"] for row in table]
-        spans = [
+        first, last = (
             np.array([row[column] for row in table], np.int64) for column in ("shot", "last_shot")
-        ]
-        places = self.keyframes.find_middles([row["film"] for row in table], *spans).tolist()
-        return [self.keyframes.id(place) if place >= 0 else None for place in places]
+        )
+        films = [row["film"] for row in table]
+        indices = self.keyframes.find_middles(films, first, last).tolist()
+        return [self.keyframes.id(index) if index >= 0 else None for index in indices]
 
     def _title(self, film: str) -> str:
         row = self.films.get(film)
@@ -373,17 +376,17 @@ class CurationSession:
 
 
 def list_levels(catalog: Catalog, encoder: str) -> list[str]:
-    """Levels that have vectors of an encoder."""
-    found, why = [], None
+    """Return the levels with embeddings of an encoder."""
+    levels, error = [], None
     for name in ("frame", "shot", "scene"):
         try:
             embeddings.open_store(catalog.path, name, encoder)
-            found.append(name)
-        except FileNotFoundError as error:
-            why = why or error
-    if not found:
-        raise why
-    return found
+            levels.append(name)
+        except FileNotFoundError as missing:
+            error = error or missing
+    if not levels:
+        raise error
+    return levels
 
 
 def _histogram(scores: np.ndarray | None) -> dict[str, Any] | None:
@@ -393,39 +396,29 @@ def _histogram(scores: np.ndarray | None) -> dict[str, Any] | None:
     return dict(low=float(edges[0]), high=float(edges[-1]), counts=counts.tolist())
 
 
-def _free(folder: Path, name: str, format: str) -> Path:
-    """A name that nothing has yet."""
+def _choose_path(folder: Path, name: str, format: str) -> Path:
+    """Return an unused path for an export."""
     if folder.is_symlink():
-        raise ValueError(f"{folder} is a link: delete it")
+        raise ValueError(f"{folder} is a symbolic link; delete it")
     suffix = FORMATS.load(format).suffix
     for number in range(1, 10_000):
         out = folder / f"{name}-{format}-{number}{suffix}"
         if not out.exists() and not out.is_symlink():
             return out
-    raise ValueError(f"{folder} is full: delete old exports")
-
-
-MAX_TEXT_LENGTH, MAX_LIST_ENTRIES = 500, 50
-
-HIDDEN_COLUMNS = frozenset(
-    ("film", "path", "folder", "status", "reason", "detector", "frames", "keyframes", "begin_s")
-    + ("rate_num", "rate_den", "time_base_num", "time_base_den", "start_num", "start_den")
-    + ("format", "rotation", "variable_rate", "interlaced", "hdr", "bits", "damaged", "repaired")
-    + ("title", "codec")
-)
+    raise ValueError(f"{folder} is full; delete old exports")
 
 
 def describe_film(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Facts of a film's row that are known and of use to people."""
+    """Return the known facts of the row of a film that are useful to people."""
     known = {k: v for k, v in row.items() if k not in HIDDEN_COLUMNS and v not in (None, "", [])}
-    return {name: _plain(value) for name, value in known.items()}
+    return {name: _to_json(value) for name, value in known.items()}
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, bool | int | float | str):
         return value if not isinstance(value, str) else value[:MAX_TEXT_LENGTH]
     if isinstance(value, list):
-        return [_plain(one) for one in value[:MAX_LIST_ENTRIES]]
+        return [_to_json(entry) for entry in value[:MAX_LIST_ENTRIES]]
     return str(value)[:MAX_TEXT_LENGTH]
