@@ -82,12 +82,14 @@ def find(movies: "Movies", title: str) -> int:
         lambda name: wanted in name,
     )
     for test in tests:
-        found = [place for place, name in enumerate(names) if test(name)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            some = [f"{movies.titles[place]} [{movies.ids[place]}]" for place in found[:MAX_NAMED]]
-            more = ", ..." if len(found) > MAX_NAMED else ""
+        matches = [place for place, name in enumerate(names) if test(name)]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            some = [
+                f"{movies.titles[place]} [{movies.ids[place]}]" for place in matches[:MAX_NAMED]
+            ]
+            more = ", ..." if len(matches) > MAX_NAMED else ""
             raise KeyError(
                 f"several movies match {title!r}; use one of the ids: {', '.join(some)}{more}"
             )
@@ -121,12 +123,12 @@ def _table(similarity: "Similarity", place: int, k: int) -> list[str]:
     movies, row = similarity.movies, slice(place, place + 1)
     marks = hash_ids(movies.ids)
     index, score = top_k(similarity.scores(row), k, marks[row], marks)
-    found = [other for other in index[0].tolist() if other >= 0]
-    if not found:
+    others = [other for other in index[0].tolist() if other >= 0]
+    if not others:
         return ["no similar movies: the channels do not know this one, or it shares nothing"]
     parts = {name: channel.scores(row)[0] for name, channel in similarity.channels.items()}
     lines = [["", "score", *parts, "title", "genres", "why"]]
-    for rank, other in enumerate(found):
+    for rank, other in enumerate(others):
         whys = {
             name: channel.explain(place, other) for name, channel in similarity.channels.items()
         }

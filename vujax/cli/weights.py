@@ -46,14 +46,14 @@ def run(arguments: argparse.Namespace) -> int:
 def _import(arguments: argparse.Namespace) -> None:
     from vujax.models.pretrained.import_model import import_model
 
-    made = import_model(arguments.source, arguments.out, arguments.act)
-    imported = made.config["imported"]
+    result = import_model(arguments.source, arguments.out, arguments.act)
+    imported = result.config["imported"]
     for part in imported["assumed"]:
         print(f"{part}: not stated in the model's files; the default of its family is used")
-    state = "imported" if made.new else "already imported"
+    state = "imported" if result.new else "already imported"
     licence = imported["licence"] or "not stated"
-    print(f"{imported['source']}: {made.parameters:,} parameters {state}, licence {licence}")
-    print(f"Model: {made.folder}")
+    print(f"{imported['source']}: {result.parameters:,} parameters {state}, licence {licence}")
+    print(f"Model: {result.folder}")
 
 
 def _list() -> None:

@@ -228,8 +228,8 @@ class FilmProcessor:
             fields = shared | dict(scene=scene.number - 1) | scene.to_row()
             rows.append({name: fields[name] for name in scene_tables.SCENES.names})
         source = embeddings.hash_source(self.catalog.manifest(scenes.film))
-        made = dict(scenes.provenance)
-        scene_tables.write_scenes(self.catalog.path, scenes.film, source, rows, made)
+        provenance = dict(scenes.provenance)
+        scene_tables.write_scenes(self.catalog.path, scenes.film, source, rows, provenance)
 
     def _write_files(
         self,

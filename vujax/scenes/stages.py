@@ -107,11 +107,11 @@ class InProcessStages:
 
     def ingest(self, paths: Sequence[Path], root: Path, options: IngestOptions) -> list[Outcome]:
         """See `Stages`."""
-        found = find_films(paths, options.exclude or root)
+        listing = find_films(paths, options.exclude or root)
         schema.create_catalog(root)
         sweep_staging(root)
         stage = IngestStage(IngestJob(root, IngestSettings(), options.detectors))
-        return [stage(source) for source in found.sources]
+        return [stage(source) for source in listing.sources]
 
     def embed(self, root: Path, films: Sequence[str], encoder: BackgroundEncoder) -> list[Outcome]:
         """See `Stages`."""

@@ -131,10 +131,10 @@ def parse_filter(text: str) -> Filter:
     if len(text) > MAX_CHARACTERS:
         raise ValueError(f"a filter must have at most {MAX_CHARACTERS} characters, got {len(text)}")
     reader = _Reader(text)
-    found = reader.parse_or(0)
+    parsed = reader.parse_or(0)
     if reader.kind:
         raise reader.error("'and', 'or' or the end")
-    return found
+    return parsed
 
 
 class _Reader:
@@ -193,13 +193,13 @@ class _Reader:
             negated = not negated
         if self.is_word("("):
             self.next()
-            found = self.parse_or(depth + 1)
+            parsed = self.parse_or(depth + 1)
             if not self.is_word(")"):
                 raise self.error("')'")
             self.next()
         else:
-            found = self._test()
-        return Not(found) if negated else found
+            parsed = self._test()
+        return Not(parsed) if negated else parsed
 
     def _test(self) -> Filter:
         if self.kind not in ("word", "quoted") or self.is_word(*KEYWORDS):
@@ -308,9 +308,9 @@ def _contains(name: str, values: pa.Array, value: Value) -> pa.Array:
     if isinstance(value, str) and _is_text(entries.type):
         entries, value = pc.utf8_lower(entries), value.lower()
     hits = pc.fill_null(_compare(name, entries, "=", value), False).to_numpy(zero_copy_only=False)
-    found = np.zeros(len(values), bool)
-    found[pc.list_parent_indices(values).to_numpy()[hits]] = True
-    return pa.array(found, mask=values.is_null().to_numpy(zero_copy_only=False))
+    matches = np.zeros(len(values), bool)
+    matches[pc.list_parent_indices(values).to_numpy()[hits]] = True
+    return pa.array(matches, mask=values.is_null().to_numpy(zero_copy_only=False))
 
 
 def _format(value: Value) -> str:

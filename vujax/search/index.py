@@ -145,10 +145,10 @@ class Index:
             raise KeyError(f"{self.catalog.path} has no film {item.film} with {self.level}s")
         rows = self.rows.take(inside)
         exact = pc.equal(rows["id"], str(item)).to_numpy()
-        found = inside[exact] if exact.any() else inside[self._within(rows, item)]
-        if not len(found):
+        selected = inside[exact] if exact.any() else inside[self._within(rows, item)]
+        if not len(selected):
             raise KeyError(f"{self.catalog.path} has no {self.level} of {item}")
-        return found
+        return selected
 
     def _within(self, rows: pa.Table, item: Id) -> np.ndarray:
         """Return a mask of the rows of a film that lie in an item."""

@@ -122,10 +122,10 @@ def _key(catalog: Catalog, store: EmbeddingStore, space: "TextSpace") -> str:
 
 def _stamp(path: Path) -> list[int] | None:
     try:
-        found = path.stat()
+        stat = path.stat()
     except FileNotFoundError:
         return None
-    return [found.st_size, found.st_mtime_ns]
+    return [stat.st_size, stat.st_mtime_ns]
 
 
 def _read(folder: Path, dim: int, dtype: str) -> StoredIndex:
@@ -155,14 +155,14 @@ def _write(
             if not embeddings.has_keyframes(catalog.manifest(film)):
                 continue
             try:
-                found = catalog.embeddings(store.level, store.model.folder, film)
+                table = catalog.embeddings(store.level, store.model.folder, film)
             except FileNotFoundError:
                 missing.append(film)
                 continue
-            mapped = np.asarray(space.map_embeddings(embeddings.to_matrix(found)), np.float32)
-            _check(mapped, len(found), store, space)
+            mapped = np.asarray(space.map_embeddings(embeddings.to_matrix(table)), np.float32)
+            _check(mapped, len(table), store, space)
             mapped.astype(DTYPES[dtype]).tofile(file)
-            tables.append(build_rows(catalog, store.level, film, found))
+            tables.append(build_rows(catalog, store.level, film, table))
     report(len(films), len(films))
     rows = pa.concat_tables(tables)
     if not len(rows):

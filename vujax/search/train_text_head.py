@@ -107,11 +107,11 @@ def _program(
 
     @jax.jit
     def step(params, state, inputs, texts, rng, share):
-        kept = jax.random.bernoulli(jax.random.fold_in(rng, 0), 1 - drop, inputs.shape)
+        mask = jax.random.bernoulli(jax.random.fold_in(rng, 0), 1 - drop, inputs.shape)
         unaligned = partition_rows(jax.random.fold_in(rng, 1), share, len(inputs), None)
 
         def loss(params):
-            image = l2_normalize(inputs * kept / (1 - drop) @ params["kernel"] + params["bias"])
+            image = l2_normalize(inputs * mask / (1 - drop) @ params["kernel"] + params["bias"])
             scale, soft = clamp_scale(params["logit_scale"]), dict(target="swapped")
             soft |= dict(teacher_temperature=teacher_temperature)
             return soft_alignment(image, texts, scale, unaligned, **soft)

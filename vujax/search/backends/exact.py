@@ -62,10 +62,10 @@ class Exact:
         if k < 1:
             raise ValueError(f"k must be 1 or more, got {k}")
         block = min(_power(len(queries)), 1 << (self._most.bit_length() - 1))
-        found = _nearest(self._mesh, min(_power(k), self._count), self._local)
+        program = _nearest(self._mesh, min(_power(k), self._count), self._local)
         allowed = self._all if mask is None else self._place(np.asarray(mask, bool))
         parts = [
-            found(_padded(queries[first : first + block], block), self._vectors, allowed)
+            program(_padded(queries[first : first + block], block), self._vectors, allowed)
             for first in range(0, len(queries), block)
         ]
         scores, rows = (np.concatenate([np.asarray(p[i]) for p in parts]) for i in (0, 1))

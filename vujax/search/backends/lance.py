@@ -81,8 +81,8 @@ class Lance:
     def _request(self, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         search = self._table.search(query).distance_type("dot").limit(k)
         search = search.nprobes(PROBES).refine_factor(REFINE).select(["row", "_distance"])
-        found = search.to_arrow()
-        return 1 - found["_distance"].to_numpy(), found[
+        table = search.to_arrow()
+        return 1 - table["_distance"].to_numpy(), table[
             "row"
         ].to_numpy()  # the distance is 1 - product
 
