@@ -100,7 +100,7 @@ def test_it_serves_until_it_is_stopped(root: Path) -> None:
     words = [sys.executable, "-m", "vujax.cli", "curate", str(root), "--encoder", "stub"]
     process = subprocess.Popen([*words, "--port", "0"], stdout=subprocess.PIPE, text=True)
     try:
-        assert process.stdout.readline().startswith("note: texts cannot be searched for")
+        assert process.stdout.readline().startswith("note: text search is not available")
         address = process.stdout.readline().split()[0]
         with urllib.request.urlopen(f"{address}api/about", timeout=30) as answer:
             assert json.load(answer)["levels"] == ["frame", "shot"]

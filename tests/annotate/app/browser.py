@@ -1,4 +1,4 @@
-"""A headless Chromium, driven by the WebDriver protocol with nothing but the standard library."""
+"""Headless Chromium through the WebDriver protocol, with only the standard library."""
 
 import base64
 import contextlib
@@ -46,25 +46,25 @@ ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
 
 class Browser:
-    """A window."""
+    """A browser window."""
 
     def __init__(self, driver: str, session: str) -> None:
         self._root = f"{driver}/session/{session}"
 
     def open(self, address: str) -> None:
-        """Opens a page of curation and waits until it is ready."""
+        """Open the labeling page and wait until it is ready."""
         _call("POST", f"{self._root}/url", url="about:blank")
-        self.complaints()  # those of a page whose server is gone
+        self.console_errors()  # drop errors of a page whose server has stopped
         _call("POST", f"{self._root}/url", url=address)
         self.wait("document.body.dataset.ready === '1'")
 
     def run(self, code: str, *arguments: Any) -> Any:
-        """What a script returns; an expression stands alone."""
+        """Run a script, or evaluate an expression, and return its value."""
         script = code if "return" in code else f"return ({code})"
         return _call("POST", f"{self._root}/execute/sync", script=script, args=list(arguments))
 
     def wait(self, code: str, seconds: float = 90) -> Any:
-        """Waits until an expression is true, and gives its value."""
+        """Wait until an expression is true, and return its value."""
         until = time.monotonic() + seconds
         while True:
             found = self.run(code)
@@ -75,7 +75,7 @@ class Browser:
             time.sleep(0.02)
 
     def press(self, *keys: str) -> None:
-        """Presses keys one after the other; 'Shift+1' holds one down."""
+        """Press keys one after the other; 'Shift+1' holds Shift."""
         actions = []
         for key in keys:
             *held, last = (KEYS.get(part, part) for part in _parts(key))
@@ -85,11 +85,11 @@ class Browser:
         _call("POST", f"{self._root}/actions", actions=[keyboard])
 
     def type(self, text: str) -> None:
-        """Types a text where the focus is."""
+        """Type a text into the focused element."""
         self.press(*text)
 
     def search(self, words: str) -> None:
-        """Asks the page for words, by the keyboard, and waits for the answer."""
+        """Search for a query by keyboard, and wait for the results."""
         self.press("Escape", "/")
         self.run("document.activeElement.select()")
         self.type(words)
@@ -97,26 +97,26 @@ class Browser:
         self.wait("!document.body.classList.contains('busy')")
 
     def text(self, selector: str) -> str:
-        """The text of an element."""
+        """Return the text of an element."""
         return self.run("return document.querySelector(arguments[0]).textContent", selector)
 
     def screenshot(self, path: Path) -> None:
-        """Saves what can be seen."""
+        """Save a screenshot."""
         data = _call("GET", f"{self._root}/screenshot")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(base64.b64decode(data))
 
     def dark(self, dark: bool = True) -> None:
-        """Prefers a colour scheme."""
+        """Set the preferred color scheme."""
         scheme = dict(name="prefers-color-scheme", value="dark" if dark else "light")
         self.cdp("Emulation.setEmulatedMedia", features=[scheme])
 
     def cdp(self, command: str, **parameters: Any) -> Any:
-        """A command of the DevTools protocol."""
+        """Run a command of the DevTools protocol."""
         return _call("POST", f"{self._root}/goog/cdp/execute", cmd=command, params=parameters)
 
-    def complaints(self) -> list[str]:
-        """What the console has of errors since the last call."""
+    def console_errors(self) -> list[str]:
+        """Return the errors of the console since the last call."""
         found = _call("POST", f"{self._root}/se/log", type="browser")
         return [entry["message"] for entry in found if entry["level"] == "SEVERE"]
 
@@ -127,7 +127,7 @@ def _parts(key: str) -> list[str]:
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Callable[[], Browser]]:
-    """Gives a function that opens windows, each a browser of its own with an empty profile."""
+    """Yield a function that opens windows, each in its own browser with an empty profile."""
     with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
         free.close()

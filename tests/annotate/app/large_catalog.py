@@ -1,4 +1,4 @@
-"""Catalogues of any size, written without any film: tiny pictures, vectors of their colours."""
+"""Synthetic catalogs of any size, without films: tiny keyframes and embeddings of their colors."""
 
 import hashlib
 import io
@@ -13,40 +13,40 @@ from vujax.catalog.parquet import write_parquet
 from vujax.catalog.records import RecordWriter
 from vujax.catalog.writer import Staging, read_manifest
 
-LENGTH_S = 2.0  # of a shot
-TICKS = 1000  # of a second
+LENGTH_S = 2.0  # per shot
+TICKS = 1000  # per second
 HUES = 24
 
 
 def large_catalog(
     root: Path, films: int, shots: int, *, title: str = "Film {}", extra: int = 0, seed: int = 0
 ) -> Path:
-    """A catalogue whose shots are of HUES colours, with the six numbers that `Stub` makes of them.
+    """Write a catalog of shots in HUES colors, with the embeddings that `Stub` computes for them.
 
     Args:
-      root: of the catalogue.
-      films: in it.
-      shots: of each film, each with one keyframe.
-      title: of a film, {} is its number.
-      extra: numbers of a vector that are noise, beside the six.
-      seed: of the colours.
+      root: path of the catalog.
+      films: number of films.
+      shots: number of shots per film, each with one keyframe.
+      title: title of a film; {} is its number.
+      extra: number of noise dimensions after the six.
+      seed: seed of the colors.
     """
     schema.create_catalog(root)
     rng = np.random.default_rng(seed)
     digest = hashlib.sha256(f"stub 0 {6 + extra}".encode()).hexdigest()
-    shelf = embeddings.EmbeddingStore(
+    store = embeddings.EmbeddingStore(
         root, "shot", embeddings.EmbeddingModel("stub", digest, 6 + extra)
     )
-    colours = _colours()
+    colors = _colors()
     for number in range(films):
         film = f"film-{number:04d}-{number:08x}"
         hues = rng.integers(HUES, size=shots)
-        _film(root, film, title.format(number), hues, colours)
+        _film(root, film, title.format(number), hues, colors)
         rows = _shots(film, shots)
-        pixels = colours[hues] / 255.0
+        pixels = colors[hues] / 255.0
         noise = rng.normal(0, 0.3, (shots, extra)) + 0.02 * rng.normal(size=(shots, 1))
         found = np.concatenate([pixels, pixels**2, noise], axis=1).astype(np.float32)
-        found[:, :6] += rng.normal(0, 0.08, (shots, 6)).astype(np.float32)  # nothing is alike
+        found[:, :6] += rng.normal(0, 0.08, (shots, 6)).astype(np.float32)  # no duplicates
         table = pa.table(
             {
                 "film": [film] * shots,
@@ -57,12 +57,12 @@ def large_catalog(
                 "seconds": [row["begin_s"] for row in rows],
             }
         )
-        shelf.write(film, embeddings.hash_source(read_manifest(root, film)), table, found)
+        store.write(film, embeddings.hash_source(read_manifest(root, film)), table, found)
     return root
 
 
-def _colours() -> np.ndarray:
-    """uint8 `[HUES 3]`."""
+def _colors() -> np.ndarray:
+    """Return the colors, uint8 `[HUES 3]`."""
     strip = Image.new("HSV", (HUES, 1))
     for hue in range(HUES):
         strip.putpixel((hue, 0), (hue * 256 // HUES, 220, 210))
@@ -88,12 +88,12 @@ def _shots(film: str, count: int) -> list[dict]:
     ]
 
 
-def _film(root: Path, film: str, title: str, hues: np.ndarray, colours: np.ndarray) -> None:
+def _film(root: Path, film: str, title: str, hues: np.ndarray, colors: np.ndarray) -> None:
     shots = _shots(film, len(hues))
     with Staging(root, film) as staging:
         with RecordWriter(staging.path("keyframes")) as writer:
-            for colour in colours:  # shots of one colour share a picture
-                writer.write(_jpeg(colour))
+            for color in colors:  # shots of one color share a keyframe
+                writer.write(_jpeg(color))
         keyframes = [
             dict(
                 film=film,
@@ -132,9 +132,9 @@ def _film(root: Path, film: str, title: str, hues: np.ndarray, colours: np.ndarr
         staging.commit(dict(film=film, status="whole", counts=counts))
 
 
-def _jpeg(colour: np.ndarray) -> bytes:
-    pixels = np.full((36, 64, 3), colour, np.uint8)
-    pixels[26:30, 6:58] = np.minimum(colour + np.uint8(30), 255)
+def _jpeg(color: np.ndarray) -> bytes:
+    pixels = np.full((36, 64, 3), color, np.uint8)
+    pixels[26:30, 6:58] = np.minimum(color + np.uint8(30), 255)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=80)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""A server in this process, requests as any program could send them, and catalogues to curate."""
+"""In-process server of the labeling page, an HTTP client, and embedded catalogs, for tests."""
 
 import contextlib
 import hashlib
@@ -25,13 +25,13 @@ COLORS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1)}
 
 
 class ColorSpace:
-    """A text space for the stub's vectors: knows three colours."""
+    """Text space of the stub's embeddings that knows three colors."""
 
-    name, dim = "colours", 6
-    digest = hashlib.sha256(b"colours").hexdigest()
+    name, dim = "colors", 6
+    digest = hashlib.sha256(b"colors").hexdigest()
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """The colours that a text names, all of them when it names none."""
+        """Encode the colors that a text names, or all of them when it names none."""
         found = [
             np.sum([rgb for name, rgb in COLORS.items() if name in text] or [(1, 1, 1)], axis=0)
             for text in texts
@@ -39,7 +39,7 @@ class ColorSpace:
         return _unit(np.concatenate([found, found], axis=1).astype(np.float32))
 
     def map_embeddings(self, vectors: np.ndarray) -> np.ndarray:
-        """Unit vectors."""
+        """Normalize embeddings."""
         return _unit(np.asarray(vectors, np.float32))
 
 
@@ -48,7 +48,7 @@ def _unit(rows: np.ndarray) -> np.ndarray:
 
 
 def embedded_catalog(folder: Path, films: int = 3) -> Path:
-    """A catalogue with vectors of keyframes and shots, and with scenes."""
+    """Build a catalog with embeddings of keyframes and shots, and with scenes."""
     root = catalogue(folder, films)
     stage = EmbedStage(EmbedJob(root, Stub, batch=4))
     for source in embed(root, Stub).sources:
@@ -58,13 +58,13 @@ def embedded_catalog(folder: Path, films: int = 3) -> Path:
 
 
 def stub_session(root: Path, **options: Any) -> CurationSession:
-    """A session over an embedded catalogue."""
+    """Open a session on an embedded catalog."""
     return CurationSession(Catalog(root), "stub", ColorSpace(), author="ann", **options)
 
 
 @dataclass
 class Client:
-    """Asks a server."""
+    """HTTP client of a server."""
 
     host: str
     port: int
@@ -72,7 +72,7 @@ class Client:
     def request(
         self, method: str, path: str, body: bytes | None = None, **headers: str | None
     ) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and body; a header that is None is not sent."""
+        """Return status, headers and body; a header that is None is not sent."""
         connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
         try:
             given = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -91,13 +91,13 @@ class Client:
             connection.close()
 
     def get(self, path: str, **headers: str | None) -> Any:
-        """The JSON of an answer that must be good."""
+        """Return the JSON of a successful response."""
         status, _, body = self.request("GET", path, **headers)
         assert status == 200, body
         return json.loads(body)
 
     def post(self, path: str, expected: int = 200, /, **body: Any) -> Any:
-        """The JSON of the answer to an object."""
+        """Return the JSON of the response to an object."""
         data = json.dumps(body).encode()
         found, _, answer = self.request("POST", path, data, content_type="application/json")
         assert found == expected, answer
@@ -105,9 +105,9 @@ class Client:
 
 
 @contextlib.contextmanager
-def run_server(of: CurationSession, **where: Any) -> Iterator[Client]:
-    """A server for as long as the block lasts."""
-    prepared = bind_server(of, **{"port": 0} | where)
+def run_server(session: CurationSession, **options: Any) -> Iterator[Client]:
+    """Run a server for the duration of the block."""
+    prepared = bind_server(session, **{"port": 0} | options)
     sockets = [prepared.listener]
     thread = threading.Thread(target=prepared.server.run, kwargs={"sockets": sockets}, daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""The circle: labels train a tagger or the page's own classifier, whose errors come back to it."""
+"""Active learning: labels train a tagger or the page's classifier, whose errors the page shows."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def colours(monkeypatch: pytest.MonkeyPatch) -> None:
+def color_space(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "open_text_space", lambda spec: ColorSpace())
 
 

@@ -1,4 +1,4 @@
-"""The page in Chromium, by the keyboard alone: what people do with it, and what may go wrong."""
+"""The labeling page in Chromium, by keyboard: usual tasks and failures."""
 
 import csv
 import shutil
@@ -42,7 +42,7 @@ def browser(start: Callable[[], Browser]) -> Browser:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return large_catalog(tmp_path_factory.mktemp("browser") / "colours", films=8, shots=100)
+    return large_catalog(tmp_path_factory.mktemp("browser") / "colors", films=8, shots=100)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def cursor(browser: Browser) -> str:
     )
 
 
-def test_the_catalogue_of_these_tests_is_one(made: Path) -> None:
+def test_the_catalog_of_these_tests_is_valid(made: Path) -> None:
     assert list(find_problems(made)) == []
 
 
@@ -102,7 +102,7 @@ def test_from_a_query_to_200_labels_and_an_export(
         browser.press("u")
         browser.wait("document.querySelector('.label').textContent.includes('\\u271380 \\u27170')")
         browser.wait(SAVED)
-        # Quicker than the server tells what it is that is labelled: no item is passed over.
+        # Faster than the responses of the server: no item is skipped.
         browser.press(*("n" * 120), "1", "Shift+1", "0")
         browser.wait(SAVED)
         browser.press("u", "u")
@@ -112,7 +112,7 @@ def test_from_a_query_to_200_labels_and_an_export(
         done = browser.wait(counts)
         holds, fails = (int(part[1:]) for part in done.split())
         assert (holds, fails) == (81, 120)
-        browser.screenshot(tmp_path / "labelled.png")
+        browser.screenshot(tmp_path / "labeled.png")
         browser.press("e")
         browser.wait("!!document.querySelector('dialog[open] form')")
         browser.press("Enter")
@@ -121,7 +121,7 @@ def test_from_a_query_to_200_labels_and_an_export(
         )
         browser.press("Escape")
         browser.wait(CLOSED)
-        assert browser.complaints() == []
+        assert browser.console_errors() == []
     found = values(root)
     assert len(found) == holds + fails
     with Path(said).open(newline="", encoding="utf-8") as file:
@@ -141,7 +141,7 @@ def test_learning_sampling_and_doubts(root: Path, browser: Browser, tmp_path: Pa
         browser.wait(SAVED)
         browser.press("r")
         browser.wait("document.querySelector('.term.learned') !== null")
-        browser.wait("document.getElementById('estimate').textContent.includes('right')")
+        browser.wait("document.getElementById('estimate').textContent.includes('precision')")
         browser.press("Home", "m")
         browser.wait("document.querySelector('.term.example') !== null")
         browser.press("t", "ArrowRight", "ArrowRight", "Escape", "p")
@@ -151,7 +151,7 @@ def test_learning_sampling_and_doubts(root: Path, browser: Browser, tmp_path: Pa
         browser.wait(SAVED)
         browser.wait("document.getElementById('estimate').textContent.includes('Random sample')")
         browser.wait(
-            "/still to review|to the end/.test(document.getElementById('estimate').textContent)"
+            "/still to review|fully reviewed/.test(document.getElementById('estimate').textContent)"
         )
         browser.screenshot(tmp_path / "sample.png")
         sources = {
@@ -162,7 +162,7 @@ def test_learning_sampling_and_doubts(root: Path, browser: Browser, tmp_path: Pa
         browser.press("q", "c", "o")
         browser.wait("document.getElementById('status').value === 'open'")
         browser.wait("!document.body.classList.contains('busy')")
-        assert browser.complaints() == []
+        assert browser.console_errors() == []
 
 
 def test_work_is_taken_up_where_it_stopped(root: Path, browser: Browser) -> None:
@@ -207,7 +207,7 @@ def test_50_000_results(tmp_path: Path, browser: Browser) -> None:
             "document.querySelectorAll('.cell.coming').length === 0"
         )
         browser.screenshot(tmp_path / "many.png")
-        assert browser.complaints() == []
+        assert browser.console_errors() == []
 
 
 def test_two_browsers_on_one_catalogue(
@@ -241,7 +241,7 @@ def test_two_browsers_on_one_catalogue(
         browser.wait(f"{bar}.includes('\\u271315 \\u271714')")
         other.wait(f"{bar}.includes('\\u271315 \\u271714')")
         assert len(values(root)) == 59
-        assert browser.complaints() == other.complaints() == []
+        assert browser.console_errors() == other.console_errors() == []
 
 
 HOSTILE_TITLE = f'<img src=x onerror="window.hacked=1">{HOSTILE} {{}}'
@@ -274,7 +274,7 @@ def test_markup_in_titles_and_labels_is_text(tmp_path: Path, browser: Browser) -
         assert browser.run("window.hacked === undefined")
         assert browser.run("document.querySelectorAll('script').length") == 1
         assert browser.run("document.querySelectorAll('main b script, main svg').length") == 0
-        assert [c for c in browser.complaints() if "400" not in c] == []
+        assert [c for c in browser.console_errors() if "400" not in c] == []
 
 
 def test_the_player_begins_where_the_shot_does(tmp_path: Path, browser: Browser) -> None:
@@ -293,15 +293,16 @@ def test_the_player_begins_where_the_shot_does(tmp_path: Path, browser: Browser)
         next((tmp_path / "in").iterdir()).unlink()
         browser.press("ArrowLeft")
         missing = browser.wait("document.querySelector('.missing')?.textContent")
-        assert "cannot be played" in missing
+        assert "The film is not available" in missing
 
 
 SERVER = """
 import sys
 from pathlib import Path
-from tests.annotate.app.serving import session
+from tests.annotate.app.serving import stub_session
 from vujax.annotate.app.server import serve
-serve(session(Path(sys.argv[1])), port=int(sys.argv[2]), ready=lambda text: print(text, flush=True))
+port = int(sys.argv[2])
+serve(stub_session(Path(sys.argv[1])), port=port, ready=lambda text: print(text, flush=True))
 """
 
 
@@ -328,7 +329,7 @@ def test_kill_9_of_the_server_loses_nothing(root: Path, browser: Browser) -> Non
         found = values(root)
         assert len(found) == 35
         assert sum(value > 0 for value in found.values()) == 30
-        browser.complaints()
+        browser.console_errors()
     finally:
         process.kill()
         process.wait()

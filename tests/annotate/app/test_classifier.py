@@ -1,4 +1,4 @@
-"""The probe: its objective, its optimum, its cost, and what it says of what it was not shown."""
+"""The classifier of examples: objective, optimum, cost and held-out scores."""
 
 from typing import Any
 

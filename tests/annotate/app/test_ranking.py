@@ -1,4 +1,4 @@
-"""Rankings against plain arithmetic, folds against a loop, estimates against counts."""
+"""Rankings against plain arithmetic, groups against a loop, estimates against counts."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Who may ask: what is not from this page, of this machine or with the token is refused."""
+"""Access control: requests of other origins or hosts, or without the token, are refused."""
 
 import socket
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What each address answers, and refuses: nothing outside the catalogue, nothing malformed."""
+"""Responses of each route: no files outside the catalog, no malformed requests."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""A catalogue with scenes and a label set, for tests."""
+"""Catalog with scenes and a label set, for tests."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ HOSTILE = "<b>&\"'; </script><script>alert(1)</script> é 船"
 
 
 def labeled_catalog(folder: Path) -> tuple[CatalogItems, LabelLog]:
-    """Two films of three shots, and a set with labels of frames, a shot and a scene."""
+    """Build two films of three shots, and a set with labels of frames, shots and a scene."""
     root = catalogue(folder)
     catalog = Catalog(root)
     add_scenes(catalog)
@@ -41,7 +41,7 @@ def labeled_catalog(folder: Path) -> tuple[CatalogItems, LabelLog]:
 
 
 def add_scenes(catalog: Catalog) -> None:
-    """Two scenes a film: its first two shots, and the third."""
+    """Add two scenes per film: its first two shots, and the third."""
     for film in catalog.film_ids():
         shots = catalog.shots(film).to_pylist()
         spans = [(0, 1), (2, 2)]

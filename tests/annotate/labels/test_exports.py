@@ -1,4 +1,4 @@
-"""Each format is read back by another reader than wrote it."""
+"""Each export format is read back by an independent reader."""
 
 import csv
 import io

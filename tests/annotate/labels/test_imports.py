@@ -1,4 +1,4 @@
-"""Labels come back from what other programs write."""
+"""Imports of labels from the files of other programs."""
 
 import json
 from collections.abc import Callable

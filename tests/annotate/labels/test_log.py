@@ -1,4 +1,4 @@
-"""The label log: what holds after decisions and undos, kills, and writers at once."""
+"""The label log: state after decisions and undos, killed processes, concurrent writers."""
 
 import errno
 import json

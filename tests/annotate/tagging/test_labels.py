@@ -1,4 +1,4 @@
-"""Labels in tables: what each line says, and which line is wrong."""
+"""Labels in tables: parsed lines, and the lines of errors."""
 
 from pathlib import Path
 

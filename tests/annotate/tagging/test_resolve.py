@@ -1,4 +1,4 @@
-"""From labels to items: parts and wholes, times, what is not said, contradictions."""
+"""From labels to items: containment, times, unknown labels, contradictions."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Tags of scenes, from labels to rows; a film without scenes is passed over and counted."""
+"""Tags of scenes, from labels to rows; films without scenes are skipped and counted."""
 
 import csv
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A tagger from labels to tags: learned, saved, applied; refused on other vectors."""
+"""Taggers from labels to tags: trained, saved, applied; refused for other embeddings."""
 
 import csv
 import json

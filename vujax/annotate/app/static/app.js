@@ -1,8 +1,8 @@
-// The page: puts its parts together, and says what each key does.
+// Entry point of the labeling page: connects its parts and defines the keyboard commands.
 
 import { Detail } from "./detail.js";
 import { exporting, help, line } from "./dialogs.js";
-import { $, count, el, many, note, quietly, say } from "./dom.js";
+import { $, count, el, many, note, debounce, say } from "./dom.js";
 import { Grid } from "./grid.js";
 import { listen } from "./keys.js";
 import { Labels } from "./labels.js";
@@ -46,13 +46,13 @@ const grid = new Grid($("grid"), {
   failed: (error) => note(error.message, "error"),
 });
 
-// What is found again after the page is closed: the question, and the place among the answers.
-const keep = quietly(250, () => {
+// State restored after a reload: the query and the position in its results.
+const keep = debounce(250, () => {
   if (!store || view !== "results") return;
   const saved = { ...query.save(), set: labels.set, label: labels.active, names: labels.names, at: grid.cursor };
   try {
     localStorage.setItem(store, JSON.stringify(saved));
-  } catch { /* it may be forbidden */ }
+  } catch { /* storage may be disabled */ }
 });
 
 function kept() {
@@ -89,15 +89,15 @@ function tell() {
   const shown = grid.length;
   const folded = result.items - result.rows.length;
   const parts = [many(shown, query.level)];
-  if (view === "sample") parts.push(`drawn at random from ${count(threshold.sampled.items)}; q goes back`);
-  else if (folded) parts.push(`${count(folded)} alike are folded`);
+  if (view === "sample") parts.push(`drawn at random from ${count(threshold.sampled.items)}; q returns to the results`);
+  else if (folded) parts.push(`${count(folded)} near-duplicates hidden`);
   if (view === "results" && result.items < result.of) parts.push(`of ${count(result.of)}`);
   $("count").textContent = parts.join(", ");
   $("empty").hidden = shown > 0;
   $("grid").hidden = !shown;
   $("empty").textContent = asked.status === "open" && !asked.where
-    ? "Everything is reviewed."
-    : "Nothing fits: change the filter, or show all items.";
+    ? "All items are reviewed."
+    : "No items match. Change the filter, or show all items.";
   say($("count").textContent);
 }
 
@@ -108,8 +108,7 @@ function mark(label, value) {
   }
   const places = grid.targets();
   if (!places.length) return;
-  // All that it depends on is taken now: whoever is quicker than the server must not label twice
-  // what they see once.
+  // Capture the state now: a user who is faster than the server must not label an item twice.
   const items = grid.known(places.map((place) => grid.rows[place]));
   labels.mark(items, places.length, label, value, {
     scores: places.map((place) => grid.score(place)),
@@ -131,15 +130,15 @@ const numbered = (number, value) => {
 };
 
 function newLabel() {
-  line("New label", "Name of the label", {}, (label) => {
-    if (!label || /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(label)) throw new Error("A label is one line of text.");
+  line("New label", "Label name", {}, (label) => {
+    if (!label || /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(label)) throw new Error("A label must be one line of text.");
     labels.add(label);
     $("grid").focus();
   });
 }
 
 function newSet() {
-  line("New label set", "Name: letters, digits, - and _", { pattern: "[A-Za-z0-9][A-Za-z0-9_\\-]{0,47}", most: 48 }, async (name) => {
+  line("New label set", "Name (letters, digits, - and _)", { pattern: "[A-Za-z0-9][A-Za-z0-9_\\-]{0,47}", maxLength: 48 }, async (name) => {
     await openSet(name);
     $("grid").focus();
   });
@@ -155,11 +154,11 @@ async function openSet(name, extra = []) {
 function showSets() {
   $("set").replaceChildren(
     ...about.sets.sort().map((name) => el("option", { value: name, selected: name === labels.set }, name)),
-    el("option", { value: NEW }, "New set \u2026"));
+    el("option", { value: NEW }, "New label set \u2026"));
 }
 
 function showLevels() {
-  $("levels").replaceChildren(el("legend", { className: "unseen" }, "What is shown"),
+  $("levels").replaceChildren(el("legend", { className: "unseen" }, "Level"),
     ...about.levels.map((name) => el("label", {},
       el("input", { type: "radio", name: "level", value: name, checked: name === query.level }), el("span", {}, LEVELS[name]))));
 }
@@ -187,7 +186,7 @@ async function example(wanted) {
   await search();
 }
 
-// Ranks by what was labelled: everything that is known of the active label.
+// Ranks by all decisions about the active label.
 async function learn() {
   query.learn = true;
   await labels.order;
@@ -203,7 +202,7 @@ async function draw() {
     threshold.sampled = { ...drawn, threshold: threshold.value };
     grid.set({ rows: drawn.rows, scores: drawn.scores, more: [] });
     threshold.later();
-    note(`A random sample of what lies at or above ${threshold.value.toFixed(3)}: review all of it (y or n), and the estimate below holds.`);
+    note(`Random sample of items at or above ${threshold.value.toFixed(3)}: review all of them (y or n) for an unbiased estimate.`);
     tell();
   } catch (error) {
     note(error.message, "error");
@@ -247,52 +246,52 @@ const COMMANDS = [
   ...move(["ArrowRight", "l"], ["\u2192", "l"], "right", () => 1),
   ...move(["ArrowUp", "k"], ["\u2191", "k"], "up", () => -grid.columns),
   ...move(["ArrowDown", "j"], ["\u2193", "j"], "down", () => grid.columns),
-  ...move(["PageUp"], ["PageUp"], "a page up", () => -grid.page()),
-  ...move(["PageDown"], ["PageDown"], "a page down", () => grid.page()),
-  ...move(["Home"], ["Home"], "to the first", () => -grid.length),
-  ...move(["End"], ["End"], "to the last", () => grid.length),
-  { keys: [], shown: ["Shift", "move"], part: "Choose", what: "choose a range", run() {} },
-  command("Choose", "v", "begin a range, or end it", () => {
+  ...move(["PageUp"], ["PageUp"], "page up", () => -grid.page()),
+  ...move(["PageDown"], ["PageDown"], "page down", () => grid.page()),
+  ...move(["Home"], ["Home"], "first item", () => -grid.length),
+  ...move(["End"], ["End"], "last item", () => grid.length),
+  { keys: [], shown: ["Shift", "move"], part: "Select", what: "select a range", run() {} },
+  command("Select", "v", "start or end a range", () => {
     grid.sticky = !grid.sticky;
     if (grid.sticky) grid.move(grid.cursor, true);
   }),
-  { keys: ["Ctrl+a"], shown: ["Ctrl", "a"], part: "Choose", what: "choose everything", run: () => grid.choose(grid.rows.keys()) },
-  command("Choose", "Escape", "choose nothing; back to the grid", escape),
-  { keys: [], shown: ["1", "\u2026", "9"], part: "Label", what: "this label holds", run() {} },
-  { keys: [], shown: ["Shift", "1 \u2026 9"], part: "Label", what: "this label does not hold", run() {} },
+  { keys: ["Ctrl+a"], shown: ["Ctrl", "a"], part: "Select", what: "select all", run: () => grid.choose(grid.rows.keys()) },
+  command("Select", "Escape", "clear the selection; focus the grid", escape),
+  { keys: [], shown: ["1", "\u2026", "9"], part: "Label", what: "label as positive", run() {} },
+  { keys: [], shown: ["Shift", "1 \u2026 9"], part: "Label", what: "label as negative", run() {} },
   ...Array.from({ length: 9 }, (_, number) => [
     { keys: [`${number + 1}`], shown: [], part: "", what: "", run: () => numbered(number, 1) },
     { keys: [`Shift+${number + 1}`], shown: [], part: "", what: "", run: () => numbered(number, -1) },
   ]).flat(),
-  command("Label", "y", "the chosen label holds", () => mark(labels.active, 1), "Enter"),
-  command("Label", "n", "it does not hold", () => mark(labels.active, -1)),
-  command("Label", "0", "it is not known", () => mark(labels.active, 0), "Backspace"),
+  command("Label", "y", "active label: positive", () => mark(labels.active, 1), "Enter"),
+  command("Label", "n", "active label: negative", () => mark(labels.active, -1)),
+  command("Label", "0", "remove the active label", () => mark(labels.active, 0), "Backspace"),
   command("Label", "u", "undo", () => labels.undo()),
   command("Label", ".", "add a label", newLabel),
-  command("Find", "/", "to the query", () => $("words").focus()),
-  command("Find", "f", "to the filter", () => $("where").focus()),
-  command("Find", "m", "more like this", () => example(true)),
-  command("Find", "x", "less like this", () => example(false)),
-  command("Find", "r", "rank by what was labelled", learn),
-  command("Find", "c", "forget examples and labels as a guide", () => {
+  command("Search", "/", "focus the query", () => $("words").focus()),
+  command("Search", "f", "focus the filter", () => $("where").focus()),
+  command("Search", "m", "more like this", () => example(true)),
+  command("Search", "x", "less like this", () => example(false)),
+  command("Search", "r", "rank by labels", learn),
+  command("Search", "c", "clear examples and learned ranking", () => {
     query.forgetExamples();
     query.learn = false;
     search();
   }),
-  command("Find", "o", "only what is not reviewed", () => only("open")),
-  command("Find", "d", "only doubtful labels", () => only("doubt")),
-  command("Find", "z", "fold what is alike, or not", () => toggle("fold")),
-  command("Find", "F", "frames", () => setLevel("frame")),
-  command("Find", "S", "shots", () => setLevel("shot")),
-  command("Find", "C", "scenes", () => setLevel("scene")),
-  command("Look", " ", "play from here, or pause", () => detail.toggle()),
-  command("Look", "i", "hide or show the film around", () => document.body.classList.toggle("narrow")),
-  command("Count", "t", "to the threshold (arrows move it)", () => threshold.slider.focus()),
-  command("Count", "p", "draw a random sample above it", draw),
-  command("Count", "q", "back from the sample", back),
-  command("Write", "e", "export", () => exporting(labels.set, about.formats, labels.names)),
-  command("Write", "w", "to the label sets", () => $("set").focus()),
-  command("Write", "?", "these keys", () => help(COMMANDS.filter((one) => one.shown.length))),
+  command("Search", "o", "show only unreviewed items", () => only("open")),
+  command("Search", "d", "show only doubtful labels", () => only("doubt")),
+  command("Search", "z", "toggle grouping of near-duplicates", () => toggle("fold")),
+  command("Search", "F", "frames", () => setLevel("frame")),
+  command("Search", "S", "shots", () => setLevel("shot")),
+  command("Search", "C", "scenes", () => setLevel("scene")),
+  command("View", " ", "play from here, or pause", () => detail.toggle()),
+  command("View", "i", "hide or show details", () => document.body.classList.toggle("narrow")),
+  command("Estimate", "t", "focus the threshold (arrow keys move it)", () => threshold.slider.focus()),
+  command("Estimate", "p", "draw a random sample above it", draw),
+  command("Estimate", "q", "return from the sample", back),
+  command("General", "e", "export", () => exporting(labels.set, about.formats, labels.names)),
+  command("General", "w", "focus the label sets", () => $("set").focus()),
+  command("General", "?", "show these shortcuts", () => help(COMMANDS.filter((command) => command.shown.length))),
 ];
 
 function connect() {
@@ -317,7 +316,7 @@ function connect() {
     else if (chip) labels.activate(chip.dataset.label);
   });
   $("export").addEventListener("click", () => exporting(labels.set, about.formats, labels.names));
-  $("help").addEventListener("click", () => help(COMMANDS.filter((one) => one.shown.length)));
+  $("help").addEventListener("click", () => help(COMMANDS.filter((command) => command.shown.length)));
   $("sample").addEventListener("click", draw);
   $("dialog").addEventListener("close", () => $("grid").focus());
   listen(COMMANDS);
@@ -328,7 +327,7 @@ async function begin() {
   store = `vujax curate ${about.catalog}`;
   document.title = `${about.catalog} \u2013 vujax curate`;
   $("name").textContent = about.catalog;
-  $("name").title = `${many(about.films, "film")}, vectors of ${about.encoder}`;
+  $("name").title = `${many(about.films, "film")}, embeddings of ${about.encoder}`;
   $("author").value = localStorage.getItem("vujax author") ?? about.author;
   $("tags-box").hidden = !about.tags.length;
   const saved = kept();

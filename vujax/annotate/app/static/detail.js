@@ -1,6 +1,6 @@
-// The item under the cursor: its picture, the film around it, and a player that begins there.
+// Details of the current item: its keyframe, adjacent shots, and a player that starts at the item.
 
-import { clock, el, quietly } from "./dom.js";
+import { clock, el, debounce } from "./dom.js";
 import { film, get, picture } from "./server.js";
 
 export class Detail {
@@ -9,7 +9,7 @@ export class Detail {
     this.root = root;
     this.hooks = hooks;
     this.item = null;
-    this.load = quietly(120, (item) => this.fetch(item));
+    this.load = debounce(120, (item) => this.fetch(item));
   }
 
   show(item) {
@@ -37,13 +37,13 @@ export class Detail {
   draw() {
     const { item, known } = this;
     if (!item) {
-      this.root.replaceChildren(el("p", { className: "hint" }, "Nothing is chosen."));
+      this.root.replaceChildren(el("p", { className: "hint" }, "No item selected."));
       return;
     }
     this.stage = el("div", { className: "stage" },
       item.picture ? el("img", { src: picture(item.picture), alt: "" }) : el("p", { className: "hint" }, "No keyframe"));
     const span = item.end > item.begin ? ` \u2013 ${clock(item.end)} (${(item.end - item.begin).toFixed(1)} s)` : "";
-    this.marks = el("p", { className: "said" });
+    this.marks = el("p", { className: "item-labels" });
     this.root.replaceChildren(
       this.stage,
       el("h2", {}, item.title),
@@ -79,16 +79,16 @@ export class Detail {
       [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, Array.isArray(value) ? value.join(", ") : String(value))]);
     return [
       known.film.missing
-        ? el("p", { className: "missing" }, `It cannot be played: ${known.film.missing}`)
+        ? el("p", { className: "missing" }, `The film is not available: ${known.film.missing}`)
         : el("p", { className: "hint" }, el("kbd", {}, "Space"), " plays from here"),
       ...frames,
-      el("h3", {}, "The film around it"),
+      el("h3", {}, "Adjacent shots"),
       el("ol", { className: "strip" }, ...strip),
       el("dl", {}, ...facts.flat()),
     ];
   }
 
-  // Plays from where the item begins, or pauses; a shot or scene is played to its end.
+  // Plays from the start of the item, or pauses; playback pauses at the end of a shot or scene.
   toggle() {
     if (this.player) {
       if (this.player.paused) this.player.play().catch(() => {});
@@ -96,7 +96,7 @@ export class Detail {
     } else if (this.known) {
       this.play();
     } else {
-      this.wanted = true; // once it is known
+      this.wanted = true; // starts when the item is loaded
     }
   }
 
@@ -111,13 +111,13 @@ export class Detail {
     }, { once: true });
     player.addEventListener("timeupdate", () => {
       if (end > begin && !player.paused && player.currentTime >= end && !player.past) {
-        player.past = true; // once: after that it plays on
+        player.past = true; // only once: then playback continues
         player.pause();
       }
     });
     player.addEventListener("error", () => {
       this.stop();
-      this.stage.append(el("p", { className: "missing" }, "This browser cannot play the film: its kind of file or its codec is unknown to it."));
+      this.stage.append(el("p", { className: "missing" }, "This browser cannot play the film: its container or codec is not supported."));
     });
     this.player = player;
     this.stage.replaceChildren(player);

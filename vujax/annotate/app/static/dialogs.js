@@ -1,18 +1,18 @@
-// Dialogs: the keys, a new label, a new set, the export.
+// Dialogs: keyboard shortcuts, a new label, a new label set, the export.
 
 import { $, el, many } from "./dom.js";
 import { post } from "./server.js";
 
 const ABOUT = {
   csv: "CSV: video, label, start, end, score",
-  jsonl: "JSON lines, with everything that is known",
-  parquet: "Parquet, with everything that is known",
-  coco: "COCO: a box around each whole picture",
-  webdataset: "WebDataset tars, frames of the films themselves",
-  array_record: "ArrayRecord, for training with vujax",
-  label_studio: "Label Studio tasks and their config",
+  jsonl: "JSON lines with all columns",
+  parquet: "Parquet with all columns",
+  coco: "COCO with a box around each image",
+  webdataset: "WebDataset with original frames",
+  array_record: "ArrayRecord for training with vujax",
+  label_studio: "Label Studio tasks and configuration",
   cvat: "CVAT for images 1.1",
-  fiftyone: "FiftyOne folder",
+  fiftyone: "FiftyOne dataset",
 };
 
 function open(title, ...children) {
@@ -27,7 +27,7 @@ function open(title, ...children) {
 
 export function help(keys) {
   const parts = Map.groupBy ? Map.groupBy(keys, (key) => key.part) : grouped(keys);
-  const dialog = open("Keys", el("div", { className: "keys" }, ...[...parts].map(([part, mine]) =>
+  const dialog = open("Keyboard shortcuts", el("div", { className: "keys" }, ...[...parts].map(([part, mine]) =>
     el("section", {}, el("h3", {}, part), el("dl", {}, ...mine.flatMap((key) =>
       [el("dt", {}, ...key.shown.map((one) => el("kbd", {}, one))), el("dd", {}, key.what)]))))));
   dialog.className = "wide";
@@ -39,9 +39,9 @@ function grouped(keys) {
   return found;
 }
 
-// Asks for one line; calls `done` with it, and shows the sentence of an error that it throws.
-export function line(title, about, { value = "", pattern = null, most = 100 }, done) {
-  const input = el("input", { value, maxLength: most, autocomplete: "off", spellcheck: false, required: true, id: "line" });
+// Asks for one line of text and calls `done` with it; shows the message of an error that it throws.
+export function line(title, about, { value = "", pattern = null, maxLength = 100 }, done) {
+  const input = el("input", { value, maxLength, autocomplete: "off", spellcheck: false, required: true, id: "line" });
   if (pattern) input.pattern = pattern;
   const wrong = el("p", { className: "wrong", role: "alert" });
   const form = el("form", {}, el("label", {}, about, input), wrong,
@@ -60,7 +60,7 @@ export function line(title, about, { value = "", pattern = null, most = 100 }, d
   input.select();
 }
 
-// Exports a set: a format, the labels, the pictures; says where it went.
+// Exports a label set with the chosen format, labels and images; shows the path of the result.
 export function exporting(set, formats, labels) {
   const choice = (format, first) => el("label", { className: "choice" },
     el("input", { type: "radio", name: "format", value: format, checked: first }), ABOUT[format] ?? format);
@@ -69,19 +69,19 @@ export function exporting(set, formats, labels) {
     ...labels.map((label) => el("label", { className: "choice" },
       el("input", { type: "checkbox", name: "label", value: label, checked: true }), label)));
   const pictures = el("select", { id: "pictures" },
-    el("option", { value: "" }, "as the format has them"),
-    el("option", { value: "keyframes" }, "keyframes of the catalogue"),
+    el("option", { value: "" }, "default of the format"),
+    el("option", { value: "keyframes" }, "keyframes of the catalog"),
     el("option", { value: "original" }, "original frames of the films"));
   const said = el("div", { className: "done", role: "status", id: "exported" });
   const button = el("button", { type: "submit", className: "main" }, "Export ", el("kbd", {}, "Enter"));
-  const form = el("form", {}, kinds, which, el("label", {}, "Pictures", pictures), said, el("div", { className: "buttons" }, button));
-  open(`Export the set \u201c${set}\u201d`, form);
+  const form = el("form", {}, kinds, which, el("label", {}, "Images", pictures), said, el("div", { className: "buttons" }, button));
+  open(`Export label set \u201c${set}\u201d`, form);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const chosen = [...form.querySelectorAll("[name=label]:checked")].map((box) => box.value);
     button.disabled = true;
     said.className = "done";
-    said.textContent = "Writing \u2026";
+    said.textContent = "Exporting \u2026";
     try {
       const found = await post("/api/export", {
         set,
@@ -90,9 +90,9 @@ export function exporting(set, formats, labels) {
         pictures: pictures.value,
       });
       said.replaceChildren(
-        el("p", {}, `${many(found.labels, "label")} written to `, el("code", {}, found.path)),
+        el("p", {}, `${many(found.labels, "label")} exported to `, el("code", {}, found.path)),
         ...found.notes.map((one) => el("p", { className: "hint" }, one)),
-        ...(found.file ? [el("a", { href: `/export/${encodeURIComponent(found.file)}`, download: found.file }, "Fetch the file")] : []));
+        ...(found.file ? [el("a", { href: `/export/${encodeURIComponent(found.file)}`, download: found.file }, "Download the file")] : []));
     } catch (error) {
       said.className = "done wrong";
       said.textContent = error.message;

@@ -1,24 +1,24 @@
-// Elements without markup: text is text, whatever is in it.
+// DOM helpers. Strings always become text, never markup.
 
 export const $ = (id) => document.getElementById(id);
 
-// An element with properties and children; strings become text.
+// Creates an element with properties and children; strings become text.
 export function el(name, properties = {}, ...children) {
-  const made = document.createElement(name);
+  const element = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
     if (value === undefined || value === null || value === false) continue;
-    if (key in made && key !== "list" && key !== "role") made[key] = value;
-    else made.setAttribute(key, value === true ? "" : value);
+    if (key in element && key !== "list" && key !== "role") element[key] = value;
+    else element.setAttribute(key, value === true ? "" : value);
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined));
-  return made;
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return element;
 }
 
 export const count = (number) => number.toLocaleString("en");
 
 export const many = (number, thing) => `${count(number)} ${thing}${number === 1 ? "" : "s"}`;
 
-// Minutes and seconds with a tenth; hours before them where there are any.
+// Formats seconds as minutes, seconds and tenths, with hours where needed.
 export function clock(seconds) {
   const tenths = Math.round(Math.abs(seconds) * 10);
   const hours = Math.floor(tenths / 36000);
@@ -35,7 +35,7 @@ export function say(text) {
   $("say").textContent = text;
 }
 
-// A sentence that stays until the next one; an empty one hides it.
+// Shows a message until the next one; an empty message hides it.
 export function note(text, kind = "info") {
   const place = $("note");
   place.textContent = text;
@@ -43,8 +43,8 @@ export function note(text, kind = "info") {
   place.hidden = !text;
 }
 
-// Calls once things have been quiet for a while.
-export function quietly(milliseconds, call) {
+// Debounces a function.
+export function debounce(milliseconds, call) {
   let timer = 0;
   return (...given) => {
     clearTimeout(timer);

@@ -1,14 +1,14 @@
-// A grid of any length: only the cells that can be seen are in the document, all of one size.
+// Virtual grid: only visible cells, all of one size, are in the document.
 
-import { clock, el, quietly } from "./dom.js";
+import { clock, el, debounce } from "./dom.js";
 import { picture, post } from "./server.js";
 
-const WIDTH = 176; // least, of a cell
+const WIDTH = 176; // minimum, of a cell
 const GAP = 6;
-const LINE = 22; // the line of text below a picture
-const BLOCK = 120; // items that are asked for at once
-const AHEAD = 2; // rows beyond what can be seen
-const KEPT = 6000; // items in memory
+const LINE = 22; // the line of text below an image
+const BLOCK = 120; // items per request
+const AHEAD = 2; // rows beyond the visible ones
+const MAX_ITEMS = 6000; // cached
 
 export class Grid {
   // hooks: level() -> its name, marks(id) -> [{number, label, value}], active(id) -> value,
@@ -20,16 +20,16 @@ export class Grid {
     root.append(this.space);
     this.cells = new Map(); // place -> cell
     this.spare = [];
-    this.items = new Map(); // row -> what is known of it
+    this.items = new Map(); // row -> facts of its item
     this.asked = new Set(); // blocks
-    this.fetchSoon = quietly(30, () => this.fetch());
+    this.fetchSoon = debounce(30, () => this.fetch());
     Object.assign(this, { rows: [], scores: null, more: [], chosen: new Set(), cursor: 0, generation: 0 });
     root.addEventListener("scroll", () => this.later(), { passive: true });
     new ResizeObserver(() => this.resize()).observe(root);
     root.addEventListener("click", (event) => this.clicked(event));
   }
 
-  // Shows a result: rows with scores (or null) and how many more each stands for.
+  // Shows a result: rows with scores (or null) and the number of hidden near-duplicates of each.
   set({ rows, scores, more }, place = 0) {
     this.rows = rows;
     this.scores = scores;
@@ -70,7 +70,7 @@ export class Grid {
     return Math.floor(this.root.scrollTop / (this.high + GAP));
   }
 
-  // Draws with the next frame, once however often it is asked to.
+  // Draws at the next animation frame, once for all calls until then.
   later() {
     if (this.waiting) return;
     this.waiting = true;
@@ -147,7 +147,7 @@ export class Grid {
       cell.score.textContent = this.scores ? this.scores[place].toFixed(3) : "";
       const more = this.more[place] ?? 0;
       cell.more.textContent = more ? `+${more}` : "";
-      cell.more.title = more ? `${more} more are nearly the same` : "";
+      cell.more.title = more ? `${more} near-duplicates hidden` : "";
     }
     const value = item ? this.hooks.active(item.id) : 0;
     const classes = ["cell"];
@@ -166,9 +166,9 @@ export class Grid {
   label(cell, item) {
     const marks = this.hooks.marks(item.id);
     const text = marks.map((mark) => `${mark.value > 0 ? "\u2713" : "\u2717"} ${mark.label}`).join(", ");
-    if (cell.said === text && cell.of === item.id) return;
-    cell.said = text;
-    cell.of = item.id;
+    if (cell.text === text && cell.itemId === item.id) return;
+    cell.text = text;
+    cell.itemId = item.id;
     cell.marks.replaceChildren(
       ...marks.slice(0, 4).map((mark) =>
         el("b", { className: `mark hue-${mark.number % 9} ${mark.value > 0 ? "holds" : "fails"}`, title: mark.label },
@@ -179,7 +179,7 @@ export class Grid {
     cell.box.title = `${item.title}\n${item.id}\n${clock(item.begin)}`;
   }
 
-  // Asks for what is not known of the cells that are seen, block by block.
+  // Requests unknown items of the visible cells, one block at a time.
   async fetch() {
     if (!this.range) return;
     const [from, to] = this.range;
@@ -196,7 +196,7 @@ export class Grid {
     try {
       const found = await post("/api/items", { level: this.hooks.level(), rows });
       if (generation !== this.generation) return;
-      if (this.items.size > KEPT) {
+      if (this.items.size > MAX_ITEMS) {
         this.items.clear();
         this.asked.clear();
       }
@@ -209,7 +209,7 @@ export class Grid {
     }
   }
 
-  // Forgets what is known of rows: they are of another level now.
+  // Clears the cache, whose rows belong to the previous level.
   forget() {
     this.items.clear();
     this.asked.clear();
@@ -223,7 +223,7 @@ export class Grid {
     return this.scores ? this.scores[place] : null;
   }
 
-  // Moves the cursor; with `extend` what lies between the anchor and it is chosen, without nothing is.
+  // Moves the cursor; with `extend`, selects the range from the anchor, otherwise clears the selection.
   move(place, extend = false) {
     if (!this.rows.length) return;
     place = Math.max(0, Math.min(place, this.rows.length - 1));
@@ -248,14 +248,14 @@ export class Grid {
     this.draw();
   }
 
-  // What a command is about: what is chosen, else what the cursor is on.
+  // Targets of a command: the selection, or else the item at the cursor.
   targets() {
     if (this.chosen.size) return [...this.chosen].sort((a, b) => a - b);
     return this.rows.length ? [this.cursor] : [];
   }
 
-  // Items of rows, asking for those that were never seen. Rows are of the level that is shown now,
-  // whatever is shown when the answer comes.
+  // Returns the items of rows, and requests unknown ones. Rows belong to the level at the time of the
+  // call, even if the level changes before the response.
   async known(rows) {
     const level = this.hooks.level();
     const found = new Map(rows.filter((row) => this.items.has(row)).map((row) => [row, this.items.get(row)]));

@@ -1,8 +1,8 @@
-// The keyboard: every command has a key, and the help shows this very table.
+// Keyboard commands; the help dialog shows the same table.
 
 const TYPING = "input:not([type=range], [type=checkbox], [type=radio]), textarea, select";
 
-// Commands are {keys, shown, part, what, run}; a key is `event.key`, with Shift+, Ctrl+ where wanted.
+// Commands are {keys, shown, part, what, run}; a key is `event.key` with an optional Shift+ or Ctrl+.
 export function listen(commands) {
   const table = new Map(commands.flatMap((command) => command.keys.map((key) => [key, command])));
   addEventListener("keydown", (event) => {
@@ -20,8 +20,8 @@ export function listen(commands) {
   });
 }
 
-// The digits are those of the keys, wherever a keyboard has them, unless what a key writes is itself
-// a command, such as / above the 7.
+// Digits are read from the physical keys of any layout, unless the typed character is a command
+// itself, such as / above the 7.
 function named(event, table) {
   if (!event.ctrlKey && !event.metaKey && /^[^\w\s]$/.test(event.key) && table.has(event.key)) return event.key;
   const digit = /^Digit(\d)$/.exec(event.code)?.[1];

@@ -1,9 +1,9 @@
-// The labels of a set: what holds, what is on its way to the server, and what others did meanwhile.
+// Labels of a set: current values, decisions on their way to the server, and changes by others.
 
 import { el, many, note, say } from "./dom.js";
 import { get, post } from "./server.js";
 
-const EVERY = 2000; // milliseconds between looks at what others did
+const POLL_MS = 2000; // between polls for changes by others
 
 export class Labels {
   // hooks: changed(), author() -> name
@@ -11,17 +11,17 @@ export class Labels {
     this.bar = bar;
     this.saved = saved;
     this.hooks = hooks;
-    this.pending = []; // not on the server's disk yet
+    this.pending = []; // not saved by the server yet
     this.sending = null;
-    this.coming = 0; // labels of items that are being asked for
-    this.order = Promise.resolve(); // in which they were said
-    setInterval(() => this.look(), EVERY);
+    this.coming = 0; // labels of items that are being loaded
+    this.order = Promise.resolve(); // order of the decisions
+    setInterval(() => this.look(), POLL_MS);
     addEventListener("beforeunload", (event) => {
       if (this.pending.length || this.coming) event.preventDefault();
     });
   }
 
-  // Opens a set; `extra` are labels that may have no decision yet.
+  // Opens a label set; `extra` lists labels that may have no decisions yet.
   async open(name, extra = []) {
     this.set = name;
     this.sequence = 0;
@@ -73,17 +73,17 @@ export class Labels {
     if (value) counts[value > 0 ? 0 : 1] += 1;
   }
 
-  // Says that a label holds (1), does not (-1) or is not known (0) of items, which may be on their
-  // way still: their decisions follow each other as they were made.
+  // Labels items as positive (1), negative (-1) or unknown (0). The items may still be loading;
+  // decisions are applied in the order in which they were made.
   mark(items, number, label, value, about) {
     this.coming += number;
     this.show();
-    items.catch(() => {}); // it is answered for below
+    items.catch(() => {}); // handled below
     this.order = this.order.then(async () => {
       try {
         this.decide(await items, label, value, about);
       } catch (error) {
-        note(`Not labelled: ${error.message}`, "error");
+        note(`Not labeled: ${error.message}`, "error");
       } finally {
         this.coming -= number;
         this.show();
@@ -100,11 +100,11 @@ export class Labels {
       body: { set: this.set, label, value, author: this.hooks.author(), ids: items.map((item) => item.id), ...about },
     });
     this.hooks.changed();
-    say(`${many(items.length, "item")}: ${label} ${value > 0 ? "holds" : value < 0 ? "does not hold" : "is not known"}`);
+    say(`${many(items.length, "item")}: ${label} ${value > 0 ? "positive" : value < 0 ? "negative" : "removed"}`);
     this.send();
   }
 
-  // Sends what is pending, in order; what cannot be sent is kept and sent again.
+  // Sends pending decisions in order; failed ones stay pending and are sent again.
   send() {
     this.sending ??= this.flush().finally(() => {
       this.sending = null;
@@ -121,7 +121,7 @@ export class Labels {
         this.show();
       } catch (error) {
         if (error.unreachable || error.status >= 500) {
-          note(`Not saved yet, will be sent again: ${error.message}`, "error");
+          note(`Not saved yet, retrying: ${error.message}`, "error");
           this.show();
           this.unsaved = true;
           return;
@@ -153,7 +153,7 @@ export class Labels {
     }
   }
 
-  // Takes in what others did, and sends what is left over.
+  // Polls for changes by others, and sends pending decisions.
   async look() {
     if (!this.set || this.looking) return;
     this.looking = true;
@@ -186,7 +186,7 @@ export class Labels {
     this.saved.textContent = waiting ? `${many(waiting, "label")} not saved yet` : "All saved";
     this.saved.className = waiting ? "waiting" : "";
     const chips = this.names.map((label, number) => this.chip(label, number));
-    const add = el("button", { type: "button", className: "add", id: "add-label" }, "Add a label ", el("kbd", {}, "."));
+    const add = el("button", { type: "button", className: "add", id: "add-label" }, "Add label ", el("kbd", {}, "."));
     this.bar.replaceChildren(...chips, add);
   }
 
@@ -197,7 +197,7 @@ export class Labels {
       number < 9 ? el("kbd", {}, String(number + 1)) : "",
       el("span", { className: "text" }, label),
       el("span", { className: "counts" }, `\u2713${holds} \u2717${fails}`));
-    chip.title = `${label}: holds of ${holds}, does not hold of ${fails}`;
+    chip.title = `${label}: ${holds} positive, ${fails} negative`;
     chip.dataset.label = label;
     return chip;
   }

@@ -1,8 +1,8 @@
-// What is asked for: the words, the filter, the examples; read from the page and shown on it.
+// The search request: query, filter and examples.
 
 import { $, el } from "./dom.js";
 
-const WEIGHTED = /^(.*\D):\s*(\d+(?:\.\d*)?|\.\d+)$/s; // as `vujax search` reads it
+const WEIGHTED = /^(.*\D):\s*(\d+(?:\.\d*)?|\.\d+)$/s; // same syntax as `vujax search`
 
 // Terms of "a boat; sunset:2; -night".
 export function terms(text) {
@@ -53,7 +53,7 @@ export class Query {
     };
   }
 
-  // Takes items as examples of what is wanted, or not.
+  // Adds items as positive or negative examples.
   example(items, wanted) {
     const ids = items.map((item) => item.id);
     this.like = this.like.filter((id) => !ids.includes(id));
@@ -64,7 +64,7 @@ export class Query {
     this.unlike = this.unlike.slice(-200);
   }
 
-  // Examples are of one level.
+  // Examples belong to one level.
   forgetExamples() {
     this.like = [];
     this.unlike = [];
@@ -86,7 +86,7 @@ export class Query {
     $("terms").replaceChildren(...(parts.length > 1 || chips.length > parts.length ? chips : []));
   }
 
-  // What is to be found again after a reload.
+  // State to restore after a reload.
   save() {
     return {
       level: this.level,

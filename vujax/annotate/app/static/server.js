@@ -1,20 +1,20 @@
-// Asking the server. What it refuses is an Error with its sentence; `unreachable` when it is silent.
+// Requests to the server. Errors carry its message; `unreachable` marks a missing response.
 
 async function ask(path, options) {
   let answer;
   try {
     answer = await fetch(path, { credentials: "same-origin", ...options });
   } catch {
-    const error = new Error("The server does not answer: is `vujax curate` still running?");
+    const error = new Error("The server does not respond. Is `vujax curate` still running?");
     error.unreachable = true;
     throw error;
   }
   let found = null;
   try {
     found = await answer.json();
-  } catch { /* no JSON: a crash */ }
+  } catch { /* not JSON: the server crashed */ }
   if (answer.ok && found !== null) return found;
-  const error = new Error(found?.error ?? `The server failed (${answer.status}): see its terminal.`);
+  const error = new Error(found?.error ?? `Server error (${answer.status}). See the terminal of the server.`);
   error.status = answer.status;
   throw error;
 }
@@ -31,7 +31,7 @@ export const post = (path, body) =>
     body: JSON.stringify(body),
   });
 
-// Where a keyframe's picture is, by its id FILM/s0012/1.
+// Returns the URL of a keyframe, by its id FILM/s0012/1.
 export function picture(id) {
   const [film, shot, keyframe] = id.split("/");
   return `/picture/${encodeURIComponent(film)}/${Number(shot.slice(1))}/${keyframe}`;

@@ -1,6 +1,6 @@
-// The threshold: how scores are spread, what lies above, and how much of that is right.
+// Score threshold: histogram of scores, number of items above, and estimated precision.
 
-import { $, count, percent, quietly } from "./dom.js";
+import { $, count, percent, debounce } from "./dom.js";
 import { post } from "./server.js";
 
 export class Threshold {
@@ -16,12 +16,12 @@ export class Threshold {
       hooks.changed();
       this.later();
     });
-    this.later = quietly(150, () => this.estimate());
+    this.later = debounce(150, () => this.estimate());
     new ResizeObserver(() => this.draw()).observe(this.slider);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
   }
 
-  // Takes in a new ranking; the threshold stays where scores mean what they meant before.
+  // Shows a new ranking; the threshold stays if the scores are comparable to the previous ones.
   set(histogram, ask) {
     this.histogram = histogram;
     const kind = JSON.stringify([ask.level, ask.terms, ask.like, ask.unlike, ask.learn, ask.tags, ask.status === "doubt"]);
@@ -41,7 +41,7 @@ export class Threshold {
     this.slider.max = high;
     this.slider.step = (high - low) / 400;
     if (this.value === null || this.value < low || this.value > high) {
-      this.value = low + (high - low) * best(counts);
+      this.value = low + (high - low) * initialThreshold(counts);
     }
     this.slider.value = this.value;
     this.draw();
@@ -90,25 +90,25 @@ export class Threshold {
   say({ reviewed, sample }) {
     const label = this.hooks.label();
     const parts = [`${count(reviewed.items)} items at or above ${this.value.toFixed(3)}.`];
-    if (!label) parts.push("Add a label to estimate how many are right.");
-    else if (!reviewed.reviewed) parts.push("None of them is reviewed yet.");
-    else parts.push(`Reviewed: ${words(reviewed)} \u2014 chosen by eye, so it tends to flatter.`);
+    if (!label) parts.push("Add a label to estimate the precision.");
+    else if (!reviewed.reviewed) parts.push("None reviewed yet.");
+    else parts.push(`Reviewed: ${words(reviewed)} \u2014 not a random sample, so likely optimistic.`);
     if (sample) {
       const open = sample.items - sample.reviewed;
       const about = `at or above ${this.sampled.threshold.toFixed(3)}`;
       parts.push(sample.reviewed
-        ? `Random sample ${about}: ${words(sample)}${open ? `, ${open} still to review` : ", reviewed to the end"}.`
-        : `Random sample ${about}: review its ${sample.items} items.`);
+        ? `Random sample ${about}: ${words(sample)}${open ? `, ${open} still to review` : ", fully reviewed"}.`
+        : `Random sample ${about}: ${sample.items} items to review.`);
     }
     $("estimate").textContent = parts.join(" ");
   }
 }
 
 const words = ({ right, reviewed, estimate, low, high }) =>
-  `${right} of ${reviewed} right, ${percent(estimate)} (95%: ${percent(low)} to ${percent(high)})`;
+  `precision ${percent(estimate)} (${right} of ${reviewed}; 95% interval ${percent(low)} to ${percent(high)})`;
 
-// A first threshold: the share of the scale above which a twentieth of the items lies.
-function best(counts) {
+// Initial threshold, as a share of the score range: 5% of the items are above it.
+function initialThreshold(counts) {
   const all = counts.reduce((sum, one) => sum + one, 0);
   let seen = 0;
   for (let bin = counts.length - 1; bin > 0; bin--) {
