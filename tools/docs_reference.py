@@ -151,7 +151,7 @@ TEXTS = {
     "fsdp": "divide parameters and optimizer state among the devices",
     "ema_decay": "above 0: evaluate and release averaged parameters",
     "init_from": "workdir or release folder to start from",
-    "init_fresh": "prefixes of parameter names that start anew all the same",
+    "init_fresh": "prefixes of parameter names that are not taken from it",
     "log_steps": "steps between two lines of metrics",
     "checkpoint_steps": "steps between two checkpoints",
     "keep_last": "number of latest checkpoints that are retained",
