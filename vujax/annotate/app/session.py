@@ -126,32 +126,33 @@ class CurationSession:
         """Return the names of columns for filters."""
         return dict(columns=ranking.list_filter_columns(self._get_items(name)))
 
-    def search(self, ask: SearchRequest) -> dict[str, Any]:
+    def search(self, request: SearchRequest) -> dict[str, Any]:
         """Rank items for a request."""
-        ask = replace(ask, at=self.open_log(ask.set).sequence) if ask.at is None else ask
-        level, found = self._get_items(ask.level), self.rank(ask)
-        places, more = np.arange(len(found.rows)), np.zeros(0, np.int64)
-        if ask.fold:
-            places, more = ranking.fold_duplicates(found, level)
-        rows, scores = found.rows[places], found.scores
+        if request.at is None:
+            request = replace(request, at=self.open_log(request.set).sequence)
+        level, result = self._get_items(request.level), self.rank(request)
+        ranks, more = np.arange(len(result.rows)), np.zeros(0, np.int64)
+        if request.fold:
+            ranks, more = ranking.fold_duplicates(result, level)
+        rows, scores = result.rows[ranks], result.scores
         return dict(
             rows=rows.tolist(),
-            scores=None if scores is None else scores[places].tolist(),
+            scores=None if scores is None else scores[ranks].tolist(),
             more=more.tolist(),
-            items=len(found.rows),
+            items=len(result.rows),
             of=len(level),
-            at=ask.at,
+            at=request.at,
             histogram=_histogram(scores),
-            notes=list(found.notes),
+            notes=list(result.notes),
         )
 
-    def describe_items(self, wanted: ItemsRequest) -> list[dict[str, Any]]:
+    def describe_items(self, request: ItemsRequest) -> list[dict[str, Any]]:
         """Return the facts to show in the grid, for each item."""
-        level = self._get_items(wanted.level)
-        if any(row >= len(level) for row in wanted.rows):
-            raise KeyError(f"there are {len(level)} {wanted.level}s; search again")
-        table = level.index.rows.take(list(wanted.rows)).to_pylist()
-        middles = self._middles(wanted.level, table)
+        level = self._get_items(request.level)
+        if any(row >= len(level) for row in request.rows):
+            raise KeyError(f"there are {len(level)} {request.level}s; search again")
+        table = level.index.rows.take(list(request.rows)).to_pylist()
+        middles = self._middles(request.level, table)
         return [
             dict(
                 row=row,
@@ -159,36 +160,36 @@ class CurationSession:
                 film=facts["film"],
                 title=self._title(facts["film"]),
                 begin=facts["seconds"],
-                end=facts["seconds"] if wanted.level == "frame" else facts["end_s"],
+                end=facts["seconds"] if request.level == "frame" else facts["end_s"],
                 picture=picture,
             )
-            for row, facts, picture in zip(wanted.rows, table, middles, strict=True)
+            for row, facts, picture in zip(request.rows, table, middles, strict=True)
         ]
 
-    def describe_item(self, item: str) -> dict[str, Any]:
+    def describe_item(self, item_id: str) -> dict[str, Any]:
         """Return all facts of one item, with its film and adjacent shots."""
-        place = self.contents.find(item)
-        film = self.contents.read_film(place.film)
+        item = self.contents.find(item_id)
+        film = self.contents.read_film(item.film)
         shots = [p for p in film.items.values() if p.level == "shot"]
         inside = [
             number
             for number, shot in enumerate(shots)
-            if shot.begin_s < max(place.end_s, place.begin_s + 1e-6) and shot.end_s > place.begin_s
+            if shot.begin_s < max(item.end_s, item.begin_s + 1e-6) and shot.end_s > item.begin_s
         ]
         first, last = (inside[0], inside[-1]) if inside else (0, 0)
-        around = shots[max(0, first - NUM_STRIP_SHOTS) : last + NUM_STRIP_SHOTS + 1][
+        strip = shots[max(0, first - NUM_STRIP_SHOTS) : last + NUM_STRIP_SHOTS + 1][
             : 4 * NUM_STRIP_SHOTS
         ]
         return dict(
-            id=item,
-            level=place.level,
-            begin=place.begin_s,
-            end=place.end_s,
-            pictures=list(place.keyframe_ids[:60]),
+            id=item_id,
+            level=item.level,
+            begin=item.begin_s,
+            end=item.end_s,
+            pictures=list(item.keyframe_ids[:60]),
             strip=[
-                dict(id=s.id, begin=s.begin_s, end=s.end_s, picture=s.keyframe_id) for s in around
+                dict(id=s.id, begin=s.begin_s, end=s.end_s, picture=s.keyframe_id) for s in strip
             ],
-            film=self._film(place.film),
+            film=self._film(item.film),
         )
 
     def read_labels(self, name: str, since: int) -> dict[str, Any]:
@@ -203,70 +204,70 @@ class CurationSession:
             changes=[[*key, log.value(key)] for key in keys],
         )
 
-    def add_labels(self, mark: LabelRequest) -> dict[str, Any]:
+    def add_labels(self, request: LabelRequest) -> dict[str, Any]:
         """Append decisions durably to a label set."""
         decisions = build_decisions(
             self.contents,
-            mark.ids,
-            mark.label,
-            mark.value,
-            scores=mark.scores,
-            source="sample" if mark.sampled else "page",
-            query=mark.query or None,
-            model=self._model(mark.ids[0]),
+            request.ids,
+            request.label,
+            request.value,
+            scores=request.scores,
+            source="sample" if request.sampled else "page",
+            query=request.query or None,
+            model=self._model(request.ids[0]),
         )
-        log = self.open_log(mark.set)
-        group = log.append(decisions, author=mark.author or self.author)
+        log = self.open_log(request.set)
+        group = log.append(decisions, author=request.author or self.author)
         return dict(group=group, sequence=log.sequence)
 
-    def undo(self, undo: UndoRequest) -> dict[str, Any]:
+    def undo(self, request: UndoRequest) -> dict[str, Any]:
         """Undo the last group of decisions of the author."""
-        log, author = self.open_log(undo.set), undo.author or self.author
+        log, author = self.open_log(request.set), request.author or self.author
         group = log.last_group(author)
         if group is None:
             raise ValueError("you have no decisions to undo")
         keys = log.undo(group, author=author)
         return dict(sequence=log.sequence, changes=[[*key, log.value(key)] for key in keys])
 
-    def estimate_precision(self, above: ThresholdRequest) -> dict[str, Any]:
+    def estimate_precision(self, request: ThresholdRequest) -> dict[str, Any]:
         """Estimate the precision above a threshold from reviewed items and from a sample."""
-        level = self._get_items(above.ask.level)
-        values = self._values(above.ask.set, above.label)
+        level = self._get_items(request.ask.level)
+        values = self._values(request.ask.set, request.label)
 
         def estimate(rows: Any) -> dict[str, Any]:
             return estimate_precision(values.get(level.ids[row], 0) for row in rows).to_json()
 
-        if any(row >= len(level) for row in above.rows):
+        if any(row >= len(level) for row in request.rows):
             raise KeyError("the sample belongs to another catalog; draw it again")
         return dict(
-            reviewed=estimate(self.rank(above.ask).above(above.threshold).tolist()),
-            sample=estimate(above.rows) if above.rows else None,
+            reviewed=estimate(self.rank(request.ask).above(request.threshold).tolist()),
+            sample=estimate(request.rows) if request.rows else None,
         )
 
-    def draw_sample(self, above: ThresholdRequest) -> dict[str, Any]:
+    def draw_sample(self, request: ThresholdRequest) -> dict[str, Any]:
         """Draw random items above a threshold, including reviewed ones."""
-        found = self.rank(above.ask)
-        rows = found.above(above.threshold)
+        result = self.rank(request.ask)
+        rows = result.above(request.threshold)
         if not len(rows):
             raise ValueError("no item reaches the threshold; lower it")
-        count = min(above.count, len(rows))
+        count = min(request.count, len(rows))
         drawn = np.random.default_rng().choice(len(rows), count, replace=False)
-        scores = None if found.scores is None else found.scores[drawn].tolist()
+        scores = None if result.scores is None else result.scores[drawn].tolist()
         return dict(rows=rows[drawn].tolist(), scores=scores, items=len(rows))
 
-    def export(self, wanted: ExportRequest) -> dict[str, Any]:
+    def export(self, request: ExportRequest) -> dict[str, Any]:
         """Export a label set into the directory of exports of the catalog."""
-        FORMATS.check(wanted.format)
-        sets.find_label_set(self.catalog.path, wanted.set)
+        FORMATS.check(request.format)
+        sets.find_label_set(self.catalog.path, request.set)
         with self._lock:  # two exports must not choose the same name
-            out = _choose_path(self.catalog.path / EXPORTS, wanted.set, wanted.format)
+            out = _choose_path(self.catalog.path / EXPORTS, request.set, request.format)
             done = export_labels(
                 self.contents,
-                self.open_log(wanted.set),
-                wanted.format,
+                self.open_log(request.set),
+                request.format,
                 out,
-                labels=wanted.labels or None,
-                images=wanted.images or None,
+                labels=request.labels or None,
+                images=request.images or None,
             )
         return dict(
             path=str(done.path.resolve()),
@@ -313,26 +314,26 @@ class CurationSession:
         values = {k[0]: e.decision.value for k, e in state.items() if k[1] == label}
         return {item: value for item, value in values.items() if value}
 
-    def rank(self, ask: SearchRequest) -> Ranking:
+    def rank(self, request: SearchRequest) -> Ranking:
         """Return the ranking of a request at its sequence of the labels, cached."""
-        if ask.terms and self.text_search_error:
+        if request.terms and self.text_search_error:
             raise ValueError(self.text_search_error)
-        depends = ask.learn or ask.status != "all"
-        at = self.open_log(ask.set).sequence if ask.at is None else ask.at
-        key = replace(ask, at=at if depends else None, fold=False)
+        depends = request.learn or request.status != "all"
+        at = self.open_log(request.set).sequence if request.at is None else request.at
+        key = replace(request, at=at if depends else None, fold=False)
         with self._lock:
             if key in self._rankings:
                 self._rankings.move_to_end(key)
                 return self._rankings[key]
-        values = self._values(ask.set, ask.label, at) if depends else {}
-        found = ranking.rank_items(
-            ask, self._get_items(ask.level), values, self.tags.get(ask.label, {})
+        values = self._values(request.set, request.label, at) if depends else {}
+        result = ranking.rank_items(
+            request, self._get_items(request.level), values, self.tags.get(request.label, {})
         )
         with self._lock:
-            self._rankings[key] = found
+            self._rankings[key] = result
             while len(self._rankings) > MAX_CACHED_RANKINGS:
                 self._rankings.popitem(last=False)
-        return found
+        return result
 
     def _model(self, item: str) -> str | None:
         """Return the digest of the model behind the embedding of an item."""
