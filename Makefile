@@ -9,8 +9,11 @@ PIP := $(VENV)/bin/python -m pip install --quiet --constraint $(CONSTRAINTS)
 # on 3.12 those tests are skipped with that reason.
 EXTRAS = $(if $(filter 3.11,$(VERSION)),test$(comma)aot$(comma)parity,test$(comma)aot)
 comma := ,
-PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile
+PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 UNMARKED := not (long or multiprocess or tpu_aot or real_data or browser or parity)
+
+# Compiled programs of the tests are kept between runs; it is safe to delete the folder.
+test quick: export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.jax_cache
 
 .PHONY: demo test quick lint docs
 

@@ -13,8 +13,11 @@ os.environ["XLA_FLAGS"] = (
 )
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-# Programs that several of this run's processes need are compiled once: the first process makes the
-# folder, its children (pytest's workers, the commands under test) inherit the name.
+# Compiling takes most of the tests' time, and many small programs occur in several files: each is
+# compiled once. The first process makes the folder, unless it is given one that outlives the run;
+# its children (pytest's workers, the commands under test) inherit the name.
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="vujax-compiled-")
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
@@ -26,6 +29,31 @@ from absl import flags
 from vujax.utils.mesh import make_mesh
 
 flags.FLAGS.mark_as_parsed()  # grain's worker processes read absl flags
+
+TESTS = Path(__file__).parent
+SLOWEST_FILES = (
+    "test_main.py",
+    "docs/test_code_blocks.py",
+    "training/test_loop.py",
+    "evals/test_finetune.py",
+    "encoders/test_class_names.py",
+    "methods/test_distill.py",
+    "evals/test_real_data.py",
+    "training/test_train_scenes.py",
+    "training/test_train_shots.py",
+    "training/test_train_imported.py",
+    "evals/test_hosts.py",
+    "compat/test_before_redesign.py",
+    "evals/test_captioning.py",
+    "losses/test_soft_alignment.py",
+    "methods/test_movies2scenes.py",
+    "models/test_clip.py",
+    "encoders/test_sentences.py",
+    "models/test_resnet.py",
+    "pipeline/test_embed.py",
+    "pipeline/workers/test_ray.py",
+)
+"""Start first, so that no worker is left alone with one of them at the end; slowest first."""
 
 PARITY_PACKAGES = ("torch", "transformers", "sklearn")
 
@@ -40,6 +68,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="libtpu is missing: extra [aot]"))
         if not _chromium() and item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.skip(reason="no chromium on this machine"))
+    places = {TESTS / name: place for place, name in enumerate(SLOWEST_FILES)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def _chromium() -> bool:
