@@ -50,7 +50,7 @@ def test_raw_gradients_on_eight_devices(mesh1, mesh8):
 def test_the_loss_is_the_mean_over_all_tokens(smoothing):
     batch = host_batch()
     method = Caption(build_caption_model(**SMALL, dropout=0.0), label_smoothing=smoothing)
-    params, aux = method.init(jax.random.key(0), batch)
+    params, aux = jax.jit(method.init)(jax.random.key(0), batch)
     params = jax.tree.map(lambda p: 8 * p, params)
     context = StepContext(jax.random.key(1), 0.0)
     embeddings = method.embed(params, aux, batch, context)
@@ -85,7 +85,7 @@ def test_smoothing_is_optaxs():
 
 def test_noise_follows_the_index_and_the_step():
     method, batch = method_of(), host_batch()
-    params, aux = method.init(jax.random.key(0), batch)
+    params, aux = jax.jit(method.init)(jax.random.key(0), batch)
     params = jax.tree.map(lambda p: 8 * p, params)
 
     @jax.jit

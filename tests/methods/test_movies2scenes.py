@@ -82,6 +82,7 @@ def step_once(devices: int, mask_similar: bool = False, **layout):
     return before, after, metrics
 
 
+@jax.jit
 def compared(params, batch):
     return MODEL.apply({"params": params}, batch)[1].reshape(KEYS, DIM)
 
@@ -135,7 +136,7 @@ def dense(before, mask_similar: bool):
         log_p = jax.nn.log_softmax(jnp.where(there, logits, -jnp.inf))[:, 0]
         return -log_p[movie >= 0].mean()
 
-    return jax.value_and_grad(loss)(before.params)
+    return jax.jit(jax.value_and_grad(loss))(before.params)
 
 
 def test_the_batch_has_what_the_tests_need():

@@ -103,7 +103,7 @@ def test_more_beams_than_sequences():
 def test_the_decoders_captions_have_the_scores_that_it_gives_them():
     model = build_caption_model(dim=6, vocab=9, context=5, prefix=2, width=8, layers=1, heads=2)
     vectors = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
-    params = model.init(jax.random.key(0), vectors, np.zeros((4, 5), np.int32))["params"]
+    params = jax.jit(model.init)(jax.random.key(0), vectors, np.zeros((4, 5), np.int32))["params"]
     variables = {"params": jax.tree.map(lambda p: 5 * p, params)}
     tokens, scores = model.search(variables, vectors, beams=3, power=0.0)
     logits, _ = model.apply(variables, vectors, tokens[:, 0])

@@ -20,16 +20,16 @@ def decoder():
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(3, 6)).astype(np.float32)
     tokens = rng.integers(1, 11, (3, 7)).astype(np.int32)
-    params = model.init(jax.random.key(0), vectors, tokens)["params"]
-    keys = iter(jax.random.split(jax.random.key(1), 100))
-    noisy = lambda p: p + 0.3 * jax.random.normal(next(keys), p.shape)  # noqa: E731
+    quick_to_compile = jax.random.key(0, impl="rbg")
+    params = jax.jit(model.init)(quick_to_compile, vectors, tokens)["params"]
+    noisy = lambda p: p + 0.3 * rng.normal(size=p.shape).astype(np.float32)  # noqa: E731
     return model, {"params": jax.tree.map(noisy, params)}, vectors, tokens
 
 
 def test_cached_logits_are_the_uncached_ones(decoder):
     model, variables, vectors, tokens = decoder
     whole, _ = model.apply(variables, vectors, tokens)
-    apply = functools.partial(model.apply, mutable=["cache"])
+    apply = jax.jit(functools.partial(model.apply, mutable=["cache"]), static_argnames="method")
     state = {"cache": create_cache(model, 3)}
     logits, state = apply(variables | state, vectors, method="start")
     found = [logits]
