@@ -28,6 +28,7 @@ def accuracy(head, features: np.ndarray, texts: np.ndarray) -> float:
     return float(np.mean(np.argmax(head(features) @ texts.T, axis=1) == np.arange(len(texts))))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("end", [0.0, 0.4])
 def test_it_learns_and_what_it_learned_serves_new_pairs(end: float) -> None:
     head = train_text_head(*pairs(0), dataclasses.replace(SMALL, unaligned_end=end), seed=0)

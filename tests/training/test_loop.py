@@ -74,6 +74,7 @@ def test_resume_is_exact_to_the_last_bit(unbroken, tmp_path, monkeypatch, capsys
     chex.assert_trees_all_equal(release.load(tmp_path)[1], release.load(unbroken)[1])
 
 
+@pytest.mark.long
 def test_a_checkpoint_of_eight_devices_goes_on_with_four(unbroken, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         use(patch, 8)
@@ -140,6 +141,7 @@ def test_batch_that_does_not_divide(tmp_path, monkeypatch):
         loop.train(config(batch_size=36), tmp_path)
 
 
+@pytest.mark.long
 def test_a_loss_that_is_not_finite_stops_and_saves_nothing(tmp_path, monkeypatch):
     with pytest.raises(FloatingPointError, match="last good checkpoint is the newest in"):
         loop.train(config(**{"optimizer.lr": 1e30, "optimizer.clip_norm": 0.0}), tmp_path)
@@ -147,6 +149,7 @@ def test_a_loss_that_is_not_finite_stops_and_saves_nothing(tmp_path, monkeypatch
     assert max(steps, default=0) < len(losses(tmp_path)) + 1
 
 
+@pytest.mark.long
 def test_fine_tuning_starts_from_a_release(unbroken, tmp_path):
     given = config(init_from=str(unbroken), total_steps=1, **{"optimizer.lr": 1e-9})
     loop.train(given, tmp_path)
@@ -155,6 +158,7 @@ def test_fine_tuning_starts_from_a_release(unbroken, tmp_path):
     )
 
 
+@pytest.mark.long
 def test_frozen_towers_stay_to_the_bit(unbroken, tmp_path):
     given = config(init_from=str(unbroken), total_steps=2)
     given.optimizer.rules = (("image/.*", None), ("text/.*", 0.1), (".*", 1.0))

@@ -54,6 +54,7 @@ def unbroken(films, tmp_path_factory):
     return run(small(films), tmp_path_factory.mktemp("unbroken"), 1)
 
 
+@pytest.mark.long
 def test_a_run_learns_and_says_what_it_read(unbroken):
     assert np.isfinite(losses(unbroken)).all() and len(losses(unbroken)) == STEPS
     saved, variables = release.load(unbroken)
@@ -61,6 +62,7 @@ def test_a_run_learns_and_says_what_it_read(unbroken):
     assert set(variables["params"]) == {"encoder", "projection"}
 
 
+@pytest.mark.long
 def test_resume_is_exact_to_the_last_bit_with_the_queue(films, unbroken, tmp_path):
     config = small(films)
     resumed = run(config, back_to(unbroken, tmp_path, 3), 1)
@@ -103,6 +105,7 @@ def test_a_shot_encoder_of_shotcol_starts_it_and_stays(films, tmp_path):
     chex.assert_trees_all_equal(learned, release.load(shots)[1]["params"]["encoder"])
 
 
+@pytest.mark.long
 def test_a_part_that_is_not_there(films, tmp_path):
     shots = run(tiny(films, total_steps=1), tmp_path / "shots", 1)
     config = small(films, init_from=str(shots))

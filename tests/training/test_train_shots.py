@@ -108,6 +108,7 @@ def test_resume_is_exact_to_the_last_bit_with_the_queue(films, unbroken, tmp_pat
     assert new.aux["queue"]["next"] == STEPS % 4
 
 
+@pytest.mark.long
 def test_eight_devices_go_on_with_one(films, unbroken, tmp_path):
     """Divided parameters and the queue are those of one device, and come back whole on it."""
     config = tiny(films, fsdp=True)
@@ -127,6 +128,7 @@ def test_eight_devices_go_on_with_one(films, unbroken, tmp_path):
     chex.assert_trees_all_close(new["vectors"], old["vectors"], atol=1e-3)
 
 
+@pytest.mark.long
 def test_a_run_goes_on_from_released_weights_with_both_encoders(films, unbroken, tmp_path):
     config = tiny(films, init_from=str(unbroken), total_steps=1, **{"method.momentum": 1.0})
     config.checkpoint_steps = 1
@@ -137,6 +139,7 @@ def test_a_run_goes_on_from_released_weights_with_both_encoders(films, unbroken,
     chex.assert_trees_all_equal(key, release.load(unbroken)[1]["params"])
 
 
+@pytest.mark.long
 def test_a_boundary_head_on_the_frozen_encoder(films, unbroken, tmp_path):
     config = load("boundary", "mlp")
     with config.unlocked():

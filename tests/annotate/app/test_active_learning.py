@@ -47,6 +47,7 @@ def review(work: CurationSession, wrong: int = 0) -> list[str]:
     return items[:wrong]
 
 
+@pytest.mark.long
 def test_a_tagger_learns_from_the_page_and_its_errors_come_back(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
