@@ -305,7 +305,7 @@ def raised(vectors, progress: float) -> set[str]:
     method = ShotCoL(MODEL, queue=0)
     place = jnp.zeros((1, len(vectors)), jnp.int32)
     rows = dict(query=vectors[None], key=vectors[None], film=place, shot=place, key_shot=place)
-    objective = jax.jit(method.objective, static_argnums=4)
+    objective = jax.jit(method.objective)
     rng = jax.random.key(0)
     context = StepContext(rng, jnp.asarray(progress))
     _, (_, metrics) = objective(Embeddings(rows, {}), {}, context)
