@@ -169,6 +169,7 @@ def gather_to_host(tree: Tree) -> Tree:
     def gather(x: jax.Array) -> np.ndarray:
         if x.is_fully_addressable:
             return np.asarray(x)
+        assert isinstance(x.sharding, jax.sharding.NamedSharding)  # of a mesh over several hosts
         sharding = jax.sharding.NamedSharding(x.sharding.mesh, replicated)
         return np.asarray(jax.jit(lambda v: v, out_shardings=sharding)(x).addressable_data(0))
 

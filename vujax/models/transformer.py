@@ -145,8 +145,9 @@ class MLP(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         d = x.shape[-1]
+        activation = ACTIVATIONS[self.act]
         first = Dense(self.hidden or 4 * d, (2 * d) ** -0.5, self.dtype, name="fc1")
-        return Dense(d, self.out_std, self.dtype, name="fc2")(ACTIVATIONS[self.act](first(x)))
+        return Dense(d, self.out_std, self.dtype, name="fc2")(activation(first(x)))
 
 
 class Block(nn.Module):

@@ -21,9 +21,9 @@ from vujax.data.synthetic.ground_truth import (
     EpisodeTruth,
     Settings,
     read_truth,
-    to_json_value,
     write_truth,
 )
+from vujax.data.synthetic.json_values import to_json_value
 from vujax.data.synthetic.screen import Screen
 from vujax.data.synthetic.series import MAX_SETTINGS, Episode, get_setting, make_episode
 from vujax.data.synthetic.video import write_set
