@@ -118,9 +118,17 @@ def wait_for_steps(process: subprocess.Popen, steps: int) -> None:
     raise AssertionError("the process ended before it had trained")
 
 
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run of 60 steps that nothing interrupted."""
+    workdir = tmp_path_factory.mktemp("unbroken")
+    finish(start(workdir, "--config.total_steps=60"))
+    return workdir
+
+
 @pytest.mark.multiprocess
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_saves_and_the_same_command_goes_on(tmp_path, number):
+def test_a_signal_saves_and_the_same_command_goes_on(unbroken, tmp_path, number):
     long, total = tmp_path / "killed", "--config.total_steps=60"
     process = start(long, total)
     wait_for_steps(process, 5)
@@ -130,8 +138,7 @@ def test_a_signal_saves_and_the_same_command_goes_on(tmp_path, number):
     done = int(re.search(r"saved step (\d+)\. To resume: python -m vujax.main", output)[1])
     assert 5 <= done < 60 and (long / "checkpoints" / str(done)).is_dir()
     finish(start(long, total))
-    finish(start(tmp_path / "unbroken", total))
-    assert losses(long) == losses(tmp_path / "unbroken")
+    assert losses(long) == losses(unbroken)
 
 
 @pytest.mark.multiprocess
