@@ -66,6 +66,17 @@ def test_passes_differ_and_have_as_many_rows():
     np.testing.assert_array_equal(one, packing.order(np.random.default_rng(1)))
 
 
+def test_rows_are_in_another_order_in_every_pass():
+    lengths = np.arange(1, 21)  # all different: a row is known by the lengths in it
+    packing = plan_packing(lengths, width=20, most=2)
+    orders = []
+    for seed in (None, 1, 2):
+        rows = packing.order(None if seed is None else np.random.default_rng(seed))
+        orders.append([tuple(sorted(lengths[row[row >= 0]].tolist())) for row in rows])
+    assert sorted(orders[0]) == sorted(orders[1]) == sorted(orders[2])
+    assert orders[0] != orders[1] != orders[2] != orders[0]
+
+
 @pytest.mark.parametrize(
     ("lengths", "sizes", "words"),
     [

@@ -113,5 +113,11 @@ def test_steady_keeps_good_times_and_mends_bad_ones():
     assert steady.repaired == 4
 
 
+def test_a_repeated_timestamp_is_repaired():
+    steady = TimestampRepair(Clock(Fraction(1, 1000), rate=Fraction(25)))
+    assert [steady(pts) for pts in (0, 40, 40, 90)] == [0, 40, 80, 90]
+    assert steady.repaired == 1
+
+
 def test_steady_begins_at_the_films_start():
     assert TimestampRepair(BROADCAST)(None) == 126000

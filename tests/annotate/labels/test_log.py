@@ -1,6 +1,7 @@
 """The label log: state after decisions and undos, killed processes, concurrent writers."""
 
 import errno
+import fcntl
 import json
 import multiprocessing
 import os
@@ -164,6 +165,26 @@ def test_every_write_is_synced_before_the_call_returns(
             log.undo(group, author="ann")
         monkeypatch.undo()
     assert calls == [("write", True), ("fsync", True)]
+
+
+def test_a_writer_has_the_file_for_itself(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = []
+    LabelLog(path).append([decision(2)], author="ann")
+    with LabelLog(path) as log, path.open("rb") as other:
+        write = log._write
+
+        def watched(lines: list[dict]) -> None:
+            for lock in (fcntl.LOCK_SH, fcntl.LOCK_EX):
+                with pytest.raises(BlockingIOError):
+                    fcntl.flock(other, lock | fcntl.LOCK_NB)
+                refused.append(lock)
+            write(lines)
+
+        monkeypatch.setattr(log, "_write", watched)
+        log.append([decision(1)], author="ann")
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)  # free again
+        fcntl.flock(other, fcntl.LOCK_UN)
+    assert set(refused) == {fcntl.LOCK_SH, fcntl.LOCK_EX}
 
 
 def test_a_full_disk_leaves_no_half_group(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

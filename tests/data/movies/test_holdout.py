@@ -46,6 +46,16 @@ def test_the_pool_has_no_movie_of_a_validation_or_withheld_list(tmp_path: Path) 
     }
 
 
+def test_movies_of_complete_test_lists_are_held_out(tmp_path: Path) -> None:
+    root = lvu(tmp_path)
+    (root / WITHHELD_FILE).unlink()
+    for task in TASKS:
+        lines = ["class_id class_name youtube_id imdb_id"]
+        lines += ["0 x e tt0000005"] if task == TASKS[0] else []
+        (root / task / "test.csv").write_text("\n".join(lines))
+    assert read_held_out_movies(root) == {"tt0000002", "tt0000005"}
+
+
 @pytest.mark.parametrize("name", [f"{TASKS[0]}/val.csv", f"{TASKS[-1]}/val.csv", WITHHELD_FILE])
 def test_for_want_of_a_file_nothing_is_left_in(tmp_path: Path, name: str) -> None:
     root = lvu(tmp_path)
