@@ -12,7 +12,7 @@ import pytest
 
 from tests.pipeline.ingest.films import contents, film, staged
 from tests.pipeline.workers.test_local import ROOT, until
-from tools.disturb_ingest import readers
+from tools.disturb_ingest import find_readers
 from vujax import cli
 from vujax.catalog import schema
 from vujax.catalog.validate import find_problems
@@ -43,7 +43,7 @@ def interrupt(words: list[str], moment: Callable[[subprocess.Popen], bool]) -> l
     os.killpg(child.pid, signal.SIGINT)
     _, said = child.communicate(timeout=60)
     assert child.returncode == cli.INTERRUPTED
-    assert readers(child) == []
+    assert find_readers(child) == []
     (line,) = said.splitlines()
     name, *again = shlex.split(line.removeprefix("interrupted; resume with: "))
     assert name == "vujax"
@@ -59,7 +59,7 @@ def test_ctrl_c_and_the_command_that_goes_on(tmp_path: Path) -> None:
         return ["ingest", str(folder), "--out", str(root), "--detector=adaptive", "--workers=2"]
 
     # Both workers import their packages.
-    again = interrupt(words(out), lambda child: len(readers(child)) == 2)
+    again = interrupt(words(out), lambda child: len(find_readers(child)) == 2)
     assert again == words(out)
     assert schema.list_films(out) == []
     # One is in the midst of a long film, and the short ones are done.
