@@ -102,7 +102,7 @@ def test_the_way_of_a_release(imported):
     assert siglip.image_options == {"resize": "squash", "interpolation": "bicubic"}
     assert isinstance(siglip.tokenizer, TokenizerFile)
     plain = open_preprocessing("", 9)
-    assert (plain.picture, plain.tokenizer(["a cat"]).shape) == ({}, (1, 9))
+    assert (plain.image_options, plain.tokenizer(["a cat"]).shape) == ({}, (1, 9))
 
 
 def test_an_imported_model_is_evaluated_as_it_sees_and_reads(imported):
