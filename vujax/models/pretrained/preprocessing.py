@@ -267,10 +267,7 @@ def build_byte_pairs(vocab: Path, merges: Path) -> Any:
     level = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, level])
     tokenizer.post_processor = processors.RobertaProcessing(
-        sep=special[0],
-        cls=special[1],  # type: ignore[call-arg]  # the stub lacks it
-        trim_offsets=False,
-        add_prefix_space=False,
+        special[0], special[1], trim_offsets=False, add_prefix_space=False
     )
     tokenizer.add_special_tokens([token for token, _ in special])
     return tokenizer
