@@ -1,6 +1,6 @@
 """The public API: its names and signatures as recorded, what importing it costs, that it works.
 
-A change that is meant: `python -m tests.test_api` writes the record anew.
+A change that is meant: `python -m tests.test_api` rewrites the record.
 """
 
 import inspect

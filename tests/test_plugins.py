@@ -53,7 +53,7 @@ def _use(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _forget() -> None:
-    """Let the registries look for plug-ins anew."""
+    """Let the registries look for plug-ins again."""
     for registry in REGISTRIES:
         registry.__dict__.pop("_plugins", None)
 

@@ -1,4 +1,4 @@
-"""What README and docs tell people to type can be typed: commands, options, files, links."""
+"""Commands, options, files and links that README and docs name exist."""
 
 import argparse
 import ast

@@ -28,7 +28,7 @@ def color_space(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def truth(work: CurationSession) -> dict[str, bool]:
-    """Which shots are green, by their pictures' records."""
+    """Return the shots that are green, by their images' records."""
     table = work.catalog.keyframes()
     shots = [f"{key.rpartition('/')[0]}" for key in table["id"].to_pylist()]
     return {

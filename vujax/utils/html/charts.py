@@ -65,7 +65,7 @@ def thinned(points: Sequence[Point]) -> list[Point]:
 
 
 def is_noisy(values: Sequence[float]) -> bool:
-    """Whether a curve goes up and down so much that a smoothed line helps."""
+    """Return whether a curve goes up and down so much that a smoothed line helps."""
     travel = sum(abs(b - a) for a, b in pairwise(values))
     return len(values) >= SMOOTH_FROM and travel > 4 * (max(values) - min(values))
 

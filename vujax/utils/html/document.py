@@ -101,7 +101,7 @@ def percent(value: float) -> str:
 
 
 def is_share(name: str, values: Iterable[float]) -> bool:
-    """Whether a score is a share of 1, to be shown in percent: all values in 0..1, and no rank."""
+    """Return whether a score is a share of 1, shown in percent: all in 0..1, and no rank."""
     return "rank" not in name and all(0 <= value <= 1 for value in values)
 
 
