@@ -60,12 +60,14 @@ def film_id(root: Path) -> str:
 
 
 def write_labels(root: Path) -> None:
-    """Write labels.csv and the label set `boats`: every other shot has a boat."""
+    """Write labels of shots and of scenes, and the label set `boats`: every other has a boat."""
     from vujax.catalog import Catalog
 
-    shots = Catalog(root / "catalog").shots()["id"].to_pylist()
-    rows = [(shot, "boat", int(number % 2 == 0)) for number, shot in enumerate(shots)]
-    write_table(root / "labels.csv", ["id", "label", "value"], rows)
+    catalog = Catalog(root / "catalog")
+    shots, scenes = (table["id"].to_pylist() for table in (catalog.shots(), catalog.scenes()))
+    for name, ids in (("labels.csv", shots), ("scene_labels.csv", scenes)):
+        rows = [(item, "boat", int(number % 2 == 0)) for number, item in enumerate(ids)]
+        write_table(root / name, ["id", "label", "value"], rows)
     ids = " ".join(shots[:6:2])
     run(root, f"vujax labels set catalog/ boats {ids} --label boat")
     run(root, f"vujax labels set catalog/ boats {' '.join(shots[1:6:2])} --label boat --value no")

@@ -87,13 +87,14 @@ def run(arguments: argparse.Namespace) -> int:
       1 with --strict if a film has no captions, otherwise 0.
     """
     from vujax.catalog import Catalog
+    from vujax.encoders import resolve_name
     from vujax.search.captions import files
-    from vujax.search.captions.captioners import caption_catalog, resolve_encoder_name
+    from vujax.search.captions.captioners import caption_catalog
 
     _check(arguments)
     files.check_suffix(arguments.out)
     catalog = Catalog(arguments.catalog)
-    name = resolve_encoder_name(arguments.encoder)
+    name = resolve_name(arguments.encoder)
     captioner = _open_captioner(arguments, name)
     tables, reasons = {}, {}
     for film, found in caption_catalog(catalog, arguments.level, name, captioner):

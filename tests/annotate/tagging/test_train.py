@@ -33,10 +33,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def learned(root, folder, mesh, lines, level="shot", reviewed=None, header="id,label", **options):
+    options = dict(encoder="stub", mesh=mesh) | options
     catalog = Catalog(root)
     labels = read_labels(write_table(folder / "labels.csv", lines, header))
     said = resolve_labels(catalog, level, labels, reviewed)
-    return train_tagger(catalog, said, encoder="stub", mesh=mesh, **options)
+    return train_tagger(catalog, said, **options)
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +88,13 @@ def read(out: Path) -> list[dict]:
         return pq.read_table(out).to_pylist()
     lines = out.read_text("utf-8").splitlines()
     return list(csv.DictReader(lines)) if out.suffix == ".csv" else list(map(json.loads, lines))
+
+
+def test_the_encoder_may_be_the_directory_of_its_model(root, trained, tmp_path, mesh1):
+    (model := tmp_path / "stub" / "release").mkdir(parents=True)
+    rows = label_rows(root, slice(0, 4))
+    tagger, report = learned(root, tmp_path, mesh1, rows, encoder=str(model))
+    assert tagger.model == trained[0].model and report == trained[1]
 
 
 def test_a_saved_tagger_scores_as_before(trained, tmp_path):

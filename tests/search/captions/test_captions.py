@@ -20,7 +20,6 @@ from vujax.search.captions.captioners import (
     caption_catalog,
     compute_spans,
     open_decoder,
-    resolve_encoder_name,
 )
 
 SMALL = dict(encoder="stub", dim=6, vocab=600, context=6, width=8, layers=1, heads=2)
@@ -156,10 +155,3 @@ def test_decoders_that_cannot_be(tmp_path):
         open_decoder(released(tmp_path / "mine")).caption(np.zeros((2, 7), np.float32))
 
 
-def test_names_of_encoders(tmp_path, monkeypatch):
-    monkeypatch.setattr("vujax.search.captions.captioners.open_encoder", lambda spec: Letters())
-    assert (
-        resolve_encoder_name("lite") == "lite"
-        and resolve_encoder_name("lite-12345678") == "lite-12345678"
-    )
-    assert resolve_encoder_name(str(tmp_path)) == "letters"

@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 from vujax.annotate.tagging.resolve import ResolvedLabels, read_embeddings
 from vujax.annotate.tagging.tagger import Tagger
 from vujax.catalog import Catalog, embeddings
+from vujax.encoders import resolve_name
 from vujax.evals.folds import find_learnable_tags, hold_out_groups
 from vujax.evals.metrics.multilabel import TagScores, map_interval, score_tags
 from vujax.evals.multilabel_probe import TaggedFeatures, fit_tag_probe
@@ -67,7 +68,7 @@ def train_tagger(
     Args:
       catalog: catalog with embeddings at the level of the labels.
       labels: training labels, see `resolve_labels`.
-      encoder: name of the embeddings, or name and hash.
+      encoder: name of the embeddings, name and hash, or directory of the model that made them.
       mesh: mesh; examples are sharded along 'data'.
       share: share of validation films; at least one film validates, and at least one trains.
       seed: seed of their choice.
@@ -79,7 +80,7 @@ def train_tagger(
       FileNotFoundError: the embeddings are missing.
       ValueError: embeddings are damaged or stale, or no tag is trainable.
     """
-    model = embeddings.open_store(catalog.path, labels.level, encoder).model
+    model = embeddings.open_store(catalog.path, labels.level, resolve_name(encoder)).model
     examples = _read_examples(catalog, model, labels)
     split = _split(labels, examples, share=share, seed=seed)
     choice = fit_tag_probe(split.training, split.validation, mesh=mesh)

@@ -10,10 +10,8 @@ import jax
 import numpy as np
 import pyarrow as pa
 
-from vujax import encoders
 from vujax.catalog import Catalog
 from vujax.catalog.embeddings import to_matrix
-from vujax.encoders.pairs import open_encoder
 from vujax.evals.captioning import build_caption_decoder, decode_captions
 from vujax.models import release
 from vujax.models.caption import build_caption_model
@@ -173,13 +171,6 @@ def open_decoder(path: Path, **options: Any) -> DecoderCaptioner:
     folder = release.find(path)
     name = folder.parent.name if folder.name == release.FOLDER else folder.name
     return DecoderCaptioner(build_caption_model(**config["model"]), variables, by=name, **options)
-
-
-def resolve_encoder_name(spec: str) -> str:
-    """Return the name under which a catalog stores the embeddings of `--encoder`."""
-    if spec in encoders.RELEASED or not Path(spec).is_dir():
-        return spec
-    return open_encoder(spec).name
 
 
 def caption_catalog(
