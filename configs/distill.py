@@ -65,12 +65,12 @@ def model(variant: str, image_size: int, width: int, layers: int, embed_dim: int
 
 
 def method() -> ConfigDict:
-    """Return our choice of PSD: swapped targets by the model itself for up to 80% of a batch."""
+    """Return our choice of PSD: swapped rows by the model itself for up to 80% of a batch."""
     return ConfigDict(
         dict(
             name="distill",
             loss="softmax",
-            target="swapped",
+            target="swapped_rows",
             teacher="self",
             teacher_decay=0.99,
             teacher_temperature=1.0,

@@ -22,7 +22,7 @@ METRICS = (
 )
 CONTROL = {
     "method.unaligned_end": 0.0,
-    "method.target": "swapped",
+    "method.target": "swapped_rows",
     "method.teacher": "self",
     "method.teacher_temperature": 1.0,
     "method.soft_weight": 1.0,
@@ -30,7 +30,7 @@ CONTROL = {
 PSD = {"method.unaligned_end": 0.4, "method.teacher_temperature": 0.5}
 MODES = [
     {},  # CLIP
-    PSD,  # swapped targets by the model itself
+    PSD,  # swapped rows by the model itself
     PSD | {"method.target": "plain"},
     PSD | {"method.teacher": "ema"},
 ]

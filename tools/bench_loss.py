@@ -6,9 +6,11 @@
     python tools/bench_loss.py --errors --n 2048                  # against float64, all modes
 
 Prints JSON lines. The implementations alternate, so that other load slows all of them equally, and
-seconds are medians. `floor_s` is the time that the implementation's matrix products alone would
-take at the rate of a large product measured in the same run: `floor_ratio` = seconds / floor_s.
-The tiled losses compute one product more than dense ones, which store the N x N matrix.
+seconds are medians. `to_swapped_rows` and `cpu_ratio` are the ratios to the seconds and to the CPU
+seconds of that mode by the same implementation, where it is among the modes. `floor_s` is the time that the implementation's matrix
+products alone would take at the rate of a large product measured in the same run: `floor_ratio` =
+seconds / floor_s. The tiled losses compute one product more than dense ones, which store the N x N
+matrix, and own columns two more.
 """
 
 import argparse
@@ -36,16 +38,20 @@ MAX_DENSE = 16_384  # a dozen N x N arrays of more than 1 GiB each above it
 # Keyword arguments of soft_alignment; clip is info_nce.
 MODES: dict[str, dict[str, Any]] = {
     "clip": {},
-    "swapped": {},
+    "swapped_rows": {},
     "plain": {"target": "plain"},
+    "own_columns": {"target": "own_columns"},
+    "half_columns": {"target": "half_columns"},
+    "half_columns_cool": {"target": "half_columns", "teacher_temperature": 0.5},
+    "half_columns_ema": {"target": "half_columns", "teacher": True},
     "ema": {"teacher": True},
     "albef": {"soft_weight": 0.4},
     "cool": {"teacher_temperature": 0.5},
     "smoothed": {"label_smoothing": 0.1},
     "sigmoid": {},
 }
-TIMED = ("clip", "swapped", "sigmoid")  # default for time; errors and memory cover all
-IN_TORCH = ("clip", "swapped")
+TIMED = ("clip", "swapped_rows", "sigmoid")  # default for time; errors and memory cover all
+IN_TORCH = ("clip", "swapped_rows")
 
 
 class Case(NamedTuple):
@@ -118,8 +124,10 @@ def jax_case(implementation: str, mode: str, data: dict[str, Any], dtype: str) -
         return float(jax.block_until_ready(compiled(*inputs))[0])
 
     name = {"implementation": implementation, "mode": mode, "temporary_gib": round(temporary, 4)}
-    forward = 2 if mode == "ema" else 1
-    tiled = 3 if mode == "sigmoid" else 2 * forward + 2
+    options = MODES[mode]
+    forward = 2 if "teacher" in options else 1
+    passes = 3 if "columns" in options.get("target", "") else 2
+    tiled = 3 if mode == "sigmoid" else passes * forward + 2
     return Case(name, run, tiled if implementation == "tiled" else forward + 2)
 
 
@@ -220,8 +228,14 @@ def measure(args: argparse.Namespace, implementations: list[str]) -> Iterator[di
     yield {"machine": jax.devices()[0].device_kind, "matmul_gflops": round(rate / 1e9, 1)} | {
         name: getattr(args, name) for name in ("n", "d", "dtype", "repeat")
     }
+    swapped = {
+        case.name["implementation"]: both
+        for case, both in zip(entries, zip(seconds, cores, strict=True), strict=True)
+        if case.name.get("mode") == "swapped_rows"
+    }
     for i, case in list(enumerate(entries))[1:]:
         loss, gained = first[i]
+        base = swapped.get(case.name["implementation"])
         floor = case.products * 2 * args.n**2 * args.d / rate
         yield case.name | round_values(
             seconds=seconds[i],
@@ -230,6 +244,7 @@ def measure(args: argparse.Namespace, implementations: list[str]) -> Iterator[di
             floor_ratio=seconds[i] / floor,
             loss=loss,
             resident_gib=gained,
+            **compare_to(base, seconds[i], cores[i]),
         )
     memory = jax.devices()[0].memory_stats() or {}
     if "peak_bytes_in_use" in memory:
@@ -258,6 +273,13 @@ def errors(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 value_error=abs(float(value) - float(exact)) / max(abs(float(exact)), 1e-3),
                 gradient_error=worst,
             )
+
+
+def compare_to(base: tuple[float, float] | None, seconds: float, cores: float) -> dict[str, float]:
+    """Return the ratios to wall and CPU seconds of swapped rows, if these were timed."""
+    return (
+        {} if base is None else dict(to_swapped_rows=seconds / base[0], cpu_ratio=cores / base[1])
+    )
 
 
 def round_values(**values: Any) -> dict[str, float]:

@@ -14,10 +14,14 @@ from jax.sharding import PartitionSpec as P
 
 # Keyword arguments of soft_alignment; a true teacher stands for a teacher's embeddings.
 MODES: dict[str, dict[str, Any]] = {
-    "swapped": {},
+    "swapped_rows": {},
     "plain": {"target": "plain"},
+    "own_columns": {"target": "own_columns"},
+    "half_columns_cool": {"target": "half_columns", "teacher_temperature": 0.5},
     "ema": {"teacher": True},
     "ema_plain_cool": {"teacher": True, "target": "plain", "teacher_temperature": 0.7},
+    "ema_own_columns_cool": {"teacher": True, "target": "own_columns", "teacher_temperature": 0.7},
+    "ema_half_columns": {"teacher": True, "target": "half_columns", "soft_weight": 0.4},
     "albef": {"soft_weight": 0.4},
     "cool": {"teacher_temperature": 0.5},
     "smoothed": {"label_smoothing": 0.1},

@@ -12,7 +12,7 @@ from vujax.losses import alignment_stats, reference
 
 
 def expected(image, text, scale: float, temperature: float, rows: int) -> dict[str, jax.Array]:
-    targets = reference.soft_targets(scale * image @ text.T / temperature, "swapped")
+    targets = reference.soft_targets(scale * image @ text.T / temperature, "swapped_rows")
     entropies = [-(t * np.log(t)).sum(1)[:rows].mean() for t in targets]
     own = [jnp.diagonal(t)[:rows].mean() for t in targets]
     return {"target_entropy": sum(entropies) / 2, "target_diagonal": sum(own) / 2}

@@ -33,8 +33,18 @@ def test_soft_alignment_by_hand():
     rest = np.log(softmax(*logits[1]))[1] + np.log(softmax(*logits[:, 1]))[1]
     swapped = np.exp(column) @ row + np.exp(row) @ column + rest
     plain = np.exp(row) @ row + np.exp(column) @ column + rest
+    # Own columns: image 0's share of text 0 and of text 1, then normalized over both.
+    shares = np.array([softmax(1.6, 1.2)[0], softmax(0.0, 2.0)[0]])
+    # Likewise text 0's share of image 0 and of image 1.
+    by_text = np.array([softmax(1.6, 0.0)[0], softmax(1.2, 2.0)[0]])
+    own = shares / shares.sum() @ row + by_text / by_text.sum() @ column + rest
     unaligned = np.array([True, False])
-    for target, expected in {"swapped": swapped, "plain": plain}.items():
+    for target, expected in {
+        "swapped_rows": swapped,
+        "plain": plain,
+        "own_columns": own,
+        "half_columns": (own + plain) / 2,
+    }.items():
         loss = reference.soft_alignment(IMAGE, text, 2.0, unaligned, target=target)
         chex.assert_trees_all_close(loss, -expected / 4, rtol=1e-6)
 
@@ -79,7 +89,7 @@ def test_info_nce_is_torchs_cross_entropy(smoothing: float):
 
 
 @pytest.mark.parity
-@pytest.mark.parametrize("target", ["swapped", "plain"])
+@pytest.mark.parametrize("target", ["swapped_rows", "plain"])
 def test_soft_alignment_is_torchs_cross_entropy_with_probabilities(target: str):
     import torch
     from torch.nn.functional import cross_entropy
@@ -88,7 +98,7 @@ def test_soft_alignment_is_torchs_cross_entropy_with_probabilities(target: str):
     unaligned = half(40)
     logits = 20.0 * torch.tensor(image) @ torch.tensor(text).T
     of_images, of_texts = logits.softmax(1), logits.T.softmax(1)
-    if target == "swapped":
+    if target == "swapped_rows":
         of_images, of_texts = of_texts, of_images
     aligned = ~torch.tensor(unaligned)
     of_images[aligned] = of_texts[aligned] = torch.eye(40)[aligned]
@@ -99,7 +109,7 @@ def test_soft_alignment_is_torchs_cross_entropy_with_probabilities(target: str):
 
 def test_soft_targets_are_rows_of_the_two_softmaxes():
     logits = jnp.asarray(unit(np.random.default_rng(0).normal(size=(5, 5))))
-    plain, swapped = (reference.soft_targets(logits, t) for t in ("plain", "swapped"))
+    plain, swapped = (reference.soft_targets(logits, t) for t in ("plain", "swapped_rows"))
     chex.assert_trees_all_close(plain[0].sum(1), np.ones(5), rtol=1e-6)
     chex.assert_trees_all_equal(plain, swapped[::-1])
     chex.assert_trees_all_close(plain[1][3], softmax(*np.asarray(logits[:, 3])), rtol=1e-6)

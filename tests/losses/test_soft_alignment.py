@@ -65,7 +65,7 @@ def largest(result: Result) -> float:
 def test_matches_the_dense_loss_in_float64(mode: str):
     image, text = embeddings(2048, 512)
     # `tools/bench_loss.py --errors --n 2048` prints the errors of all modes at all scales.
-    for scale in (14.3, 20.0, 100.0) if mode == "swapped" else (100.0,):
+    for scale in (14.3, 20.0, 100.0) if mode == "swapped_rows" else (100.0,):
         value, gradients = ours(mode, image, text, np.float32(scale), half(2048), tile=None)
         expected, by_float64 = exact(mode, image, text, np.float32(scale), half(2048))
         assert abs(value - expected) < 1e-5 * max(abs(expected), 1e-3)
@@ -81,12 +81,16 @@ def test_a_last_tile_with_padding(mode: str):
 @pytest.mark.parametrize(("n", "tile"), [(97, 16), (40, 64), (5, 2), (3, 2), (2, 1)])
 def test_any_number_of_rows_in_any_tiles(n: int, tile: int):
     image, text = embeddings(n, D, noise=0.5)
-    for unaligned in (half(n), np.ones(n, bool)):
+    for mode, unaligned in (
+        ("swapped_rows", half(n)),
+        ("swapped_rows", np.ones(n, bool)),
+        ("half_columns_cool", half(n)),
+    ):
         arguments = (image, text, 10.0, unaligned)
-        assert_equal(ours("swapped", *arguments, tile=tile), exact("swapped", *arguments))
+        assert_equal(ours(mode, *arguments, tile=tile), exact(mode, *arguments))
 
 
-@pytest.mark.parametrize("mode", ["swapped", "ema", "smoothed"])
+@pytest.mark.parametrize("mode", ["swapped_rows", "ema", "smoothed", "ema_half_columns"])
 def test_one_row_has_nothing_to_learn(mode: str):
     result = ours(mode, *embeddings(1, 8), 100.0, np.ones(1, bool))
     nothing = np.zeros((1, 8), np.float32)
@@ -152,6 +156,15 @@ def test_shares_with_unequal_weights(mesh8):
     assert_equal(eight, in_float64(whole, image, text, 20.0))
 
 
+def test_the_old_name_of_swapped_rows_warns():
+    arguments = (*embeddings(6, 4), 20.0, np.ones(6, bool))
+    with pytest.warns(
+        DeprecationWarning, match="target 'swapped' is deprecated; use 'swapped_rows'"
+    ):
+        old = soft_alignment(*arguments, target="swapped")
+    assert old == soft_alignment(*arguments, target="swapped_rows")
+
+
 def test_a_mesh_of_one_device_is_the_whole_batch(mesh1):
     image, text = embeddings(N, D)
 
@@ -159,10 +172,10 @@ def test_a_mesh_of_one_device_is_the_whole_batch(mesh1):
         return soft_alignment(*rows, *shared, unaligned, axis_name="data", tile=TILE)
 
     one = on_mesh(mesh1, share, (image, text), (np.float32(20),), half(N))
-    assert_equal(one, exact("swapped", image, text, 20.0, half(N)))
+    assert_equal(one, exact("swapped_rows", image, text, 20.0, half(N)))
 
 
-@pytest.mark.parametrize("mode", ["swapped", "smoothed"])
+@pytest.mark.parametrize("mode", ["swapped_rows", "smoothed"])
 def test_with_no_unaligned_row_it_is_info_nce(mode: str):
     image, text = embeddings(N, D)
     value, gradients = ours(mode, image, text, 20.0, np.zeros(N, bool))
@@ -172,13 +185,14 @@ def test_with_no_unaligned_row_it_is_info_nce(mode: str):
     assert worst(gradients, by_info_nce) < 1e-5
 
 
+@pytest.mark.parametrize("mode", ["swapped_rows", "half_columns_cool"])
 @pytest.mark.parametrize("unaligned", [np.zeros(300, bool), np.ones(300, bool)], ids=["no", "all"])
-def test_digits_are_kept_where_the_loss_is_nearly_zero(unaligned: np.ndarray):
+def test_digits_are_kept_where_the_loss_is_nearly_zero(unaligned: np.ndarray, mode: str):
     # Nearly orthonormal: the other logits are some 20 below the own one.
     image = unit(np.linalg.qr(np.random.default_rng(0).normal(size=(300, 300)))[0])
     text = unit(image + 0.02 * np.random.default_rng(1).normal(size=(300, 300)))
-    result = ours("swapped", image, text, 20.0, unaligned, tile=None)
-    expected = exact("swapped", image, text, 20.0, unaligned)
+    result = ours(mode, image, text, 20.0, unaligned, tile=None)
+    expected = exact(mode, image, text, 20.0, unaligned)
     assert 1e-6 < expected[0] < 1e-4
     chex.assert_trees_all_close(result[0], expected[0], rtol=1e-5)
     assert_equal(result, expected)
@@ -206,7 +220,7 @@ def test_plain_targets_of_oneself_give_unaligned_rows_no_gradient_of_their_own()
     image, text = embeddings(N, D)
     everything = np.ones(N, bool)
     still = ours("plain", image, text, 20.0, everything)
-    assert largest(still) < 1e-5 * largest(ours("swapped", image, text, 20.0, everything))
+    assert largest(still) < 1e-5 * largest(ours("swapped_rows", image, text, 20.0, everything))
     # With some rows aligned the gradient is that of their terms alone, wherever it falls.
     unaligned = half(N)
 
@@ -227,11 +241,13 @@ def test_symmetric_similarities_are_a_fixed_point_of_swapped_targets():
     normal = unit(np.ones(D))
     mirrored = unit(image - 2 * np.outer(image @ normal, normal))  # S = V R V', R symmetric
     everything = np.ones(N, bool)
-    off = ours("swapped", image, text, 20.0, everything)
-    assert largest(ours("swapped", image, mirrored, 20.0, everything)) < 1e-5 * largest(off)
+    off = ours("swapped_rows", image, text, 20.0, everything)
+    assert largest(ours("swapped_rows", image, mirrored, 20.0, everything)) < 1e-5 * largest(off)
 
 
-@pytest.mark.parametrize("mode", ["swapped", "plain", "cool"])
+@pytest.mark.parametrize(
+    "mode", ["swapped_rows", "plain", "cool", "own_columns", "half_columns_cool"]
+)
 def test_uniform_similarities_are_a_fixed_point_that_aligned_rows_leave(mode: str):
     # Images and texts in orthogonal subspaces: all similarities are 0, the embeddings differ.
     rng = np.random.default_rng(0)
@@ -242,7 +258,9 @@ def test_uniform_similarities_are_a_fixed_point_that_aligned_rows_leave(mode: st
     assert largest(soft) < 1e-6 * largest(ours(mode, image, text, 20.0, half(N)))
 
 
-@pytest.mark.parametrize("mode", ["swapped", "plain", "cool"])
+@pytest.mark.parametrize(
+    "mode", ["swapped_rows", "plain", "cool", "own_columns", "half_columns_cool"]
+)
 def test_images_and_texts_play_the_same_part(mode: str):
     image, text = embeddings(N, D)
     value, (by_image, by_text, by_scale) = ours(mode, image, text, 20.0, half(N))
@@ -261,10 +279,11 @@ def test_no_gradient_flows_to_the_teacher():
     chex.assert_trees_all_equal(gradients, jax.tree.map(jnp.zeros_like, gradients))
 
 
-def test_bfloat16_embeddings_are_summed_in_float32():
+@pytest.mark.parametrize("mode", ["swapped_rows", "half_columns_cool"])
+def test_bfloat16_embeddings_are_summed_in_float32(mode: str):
     low = [jnp.asarray(x, jnp.bfloat16) for x in embeddings(300, 64)]
-    value, gradients = ours("swapped", *low, 20.0, half(300), tile=128)
-    expected, by_float64 = exact("swapped", *low, 20.0, half(300))
+    value, gradients = ours(mode, *low, 20.0, half(300), tile=128)
+    expected, by_float64 = exact(mode, *low, 20.0, half(300))
     assert gradients[0].dtype == gradients[1].dtype == jnp.bfloat16
     chex.assert_trees_all_close(value, expected, rtol=1e-5)
     assert worst([g.astype(np.float32) for g in gradients], by_float64) < 1e-2
@@ -273,8 +292,9 @@ def test_bfloat16_embeddings_are_summed_in_float32():
 def test_a_row_that_is_not_a_number_shows_in_the_loss():
     image, text = embeddings(N, D)
     image[17, 3] = np.nan
-    for unaligned in (np.zeros(N, bool), np.ones(N, bool)):
-        assert np.isnan(ours("swapped", image, text, 20.0, unaligned)[0])
+    for mode in ("swapped_rows", "own_columns"):
+        for unaligned in (np.zeros(N, bool), np.ones(N, bool)):
+            assert np.isnan(ours(mode, image, text, 20.0, unaligned)[0])
 
 
 @functools.cache
@@ -293,7 +313,7 @@ def test_temporaries_are_small_at_65536_rows(mode: str):
     assert largest_array(program.as_text()) <= 65536 * 512
 
 
-@pytest.mark.parametrize("mode", ["swapped", "ema"])
+@pytest.mark.parametrize("mode", ["swapped_rows", "ema"])
 def test_temporaries_grow_with_n_only(mode: str):
     small, large = (compiled(mode, n, 512).memory_analysis() for n in (8192, 65536))
     assert small.temp_size_in_bytes < 0.1 * 2**30

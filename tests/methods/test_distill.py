@@ -211,7 +211,7 @@ def test_ema_teacher_follows_once_per_step(mesh1, monkeypatch):
         ),
         (
             dict(name="distill", target="swap"),
-            "unknown method.target 'swap'; expected one of: swapped, plain",
+            "unknown method.target 'swap'; expected one of: plain, swapped_rows",
         ),
         (dict(name="distill", loss="sigmoid"), "has no soft targets"),
     ],

@@ -8,14 +8,12 @@ the cross-entropy of softmax_j S_ij against the target (1 - w_i) one-hot_i + w_i
 the same with S transposed. All is relative to the row's own pair, and gap is log(1 + sum over the
 others of exp(S_ij - S_ii)), so that a loss near zero keeps its digits.
 
-The first pass accumulates logsumexps and means, the second recomputes the tiles for the gradient.
-It has every softmax from the logsumexps, so of other devices it needs only these and the
-embeddings.
+The first pass accumulates logsumexps and means, the last recomputes the tiles for the gradient. It
+has every softmax from the logsumexps, so of other devices it needs only these and the embeddings.
 
-Logsumexps are online (Milakov and Gimelshein 2018, arXiv:1805.02867), with every logit relative to
-the row's own pair: that pair is then exactly 0 and stays apart from the sums, so that logsumexp
-keeps its digits where the own pair has nearly all the mass, and the maximum is finite from the
-start.
+Own columns, q_ij proportional to exp(T_ij - c_j), need one more pass between the two: c_j is the
+logsumexp of text j's row, known after the first. Relative to the own pair the exponent is
+T_ij - c_j + gap of text i's row, because T_ii - c_i is minus that gap.
 
 A `Pair` holds a value for the images' side and one for the texts' side. A view is a similarity
 matrix: the student's, and the teacher's where it differs. The last view gives the soft targets.
@@ -29,49 +27,14 @@ import jax
 import jax.numpy as jnp
 
 from vujax.losses import _tiling
-from vujax.losses._tiling import Pair
-
-
-class RunningSums(NamedTuple):
-    """Sums over a row's other pairs, relative to a running maximum.
-
-    Attributes:
-      top: `[n]`, the largest relative logit so far, at least the own pair's 0.
-      total: `[n]`, sum of exp(logit - top).
-      moment: `[n]`, sum of exp(logit - top) * value, or None where no mean is needed.
-    """
-
-    top: jax.Array
-    total: jax.Array
-    moment: jax.Array | None
-
-
-def empty_sums(like: jax.Array, *, with_mean: bool) -> RunningSums:
-    """Return the sums of rows `[n]` before the first tile."""
-    nothing = jnp.zeros_like(like)
-    return RunningSums(nothing, nothing, nothing if with_mean else None)
-
-
-def add_tile(sums: RunningSums, logits: jax.Array, values: jax.Array, axis: int) -> RunningSums:
-    """Add a tile of relative logits, reduced over `axis`; `values` are averaged where needed."""
-    top = jnp.maximum(sums.top, logits.max(axis))
-    fade = jnp.exp(sums.top - top)
-    weights = jnp.exp(logits - jnp.expand_dims(top, axis))
-    total = sums.total * fade + weights.sum(axis)
-    if sums.moment is None:
-        return RunningSums(top, total, None)
-    return RunningSums(top, total, sums.moment * fade + (weights * values).sum(axis))
-
-
-def compute_gap(sums: RunningSums) -> jax.Array:
-    """Compute `[n]`, the logsumexp of each row relative to its own pair's logit; at least 0."""
-    return sums.top + jnp.log1p(sums.total + jnp.expm1(-sums.top))
-
-
-def compute_mean(sums: RunningSums) -> jax.Array:
-    """Compute `[n]`, the mean of the values under each row's softmax; the own pair's is 0."""
-    return sums.moment / (sums.total + jnp.exp(-sums.top))
-
+from vujax.losses._online_softmax import (
+    RunningSums,
+    add_tile,
+    compute_gap,
+    compute_mean,
+    empty_sums,
+)
+from vujax.losses._tiling import Pair, Tree
 
 Sums = tuple[tuple[RunningSums, RunningSums], ...]  # of each view's sides
 
@@ -81,13 +44,27 @@ class Settings(NamedTuple):
 
     Attributes:
       cut: layout of the rows.
-      swapped: True gives image i text i's soft target and vice versa; False, its own side's.
+      target: 'plain', 'swapped_rows', 'own_columns' or 'half_columns' (see `soft_alignment`).
       precision: of the matrix products of embeddings.
     """
 
     cut: _tiling.Layout
-    swapped: bool
+    target: str
     precision: str
+
+    @property
+    def has_row_targets(self) -> bool:
+        """True if a softmax over a row of either side is a part of the targets."""
+        return self.target != "own_columns"
+
+    @property
+    def has_column_targets(self) -> bool:
+        """True if the own columns are a part of the targets."""
+        return self.target in ("own_columns", "half_columns")
+
+    def align_sides(self, rows: tuple) -> tuple:
+        """Return the rows' values in the order of the targets that they give: (images, texts)."""
+        return rows[::-1] if self.target == "swapped_rows" else rows
 
 
 class Soft(NamedTuple):
@@ -116,18 +93,36 @@ class Rows(NamedTuple):
     own: tuple[jax.Array, ...]
 
 
+class Columns(NamedTuple):
+    """Inputs of the pass for own columns per row.
+
+    Attributes:
+      views: as in `Rows`.
+      own: `[n]`, the student's logit of the row's own pair.
+      gap: of the teacher's logsumexp, per side.
+      lse: the teacher's logsumexp, per side.
+    """
+
+    views: tuple[Pair | None, ...]
+    own: jax.Array
+    gap: Pair
+    lse: Pair
+
+
 class Residuals(NamedTuple):
-    """Inputs of the second pass per row.
+    """Inputs of the last pass per row.
 
     Attributes:
       views: as in `Rows`.
       lse: logsumexp per view and side.
+      offset: own columns are exp(T_ij - lse_j - offset_i), per side; None without them.
       pull: scale * cotangent of the row's loss, per side.
       soft_pull: weight * pull, or None without soft targets.
     """
 
     views: tuple[Pair | None, ...]
     lse: tuple[Pair, ...]
+    offset: Pair | None
     pull: Pair
     soft_pull: Pair | None
 
@@ -154,27 +149,35 @@ def _fwd(
     columns = _tiling.gather(cut, rows)
     sums = _first_pass(settings, scales, soft is not None, rows, columns)
     gaps = [tuple(compute_gap(side) for side in view) for view in sums]
-    losses = tuple(gap[:n] for gap in gaps[0])
+    losses, column_gaps = tuple(gap[:n] for gap in gaps[0]), None
     if soft is not None:
-        means = tuple(compute_mean(side) for side in sums[-1])
-        targets = means[::-1] if settings.swapped else means
+        parts = []
+        if settings.has_row_targets:
+            parts.append(settings.align_sides(tuple(compute_mean(side) for side in sums[-1])))
+        if settings.has_column_targets:
+            column_sums = _column_pass(settings, scales, gaps[-1], rows, columns.views)
+            column_gaps = tuple(compute_gap(side) for side in column_sums)
+            parts.append(tuple(compute_mean(side) for side in column_sums))
         losses = tuple(
-            loss - soft.weight * mean[:n] for loss, mean in zip(losses, targets, strict=True)
+            loss - soft.weight * mean[:n]
+            for loss, mean in zip(losses, _average(parts), strict=True)
         )
-    return losses, (embeddings, scale, soft, rows, columns.views, gaps)
+    return losses, (embeddings, scale, soft, rows, columns.views, gaps, column_gaps)
 
 
 def _bwd(settings: Settings, residuals: tuple, cotangents: Pair) -> tuple[Pair, jax.Array, None]:
-    embeddings, scale, soft, rows, gathered, gaps = residuals
+    embeddings, scale, soft, rows, gathered, gaps, column_gaps = residuals
     cut = settings.cut
     lse = tuple(_map_sides(jnp.add, gap, own) for gap, own in zip(gaps, rows.own, strict=True))
     pull = tuple(_tiling.pad(cut, scale * c) for c in cotangents)
     soft_pull = (
         None if soft is None else _map_sides(jnp.multiply, pull, _tiling.pad(cut, soft.weight))
     )
-    known = Residuals(rows.views, lse, pull, soft_pull)
+    offset = column_gaps and tuple(map(jnp.subtract, column_gaps, gaps[-1][::-1]))
+    known = Residuals(rows.views, lse, offset, pull, soft_pull)
     columns = _tiling.gather(cut, known._replace(views=()))._replace(views=gathered)
-    gradients = _second_pass(settings, _scales(scale, soft), gaps, known, columns)
+    own = _own_coefficients(settings, gaps, column_gaps, known)
+    gradients = _last_pass(settings, _scales(scale, soft), own, known, columns)
     gradients = tuple(g[: cut.n] for g in gradients)
     # scale dL/dscale = sum_ij S_ij dL/dS_ij = sum_i image_i . dL/dimage_i
     by_scale = (embeddings[0] * gradients[0]).sum() / scale
@@ -216,7 +219,7 @@ def _first_pass(
             other = _absorb(settings, other, logits, there.own, axis=0)
         return mine, other
 
-    needs_mean = [False] * (len(scales) - 1) + [soft]
+    needs_mean = [False] * (len(scales) - 1) + [soft and settings.has_row_targets]
     sums = tuple(
         (empty_sums(own, with_mean=last),) * 2
         for own, last in zip(rows.own, needs_mean, strict=True)
@@ -255,7 +258,7 @@ def _absorb(
         tuple(side - jnp.expand_dims(pair_logit, axis) for side in view)
         for view, pair_logit in zip(logits, own, strict=True)
     ]
-    values = relative[0][::-1] if settings.swapped else relative[0]
+    values = settings.align_sides(relative[0])
     return tuple(
         tuple(
             add_tile(side, logit, value, axis)
@@ -265,14 +268,64 @@ def _absorb(
     )
 
 
-def _second_pass(
+def _column_pass(
     settings: Settings,
     scales: tuple[jax.Array, ...],
-    gaps: tuple[Pair, ...],
+    gap: Pair,
+    rows: Rows,
+    gathered: tuple[Pair | None, ...],
+) -> tuple[RunningSums, RunningSums]:
+    """Accumulate the sums of each side's own columns, given the teacher's logsumexps."""
+
+    def visit(
+        here: Columns, there: Columns, hidden: jax.Array | None, mine: Tree, other: Tree
+    ) -> tuple[Tree, Tree]:
+        logits = _logits(settings, scales, here.views, there.views, hidden)
+        mine = _absorb_columns(mine, logits, here, there, axis=1)
+        if other is not None:
+            logits = tuple(sides[::-1] for sides in logits)
+            other = _absorb_columns(other, logits, there, here, axis=0)
+        return mine, other
+
+    known = Columns(rows.views, rows.own[0], gap, _map_sides(jnp.add, gap, rows.own[-1]))
+    columns = _tiling.gather(settings.cut, known._replace(views=()))._replace(views=gathered)
+    sums = tuple(empty_sums(side, with_mean=True) for side in gap)
+    return _tiling.sweep(settings.cut, visit, sums, known, columns)
+
+
+def _absorb_columns(
+    sums: tuple[RunningSums, RunningSums],
+    logits: tuple[Pair, ...],
+    rows: Columns,
+    columns: Columns,
+    axis: int,
+) -> tuple[RunningSums, RunningSums]:
+    """Add a tile's logits, less their columns' logsumexps, to the sums, reduced over `axis`."""
+    own = jnp.expand_dims(rows.own, axis)
+    return tuple(
+        add_tile(
+            side,
+            logit - jnp.expand_dims(lse, 1 - axis) + jnp.expand_dims(gap, axis),
+            value - own,
+            axis,
+        )
+        for side, logit, value, lse, gap in zip(
+            sums, logits[-1], logits[0], columns.lse[::-1], rows.gap[::-1], strict=True
+        )
+    )
+
+
+def _last_pass(
+    settings: Settings,
+    scales: tuple[jax.Array, ...],
+    own: jax.Array,
     rows: Residuals,
     columns: Residuals,
 ) -> Pair:
-    """Compute gradients `[padded d]` of the losses, weighted by their cotangents."""
+    """Compute gradients `[padded d]` of the losses, weighted by their cotangents.
+
+    Own pairs enter by `own`, `[padded]`.
+    """
 
     def visit(
         here: Residuals, there: Residuals, hidden: jax.Array | None, mine: Pair, other: Pair | None
@@ -286,9 +339,9 @@ def _second_pass(
             )
         return mine, other
 
-    own = _own_coefficients(settings, gaps, rows)[:, None]
     image, text = (x.astype(_tiling.accumulation_dtype(x)) for x in rows.views[0])
-    return _tiling.sweep(settings.cut, visit, (own * text, own * image), rows, columns)
+    start = own[:, None] * text, own[:, None] * image
+    return _tiling.sweep(settings.cut, visit, start, rows, columns)
 
 
 def _coefficients(
@@ -302,8 +355,10 @@ def _coefficients(
     student = _weighted(softmaxes[0], here.pull, there.pull)
     if here.soft_pull is None:
         return student
-    soft = softmaxes[-1][::-1] if settings.swapped else softmaxes[-1]
-    teacher = _weighted(soft, here.soft_pull, there.soft_pull)
+    parts = [settings.align_sides(softmaxes[-1])] if settings.has_row_targets else []
+    if settings.has_column_targets:
+        parts.append(_column_targets(logits[-1], here, there))
+    teacher = _weighted(_average(parts), here.soft_pull, there.soft_pull)
     return student[0] - teacher[0], student[1] - teacher[1]
 
 
@@ -315,6 +370,21 @@ def _softmaxes(logits: Pair, here: Pair, there: Pair) -> tuple[Pair, Pair]:
     )
 
 
+def _column_targets(logits: Pair, here: Residuals, there: Residuals) -> tuple[Pair, Pair]:
+    """Compute each side's own columns: of the rows of I over J, and of J over I."""
+    return tuple(
+        (jnp.exp(side - their_lse - offset[:, None]), jnp.exp(side - lse[:, None] - their_offset))
+        for side, lse, offset, their_lse, their_offset in zip(
+            logits,
+            here.lse[-1],
+            here.offset,
+            there.lse[-1][::-1],
+            there.offset[::-1],
+            strict=True,
+        )
+    )
+
+
 def _weighted(softmaxes: tuple[Pair, Pair], here: Pair, there: Pair) -> Pair:
     """Add each side's softmaxes, multiplied by the weights of rows and columns."""
     return tuple(
@@ -323,7 +393,9 @@ def _weighted(softmaxes: tuple[Pair, Pair], here: Pair, there: Pair) -> Pair:
     )
 
 
-def _own_coefficients(settings: Settings, gaps: tuple[Pair, ...], rows: Residuals) -> jax.Array:
+def _own_coefficients(
+    settings: Settings, gaps: tuple[Pair, ...], column_gaps: Pair | None, rows: Residuals
+) -> jax.Array:
     """Compute `[padded]`, the gradient with respect to the own pair's similarity.
 
     A row's share is softmax - target, and softmax_ii - 1 = expm1(-gap_i) keeps its digits.
@@ -331,10 +403,11 @@ def _own_coefficients(settings: Settings, gaps: tuple[Pair, ...], rows: Residual
     student = sum(p * jnp.expm1(-gap) for p, gap in zip(rows.pull, gaps[0], strict=True))
     if rows.soft_pull is None:
         return student
-    teachers = gaps[-1][::-1] if settings.swapped else gaps[-1]
-    return student - sum(
-        p * jnp.expm1(-gap) for p, gap in zip(rows.soft_pull, teachers, strict=True)
-    )
+    parts = [settings.align_sides(gaps[-1])] if settings.has_row_targets else []
+    if column_gaps is not None:
+        parts.append(column_gaps)
+    misses = _average([tuple(jnp.expm1(-gap) for gap in sides) for sides in parts])
+    return student - sum(p * miss for p, miss in zip(rows.soft_pull, misses, strict=True))
 
 
 def _pull(
@@ -348,3 +421,10 @@ def _pull(
 
 def _map_sides(function: Callable[..., jax.Array], pair: tuple, row: jax.Array) -> Pair:
     return function(pair[0], row), function(pair[1], row)
+
+
+def _average(parts: list[Tree]) -> Tree:
+    """Average the parts of the targets, leaf by leaf."""
+    if len(parts) == 1:
+        return parts[0]
+    return jax.tree.map(lambda *leaves: sum(leaves) / len(leaves), *parts)

@@ -26,11 +26,20 @@ def soft_targets(logits: jax.Array, target: str) -> Pair:
 
     Args:
       logits: the teacher's, `[n n]`, images by texts; rows of the results sum to 1.
-      target: 'plain': a row's own softmax; 'swapped': image i takes text i's, text i image i's.
+      target: 'plain': a row's own softmax; 'swapped_rows': image i takes text i's, text i image
+        i's; 'own_columns': a row of the softmax over columns, normalized; 'half_columns': the mean
+        of 'plain' and 'own_columns'.
     """
-    image_rows, text_rows = jax.nn.softmax(logits, axis=1), jax.nn.softmax(logits.T, axis=1)
-    swapped = (text_rows, image_rows)
-    return lax.stop_gradient(swapped if target == "swapped" else (image_rows, text_rows))
+    sides = logits, logits.T
+    plain = tuple(jax.nn.softmax(side, axis=1) for side in sides)
+    columns = tuple(jax.nn.softmax(jax.nn.log_softmax(side, axis=0), axis=1) for side in sides)
+    targets = {
+        "plain": plain,
+        "swapped_rows": plain[::-1],
+        "own_columns": columns,
+        "half_columns": tuple((p + c) / 2 for p, c in zip(plain, columns, strict=True)),
+    }
+    return lax.stop_gradient(targets[target])
 
 
 def cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
@@ -44,7 +53,7 @@ def soft_alignment(
     scale: jax.Array | float,
     unaligned: jax.Array,
     *,
-    target: str = "swapped",
+    target: str = "swapped_rows",
     teacher: Pair | None = None,
     teacher_temperature: jax.Array | float = 1.0,
     soft_weight: jax.Array | float = 1.0,

@@ -7,8 +7,10 @@ from jax import lax
 from vujax.losses import _tiling
 from vujax.losses._soft_alignment_tiled import Settings, Soft, row_losses
 from vujax.losses._tiling import Pair
+from vujax.utils.deprecation import replace_deprecated
 
-TARGETS = ("swapped", "plain")
+TARGETS = ("plain", "swapped_rows", "own_columns", "half_columns")
+DEPRECATED_TARGETS = {"swapped": "swapped_rows"}
 
 
 def soft_alignment(
@@ -17,7 +19,7 @@ def soft_alignment(
     scale: jax.Array | float,
     unaligned: jax.Array,
     *,
-    target: str = "swapped",
+    target: str = "swapped_rows",
     teacher: Pair | None = None,
     teacher_temperature: jax.Array | float = 1.0,
     soft_weight: jax.Array | float = 1.0,
@@ -33,11 +35,21 @@ def soft_alignment(
 
         (1 - w_i) hard_i + w_i soft_i,       w_i = soft_weight if unaligned_i else 0,
         hard_i = (1 - label_smoothing) * one-hot_i + label_smoothing / N,
-        soft_i = softmax_j T_ji if target is 'swapped' (text i's row), softmax_j T_ij if 'plain',
-        T_ij = scale * teacher_image_i . teacher_text_j / teacher_temperature.
+        T_ij = scale * teacher_image_i . teacher_text_j / teacher_temperature,
 
-    No gradient flows into soft_i. Exact at any N: similarities are computed in tiles, twice, and
-    temporaries are O(N d), never [n N].
+    and soft_i by `target`:
+
+        'plain':         softmax_j T_ij,
+        'swapped_rows':  softmax_j T_ji, text i's row,
+        'own_columns':   softmax_j (T_ij - c_j), c_j = logsumexp_k T_kj over all images k,
+        'half_columns':  the mean of 'plain' and 'own_columns'.
+
+    'own_columns' normalizes image i's own similarities over the images of each text, then over its
+    row: "swapped" in the sense of SwAV (Caron et al. 2020, arXiv:2006.09882). On a wrong pair
+    'swapped_rows' favors what the wrong caption fits, the others what the image itself fits.
+
+    No gradient flows into soft_i. Exact at any N: similarities are computed in tiles, twice (three
+    times with own columns), and temporaries are O(N d), never [n N].
 
     Args:
       image: unit-length embeddings `[n d]`, float32 or bfloat16 (then products are of bfloat16 and
@@ -45,9 +57,9 @@ def soft_alignment(
       text: unit-length embeddings `[n d]`; row i belongs to row i of `image`.
       scale: `()`, the positive multiplier exp(logit_scale).
       unaligned: `[n]` bool, rows whose target is soft. With none, this is `info_nce`.
-      target: 'swapped' or 'plain', the side whose softmax is the soft target. 'plain' with neither
-        a teacher, nor another temperature, nor a one-hot mixed in, gives unaligned rows no gradient
-        of their own.
+      target: one of `TARGETS`, as above; 'swapped' is a deprecated alias of 'swapped_rows'. 'plain'
+        with neither a teacher, nor another temperature, nor a one-hot mixed in, gives unaligned
+        rows no gradient of their own.
       teacher: unit-length embeddings `([n d], [n d])` of the same images and texts that give T (by
         an average of past parameters); None: the embeddings themselves.
       teacher_temperature: divides the teacher's logits; below 1 sharpens soft targets. The
@@ -68,6 +80,7 @@ def soft_alignment(
     Raises:
       ValueError: `target` is unknown, or the shapes of the arrays do not match.
     """
+    target = replace_deprecated("target", target, DEPRECATED_TARGETS)
     if target not in TARGETS:
         known = ", ".join(TARGETS)
         raise ValueError(f"soft_alignment: unknown target '{target}'; expected one of: {known}")
@@ -84,7 +97,7 @@ def soft_alignment(
         temperature=None if is_default else jnp.asarray(teacher_temperature, jnp.float32),
     )
     cut = _tiling.choose_layout(image.shape, axis_name, tile)
-    settings = Settings(cut, target == "swapped", precision)
+    settings = Settings(cut, target, precision)
     return _share(settings, (image, text), scale, lax.stop_gradient(soft), label_smoothing)
 
 
@@ -120,7 +133,7 @@ def info_nce(
     """
     _tiling.check_rows("info_nce", (query, key))
     cut = _tiling.choose_layout(query.shape, axis_name, tile)
-    return _share(Settings(cut, False, precision), (query, key), scale, None, label_smoothing)
+    return _share(Settings(cut, "plain", precision), (query, key), scale, None, label_smoothing)
 
 
 def _share(

@@ -18,6 +18,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from vujax import losses, models
+from vujax.losses.soft_alignment import DEPRECATED_TARGETS, TARGETS
 from vujax.methods import diagnostics
 from vujax.methods.base import (
     Batch,
@@ -32,6 +33,7 @@ from vujax.methods.base import (
 from vujax.models.clip import CLIP
 from vujax.models.inputs import open_preprocessing
 from vujax.optim import update_ema
+from vujax.utils.deprecation import replace_deprecated
 from vujax.utils.mesh import row_sharding
 
 if TYPE_CHECKING:
@@ -47,7 +49,9 @@ class Distill:
     Attributes:
       model: gives unit embeddings and the temperature's multiplier (see `vujax.models.clip`).
       loss: 'softmax' (CLIP and PSD) or 'sigmoid' (SigLIP; takes no soft targets).
-      target: 'swapped' (image i takes text i's row) or 'plain'.
+      target: soft targets of unaligned rows, 'plain', 'swapped_rows', 'own_columns' or
+        'half_columns' (see `vujax.losses.soft_alignment`); 'swapped' is a deprecated alias of
+        'swapped_rows'.
       teacher: 'self', or 'ema' for an average of past parameters.
       teacher_decay: of that average, per optimizer step.
       teacher_temperature: divides the teacher's logits.
@@ -60,7 +64,7 @@ class Distill:
 
     model: nn.Module
     loss: str = "softmax"
-    target: str = "swapped"
+    target: str = "swapped_rows"
     teacher: str = "self"
     teacher_decay: float = 0.99
     teacher_temperature: float = 1.0
@@ -71,9 +75,11 @@ class Distill:
     cyclip: float = 0.0
 
     def __post_init__(self) -> None:
+        target = replace_deprecated("method.target", self.target, DEPRECATED_TARGETS)
+        object.__setattr__(self, "target", target)  # the class is frozen
         choices = {
             "loss": ("softmax", "sigmoid"),
-            "target": ("swapped", "plain"),
+            "target": TARGETS,
             "teacher": ("self", "ema"),
         }
         for field, known in choices.items():

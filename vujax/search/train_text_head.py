@@ -112,7 +112,7 @@ def _program(
 
         def loss(params):
             image = l2_normalize(inputs * mask / (1 - drop) @ params["kernel"] + params["bias"])
-            scale, soft = clamp_scale(params["logit_scale"]), dict(target="swapped")
+            scale, soft = clamp_scale(params["logit_scale"]), dict(target="swapped_rows")
             soft |= dict(teacher_temperature=teacher_temperature)
             return soft_alignment(image, texts, scale, unaligned, **soft)
 

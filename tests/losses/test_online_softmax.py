@@ -4,7 +4,7 @@ import chex
 import numpy as np
 import pytest
 
-from vujax.losses import _soft_alignment_tiled
+from vujax.losses import _online_softmax
 
 
 def whole(logits: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -20,18 +20,16 @@ def test_tiles_add_up(axis: int, height: float):
     rng = np.random.default_rng(0)
     logits = np.float32(height + 5 * rng.normal(size=(6, 20)))
     values = np.float32(1 + rng.random(size=(6, 20)))
-    sums = _soft_alignment_tiled.empty_sums(logits[:, 0], with_mean=True)
+    sums = _online_softmax.empty_sums(logits[:, 0], with_mean=True)
     for part in (slice(0, 5), slice(5, 6), slice(6, 20)):
         tile, value = logits[:, part], values[:, part]
-        sums = _soft_alignment_tiled.add_tile(
-            sums, *((tile, value) if axis else (tile.T, value.T)), axis
-        )
+        sums = _online_softmax.add_tile(sums, *((tile, value) if axis else (tile.T, value.T)), axis)
     gap, mean = whole(logits, values)
-    chex.assert_trees_all_close(_soft_alignment_tiled.compute_gap(sums), gap, rtol=1e-5)
-    chex.assert_trees_all_close(_soft_alignment_tiled.compute_mean(sums), mean, rtol=1e-5)
+    chex.assert_trees_all_close(_online_softmax.compute_gap(sums), gap, rtol=1e-5)
+    chex.assert_trees_all_close(_online_softmax.compute_mean(sums), mean, rtol=1e-5)
 
 
 def test_alone_the_gap_is_zero():
-    sums = _soft_alignment_tiled.empty_sums(np.ones(3, np.float32), with_mean=True)
-    chex.assert_trees_all_equal(_soft_alignment_tiled.compute_gap(sums), np.zeros(3))
-    chex.assert_trees_all_equal(_soft_alignment_tiled.compute_mean(sums), np.zeros(3))
+    sums = _online_softmax.empty_sums(np.ones(3, np.float32), with_mean=True)
+    chex.assert_trees_all_equal(_online_softmax.compute_gap(sums), np.zeros(3))
+    chex.assert_trees_all_equal(_online_softmax.compute_mean(sums), np.zeros(3))
