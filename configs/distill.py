@@ -4,8 +4,10 @@
     python -m vujax.main --config=configs/distill.py:vit_b32 --config.data.sources.main.path='*.tar'
 
 The first command trains on frames of synthetic films, minutes on 2 cores. Arguments: cinema
-(default), small, vit_b32, vit_l14, rn50. All but cinema read the WebDataset shards of
-`data.sources.main.path`; set `data.sources.main.kind` for ArrayRecord, TFDS or tables. The argument
+(default), features, small, vit_b32, vit_l14, rn50. All but cinema read the WebDataset shards of
+`data.sources.main.path`; set `data.sources.main.kind` for ArrayRecord, TFDS or tables. `features`
+trains two small towers on embeddings of frozen encoders, which are computed once and cached; with
+`data.sources.main.kind=features` it reads them from a .parquet or .npz file. The argument
 release=DIR fine-tunes a trained or imported model (`vujax weights import`), with its sizes,
 weights, tokenizer and preprocessing; --config.optimizer.rules freezes parts of it:
 
@@ -30,7 +32,7 @@ def get_config(arg: str = "cinema") -> ConfigDict:
     """Build the experiment named `arg`."""
     if arg.startswith("release="):
         return release(arg.removeprefix("release="))
-    experiments = (cinema, small, vit_b32, vit_l14, rn50)
+    experiments = (cinema, features, small, vit_b32, vit_l14, rn50)
     return common.build_experiment("configs/distill.py", arg, experiments, "release=DIR")
 
 
@@ -184,3 +186,40 @@ def cinema_classes(label: str, frames: dict, neighbours: dict) -> dict:
         source=dict(**frames, label=label),
         histogram=dict(**neighbours, label=label),
     )
+
+
+def features() -> ConfigDict:
+    """Train two small towers on embeddings of frozen encoders, seconds to minutes on a CPU."""
+    config = common.base()
+    config.model = ConfigDict(
+        dict(
+            encoder="lite",  # of images, as for --encoder
+            image_dim=1280,  # size of its embeddings
+            text_encoder="",  # 'minilm' or a model folder; '' takes the text side of the encoder
+            text_dim=384,
+            hidden=256,
+            embed_dim=64,
+        )
+    )
+    config.method = method()
+    config.method.name = "distill_features"
+    config.data = ConfigDict(
+        dict(
+            sources=dict(main=dict(kind="webdataset", path="")),
+            cache="runs/vectors",
+            hold_out=dict(field="key", modulo=10, remainder=0),  # modulo 0: nothing is held out
+            shuffle_captions=0.0,  # share of wrong captions, for studies of noise
+            shuffle_seed=0,
+        )
+    )
+    config.batch_size = 256
+    config.optimizer.warmup_steps = 0
+    config.total_epochs = 36.0
+    config.log_steps = 20
+    config.eval_percent = 10.0
+    config.evals.retrieval = ConfigDict(dict(kind="feature_retrieval"))
+    # Shared, so that one override changes both.
+    config.evals.retrieval.cache = config.data.get_ref("cache")
+    config.evals.retrieval.sources = config.data.sources
+    config.evals.retrieval.hold_out = config.data.hold_out
+    return config

@@ -20,7 +20,7 @@ from vujax.utils.mesh import make_global_batch, make_mesh
 
 FOLDER = Path(__file__).parent / "golden"
 ARGUMENTS = {
-    "distill": ("cinema", "small", "vit_b32", "vit_l14", "rn50"),
+    "distill": ("cinema", "features", "small", "vit_b32", "vit_l14", "rn50"),
     "movies2scenes": ("cinema", "movieclip", "catalog", "pod"),
     "shotcol": ("cinema", "sound", "both", "features", "movienet"),
     "boundary": ("cinema", "similarity", "mlp", "transformer"),

@@ -40,6 +40,7 @@ FILMS = ("films=2", "minutes=0.2")
 SIZES: dict[str, tuple[str, ...]] = {
     r"configs/distill\.py$": (*FEW, *SMALL_TOWERS, "data.sources.main.frames=64"),
     r"configs/distill\.py:small$": (*EPOCH, *SMALL_TOWERS, *TINY),
+    r"configs/distill\.py:features$": (*EPOCH, "data.cache=runs/cached"),
     r"configs/distill\.py:release=": (*EPOCH, "data.workers=0"),
     r"my_pairs\.py$": (*WITH_EVALS, *SMALL_TOWERS, *TINY),
     r"configs/caption\.py$": (*FEW, "data.sources.main.frames=16", "data.cache=runs/cached"),

@@ -39,12 +39,14 @@ def drawn(model: Any, seed: int, *inputs: Any) -> Any:
     return drawn | ({"batch_stats": statistics} if statistics else {})
 
 
-def image_text(folder: Path, seed: int = 0, **more: Any) -> tuple[Any, Any]:
+def image_text(
+    folder: Path, seed: int = 0, settings: dict[str, Any] = IMAGE_TEXT, **more: Any
+) -> tuple[Any, Any]:
     """An image-text model; `(module, variables)`."""
-    model = models.build_clip(**IMAGE_TEXT)
+    model = models.build_clip(**settings)
     empty = np.zeros((1, SIZE, SIZE, 3), np.uint8), np.zeros((1, 8), np.int32)
     variables = drawn(model, seed, *empty)
-    config = dict(model=IMAGE_TEXT, method=dict(name="distill"), step=1)
+    config = dict(model=settings, method=dict(name="distill"), step=1)
     release.save(folder, config | more, variables)
     return model, variables
 

@@ -7,7 +7,7 @@ import pytest
 from tests.models.small import TEXT, VIT, batch, variables
 from vujax import models
 from vujax.encoders import image_text, open_encoder
-from vujax.encoders.image_text import open_text_encoder
+from vujax.encoders.texts import open_text_encoder
 from vujax.models import release
 from vujax.models.tokenizers.clip import VOCAB, tokenize
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from tests.evals.fakes import SIZE, STEP, Memory, Oracle, knowing, unit_rows
+from vujax.data.captions import normalize_caption
 from vujax.evals.metrics.ranking import TIE
 from vujax.evals.retrieval import (
     Retrieval,
     compute_recalls,
     group_captions,
-    normalize_caption,
     rank_both_directions,
     rank_oracle,
 )

@@ -70,9 +70,9 @@ def test_a_released_models_vectors_are_in_its_space(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = SimpleNamespace(name="mine", digest="cd", dim=3, encode=lambda texts: texts)
-    texts = ModuleType("vujax.encoders.image_text")
+    texts = ModuleType("vujax.encoders.texts")
     texts.open_text_encoder = {str(tmp_path): encoder}.get
-    monkeypatch.setitem(sys.modules, "vujax.encoders.image_text", texts)
+    monkeypatch.setitem(sys.modules, "vujax.encoders.texts", texts)
     found = open_text_space(str(tmp_path))
     assert (found.name, found.digest, found.dim) == ("mine", "cd", 3)
     assert found.encode_texts(["a"]) == ["a"]

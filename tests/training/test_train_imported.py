@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from tests.configs import load
 from tests.models.pretrained import originals
 from vujax import evals, models
-from vujax.encoders.image_text import open_text_encoder
+from vujax.encoders.texts import open_text_encoder
 from vujax.models import release
 from vujax.models.inputs import open_preprocessing, open_tokenizer
 from vujax.models.pretrained.import_model import import_model

@@ -31,6 +31,7 @@ COMMANDS = {
     "caption": ("vujax.cli.caption", "caption frames, shots or scenes"),
     "curate": ("vujax.cli.curate", "find, review and label shots in the browser"),
     "labels": ("vujax.cli.labels", "list, set, export and import label sets"),
+    "pairs": ("vujax.cli.pairs", "embed image-text pairs, and find wrong captions"),
     "tag": ("vujax.cli.tag", "learn tags from labels, and tag a catalog"),
     "movies": ("vujax.cli.movies", "find similar movies by their metadata"),
     "weights": ("vujax.cli.weights", "fetch, import or list weights"),

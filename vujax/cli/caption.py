@@ -187,8 +187,7 @@ def _open_pairs(path: Path, arguments: argparse.Namespace, name: str) -> "Embedd
       FileNotFoundError, ValueError: the file is not found, or its embeddings are of another model.
     """
     from vujax.catalog import embeddings
-    from vujax.encoders.pairs import open_pairs
-    from vujax.search.captions.bank import source_options
+    from vujax.encoders.pairs import open_pairs, source_options
 
     model = embeddings.open_store(arguments.catalog, arguments.level, name).model
     pairs = open_pairs({"pairs": source_options(path)}, arguments.encoder)

@@ -4,10 +4,11 @@ The embeddings come from a frozen encoder. They are stored in a Parquet file wit
 `captions` (a list) and `vector`; the metadata of the file name the encoder.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -16,7 +17,15 @@ from vujax.data.pipeline import Batch, StreamDataset, derive_seed
 from vujax.models.tokenizers.words import ShortTokens
 from vujax.utils.io import write_parquet
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 METADATA_PREFIX = "vujax."
+
+
+def normalize_caption(caption: str) -> str:
+    """Return the form in which captions are compared: NFKC, folded, single spaces."""
+    return " ".join(unicodedata.normalize("NFKC", caption).casefold().split())
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +103,11 @@ def concat_pairs(parts: Sequence[EmbeddingPairs]) -> EmbeddingPairs:
 
 def write_embedding_pairs(pairs: EmbeddingPairs, path: Path) -> Path:
     """Write a file of pairs atomically."""
+    return write_parquet(path, build_table(pairs))
+
+
+def build_table(pairs: EmbeddingPairs) -> "pa.Table":
+    """Return the table of a file of pairs, with the encoder in its metadata."""
     import pyarrow as pa
 
     values = pa.array(np.ascontiguousarray(pairs.embeddings, np.float32).reshape(-1))
@@ -106,7 +120,7 @@ def write_embedding_pairs(pairs: EmbeddingPairs, path: Path) -> Path:
         METADATA_PREFIX + "encoder": pairs.encoder,
         METADATA_PREFIX + "digest": pairs.digest,
     }
-    return write_parquet(path, pa.table(columns).replace_schema_metadata(metadata))
+    return pa.table(columns).replace_schema_metadata(metadata)
 
 
 def read_embedding_pairs(path: str | Path) -> EmbeddingPairs:
@@ -191,11 +205,22 @@ class CaptionDataset(StreamDataset):
 
     def load_batch(self, positions: np.ndarray, examples: np.ndarray, seed: int) -> Batch:
         """Return the examples, each with a random caption; see `StreamDataset.load_batch`."""
-        seed = derive_seed(seed, "choice of captions")
-        # A generator for each position, so that neither batch size nor hosts matter.
-        uniform = [np.random.default_rng([seed, int(position)]).random() for position in positions]
-        choice = (np.array(uniform) * self._counts[examples]).astype(np.int64)
+        choice = draw_captions(positions, self._counts[examples], seed)
         return {
             "vector": self.pairs.embeddings[examples],
             "tokens": self._tokens[self._first[examples] + choice],
         }
+
+
+def draw_captions(positions: np.ndarray, counts: np.ndarray, seed: int) -> np.ndarray:
+    """Draw a caption for each example, int64 `[b]`, each from 0 to below its count.
+
+    Args:
+      positions: int64 `[b]`, positions in the stream.
+      counts: int64 `[b]`, number of captions of each example.
+      seed: seed of the run.
+    """
+    seed = derive_seed(seed, "choice of captions")
+    # A generator for each position, so that neither batch size nor hosts matter.
+    uniform = [np.random.default_rng([seed, int(position)]).random() for position in positions]
+    return (np.array(uniform) * counts).astype(np.int64)

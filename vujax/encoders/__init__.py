@@ -34,6 +34,7 @@ ENCODERS = Registry(
     "encoder of trained models",
     {
         "distill": "vujax.encoders.image_text:ImageTextEncoder",
+        "features": "vujax.encoders.features:FeatureEncoder",
         "shotcol": "vujax.encoders.shots:SingleShotEncoder",
         "movies2scenes": "vujax.encoders.shots:SceneEncoder",
     },
@@ -56,7 +57,10 @@ def check_encoder(spec: str) -> None:
     if spec in RELEASED:
         pretrained.fetch_weights(RELEASED[spec])
     elif Path(spec).exists():
-        _kind(Path(spec), release.read_config(release.find(Path(spec))))
+        config = release.read_config(release.find(Path(spec)))
+        _kind(Path(spec), config)
+        if "frozen" in config:
+            check_encoder(base.get_frozen(config, "image", spec)[0])
     else:
         raise ValueError(
             f"unknown encoder {spec!r}; expected {', '.join(RELEASED)} or the directory of a "
@@ -117,13 +121,22 @@ def resolve_name(spec: str) -> str:
 def _open_trained(path: Path) -> Any:
     config, variables = release.load_host(path)
     make = ENCODERS.load(_kind(path, config))
+    options = {"frozen": _open_frozen(path, config)} if "frozen" in config else {}
     try:
-        return make(base.derive_name(path), config, variables)
+        return make(base.derive_name(path), config, variables, **options)
     except (KeyError, TypeError) as error:
         raise ValueError(
             f"{path} is no model that this vujax knows ({type(error).__name__}: {error}): train or "
             "import it again"
         ) from error
+
+
+def _open_frozen(path: Path, config: Mapping[str, Any]) -> base.Encoder:
+    """Open the encoder of images that the towers of a release stand on."""
+    spec, digest = base.get_frozen(config, "image", str(path))
+    frozen = open_encoder(spec, "frame")
+    base.check_frozen_digest(str(path), spec, frozen.digest, digest)
+    return frozen
 
 
 def _kind(path: Path, config: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from vujax.utils.trees import flatten_tree
 LITE_NETWORK = "efficientnet-lite0"
 """Released weights of the encoder 'lite'; see `vujax.models.pretrained`."""
 
-SETTINGS = ("model", "preprocess", "inputs", "vectors")
+SETTINGS = ("model", "preprocess", "inputs", "vectors", "frozen")
 """Keys of a release's config that change its embeddings."""
 
 UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
@@ -107,6 +107,45 @@ def compute_release_digest(config: Mapping[str, Any], variables: Any) -> str:
     """Return the digest of a release: equal for equal weights, sizes, preprocessing and inputs."""
     settings = {key: config[key] for key in SETTINGS if config.get(key)}
     return compute_digest(flatten_tree(variables), settings)
+
+
+def get_frozen(config: Mapping[str, Any], side: str, name: str) -> tuple[str, str]:
+    """Return spec and digest of the frozen encoder that a release's towers stand on.
+
+    Args:
+      config: config of the release.
+      side: 'image' or 'text'.
+      name: name of the release, for the message.
+
+    Raises:
+      ValueError: it was trained on embeddings whose encoder is unknown.
+    """
+    frozen = (config.get("frozen") or {}).get(side) or {}
+    if not frozen.get("encoder"):
+        raise ValueError(
+            f"{name} was trained on {side} embeddings of an unknown encoder, so it takes such "
+            "embeddings and no files: train it on features that name their encoder"
+        )
+    return frozen["encoder"], frozen.get("digest", "")
+
+
+def check_frozen_digest(name: str, spec: str, found: str, expected: str) -> None:
+    """Raise unless a frozen encoder is the one that a release was trained on.
+
+    Args:
+      name: name of the release, for the message.
+      spec: of the frozen encoder, for the message.
+      found: its digest.
+      expected: the recorded digest; '' if none was recorded.
+
+    Raises:
+      ValueError: the digests differ.
+    """
+    if expected not in ("", found):
+        raise ValueError(
+            f"{name} was trained on embeddings of '{spec}' with the digest {expected[:8]}, which "
+            f"is now {found[:8]}: restore that encoder, or train again"
+        )
 
 
 def derive_name(path: Path) -> str:

@@ -31,7 +31,7 @@ class TextEncoder:
     """
 
     def __init__(self, path: Path) -> None:
-        """Load a release; see `open_text_encoder`."""
+        """Load a release; see `vujax.encoders.texts.open_text_encoder`."""
         self._tokenizer = open_tokenizer(path)
         config, variables = release.load_host(path)
         self.name, self.digest = derive_name(path), compute_release_digest(config, variables)
@@ -64,19 +64,6 @@ class TextEncoder:
         tokens = self._tokenizer([*texts, *[""] * (size - len(texts))])
         placed = jax.device_put(tokens, row_sharding(self._mesh))
         return np.asarray(self._encode(self._variables, placed))[: len(texts)]
-
-
-def open_text_encoder(spec: str | Path) -> TextEncoder:
-    """Open the text encoder of an image-text model on this process's devices.
-
-    Args:
-      spec: workdir, or directory of a release.
-
-    Raises:
-      FileNotFoundError: there is no model.
-      ValueError: the model is damaged, or does not take texts.
-    """
-    return TextEncoder(Path(spec))
 
 
 PREPROCESS_KEYS = ("resize", "interpolation")

@@ -9,7 +9,9 @@ from PIL import Image
 
 from vujax import encoders
 from vujax.data.images import to_rgb
-from vujax.encoders.image_text import ImageTextEncoder, TextEncoder
+from vujax.encoders.features import FeatureEncoder
+from vujax.encoders.image_text import ImageTextEncoder
+from vujax.encoders.texts import AnyTextEncoder, open_text_encoder
 
 BATCH = 32
 
@@ -25,10 +27,10 @@ class ImageTextModel:
       image_size: height and width in pixels of what the image tower sees.
     """
 
-    def __init__(self, path: Path, images: ImageTextEncoder) -> None:
+    def __init__(self, path: Path, images: ImageTextEncoder | FeatureEncoder) -> None:
         """Load a model; see `load_model`."""
         self._path, self._images = path, images
-        self._texts: TextEncoder | None = None
+        self._texts: AnyTextEncoder | None = None
         self.name, self.dim, self.image_size = images.name, images.dim, images.size
 
     def encode_image(self, images: Sequence[ImageLike] | np.ndarray) -> np.ndarray:
@@ -60,7 +62,7 @@ class ImageTextModel:
           ImportError: the model's own tokenizer needs the extra [sentences].
         """
         if self._texts is None:  # weights of the text tower are read when they are needed
-            self._texts = TextEncoder(self._path)
+            self._texts = open_text_encoder(self._path)
         return self._texts.encode(texts)
 
 
@@ -75,7 +77,7 @@ def load_model(path: str | Path) -> ImageTextModel:
       ValueError: the model is damaged, or is not an image-text model.
     """
     encoder: Any = encoders.open_encoder(str(path))
-    if not isinstance(encoder, ImageTextEncoder):
+    if not isinstance(encoder, ImageTextEncoder | FeatureEncoder):
         raise ValueError(
             f"{path} is not an image-text model: compute its embeddings of a catalog with "
             "`vujax embed`"

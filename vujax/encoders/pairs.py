@@ -25,6 +25,20 @@ NUM_PROBES = 16  # records of a source that must still match the cached embeddin
 
 MAX_BAD_SHARE = 0.01
 
+TABLES = (".csv", ".tsv", ".tab")
+
+
+def source_options(path: Path) -> dict[str, str]:
+    """Return the options of `open_pairs` for a file, by its suffix.
+
+    Raises:
+      ValueError: the suffix is unknown.
+    """
+    kinds = {".parquet": "vectors", ".tar": "webdataset"} | dict.fromkeys(TABLES, "table")
+    if path.suffix not in kinds:
+        raise ValueError(f"{path} is not a file of pairs; expected one of: {', '.join(kinds)}")
+    return dict(kind=kinds[path.suffix], path=str(path))
+
 
 def open_pairs(
     sources: Mapping[str, Mapping[str, Any]], encoder: str, cache: str | None = None

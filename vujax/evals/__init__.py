@@ -26,6 +26,7 @@ EVALUATORS = Registry(
     {
         "zero_shot": "vujax.evals.zero_shot:ZeroShot",
         "retrieval": "vujax.evals.retrieval:Retrieval",
+        "feature_retrieval": "vujax.evals.feature_retrieval:FeatureRetrieval",
         "probe": "vujax.evals.linear_probe:LinearProbe",
         "gap": "vujax.evals.scene_boundaries:GapBoundaries",
         "borders": "vujax.evals.scene_boundaries:HeadBoundaries",

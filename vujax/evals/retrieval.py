@@ -10,13 +10,13 @@ Nothing of size N x N is held; ties count as in `metrics.ranking`.
 """
 
 import functools
-import unicodedata
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from jax.sharding import Mesh
 
+from vujax.data.captions import normalize_caption
 from vujax.evals.base import Evaluator, Example
 from vujax.evals.features import Variables, extract_texts, image_encoder, text_encoder
 from vujax.evals.histogram_baseline import ColorNeighbors
@@ -43,11 +43,6 @@ class CaptionGroups(NamedTuple):
     rows: np.ndarray
     owner: np.ndarray
     copies: np.ndarray
-
-
-def normalize_caption(caption: str) -> str:
-    """Return the form in which captions are compared: NFKC, folded, single spaces."""
-    return " ".join(unicodedata.normalize("NFKC", caption).casefold().split())
 
 
 def group_captions(captions: Sequence[Sequence[str]]) -> CaptionGroups:
@@ -149,6 +144,17 @@ def rank_oracle(captions: CaptionGroups) -> dict[str, Ranks]:
     }
 
 
+def compute_baselines(
+    ranks: dict[str, Ranks], captions: CaptionGroups
+) -> dict[str, dict[str, float]]:
+    """Return the recalls of equal scores (chance) and of `rank_oracle` (ceiling)."""
+    equal = {name: counts.random_baseline() for name, counts in ranks.items()}
+    return {
+        "chance": compute_recalls(equal),
+        "ceiling": compute_recalls(rank_oracle(captions)),
+    }
+
+
 def _perfect(right: np.ndarray, wrong: np.ndarray) -> Ranks:
     return Ranks(0 * right, 0 * right, right, wrong, right)
 
@@ -221,12 +227,7 @@ class Retrieval(Evaluator):
         return compute_recalls(ranks) | counts
 
     def _baselines(self, ranks: dict[str, Ranks]) -> dict[str, dict[str, float]]:
-        rows = {
-            "chance": compute_recalls(
-                {name: counts.random_baseline() for name, counts in ranks.items()}
-            ),
-            "ceiling": compute_recalls(rank_oracle(self.captions)),
-        }
+        rows = compute_baselines(ranks, self.captions)
         if self.neighbors:
             colors = ColorNeighbors(self.neighbors)
             images, texts = (

@@ -20,6 +20,7 @@ METHODS = Registry(
         "boundary": "vujax.methods.boundary:SPEC",
         "caption": "vujax.methods.caption:SPEC",
         "distill": "vujax.methods.distill:SPEC",
+        "distill_features": "vujax.methods.distill_features:SPEC",
         "movies2scenes": "vujax.methods.movies2scenes:SPEC",
         "shotcol": "vujax.methods.shotcol:SPEC",
     },

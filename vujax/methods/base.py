@@ -127,6 +127,8 @@ class MethodSpec:
       open_data: `config -> TrainingData` that `config.data` describes; imports the data modules.
       encoder: name in `vujax.encoders.ENCODERS` that serves the trained model; '' if the model
         makes no embeddings.
+      release_config: `(config, data) -> {key: value}`, further keys of a release's config; None:
+        there are none.
     """
 
     name: str
@@ -135,6 +137,7 @@ class MethodSpec:
     batch_spec: Callable[[ConfigDict, int], dict[str, jax.ShapeDtypeStruct]]
     open_data: Callable[[ConfigDict], TrainingData]
     encoder: str = ""
+    release_config: Callable[[ConfigDict, Any], dict[str, Any]] | None = None
 
 
 def apply_in_training(

@@ -72,7 +72,7 @@ class ImageTextSpace:
     """The `TextSpace` of an image-text model, whose image embeddings are already in it."""
 
     def __init__(self, encoder: Any) -> None:
-        """Wrap a text encoder of `vujax.encoders.image_text.open_text_encoder`."""
+        """Wrap a text encoder of `vujax.encoders.texts.open_text_encoder`."""
         self.name, self.digest, self.dim = encoder.name, encoder.digest, encoder.dim
         self.encode_texts = encoder.encode
 
@@ -157,7 +157,7 @@ def open_text_space(spec: str) -> TextSpace:
             f"unknown text space {spec!r}; expected one of: {', '.join(LITE_SPACES)}, or the "
             "folder of an image-text model"
         )
-    from vujax.encoders.image_text import open_text_encoder
+    from vujax.encoders.texts import open_text_encoder
 
     return ImageTextSpace(open_text_encoder(spec))
 

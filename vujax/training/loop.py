@@ -269,18 +269,20 @@ def finish_run(run: Run, state: State) -> None:
             print(f"  {baseline}: {_format_scores(scores)}")
     if not run.config.eval_only:
         parent = run.config.get("init_from", "")
-        config = build_release_config(run.config, int(state.step))
+        config = build_release_config(run.config, int(state.step), run.data)
         print(f"Model: {release.save(run.workdir, config, weights, parent)}")
     print(f"Report: {run.workdir / 'report.html'}")
 
 
-def build_release_config(config: ConfigDict, step: int) -> dict[str, Any]:
-    """Return the config of a release: model, method, inputs, encoder and step."""
+def build_release_config(config: ConfigDict, step: int, data: TrainingData) -> dict[str, Any]:
+    """Return the config of a release: model, method, inputs, encoder, step and the method's own."""
     plain = to_plain_dict(config)
     released = {name: plain[name] for name in RELEASE_KEYS if name in plain}
     spec = load_spec(config)
     if spec.encoder not in ("", spec.name):  # the encoder of another method serves this model
         released |= {"encoder": spec.encoder}
+    if spec.release_config is not None:
+        released |= spec.release_config(config, data)
     return released | {"step": step}
 
 

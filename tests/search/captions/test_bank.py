@@ -8,6 +8,7 @@ import pytest
 from tests.encoders.test_pairs import table
 from tests.search.letters import Letters, picture_of
 from vujax.data.captions import EmbeddingPairs, write_embedding_pairs
+from vujax.encoders.pairs import source_options
 from vujax.search.captions.bank import (
     BankMatches,
     CaptionBank,
@@ -18,7 +19,6 @@ from vujax.search.captions.bank import (
     fit_calibration,
     limit_repeats,
     read_bank,
-    source_options,
 )
 
 CAPTIONS = ["A boat", "a  BOAT", "", "two dogs", "zebra"]

@@ -13,10 +13,10 @@ import jax
 import numpy as np
 
 from vujax.data import captions as embedding_pairs
-from vujax.data.captions import EmbeddingPairs
+from vujax.data.captions import EmbeddingPairs, normalize_caption
 from vujax.data.sources import open_source
+from vujax.encoders.pairs import TABLES, source_options
 from vujax.evals.metrics.ranking import find_nearest
-from vujax.evals.retrieval import normalize_caption
 from vujax.search.captions.calibration import Calibration
 from vujax.utils.arrays import l2_normalize
 from vujax.utils.mesh import make_mesh
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 MAX_CANDIDATES = 50  # captions per item from which repeats are avoided
 CHUNK = 1024  # texts encoded at once
-TABLES = (".csv", ".tsv", ".tab")
 
 
 class BankMatches(NamedTuple):
@@ -162,18 +161,6 @@ def read_bank(path: Path) -> list[str]:
     if not deduplicate(captions):
         raise ValueError(f"{path} holds no caption; give one caption per line")
     return captions
-
-
-def source_options(path: Path) -> dict[str, str]:
-    """Return the options of `vujax.encoders.pairs.open_pairs` for a file, by its suffix.
-
-    Raises:
-      ValueError: the suffix is unknown.
-    """
-    kinds = {".parquet": "vectors", ".tar": "webdataset"} | dict.fromkeys(TABLES, "table")
-    if path.suffix not in kinds:
-        raise ValueError(f"{path} is not a file of pairs; expected one of: {', '.join(kinds)}")
-    return dict(kind=kinds[path.suffix], path=str(path))
 
 
 def evaluate_bank(bank: Bank, pairs: EmbeddingPairs) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,189 @@
+"""Two small towers on embeddings of frozen encoders, with a common embedding space.
+
+With a frozen image encoder and a trained text side this is locked-image tuning (LiT, Zhai et al.,
+CVPR 2022, arXiv:2111.07991); here both encoders are frozen, so that a training takes seconds on a
+CPU. The sizes are our choice.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import lax
+
+from vujax.models.clip import INITIAL_SCALE, MAX_SCALE, Out, clamp_scale
+from vujax.models.layers import gelu, l2_normalize
+from vujax.utils.validation import check_known
+
+EPSILON = 1e-6
+SIZES = ("image_dim", "text_dim", "hidden", "embed_dim")
+
+
+class FeatureTower(nn.Module):
+    """A perceptron on embeddings, `[b in_dim]` -> (features `[b dim]` float32, out).
+
+    Encoders differ in scale and offset, so an embedding is standardized by itself, then centered by
+    the mean of the training embeddings, a running average in 'batch_stats'. `out` holds 'hidden'
+    `[b hidden]`, the activations.
+
+    Attributes:
+      in_dim: dimension of the frozen embeddings.
+      hidden: number of GELU units.
+      dim: dimension of the features.
+      dropout: share of inputs and activations that is dropped in training.
+    """
+
+    in_dim: int
+    hidden: int
+    dim: int
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(
+        self, x: jax.Array, *, train: bool = False, axis_name: str | None = None
+    ) -> tuple[jax.Array, Out]:
+        if x.shape[1:] != (self.in_dim,):
+            raise ValueError(
+                f"embeddings of shape {x.shape} do not fit this tower, which takes "
+                f"[b {self.in_dim}]: use those of the encoder that it was trained on"
+            )
+        x = nn.LayerNorm(EPSILON, use_bias=False, use_scale=False, name="norm")(x)
+        x = Center(name="center")(x, train=train, axis_name=axis_name)
+        x = self._drop(x, train)
+        x = gelu(nn.Dense(self.hidden, name="in")(x))
+        return nn.Dense(self.dim, name="out")(self._drop(x, train)), {"hidden": x}
+
+    def _drop(self, x: jax.Array, train: bool) -> jax.Array:
+        return nn.Dropout(self.dropout)(x, deterministic=not train)
+
+
+class Center(nn.Module):
+    """Subtraction of the mean of the training rows of earlier steps, `[b d]` -> `[b d]`.
+
+    The rows of a batch join the mean for the next step, so that no row depends on another.
+    """
+
+    @nn.compact
+    def __call__(
+        self, x: jax.Array, *, train: bool = False, axis_name: str | None = None
+    ) -> jax.Array:
+        mean = self.variable("batch_stats", "mean", jnp.zeros, x.shape[1:], jnp.float32)
+        steps = self.variable("batch_stats", "steps", jnp.zeros, (), jnp.float32)
+        centered = x - mean.value
+        if train and not self.is_initializing():
+            batch = lax.stop_gradient(x).mean(axis=0)
+            batch = batch if axis_name is None else lax.pmean(batch, axis_name)
+            steps.value = steps.value + 1
+            mean.value = mean.value + (batch - mean.value) / steps.value
+        return centered
+
+
+class FeatureTowers(nn.Module):
+    """Towers and temperature, used like `vujax.models.clip.CLIP`.
+
+    Parameters are {'image', 'text', 'logit_scale'}, batch statistics {'image', 'text'}.
+
+    Attributes:
+      image: tower of the images' embeddings.
+      text: tower of the texts' embeddings.
+      encoder: name or path of the encoder of images; '' if unknown.
+      text_encoder: likewise of texts.
+    """
+
+    image: nn.Module
+    text: nn.Module
+    encoder: str = ""
+    text_encoder: str = ""
+
+    def setup(self) -> None:
+        init = nn.initializers.constant(jnp.log(INITIAL_SCALE))
+        self.logit_scale = self.param("logit_scale", init, ())
+
+    def __call__(
+        self,
+        image: jax.Array,
+        tokens: jax.Array,
+        *,
+        train: bool = False,
+        axis_name: str | None = None,
+    ) -> tuple[Out, Out]:
+        """Embed a batch of pairs.
+
+        Args:
+          image: float `[b image_dim]`, embeddings of images.
+          tokens: float `[b text_dim]`, embeddings of texts.
+          train: True updates the means and drops inputs and activations, which needs the random
+            stream 'dropout' unless the rate is 0.
+          axis_name: mesh axis over which the means are shared, or None.
+
+        Returns:
+          embedding: unit-length 'image' and 'text' `[b embed_dim]` float32, 'scale' `()`.
+          out: 'image' and 'text', each the tower's intermediates.
+        """
+        options = dict(train=train, axis_name=axis_name)
+        image, image_out = self.encode_image(image, **options)
+        text, text_out = self.encode_text(tokens, **options)
+        scale = clamp_scale(self.logit_scale, MAX_SCALE)
+        return dict(image=image, text=text, scale=scale), dict(image=image_out, text=text_out)
+
+    def encode_image(
+        self, image: jax.Array, *, train: bool = False, axis_name: str | None = None
+    ) -> tuple[jax.Array, Out]:
+        """Map embeddings of images to (unit-length embeddings `[b embed_dim]`, intermediates)."""
+        features, out = self.image(image, train=train, axis_name=axis_name)
+        return l2_normalize(features), out
+
+    def encode_text(
+        self, tokens: jax.Array, *, train: bool = False, axis_name: str | None = None
+    ) -> tuple[jax.Array, Out]:
+        """Map embeddings of texts to (unit-length embeddings `[b embed_dim]`, intermediates)."""
+        features, out = self.text(tokens, train=train, axis_name=axis_name)
+        return l2_normalize(features), out
+
+
+def build_feature_towers(
+    *,
+    image_dim: int = 1280,
+    text_dim: int = 384,
+    hidden: int = 256,
+    embed_dim: int = 64,
+    dropout: float = 0.0,
+    encoder: str = "",
+    text_encoder: str = "",
+    **unknown: object,
+) -> FeatureTowers:
+    """Build two towers from plain configuration values.
+
+    Args:
+      image_dim: dimension of the embeddings of images.
+      text_dim: dimension of the embeddings of texts.
+      hidden: GELU units of each tower.
+      embed_dim: dimension of the common space.
+      dropout: share of inputs and activations that is dropped in training.
+      encoder: name or path of the encoder of images; '' if unknown.
+      text_encoder: likewise of texts.
+      **unknown: other options, rejected.
+
+    Raises:
+      ValueError: an option is unknown or out of range.
+    """
+    options = (*SIZES, "dropout", "encoder", "text_encoder")
+    check_known("model", unknown, options)
+    sizes = dict(image_dim=image_dim, text_dim=text_dim, hidden=hidden, embed_dim=embed_dim)
+    if bad := next((name for name, size in sizes.items() if size < 1), None):
+        raise ValueError(f"model.{bad} must be positive, got {sizes[bad]}")
+    if not 0.0 <= dropout < 1.0:
+        raise ValueError(f"model.dropout must be in [0, 1), got {dropout}")
+    image, text = (FeatureTower(dim, hidden, embed_dim, dropout) for dim in (image_dim, text_dim))
+    return FeatureTowers(image, text, encoder, text_encoder)
+
+
+def select_tower(variables: Mapping[str, Mapping[str, Any]], side: str) -> dict[str, dict]:
+    """Return the variables of one side, 'image' or 'text'."""
+    kept = (side, "logit_scale")
+    return {
+        collection: {name: value for name, value in tree.items() if name in kept}
+        for collection, tree in variables.items()
+    }
