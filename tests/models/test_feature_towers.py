@@ -1,8 +1,10 @@
 """Towers on frozen embeddings."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 
 from vujax.models.feature_towers import Center, build_feature_towers, select_tower
 
@@ -58,18 +60,33 @@ def test_one_side_is_selected():
     np.testing.assert_allclose(alone, model.apply(variables, image, text)[0]["text"], rtol=1e-6)
 
 
-def test_dropout_is_for_training_only():
-    model, (image, text) = build_feature_towers(**SMALL, dropout=0.5), inputs()
+class Halves:
+    """Dropout of the even or the odd entries, by the number of places that were folded in."""
+
+    def __init__(self, folded: int = 0) -> None:
+        self.folded = folded
+
+    def fold_in(self, number: int) -> "Halves":
+        return Halves(self.folded + number)
+
+    def apply(self, x: jax.Array) -> jax.Array:
+        return jnp.where(jnp.arange(x.shape[-1]) % 2 == self.folded % 2, 2 * x, 0)
+
+
+def test_dropout_falls_on_inputs_and_activations_of_both_towers():
+    model, (image, text) = build_feature_towers(**SMALL), inputs()
     variables = model.init(jax.random.key(0), image, text)
-    plain = [model.apply(variables, image, text)[0]["image"] for _ in range(2)]
-    np.testing.assert_array_equal(*plain)
-    keys = jax.random.split(jax.random.key(1))
-    options = dict(train=True, mutable=["batch_stats"])
-    drawn = [
-        model.apply(variables, image, text, rngs={"dropout": key}, **options)[0][0] for key in keys
-    ]
-    for name in ("image", "text"):
-        assert abs(drawn[0][name] - drawn[1][name]).max() > 1e-2
+    found, _ = model.apply(variables, image, text, dropout=Halves())
+    for tower, rows in enumerate((image, text)):
+        side = ("image", "text")[tower]
+        weights = variables["params"][side]
+        rows = (rows - rows.mean(1, keepdims=True)) / rows.std(1, keepdims=True)
+        kept = 2 * rows * (np.arange(rows.shape[1]) % 2 == tower)
+        hidden = nn.gelu(kept @ weights["in"]["kernel"], approximate=False)
+        kept = 2 * hidden * (np.arange(8) % 2 == 1 - tower)
+        expected = kept @ weights["out"]["kernel"]
+        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+        np.testing.assert_allclose(found[side], expected, atol=1e-3)
 
 
 def test_bad_settings_and_inputs():
@@ -77,8 +94,6 @@ def test_bad_settings_and_inputs():
         build_feature_towers(width=3)
     with pytest.raises(ValueError, match=r"model.hidden must be positive, got 0"):
         build_feature_towers(hidden=0)
-    with pytest.raises(ValueError, match=r"model.dropout must be in \[0, 1\), got 1"):
-        build_feature_towers(dropout=1)
     model, (image, text) = build_feature_towers(**SMALL), inputs()
     with pytest.raises(ValueError, match=r"shape \(5, 4\) do not fit this tower.*\[b 6\]"):
         model.init(jax.random.key(0), text, text)

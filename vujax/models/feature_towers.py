@@ -17,6 +17,8 @@ from vujax.models.clip import INITIAL_SCALE, MAX_SCALE, Out, clamp_scale
 from vujax.models.layers import gelu, l2_normalize
 from vujax.utils.validation import check_known
 
+Dropout = Any  # masks by example: `fold_in(place).apply(x)`
+
 EPSILON = 1e-6
 SIZES = ("image_dim", "text_dim", "hidden", "embed_dim")
 
@@ -32,17 +34,20 @@ class FeatureTower(nn.Module):
       in_dim: dimension of the frozen embeddings.
       hidden: number of GELU units.
       dim: dimension of the features.
-      dropout: share of inputs and activations that is dropped in training.
     """
 
     in_dim: int
     hidden: int
     dim: int
-    dropout: float = 0.0
 
     @nn.compact
     def __call__(
-        self, x: jax.Array, *, train: bool = False, axis_name: str | None = None
+        self,
+        x: jax.Array,
+        *,
+        train: bool = False,
+        axis_name: str | None = None,
+        dropout: Dropout | None = None,
     ) -> tuple[jax.Array, Out]:
         if x.shape[1:] != (self.in_dim,):
             raise ValueError(
@@ -51,12 +56,13 @@ class FeatureTower(nn.Module):
             )
         x = nn.LayerNorm(EPSILON, use_bias=False, use_scale=False, name="norm")(x)
         x = Center(name="center")(x, train=train, axis_name=axis_name)
-        x = self._drop(x, train)
-        x = gelu(nn.Dense(self.hidden, name="in")(x))
-        return nn.Dense(self.dim, name="out")(self._drop(x, train)), {"hidden": x}
+        hidden = gelu(nn.Dense(self.hidden, name="in")(_drop_units(x, dropout, 0)))
+        features = nn.Dense(self.dim, name="out")(_drop_units(hidden, dropout, 1))
+        return features, {"hidden": hidden}
 
-    def _drop(self, x: jax.Array, train: bool) -> jax.Array:
-        return nn.Dropout(self.dropout)(x, deterministic=not train)
+
+def _drop_units(x: jax.Array, dropout: Dropout | None, place: int) -> jax.Array:
+    return x if dropout is None else dropout.fold_in(place).apply(x)
 
 
 class Center(nn.Module):
@@ -108,38 +114,50 @@ class FeatureTowers(nn.Module):
         *,
         train: bool = False,
         axis_name: str | None = None,
+        dropout: Dropout | None = None,
     ) -> tuple[Out, Out]:
         """Embed a batch of pairs.
 
         Args:
           image: float `[b image_dim]`, embeddings of images.
           tokens: float `[b text_dim]`, embeddings of texts.
-          train: True updates the means and drops inputs and activations, which needs the random
-            stream 'dropout' unless the rate is 0.
+          train: True updates the means of the embeddings.
           axis_name: mesh axis over which the means are shared, or None.
+          dropout: of a student in training, on inputs and activations; None: nothing is dropped.
 
         Returns:
           embedding: unit-length 'image' and 'text' `[b embed_dim]` float32, 'scale' `()`.
           out: 'image' and 'text', each the tower's intermediates.
         """
         options = dict(train=train, axis_name=axis_name)
-        image, image_out = self.encode_image(image, **options)
-        text, text_out = self.encode_text(tokens, **options)
+        of_image, of_text = (dropout and dropout.fold_in(tower) for tower in (0, 1))
+        image, image_out = self.encode_image(image, dropout=of_image, **options)
+        text, text_out = self.encode_text(tokens, dropout=of_text, **options)
         scale = clamp_scale(self.logit_scale, MAX_SCALE)
         return dict(image=image, text=text, scale=scale), dict(image=image_out, text=text_out)
 
     def encode_image(
-        self, image: jax.Array, *, train: bool = False, axis_name: str | None = None
+        self,
+        image: jax.Array,
+        *,
+        train: bool = False,
+        axis_name: str | None = None,
+        dropout: Dropout | None = None,
     ) -> tuple[jax.Array, Out]:
         """Map embeddings of images to (unit-length embeddings `[b embed_dim]`, intermediates)."""
-        features, out = self.image(image, train=train, axis_name=axis_name)
+        features, out = self.image(image, train=train, axis_name=axis_name, dropout=dropout)
         return l2_normalize(features), out
 
     def encode_text(
-        self, tokens: jax.Array, *, train: bool = False, axis_name: str | None = None
+        self,
+        tokens: jax.Array,
+        *,
+        train: bool = False,
+        axis_name: str | None = None,
+        dropout: Dropout | None = None,
     ) -> tuple[jax.Array, Out]:
         """Map embeddings of texts to (unit-length embeddings `[b embed_dim]`, intermediates)."""
-        features, out = self.text(tokens, train=train, axis_name=axis_name)
+        features, out = self.text(tokens, train=train, axis_name=axis_name, dropout=dropout)
         return l2_normalize(features), out
 
 
@@ -149,7 +167,6 @@ def build_feature_towers(
     text_dim: int = 384,
     hidden: int = 256,
     embed_dim: int = 64,
-    dropout: float = 0.0,
     encoder: str = "",
     text_encoder: str = "",
     **unknown: object,
@@ -161,7 +178,6 @@ def build_feature_towers(
       text_dim: dimension of the embeddings of texts.
       hidden: GELU units of each tower.
       embed_dim: dimension of the common space.
-      dropout: share of inputs and activations that is dropped in training.
       encoder: name or path of the encoder of images; '' if unknown.
       text_encoder: likewise of texts.
       **unknown: other options, rejected.
@@ -169,14 +185,12 @@ def build_feature_towers(
     Raises:
       ValueError: an option is unknown or out of range.
     """
-    options = (*SIZES, "dropout", "encoder", "text_encoder")
+    options = (*SIZES, "encoder", "text_encoder")
     check_known("model", unknown, options)
     sizes = dict(image_dim=image_dim, text_dim=text_dim, hidden=hidden, embed_dim=embed_dim)
     if bad := next((name for name, size in sizes.items() if size < 1), None):
         raise ValueError(f"model.{bad} must be positive, got {sizes[bad]}")
-    if not 0.0 <= dropout < 1.0:
-        raise ValueError(f"model.dropout must be in [0, 1), got {dropout}")
-    image, text = (FeatureTower(dim, hidden, embed_dim, dropout) for dim in (image_dim, text_dim))
+    image, text = (FeatureTower(dim, hidden, embed_dim) for dim in (image_dim, text_dim))
     return FeatureTowers(image, text, encoder, text_encoder)
 
 
