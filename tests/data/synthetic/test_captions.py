@@ -30,7 +30,7 @@ FACTS = {
 
 @pytest.fixture(scope="module")
 def captions() -> list[Caption]:
-    return [make_caption(FACTS, "test", i) for i in range(400)]
+    return [make_caption(FACTS, ("test", i)) for i in range(400)]
 
 
 def test_captions_state_only_facts_and_at_least_a_main_one(captions):
@@ -70,9 +70,9 @@ def test_fits_is_false_for_other_facts():
 
 
 def test_generic_captions_fit_everything():
-    texts = Counter(make_generic_caption("test", i).text for i in range(300))
+    texts = Counter(make_generic_caption(("test", i)).text for i in range(300))
     assert set(texts) == set(GENERIC)
-    assert make_generic_caption("test", 0).fits({})
+    assert make_generic_caption(("test", 0)).fits({})
 
 
 @pytest.mark.parametrize("label", list(CLASSES))

@@ -29,6 +29,7 @@ def mix(a: RGB, b: RGB, share: float) -> RGB:
 
 
 Point = tuple[float, float]
+Area = tuple[float, float, float, float]
 
 
 class Canvas:
@@ -61,7 +62,7 @@ class Pen:
 
     def at(self, x: float, y: float, scale: float = 1.0, mirror: int = 1) -> "Pen":
         """Return a pen whose origin is at (x, y) of this one."""
-        px, py = self._point(x, y)
+        px, py = self._point((x, y))
         return Pen(self.canvas, px, py, self.unit * scale, self.mirror * mirror, self.light)
 
     def lit(self, light: RGB) -> "Pen":
@@ -96,7 +97,7 @@ class Pen:
         self, centers: Sequence[Point], rx: float, ry: float, color: RGB, alpha: float = 1.0
     ) -> None:
         """Paint equal ellipses together, for little more than the cost of one."""
-        points = [self._point(*center) for center in centers]
+        points = [self._point(center) for center in centers]
         rx, ry = rx * self.unit, ry * self.unit
         box = self._box_around(points, rx, ry)
         if box:
@@ -107,7 +108,7 @@ class Pen:
 
     def ring(self, x: float, y: float, radius: float, width: float, color: RGB) -> None:
         """Paint the line of a circle."""
-        cx, cy = self._point(x, y)
+        cx, cy = self._point((x, y))
         r, half = radius * self.unit, max(0.4, 0.5 * width * self.unit)
         box = self._box(cx - r - half, cy - r - half, cx + r + half, cy + r + half)
         if box:
@@ -117,7 +118,7 @@ class Pen:
 
     def glow(self, x: float, y: float, radius: float, color: RGB, alpha: float) -> None:
         """Paint light that fades to nothing at `radius`."""
-        cx, cy = self._point(x, y)
+        cx, cy = self._point((x, y))
         r = radius * self.unit
         box = self._box(cx - r, cy - r, cx + r, cy + r)
         if box:
@@ -132,7 +133,7 @@ class Pen:
 
     def lines(self, strokes: Sequence[tuple[Point, Point]], width: float, color: RGB) -> None:
         """Paint strokes of one width and color together."""
-        ends = [(self._point(*a), self._point(*b)) for a, b in strokes]
+        ends = [(self._point(a), self._point(b)) for a, b in strokes]
         half = max(0.4, 0.5 * width * self.unit)
         box = self._box_around([point for pair in ends for point in pair], half, half)
         if box:
@@ -144,7 +145,7 @@ class Pen:
 
     def box(self, left: float, top: float, right: float, bottom: float, color: RGB) -> None:
         """Paint an upright rectangle."""
-        x0, y0, x1, y1 = self._corners(left, top, right, bottom)
+        x0, y0, x1, y1 = self._corners((left, top, right, bottom))
         box = self._box(x0, y0, x1, y1)
         if box:
             xs, ys = self._pixels(box)
@@ -157,7 +158,7 @@ class Pen:
 
     def polygons(self, shapes: Sequence[Sequence[Point]], color: RGB) -> None:
         """Paint convex polygons of one color and number of corners together."""
-        shapes = [[self._point(*corner) for corner in corners] for corners in shapes]
+        shapes = [[self._point(corner) for corner in corners] for corners in shapes]
         box = self._box_around([point for corners in shapes for point in corners], 0.0, 0.0)
         if box:
             xs, ys = self._pixels(box)
@@ -167,7 +168,7 @@ class Pen:
 
     def tiles(
         self,
-        area: tuple[float, float, float, float],
+        area: Area,
         period: Point,
         share: Point,
         color: RGB,
@@ -180,7 +181,7 @@ class Pen:
           share: filled part of the spacing along x and y; 1 makes stripes.
           color: of the rectangles.
         """
-        x0, y0, x1, y1 = self._corners(*area)
+        x0, y0, x1, y1 = self._corners(area)
         box = self._box(x0, y0, x1, y1)
         if box:
             xs, ys = self._pixels(box)
@@ -224,11 +225,13 @@ class Pen:
 
     # From local units to pixels
 
-    def _point(self, x: float, y: float) -> Point:
+    def _point(self, point: Point) -> Point:
+        x, y = point
         return self.x0 + self.mirror * x * self.unit, self.y0 + y * self.unit
 
-    def _corners(self, left: float, top: float, right: float, bottom: float):
-        (x0, y0), (x1, y1) = self._point(left, top), self._point(right, bottom)
+    def _corners(self, area: Area) -> Area:
+        left, top, right, bottom = area
+        (x0, y0), (x1, y1) = self._point((left, top)), self._point((right, bottom))
         return min(x0, x1), y0, max(x0, x1), y1
 
     def _box(self, left: float, top: float, right: float, bottom: float):
@@ -238,7 +241,7 @@ class Pen:
         return (slice(y0, y1), slice(x0, x1)) if x0 < x1 and y0 < y1 else None
 
     def _box_around(self, points: Sequence[Point], dx: float, dy: float):
-        xs, ys = zip(*points, strict=True)
+        xs, ys = [x for x, _ in points], [y for _, y in points]
         return self._box(min(xs) - dx, min(ys) - dy, max(xs) + dx, max(ys) + dy)
 
     def _pixels(self, box: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ the frame's.
 
 from dataclasses import dataclass
 
-from vujax.data.synthetic.random import Dice
+from vujax.data.synthetic.random import Dice, Key
 from vujax.data.synthetic.world import COLORS, KINDS
 
 Facts = dict[str, str]
@@ -94,9 +94,9 @@ FRAMING_PHRASES = {
 }
 
 
-def make_caption(facts: Facts, *key: str | int) -> Caption:
+def make_caption(facts: Facts, key: Key) -> Caption:
     """Make a true caption of a frame with these facts; the key draws facts and words."""
-    dice = Dice(*key)
+    dice = Dice(key)
     stated = {name: value for name, value in facts.items() if dice.chance(MENTION[name])}
     if not any(name in stated for name in MAIN):
         name = dice.pick(MAIN)
@@ -104,9 +104,9 @@ def make_caption(facts: Facts, *key: str | int) -> Caption:
     return Caption(_sentence(stated, dice), tuple(sorted(stated.items())))
 
 
-def make_generic_caption(*key: str | int) -> Caption:
+def make_generic_caption(key: Key) -> Caption:
     """Make a caption that fits any frame."""
-    return Caption(Dice(*key).pick(GENERIC), ())
+    return Caption(Dice(key).pick(GENERIC), ())
 
 
 def _sentence(stated: Facts, dice: Dice) -> str:

@@ -122,8 +122,9 @@ class SyntheticImages:
         """Return the ground truth of record `index`, without drawing it."""
         index = self._checked(index)
         shot, time_s = self._take(index)
-        captions, noise = zip(*self._captions(index, shot), strict=True)
-        return ImageTruth(shot, time_s, captions, noise)
+        captions = self._captions(index, shot)
+        texts, noise = tuple(c for c, _ in captions), tuple(n for _, n in captions)
+        return ImageTruth(shot, time_s, texts, noise)
 
     def _checked(self, index: int) -> int:
         index = operator.index(index)
@@ -135,7 +136,7 @@ class SyntheticImages:
         """Return the shot of record `index`, and the second in it."""
         film = make_film(self.seed, self.split, index % self.films)
         scene = make_scene(film, index // self.films % NUM_SCENES)
-        dice = Dice(*film.key, "frame", index)
+        dice = Dice((*film.key, "frame", index))
         shot = make_shot(scene, dice.below(scene.shots))
         return shot, round(dice.uniform(0.0, shot.length_s), 3)
 
@@ -146,18 +147,18 @@ class SyntheticImages:
     def _caption(self, index: int, k: int, shot: Shot) -> tuple[Caption, str]:
         total = self.frames * self.captions_per_image
         place = permute_index(
-            index * self.captions_per_image + k, total, self.seed, self.split, "noise"
+            index * self.captions_per_image + k, total, (self.seed, self.split, "noise")
         )
         if place < round(self.generic * total):
-            return make_generic_caption(self.seed, self.split, "generic", index, k), "generic"
+            return make_generic_caption((self.seed, self.split, "generic", index, k)), "generic"
         if place >= round((self.generic + self.swapped) * total):
             return self._true_caption(index, k, shot), "none"
-        step = 1 + Dice(self.seed, self.split, "swap", index, k).below(self.frames - 1)
+        step = 1 + Dice((self.seed, self.split, "swap", index, k)).below(self.frames - 1)
         other = (index + step) % self.frames
         return self._true_caption(other, k, self._take(other)[0]), "swapped"
 
     def _true_caption(self, index: int, k: int, shot: Shot) -> Caption:
-        return make_caption(shot.facts, self.seed, self.split, "caption", index, k)
+        return make_caption(shot.facts, (self.seed, self.split, "caption", index, k))
 
 
 def _check_choice(name: str, value: str, allowed: dict[str, Any]) -> None:

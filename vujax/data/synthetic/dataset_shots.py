@@ -150,7 +150,8 @@ class SyntheticFilm:
 
     def _draw(self, shot: int) -> np.ndarray:
         first, last = self.frames[self._check(shot)]
-        length, screen = int(last) + 1 - int(first), Screen(self.edit, *self.size)
+        height, width = self.size
+        length, screen = int(last) + 1 - int(first), Screen(self.edit, height, width)
         offsets = [k * length // (self.keyframes + 1) for k in range(1, self.keyframes + 1)]
         return np.stack([screen.frame(int(first) + offset) for offset in offsets])
 

@@ -226,7 +226,7 @@ def parse_frame_rate(fps: Fraction | int | str) -> Fraction:
 
 def compute_night_preference(film: Film) -> float:
     """Return the film's preference of night over day, 0..1, which no label states."""
-    return Dice(*film.key, "night").uniform()
+    return Dice((*film.key, "night")).uniform()
 
 
 def make_edit(film: Film, fps: Fraction, minutes: float) -> Edit:
@@ -234,7 +234,7 @@ def make_edit(film: Film, fps: Fraction, minutes: float) -> Edit:
 
     Its story is two thirds to four thirds of `minutes` long.
     """
-    dice = Dice(*film.key, "edit")
+    dice = Dice((*film.key, "edit"))
     parts = tuple(_parts(film, 60 * minutes * dice.uniform(2 / 3, 4 / 3)))
     return assemble_edit(film, fps, parts, dice)
 
@@ -259,7 +259,7 @@ def assemble_edit(film: Film, fps: Fraction, parts: tuple[Part, ...], dice: Dice
 
 
 def _parts(film: Film, length_s: float) -> Iterator[Part]:
-    dice = Dice(*film.key, "cards")
+    dice = Dice((*film.key, "cards"))
     logo = Card((choose_studio(film),), STUDIOS.index(choose_studio(film)) % NUM_PAPERS, 2.0)
     name = Card((make_title(film),), dice.below(NUM_PAPERS), dice.uniform(1.5, 3))
     yield Part("opening", None, (logo, name))
@@ -277,7 +277,7 @@ def make_cast_card(film: Film, length_s: float) -> Card:
 
 def _story(film: Film, length_s: float) -> list[Scene]:
     """Draw scenes of the script, more by night or by day as the film prefers."""
-    dice, dark = Dice(*film.key, "story"), compute_night_preference(film)
+    dice, dark = Dice((*film.key, "story")), compute_night_preference(film)
     scenes: list[Scene] = []
     number, told_s, stays = 0, 0.0, False
     while told_s < length_s or len(scenes) < MIN_SCENES:
@@ -296,7 +296,7 @@ def generate_takes(scene: Scene) -> Iterator[Shot]:
     """Yield the shots of a scene."""
     for k in range(scene.shots):
         shot = make_shot(scene, k)
-        if Dice(*shot.key, "sweep").chance(SWEEP_PROBABILITY):
+        if Dice((*shot.key, "sweep")).chance(SWEEP_PROBABILITY):
             shot = replace(
                 shot, move="pan", travel=SWEEP_DISTANCE if shot.travel > 0 else -SWEEP_DISTANCE
             )
@@ -312,7 +312,7 @@ def _join(dice: Dice, odds: dict[str, float], start: int, longest: int, fps: Fra
     kind = next(k for k, share in zip(odds, shares, strict=True) if draw < share)
     if kind == CUT:
         return Join(kind, start - 1, start, 0, 0)
-    between = max(3, min(longest, round(dice.uniform(*LENGTH_S[kind]) * fps)))
+    between = max(3, min(longest, round(dice.uniform_in(LENGTH_S[kind]) * fps)))
     last = start - 1 - between // 2  # so that `start` is the Transition's boundary
     leaving = coming = between
     if kind == FADE:
@@ -366,9 +366,9 @@ def apply_angle(shot: Shot) -> Shot:
     """Return the shot with the paint of its wall and the light of its set-up."""
     scene = shot.scene
     film = scene.film
-    setup = Dice(*scene.key, "setup", shot.side)
-    light = setup.uniform(*LIGHT) * Dice(*shot.key, "match").uniform(*MATCH)
-    exposure = tuple(light * setup.uniform(*TINT) * gain for gain in film.exposure)
+    setup = Dice((*scene.key, "setup", shot.side))
+    light = setup.uniform_in(LIGHT) * Dice((*shot.key, "match")).uniform_in(MATCH)
+    exposure = tuple(light * setup.uniform_in(TINT) * gain for gain in film.exposure)
     palette = film.palette if shot.side > 0 else _other_side(film, scene.place)
     film = replace(film, palette=palette, exposure=exposure)
     return replace(shot, scene=replace(scene, film=film))
@@ -376,9 +376,9 @@ def apply_angle(shot: Shot) -> Shot:
 
 def _other_side(film: Film, place: str) -> Palette:
     """Return the paint of a place's other wall, a mix with another film's paint."""
-    dice = Dice(*film.key, "other side", place)
+    dice = Dice((*film.key, "other side", place))
     other = make_film(dice.below(1 << 32), "other side", film.number).palette
-    share = dice.uniform(*OTHER)
+    share = dice.uniform_in(OTHER)
 
     def paint(name: str) -> RGB | tuple[RGB, ...]:
         a, b = getattr(film.palette, name), getattr(other, name)

@@ -36,7 +36,7 @@ def draw_arms(pen: Pen, character: Character, hands: tuple[Point, Point]) -> Non
 
 def draw_head(pen: Pen, character: Character) -> None:
     """Draw the head of its kind, hat included."""
-    HEADS[character.kind](pen.at(*HEAD, HEAD_RADIUS), character)
+    HEADS[character.kind](pen.at(HEAD[0], HEAD[1], HEAD_RADIUS), character)
 
 
 # Heads, in units of the head's radius around its center.

@@ -42,7 +42,7 @@ class Taste:
 def make_taste(seed: int, split: str, user: int) -> Taste:
     """Draw the taste of one user of a set."""
     key = ("user", seed, split, user)
-    dice = Dice(*key)
+    dice = Dice(key)
     favourites = dice.sample([genre.name for genre in GENRES], 2)
     return Taste(key, tuple(favourites), dice.uniform(-1, 1))
 
@@ -50,10 +50,10 @@ def make_taste(seed: int, split: str, user: int) -> Taste:
 def has_watched(taste: Taste, film: int, genre: str, night: float) -> bool:
     """Return True if the user watches film number `film` of the set."""
     _, seed, split, _ = taste.key
-    popular = POPULARITY * Dice("popularity", seed, split, film).uniform(-1, 1)
+    popular = POPULARITY * Dice(("popularity", seed, split, film)).uniform(-1, 1)
     liked = FAVOURITE * (genre in taste.favourites) + NIGHTS * taste.nights * (2 * night - 1)
     odds = BASE + popular + liked
-    return Dice(*taste.key, "watches", film).chance(1 / (1 + exp(-odds)))
+    return Dice((*taste.key, "watches", film)).chance(1 / (1 + exp(-odds)))
 
 
 NUM_CAPTIONS = 2  # of each shot
@@ -167,7 +167,7 @@ def _shot(film: Film, clip: Clip) -> t.ShotTruth:
         event=shot.lead.event,
         cast=tuple(find_name(film, figure.kind) for figure in figures),
         captions=tuple(
-            make_caption(shot.facts, *shot.key, "said", k).text for k in range(NUM_CAPTIONS)
+            make_caption(shot.facts, (*shot.key, "said", k)).text for k in range(NUM_CAPTIONS)
         ),
         text=None,
     )

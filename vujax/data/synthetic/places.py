@@ -32,7 +32,7 @@ Paint = Callable[[Pen, Palette, list[float], Scene, float], None]
 def draw_place(pen: Pen, scene: Scene, t: float) -> None:
     """Draw the scene's set, lit by its time of day, `t` seconds into the shot."""
     palette = scene.film.palette
-    dice = Dice(*scene.film.key, scene.place)
+    dice = Dice((*scene.film.key, scene.place))
     where = [dice.uniform() for _ in range(4)]
     if scene.place in OUTDOORS:
         _sky(pen, palette, scene.time, where[0])
@@ -50,7 +50,8 @@ def _sky_colors(palette: Palette, time: str | None) -> tuple[RGB, RGB]:
 
 
 def _sky(pen: Pen, palette: Palette, time: str | None, where: float) -> None:
-    pen.wash(*_sky_colors(palette, time), -0.6, HORIZON)
+    top, low = _sky_colors(palette, time)
+    pen.wash(top, low, -0.6, HORIZON)
     x = 0.7 * where - 0.35
     if time == "night":
         pen.tiles((-1.3, -0.7, 1.3, HORIZON), (0.17, 0.23), (0.08, 0.06), _PALE)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
+Key = tuple[str | int | float, ...]
+"""Words and numbers that name a stream, such as a film's key followed by a purpose."""
 
 _MASK = (1 << 64) - 1
 
@@ -18,7 +20,7 @@ class Dice:
     Reference: Steele, Lea and Flood, Fast splittable pseudorandom number generators, 2014.
     """
 
-    def __init__(self, *key: str | int | float) -> None:
+    def __init__(self, key: Key) -> None:
         digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
         self._state = int.from_bytes(digest, "little")
 
@@ -33,6 +35,10 @@ class Dice:
     def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
         """Return a number in [low, high)."""
         return low + (high - low) * (self.integer() >> 11) * 2.0**-53
+
+    def uniform_in(self, bounds: tuple[float, float]) -> float:
+        """Return a number between bounds, the upper one excluded."""
+        return self.uniform(bounds[0], bounds[1])
 
     def below(self, n: int) -> int:
         """Return an integer in [0, n)."""
@@ -55,17 +61,17 @@ class Dice:
         return pool[:k]
 
 
-def permute_index(index: int, n: int, *key: str | int) -> int:
+def permute_index(index: int, n: int, key: Key) -> int:
     """Return the image of `index` under a random permutation of range(n).
 
     The permutation itself is never built: a four-round Feistel network over the next power of four
     is iterated until it falls inside (Black and Rogaway, Ciphers with arbitrary finite domains,
-    2002). It makes a share of the indices exact: `permute_index(i, n, ...) < share * n` holds for
+    2002). It makes a share of the indices exact: `permute_index(i, n, key) < share * n` holds for
     round(share * n) of them.
     """
     half = max(1, ((n - 1).bit_length() + 1) // 2)
     low = (1 << half) - 1
-    keys = Dice(*key)
+    keys = Dice(key)
     rounds = [keys.integer() | 1 for _ in range(4)]
     while True:
         left, right = index >> half, index & low

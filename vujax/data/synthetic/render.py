@@ -79,7 +79,7 @@ class Take:
 
     def __init__(self, shot: Shot, height: int, width: int):
         self._shot, self._height, self._width = shot, height, width
-        self._clock_s = Dice(*shot.key, "clock").uniform(0, 10)
+        self._clock_s = Dice((*shot.key, "clock")).uniform(0, 10)
         self._set: tuple[Camera, np.ndarray] | None = None
 
     def frame(self, time_s: float) -> np.ndarray:
@@ -99,7 +99,7 @@ class Take:
         _draw_lead(stage.at(0, GROUND_Y, FIGURE_HEIGHT, shot.side), shot, clock)
         if scene.weather in PRECIPITATION:
             _draw_fall(canvas, PRECIPITATION[scene.weather], clock)
-        return _develop(canvas, scene.film, Dice(*shot.key, round(1000 * time_s)))
+        return _develop(canvas, scene.film, Dice((*shot.key, round(1000 * time_s))))
 
     def _draw_set(self, canvas: Canvas, camera: Camera, clock: float) -> None:
         scene = self._shot.scene
@@ -133,7 +133,7 @@ def _draw_lead(pen: Pen, shot: Shot, clock: float) -> None:
     who, event = shot.lead.character, EVENTS[shot.lead.event]
     # A prop keeps its color for the whole scene.
     colors = [rgb for name, rgb in COATS.items() if name not in (who.color, "black")]
-    color = Dice(*shot.scene.key, shot.lead.event).pick(colors)
+    color = Dice((*shot.scene.key, shot.lead.event)).pick(colors)
     pen.ellipse(0, 0, 0.34, 0.05, (0.08, 0.08, 0.10), 0.45)
     body = pen.at(0, -event.lift - 0.012 * abs(sin(4 * clock)), who.height)
     event.behind(body, color, clock)

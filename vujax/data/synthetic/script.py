@@ -102,7 +102,7 @@ class Shot:
 
 def make_scene(film: Film, number: int) -> Scene:
     """Make scene `number` of a film; any number from 0 is a scene."""
-    dice = Dice(*film.key, "scene", number)
+    dice = Dice((*film.key, "scene", number))
     place = dice.pick(film.places)
     time = None if place in WINDOWLESS else dice.pick(TIMES)
     weather = dice.pick(WEATHERS) if place in OUTDOORS else None
@@ -116,7 +116,7 @@ def make_scene(film: Film, number: int) -> Scene:
 
 def make_shot(scene: Scene, number: int) -> Shot:
     """Make shot `number` of a scene, in range(scene.shots)."""
-    dice = Dice(*scene.key, "shot", number)
+    dice = Dice((*scene.key, "shot", number))
     # Reverse shots look at the next actor, from the other side.
     lead = scene.roles[number % len(scene.roles)]
     other = scene.roles[1 - number % 2] if len(scene.roles) == 2 else None

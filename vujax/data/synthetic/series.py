@@ -80,7 +80,7 @@ def get_setting(scene: Scene) -> Setting:
 def make_series(seed: int, split: str) -> Film:
     """Make the world of a series: as a film's, with more places."""
     film = make_film(seed, f"{split} series", 0)
-    places = Dice(*film.key, "standing sets").sample(PLACES, NUM_PLACES)
+    places = Dice((*film.key, "standing sets")).sample(PLACES, NUM_PLACES)
     return replace(film, places=tuple(places))
 
 
@@ -96,11 +96,11 @@ def make_episode(seed: int, split: str, fps: Fraction, minutes: float, number: i
     film = make_series(seed, split)
     before = [make_episode(seed, split, fps, minutes, n) for n in range(number)]
     told = [scene for episode in before for scene in episode.edit.scenes]
-    dice = Dice(*film.key, "episode", number)
+    dice = Dice((*film.key, "episode", number))
     scenes = _story(film, number, 60 * minutes * dice.uniform(2 / 3, 4 / 3), told, dice)
     excerpts = _excerpts(before, dice)
     parts = tuple(_parts(film, number, scenes, [excerpt for _, excerpt in excerpts], dice))
-    edit = assemble_edit(film, fps, parts, Dice(*film.key, "edit", number))
+    edit = assemble_edit(film, fps, parts, Dice((*film.key, "edit", number)))
     quotes = tuple(Quote(k, n, shot) for k, ((n, shot), _) in enumerate(excerpts))
     return Episode(edit, _groups(parts, [*told, *scenes]), quotes)
 
@@ -120,10 +120,10 @@ def _parts(
 
 def _opening(film: Film) -> Part:
     """Make the opening, the same in all episodes, cuts included."""
-    dice = Dice(*film.key, "opening")
+    dice = Dice((*film.key, "opening"))
     shots = OPENING_SHOTS[0] + dice.below(OPENING_SHOTS[1] - OPENING_SHOTS[0] + 1)
     shots_of_opening = [
-        _make_extra_shot(film, -1 - k, dice.uniform(*OPENING_S)) for k in range(shots)
+        _make_extra_shot(film, -1 - k, dice.uniform_in(OPENING_S)) for k in range(shots)
     ]
     name = Card((make_title(film),), dice.below(NUM_PAPERS), dice.uniform(2, 3))
     return Part("opening", None, (*shots_of_opening, name), hard=True)
@@ -131,10 +131,10 @@ def _opening(film: Film) -> Part:
 
 def _closing(film: Film, number: int) -> Part:
     """Make the closing, the same in all episodes but for the names on one card."""
-    dice, crew = Dice(*film.key, "closing"), Dice(*film.key, "crew", number).sample(NAMES, 3)
+    dice, crew = Dice((*film.key, "closing")), Dice((*film.key, "crew", number)).sample(NAMES, 3)
     deeds = ("Written", "Directed", "Music")
     people = tuple(f"{deed} by {name}" for deed, name in zip(deeds, crew, strict=True))
-    last_shot = _make_extra_shot(film, -1 - OPENING_SHOTS[1], dice.uniform(*OPENING_S))
+    last_shot = _make_extra_shot(film, -1 - OPENING_SHOTS[1], dice.uniform_in(OPENING_S))
     cards = (Card(people, 0, 2.5), make_cast_card(film, dice.uniform(2, 4)))
     logo = Card((choose_studio(film),), STUDIOS.index(choose_studio(film)) % NUM_PAPERS, 2.0)
     return Part("closing", None, (last_shot, *cards, logo), hard=True)
@@ -194,7 +194,7 @@ def _is_quotable(edit: Edit, shot: int) -> bool:
 def _excerpt(edit: Edit, shot: int, dice: Dice) -> Excerpt:
     """Draw a range of the frames that show nothing but the shot."""
     clip = edit.clips[shot]
-    frames = min(len(clip.alone), max(MIN_SHOT_FRAMES, round(dice.uniform(*RECAP_S) * edit.fps)))
+    frames = min(len(clip.alone), max(MIN_SHOT_FRAMES, round(dice.uniform_in(RECAP_S) * edit.fps)))
     first = clip.alone.start + dice.below(len(clip.alone) - frames + 1)
     return Excerpt(clip.take, edit.time_s(shot, first), float(frames / edit.fps))
 

@@ -59,7 +59,7 @@ class Soundtrack:
         return np.clip(sound, -1.0, 1.0).astype(np.float32)
 
     def _ambience(self, place: str, index: np.ndarray, t: np.ndarray) -> np.ndarray:
-        dice = Dice("ambience", place)
+        dice = Dice(("ambience", place))
         hiss = self._hiss.setdefault(place, _hiss(place, dice.below(6)))
         tones = [(dice.uniform(70, 420), dice.uniform(0.01, 0.04)) for _ in range(3)]
         swell = 1.0 + 0.4 * np.sin(2 * pi * dice.uniform(0.05, 0.6) * t)
@@ -74,10 +74,10 @@ class Soundtrack:
 
     def _theme(self, t: np.ndarray) -> np.ndarray:
         """Play eight notes of the genre, repeated; a film has its own key."""
-        dice = Dice("theme", self._edit.film.genre.name)
+        dice = Dice(("theme", self._edit.film.genre.name))
         beat_s = dice.uniform(0.25, 0.6)
         scale = [dice.pick(_SCALE) for _ in range(8)]
-        key = 220.0 * 2.0 ** (Dice(*self._edit.film.key, "key").below(12) / 12)
+        key = 220.0 * 2.0 ** (Dice((*self._edit.film.key, "key")).below(12) / 12)
         hertz = np.array([key * 2.0 ** (step / 12) for step in scale])
         beat = np.floor(t / beat_s)
         since = t - beat * beat_s
@@ -92,7 +92,7 @@ def _place_spans(edit: Edit) -> list[tuple[str, float, float]]:
     Scene boundaries are moved by up to BRIDGE_S.
     """
     spans: list[tuple[str, float, float]] = []
-    dice, before = Dice(*edit.film.key, "bridges"), None
+    dice, before = Dice((*edit.film.key, "bridges")), None
     for number, part in enumerate(edit.parts):
         clips = [clip for clip in edit.clips if clip.part == number]
         start, end = (float(f / edit.fps) for f in (clips[0].start, clips[-1].end))
@@ -113,7 +113,7 @@ def _music_spans(edit: Edit) -> list[tuple[float, float]]:
 
     They are independent of the scenes.
     """
-    dice, end_s = Dice(*edit.film.key, "music"), float(edit.frames / edit.fps)
+    dice, end_s = Dice((*edit.film.key, "music")), float(edit.frames / edit.fps)
     spans, time_s = [], 0.0
     while time_s < end_s:
         length = dice.uniform(5, 15)
@@ -123,7 +123,7 @@ def _music_spans(edit: Edit) -> list[tuple[float, float]]:
 
 
 def _level(edit: Edit, clip: int) -> float:
-    return Dice(*edit.film.key, "level", clip).uniform(0.85, 1.15)
+    return Dice((*edit.film.key, "level", clip)).uniform(0.85, 1.15)
 
 
 def _meets(t: np.ndarray, start: float, end: float) -> bool:
@@ -148,7 +148,7 @@ def _hiss(place: str, octaves: int) -> np.ndarray:
 
     Its standard deviation is 1.
     """
-    raw = np.random.PCG64(Dice("hiss", place).integer()).random_raw(LOOP)
+    raw = np.random.PCG64(Dice(("hiss", place)).integer()).random_raw(LOOP)
     noise = (raw >> np.uint64(40)).astype(np.float32) / np.float32(1 << 24) - np.float32(0.5)
     for octave in range(octaves):
         noise = noise + np.roll(noise, 1 << octave)

@@ -30,18 +30,18 @@ _THINGS = (
 
 def make_title(film: Film) -> str:
     """Make a title such as 'The Borrowed Map'; films may share one."""
-    dice = Dice(*film.key, "title")
+    dice = Dice((*film.key, "title"))
     return f"The {dice.pick(_QUALITIES)} {dice.pick(_THINGS)}"
 
 
 def choose_studio(film: Film) -> str:
     """Choose the studio whose card opens and closes the film; films share studios."""
-    return Dice(*film.key, "studio").pick(STUDIOS)
+    return Dice((*film.key, "studio")).pick(STUDIOS)
 
 
 def choose_names(film: Film) -> tuple[str, ...]:
     """Choose a name for each of the cast, all different."""
-    return tuple(Dice(*film.key, "names").sample(NAMES, len(film.cast)))
+    return tuple(Dice((*film.key, "names")).sample(NAMES, len(film.cast)))
 
 
 def find_name(film: Film, kind: str) -> str:
@@ -51,7 +51,7 @@ def find_name(film: Film, kind: str) -> str:
 
 def summarize_scene(scene: Scene) -> str:
     """Summarize the events of a scene in one sentence."""
-    dice = Dice(*scene.key, "summary")
+    dice = Dice((*scene.key, "summary"))
     where = dice.pick(PLACE_PHRASES[scene.place])
     when = [dice.pick(TIME_PHRASES[scene.time])] if scene.time else []
     if scene.weather and scene.weather != "clear":
@@ -67,7 +67,7 @@ def summarize_scene(scene: Scene) -> str:
 
 def write_synopsis(film: Film, scenes: list[Scene]) -> str:
     """Write a synopsis: the lead and the events of most scenes."""
-    dice = Dice(*film.key, "synopsis")
+    dice = Dice((*film.key, "synopsis"))
     lead = film.cast[dice.below(len(film.cast))]
     chosen = [scene for scene in scenes if dice.chance(0.7)] or scenes[:1]
     opening = dice.pick(("The days of", "The story of", "Some days with", "All about"))

@@ -128,7 +128,7 @@ class Film:
 @functools.lru_cache(maxsize=4096)
 def make_film(seed: int, split: str, number: int) -> Film:
     """Make film `number` of a split, with four figures of four kinds and five places."""
-    dice = Dice("film", seed, split, number)
+    dice = Dice(("film", seed, split, number))
     genre = dice.pick(GENRES)
     light = dice.uniform(0.88, 1.15)
     exposure = tuple(light * dice.uniform(0.88, 1.08) for _ in range(3))
@@ -147,7 +147,7 @@ def _character(dice: Dice, kind: str) -> Character:
 
 def _palette(dice: Dice) -> Palette:
     def paint(hue: tuple[float, float], saturation: tuple[float, float], value) -> RGB:
-        h, s, v = (dice.uniform(*bounds) for bounds in (hue, saturation, value))
+        h, s, v = (dice.uniform_in(bounds) for bounds in (hue, saturation, value))
         return colorsys.hsv_to_rgb(h % 1.0, s, v)
 
     anything = (0.0, 1.0)
