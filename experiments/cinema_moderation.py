@@ -100,18 +100,19 @@ def main() -> None:
     work = parser.parse_args().work
     work.mkdir(parents=True, exist_ok=True)
     films, catalog = prepare(work)
-    names = [f"film-{number:04d}" for number in range(FILMS)]
-    truths = {f"{name}.mp4": read_truth(films / f"{name}.truth.json") for name in names}
+    stems = [f"film-{number:04d}" for number in range(FILMS)]
+    truths = {f"{stem}.mp4": read_truth(films / f"{stem}.truth.json") for stem in stems}
     learned = dict(list(truths.items())[:-HELD_OUT])
     counts = write_labels(work / "labels.csv", learned)
     tagger, tags = work / "tagger", work / "tags.parquet"
     if tagger.exists():
         shutil.rmtree(tagger)
-    words = ("--labels", work / "labels.csv", "--encoder", "lite", "--out", tagger)
-    call("tag", "train", catalog, *words)
+    labels = work / "labels.csv"
+    call("tag", "train", catalog, "--labels", labels, "--encoder", "lite", "--out", tagger)
     call("tag", "apply", catalog, "--tagger", tagger, "--out", tags)
     others = {video: truth for video, truth in truths.items() if video not in learned}
-    report(counts, *held_out(Catalog(catalog), tags, others))
+    names, scores, right, film = held_out(Catalog(catalog), tags, others)
+    report(counts, names, scores, right, film)
 
 
 def report(

@@ -129,8 +129,8 @@ def _count_seconds(made: Made, role: str, found: ShotRange | None) -> Counter[st
     of = np.array([scene.role == role for scene in made.truth.scenes])
     true = made.true_scenes[of].reshape(-1, 2)
     said = np.array([(found.start_s, found.end_s)] if found else []).reshape(-1, 2)
-    lengths = [float((ranges[:, 1] - ranges[:, 0]).sum()) for ranges in (said, true)]
-    return _counts(role, *lengths, float(overlap(said, true).sum()))
+    said_s, true_s = (float((ranges[:, 1] - ranges[:, 0]).sum()) for ranges in (said, true))
+    return _counts(role, said_s, true_s, float(overlap(said, true).sum()))
 
 
 def _count_quotes(made: Made, quotes: tuple, series: dict[str, Made]) -> Counter[str]:

@@ -100,9 +100,11 @@ def table(study: Study, seeds: int) -> Iterator[dict[str, Any]]:
     """Yield the rows of both studies, and of the baselines that see no image."""
     films = open_films(**held_out(config_of("cinema", {}, 0)))
     colours = raw(films)
-    modes = {mode: study.runs(*how, seeds) for mode, how in MODES.items()}
+    modes = {mode: study.runs(name, changes, seeds) for mode, (name, changes) in MODES.items()}
     yield from build_paired_rows(colours | modes, CONTROLS, column="vectors")
-    senses = {sense: study.runs(*how, min(seeds, 3)) for sense, how in SENSES.items()}
+    senses = {
+        sense: study.runs(name, changes, min(seeds, 3)) for sense, (name, changes) in SENSES.items()
+    }
     yield from build_paired_rows(senses, ("pictures", "sound"), column="vectors")
     for name, values in compute_baselines(colours["histogram"][0]).items():
         yield {"vectors": f"{name} (no pictures)", "macro/ap": values["macro/ap"]}

@@ -244,7 +244,7 @@ def main() -> None:
     parser.add_argument("--learn-one", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.tune_one:
-        tune(*args.tune_one, args.work)
+        tune(args.tune_one[0], args.tune_one[1], args.work)
     elif args.learn_one:
         learn(args.learn_one[0], int(args.learn_one[1]), args.work)
     elif args.part == "judge":

@@ -33,6 +33,8 @@ LAYERS = (
 
 RANKS = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 MAX_LINES = 450
+MAX_STARRED = 18
+"""Calls `f(*x)`: a signature that is spread over a tuple hides which value is which."""
 REFERENCE = re.compile(r"vujax(\.\w+)+:\w+")
 
 
@@ -117,6 +119,12 @@ def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
     return found
 
 
+def starred_calls(source: str) -> list[int]:
+    """Lines of calls with a starred positional argument."""
+    calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    return [call.lineno for call in calls if any(isinstance(a, ast.Starred) for a in call.args)]
+
+
 def test_every_room_has_a_layer() -> None:
     assert {room(module) for module in MODULES if module != "vujax"} == set(RANKS)
 
@@ -134,6 +142,18 @@ def test_files_are_of_one_idea() -> None:
     assert {name: count for name, count in lines.items() if count > MAX_LINES} == {}
     assert 100 <= statistics.median(lines.values()) <= 180
     assert len(MODULES) <= 380
+
+
+def test_few_calls_spread_a_tuple() -> None:
+    folders = ("vujax", "configs", "experiments", "tools")
+    paths = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    found = [f"{path}:{line}" for path in paths for line in starred_calls(path.read_text())]
+    print(f"{len(found)} starred positional calls")
+    assert len(found) <= MAX_STARRED, "\n".join(found)
+
+
+def test_starred_calls_are_seen() -> None:
+    assert starred_calls("f(*a)\nf(b, *a, c=1)\nf((*a, b), **c)\nf([*a])") == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -75,8 +75,11 @@ def measure(browser: Browser, address: str, items: int, repeat: int) -> None:
     browser.run("document.getElementById('fold').checked = false")
     words = iter(("red", "blue", "green") * repeat)
     show("words to the first results", lambda: _search(browser, next(words)))
-    last, first = ("End", items - 1), ("Home", 0)
-    show("the last results", lambda: _jump(browser, *last), lambda: _jump(browser, *first))
+    show(
+        "the last results",
+        lambda: _jump(browser, "End", items - 1),
+        before=lambda: _jump(browser, "Home", 0),
+    )
     for mode, step in (("wheel", 60), ("bar", 0)):
         found = dict(scroll=mode, items=items) | _scroll(browser, step)
         print(json.dumps(found | _measure_size(browser)), flush=True)

@@ -61,8 +61,8 @@ def generate(folder: Path, count: int, dim: int, queries: int, k: int) -> None:
             scores = query_rows.astype(np.float64) @ rows.T.astype(np.float64)
             numbers = np.broadcast_to(first + np.arange(len(rows)), scores.shape)
             mine = select_best(scores, numbers, k)
-            pairs = (np.concatenate(pair, axis=1) for pair in zip(found, mine, strict=True))
-            found = select_best(*pairs, k)
+            scores = np.concatenate([found.scores, mine.scores], axis=1)
+            found = select_best(scores, np.concatenate([found.rows, mine.rows], axis=1), k)
     np.save(folder / "queries.npy", query_rows)
     np.savez(folder / "truth.npz", scores=found.scores, rows=found.rows)
 
@@ -96,7 +96,8 @@ class Flat:
 
     def search(self, queries: np.ndarray, k: int, mask: np.ndarray | None = None) -> Neighbors:
         """See `vujax.search.backends.base.SearchBackend`."""
-        return Neighbors(*self._index.search(queries, k))
+        scores, rows = self._index.search(queries, k)
+        return Neighbors(scores, rows)
 
 
 def build_backend(side: str, vectors: np.ndarray, folder: Path) -> SearchBackend:

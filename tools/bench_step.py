@@ -88,13 +88,13 @@ def build_jax_step(model: CLIPModel, image: np.ndarray, tokens: np.ndarray) -> S
         updates, moments = optimizer.update(gradient, moments, params)
         return (optax.apply_updates(params, updates), moments), value
 
-    inputs = jax.device_put((image, tokens))
+    image, tokens = jax.device_put((image, tokens))
     state = (params, jax.jit(optimizer.init)(params))
-    run = jax.jit(update, donate_argnums=0).lower(state, *inputs).compile()
+    run = jax.jit(update, donate_argnums=0).lower(state, image, tokens).compile()
 
     def step() -> float:
         nonlocal state
-        state, value = run(state, *inputs)
+        state, value = run(state, image, tokens)
         return float(value)
 
     return step
@@ -116,9 +116,9 @@ def main() -> None:
     jax.config.update("jax_platforms", "cpu")
     torch.manual_seed(0)
     original = CLIPModel(CLIPConfig()).train()
-    batch = make_batch(args.batch)
-    steps = {"vujax": build_jax_step(original, *batch)}
-    steps["transformers"], adamw = build_torch_step(original, *batch)
+    image, tokens = make_batch(args.batch)
+    steps = {"vujax": build_jax_step(original, image, tokens)}
+    steps["transformers"], adamw = build_torch_step(original, image, tokens)
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     losses: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(args.steps + 1):  # the first is a warm-up

@@ -30,7 +30,8 @@ def prepare(
 ) -> tuple[Movies, dict[str, str]]:
     """Return the movies, and the movie of each clip; raises as the readers do."""
     pool = select_leak_free_pool(root, read_held_out_movies(lvu))
-    silent = set(read_listed_clips(lvu, "train")).union(*map(read_scenes, scenes))
+    silent = set(read_listed_clips(lvu, "train"))
+    silent.update(clip for path in scenes for clip in read_scenes(path))
     movies = open_condensed_movies(root, scenes=silent).select(pool.movies)
     if ratings is not None:
         movies = join_ratings(movies, ratings)

@@ -41,9 +41,9 @@ def main() -> None:
             progress=bar.update,
         )
     bad = [problem for problems in facts["bad"].values() for problem in problems]
-    print(
-        f"{args.out}: {sum(facts['written'].values())} records, {len(bad)} left out", *bad, sep="\n"
-    )
+    print(f"{args.out}: {sum(facts['written'].values())} records, {len(bad)} left out")
+    for problem in bad:
+        print(problem)
 
 
 if __name__ == "__main__":

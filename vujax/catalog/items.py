@@ -58,16 +58,13 @@ def build_film_items(films: pa.Table) -> pa.Table:
     """
     rows = [
         dict(
-            film=film,
-            id=film,
-            first_shot=0 if shots else None,
-            last_shot=shots - 1 if shots else None,
-            start_s=start_s or 0.0,
-            end_s=end_s or 0.0,
+            film=row["film"],
+            id=row["film"],
+            first_shot=0 if row["shots"] else None,
+            last_shot=row["shots"] - 1 if row["shots"] else None,
+            start_s=row["begin_s"] or 0.0,
+            end_s=row["end_s"] or 0.0,
         )
-        for film, shots, start_s, end_s in zip(
-            *(films[name].to_pylist() for name in ("film", "shots", "begin_s", "end_s")),
-            strict=True,
-        )
+        for row in films.select(["film", "shots", "begin_s", "end_s"]).to_pylist()
     ]
     return pa.Table.from_pylist(rows, schema=ITEMS)

@@ -176,5 +176,5 @@ def check_catalog(root: Path) -> None:
 
 def build_clock(row: Mapping[str, Any]) -> Clock:
     """Return the clock of a film from its row of the films table."""
-    names = ("time_base", "start", "rate")
-    return Clock(*(Fraction(row[f"{name}_num"], row[f"{name}_den"]) for name in names))
+    parts = ("time_base", "start", "rate")
+    return Clock(**{name: Fraction(row[f"{name}_num"], row[f"{name}_den"]) for name in parts})

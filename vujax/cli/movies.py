@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vujax.utils.formatting import measure_columns
 from vujax.utils.validation import name_and_value
 
 if TYPE_CHECKING:  # the help needs none of it
@@ -141,7 +142,7 @@ def _table(similarity: "Similarity", place: int, k: int) -> list[str]:
 
 def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
     """Align columns, and cut lines at the width of the terminal."""
-    widths = [min(max(map(len, column)), MAX_COLUMN) for column in zip(*lines, strict=True)]
+    widths = [min(width, MAX_COLUMN) for width in measure_columns(lines)]
     limit = max(shutil.get_terminal_size((160, 0)).columns, MIN_WIDTH)
     pairs = (zip(line, widths, strict=True) for line in lines)
     return ["  ".join(f"{_short(c, w):<{w}}" for c, w in line).rstrip()[:limit] for line in pairs]

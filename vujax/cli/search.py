@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from vujax.cli import deprecation
 from vujax.search.backends import BACKENDS
+from vujax.utils.formatting import measure_columns
 
 if TYPE_CHECKING:  # not needed for --help
     from vujax.search.hits import Hit
@@ -180,7 +181,7 @@ def _table(hits: "Sequence[Hit]") -> list[str]:
     for hit in hits:
         more = f"  (+{hit.folded})" if hit.folded else ""
         rows.append([str(hit.rank), f"{hit.score:.3f}", hit.title, hit.timecode, hit.id + more])
-    widths = [min(max(map(len, column)), MAX_COLUMN) for column in zip(*rows, strict=True)]
+    widths = [min(width, MAX_COLUMN) for width in measure_columns(rows)]
     widths[-1] = max(len(row[-1]) for row in rows)
     limit = max(shutil.get_terminal_size((160, 0)).columns, MIN_WIDTH)
     pairs = (zip(row, widths, strict=True) for row in rows if hits)

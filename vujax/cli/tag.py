@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vujax.utils.formatting import measure_columns
+
 NONE = "none"
 
 
@@ -106,7 +108,7 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
 
 def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Align the first column to the left and the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = measure_columns(rows)
     return [
         "  ".join(
             f"{cell:<{width}}" if place == 0 else f"{cell:>{width}}"

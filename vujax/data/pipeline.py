@@ -205,7 +205,11 @@ def open_mixture(sources: Mapping[str, Any] | Mixture) -> Mixture:
     for name, (source, _) in opened.items():
         if len(source) == 0:
             raise ValueError(f"data.sources.{name} has no record")
-    return Mixture(tuple(opened), *zip(*opened.values(), strict=True))
+    return Mixture(
+        names=tuple(opened),
+        sources=tuple(source for source, _ in opened.values()),
+        weights=tuple(weight for _, weight in opened.values()),
+    )
 
 
 def _open(name: str, source: Any) -> tuple[Source, float]:

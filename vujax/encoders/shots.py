@@ -153,10 +153,10 @@ def encode_scenes(
         for given in batches:
             submitted = encoder.encode(select_inputs(encoder, given)), given["scene"]
             if pending:  # fetched one batch late: the device never waits for the host
-                count += _store(found, *pending)
+                count += _store(found, pending)
                 done(count)
             pending = submitted
-    done(count + _store(found, *pending))
+    done(count + _store(found, pending))
     return found
 
 
@@ -178,8 +178,9 @@ def count_rows(encoder: ShotEncoder, batch: int) -> int:
     return max(1, batch // encoder.max_shots)
 
 
-def _store(found: np.ndarray, batch: ArrayLike, scenes: np.ndarray) -> int:
-    """Store the embeddings of a batch in `found`, and return their number."""
+def _store(found: np.ndarray, batch: tuple[ArrayLike, np.ndarray]) -> int:
+    """Store a batch, its embeddings and their scenes, in `found`; return the number of scenes."""
+    embeddings, scenes = batch
     is_scene = scenes >= 0
-    found[scenes[is_scene]] = np.asarray(batch, np.float32)[is_scene]
+    found[scenes[is_scene]] = np.asarray(embeddings, np.float32)[is_scene]
     return int(is_scene.sum())

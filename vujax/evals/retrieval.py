@@ -261,7 +261,7 @@ class Retrieval(Evaluator):
         top = np.argsort(-scores, axis=1, kind="stable")[:, :shown]
         scores = np.take_along_axis(scores, top, axis=1)
         shown_images = self.reader.read_images(top.ravel())
-        shown_images = shown_images.reshape(*top.shape, *shown_images.shape[1:])
+        shown_images = shown_images.reshape((*top.shape, *shown_images.shape[1:]))
         correct = (self.captions.of_image[top] == chosen[:, None, None]).any(-1)
         captions = [self.captions.texts[text] for text in chosen]
         return list(map(Example, captions, shown_images, correct, scores))

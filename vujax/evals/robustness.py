@@ -94,8 +94,10 @@ def format_table(models: Sequence[tuple[str, Mapping[str, float]]]) -> str:
         shifted = {k: v for k, v in accuracies.items() if k != "imagenet"}
         for shift, gain in effective_robustness(imagenet, shifted).items():
             value = shifted[shift]
-            cells = (100 * imagenet, shift, 100 * value, 100 * (value - gain), 100 * gain)
-            lines.append("| {} | {:.2f} | {} | {:.2f} | {:.2f} | {:+.1f} |".format(model, *cells))
+            lines.append(
+                f"| {model} | {100 * imagenet:.2f} | {shift} | {100 * value:.2f} | "
+                f"{100 * (value - gain):.2f} | {100 * gain:+.1f} |"
+            )
     return "\n".join(lines)
 
 

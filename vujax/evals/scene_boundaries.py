@@ -139,7 +139,7 @@ def untrained_shot_features(inputs: Mapping[str, np.ndarray]) -> dict[str, np.nd
     features = {"features": inputs["feature"]} if "feature" in inputs else {}
     if "image" in inputs:
         image = inputs["image"]
-        tall = image.reshape(len(image), -1, *image.shape[-2:])
+        tall = image.reshape((len(image), -1, *image.shape[-2:]))
         features["histogram"] = np.asarray(color_histogram(tall))
     return features
 

@@ -62,7 +62,7 @@ def enqueue(queue: Queue, keys: Mapping[str, jax.Array]) -> Queue:
 
 def flatten_queue(queue: Queue) -> dict[str, jax.Array]:
     """Return this device's shard of the queue, `[slots * rows ...]`, by name."""
-    return {name: x.reshape(-1, *x.shape[2:]) for name, x in queue.items() if name != "next"}
+    return {name: x.reshape((-1, *x.shape[2:])) for name, x in queue.items() if name != "next"}
 
 
 def compute_positions(queue: Queue, axis_name: str | None) -> jax.Array:

@@ -147,10 +147,10 @@ class Movies2Scenes:
         """Return the shots' inputs `[b w ...]`, augmented at random; keys `[b]`."""
         inputs = {name: batch[name] for name in INPUTS if name in batch}
         b, w = batch["segment"].shape
-        flat = jax.tree.map(lambda x: x.reshape(b * w, *x.shape[2:]), inputs)
+        flat = jax.tree.map(lambda x: x.reshape((b * w, *x.shape[2:])), inputs)
         shot_keys = jax.vmap(lambda k: jax.random.split(k, w))(keys).ravel()
         views = self._augmentation(flat, shot_keys)
-        return jax.tree.map(lambda x: x.reshape(b, w, *x.shape[1:]), views)
+        return jax.tree.map(lambda x: x.reshape((b, w, *x.shape[1:])), views)
 
     def objective(
         self, embeddings: Embeddings, aux: Tree, context: StepContext
@@ -158,7 +158,7 @@ class Movies2Scenes:
         """Enqueue this batch's keys; select positives in the queue, and contrast with the rest."""
         rows, shared = embeddings
         axis_name = context.axis_name
-        flat = {name: x.reshape(-1, *x.shape[2:]) for name, x in rows.items()}
+        flat = {name: x.reshape((-1, *x.shape[2:])) for name, x in rows.items()}
         aux = dict(aux)
         if shared:
             aux["batch_stats"] = shared["batch_stats"]

@@ -175,7 +175,7 @@ class ShotCoL:
         """
         inputs = select_inputs(batch)
         b, w = next(iter(inputs.values())).shape[:2]
-        flat = jax.tree.map(lambda x: x.reshape(b * w, *x.shape[2:]), inputs)
+        flat = jax.tree.map(lambda x: x.reshape((b * w, *x.shape[2:])), inputs)
         statistics = {k: v for k, v in aux.items() if k == "batch_stats"}
         variables = lax.stop_gradient({"params": params} | statistics)
         outputs: Any = self.model.apply(variables, flat)
@@ -194,7 +194,7 @@ class ShotCoL:
         """Return `([b block p], new batch statistics)` of a random view of the shots."""
         b, block = position.shape
         shots = jax.tree.map(lambda x: take_positions(x, position), select_inputs(batch))
-        shots = jax.tree.map(lambda x: x.reshape(b * block, *x.shape[2:]), shots)
+        shots = jax.tree.map(lambda x: x.reshape((b * block, *x.shape[2:])), shots)
         shot_keys = jax.vmap(lambda k: jax.random.split(k, block))(keys).ravel()
         views = self._augmentation(shots, shot_keys)
         (_, projected), updated = apply_in_training(self.model, variables, views, axis_name)
@@ -205,7 +205,7 @@ class ShotCoL:
     ) -> tuple[jax.Array, tuple[Tree, Metrics]]:
         """Compute the loss against queue or batch; this batch's keys join the queue."""
         rows, shared = embeddings
-        flat = {k: v.reshape(-1, *v.shape[2:]) for k, v in rows.items()}
+        flat = {k: v.reshape((-1, *v.shape[2:])) for k, v in rows.items()}
         result = self._contrast(flat, aux, context.axis_name)
         aux = dict(aux)
         if "batch_stats" in shared:

@@ -126,10 +126,10 @@ class FrameExtractor:
         for pixels, count in images:
             submitted = encoder.encode(pixels), count
             if pending:  # fetched one batch late: the device never waits for the host
-                yield _fetch(*pending)
+                yield _fetch(pending)
             pending = submitted
         if pending:
-            yield _fetch(*pending)
+            yield _fetch(pending)
 
 
 class ShotExtractor:
@@ -164,7 +164,8 @@ class ShotExtractor:
         return encode_scenes(self._encoder, FilmScenes(films, runs), self._batch, report_count)
 
 
-def _fetch(batch: Any, count: int) -> np.ndarray:
+def _fetch(submitted: tuple[Any, int]) -> np.ndarray:
+    batch, count = submitted
     return np.asarray(batch, np.float32)[:count]
 
 

@@ -124,7 +124,8 @@ def detect_black(path: str, boundaries: Sequence[int], clock: Clock, repaired: b
         {pts + round(Fraction(s) / clock.time_base) for s in MOMENTS_S} | {pts - clock.frame_ticks}
         for pts in boundaries
     ]
-    reader = StillReader(path, set().union(*around), side=SIDE, seek=not repaired)
+    moments = {moment for moments in around for moment in moments}
+    reader = StillReader(path, moments, side=SIDE, seek=not repaired)
     dark = {wanted for wanted, still in reader if is_black(still.image)}
     return [bool(moments & dark) for moments in around]
 

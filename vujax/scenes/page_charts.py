@@ -117,10 +117,8 @@ def _curve(scenes: DetectedScenes) -> Markup:
     length, top = _length(scenes), _top(scenes)
     x = (np.array(scenes.boundaries_s) - scenes.start_s) / length
     y = np.clip(np.array(scenes.scores) / top, 0, 1)
-    line = "L".join(
-        f"{a * WIDTH:.2f} {(1 - b) * HEIGHT:.2f}"
-        for a, b in zip(*downsample_peaks(x, y), strict=True)
-    )
+    x, y = downsample_peaks(x, y)
+    line = "L".join(f"{a * WIDTH:.2f} {(1 - b) * HEIGHT:.2f}" for a, b in zip(x, y, strict=True))
     starts = [(scene.start_s - scenes.start_s) / length for scene in scenes.scenes[1:]]
     lines = starts if len(starts) <= MAX_DOTS else []  # more would fill the chart
     chosen = "".join(f"M{x * WIDTH:.2f} 0V{HEIGHT}" for x in lines)
@@ -278,7 +276,7 @@ def _png(levels: np.ndarray) -> str:
     positions = np.linspace(0, len(COLOR_RAMP) - 1, 256)
     colors = [
         np.interp(positions, np.arange(len(COLOR_RAMP)), channel)
-        for channel in zip(*COLOR_RAMP, strict=True)
+        for channel in np.transpose(COLOR_RAMP)
     ]
     image = Image.fromarray(levels, "L")
     image.putpalette(np.stack(colors, axis=1).round().astype(np.uint8).tobytes())

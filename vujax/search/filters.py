@@ -17,7 +17,7 @@ case; `=` compares the exact text. Dates are compared with texts such as '2001-1
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -162,7 +162,11 @@ class _Reader:
         return passed
 
     def is_word(self, *words: str) -> bool:
-        """Return whether the next token is one of these words."""
+        """Return whether the next token is one of some words."""
+        return self.is_in(words)
+
+    def is_in(self, words: Iterable[str]) -> bool:
+        """Return whether the next token is in a collection of words."""
         return self.kind in ("word", "sign") and self.word.lower() in words
 
     def error(self, wanted: str) -> ValueError:
@@ -202,13 +206,13 @@ class _Reader:
         return Not(parsed) if negated else parsed
 
     def _test(self) -> Filter:
-        if self.kind not in ("word", "quoted") or self.is_word(*KEYWORDS):
+        if self.kind not in ("word", "quoted") or self.is_in(KEYWORDS):
             raise self.error("the name of a column")
         column = self.next().strip("`")
         if self.is_word("is"):
             self.next()
             return self._null(column)
-        if not self.is_word("contains", *COMPARISONS):
+        if not self.is_in(("contains", *COMPARISONS)):
             raise self.error("a comparison (=, <, contains, is null ...)")
         return Comparison(column, self.next().lower(), self._value())
 

@@ -58,7 +58,8 @@ class State:
     @classmethod
     def tree_unflatten(cls, _: None, children: Iterable[Tree]) -> Self:
         """Build a state from its fields."""
-        return cls(*children)
+        step, params, opt_state, aux, average = children
+        return cls(step, params, opt_state, aux, average)
 
 
 def init_state(
@@ -245,13 +246,13 @@ def _split(batch: Tree, parts: int) -> Tree:
     Interleaved, because rows that are sharded over devices can be split so without moving.
     """
     return jax.tree.map(
-        lambda x: x.reshape(x.shape[0] // parts, parts, *x.shape[1:]).swapaxes(0, 1), batch
+        lambda x: x.reshape((x.shape[0] // parts, parts, *x.shape[1:])).swapaxes(0, 1), batch
     )
 
 
 def _join(parts: Embeddings) -> Embeddings:
     """Join embeddings stacked by micro-batch into those of the batch; average the shared ones."""
-    rows = jax.tree.map(lambda x: x.swapaxes(0, 1).reshape(-1, *x.shape[2:]), parts.rows)
+    rows = jax.tree.map(lambda x: x.swapaxes(0, 1).reshape((-1, *x.shape[2:])), parts.rows)
     return Embeddings(rows, jax.tree.map(lambda x: x.mean(0), parts.shared))
 
 

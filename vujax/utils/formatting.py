@@ -1,5 +1,7 @@
 """Times and names for people, and for text formats in which a line end is significant."""
 
+from collections.abc import Sequence
+
 
 def format_clock(seconds: float) -> str:
     """Format a duration as H:MM:SS."""
@@ -24,6 +26,11 @@ def format_clock_ms(seconds: float) -> str:
 def quote_unprintable(name: str) -> str:
     """Return a file name, quoted when it holds invisible characters such as a line end."""
     return name if name.isprintable() else repr(name)
+
+
+def measure_columns(rows: Sequence[Sequence[str]]) -> list[int]:
+    """Return the length of the longest cell in each column of a table."""
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
 
 
 def join_lines(text: str) -> str:

@@ -313,5 +313,5 @@ def _with_next(
 
 
 def _build_chunk(rows: list[tuple[int, np.ndarray]], stills: list[Still]) -> Chunk:
-    times, images = zip(*rows, strict=True)
-    return Chunk(np.array(times, np.int64), np.stack(images), tuple(stills))
+    times = np.array([time for time, _ in rows], np.int64)
+    return Chunk(times, np.stack([image for _, image in rows]), tuple(stills))

@@ -100,7 +100,7 @@ def format_timecode(frame: int, rate: Fraction, drop_frame: bool = False) -> str
     """
     second = _nearest(rate)
     if drop_frame:
-        frame = _with_gaps(frame, *_dropped(rate))
+        frame = _with_gaps(frame, rate)
     frame %= DAY_HOURS * 3600 * second
     seconds, frames = divmod(frame, second)
     hours, minutes = seconds // 3600, seconds // 60 % 60
@@ -108,8 +108,9 @@ def format_timecode(frame: int, rate: Fraction, drop_frame: bool = False) -> str
     return f"{hours:02d}:{minutes:02d}:{seconds % 60:02d}{mark}{frames:02d}"
 
 
-def _with_gaps(frame: int, drop: int, second: int) -> int:
+def _with_gaps(frame: int, rate: Fraction) -> int:
     """Return the drop-frame number of the frame with index `frame`."""
+    drop, second = _dropped(rate)
     minute = 60 * second - drop  # frames in a minute that drops
     tens, rest = divmod(frame, 10 * minute + drop)
     dropping = max(0, rest - drop) // minute  # minutes since the tenth; the first drops none

@@ -153,5 +153,3 @@ def test_decoders_that_cannot_be(tmp_path):
         ValueError, match=r"expects embeddings of dim 6, .* has dim 7; use --encoder stub"
     ):
         open_decoder(released(tmp_path / "mine")).caption(np.zeros((2, 7), np.float32))
-
-

@@ -111,7 +111,7 @@ def resolve_labels(
     if not any((truth | known).any() for truth, known in tables):
         why = "; ".join(_notes(left_out)) or "there are none"
         raise ValueError(f"no label of any {level} in {catalog.path}: {why}")
-    truth, known = zip(*tables, strict=True)
+    truth, known = tuple(truth for truth, _ in tables), tuple(known for _, known in tables)
     return ResolvedLabels(level, tags, tuple(films), truth, known, tuple(_notes(left_out)))
 
 

@@ -107,16 +107,20 @@ def _read_examples(
     catalog: Catalog, model: embeddings.EmbeddingModel, labels: ResolvedLabels
 ) -> Examples:
     """Read the embeddings of all items with a known label."""
-    rows, films, times, num_missing = [], [], [], 0
+    parts, films, times, num_missing = [], [], [], 0
     for items, truth, known in zip(labels.films, labels.truth, labels.known, strict=True):
         indices, vectors = read_embeddings(catalog, model, items)
         labeled = known[indices].any(1)
         num_missing += int(known.any(1).sum() - labeled.sum())
-        rows.append((vectors[labeled], truth[indices[labeled]], known[indices[labeled]]))
+        chosen = indices[labeled]
+        parts.append(TaggedFeatures(vectors[labeled], truth[chosen], known[chosen]))
         films += [items.film] * int(labeled.sum())
-        times.append(items.seconds[indices[labeled]].mean(axis=1))
-    features, truth, known = (np.concatenate(column) for column in zip(*rows, strict=True))
-    data = TaggedFeatures(features, truth, known)
+        times.append(items.seconds[chosen].mean(axis=1))
+    data = TaggedFeatures(
+        np.concatenate([part.features for part in parts]),
+        np.concatenate([part.truth for part in parts]),
+        np.concatenate([part.known for part in parts]),
+    )
     if len(set(films)) > 1:
         return Examples(data, np.array(films), "films", num_missing)
     rank = np.argsort(np.argsort(np.concatenate(times), kind="stable"))

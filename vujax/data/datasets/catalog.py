@@ -239,12 +239,9 @@ def open_catalog_scenes(
     table = Catalog(path).scenes()
     numbers = {film.film: number for number, film in enumerate(opened)}
     rows = [
-        (numbers[film], first, last + 1, key.rpartition("/")[2])
-        for film, first, last, key in zip(
-            *(table[name].to_pylist() for name in ("film", "first_shot", "last_shot", "id")),
-            strict=True,
-        )
-        if film in numbers
+        (numbers[r["film"]], r["first_shot"], r["last_shot"] + 1, r["id"].rpartition("/")[2])
+        for r in table.select(["film", "first_shot", "last_shot", "id"]).to_pylist()
+        if r["film"] in numbers
     ]
     found = np.array([row[:3] for row in rows], np.int64).reshape(-1, 3)
     if not len(found):
@@ -266,19 +263,23 @@ def open_catalog_movies(path: str | Path) -> Movies:
     rows = [row for row in Catalog(path).films().to_pylist() if row["shots"]]
     return Movies(
         tuple(row["film"] for row in rows),
-        tuple(format_title(_text(row, "title") or row["path"], _text(row, "year")) for row in rows),
+        tuple(_title(row) for row in rows),
         tuple(
-            parse_genres(_cell(row, "genres", "genre"), f"{path}, {row['film']}") for row in rows
+            parse_genres(_cell(row, ("genres", "genre")), f"{path}, {row['film']}") for row in rows
         ),
-        tuple(_text(row, "synopsis", "description") for row in rows),
+        tuple(_text(row, ("synopsis", "description")) for row in rows),
     )
 
 
-def _cell(row: Mapping[str, Any], *names: str) -> Any:
+def _title(row: Mapping[str, Any]) -> str:
+    return format_title(_text(row, ("title",)) or row["path"], _text(row, ("year",)))
+
+
+def _cell(row: Mapping[str, Any], names: Sequence[str]) -> Any:
     known = (row.get(name) for name in names)
     return next((cell for cell in known if cell is not None and cell not in NULLS), None)
 
 
-def _text(row: Mapping[str, Any], *names: str) -> str:
-    cell = _cell(row, *names)
+def _text(row: Mapping[str, Any], names: Sequence[str]) -> str:
+    cell = _cell(row, names)
     return "" if cell is None else str(cell).strip()

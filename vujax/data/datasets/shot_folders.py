@@ -78,7 +78,7 @@ class FolderFilm(Shots):
             chosen = sample_evenly(KEYFRAMES, self.folders.frames)
             result["image"] = decode_keyframes(
                 shots[:, None] * KEYFRAMES + np.array(chosen),
-                lambda number: self.jpeg(*divmod(number, KEYFRAMES)),
+                lambda number: self.jpeg(number // KEYFRAMES, number % KEYFRAMES),
                 self.folders.image_size,
                 lambda number: str(self.folders.keyframe_path(self.film, number)),
             )

@@ -171,7 +171,8 @@ def pair_channel(movies: Movies, *, path: str, symmetric: bool = True) -> Channe
 def build_incidence_matrix(sets: Iterable[Iterable[str]]) -> sparse.csr_array:
     """Build the matrix of words by set, float32 `[n w]`, 0 or 1; words in alphabetical order."""
     sets = [sorted(found) for found in sets]
-    words = {word: k for k, word in enumerate(sorted(set().union(*sets)))}
+    vocabulary = {word for found in sets for word in found}
+    words = {word: k for k, word in enumerate(sorted(vocabulary))}
     columns = np.array([words[word] for found in sets for word in found], np.int32)
     starts = np.cumsum([0, *map(len, sets)])
     ones = np.ones(len(columns), np.float32)

@@ -193,8 +193,8 @@ def _search(similarity: Similarity, marks: np.ndarray, k: int) -> tuple[np.ndarr
     starts = range(0, len(marks), BLOCK)
     with ThreadPoolExecutor(count_cores()) as threads:
         blocks = list(threads.map(search_block, starts))
-    empty = [np.zeros((0, k), np.int32)], [np.zeros((0, k), np.float32)]
-    index, score = zip(*blocks, strict=True) if blocks else empty
+    index = [np.zeros((0, k), np.int32), *(index for index, _ in blocks)]
+    score = [np.zeros((0, k), np.float32), *(score for _, score in blocks)]
     return np.concatenate(index), np.concatenate(score)
 
 

@@ -84,7 +84,8 @@ class TableSource:
     def __getitem__(self, index: int) -> Record:
         if not 0 <= index < len(self):
             raise IndexError(f"row {index} of {len(self)}")
-        text = self._file.read(*map(int, self._spans[index])).decode()
+        start, size = self._spans[index].tolist()
+        text = self._file.read(start, size).decode()
         values = next(csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter))
         where = f"row {index + 1} of {self._file.path}"
         if len(values) != len(self._columns):

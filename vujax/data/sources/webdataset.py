@@ -77,7 +77,8 @@ class WebDatasetSource:
         if not 0 <= index < len(self):
             raise IndexError(f"sample {index} of {len(self)}")
         file = self._files[int(np.searchsorted(self._first, index, side="right")) - 1]
-        key, parts = _read(file, *map(int, self._spans[index]))
+        start, size = self._spans[index].tolist()
+        key, parts = _read(file, start, size)
         where = f"sample '{key}' of {file.path}"
         name = next((name for name in IMAGES if name in parts), None)
         if name is None:

@@ -58,7 +58,9 @@ def cider(candidates: Captions, references: Sequence[Captions]) -> np.ndarray:
     Args: as for `score_captions`.
     """
     captions, references_of = _read(candidates, references)
-    seen = Counter(gram for refs in references_of for gram in set().union(*map(_grams, refs)))
+    seen: Counter[Words] = Counter()
+    for refs in references_of:
+        seen.update({gram for ref in refs for gram in _grams(ref)})
     weights = _Weights(seen, len(captions))
     return np.array(
         [

@@ -141,13 +141,14 @@ def _ranks(counts: Sequence[jax.Array], queries: int, items: int) -> Ranks:
 
 @functools.lru_cache(maxsize=64)
 def _rank_rows(mesh: Mesh, tile: int, all_copies: tuple[bool, ...]) -> Callable[..., list]:
-    def one(query, query_keys, gallery, gallery_keys, copies):
-        scores = jnp.matmul(gallery, query, precision=lax.Precision.HIGHEST)
-        each = zip(query_keys, gallery_keys, all_copies, strict=True)
-        return [_count(scores, _right(q, g, copies, every), copies) for q, g, every in each]
+    def rows(queries, query_keys, gallery, gallery_keys, copies):
+        def one(row):
+            query, keys = row
+            scores = jnp.matmul(gallery, query, precision=lax.Precision.HIGHEST)
+            each = zip(keys, gallery_keys, all_copies, strict=True)
+            return [_count(scores, _right(q, g, copies, every), copies) for q, g, every in each]
 
-    def rows(queries, query_keys, *gallery):
-        return lax.map(lambda q: one(*q, *gallery), (queries, query_keys), batch_size=tile)
+        return lax.map(one, (queries, query_keys), batch_size=tile)
 
     divided = (P(AXIS), P(AXIS), P(), P(), P())
     shard = jax.shard_map(rows, mesh=mesh, in_specs=divided, out_specs=P(AXIS), check_vma=True)

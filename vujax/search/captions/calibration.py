@@ -49,13 +49,13 @@ class Calibration:
         levels, place, count = np.unique(scores, return_inverse=True, return_counts=True)
         share = np.bincount(place, right) / count
         fitted = isotonic_regression(share, weights=count)
-        points = []
+        middles, probabilities = [], []
         for first, last in itertools.pairwise(fitted.blocks):
             probability = min(max(float(fitted.x[first]), 0.0), 1.0)
             middle = np.average(levels[first:last], weights=count[first:last])
-            points.append((float(middle), probability))
-        middles, probabilities = zip(*points, strict=True)
-        return cls(middles, probabilities, len(scores))
+            middles.append(float(middle))
+            probabilities.append(probability)
+        return cls(tuple(middles), tuple(probabilities), len(scores))
 
     def __call__(self, scores: np.ndarray) -> np.ndarray:
         """Return the probabilities, float64 `[n]`, of scores `[n]`."""

@@ -32,7 +32,7 @@ def zipped(*sweeps: Iterable[Overrides]) -> list[Overrides]:
 
 def chain(*sweeps: Iterable[Overrides]) -> list[Overrides]:
     """Return the points of all sweeps, one sweep after the other; equal points are one run."""
-    return list(itertools.chain(*sweeps))
+    return list(itertools.chain.from_iterable(sweeps))
 
 
 def find_varying_keys(points: Sequence[Overrides]) -> list[str]:

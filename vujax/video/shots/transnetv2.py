@@ -331,4 +331,5 @@ def _build_transition(single: np.ndarray, start: int) -> Transition:
 def find_runs(flags: np.ndarray) -> list[tuple[int, int]]:
     """Return start and end (exclusive) of every run of True in bool `[n]`."""
     steps = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
-    return list(zip(*(np.flatnonzero(steps == s).tolist() for s in (1, -1)), strict=True))
+    starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))
