@@ -145,7 +145,7 @@ def main() -> None:
         read_tags(args.work, args.seeds)
         judge(args.work, args.seeds)
     else:
-        from vujax.training.sweep.jobs import run_jobs
+        from vujax.training.sweep.launch import run_jobs
 
         names = [(guide, str(seed)) for seed, guide in product(range(args.seeds), GUIDES)]
         left = [n for n in names if not (args.work / "-".join(n) / "release").exists()]

@@ -252,7 +252,7 @@ def main() -> None:
 
         write_tables(args.work, args.seeds)
     else:
-        from vujax.training.sweep.jobs import run_jobs
+        from vujax.training.sweep.launch import run_jobs
 
         jobs = jobs_of(args.part, args.seeds)
         left = [(n, w) for n, w in jobs if not (args.work / f"{n}.npz").exists()]

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from vujax.annotate.app import ranking
 from vujax.annotate.app.items import ItemSet
-from vujax.annotate.app.precision import estimate_precision
+from vujax.annotate.app.ranking import estimate_precision
 from vujax.annotate.app.requests import SearchRequest
 from vujax.utils.arrays import l2_normalize
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tests.encoders import releases
+from vujax.data.images import sample_evenly
 from vujax.data.scene_batches import SceneRows
 from vujax.data.scenes import SingleShotScenes, select_scenes
-from vujax.data.shot_frames import sample_evenly
 from vujax.encoders import open_encoder
 from vujax.encoders.shots import encode_scenes
 

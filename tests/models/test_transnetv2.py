@@ -11,9 +11,8 @@ import pytest
 from tests.models.pretrained import wheels
 from tests.models.small import variables
 from vujax.models import transnetv2
-from vujax.models.color import count_colors
 from vujax.models.pretrained import RELEASES
-from vujax.models.transnetv2 import TransNetV2
+from vujax.models.transnetv2 import TransNetV2, count_colors
 
 
 def video(frames: int, seed: int = 0) -> np.ndarray:

@@ -11,7 +11,7 @@ import pytest
 from vujax.data.synthetic.editing import Edit
 from vujax.data.synthetic.screen import Screen
 from vujax.data.synthetic.series import make_episode
-from vujax.evals.synthetic_difficulty.histograms import color_histograms
+from vujax.evals.synthetic_difficulty.frames import color_histograms
 from vujax.scenes.recurrence import compute_similarities, group_settings
 from vujax.scenes.series import EpisodeShots, ShotRange, analyze_series
 

@@ -10,7 +10,7 @@ import pytest
 from tests.configs import tiny
 from vujax.models import release
 from vujax.training import logging, loop, setup
-from vujax.training.preemption import Interrupt
+from vujax.training.loop import Interrupt
 from vujax.utils.mesh import make_mesh
 
 STEPS = 6

@@ -18,7 +18,7 @@ import numpy as np
 from absl import logging
 
 from vujax.data.films import Film
-from vujax.data.shot_frames import sample_evenly
+from vujax.data.images import sample_evenly
 
 LONG_SCENE_RULES = ("thin", "cut")
 

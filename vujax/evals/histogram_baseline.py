@@ -16,7 +16,7 @@ import numpy as np
 
 from vujax.evals.metrics.ranking import find_nearest
 from vujax.evals.reader import Reader
-from vujax.models.color import count_colors
+from vujax.models.transnetv2 import count_colors
 from vujax.utils.arrays import l2_normalize
 
 MAX_WORDS = 2048

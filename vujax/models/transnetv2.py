@@ -14,7 +14,6 @@ import numpy as np
 from flax import linen as nn
 
 from vujax.models import convert
-from vujax.models.color import count_colors
 from vujax.models.layers import l2_normalize
 
 HEIGHT, WIDTH = 27, 48
@@ -33,6 +32,19 @@ _RULES: convert.Rules = (
     (r"cls_layer2\.(.+)", r"many.\1"),
 )
 _KERNEL = re.compile(r"SDDCNN\.(\d)\.DDCNN\.(\d)\.Conv3D_(\d)\.layers\.([01])\.weight")
+
+
+BITS = 3  # per channel that distinguish colors
+BINS = 2 ** (3 * BITS)
+
+
+def count_colors(image: jax.Array) -> jax.Array:
+    """Count the pixels of each color in images uint8 [... h w 3] -> float32 [... 512]."""
+    h, w = image.shape[-3:-1]
+    red, green, blue = jnp.moveaxis((image >> (8 - BITS)).astype(jnp.int32), -1, 0)
+    colors = ((red << 2 * BITS) + (green << BITS) + blue).reshape(-1, h * w)
+    count = jax.vmap(lambda pixels: jnp.bincount(pixels, length=BINS))(colors)
+    return count.reshape((*image.shape[:-3], BINS)).astype(jnp.float32)
 
 
 class Logits(NamedTuple):

@@ -3,14 +3,17 @@
 import dataclasses
 import json
 import platform
+import signal
 import time
+import types
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
@@ -23,7 +26,6 @@ from vujax.training import report, setup
 from vujax.training.checkpoint import Checkpoints
 from vujax.training.config import diff_configs, resolve_duration, to_plain_dict
 from vujax.training.logging import MetricLogger, build_resume_command
-from vujax.training.preemption import Interrupt
 from vujax.training.step import State
 from vujax.utils.io import write_json
 from vujax.utils.mesh import make_global_batch, make_mesh
@@ -288,3 +290,40 @@ def build_release_config(config: ConfigDict, step: int, data: TrainingData) -> d
 
 def _format_scores(scores: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
+
+
+class Interrupt:
+    """A context in which signals only set a flag that the loop reads.
+
+    In a single process SIGTERM and SIGINT are caught here; a second signal has its usual effect.
+    With several processes, JAX's preemption service (started by `jax.distributed.initialize`)
+    catches SIGTERM on any host and makes all of them agree on one step.
+    """
+
+    def __init__(self) -> None:
+        self.is_raised = False
+        self._handlers: dict[int, object] = {}
+
+    def __enter__(self) -> Self:
+        if jax.process_count() == 1:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._handlers[number] = signal.signal(number, self._catch)
+        return self
+
+    def _catch(self, number: int, frame: types.FrameType | None) -> None:
+        self.is_raised = True
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
+
+    def __exit__(self, *error: object) -> None:
+        self._restore()
+
+    def should_stop(self, step: int) -> bool:
+        """Return True to save and stop after `step`; the answer is the same on every host."""
+        if jax.process_count() == 1:
+            return self.is_raised
+        return multihost_utils.reached_preemption_sync_point(step)

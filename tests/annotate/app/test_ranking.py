@@ -9,7 +9,7 @@ import pytest
 from tests.annotate.app.serving import ColorSpace, embedded_catalog, stub_session
 from vujax.annotate.app import items as module
 from vujax.annotate.app import ranking
-from vujax.annotate.app.precision import estimate_precision
+from vujax.annotate.app.ranking import estimate_precision
 from vujax.annotate.app.requests import LabelRequest, QueryTerm, SearchRequest, ThresholdRequest
 from vujax.annotate.app.session import CurationSession
 from vujax.evals.metrics.bootstrap import wilson_interval

@@ -16,9 +16,9 @@ P are the positive and N the negative examples, each with half of the total weig
 and scale the embeddings of the catalog, so that one L2 suits all encoders.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 from vujax.annotate.app.items import ItemSet
 from vujax.annotate.app.requests import SearchRequest
 from vujax.evals.logistic import fit_logistic
+from vujax.evals.metrics.bootstrap import wilson_interval
 from vujax.search import filters, query
 
 HALF_WEIGHT_EXAMPLES = 20
@@ -294,3 +295,37 @@ def score_held_out(
             linear = fit_classifier(positives, negatives, center)
             scores[held_out] = vectors[held_out] @ linear.weights + linear.bias
     return scores
+
+
+@dataclass(frozen=True)
+class PrecisionEstimate:
+    """A precision with its 95% Wilson interval.
+
+    Attributes:
+      right: number of positive items.
+      reviewed: number of positive and negative items.
+      items: number of all items.
+      estimate: share of positives among the reviewed items; None without reviewed items.
+      low: lower end of the interval.
+      high: upper end of the interval.
+    """
+
+    right: int
+    reviewed: int
+    items: int
+    estimate: float | None
+    low: float | None
+    high: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as a JSON object."""
+        return asdict(self)
+
+
+def estimate_precision(values: Iterable[int]) -> PrecisionEstimate:
+    """Estimate the share of values 1 among values 1 and -1; 0 is not reviewed."""
+    labels = list(values)
+    right = labels.count(1)
+    reviewed = right + labels.count(-1)
+    share, low, high = wilson_interval(right, reviewed) if reviewed else (None, None, None)
+    return PrecisionEstimate(right, reviewed, len(labels), estimate=share, low=low, high=high)

@@ -13,8 +13,7 @@ import numpy as np
 
 from vujax.annotate.app import ranking
 from vujax.annotate.app.items import ItemSet
-from vujax.annotate.app.precision import estimate_precision
-from vujax.annotate.app.ranking import LabelValues, Ranking
+from vujax.annotate.app.ranking import LabelValues, Ranking, estimate_precision
 from vujax.annotate.app.requests import (
     ExportRequest,
     ItemsRequest,

@@ -17,10 +17,10 @@ from vujax.catalog.records import RecordReader
 from vujax.data.datasets.features import check_features
 from vujax.data.datasets.scene_ranges import merge_annotators, read_scenes, snap_to_shots
 from vujax.data.films import Shots, select_films
+from vujax.data.images import decode_keyframes, sample_evenly
 from vujax.data.movies.records import Movies
 from vujax.data.movies.tables import format_title, parse_genres
 from vujax.data.scenes import FilmScenes, find_scene_runs
-from vujax.data.shot_frames import decode_keyframes, sample_evenly
 from vujax.data.synthetic.ground_truth import SUFFIX, FilmTruth, read_truth
 from vujax.data.tables import NULLS
 

@@ -28,8 +28,8 @@ from vujax.data.datasets.features import check_features, parse_shot_columns, rea
 from vujax.data.datasets.movienet import SCHEMA, TAGS
 from vujax.data.datasets.shot_folders import KEYFRAMES, read_npy
 from vujax.data.films import FILM_ID, Shots, select_films
+from vujax.data.images import decode_keyframes, sample_evenly
 from vujax.data.scenes import FilmScenes, find_scene_runs
-from vujax.data.shot_frames import decode_keyframes, sample_evenly
 from vujax.data.sources.array_record import MANIFEST
 
 FORMAT = "vujax films 1 (vujax/data/datasets/prepared.py)"

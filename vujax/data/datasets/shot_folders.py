@@ -14,7 +14,7 @@ import numpy as np
 
 from vujax.data.datasets.features import check_features, read_npz
 from vujax.data.films import Shots
-from vujax.data.shot_frames import decode_keyframes, sample_evenly
+from vujax.data.images import decode_keyframes, sample_evenly
 
 KEYFRAMES = 3
 

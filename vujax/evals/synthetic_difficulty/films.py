@@ -29,7 +29,7 @@ from vujax.data.synthetic.editing import KINDS, Card, Edit, make_edit
 from vujax.data.synthetic.screen import Screen
 from vujax.data.synthetic.world import make_film
 from vujax.evals.metrics.classification import average_precision
-from vujax.evals.synthetic_difficulty.histograms import color_histograms
+from vujax.evals.synthetic_difficulty.frames import color_histograms
 from vujax.video.shots.base import Transition
 
 SIZE = (45, 80)

@@ -20,7 +20,6 @@ import numpy as np
 
 from vujax.data.synthetic.captions import CLASSES, find_class
 from vujax.data.synthetic.dataset_images import ImageTruth, SyntheticImages
-from vujax.evals.synthetic_difficulty.histograms import color_histograms
 from vujax.utils.arrays import l2_normalize
 
 
@@ -141,3 +140,14 @@ def measure_frames(arguments: Sequence[str]) -> None:
 
 def _words(text: str) -> list[str]:
     return text.lower().replace(",", " ").replace(":", " ").split()
+
+
+def color_histograms(images: np.ndarray, bins: int = 6) -> np.ndarray:
+    """Compute joint RGB histograms of uint8 [n h w 3]: float32 unit [n bins**3].
+
+    Square roots of shares, so that a dot product is the Bhattacharyya coefficient.
+    """
+    bin_of = (images.astype(np.int32) * bins) >> 8
+    bin_of = (bin_of[..., 0] * bins + bin_of[..., 1]) * bins + bin_of[..., 2]
+    counts = [np.bincount(c.ravel(), minlength=bins**3) for c in bin_of]
+    return np.sqrt(np.stack(counts) / bin_of[0].size).astype(np.float32)

@@ -18,7 +18,7 @@ import numpy as np
 
 from vujax.data.synthetic.dataset_shots import SyntheticFilm, open_synthetic_films
 from vujax.evals.metrics.classification import average_precision
-from vujax.evals.synthetic_difficulty.histograms import color_histograms
+from vujax.evals.synthetic_difficulty.frames import color_histograms
 
 REACH = 4
 

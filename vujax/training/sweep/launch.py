@@ -5,10 +5,12 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import IO, NamedTuple
 
@@ -226,3 +228,37 @@ def _span(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+Job = tuple[str, Sequence[str]]
+"""Name of a job, and its arguments of the script."""
+
+
+def run_jobs(script: str, jobs: Iterable[Job], logs: Path, num_parallel: int) -> None:
+    """Run a script once per job, each in its own process.
+
+    Args:
+      script: path of a Python file.
+      jobs: names and arguments.
+      logs: directory; `NAME.log` is the output of a job.
+      num_parallel: number of processes.
+
+    Raises:
+      RuntimeError: a job failed; those that run beside it are finished first.
+    """
+    logs.mkdir(parents=True, exist_ok=True)
+    waiting, running, failed = list(jobs)[::-1], [], []
+    while running or (waiting and not failed):
+        while waiting and not failed and len(running) < num_parallel:
+            name, arguments = waiting.pop()
+            with (logs / f"{name}.log").open("w") as log:
+                command = [sys.executable, script, *arguments]
+                process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+            running.append((name, process))
+        name, process = running.pop(0)
+        if process.wait():
+            failed.append(name)
+        else:
+            print(name, flush=True)
+    if failed:
+        raise RuntimeError(f"{failed[0]} failed: see {logs / failed[0]}.log")
