@@ -10,9 +10,9 @@ import numpy as np
 from vujax import models
 from vujax.data.scene_batches import batch_spec
 from vujax.models import release
-from vujax.models.projection import ShotContrast
+from vujax.models.projection import Projection, ShotContrast
 from vujax.models.scene_encoder import build_scene_encoder
-from vujax.models.shot_encoder import Projection, build_shot_encoder
+from vujax.models.shot_encoder import build_shot_encoder
 
 SIZE, FRAMES, MOST = 32, 3, 4
 IMAGE_TEXT = dict(

@@ -13,8 +13,8 @@ from vujax.data.registry import open_films
 from vujax.data.shot_similarity import compute_gap_scores
 from vujax.evals.metrics.boundaries import FilmScores, evaluate
 from vujax.models.boundary import build_boundary_model
-from vujax.models.projection import ShotContrast
-from vujax.models.shot_encoder import Projection, build_shot_encoder
+from vujax.models.projection import Projection, ShotContrast
+from vujax.models.shot_encoder import build_shot_encoder
 
 MODEL = ShotContrast(build_shot_encoder(feature=dict(hidden=(), dim=8)), Projection((6,)))
 HEADS = {

@@ -17,9 +17,8 @@ from vujax.data.scenes import FilmScenes
 from vujax.losses.memory_bank import NO_FILM
 from vujax.methods.base import StepContext
 from vujax.methods.movies2scenes import Movies2Scenes, drop_shots
-from vujax.models.projection import SceneContrast
+from vujax.models.projection import Projection, SceneContrast
 from vujax.models.scene_encoder import build_scene_encoder
-from vujax.models.shot_encoder import Projection
 from vujax.training.step import init_state
 from vujax.utils.mesh import make_global_batch, make_mesh
 

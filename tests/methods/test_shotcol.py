@@ -17,8 +17,8 @@ from vujax.data.shot_windows import ShotWindows
 from vujax.losses.memory_bank import NO_FILM
 from vujax.methods.base import Embeddings, StepContext
 from vujax.methods.shotcol import ShotCoL
-from vujax.models.projection import ShotContrast
-from vujax.models.shot_encoder import Projection, build_shot_encoder
+from vujax.models.projection import Projection, ShotContrast
+from vujax.models.shot_encoder import build_shot_encoder
 from vujax.training.step import State, init_state
 from vujax.utils.mesh import make_global_batch, make_mesh
 

@@ -14,7 +14,8 @@ from ml_collections import ConfigDict
 from tests.models.small import assert_close, variables
 from vujax.models import efficientnet
 from vujax.models.keyframes import AttentionPool, KeyframeEncoder, replace_image_encoder
-from vujax.models.shot_encoder import Projection, build_shot_encoder
+from vujax.models.projection import Projection
+from vujax.models.shot_encoder import build_shot_encoder
 
 RNG = np.random.default_rng(0)
 RESNET = dict(encoder="resnet", variant="Mu", width=8, image_size=16, frames=2)

@@ -45,9 +45,9 @@ from vujax.methods.base import (
     replace_batch_stats,
     replicated_specs,
 )
-from vujax.models.projection import SceneContrast
+from vujax.models.projection import Projection, SceneContrast
 from vujax.models.scene_encoder import build_scene_encoder
-from vujax.models.shot_encoder import INPUTS, Projection
+from vujax.models.shot_encoder import INPUTS
 from vujax.optim import update_ema
 
 

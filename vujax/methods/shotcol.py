@@ -32,8 +32,8 @@ from vujax.methods.base import (
     replace_batch_stats,
     replicated_specs,
 )
-from vujax.models.projection import ShotContrast
-from vujax.models.shot_encoder import INPUTS, Projection, build_shot_encoder
+from vujax.models.projection import Projection, ShotContrast
+from vujax.models.shot_encoder import INPUTS, build_shot_encoder
 from vujax.optim import update_ema
 
 if TYPE_CHECKING:

@@ -1,9 +1,32 @@
 """Encoder of shots or scenes with the projection head of contrastive learning."""
 
-import jax
-from flax import linen as nn
+import math
 
-from vujax.models.layers import l2_normalize
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax.typing import DTypeLike
+
+from vujax.models.layers import Dense, l2_normalize
+
+
+class Projection(nn.Module):
+    """Dense layers with ReLU between them: x [... d] -> [... widths[-1]] float32.
+
+    Widths (2048, 128) after a ResNet-50 are the head 2048-2048-128; without any, x passes.
+    """
+
+    widths: tuple[int, ...]
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        for i, width in enumerate(self.widths, start=1):
+            last = i == len(self.widths)
+            std = math.sqrt((1 if last else 2) / x.shape[-1])
+            x = Dense(width, std, self.dtype, name=f"fc{i}")(x)
+            x = x if last else nn.relu(x)
+        return x.astype(jnp.float32)
 
 
 class ShotContrast(nn.Module):

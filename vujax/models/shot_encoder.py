@@ -22,7 +22,8 @@ from jax.typing import DTypeLike
 from vujax.models.audio import SIZES, AudioNet
 from vujax.models.clip import DTYPES
 from vujax.models.keyframes import KeyframeEncoder, build_keyframe_encoder
-from vujax.models.layers import Dense, Shard, identity, l2_normalize
+from vujax.models.layers import Shard, identity, l2_normalize
+from vujax.models.projection import Projection
 from vujax.models.resnet import NORMS
 from vujax.models.transformer import REMAT_POLICIES
 from vujax.utils.validation import check_choice, check_divides, check_known
@@ -34,25 +35,6 @@ FUSIONS = ("concat", "unit")
 OPTIONS = (*INPUTS, "fusion", "projection", "dtype", "remat", "shard")
 AUDIO_OPTIONS = ("size", "widths", "mels", "norm")
 FEATURE_OPTIONS = ("hidden", "dim", "width", "unit")
-
-
-class Projection(nn.Module):
-    """Dense layers with ReLU between them: x [... d] -> [... widths[-1]] float32.
-
-    Widths (2048, 128) after a ResNet-50 are the head 2048-2048-128; without any, x passes.
-    """
-
-    widths: tuple[int, ...]
-    dtype: DTypeLike = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        for i, width in enumerate(self.widths, start=1):
-            last = i == len(self.widths)
-            std = math.sqrt((1 if last else 2) / x.shape[-1])
-            x = Dense(width, std, self.dtype, name=f"fc{i}")(x)
-            x = x if last else nn.relu(x)
-        return x.astype(jnp.float32)
 
 
 class FeatureEncoder(nn.Module):
