@@ -10,7 +10,7 @@ import numpy as np
 from vujax import models
 from vujax.data.scene_batches import batch_spec
 from vujax.models import release
-from vujax.models.projection import Projection, ShotContrast
+from vujax.models.projection import ContrastModel, Projection
 from vujax.models.scene_encoder import build_scene_encoder
 from vujax.models.shot_encoder import build_shot_encoder
 
@@ -53,7 +53,7 @@ def image_text(
 
 def shotcol(folder: Path, **more: Any) -> tuple[Any, Any]:
     """A shot encoder with its projection; `(module, variables)`."""
-    model = ShotContrast(build_shot_encoder(**STACK), Projection((8,)))
+    model = ContrastModel(build_shot_encoder(**STACK), Projection((8,)))
     empty = {"image": np.zeros((1, *SEEN["image"]), np.uint8)}
     variables = drawn(model, 0, empty)
     config = dict(model=dict(encoder=STACK, projection=[8]), method=dict(name="shotcol"))

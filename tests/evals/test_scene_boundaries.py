@@ -13,10 +13,10 @@ from vujax.data.registry import open_films
 from vujax.data.shot_similarity import compute_gap_scores
 from vujax.evals.metrics.boundaries import FilmScores, evaluate
 from vujax.models.boundary import build_boundary_model
-from vujax.models.projection import Projection, ShotContrast
+from vujax.models.projection import ContrastModel, Projection
 from vujax.models.shot_encoder import build_shot_encoder
 
-MODEL = ShotContrast(build_shot_encoder(feature=dict(hidden=(), dim=8)), Projection((6,)))
+MODEL = ContrastModel(build_shot_encoder(feature=dict(hidden=(), dim=8)), Projection((6,)))
 HEADS = {
     "mlp": dict(kind="mlp", before=2, after=2, hidden=(8,)),
     "similarity": dict(kind="similarity", reach=2, hidden=(8,)),

@@ -23,7 +23,7 @@ GRID = (1e-2,)
 
 
 class Small(nn.Module):
-    """Of SceneContrast's signature: the mean of a scene's shots, and something to compare."""
+    """Of ContrastModel's signature: the mean of a scene's shots, and something to compare."""
 
     @nn.compact
     def __call__(self, rows):

@@ -17,7 +17,7 @@ from vujax.data.scenes import FilmScenes
 from vujax.losses.memory_bank import NO_FILM
 from vujax.methods.base import StepContext
 from vujax.methods.movies2scenes import Movies2Scenes, drop_shots
-from vujax.models.projection import Projection, SceneContrast
+from vujax.models.projection import ContrastModel, Projection
 from vujax.models.scene_encoder import build_scene_encoder
 from vujax.training.step import init_state
 from vujax.utils.mesh import make_global_batch, make_mesh
@@ -25,7 +25,7 @@ from vujax.utils.mesh import make_global_batch, make_mesh
 FILMS, SHOTS, WIDTH, MOST, ROWS, DIM = 6, 40, 12, 4, 8, 6
 PLAIN = dict(crop=1.0, flip=0.0, colour=0.0, grey=0.0, dropout=0.0, gain=0.0, mask=0.0)
 SIZES = dict(width=16, layers=1, heads=2, dim=8, max_shots=WIDTH)
-MODEL = SceneContrast(build_scene_encoder(variant="tiny", **SIZES), Projection((DIM,)))
+MODEL = ContrastModel(build_scene_encoder(variant="tiny", **SIZES), Projection((DIM,)))
 KEYS = ROWS * MOST
 SIMILAR = np.array([[1, 2], [0, NONE], [NONE, NONE], [ANY, NONE], [5, 0], [4, NONE]], np.int32)
 

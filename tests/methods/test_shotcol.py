@@ -17,7 +17,7 @@ from vujax.data.shot_windows import ShotWindows
 from vujax.losses.memory_bank import NO_FILM
 from vujax.methods.base import Embeddings, StepContext
 from vujax.methods.shotcol import ShotCoL
-from vujax.models.projection import Projection, ShotContrast
+from vujax.models.projection import ContrastModel, Projection
 from vujax.models.shot_encoder import build_shot_encoder
 from vujax.training.step import State, init_state
 from vujax.utils.mesh import make_global_batch, make_mesh
@@ -26,7 +26,7 @@ WINDOWS, BLOCK, NEIGHBOURS, DIM = 16, 2, 2, 6
 QUERIES = WINDOWS * BLOCK
 SHOTS = (9, 1, 2, 14, 5)  # of the films
 PLAIN = dict(crop=1.0, flip=0.0, colour=0.0, grey=0.0, dropout=0.0, gain=0.0, mask=0.0)
-MODEL = ShotContrast(build_shot_encoder(feature=dict(hidden=(12,), dim=8)), Projection((DIM,)))
+MODEL = ContrastModel(build_shot_encoder(feature=dict(hidden=(12,), dim=8)), Projection((DIM,)))
 CONTROLS = {
     "nearest": dict(queue=2 * QUERIES),
     "random": dict(queue=0, mask_radius=1),
@@ -236,7 +236,7 @@ def test_the_queue_is_first_in_first_out_and_equal_on_eight_devices(mesh1, mesh8
 
 
 def test_batch_norm_of_both_encoders_sees_the_whole_batch(mesh1, mesh8):
-    method = ShotCoL(ShotContrast(Encoder()), queue=0, temperature=0.3, augment=PLAIN)
+    method = ShotCoL(ContrastModel(Encoder()), queue=0, temperature=0.3, augment=PLAIN)
     _, one, _ = step_of(method, mesh1)
     before, eight, _ = step_of(method, mesh8)
     assert_gradients_close(eight.opt_state, one.opt_state, 1e-4)

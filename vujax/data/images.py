@@ -1,4 +1,4 @@
-"""Decoding, cropping and resizing of images.
+"""Decoding, cropping and resizing of images, and of the keyframes of shots.
 
 Training takes a random crop (RandomResizedCrop, Szegedy et al. 2015, arXiv:1409.4842, with CLIP's
 mild scale as default). Evaluation resizes the shorter side and crops the center, as CLIP does, or

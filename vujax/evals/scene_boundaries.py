@@ -91,7 +91,7 @@ class GapBoundaries(BoundaryEvaluator):
         """Store the options; films are opened at the first call.
 
         Args:
-          model: a `vujax.models.projection.ShotContrast`.
+          model: a `vujax.models.projection.ContrastModel`.
           mesh: devices to use, along 'data'.
           films: `{name: dict(kind=..., **options)}`, see `vujax.data.films`.
           reach: shots on each side of a shot boundary.

@@ -88,7 +88,7 @@ class SceneTags(Evaluator):
         """Store the options; scenes are opened at the first call.
 
         Args:
-          model: a `vujax.models.projection.SceneContrast`: rows -> (embeddings [r s d], ...), of
+          model: a `vujax.models.projection.ContrastModel`: rows -> (embeddings [r s d], ...), of
             which the first is scored.
           mesh: devices to use, along 'data'.
           train: scenes to learn the tags from, `dict(kind=..., **options)`, see

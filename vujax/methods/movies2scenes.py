@@ -45,7 +45,7 @@ from vujax.methods.base import (
     replace_batch_stats,
     replicated_specs,
 )
-from vujax.models.projection import Projection, SceneContrast
+from vujax.models.projection import ContrastModel, build_contrast_model
 from vujax.models.scene_encoder import build_scene_encoder
 from vujax.models.shot_encoder import INPUTS
 from vujax.optim import update_ema
@@ -59,7 +59,7 @@ class Movies2Scenes:
     movies have no scene in the queue is its own positive, in another view.
 
     Attributes:
-      model: see `vujax.models.projection.SceneContrast`.
+      model: see `vujax.models.projection.ContrastModel`.
       queue: number of keys retained, candidates for positives and negatives alike: a multiple of
         the scenes that fit in a batch, best one that holds an epoch. The batch's own keys join it
         first.
@@ -240,12 +240,10 @@ def drop_shots(segment: jax.Array, keys: jax.Array, share: float) -> jax.Array:
     return jnp.where((draw < share) & ~is_greatest, 0, segment)
 
 
-def build_model(config: ConfigDict, mesh: Mesh) -> SceneContrast:
+def build_model(config: ConfigDict, mesh: Mesh) -> ContrastModel:
     """Build the encoder, and the projection through which it is trained."""
     del mesh
-    projection = tuple(config.model.get("projection", ()))
-    head = Projection(projection) if projection else None
-    return SceneContrast(build_scene_encoder(**config.model.encoder.to_dict()), head)
+    return build_contrast_model(config.model.to_dict(), build_scene_encoder)
 
 
 def batch_spec(config: ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:

@@ -32,7 +32,7 @@ from vujax.methods.base import (
     replace_batch_stats,
     replicated_specs,
 )
-from vujax.models.projection import Projection, ShotContrast
+from vujax.models.projection import ContrastModel, build_contrast_model
 from vujax.models.shot_encoder import INPUTS, build_shot_encoder
 from vujax.optim import update_ema
 
@@ -50,7 +50,7 @@ class ShotCoL:
     `vujax.data.shot_windows.ShotWindows`.
 
     Attributes:
-      model: see `vujax.models.projection.ShotContrast`.
+      model: see `vujax.models.projection.ContrastModel`.
       mode: selection of the positive: 'nearest' (ShotCoL: the most similar neighbor), 'random'
         (any neighbor), 'instance' (the shot itself, in another view), or 'simclr', BaSSL's variant
         of ShotCoL: the most similar neighbor, both views by the same trained network, negatives
@@ -277,12 +277,10 @@ def build_bank(queue: momentum_queue.Queue) -> Bank:
     return Bank(keys["vectors"], Ids(keys["film"], keys["shot"], jnp.full_like(keys["film"], -1)))
 
 
-def build_model(config: ConfigDict, mesh: Mesh) -> ShotContrast:
+def build_model(config: ConfigDict, mesh: Mesh) -> ContrastModel:
     """Build the encoder, and the projection through which it is trained."""
     del mesh
-    projection = tuple(config.model.get("projection", ()))
-    head = Projection(projection) if projection else None
-    return ShotContrast(build_shot_encoder(**config.model.encoder.to_dict()), head)
+    return build_contrast_model(config.model.to_dict(), build_shot_encoder)
 
 
 def batch_spec(config: ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:

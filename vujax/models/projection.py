@@ -1,6 +1,8 @@
-"""Encoder of shots or scenes with the projection head of contrastive learning."""
+"""Encoders of shots or scenes with the projection head of contrastive learning."""
 
 import math
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,12 +31,16 @@ class Projection(nn.Module):
         return x.astype(jnp.float32)
 
 
-class ShotContrast(nn.Module):
-    """Inputs of n shots -> (embeddings [n d] float32, unit-length projections [n p]).
+class ContrastModel(nn.Module):
+    """Inputs -> (embeddings [... d] float32, unit-length projections [... p] float32).
+
+    Inputs are those of n shots, with embeddings [n d]; or rows of scenes
+    (`vujax.data.scene_batches`), with embeddings [r s d] and 0 in empty slots.
 
     Attributes:
-      encoder: see `vujax.models.shot_encoder.ShotEncoder`; it remains after training.
-      projection: [n d] -> [n p]; None: the embeddings themselves are compared.
+      encoder: a `vujax.models.shot_encoder.ShotEncoder` or a
+        `vujax.models.scene_encoder.SceneViT`; it remains after training.
+      projection: [... d] -> [... p]; None: the embeddings themselves are compared.
     """
 
     encoder: nn.Module
@@ -48,12 +54,19 @@ class ShotContrast(nn.Module):
         return embeddings, l2_normalize(projected)
 
 
-class SceneContrast(ShotContrast):
-    """Rows of scenes -> (embeddings [r s d] float32, unit-length [r s p]); 0 in empty slots.
+def build_contrast_model(
+    config: Mapping[str, Any], build_encoder: Callable[..., nn.Module]
+) -> ContrastModel:
+    """Build an encoder, and the projection through which it is trained.
 
-    Rows are those of `vujax.data.scene_batches`.
+    Args:
+      config: `encoder` has the options of `build_encoder`; `projection` the widths of the
+        projection's layers, empty or missing for none.
+      build_encoder: `build_shot_encoder` or `build_scene_encoder`.
 
-    Attributes:
-      encoder: see `vujax.models.scene_encoder.SceneViT`; it remains after training.
-      projection: [r s d] -> [r s p]; None: the embeddings themselves are compared.
+    Raises:
+      ValueError: an option is unknown, or sizes do not fit.
     """
+    widths = tuple(config.get("projection", ()))
+    projection = Projection(widths) if widths else None
+    return ContrastModel(build_encoder(**config["encoder"]), projection)

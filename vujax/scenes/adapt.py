@@ -17,7 +17,7 @@ from flax.core import FrozenDict
 from vujax.data.datasets.features import FeatureFilm
 from vujax.data.shot_windows import ShotWindows, batch_spec
 from vujax.methods.shotcol import ShotCoL
-from vujax.models.projection import ShotContrast
+from vujax.models.projection import ContrastModel
 from vujax.models.shot_encoder import build_shot_encoder
 from vujax.training.fit import build_program, get_shapes
 from vujax.utils.mesh import make_global_batch, make_mesh
@@ -69,10 +69,10 @@ class AdaptationConfig:
         passes = math.ceil(self.passes * shots / (self.windows * self.block))
         return min(self.steps, max(passes, MIN_STEPS))
 
-    def model(self) -> ShotContrast:
+    def model(self) -> ContrastModel:
         """Build the network: normalized embeddings through one hidden layer."""
         feature = dict(hidden=(self.hidden,), dim=self.dim, unit=True)
-        return ShotContrast(build_shot_encoder(feature=feature), None)
+        return ContrastModel(build_shot_encoder(feature=feature), None)
 
 
 @dataclass(frozen=True)

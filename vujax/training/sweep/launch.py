@@ -1,4 +1,4 @@
-"""Runs of a sweep as parallel processes of this machine."""
+"""Runs of a sweep, and independent jobs of one script, as parallel processes of this machine."""
 
 import fcntl
 import os
