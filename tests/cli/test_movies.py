@@ -80,7 +80,7 @@ def test_ratings_from_elsewhere_and_movies_held_out(
         (["--channel", "genre", "wav"], KeyError, "several movies match 'wav'"),
         (["--channel", "genre", "Matrix"], KeyError, "no movie has the title or id 'Matrix'"),
         (["--channel", "style", "a"], ValueError, "unknown channel 'style'"),
-        (["--channel", "genre:power=2", "a"], ValueError, "no option power"),
+        (["--channel", "genre:power=2", "a"], ValueError, "unknown option 'power'"),
         (["--channel", "lists", "a"], ValueError, "needs more-like-this lists"),
         (["--channel", "genre", "-k", "0", "a"], ValueError, "-k must be 1 or more"),
         (["--channel", "genre", "--hold-out", "no", "a"], FileNotFoundError, "no does not exist"),

@@ -114,13 +114,13 @@ def test_bad_options() -> None:
         ValueError, match="unknown kind of films 'x'; expected one of: bassl, catalog"
     ):
         open_films("x")
-    with pytest.raises(ValueError, match="kind of films 'features' has no option pth: it has path"):
+    with pytest.raises(ValueError, match="'features': unknown option 'pth'; expected one of: path"):
         open_films("features", pth="a")
     with pytest.raises(ValueError, match="kind of films 'features' needs the option path"):
         open_films("features")
     with pytest.raises(ValueError, match="unknown normalize 'max'; expected one of: none, sum"):
         open_films("features", path="a", normalize="max")
-    with pytest.raises(ValueError, match=r"source 'folder' has no option .*it has .*hold_out"):
+    with pytest.raises(ValueError, match=r"source 'folder': unknown option .*one of: .*hold_out"):
         open_source("folder", nothing=1)
 
 

@@ -221,10 +221,10 @@ def test_positions_wrap_in_long_runs():
         (
             {"worker": 2},
             {},
-            "data has no option worker; expected some of: sources, workers, max_bad, augment",
+            "unknown option data.worker; expected one of: sources, workers, max_bad, augment",
         ),
         ({"max_bad": 3}, {}, "max_bad must be a share"),
-        ({"augment": {"zoom": 1}}, {}, "augment has no option zoom"),
+        ({"augment": {"zoom": 1}}, {}, "unknown option augment.zoom"),
     ],
 )
 def test_wrong_settings(data, options, message):

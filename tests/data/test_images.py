@@ -194,7 +194,7 @@ def test_damaged_files_are_bad_samples(data):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"zoom": 2}, "augment has no option zoom; expected some of: scale"),
+        ({"zoom": 2}, "unknown option augment.zoom; expected one of: scale"),
         ({"scale": (0.0, 1.0)}, "augment.scale"),
         ({"ratio": (2.0, 1.0)}, "augment.ratio"),
     ],

@@ -116,7 +116,9 @@ def test_sets_that_are_none():
         check_scenes(FilmScenes(FILMS, np.zeros((0, 3), int)), "scenes")
     with pytest.raises(ValueError, match="unknown kind of scenes 'tape'; expected one of: catalog"):
         open_scenes("tape")
-    with pytest.raises(ValueError, match=r"has no option size: it has path, clips, .* max_shots"):
+    with pytest.raises(
+        ValueError, match=r"unknown option 'size'; expected one of: path, clips, .* max_shots"
+    ):
         open_scenes("movieclip", path="a", clips="b", size=3)
 
 

@@ -40,7 +40,7 @@ def test_kinds_open_nothing_yet(mesh1, config, kind):
         ({"kind": "probe", "source": {}}, r"evals\.x\.train is missing"),
         (
             {"kind": "retrieval", "source": {}, "batchsize": 3},
-            r"evals\.x\.batchsize is unknown: choose from source, histogram, batch_size, workers",
+            r"unknown option evals\.x\.batchsize; expected one of: source, histogram, batch_size",
         ),
     ],
 )

@@ -97,7 +97,7 @@ def test_unknown_options(mesh1):
         build_evaluator(
             "mine", dict(kind="captions", cache=""), model=build_caption_model(), mesh=mesh1
         )
-    with pytest.raises(ValueError, match=r"evals.mine.beam is unknown"):
+    with pytest.raises(ValueError, match=r"unknown option evals\.mine\.beam"):
         build_evaluator(
             "mine", dict(kind="captions", beam=1), model=build_caption_model(), mesh=mesh1
         )

@@ -256,8 +256,8 @@ def test_variants_grow():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (dict(variant="huge"), "model.variant 'huge': give one of tiny, small, base, large"),
-        (dict(depth=3), "Unknown option model.depth"),
+        (dict(variant="huge"), "model.variant 'huge'; expected one of: tiny, small, base, large"),
+        (dict(depth=3), "unknown option model.depth"),
         (dict(pool="max"), "model.pool 'max'"),
         (dict(heads=3), "model.width 16 must be a positive multiple"),
         (dict(dim=0), "model.dim 0"),
@@ -265,7 +265,7 @@ def test_variants_grow():
             dict(encoder=dict(feature=dict(width=5)), frame_layers=1),
             "joins the embeddings of single",
         ),
-        (dict(encoder=dict(image=IMAGE | dict(size=3))), "Unknown option model.image.size"),
+        (dict(encoder=dict(image=IMAGE | dict(size=3))), "unknown option model.image.size"),
     ],
 )
 def test_wrong_options(options, words):

@@ -26,6 +26,7 @@ from vujax.data.pipeline import (
 )
 from vujax.data.records import BadSample, Record, Source
 from vujax.models.tokenizers.clip import Tokenizer, tokenize
+from vujax.utils.validation import check_known
 
 DEFAULTS = {"sources": {}, "workers": 0, "max_bad": 0.01, "augment": {}}
 MAX_ATTEMPTS = 32  # records tried for a row: with one in ten bad, all fail once in 10^32 rows
@@ -129,10 +130,7 @@ def eval_batches(
 
 def _settings(data: Mapping[str, Any]) -> dict[str, Any]:
     given = dict(data.items())
-    if unknown := sorted(set(given) - set(DEFAULTS)):
-        raise ValueError(
-            f"data has no option {', '.join(unknown)}; expected some of: {', '.join(DEFAULTS)}"
-        )
+    check_known("data", given, DEFAULTS)
     return DEFAULTS | given
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vujax.data.records import BadSample
+from vujax.utils.validation import check_known
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # Pillow's others run programs or are never photos
 ORIENTATION = 0x0112
@@ -53,11 +54,7 @@ class Augment:
     @classmethod
     def from_config(cls, options: Any) -> "Augment":
         """Build from a config; a ValueError names an unknown option."""
-        known = [field.name for field in fields(cls)]
-        if unknown := sorted(set(options) - set(known)):
-            raise ValueError(
-                f"augment has no option {', '.join(unknown)}; expected some of: {', '.join(known)}"
-            )
+        check_known("augment", options, [field.name for field in fields(cls)])
         return cls(**options)
 
 

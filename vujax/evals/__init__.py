@@ -18,6 +18,7 @@ from ml_collections import ConfigDict
 
 from vujax.evals.base import Evaluator, Example
 from vujax.utils.registry import Registry
+from vujax.utils.validation import check_known
 
 __all__ = ["EVALUATORS", "Evaluator", "Example", "build_evaluator"]
 
@@ -92,9 +93,7 @@ def _check(name: str, evaluator: type, options: Mapping[str, Any]) -> None:
     known = {k: v for k, v in parameters.items() if v.kind is v.KEYWORD_ONLY}
     reading = inspect.signature(Reader).parameters
     names = [*known, *(k for k, v in reading.items() if v.kind is v.KEYWORD_ONLY)]
-    for option in options:
-        if option not in names:
-            raise ValueError(f"evals.{name}.{option} is unknown: choose from {', '.join(names)}")
+    check_known(f"evals.{name}", options, names)
     for option, parameter in known.items():
         if parameter.default is parameter.empty and option not in options:
             raise ValueError(f"evals.{name}.{option} is missing: {evaluator.__name__} needs it")

@@ -1,6 +1,6 @@
-"""Options that a user gives to something chosen by its name.
+"""Checks of options and configuration values.
 
-Configuration values checked: one sentence that names the mistake and what is known.
+An error is one sentence that names the mistake and what is expected.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from typing import Any
 def check_options(
     what: str, make: Callable[..., Any], options: Mapping[str, Any], common: Iterable[str] = ()
 ) -> None:
-    """Raises unless `make(**options)` is a call that fits.
+    """Raise unless `make(**options)` is a call that fits.
 
     Args:
       what: for the message, such as "source 'folder'".
@@ -27,14 +27,14 @@ def check_options(
     parameters = inspect.signature(make).parameters
     if unknown := sorted(set(options) - set(parameters)):
         known = ", ".join([*parameters, *sorted(common)])
-        raise ValueError(f"{what} has no option {', '.join(unknown)}: it has {known}")
+        raise ValueError(f"{what}: unknown option {unknown[0]!r}; expected one of: {known}")
     needed = [p.name for p in parameters.values() if p.default is p.empty]
     if missing := sorted(set(needed) - set(options)):
         raise ValueError(f"{what} needs the option {', '.join(missing)}")
 
 
 def name_and_value(text: str) -> tuple[str, Any]:
-    """`('name', value)` of 'name=value' on a command line, the value as JSON or as plain text.
+    """Parse 'name=value' of a command line, the value as JSON or as plain text.
 
     Raises:
       argparse.ArgumentTypeError: there is no '='.
@@ -49,26 +49,26 @@ def name_and_value(text: str) -> tuple[str, Any]:
 
 
 def check_known(where: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Raises ValueError when a name of `given` is not an option of `where`."""
+    """Raise ValueError when a name of `given` is not an option of `where`."""
     unknown = [name for name in given if name not in known]
     if unknown:
         raise ValueError(
-            f"Unknown option {where}.{unknown[0]}: the options of {where} are {', '.join(known)}."
+            f"unknown option {where}.{unknown[0]}; expected one of: {', '.join(known)}"
         )
 
 
 def check_choice(where: str, value: str, known: Iterable[str]) -> None:
-    """Raises ValueError when `value` is none of `known`."""
+    """Raise ValueError when `value` is none of `known`."""
     if value not in known:
-        raise ValueError(f"Unknown {where} {value!r}: give one of {', '.join(known)}.")
+        raise ValueError(f"unknown {where} {value!r}; expected one of: {', '.join(known)}")
 
 
 def check_divides(name: str, value: int, divisor_name: str, divisor: int) -> None:
-    """Raises ValueError unless `value` is a positive multiple of `divisor`."""
+    """Raise ValueError unless `value` is a positive multiple of `divisor`."""
     if value <= 0 or divisor <= 0 or value % divisor:
-        raise ValueError(f"{name} {value} must be a positive multiple of {divisor_name} {divisor}.")
+        raise ValueError(f"{name} {value} must be a positive multiple of {divisor_name} {divisor}")
 
 
 def check_heads(where: str, width: int, heads: int) -> None:
-    """Raises ValueError unless the width divides among the heads."""
+    """Raise ValueError unless the width divides among the heads."""
     check_divides(f"{where}.width", width, f"{where}.heads", heads)

@@ -103,7 +103,7 @@ def test_the_cinema_has_tables_of_its_own():
         ("plot", {}, "unknown data.guide 'plot'; expected one of: genre, synopsis"),
         ("all", dict(k=0), "data.k must be at least 1, got 0"),
         ("genre", dict(tables=dict(kind="tapes")), "unknown kind of movie tables 'tapes'"),
-        ("genre", dict(tables=dict(kind="cinema", hero=1)), "has no option hero"),
+        ("genre", dict(tables=dict(kind="cinema", hero=1)), "unknown option 'hero'"),
         ("genre", dict(tables=dict(kind="cinema", films=2)), "none of the 6 movies"),
     ],
 )

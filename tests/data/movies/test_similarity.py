@@ -119,7 +119,7 @@ def test_mistakes_are_told_in_a_sentence() -> None:
     for channels, why in (
         ({}, "name a channel"),
         ({"style": {}}, "unknown channel 'style'"),
-        ({"genre": {"shape": 1}}, "no option shape"),
+        ({"genre": {"shape": 1}}, "unknown option 'shape'"),
         ({"pairs": {}}, "needs the option path"),
         ({"genre": {"weight": 0}}, "must be positive, got 0"),
     ):

@@ -15,7 +15,9 @@ def test_unknown_kind():
 
 @pytest.mark.parametrize("kind", sorted(SOURCES))
 def test_unknown_options_are_named_beside_the_known(kind):
-    with pytest.raises(ValueError, match=rf"'{kind}' has no option pth: it has .*hold_out"):
+    with pytest.raises(
+        ValueError, match=rf"'{kind}': unknown option 'pth'; expected one of: .*hold_out"
+    ):
         open_source(kind, pth="x")
 
 

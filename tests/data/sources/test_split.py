@@ -106,7 +106,7 @@ def test_records_that_cannot_be_read_stay_in_training():
         ),
         ({"hold_out": {"part": "test"}}, "unknown hold_out.part 'test'; expected one of: train"),
         ({"hold_out": {"modulo": 3, "remainder": 3}}, "hold_out.remainder must be 0 to 2"),
-        ({"hold_out": {"share": 0.1}}, "hold_out has no option share"),
+        ({"hold_out": {"share": 0.1}}, "unknown option hold_out.share"),
         (
             {"label_field": "kind"},
             r"no record has a value in label_field 'kind': .*\['caption', 'id', 'key'\]",

@@ -131,7 +131,7 @@ class LVU:
 
     def __getitem__(self, name: str) -> LvuTask:
         if name not in self.tasks:
-            raise ValueError(f"LVU has no task {name!r}: use one of {', '.join(self.tasks)}")
+            raise ValueError(f"unknown LVU task {name!r}; expected one of: {', '.join(self.tasks)}")
         return self.tasks[name]
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from absl import logging
 
 from vujax.data.records import BadSample, Record, Source
+from vujax.utils.validation import check_known
 
 SPLITS = ("train", "validation")
 
@@ -76,11 +77,7 @@ class HoldOut:
     @classmethod
     def from_config(cls, options: Mapping[str, Any]) -> "HoldOut":
         """Build from a config; a ValueError names an unknown option."""
-        known = [field.name for field in fields(cls)]
-        if unknown := sorted(set(options) - set(known)):
-            raise ValueError(
-                f"hold_out has no option {', '.join(unknown)}; expected some of: {', '.join(known)}"
-            )
+        check_known("hold_out", options, [field.name for field in fields(cls)])
         return cls(**options)
 
     def is_held_out(self, value: str) -> bool:
