@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from PIL import Image
 
 from vujax.catalog import Catalog, Id, schema
@@ -180,17 +181,21 @@ def _shots(
     catalog: Catalog, row: dict[str, Any], shots: list[dict[str, Any]], every: int
 ) -> list[Markup]:
     film = row["film"]
-    frames = group_keyframe_records(catalog, film)
+    frames = group_keyframe_records(catalog.keyframes(film))
     reader = catalog.jpegs(film) if frames else None
     time = build_clock(row)
     return [_shot(shot, frames.get(shot["shot"], []), reader, time) for shot in shots[::every]]
 
 
-def group_keyframe_records(catalog: Catalog, film: str) -> dict[int, list[int]]:
-    """Return the records of each shot's keyframes, by shot number, for shots with keyframes."""
+def group_keyframe_records(keyframes: pa.Table) -> dict[int, list[int]]:
+    """Return the records of each shot's keyframes, by shot number, for shots with keyframes.
+
+    Args:
+      keyframes: table of the keyframes of one film.
+    """
     records: dict[int, list[int]] = {}
-    table = catalog.keyframes(film).select(["shot", "record"]).to_pydict()
-    for shot, record in zip(table["shot"], table["record"], strict=True):
+    columns = keyframes.select(["shot", "record"]).to_pydict()
+    for shot, record in zip(columns["shot"], columns["record"], strict=True):
         records.setdefault(shot, []).append(record)
     return records
 

@@ -15,6 +15,7 @@ import numpy as np
 from vujax.catalog import Catalog
 from vujax.catalog.page import build_thumbnail_uri, group_keyframe_records
 from vujax.catalog.records import RecordReader
+from vujax.data.images import sample_evenly
 from vujax.scenes import page_charts
 from vujax.scenes.page_charts import MAX_SCENES, color_class
 from vujax.scenes.types import BreakCue, DetectedScenes, Scene
@@ -202,7 +203,7 @@ def _aspect_ratio(scenes: DetectedScenes) -> str:
 
 def _middle_records(catalog: Catalog, film: str) -> dict[int, int]:
     """Return the record of the middle keyframe of each shot."""
-    records = group_keyframe_records(catalog, film)
+    records = group_keyframe_records(catalog.keyframes(film))
     return {shot: keyframes[len(keyframes) // 2] for shot, keyframes in records.items()}
 
 
@@ -217,13 +218,12 @@ class _Strip:
     player: str | None
 
     def article(self, scene: Scene) -> Markup:
-        shots = np.arange(scene.first_shot, scene.last_shot + 1)
-        count = min(self.limit, len(shots))
-        chosen = shots[((np.arange(count) + 0.5) * len(shots) / count).astype(int)]
+        count = min(self.limit, scene.num_shots)
+        chosen = [scene.first_shot + k for k in sample_evenly(scene.num_shots, count)]
         return tag(
             "article",
             tag("header", self._words(scene, count)),
-            tag("ol", [self._thumbnail(int(shot)) for shot in chosen], class_="strip"),
+            tag("ol", [self._thumbnail(shot) for shot in chosen], class_="strip"),
             class_=f"scene {color_class(scene)}",
             id=f"scene-{scene.number}",
         )

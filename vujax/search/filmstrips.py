@@ -1,10 +1,9 @@
 """Filmstrips of search results: evenly spaced keyframes of a frame, shot or scene."""
 
-import numpy as np
-
 from vujax.catalog import Catalog
-from vujax.catalog.page import build_thumbnail_uri
+from vujax.catalog.page import build_thumbnail_uri, group_keyframe_records
 from vujax.catalog.records import RecordReader
+from vujax.data.images import sample_evenly
 from vujax.utils.html.document import Markup, tag
 
 MAX_THUMBNAILS = 1500  # per page, of 4 KB each
@@ -46,8 +45,9 @@ class Filmstrips:
         if keyframes is None:
             return []
         records = keyframes.records(self._level, id, first_shot, last_shot)
-        count = min(self._limit, len(records))
-        chosen = ((np.arange(count) + 0.5) * len(records) / max(count, 1)).astype(int).tolist()
+        if not records:
+            return []
+        chosen = sample_evenly(len(records), min(self._limit, len(records)))
         try:
             uris = [build_thumbnail_uri(keyframes.reader[records[i]], self._size) for i in chosen]
         except (OSError, ValueError, IndexError) as error:  # a damaged image
@@ -72,11 +72,10 @@ class _Keyframes:
     """Keyframes of one film."""
 
     def __init__(self, catalog: Catalog, film: str) -> None:
-        table = catalog.keyframes(film).select(["id", "shot", "record"]).to_pydict()
-        self._by_id = dict(zip(table["id"], table["record"], strict=True))
-        self._by_shot: dict[int, list[int]] = {}
-        for shot, record in zip(table["shot"], table["record"], strict=True):
-            self._by_shot.setdefault(shot, []).append(record)
+        keyframes = catalog.keyframes(film)
+        ids, records = keyframes["id"].to_pylist(), keyframes["record"].to_pylist()
+        self._by_id = dict(zip(ids, records, strict=True))
+        self._by_shot = group_keyframe_records(keyframes)
         self.reader: RecordReader = catalog.jpegs(film)
 
     def records(self, level: str, id: str, first_shot: int, last_shot: int) -> list[int]:
