@@ -16,7 +16,7 @@ Point = tuple[float, float]  # (step, value); a value that is not finite leaves 
 
 
 def curve(points: Sequence[Point], title: str, note: str) -> Markup:
-    """A figure of one curve.
+    """Draw one curve as a figure.
 
     Args:
       points: by rising step, at least one.
@@ -37,7 +37,7 @@ def curve(points: Sequence[Point], title: str, note: str) -> Markup:
 
 
 def sparkline(points: Sequence[Point]) -> Markup:
-    """A curve the height of a line of text, for a table's cell; empty if nothing changes."""
+    """Draw a curve of a text line's height, for a table's cell; empty if nothing changes."""
     finite = [(x, y) for x, y in points if isfinite(y)]
     if len({y for _, y in finite}) < 2:
         return tag("span", "")
@@ -51,7 +51,7 @@ def sparkline(points: Sequence[Point]) -> Markup:
 
 
 def thinned(points: Sequence[Point]) -> list[Point]:
-    """At most SHOWN points: the lowest and the highest of each stretch, so that spikes stay."""
+    """Return at most SHOWN points, the lowest and the highest of each stretch: spikes stay."""
     stretches = SHOWN // 2
     if len(points) <= SHOWN:
         return list(points)
@@ -71,7 +71,7 @@ def is_noisy(values: Sequence[float]) -> bool:
 
 
 def smoothed(points: Sequence[Point], share: float = 0.05) -> list[Point]:
-    """The mean over a window of `share` of the points around each: no lag behind the raw curve."""
+    """Average over a centered window of `share` of the points: no lag behind the raw curve."""
     sums = list(accumulate((y for _, y in points), initial=0.0))
     reach = max(1, round(share * len(points) / 2))
     line = []
@@ -96,7 +96,7 @@ class _Frame:
         return round(x, 1), round(y, 1)
 
     def path(self, points: Sequence[Point]) -> str:
-        """Path data; a gap where values are not finite."""
+        """Return path data, with a gap where values are not finite."""
         runs = [list(run) for ok, run in groupby(points, lambda p: isfinite(p[1])) if ok]
         placed = [[self.place(point) for point in run] for run in runs]
         return "".join("M" + "L".join(f"{x} {y}" for x, y in run) for run in placed)
@@ -144,6 +144,6 @@ def _axes(frame: _Frame) -> list[Markup]:
 
 
 def _span(low: float, high: float) -> tuple[float, float]:
-    """An axis that holds the values and is never empty."""
+    """Return the ends of an axis that contains the values and is never empty."""
     margin = 0.04 * (high - low) or 0.05 * abs(high) or 1.0
     return low - margin, high + margin

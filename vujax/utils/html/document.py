@@ -1,4 +1,4 @@
-"""A page that needs nothing else: no script runs on it, and its policy lets nothing in.
+"""Self-contained pages: no script runs on them, and their policy blocks every request.
 
 HTML and SVG elements in which text cannot turn into markup.
 
@@ -30,7 +30,7 @@ Child = Union[str, None, Iterable["Child"]]  # noqa: UP007 (a string in `|` need
 
 
 def tag(name: str, /, *children: Child, **attributes: str | int | float | bool | None) -> Markup:
-    """An element.
+    """Build an element.
 
     Args:
       name: of the element.
@@ -49,7 +49,7 @@ def tag(name: str, /, *children: Child, **attributes: str | int | float | bool |
 
 
 def join(children: Iterable[Child]) -> Markup:
-    """Children one after the other, escaped unless they are Markup."""
+    """Concatenate children, escaped unless they are Markup."""
     return Markup("".join(map(_text, children)))
 
 
@@ -65,7 +65,7 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def document(title: str, body: Sequence[Markup], packages: Sequence[str] = ()) -> str:
-    """A whole page.
+    """Build a complete page.
 
     Args:
       title: of it.
@@ -85,7 +85,7 @@ def document(title: str, body: Sequence[Markup], packages: Sequence[str] = ()) -
 
 
 def number(value: float) -> str:
-    """About four digits: 0.0000123 -> '1.23e-5', 12345.6 -> '12,346', 2.0 -> '2'."""
+    """Format to about four digits: 0.0000123 -> '1.23e-5', 12345.6 -> '12,346', 2.0 -> '2'."""
     if not isfinite(value):
         return "not finite"
     if value and abs(value) < 1e-3:
@@ -96,7 +96,7 @@ def number(value: float) -> str:
 
 
 def percent(value: float) -> str:
-    """A share of 1: 0.1234 -> '12.3%'."""
+    """Format a share of 1: 0.1234 -> '12.3%'."""
     return f"{100 * value:.1f}%" if isfinite(value) else "not finite"
 
 
@@ -106,7 +106,7 @@ def is_share(name: str, values: Iterable[float]) -> bool:
 
 
 def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
-    """About `wanted` round numbers within [low, high], for an axis."""
+    """Return about `wanted` round numbers within [low, high], for an axis."""
     rough = (high - low) / wanted
     power = 10.0 ** floor(log10(rough))
     step = min((m * power for m in (1, 2, 2.5, 5, 10)), key=lambda s: abs(s - rough))
