@@ -33,7 +33,7 @@ LAYERS = (
 
 RANKS = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 MAX_LINES = 450
-MAX_STARRED = 18
+MAX_STARRED = 19
 """Calls `f(*x)`: a signature that is spread over a tuple hides which value is which."""
 REFERENCE = re.compile(r"vujax(\.\w+)+:\w+")
 

@@ -7,10 +7,10 @@
 
 Prints JSON lines. The implementations alternate, so that other load slows all of them equally, and
 seconds are medians. `to_swapped_rows` and `cpu_ratio` are the ratios to the seconds and to the CPU
-seconds of that mode by the same implementation, where it is among the modes. `floor_s` is the time that the implementation's matrix
-products alone would take at the rate of a large product measured in the same run: `floor_ratio` =
-seconds / floor_s. The tiled losses compute one product more than dense ones, which store the N x N
-matrix, and own columns two more.
+seconds of that mode by the same implementation, where it is among the modes. `floor_s` is the time
+that the implementation's matrix products alone would take at the rate of a large product measured
+in the same run: `floor_ratio` = seconds / floor_s. The tiled losses compute one product more than
+dense ones, which store the N x N matrix, and own columns two more.
 """
 
 import argparse
