@@ -117,27 +117,36 @@ def retrieve(
         for item, scores, right in zip(items.tolist(), cosines, relevant(items), strict=True):
             others = groups != groups[item]
             if (right & others).any():
-                rows.append((item, *_ranked(scores[others], right[others], ks)))
+                rows.append(_score_query(item, scores[others], right[others], ks))
     if not rows:
         raise ValueError(f"none of {len(units)} items has a relevant one; nothing can be retrieved")
-    queries, ap, recalls, right, ranked = zip(*rows, strict=True)
-    recall = dict(zip(ks, np.array(recalls).T, strict=True))
+    recalls = np.array([row.recalls for row in rows])
     return RetrievalResult(
-        queries=np.array(queries),
-        ap=np.array(ap),
-        recall=recall,
-        relevant=np.array(right),
-        ranked=np.array(ranked),
+        queries=np.array([row.item for row in rows]),
+        ap=np.array([row.ap for row in rows]),
+        recall=dict(zip(ks, recalls.T, strict=True)),
+        relevant=np.array([row.relevant for row in rows]),
+        ranked=np.array([row.ranked for row in rows]),
         num_without=len(units) - len(rows),
     )
 
 
-def _ranked(
-    scores: np.ndarray, right: np.ndarray, ks: Sequence[int]
-) -> tuple[float, list[float], int, int]:
-    """Return average precision, recalls, and the numbers of relevant and of all items."""
+class _QueryScores(NamedTuple):
+    """Scores of one query, and the numbers of relevant and of all ranked items."""
+
+    item: int
+    ap: float
+    recalls: list[float]
+    relevant: int
+    ranked: int
+
+
+def _score_query(
+    item: int, scores: np.ndarray, right: np.ndarray, ks: Sequence[int]
+) -> _QueryScores:
     recalls = [_recall(scores, right, k) for k in ks]
-    return average_precision(scores, right), recalls, int(right.sum()), len(right)
+    ap = average_precision(scores, right)
+    return _QueryScores(item, ap, recalls, int(right.sum()), len(right))
 
 
 def _recall(scores: np.ndarray, right: np.ndarray, k: int) -> float:

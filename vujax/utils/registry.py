@@ -96,9 +96,9 @@ class Registry:
           PluginError: it is a plug-in that cannot be imported.
         """
         make: Callable[..., Any] = self.load(name, where)
-        given = functools.partial(make, *args) if args else make
-        check_options(f"{self.kind} '{name}'", given, options, common)
-        return make(*args, **options)
+        bound = functools.partial(make, *args)
+        check_options(f"{self.kind} '{name}'", bound, options, common)
+        return bound(**options)
 
     def is_plugin(self, name: str) -> bool:
         """Return whether another package provides `name`."""
