@@ -4,7 +4,7 @@
 
 Target mode x share of swapped captions {0, 40%} x 3 seeds on the cinema's config, each run with
 fewer steps and frames. CONTROL is CLIP: no row is ever unaligned. Every value is our choice; the
-default's share and temperature were selected on films that are neither trained nor scored here.
+share and temperature were selected on films that are neither trained nor scored here.
 """
 
 import runpy
@@ -26,6 +26,9 @@ CONTROL = {
     "method.teacher": "self",
     "method.teacher_temperature": 1.0,
     "method.soft_weight": 1.0,
+    "method.unaligned_begin": 0.0,
+    "method.unaligned_full": 1.0,
+    "method.dropout": 0.0,
 }
 PSD = {"method.unaligned_end": 0.4, "method.teacher_temperature": 0.5}
 MODES = [

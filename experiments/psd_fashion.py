@@ -6,7 +6,7 @@
 About 8,300 photographs with product names (26% of the names repeat), a small ViT from scratch, the
 same budget for every method, three seeds. One tenth of the products, chosen by sha1(id), is for
 validation: retrieval (equal names are all right), zero-shot of article type and of base color.
-Every value of a method here is our choice: PSD's share and temperature are the cinema's defaults,
+Every value of a method here is our choice: PSD's share and temperature were the cinema's defaults,
 the controls' are their papers' or usual ones, and none was tuned on these pairs.
 """
 
@@ -39,6 +39,10 @@ CONTROL = {
     "method.teacher": "self",
     "method.soft_weight": 1.0,
     "method.teacher_temperature": 1.0,
+    "method.target": "swapped_rows",
+    "method.unaligned_begin": 0.0,
+    "method.unaligned_full": 1.0,
+    "method.dropout": 0.0,
 }
 METRICS = (
     "retrieval/text_to_image/R@1",

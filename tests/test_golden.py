@@ -26,6 +26,7 @@ ARGUMENTS = {
     "boundary": ("cinema", "similarity", "mlp", "transformer"),
     "caption": ("cinema", "pairs", "vectors"),
 }
+STEPS = ("clip", "swapped_rows", "psd")  # the first two are those of configs before dropout
 EXPERIMENTS = [(file, arg) for file, args in ARGUMENTS.items() for arg in args]
 
 
@@ -62,7 +63,7 @@ def test_options_of_data_are_those_of_their_kind(file, arg):
         inspect.signature(kinds.load(options.kind)).bind(**given)
 
 
-@pytest.mark.parametrize("control", ["clip", "psd"])
+@pytest.mark.parametrize("control", STEPS)
 def test_first_step(control):
     recorded = json.loads(path_of(f"step-{control}").read_text())
     metrics = metrics_of(control)
@@ -89,7 +90,7 @@ def record() -> None:
     for file, arg in EXPERIMENTS:
         text = json.dumps(to_plain_dict(load(file, arg)), indent=1, sort_keys=True)
         path_of(f"{file}-{arg}").write_text(text + "\n")
-    for control in ("clip", "psd"):
+    for control in STEPS:
         text = json.dumps(metrics_of(control), indent=1, sort_keys=True)
         path_of(f"step-{control}").write_text(text + "\n")
 

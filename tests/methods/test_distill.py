@@ -1,5 +1,7 @@
 """PSD: the partition, the schedule, the alarms, and equal raw gradients on 1 and 8 devices."""
 
+import dataclasses
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -19,9 +21,14 @@ from vujax.training import setup
 from vujax.utils.mesh import AXIS, make_global_batch
 
 ROWS = 32
+BEFORE = dict(  # the schedule of configs of earlier versions, without dropout
+    unaligned_end=0.4, unaligned_begin=0.0, unaligned_full=1.0, dropout=0.0
+)
 CONTROLS = {
-    "clip": dict(unaligned_end=0.0),
-    "psd": dict(unaligned_start=0.5),
+    "clip": dict(unaligned_end=0.0, dropout=0.0),
+    "clip_dropout": dict(unaligned_end=0.0, dropout=0.1),
+    "psd": dict(unaligned_start=0.5, target="half_columns", dropout=0.1),
+    "swapped_rows": BEFORE | dict(unaligned_start=0.5, target="swapped_rows"),
     "plain_sharp": dict(unaligned_start=0.5, target="plain", teacher_temperature=0.5),
     "ema_teacher": dict(unaligned_start=0.5, teacher="ema"),
     "albef": dict(unaligned_start=1.0, unaligned_end=1.0, teacher="ema", soft_weight=0.4),
@@ -153,6 +160,51 @@ def test_share_is_half_a_cosine():
     np.testing.assert_allclose(shares, [0.2, 0.5, 0.8, 0.8], rtol=1e-6)
 
 
+def test_share_is_constant_before_begin_and_after_full():
+    progress = jnp.array([0.0, 0.1, 0.25, 0.4, 1.0])
+    shares = distill.compute_unaligned_share(progress, 0.0, 0.7, begin=0.1, full=0.4)
+    np.testing.assert_allclose(shares, [0.0, 0.0, 0.35, 0.7, 0.7], atol=1e-6)
+    jump = distill.compute_unaligned_share(progress, 0.0, 0.7, begin=0.25, full=0.25)
+    np.testing.assert_allclose(jump, [0.0, 0.0, 0.0, 0.7, 0.7], atol=1e-6)
+
+
+def test_a_config_without_the_new_keys_keeps_its_schedule():
+    progress = jnp.linspace(0, 1, 9)
+    cosine = 0.2 + 0.6 * 0.5 * (1.0 - jnp.cos(jnp.pi * jnp.clip(progress, 0.0, 1.0)))
+    method = methods.build_method(None, name="distill", unaligned_start=0.2, target="swapped")
+    shares = distill.compute_unaligned_share(
+        progress, 0.2, 0.8, begin=method.unaligned_begin, full=method.unaligned_full
+    )
+    chex.assert_trees_all_equal(shares, cosine)
+    assert (method.target, method.dropout) == ("swapped_rows", 0.0)
+
+
+def test_the_student_drops_units_by_example_and_the_teacher_sees_everything(mesh1):
+    config = config_of(CONTROLS["psd"])
+    parts = setup.build_parts(config, mesh1)
+    params = setup.create_state(parts, seed=0).params
+    batch = host_batch()
+
+    def embed(batch, **settings):
+        method = dataclasses.replace(parts.method, **settings)
+        return method.embed(params, {}, batch, at_progress(0.5)).rows
+
+    rows, undropped = embed(batch), embed(batch, dropout=0.0)
+    assert "teacher" not in undropped
+    chex.assert_trees_all_equal(rows["teacher"], (undropped["image"], undropped["text"]))
+    assert min(jnp.abs(rows[k] - undropped[k]).max() for k in ("image", "text")) > 1e-2
+    order = np.random.default_rng(0).permutation(ROWS)[: ROWS // 2]
+    some = embed({name: value[order] for name, value in batch.items()})
+    chex.assert_trees_all_close(some["image"], rows["image"][order], atol=1e-5)
+    chex.assert_trees_all_close(some["text"], rows["text"][order], atol=1e-5)
+
+
+def test_a_batch_of_one_pair_is_refused():
+    method = methods.build_method(None, name="distill")
+    with pytest.raises(ValueError, match="a batch of 1 pair has no negatives: set batch_size"):
+        method.objective(embeddings_of({}, 1), {}, at_progress(0.5))
+
+
 def test_spread_of_known_vectors():
     line = jnp.tile(jnp.array([[1.0, 0.0, 0.0, 0.0], [-1.0, 0.0, 0.0, 0.0]]), (8, 1))
     rank, _ = diagnostics.compute_spread(line, None)
@@ -214,6 +266,19 @@ def test_ema_teacher_follows_once_per_step(mesh1, monkeypatch):
             "unknown method.target 'swap'; expected one of: plain, swapped_rows",
         ),
         (dict(name="distill", loss="sigmoid"), "has no soft targets"),
+        (
+            dict(name="distill", unaligned_end=1.2),
+            r"method.unaligned_end must be a share from 0 to 1, got 1.2",
+        ),
+        (
+            dict(name="distill", soft_weight=float("nan")),
+            r"method.soft_weight must be a share from 0 to 1, got nan",
+        ),
+        (
+            dict(name="distill", unaligned_begin=0.5, unaligned_full=0.4),
+            r"method.unaligned_begin 0.5 is after method.unaligned_full 0.4",
+        ),
+        (dict(name="distill", dropout=1), "method.dropout must be below 1, got 1"),
     ],
 )
 def test_bad_settings(settings, words):

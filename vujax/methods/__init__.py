@@ -5,6 +5,7 @@ package is an entry point of the group `vujax.methods` that names its `MethodSpe
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -58,3 +59,20 @@ def build_method(model: nn.Module, *, name: str, **settings: Any) -> Method:
             f"expected one of: {', '.join(sorted(known))}"
         )
     return spec.method(model, **settings)
+
+
+def resolve_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a `config.method` with absent ones filled in and old names replaced.
+
+    Two configs of different versions mean the same method if these are equal.
+
+    Args:
+      settings: `name` and fields of the method's dataclass.
+
+    Raises:
+      ValueError: the name or a setting is unknown.
+      ImportError: the method is a plug-in that cannot be imported.
+    """
+    method = build_method(None, **settings)
+    names = [field.name for field in dataclasses.fields(method) if field.name != "model"]
+    return {"name": settings["name"]} | {name: getattr(method, name) for name in names}

@@ -2,8 +2,12 @@
 
 Each step a random subset of the batch is "unaligned": its rows learn from soft targets that the
 model itself computes, the rest from the pairing. The subset grows during training. Without
-unaligned rows the loss is CLIP's. The shares, the swap of targets between image and text, and every
-default here are our choices, not the paper's values.
+unaligned rows the loss is CLIP's.
+
+The targets, the shares, the dropout of the student and every value are our choices, not the
+paper's. Those of configs/distill.py did best on frozen features with 40% wrong captions; the
+reasons are in docs/explanation/psd.md. The defaults of the fields below are what a config of an
+earlier version means.
 """
 
 import dataclasses
@@ -31,6 +35,7 @@ from vujax.methods.base import (
     replicated_specs,
 )
 from vujax.models.clip import CLIP
+from vujax.models.dropout import Dropout
 from vujax.models.inputs import open_preprocessing
 from vujax.optim import update_ema
 from vujax.utils.deprecation import replace_deprecated
@@ -39,6 +44,11 @@ from vujax.utils.mesh import row_sharding
 if TYPE_CHECKING:
     from vujax.data.image_text import ImageTextPairs
 
+DROPOUT_STREAM = 0x0D0  # folded into the step's key for the masks
+SHARES = (
+    *("soft_weight", "unaligned_start", "unaligned_end", "unaligned_begin", "unaligned_full"),
+    *("label_smoothing", "dropout"),
+)
 STATS_ROWS = 128  # rows whose soft targets are summarized in metrics
 
 
@@ -56,8 +66,12 @@ class Distill:
       teacher_decay: of that average, per optimizer step.
       teacher_temperature: divides the teacher's logits.
       soft_weight: of the soft target in an unaligned row; the rest is the pairing (ALBEF: 0.4).
-      unaligned_start: share of unaligned rows at the start.
-      unaligned_end: share at the end.
+      unaligned_start: share of unaligned rows until `unaligned_begin`.
+      unaligned_end: share from `unaligned_full` on; half a cosine leads to it.
+      unaligned_begin: fraction of training, in [0, 1], at which the share begins to change.
+      unaligned_full: fraction of training, in [0, 1], from which the share is constant.
+      dropout: rate in the student's towers, in [0, 1). A teacher 'self' then has a forward of its
+        own, without dropout; 0: it is the student.
       label_smoothing: of the aligned rows.
       cyclip: weight of each of CyCLIP's two consistency terms (0.25 there).
     """
@@ -71,6 +85,9 @@ class Distill:
     soft_weight: float = 1.0
     unaligned_start: float = 0.0
     unaligned_end: float = 0.8
+    unaligned_begin: float = 0.0
+    unaligned_full: float = 1.0
+    dropout: float = 0.0
     label_smoothing: float = 0.0
     cyclip: float = 0.0
 
@@ -88,10 +105,24 @@ class Distill:
                     f"unknown method.{field} '{getattr(self, field)}'; "
                     f"expected one of: {', '.join(known)}"
                 )
+        self._check_shares()
         if self.loss == "sigmoid" and (self.has_soft_targets or self.label_smoothing):
             raise ValueError(
                 "method.loss 'sigmoid' has no soft targets: set method.unaligned_start, "
                 "method.unaligned_end and method.label_smoothing to 0"
+            )
+
+    def _check_shares(self) -> None:
+        for field in SHARES:
+            value = getattr(self, field)
+            if not 0 <= value <= 1:
+                raise ValueError(f"method.{field} must be a share from 0 to 1, got {value}")
+        if self.dropout == 1:
+            raise ValueError("method.dropout must be below 1, got 1: nothing would be left")
+        if self.unaligned_begin > self.unaligned_full:
+            raise ValueError(
+                f"method.unaligned_begin {self.unaligned_begin} is after method.unaligned_full "
+                f"{self.unaligned_full}: the share cannot be full before it begins to grow"
             )
 
     @property
@@ -121,28 +152,38 @@ class Distill:
 
     def embed(self, params: Tree, aux: Tree, batch: Batch, context: StepContext) -> Embeddings:
         """Compute unit embeddings of images and texts, the teacher's too, and the temperature."""
-        outputs, statistics = self._apply(params, aux, batch, context.axis_name)
+        dropout = None
+        if self.dropout:
+            rng = jax.random.fold_in(context.rng, DROPOUT_STREAM)
+            dropout = Dropout.from_examples(rng, batch["index"], self.dropout)
+        outputs, statistics = self._apply(params, aux, batch, context.axis_name, dropout)
         rows = {"image": outputs["image"], "text": outputs["text"]}
         shared = {"scale": outputs["scale"]} | statistics
         if self.loss == "sigmoid":
             shared["bias"] = params["logit_bias"]
-        if self.teacher == "ema":
-            teacher, _ = self._apply(aux["teacher"], aux, batch, context.axis_name)
+        if self.teacher == "ema" or (self.dropout and self.has_soft_targets):
+            source = aux["teacher"] if self.teacher == "ema" else lax.stop_gradient(params)
+            teacher, _ = self._apply(source, aux, batch, context.axis_name)
             rows["teacher"] = lax.stop_gradient((teacher["image"], teacher["text"]))
         return Embeddings(rows, shared)
 
     def _apply(
-        self, params: Tree, aux: Tree, batch: Batch, axis_name: str | None
+        self,
+        params: Tree,
+        aux: Tree,
+        batch: Batch,
+        axis_name: str | None,
+        dropout: Dropout | None = None,
     ) -> tuple[dict[str, jax.Array], dict[str, Tree]]:
         """Return the model's outputs, and new batch statistics if it has any."""
         image, tokens = batch["image"], batch["tokens"]
+        options = {} if dropout is None else dict(dropout=dropout)
         if "batch_stats" not in aux:
-            outputs, _ = self.model.apply({"params": params}, image, tokens)
+            outputs, _ = self.model.apply({"params": params}, image, tokens, **options)
             return outputs, {}
         variables = {"params": params, "batch_stats": aux["batch_stats"]}
-        (outputs, _), updated = self.model.apply(
-            variables, image, tokens, train=True, axis_name=axis_name, mutable=["batch_stats"]
-        )
+        options |= dict(train=True, axis_name=axis_name, mutable=["batch_stats"])
+        (outputs, _), updated = self.model.apply(variables, image, tokens, **options)
         return outputs, dict(updated)
 
     def objective(
@@ -150,7 +191,14 @@ class Distill:
     ) -> tuple[jax.Array, tuple[Tree, Metrics]]:
         """Compute the loss, and metrics that show whether the model still tells examples apart."""
         rows, shared = embeddings
-        share = compute_unaligned_share(context.progress, self.unaligned_start, self.unaligned_end)
+        check_batch(len(rows["image"]), context.axis_name)
+        share = compute_unaligned_share(
+            context.progress,
+            self.unaligned_start,
+            self.unaligned_end,
+            begin=self.unaligned_begin,
+            full=self.unaligned_full,
+        )
         loss = self._compute_loss(rows, shared, share, context)
         if self.cyclip:
             loss += losses.cyclip(
@@ -221,9 +269,30 @@ class Distill:
         return aux | {"teacher": update_ema(aux["teacher"], params, self.teacher_decay)}
 
 
-def compute_unaligned_share(progress: jax.Array, start: float, end: float) -> jax.Array:
-    """Compute the scheduled share: half a cosine from `start` (progress 0) to `end` (1)."""
-    return start + (end - start) * 0.5 * (1.0 - jnp.cos(jnp.pi * jnp.clip(progress, 0.0, 1.0)))
+def compute_unaligned_share(
+    progress: jax.Array, start: float, end: float, *, begin: float = 0.0, full: float = 1.0
+) -> jax.Array:
+    """Compute the scheduled share: half a cosine from `start` to `end`, constant outside.
+
+    Args:
+      progress: `()` in [0, 1], fraction of the training that is done.
+      start: share until `begin`.
+      end: share from `full` on.
+      begin: fraction of the training, at most `full`; equal to it, the share jumps.
+      full: likewise.
+    """
+    done = jnp.clip((progress - begin) / max(full - begin, 1e-9), 0.0, 1.0)
+    return start + (end - start) * 0.5 * (1.0 - jnp.cos(jnp.pi * done))
+
+
+def check_batch(n: int, axis_name: str | None) -> None:
+    """Check that the global batch has negatives; `n` is the number of rows of this device.
+
+    Raises:
+      ValueError: it is a single pair.
+    """
+    if n * (1 if axis_name is None else lax.axis_size(axis_name)) < 2:
+        raise ValueError("a batch of 1 pair has no negatives: set batch_size to 2 or more")
 
 
 def partition_rows(rng: jax.Array, share: jax.Array, n: int, axis_name: str | None) -> jax.Array:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vujax.models.clip_resnet import CLIPResNet, get_clip_resnet_sizes
+from vujax.models.dropout import Dropout
 from vujax.models.layers import ACTIVATIONS, EPSILON, Shard, identity, l2_normalize
 from vujax.models.text import TEXT_POOLS, TextTransformer
 from vujax.models.transformer import REMAT_POLICIES
@@ -66,7 +67,9 @@ class CLIP(nn.Module):
     tokens are int32 [b context].
 
     Every method also returns the towers' intermediates by name, which are free under jit when
-    unused. `train` and `axis_name` affect a ResNet's batch norm only (see `CLIPResNet`).
+    unused. `train` and `axis_name` affect a ResNet's batch norm only (see `CLIPResNet`). `dropout`
+    is of a student in training: it falls on what the blocks of a transformer add to the stream, and
+    on the pooled features.
 
     Attributes:
       image: image tower.
@@ -100,6 +103,7 @@ class CLIP(nn.Module):
         *,
         train: bool = False,
         axis_name: str | None = None,
+        dropout: Dropout | None = None,
     ) -> tuple[Out, Out]:
         """Encode a batch of pairs.
 
@@ -109,8 +113,11 @@ class CLIP(nn.Module):
             text.T + bias.
           out: 'image' and 'text', each the tower's intermediates.
         """
-        image, image_out = self.encode_image(image, train=train, axis_name=axis_name)
-        text, text_out = self.encode_text(tokens)
+        of_image, of_text = (dropout and dropout.fold_in(tower) for tower in (0, 1))
+        image, image_out = self.encode_image(
+            image, train=train, axis_name=axis_name, dropout=of_image
+        )
+        text, text_out = self.encode_text(tokens, dropout=of_text)
         max_scale = math.inf if self.max_scale is None else self.max_scale
         embedding = dict(image=image, text=text, scale=clamp_scale(self.logit_scale, max_scale))
         if self.bias:
@@ -118,7 +125,12 @@ class CLIP(nn.Module):
         return embedding, dict(image=image_out, text=text_out)
 
     def encode_image(
-        self, image: jax.Array, *, train: bool = False, axis_name: str | None = None
+        self,
+        image: jax.Array,
+        *,
+        train: bool = False,
+        axis_name: str | None = None,
+        dropout: Dropout | None = None,
     ) -> tuple[jax.Array, Out]:
         """Encode images [b h w 3] as (unit-length embeddings [b d] float32, intermediates).
 
@@ -132,10 +144,12 @@ class CLIP(nn.Module):
                 f"[b {size} {size} 3]: resize them, or build the model with their image_size"
             )
         image = normalize_image(image, self.mean, self.std)
-        features, out = self.image(image, train=train, axis_name=axis_name)
+        features, out = self.image(image, train=train, axis_name=axis_name, dropout=dropout)
         return l2_normalize(features), out
 
-    def encode_text(self, tokens: jax.Array) -> tuple[jax.Array, Out]:
+    def encode_text(
+        self, tokens: jax.Array, *, dropout: Dropout | None = None
+    ) -> tuple[jax.Array, Out]:
         """Encode tokens int32 [b context] as (unit-length embeddings [b d] float32, intermediates).
 
         Raises:
@@ -147,7 +161,7 @@ class CLIP(nn.Module):
                 f"tokens of shape {tokens.shape} do not fit this model, which takes "
                 f"[b {context}]: tokenize with context={context}"
             )
-        features, out = self.text(tokens)
+        features, out = self.text(tokens, dropout=dropout)
         return l2_normalize(features), out
 
 

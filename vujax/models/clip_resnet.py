@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
+from vujax.models.dropout import Dropout, drop_units
 from vujax.models.layers import Dense, Shard, add_bias, identity
 from vujax.models.resnet import ConvLayers
 from vujax.models.transformer import project_heads, rematerialize
@@ -80,7 +81,7 @@ class Bottleneck(ConvLayers):
 class AttentionPool(nn.Module):
     """Attention of the grid's mean to itself and the grid: [b h w c] -> ([b c], [b embed_dim]).
 
-    The results are float32, before and after the output projection.
+    The results are float32, before and after the output projection; dropout falls between the two.
     """
 
     embed_dim: int
@@ -88,7 +89,7 @@ class AttentionPool(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def __call__(self, x: jax.Array, dropout: Dropout | None = None) -> tuple[jax.Array, jax.Array]:
         b, h, w, c = x.shape
         x = x.reshape(b, h * w, c)
         x = jnp.concatenate([x.mean(axis=1, keepdims=True), x], axis=1)
@@ -100,7 +101,7 @@ class AttentionPool(nn.Module):
         value = project_heads(x, self.heads, self.dtype, "value")
         pooled = jax.nn.dot_product_attention(query, key, value)
         pooled = pooled.reshape(b, c).astype(jnp.float32)
-        return pooled, Dense(self.embed_dim, c**-0.5, name="out")(pooled)
+        return pooled, Dense(self.embed_dim, c**-0.5, name="out")(drop_units(pooled, dropout))
 
 
 class CLIPResNet(nn.Module):
@@ -131,7 +132,12 @@ class CLIPResNet(nn.Module):
 
     @nn.compact
     def __call__(
-        self, image: jax.Array, *, train: bool = False, axis_name: str | None = None
+        self,
+        image: jax.Array,
+        *,
+        train: bool = False,
+        axis_name: str | None = None,
+        dropout: Dropout | None = None,
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         common = dict(dtype=self.dtype, train=train, axis_name=axis_name)
         block = functools.partial(rematerialize(Bottleneck, self.remat), shard=self.shard)
@@ -145,5 +151,5 @@ class CLIPResNet(nn.Module):
                 x = block(**common, width=width, stride=stride, name=name)(x)
             out[f"layer{stage}"] = x
         pool = AttentionPool(self.embed_dim, self.width // 2, self.dtype, name="attnpool")
-        pooled, projected = pool(x)
+        pooled, projected = pool(x, dropout)
         return projected, out | dict(pooled=pooled, projected=projected)

@@ -14,10 +14,9 @@ from flax import linen as nn
 from jax import lax
 
 from vujax.models.clip import INITIAL_SCALE, MAX_SCALE, Out, clamp_scale
+from vujax.models.dropout import Dropout, drop_units
 from vujax.models.layers import gelu, l2_normalize
 from vujax.utils.validation import check_known
-
-Dropout = Any  # masks by example: `fold_in(place).apply(x)`
 
 EPSILON = 1e-6
 SIZES = ("image_dim", "text_dim", "hidden", "embed_dim")
@@ -56,13 +55,9 @@ class FeatureTower(nn.Module):
             )
         x = nn.LayerNorm(EPSILON, use_bias=False, use_scale=False, name="norm")(x)
         x = Center(name="center")(x, train=train, axis_name=axis_name)
-        hidden = gelu(nn.Dense(self.hidden, name="in")(_drop_units(x, dropout, 0)))
-        features = nn.Dense(self.dim, name="out")(_drop_units(hidden, dropout, 1))
+        hidden = gelu(nn.Dense(self.hidden, name="in")(drop_units(x, dropout, 0)))
+        features = nn.Dense(self.dim, name="out")(drop_units(hidden, dropout, 1))
         return features, {"hidden": hidden}
-
-
-def _drop_units(x: jax.Array, dropout: Dropout | None, place: int) -> jax.Array:
-    return x if dropout is None else dropout.fold_in(place).apply(x)
 
 
 class Center(nn.Module):

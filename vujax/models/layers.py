@@ -15,6 +15,8 @@ from flax import linen as nn
 from jax import lax
 from jax.typing import DTypeLike
 
+from vujax.models.dropout import Dropout, drop_units
+
 Shard = Callable[[jax.Array], jax.Array]
 """Constraint on the sharding of activations."""
 
@@ -138,7 +140,7 @@ class ProjectionHead(nn.Module):
     """Layer norm and projection of pooled features: `[b d]` -> (`[b d]`, `[b embed_dim]`).
 
     Both results are float32: the embeddings decide the loss, and this costs nothing beside the
-    blocks.
+    blocks. Dropout falls between the two.
 
     Attributes:
       embed_dim: dimension of the embedding.
@@ -151,8 +153,8 @@ class ProjectionHead(nn.Module):
     bias: bool = False
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def __call__(self, x: jax.Array, dropout: Dropout | None = None) -> tuple[jax.Array, jax.Array]:
         pooled = layer_norm(jnp.float32, "ln", self.epsilon)(x)
         init = nn.initializers.normal(x.shape[-1] ** -0.5)
         project = nn.Dense(self.embed_dim, use_bias=self.bias, kernel_init=init, name="projection")
-        return pooled, project(pooled)
+        return pooled, project(drop_units(pooled, dropout))

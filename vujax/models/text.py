@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
+from vujax.models.dropout import Dropout
 from vujax.models.layers import EPSILON, ProjectionHead, Shard, identity
 from vujax.models.transformer import POOLS, Transformer, TransformerConfig
 
@@ -50,11 +51,14 @@ class TextTransformer(nn.Module):
     end: int | None = None
 
     @nn.compact
-    def __call__(self, tokens: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+    def __call__(
+        self, tokens: jax.Array, *, dropout: Dropout | None = None
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
         stem = self._stem(tokens)
-        x, streams = Transformer(TransformerConfig.from_module(self), name="transformer")(stem)
+        transformer = Transformer(TransformerConfig.from_module(self), name="transformer")
+        x, streams = transformer(stem, dropout=dropout)
         head = ProjectionHead(self.embed_dim, self.epsilon, self.bias, name="head")
-        pooled, projected = head(self._pool(x, tokens))
+        pooled, projected = head(self._pool(x, tokens), dropout)
         return projected, dict(stem=stem, **streams, pooled=pooled, projected=projected)
 
     def _pool(self, x: jax.Array, tokens: jax.Array) -> jax.Array:

@@ -15,6 +15,7 @@ from flax import linen as nn
 from jax import lax
 from jax.typing import DTypeLike
 
+from vujax.models.dropout import Dropout, drop_units
 from vujax.models.layers import ACTIVATIONS, EPSILON, Dense, Shard, identity, layer_norm
 
 Tree = dict[str, Any]
@@ -154,19 +155,22 @@ class Block(nn.Module):
     """Pre-layer-norm block; returns the stream `[b l d]` twice, as carry and as intermediate.
 
     As in CLIP, the initial standard deviation of what is added to the residual stream is divided by
-    sqrt(2 layers), of the whole stack.
+    sqrt(2 layers), of the whole stack. Dropout falls on what is added.
     """
 
     config: TransformerConfig
 
     @nn.compact
-    def __call__(self, x: jax.Array, mask: jax.Array | None = None) -> tuple[jax.Array, jax.Array]:
+    def __call__(
+        self, x: jax.Array, mask: jax.Array | None = None, dropout: Dropout | None = None
+    ) -> tuple[jax.Array, jax.Array]:
         config = self.config
         std = (x.shape[-1] * 2 * config.layers) ** -0.5
         attention = Attention(config.heads, std, config.causal, config.dtype, name="attn")
-        x = x + attention(layer_norm(config.dtype, "ln_1", config.epsilon)(x), mask)
+        attended = attention(layer_norm(config.dtype, "ln_1", config.epsilon)(x), mask)
+        x = x + drop_units(attended, dropout, 0)
         mlp = MLP(std, config.act, config.dtype, config.hidden, name="mlp")
-        x = x + mlp(layer_norm(config.dtype, "ln_2", config.epsilon)(x))
+        x = x + drop_units(mlp(layer_norm(config.dtype, "ln_2", config.epsilon)(x)), dropout, 1)
         x = config.shard(x)
         return x, x
 
@@ -174,7 +178,8 @@ class Block(nn.Module):
 class Transformer(nn.Module):
     """Stack of blocks, `[b l d]` -> (`[b l d]`, intermediates).
 
-    Called with a mask, bool `[b 1 l l]`, position i sees position j only where mask[:, 0, i, j].
+    Called with a mask, bool `[b 1 l l]`, position i sees position j only where mask[:, 0, i, j];
+    with dropout, every block drops entries of its own.
 
     A call returns the residual stream after the last block (no final layer norm), and the streams
     after each block: 'block00', ... `[b l d]`, or 'blocks' `[layers b l d]` with scan.
@@ -184,19 +189,21 @@ class Transformer(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: jax.Array, mask: jax.Array | None = None
+        self, x: jax.Array, mask: jax.Array | None = None, dropout: Dropout | None = None
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         config = self.config
         block = rematerialize(Block, config.remat, scan=config.scan)
         x = config.shard(x)
+        places = None if dropout is None else dropout.split(config.layers)
         if config.scan:
             axes = dict(variable_axes={"params": 0}, split_rngs={"params": True})
-            stack = nn.scan(block, **axes, in_axes=nn.broadcast, length=config.layers)
-            x, streams = stack(config, name="blocks")(x, mask)
+            stack = nn.scan(block, **axes, in_axes=(nn.broadcast, 0), length=config.layers)
+            x, streams = stack(config, name="blocks")(x, mask, places)
             return x, {"blocks": streams}
         out = {}
         for i in range(config.layers):
-            x, out[f"block{i:02d}"] = block(config, name=f"block{i:02d}")(x, mask)
+            own = jax.tree.map(lambda keys, i=i: keys[i], places)
+            x, out[f"block{i:02d}"] = block(config, name=f"block{i:02d}")(x, mask, own)
         return x, out
 
 

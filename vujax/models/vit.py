@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
+from vujax.models.dropout import Dropout, drop_units
 from vujax.models.layers import (
     EPSILON,
     Dense,
@@ -145,15 +146,21 @@ class ViT(nn.Module):
 
     @nn.compact
     def __call__(
-        self, image: jax.Array, *, train: bool = False, axis_name: str | None = None
+        self,
+        image: jax.Array,
+        *,
+        train: bool = False,
+        axis_name: str | None = None,
+        dropout: Dropout | None = None,
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         del train, axis_name  # of a ResNet's batch norm: nothing here depends on the batch
         stem = self._stem(image)
-        x, streams = Transformer(TransformerConfig.from_module(self), name="transformer")(stem)
-        pooled, projected = self._head(x)
+        transformer = Transformer(TransformerConfig.from_module(self), name="transformer")
+        x, streams = transformer(stem, dropout=dropout)
+        pooled, projected = self._head(x, dropout)
         return projected, dict(stem=stem, **streams, pooled=pooled, projected=projected)
 
-    def _head(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def _head(self, x: jax.Array, dropout: Dropout | None) -> tuple[jax.Array, jax.Array]:
         if self.pool == "attention":
             head = AttentionPoolHead(
                 heads=self.heads,
@@ -163,10 +170,10 @@ class ViT(nn.Module):
                 epsilon=self.epsilon,
                 name="head",
             )
-            pooled = head(x)
+            pooled = drop_units(head(x), dropout)
             return pooled, pooled
         x = x[:, 0] if self.pool == "token" else x.mean(axis=1)
-        return ProjectionHead(self.embed_dim, self.epsilon, name="head")(x)
+        return ProjectionHead(self.embed_dim, self.epsilon, name="head")(x, dropout)
 
     def _stem(self, image: jax.Array) -> jax.Array:
         plain = self.stem == "plain"

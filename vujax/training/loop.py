@@ -19,7 +19,7 @@ from ml_collections import ConfigDict
 
 from vujax import evals
 from vujax.data.pipeline import TrainBatches
-from vujax.methods import load_spec
+from vujax.methods import load_spec, resolve_settings
 from vujax.methods.base import TrainingData, Tree
 from vujax.models import release
 from vujax.training import report, setup
@@ -104,7 +104,8 @@ def record_run(run: Run) -> None:
     """Write config.json and run.json, or check that the run in the workdir is this one."""
     path, config = run.workdir / "config.json", to_plain_dict(run.config)
     if path.exists():
-        changed = diff_configs(json.loads(path.read_text()), config)
+        recorded = json.loads(path.read_text())
+        changed = diff_configs(_resolve_method(recorded), _resolve_method(config))
         if changed := [line for line in changed if not line.startswith(MUTABLE_KEYS)]:
             raise ValueError(
                 f"{run.workdir} holds a run with another config ({'; '.join(changed[:5])}): "
@@ -113,6 +114,11 @@ def record_run(run: Run) -> None:
     if jax.process_index() == 0:
         write_json(path, config)
         write_json(run.workdir / "run.json", collect_facts(run))
+
+
+def _resolve_method(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a JSON-ready config whose method has every setting, whatever version wrote it."""
+    return json.loads(json.dumps(config | {"method": resolve_settings(config["method"])}))
 
 
 def collect_facts(run: Run) -> dict[str, Any]:
