@@ -90,7 +90,7 @@ def test_dropout_falls_on_inputs_and_activations_of_both_towers():
 
 
 def test_bad_settings_and_inputs():
-    with pytest.raises(ValueError, match=r"Unknown option model.width"):
+    with pytest.raises(ValueError, match=r"unknown option model.width"):
         build_feature_towers(width=3)
     with pytest.raises(ValueError, match=r"model.hidden must be positive, got 0"):
         build_feature_towers(hidden=0)

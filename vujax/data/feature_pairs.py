@@ -184,7 +184,7 @@ def _read_parquet(path: Path) -> FeaturePairs:
     metadata = {k.decode(): v.decode() for k, v in (file.schema_arrow.metadata or {}).items()}
     return _build(
         path,
-        (images.embeddings, images.captions, images.keys, images.encoder, images.digest),
+        images,
         texts=texts.astype(np.float32),
         text_encoder=metadata.get(TEXT_PREFIX + "encoder", ""),
         text_digest=metadata.get(TEXT_PREFIX + "digest", ""),
@@ -210,15 +210,19 @@ def _read_npz(path: Path) -> FeaturePairs:
     names = ("encoder", "digest", "text_encoder", "text_digest")
     encoder, digest, text_encoder, text_digest = (str(arrays.get(name, "")) for name in names)
     shuffled = arrays.get("shuffled")
-    return _build(
-        path,
-        (
+    try:
+        images = EmbeddingPairs(
             image.astype(np.float32),
             tuple((str(caption),) for caption in captions),
             tuple(map(str, arrays.get("key", np.arange(len(image))))),
             encoder,
             digest,
-        ),
+        )
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return _build(
+        path,
+        images,
         texts=text.astype(np.float32),
         text_encoder=text_encoder,
         text_digest=text_digest,
@@ -226,10 +230,10 @@ def _read_npz(path: Path) -> FeaturePairs:
     )
 
 
-def _build(path: Path, images: Sequence[Any], **fields: Any) -> FeaturePairs:
+def _build(path: Path, images: EmbeddingPairs, **fields: Any) -> FeaturePairs:
     """Build the pairs of a file, without the images that have no caption."""
     try:
-        pairs = FeaturePairs(EmbeddingPairs(*images), **fields)
+        pairs = FeaturePairs(images, **fields)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     return pairs.take([i for i, own in enumerate(pairs.captions) if own and own[0].strip()])
