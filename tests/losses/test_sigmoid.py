@@ -71,6 +71,7 @@ def test_bfloat16_embeddings_are_summed_in_float32():
     assert worst([g.astype(np.float32) for g in gradients], exact) < 1e-2
 
 
+@pytest.mark.usefixtures("optimized")
 def test_temporaries_are_small():
     n, d = 65536, 512
     rows, scalar = jax.ShapeDtypeStruct((n, d), jnp.float32), jax.ShapeDtypeStruct((), jnp.float32)

@@ -306,6 +306,7 @@ def compiled(mode: str, n: int, d: int) -> jax.stages.Compiled:
     return function.lower(rows, rows, scale, unaligned, teacher).compile()
 
 
+@pytest.mark.usefixtures("optimized")
 @pytest.mark.parametrize("mode", MODES)
 def test_temporaries_are_small_at_65536_rows(mode: str):
     program = compiled(mode, 65536, 512)
@@ -313,6 +314,7 @@ def test_temporaries_are_small_at_65536_rows(mode: str):
     assert largest_array(program.as_text()) <= 65536 * 512
 
 
+@pytest.mark.usefixtures("optimized")
 @pytest.mark.parametrize("mode", ["swapped_rows", "ema"])
 def test_temporaries_grow_with_n_only(mode: str):
     small, large = (compiled(mode, n, 512).memory_analysis() for n in (8192, 65536))
@@ -320,6 +322,7 @@ def test_temporaries_grow_with_n_only(mode: str):
     assert large.temp_size_in_bytes < 8.8 * small.temp_size_in_bytes  # N x N would make it 64
 
 
+@pytest.mark.usefixtures("optimized")
 def test_no_array_of_local_rows_by_all_rows(mesh8):
     n, d = 8192, 64
 

@@ -78,6 +78,7 @@ def normed(x, weights, tower):
     return scaled * norm["scale"] + norm["bias"]
 
 
+@pytest.mark.usefixtures("optimized")
 def test_unused_intermediates_cost_nothing():
     image, tokens = batch(7)
     model = small(scan=True)

@@ -135,6 +135,7 @@ def test_a_missing_config_is_one_sentence():
 
 
 @pytest.mark.tpu_aot
+@pytest.mark.usefixtures("optimized")
 def test_a_layout_that_no_pod_has_is_one_sentence():
     done = run("--config=configs/distill.py", "--topology=v5e:3x5")
     assert done.returncode == 1
@@ -142,6 +143,7 @@ def test_a_layout_that_no_pod_has_is_one_sentence():
 
 
 @pytest.mark.tpu_aot
+@pytest.mark.usefixtures("optimized")
 def test_the_step_on_a_pod(tiny_config):
     done = run(tiny_config, "--topology=v5e:2x4", "--batch=4096", "--json")
     assert done.returncode == 0, done.stderr
@@ -161,6 +163,7 @@ def test_the_step_on_a_pod(tiny_config):
 
 
 @pytest.mark.tpu_aot
+@pytest.mark.usefixtures("optimized")
 def test_divided_parameters_take_float32_sums(tiny_config):
     done = run(tiny_config, "--topology=v5e:2x4", "--batch=512", "--config.fsdp=true", "--json")
     assert done.returncode == 0, done.stderr
@@ -173,6 +176,7 @@ def test_divided_parameters_take_float32_sums(tiny_config):
 
 
 @pytest.mark.tpu_aot
+@pytest.mark.usefixtures("optimized")
 def test_a_step_that_does_not_fit_says_the_number(tiny_config):
     done = run(tiny_config, "--topology=v5e:2x4", "--batch=4194304")
     assert done.returncode == 1

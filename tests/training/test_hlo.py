@@ -115,6 +115,7 @@ def test_widths(dtype, size):
     assert Tensor(dtype, (2, 3)).bytes == size
 
 
+@pytest.mark.usefixtures("optimized")
 def test_a_program_of_this_machine(mesh8):
     def layer(h, w):
         return lax.pcast(lax.psum(h @ w, "data"), "data", to="varying"), None

@@ -104,6 +104,7 @@ def test_a_query_without_an_answer_is_an_error(mesh1):
         )
 
 
+@pytest.mark.usefixtures("optimized")
 def test_nothing_of_size_n_by_n(mesh8):
     n = 20_000
     step = ranking._rank_rows(mesh8, ranking.TILE_ELEMENTS // n, (True,))
