@@ -43,6 +43,7 @@ def base(variant: str, image_size: int, width: int, layers: int, embed_dim: int)
     config = common.base()
     config.model = model(variant, image_size, width, layers, embed_dim)
     config.method = method()
+    config.fit_scale_on = ""  # evaluation whose held-out pairs fit the scale of the release
     config.data = data()
     config.batch_size = 4096
     config.total_epochs = 32.0
@@ -205,6 +206,7 @@ def features() -> ConfigDict:
         )
     )
     config.method = method()
+    config.fit_scale_on = ""  # evaluation whose held-out pairs fit the scale of the release
     config.method.name = "distill_features"
     config.data = ConfigDict(
         dict(

@@ -126,6 +126,37 @@ def test_evaluation_alone(unbroken, tmp_path, capsys):
     assert not (tmp_path / "release").exists()
 
 
+def test_the_scale_is_fitted_on_held_out_pairs_and_released(unbroken, tmp_path, capsys):
+    given = with_retrieval(total_steps=1, init_from=str(unbroken), fit_scale_on="retrieval")
+    given.method.update(dict(target="plain", teacher_temperature=1.0, dropout=0.0))
+    loop.train(given, tmp_path)
+    saved, variables = release.load(tmp_path)
+    fitted = saved["fitted_scale"]
+    assert fitted["loss"] < fitted["loss_before"] and fitted["pairs"] == 40
+    np.testing.assert_allclose(np.exp(variables["params"]["logit_scale"]), fitted["scale"], 1e-5)
+    printed = capsys.readouterr().out
+    assert "fitted on 40 held-out images of retrieval" in printed
+    assert "Warning: plain targets of the model itself" in printed
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (
+            dict(fit_scale_on="recall"),
+            "'recall' is not an evaluation .* expected one of: retrieval",
+        ),
+        (
+            {"method.loss": "sigmoid", "method.unaligned_end": 0.0, "fit_scale_on": "retrieval"},
+            "needs a model with a scale and no bias",
+        ),
+    ],
+)
+def test_a_scale_that_cannot_be_fitted(overrides, words, tmp_path):
+    with pytest.raises(ValueError, match=words):
+        loop.train(with_retrieval(**overrides), tmp_path)
+
+
 def test_nothing_to_evaluate(tmp_path):
     with pytest.raises(FileNotFoundError, match="no checkpoint to evaluate"):
         loop.train(config(eval_only=True), tmp_path)

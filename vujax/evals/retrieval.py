@@ -209,6 +209,16 @@ class Retrieval(Evaluator):
 
     def __call__(self, variables: Variables) -> dict[str, float]:
         """Score `variables` on the whole source."""
+        self._last = images, texts = self.embed(variables)
+        ranks = rank_both_directions(images, texts, self.captions, mesh=self.mesh)
+        self.hits = {name: counts.hits_at(1) for name, counts in ranks.items()}
+        if not self.baselines:
+            self.baselines = self._baselines(ranks)
+        counts = {"images": len(images), "captions": len(self.captions.rows)}
+        return compute_recalls(ranks) | counts
+
+    def embed(self, variables: Variables) -> tuple[np.ndarray, np.ndarray]:
+        """Return the unit embeddings of the images and of the different texts."""
         images = self.reader.embed(self.encode_image, variables)["embeddings"]
         texts = extract_texts(
             self.encode_text,
@@ -218,13 +228,7 @@ class Retrieval(Evaluator):
             batch_size=self.reader.batch_size,
             tokenizer=self.reader.preprocess.tokenizer,
         )
-        self._last = images, texts
-        ranks = rank_both_directions(images, texts, self.captions, mesh=self.mesh)
-        self.hits = {name: counts.hits_at(1) for name, counts in ranks.items()}
-        if not self.baselines:
-            self.baselines = self._baselines(ranks)
-        counts = {"images": len(images), "captions": len(self.captions.rows)}
-        return compute_recalls(ranks) | counts
+        return images, texts
 
     def _baselines(self, ranks: dict[str, Ranks]) -> dict[str, dict[str, float]]:
         rows = compute_baselines(ranks, self.captions)

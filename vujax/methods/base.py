@@ -129,6 +129,7 @@ class MethodSpec:
         makes no embeddings.
       release_config: `(config, data) -> {key: value}`, further keys of a release's config; None:
         there are none.
+      review: `method -> sentences`, warnings of settings that cannot help; None: there are none.
     """
 
     name: str
@@ -138,6 +139,7 @@ class MethodSpec:
     open_data: Callable[[ConfigDict], TrainingData]
     encoder: str = ""
     release_config: Callable[[ConfigDict, Any], dict[str, Any]] | None = None
+    review: Callable[[Method], list[str]] | None = None
 
 
 def apply_in_training(

@@ -34,6 +34,7 @@ from vujax.methods.base import (
     replace_batch_stats,
     replicated_specs,
 )
+from vujax.methods.distill_checks import review_settings
 from vujax.models.clip import CLIP
 from vujax.models.dropout import Dropout
 from vujax.models.inputs import open_preprocessing
@@ -363,4 +364,5 @@ SPEC = MethodSpec(
     batch_spec=batch_spec,
     open_data=open_data,
     encoder="distill",
+    review=review_settings,
 )

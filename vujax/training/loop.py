@@ -2,13 +2,14 @@
 
 import dataclasses
 import json
+import math
 import platform
 import signal
 import time
 import types
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import jax
 import jax.numpy as jnp
@@ -19,13 +20,16 @@ from ml_collections import ConfigDict
 
 from vujax import evals
 from vujax.data.pipeline import TrainBatches
+from vujax.evals.scale import FittedScale, PairEvaluator, fit_scale
 from vujax.methods import load_spec, resolve_settings
 from vujax.methods.base import TrainingData, Tree
 from vujax.models import release
+from vujax.models.clip import MAX_SCALE
 from vujax.training import report, setup
 from vujax.training.checkpoint import Checkpoints
 from vujax.training.config import diff_configs, resolve_duration, to_plain_dict
 from vujax.training.logging import MetricLogger, build_resume_command
+from vujax.training.memorization import describe_memorization
 from vujax.training.step import State
 from vujax.utils.io import write_json
 from vujax.utils.mesh import make_global_batch, make_mesh
@@ -72,6 +76,7 @@ def train(config: ConfigDict, workdir: Path) -> None:
     """
     run = open_run(config, workdir)
     record_run(run)
+    warn_of_settings(run)
     checkpoints = Checkpoints(
         run.workdir / "checkpoints", keep_last=config.keep_last, keep_every=config.keep_every
     )
@@ -100,6 +105,42 @@ def open_run(config: ConfigDict, workdir: Path) -> Run:
     return Run(config, Path(workdir), mesh, parts, evaluators, data)
 
 
+def warn_of_settings(run: Run) -> None:
+    """Print a warning for each setting of the method that cannot help.
+
+    Raises:
+      ValueError: `config.fit_scale_on` asks for what this training cannot give.
+    """
+    check_scale_fit(run)
+    review = load_spec(run.config).review
+    if review is not None and jax.process_index() == 0:
+        for sentence in review(run.parts.method):
+            print(f"Warning: {sentence}")
+
+
+def check_scale_fit(run: Run) -> None:
+    """Check that the evaluation of `config.fit_scale_on` has pairs, and the model a scale.
+
+    Raises:
+      ValueError: it has not.
+    """
+    name = run.config.get("fit_scale_on", "")
+    params = run.parts.state.params
+    if not name:
+        return
+    known = [n for n, evaluator in run.evaluators.items() if hasattr(evaluator, "embed")]
+    if name not in known:
+        raise ValueError(
+            f"fit_scale_on '{name}' is not an evaluation of held-out pairs; expected one of: "
+            f"{', '.join(known) or 'none: add a retrieval evaluation to evals'}"
+        )
+    if "logit_scale" not in params or "logit_bias" in params:
+        raise ValueError(
+            "fit_scale_on needs a model with a scale and no bias, trained with method.loss "
+            "'softmax': set fit_scale_on to ''"
+        )
+
+
 def record_run(run: Run) -> None:
     """Write config.json and run.json, or check that the run in the workdir is this one."""
     path, config = run.workdir / "config.json", to_plain_dict(run.config)
@@ -118,7 +159,8 @@ def record_run(run: Run) -> None:
 
 def _resolve_method(config: dict[str, Any]) -> dict[str, Any]:
     """Return a JSON-ready config whose method has every setting, whatever version wrote it."""
-    return json.loads(json.dumps(config | {"method": resolve_settings(config["method"])}))
+    resolved = {"method": resolve_settings(config["method"]), "fit_scale_on": ""}
+    return json.loads(json.dumps(resolved | config | {"method": resolved["method"]}))
 
 
 def collect_facts(run: Run) -> dict[str, Any]:
@@ -253,6 +295,8 @@ def evaluate(run: Run, state: State) -> dict[str, dict[str, float]]:
             facts=format_facts(collect_facts(run)),
             retrieved=[e for v in run.evaluators.values() for e in v.examples(8)],
         )
+        if sentence := describe_memorization(run.workdir):
+            print(f"Warning: {sentence}")
     return results
 
 
@@ -269,6 +313,7 @@ def finish_run(run: Run, state: State) -> None:
     """Evaluate, write the release, and print scores and paths."""
     results = evaluate(run, state)
     weights = release.gather_to_host(select_variables(state))
+    fitted = None if run.config.eval_only else fit_release_scale(run, select_variables(state))
     if jax.process_index() != 0:
         return
     for name, values in results.items():
@@ -278,8 +323,29 @@ def finish_run(run: Run, state: State) -> None:
     if not run.config.eval_only:
         parent = run.config.get("init_from", "")
         config = build_release_config(run.config, int(state.step), run.data)
+        if fitted is not None:
+            config |= {"fitted_scale": fitted._asdict()}
+            scale = {"logit_scale": np.float32(math.log(fitted.scale))}
+            weights = weights | {"params": weights["params"] | scale}
+            print(
+                f"Scale: {fitted.scale:.4g}, fitted on {fitted.pairs:,} held-out images of "
+                f"{run.config.fit_scale_on} (held-out loss {fitted.loss_before:.4g} -> "
+                f"{fitted.loss:.4g})"
+            )
         print(f"Model: {release.save(run.workdir, config, weights, parent)}")
     print(f"Report: {run.workdir / 'report.html'}")
+
+
+def fit_release_scale(run: Run, variables: Tree) -> FittedScale | None:
+    """Fit the scale on the held-out pairs of `config.fit_scale_on`; None where it is not set."""
+    name = run.config.get("fit_scale_on", "")
+    if not name:
+        return None
+    evaluator = cast(PairEvaluator, run.evaluators[name])  # by check_scale_fit
+    images, texts = evaluator.embed(variables)
+    bound = getattr(run.parts.model, "max_scale", None) or MAX_SCALE
+    trained = min(math.exp(float(variables["params"]["logit_scale"])), bound)
+    return fit_scale(images, texts, evaluator.captions.of_image, trained, max_scale=bound)
 
 
 def build_release_config(config: ConfigDict, step: int, data: TrainingData) -> dict[str, Any]:
