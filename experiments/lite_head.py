@@ -46,7 +46,8 @@ from vujax.data.images import preprocess_eval_image
 from vujax.data.records import Record
 from vujax.data.sources import open_source
 from vujax.data.sources.split import HoldOut
-from vujax.encoders.lite import LiteEncoder, compute_conse, read_class_names
+from vujax.encoders.class_names import read_class_names
+from vujax.encoders.lite import LiteEncoder, compute_conse
 from vujax.encoders.sentences import SentenceEncoder
 from vujax.encoders.text_head import TextHead, load_head, save_head
 from vujax.evals.metrics.bootstrap import bootstrap, paired_bootstrap

@@ -16,7 +16,8 @@ from PIL import Image
 from tests.html import Elements
 from tests.search.fakes import Colours, Sees, catalogue, space_module
 from vujax import cli, encoders
-from vujax.catalog import schema
+from vujax.catalog import Catalog, schema
+from vujax.search.similar import find_similar
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,21 @@ def test_a_table(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert err == ""
     row = next(line for line in lines if "First" in line).split()
     assert row[2:4] == ["First", "00:00:00:00"]
+
+
+def test_examples_need_no_text_encoder(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_texts(spec: str) -> None:
+        raise ImportError("no text encoder")
+
+    monkeypatch.setattr(sys.modules["vujax.search.text_space"], "open_text_space", no_texts)
+    item = Catalog(root).shots()["id"][2].as_py()
+    assert search(root, "--like", item, "--top", "4") == 0
+    found = ids(capsys.readouterr().out)
+    assert found == [hit.id.partition("/")[2] for hit in find_similar(root, item, top=4).items]
+    assert search(root, "red", "--like", item) == 1
+    assert "no text encoder" in capsys.readouterr().err
 
 
 def test_weights_negatives_and_filters(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

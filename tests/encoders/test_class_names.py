@@ -10,10 +10,56 @@ import pytest
 from tests.models.pretrained import wheels
 from vujax.data.images import preprocess_eval_image
 from vujax.data.sources import open_source
-from vujax.encoders.lite import CLASS_TABLE, read_class_names
+from vujax.encoders.class_names import CLASS_TABLE, embed_class_names, read_class_names
 from vujax.models import efficientnet
 
 A_CLASS = 3  # pictures
+
+
+class Counted:
+    """A sentence encoder that counts its calls."""
+
+    dim, digest = 4, "0" * 64
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, texts: list[str]) -> np.ndarray:
+        self.calls += 1
+        vectors = np.random.default_rng(0).normal(size=(len(texts), self.dim)).astype(np.float32)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_embeddings_are_computed_once_per_encoder(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("VUJAX_CACHE", str(tmp_path))
+    sentences, other = Counted(), Counted()
+    found = embed_class_names(sentences)
+    np.testing.assert_array_equal(embed_class_names(sentences), found)
+    other.digest = "1" * 64
+    embed_class_names(other)
+    assert (sentences.calls, other.calls) == (1, 1)
+
+
+@pytest.mark.parametrize("damage", ["cut", "pickle", "shape", "zeros"])
+def test_a_damaged_cache_is_computed_again(tmp_path: Path, monkeypatch, damage: str) -> None:
+    monkeypatch.setenv("VUJAX_CACHE", str(tmp_path))
+    found = embed_class_names(Counted())
+    (path,) = tmp_path.rglob("*.npy")
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-8])
+    else:
+        others = {"pickle": np.array([{}]), "shape": found[:, :2], "zeros": 0 * found}
+        np.save(path, others[damage], allow_pickle=True)
+    np.testing.assert_array_equal(embed_class_names(again := Counted()), found)
+    assert again.calls == 1
+    np.testing.assert_array_equal(embed_class_names(again), found)
+    assert again.calls == 1
+
+
+def test_a_cache_that_cannot_be_written_is_no_failure(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("VUJAX_CACHE", str(tmp_path / "file"))
+    assert embed_class_names(Counted()).shape == (1000, 4)
 
 
 def test_the_table_is_whole() -> None:

@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
         from vujax.search.results import check_suffix
 
         check_suffix(arguments.out)
-    index = open_index(arguments)
+    index = open_index(arguments, texts=any(term.kind == "text" for term in terms))
     hits, num_searched = _search(arguments, index, terms)
     for line in _table(hits):
         print(line)
@@ -101,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def open_index(arguments: argparse.Namespace) -> "Index":
+def open_index(arguments: argparse.Namespace, *, texts: bool = True) -> "Index":
     """Open the selected index, building it if necessary, and warn about missing films."""
     from tqdm import tqdm
 
@@ -119,6 +119,7 @@ def open_index(arguments: argparse.Namespace) -> "Index":
             arguments.level,
             arguments.encoder,
             space=arguments.space,
+            texts=texts,
             dtype=arguments.type,
             report=report,
         )

@@ -7,10 +7,8 @@ word2vec's and its temperature is 1; here they are a sentence encoder's, and the
 number of classes are options.
 """
 
-import csv
 import functools
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -56,30 +54,6 @@ class LiteEncoder(Encoder):
 def compute_features(variables: Any, images: jax.Array) -> jax.Array:
     """Return the pooled features float32 `[b 1280]` of images uint8 `[b h w 3]`."""
     return efficientnet.EfficientNetLite0().apply(variables, images)[0]
-
-
-CLASS_TABLE = Path(__file__).parent / "classes" / "imagenet1k.tsv"
-
-
-class ClassName(NamedTuple):
-    """Name of an ImageNet class.
-
-    Attributes:
-      wnid: WordNet 3.0 id, such as n01440764.
-      name: short English name.
-      synonyms: WordNet's synonyms, in its order.
-    """
-
-    wnid: str
-    name: str
-    synonyms: tuple[str, ...]
-
-
-def read_class_names() -> list[ClassName]:
-    """Read the 1,000 classes of ILSVRC 2012; entry k has label k."""
-    with CLASS_TABLE.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        return [ClassName(r["wnid"], r["name"], tuple(r["synonyms"].split(", "))) for r in rows]
 
 
 @functools.partial(jax.jit, static_argnames="top")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vujax.catalog import Catalog
+from vujax.catalog.embeddings import open_store
 from vujax.search.backends import open_backend
 from vujax.search.hits import Hit, search_index, select_rows
 from vujax.search.index import Index, resolve_encoder
@@ -89,6 +90,7 @@ def open_index(
     encoder: str,
     *,
     space: str | None = None,
+    texts: bool = True,
     dtype: str = "float32",
     report: "Report" = lambda done, total: None,
 ) -> Index:
@@ -99,6 +101,8 @@ def open_index(
       level: 'frame', 'shot' or 'scene'.
       encoder: 'lite', or the directory of a model.
       space: text space of the queries; None: the encoder's own.
+      texts: whether queries have texts. Without texts or a `space` the embeddings themselves are
+        compared, as by `find_similar`, which needs no text encoder.
       dtype: of the stored embeddings: float32, float16 or bfloat16.
       report: called with how many films are indexed, and of how many.
 
@@ -106,10 +110,14 @@ def open_index(
       FileNotFoundError: there are no such embeddings.
       ValueError, OSError, ImportError: see `text_space.open_text_space`.
     """
-    from vujax.search.text_space import open_text_space  # brings JAX
+    from vujax.search.text_space import EncoderSpace, open_text_space  # brings JAX
 
-    opened = open_text_space(space or encoder)
-    return Index.open(catalog, level, resolve_encoder(encoder), opened, dtype, report)
+    name = resolve_encoder(encoder)
+    if texts or space:
+        opened = open_text_space(space or encoder)
+    else:
+        opened = EncoderSpace(open_store(catalog.path, level, name).model.dim)
+    return Index.open(catalog, level, name, opened, dtype, report)
 
 
 def search(
@@ -156,6 +164,6 @@ def search(
     terms += [parse_term(str(image), "image") for image in images]
     terms += [parse_term(item, "like") for item in like]
     opened = catalog if isinstance(catalog, Catalog) else Catalog(catalog)
-    index = open_index(opened, level, encoder)
+    index = open_index(opened, level, encoder, texts=bool(texts or exclude))
     options = SearchOptions(encoder, backend, where, top=top, per_film=per_film)
     return run_search(index, terms, options)[0]

@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from vujax.encoders.base import LITE_NETWORK, compute_digest
-from vujax.encoders.lite import compute_conse, read_class_names
+from vujax.encoders.class_names import embed_class_names, read_class_names
+from vujax.encoders.lite import compute_conse
 from vujax.encoders.sentences import SentenceEncoder
 from vujax.encoders.text_head import TextHead, load_head
 from vujax.models import pretrained
@@ -184,13 +185,10 @@ def open_lite_space(name: str) -> LiteSpace:
 
 
 def build_conse_mapping(sentences: SentenceEncoder) -> tuple[FeatureMapping, dict[str, np.ndarray]]:
-    """Build the ConSE mapping of features and return it with the classifier's weights.
-
-    Encoding the class names takes a few seconds.
-    """
+    """Build the ConSE mapping of features and return it with the classifier's weights."""
     released = pretrained.load_weights(LITE_NETWORK)
     classifier = {key: released[name] for key, name in CLASSIFIER.items()}
-    names = sentences([entry.name for entry in read_class_names()])
+    names = embed_class_names(sentences)
 
     @jax.jit
     def mapping(features: jax.Array) -> jax.Array:
