@@ -13,8 +13,9 @@ The first command trains on keyframes of synthetic films, minutes on 2 cores; `m
 MovieCLIP's labels of shots, a minute; `catalog` on the embeddings that `vujax embed` computed for a
 catalog's shots, with its films' metadata and scenes; `pod` has the size of the paper's training,
 30,340 movies, for 256 chips. `data.guide` selects the similar movies: a channel (genre, synopsis,
-cowatch, lists, pairs), 'union' of those in `data.channels`, or a control: all, random, same,
-augmentation. Every value is our choice, not the paper's value.
+cowatch, lists, pairs), 'union' of those in `data.channels`, any of these with the movie itself
+('union+same'), or a control: all, nearest, random, same, oracle:LABEL, augmentation. Every value is
+our choice, not the paper's value.
 
 `--config.init_from=RUN --config.init_part="('encoder/','encoder/encoder/')"` starts from the shot
 encoder of a ShotCoL run; `--config.optimizer.rules="(('encoder/encoder/.*',None),('.*',1.0))"`
@@ -60,6 +61,8 @@ def method() -> ConfigDict:
             momentum=0.99,
             temperature=0.1,
             mask_similar=False,
+            candidates=4,  # of the permitted scenes; 1: a random one; 0: all, the paper's search
+            alone="skip",  # scenes without a permitted one; 'augment': their own second view
             drop=0.2,
             tile=4096,
             augment=dict(),

@@ -39,6 +39,7 @@ def config_of(guide: str, seed: int) -> ConfigDict:
     config.seed = seed
     config.batch_size = 4  # half of the config's, for the sake of time
     config.data.guide = "all" if guide == "untrained" else guide
+    config.method.update(candidates=0, alone="augment")  # when the results were recorded
     if guide == "untrained":
         config.update_from_flattened_dict(
             {"optimizer.lr": 0.0, "optimizer.warmup_steps": 0, "total_steps": 1}

@@ -39,6 +39,7 @@ GUIDES = (
     *("all", "random", "same", "augmentation", "untrained", "labels"),
 )
 TASKS = ("genre", "scene", "year", "director")
+RECORDED = {"method.candidates": 0, "method.alone": "augment"}  # when the results were recorded
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
     "warm": {"method.temperature": 0.2},
@@ -74,7 +75,7 @@ def config_of(guide: str, seed: int, setting: str) -> ConfigDict:
     config.data.tables.root = str(data / "condensed_movies")
     config.data.tables.ratings = str(data / "movielens_latest_small_2018")
     config.data.held_out.lvu = str(data / "lvu_1.0")
-    config.update_from_flattened_dict(SETTINGS[setting])
+    config.update_from_flattened_dict(RECORDED | SETTINGS[setting])
     if guide == "untrained":
         config.update_from_flattened_dict(
             {"optimizer.lr": 0.0, "optimizer.warmup_steps": 0, "total_steps": 1}

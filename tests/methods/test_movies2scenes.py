@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.data.boundary_films import MemoryFilm
+from tests.losses import draws
 from tests.losses.cases import unit
 from tests.methods.test_boundary import program
 from tests.toy import assert_gradients_close, recording_sgd
@@ -16,7 +18,7 @@ from vujax.data.movies.guide import ANY, NONE, GuidedRows, select_similar_movies
 from vujax.data.scenes import FilmScenes
 from vujax.losses.memory_bank import NO_FILM
 from vujax.methods.base import StepContext
-from vujax.methods.movies2scenes import Movies2Scenes, drop_shots
+from vujax.methods.movies2scenes import CANDIDATE_STREAM, Movies2Scenes, drop_shots
 from vujax.models.projection import ContrastModel, Projection
 from vujax.models.scene_encoder import build_scene_encoder
 from vujax.training.step import init_state
@@ -72,9 +74,9 @@ def in_use(method):
 
 
 @functools.cache
-def step_once(devices: int, mask_similar: bool = False, **layout):
+def step_once(devices: int, settings: tuple[tuple[str, Any], ...] = (), **layout):
     """Return `(before, after, metrics)`; the optimizer state is the raw gradient."""
-    method = method_of(mask_similar=mask_similar)
+    method = method_of(**dict(settings))
     mesh = make_mesh(jax.devices()[:devices])
     before, step = program(method, mesh, batch_of(), in_use(method), **layout)
     after, metrics = jax.device_get(step(before, make_global_batch(mesh, batch_of())))
@@ -100,26 +102,40 @@ def bank_after(before):
     return tuple(x.reshape(-1, *x.shape[2:]) for x in queue.values())
 
 
-def positives(before):
+def hash_seed(step: int) -> int:
+    """Return the seed of a step's draws."""
+    rng = jax.random.fold_in(jax.random.fold_in(jax.random.key(0), step), CANDIDATE_STREAM)
+    return int(jax.random.bits(rng, dtype=jnp.uint32))
+
+
+def positives(before, candidates: int = 0):
     """Return the position in the bank of each scene's positive, or -1."""
     vectors, films, numbers = bank_after(before)
+    seed = hash_seed(int(before.step))
     key = np.asarray(compared(before.aux["key"]["params"], batch_of()))
     movie, scene = batch_of()["movie"].ravel(), batch_of()["scene"].ravel()
     found = np.full(KEYS, -1)
     for i in np.flatnonzero(movie >= 0):
-        lists, best = SIMILAR[movie[i]].tolist(), -np.inf
-        for j in np.flatnonzero(films != NO_FILM):
-            listed = films[j] in lists or (ANY in lists and films[j] != movie[i])
-            if listed and numbers[j] != scene[i] and key[i] @ vectors[j] > best:
-                found[i], best = j, key[i] @ vectors[j]
+        lists = SIMILAR[movie[i]].tolist()
+        listed = np.isin(films, lists) | ((ANY in lists) & (films != movie[i]))
+        allowed = listed & (films != NO_FILM) & (numbers != scene[i])
+        if candidates == 1:
+            found[i] = draws.draw(seed, int(scene[i]), allowed, films, numbers)
+            continue
+        if candidates:
+            drawn = draws.draw_several(seed, int(scene[i]), allowed, films, numbers, candidates)
+            allowed &= np.isin(numbers, drawn)
+        if allowed.any():
+            found[i] = np.where(allowed, vectors @ key[i], -np.inf).argmax()
     return found
 
 
-def dense(before, mask_similar: bool):
+def dense(before, mask_similar: bool = False, candidates: int = 0, alone: str = "augment"):
     """Compute loss and gradient with all logits in one matrix."""
     vectors, films, numbers = bank_after(before)
     movie, scene = batch_of()["movie"].ravel(), batch_of()["scene"].ravel()
-    chosen = positives(before)
+    chosen = positives(before, candidates)
+    counts = (movie >= 0) & ((chosen >= 0) | (alone == "augment"))
     own = np.asarray(compared(before.aux["key"]["params"], batch_of()))
     positive = np.where((chosen >= 0)[:, None], vectors[chosen], own)
     number = np.where(chosen >= 0, numbers[chosen], scene)
@@ -133,7 +149,7 @@ def dense(before, mask_similar: bool):
         logits = jnp.concatenate([(query * positive).sum(1)[:, None], query @ vectors.T], 1) / 0.3
         there = np.concatenate([np.ones((KEYS, 1), bool), mask], axis=1)
         log_p = jax.nn.log_softmax(jnp.where(there, logits, -jnp.inf))[:, 0]
-        return -log_p[movie >= 0].mean()
+        return -log_p[counts].mean()
 
     return jax.jit(jax.value_and_grad(loss))(before.params)
 
@@ -146,11 +162,17 @@ def test_the_batch_has_what_the_tests_need():
     assert (chosen[movie == 2] < 0).all() and (chosen[np.isin(movie, [0, 3])] >= 0).all()
 
 
-@pytest.mark.parametrize("mask_similar", [False, True])
-@pytest.mark.parametrize("devices", [1, 8])
-def test_loss_and_raw_gradients_are_those_of_the_dense_form(devices, mask_similar):
-    before, after, metrics = step_once(devices, mask_similar)
-    value, grads = dense(before, mask_similar)
+@pytest.mark.parametrize(
+    ("devices", "settings"),
+    [
+        *((devices, dict(mask_similar=mask)) for devices in (1, 8) for mask in (False, True)),
+        (8, dict(candidates=1)),
+        (8, dict(candidates=3, alone="skip")),
+    ],
+)
+def test_loss_and_raw_gradients_are_those_of_the_dense_form(devices, settings):
+    before, after, metrics = step_once(devices, tuple(settings.items()))
+    value, grads = dense(before, **settings)
     np.testing.assert_allclose(metrics["loss"], value, rtol=1e-5)
     assert_gradients_close(after.opt_state, jax.device_get(grads), 1e-4)
 
@@ -191,6 +213,7 @@ def test_what_it_tells_of_the_batch():
     before, _, metrics = step_once(8)
     chosen, movie = positives(before), batch_of()["movie"].ravel()
     np.testing.assert_allclose(metrics["guided"], (chosen[movie >= 0] >= 0).mean(), rtol=1e-6)
+    np.testing.assert_allclose(metrics["alone"], 1 - metrics["guided"], rtol=1e-6)
     query = np.asarray(compared(before.params, batch_of()))[movie >= 0]
     covariance = np.cov(query.T, bias=True)
     rank = np.trace(covariance) ** 2 / (covariance**2).sum()
@@ -245,6 +268,8 @@ def test_views_depend_on_the_row_alone():
         (dict(temperature=0.0), "must be above 0"),
         (dict(drop=1.0), "to below 1"),
         (dict(tile=0), "must be 1 or more"),
+        (dict(candidates=-1), "method.candidates -1 0 or more"),
+        (dict(alone="drop"), "unknown method.alone 'drop'; expected one of: augment, skip"),
         (
             dict(augment=dict(blur=1)),
             "unknown setting method.augment.blur; expected one of: colour, crop",

@@ -7,6 +7,7 @@ back. The search for neighbors goes through a shard in tiles, so that no matrix 
 the complete bank is ever held.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -206,7 +207,7 @@ def find_nearest(
         place = jnp.where(mine & (cosine == highest), position[row], NOT_FOUND)
         mine &= (cosine == highest) & (place == lax.pmin(place, axis_name))
         cosine = slice_own_rows(highest, len(query), axis_name)
-    nearest = jax.tree.map(lambda x: _send_rows(x[row], mine, axis_name), bank)
+    nearest = jax.tree.map(lambda x: send_rows(x[row], mine, axis_name), bank)
     return Nearest(nearest.vectors, cosine, nearest.ids)
 
 
@@ -214,22 +215,46 @@ def _search_shard(
     query: jax.Array, ids: Any, bank: Bank, permitted: Callable[[Any, Any], jax.Array], tile: int
 ) -> tuple[jax.Array, jax.Array]:
     """Return cosines `[N]` and rows int32 `[N]` of the nearest entries of this shard."""
-    rows = len(bank.vectors)
-    # The last tile starts early instead of passing the end: rows seen twice change nothing.
-    starts = jnp.minimum(jnp.arange(-(-rows // tile)) * tile, rows - tile)
 
-    def search_tile(start: jax.Array) -> tuple[jax.Array, jax.Array]:
-        part = jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, start, tile), bank)
+    def search_tile(start: jax.Array, part: Bank) -> tuple[jax.Array, jax.Array]:
         cosine = jnp.dot(query, part.vectors.T, precision="highest")
         cosine = jnp.where(permitted(ids, part.ids), cosine, -jnp.inf)
         return cosine.max(axis=1), start + cosine.argmax(axis=1).astype(jnp.int32)
 
-    cosines, places = lax.map(search_tile, starts.astype(jnp.int32))
+    cosines, places = map_tiles(search_tile, bank, tile)
     first = cosines.argmax(axis=0)[None]
     return tuple(jnp.take_along_axis(x, first, axis=0)[0] for x in (cosines, places))
 
 
-def _send_rows(x: jax.Array, mine: jax.Array, axis_name: str | None) -> jax.Array:
+def map_tiles(function: Callable[[jax.Array, Any], Any], tree: Any, tile: int) -> Any:
+    """Apply a function to tiles of `tile` rows of arrays `[r ...]`, one after the other.
+
+    Args:
+      function: `(start, tile)` -> tree, with the number of the tile's first row, int32.
+      tree: arrays of as many rows, at least `tile`.
+      tile: rows of a tile. The last one starts early instead of passing the end: results must not
+        change where rows come twice.
+
+    Returns:
+      The results, stacked, `[tiles ...]`.
+    """
+    rows = len(jax.tree.leaves(tree)[0])
+    starts = jnp.minimum(jnp.arange(-(-rows // tile)) * tile, rows - tile)
+
+    def apply(start: jax.Array) -> Any:
+        part = jax.tree.map(lambda x: lax.dynamic_slice_in_dim(x, start, tile), tree)
+        return function(start, part)
+
+    return lax.map(apply, starts.astype(jnp.int32))
+
+
+def is_listed(lists: jax.Array, number: jax.Array) -> jax.Array:
+    """Return bool `[n r]`: a number of `[r]` is in a list of `[n k]`, column by column."""
+    columns = (lists[:, i, None] == number for i in range(lists.shape[1]))
+    return functools.reduce(jnp.logical_or, columns)
+
+
+def send_rows(x: jax.Array, mine: jax.Array, axis_name: str | None) -> jax.Array:
     """Send rows `[N ...]`, of which `mine` are from this device, to their queries `[n ...]`."""
     own = jnp.where(jnp.expand_dims(mine, tuple(range(1, x.ndim))), x, 0)
     return own if axis_name is None else lax.psum_scatter(own, axis_name, tiled=True)

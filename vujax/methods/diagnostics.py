@@ -36,6 +36,13 @@ def mean_over_devices(x: jax.Array, axis_name: str | None) -> jax.Array:
     return x if axis_name is None else lax.pmean(x, axis_name)
 
 
+def mean_of_masked(x: jax.Array, mask: jax.Array, axis_name: str | None) -> jax.Array:
+    """Return the mean of values `[n]` over the rows of `mask`, of all devices; 0 without any."""
+    share = mean_over_devices(mask.mean(dtype=jnp.float32), axis_name)
+    mean = mean_over_devices(jnp.where(mask, x, 0).mean(dtype=jnp.float32), axis_name)
+    return mean / jnp.maximum(share, 1e-9)
+
+
 def detect_collapse(stats: dict[str, jax.Array], progress: jax.Array) -> dict[str, jax.Array]:
     """Return 'alarm/...' metrics: 1 where rank or standard deviation shows a collapse, else 0.
 

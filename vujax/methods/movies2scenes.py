@@ -1,10 +1,11 @@
 """Movies2Scenes: scene representations guided by movie similarity (Chen et al., CVPR 2023).
 
 The positive of a scene is the most similar scene, by the momentum encoder, among the scenes of
-movies that are considered similar to its own; negatives are scenes of other movies. The lists of
-similar movies come with the batch (`vujax.data.movies.guide`), so that every control is a matter of
-data. Key encoder and queue are those of MoCo (He et al. 2020, arXiv:1911.05722). Every default here
-is our choice, not the paper's value.
+movies that are considered similar to its own, or among a few random ones of these (our knob, see
+`Movies2Scenes.candidates`); negatives are scenes of other movies. The lists of similar movies come
+with the batch (`vujax.data.movies.guide`), so that every control is a matter of data. Key encoder
+and queue are those of MoCo (He et al. 2020, arXiv:1911.05722). Every default here is our choice,
+not the paper's value.
 """
 
 import dataclasses
@@ -15,13 +16,13 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from absl import logging
 from jax import lax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from vujax.data.movies import guide
 from vujax.data.movies.guide import (
+    ITSELF,
     GuidedRows,
     Keys,
     Queries,
@@ -31,7 +32,8 @@ from vujax.data.movies.guide import (
 )
 from vujax.data.movies.holdout import read_held_out_movies, read_withheld_movies
 from vujax.data.scenes import Scenes
-from vujax.losses.memory_bank import NO_FILM, Bank, ContrastResult, Nearest, contrast, find_nearest
+from vujax.losses.candidates import Positive, find_positive
+from vujax.losses.memory_bank import NO_FILM, Bank, ContrastResult, contrast
 from vujax.methods import diagnostics, momentum_queue
 from vujax.methods.augment import ShotAugmentation
 from vujax.methods.base import (
@@ -50,13 +52,15 @@ from vujax.models.scene_encoder import build_scene_encoder
 from vujax.models.shot_encoder import INPUTS
 from vujax.optim import update_ema
 
+ALONE_RULES = ("augment", "skip")
+CANDIDATE_STREAM = 2**31  # folded into the step's key; rows fold in their index, which is smaller
+
 
 @dataclasses.dataclass(frozen=True)
 class Movies2Scenes:
     """Contrastive learning of scenes and those of similar movies.
 
-    A batch has rows of scenes, see `vujax.data.movies.guide.GuidedRows`. A scene whose similar
-    movies have no scene in the queue is its own positive, in another view.
+    A batch has rows of scenes, see `vujax.data.movies.guide.GuidedRows`.
 
     Attributes:
       model: see `vujax.models.projection.ContrastModel`.
@@ -66,6 +70,11 @@ class Movies2Scenes:
       momentum: of the key encoder, per optimizer step.
       temperature: divides cosines.
       mask_similar: scenes of similar movies are no negatives. Without effect where all are similar.
+      candidates: number of permitted scenes that the search for the positive sees, drawn at random
+        at each step, by movie, then by scene: 1: a random scene; 0: all, as in the paper.
+      alone: what a scene does whose similar movies have no scene in the queue: 'augment': it is its
+        own positive, in another view; 'skip': it has no part in the loss, but for scenes that are
+        guided by ITSELF.
       drop: probability that a view lacks a shot; one of each scene always stays.
       tile: keys that the search for positives compares at a time.
       augment: of the shots, see `vujax.methods.augment.ShotAugmentation`.
@@ -76,6 +85,8 @@ class Movies2Scenes:
     momentum: float = 0.999
     temperature: float = 0.1
     mask_similar: bool = False
+    candidates: int = 0
+    alone: str = "augment"
     drop: float = 0.2
     tile: int = 4096
     augment: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -86,8 +97,15 @@ class Movies2Scenes:
                 f"method.temperature {self.temperature} must be above 0, method.momentum "
                 f"{self.momentum} from 0 to 1, and method.drop {self.drop} from 0 to below 1"
             )
-        if self.tile < 1:
-            raise ValueError(f"method.tile must be 1 or more, got {self.tile}")
+        if self.tile < 1 or self.candidates < 0:
+            raise ValueError(
+                f"method.tile {self.tile} must be 1 or more, and method.candidates "
+                f"{self.candidates} 0 or more"
+            )
+        if self.alone not in ALONE_RULES:
+            raise ValueError(
+                f"unknown method.alone '{self.alone}'; expected one of: {', '.join(ALONE_RULES)}"
+            )
         self._augmentation  # noqa: B018 (raises for an invalid setting)
 
     @property
@@ -167,23 +185,44 @@ class Movies2Scenes:
         aux["queue"] = momentum_queue.enqueue(aux["queue"], keys)
         ids = Queries(flat["film"], flat["scene"], flat["similar"], flat["scene"])
         bank = build_bank(aux["queue"])
-        nearest = find_nearest(
+        found = find_positive(
             flat["key"],
             ids,
             bank,
             momentum_queue.compute_positions(aux["queue"], axis_name),
+            candidates=self.candidates,
+            seed=jax.random.bits(
+                jax.random.fold_in(context.rng, CANDIDATE_STREAM), dtype=jnp.uint32
+            ),
             permitted=is_positive_candidate,
             tile=self.tile,
             axis_name=axis_name,
         )
-        result = self._contrast(flat, ids, bank, nearest, axis_name)
-        return result.loss, (aux, self._compute_metrics(flat, result, nearest, context))
+        counts = self._select_rows(flat, found)
+        result = self._contrast(flat, counts, ids, bank, found, axis_name)
+        return result.loss, (aux, self._compute_metrics(flat, counts, result, found, context))
+
+    def _select_rows(self, rows: Tree, found: Positive) -> jax.Array:
+        """Return bool `[n]`, True for scenes that have a part in the loss."""
+        is_scene = rows["film"] != NO_FILM
+        if self.alone == "augment":
+            return is_scene
+        return is_scene & (found.is_found | (rows["similar"] == ITSELF).any(axis=1))
 
     def _contrast(
-        self, rows: Tree, ids: Queries, bank: Bank, nearest: Nearest, axis_name: str | None
+        self,
+        rows: Tree,
+        counts: jax.Array,
+        ids: Queries,
+        bank: Bank,
+        found: Positive,
+        axis_name: str | None,
     ) -> ContrastResult:
-        positive = jnp.where(nearest.is_found[:, None], nearest.vector, rows["key"])
-        ids = ids._replace(positive=jnp.where(nearest.is_found, nearest.ids.scene, ids.scene))
+        positive = jnp.where(found.is_found[:, None], found.vector, rows["key"])
+        ids = ids._replace(
+            film=jnp.where(counts, ids.film, NO_FILM),
+            positive=jnp.where(found.is_found, found.ids.scene, ids.scene),
+        )
         return contrast(
             rows["query"],
             positive,
@@ -195,19 +234,25 @@ class Movies2Scenes:
         )
 
     def _compute_metrics(
-        self, rows: Tree, result: ContrastResult, nearest: Nearest, context: StepContext
+        self,
+        rows: Tree,
+        counts: jax.Array,
+        result: ContrastResult,
+        found: Positive,
+        context: StepContext,
     ) -> Metrics:
         rows, result = lax.stop_gradient((rows, result))
         axis_name = context.axis_name
         valid = rows["film"] != NO_FILM
         rank, std = diagnostics.compute_spread(rows["query"], axis_name, valid)
         stats = {"effective_rank": rank, "embedding_std": std}
-        share = diagnostics.mean_over_devices(valid.mean(dtype=jnp.float32), axis_name)
-        values = {"positive": result.positive, "top1": result.right, "guided": nearest.is_found}
-        for name, value in values.items():
-            mean = jnp.where(valid, value, 0).mean(dtype=jnp.float32)
-            mean = diagnostics.mean_over_devices(mean, axis_name)
-            stats[name] = mean / jnp.maximum(share, 1e-9)
+        for name, value, mask in (
+            ("positive", result.positive, counts),
+            ("top1", result.right, counts),
+            ("alone", ~found.is_found, valid),
+        ):
+            stats[name] = diagnostics.mean_of_masked(value, mask, axis_name)
+        stats["guided"] = 1 - stats["alone"]
         return stats | diagnostics.detect_collapse(stats, context.progress)
 
     def after_update(self, params: Tree, aux: Tree) -> Tree:
@@ -249,11 +294,40 @@ def build_model(config: ConfigDict, mesh: Mesh) -> ContrastModel:
 def batch_spec(config: ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
     """See `vujax.data.movies.guide.batch_spec`."""
     sizes = _row_sizes(config.data)
-    return guide.batch_spec(config.inputs.to_dict(), rows, k=config.data.k, **sizes)
+    slots = guide.count_slots(config.data.guide, config.data.k)
+    return guide.batch_spec(config.inputs.to_dict(), rows, k=slots, **sizes)
 
 
 def open_data(config: ConfigDict) -> GuidedRows:
-    """Open the scenes of `config.data.scenes`, without held-out movies, and their guide."""
+    """Open the scenes of `config.data.scenes`, without held-out movies, and their guide.
+
+    Raises:
+      ValueError: no scene has a similar movie, and such scenes are left out of the loss.
+    """
+    scenes, selected = open_guided_scenes(config)
+    alone = guide.find_alone(scenes.movie, selected.similar)
+    skipped = config.method.get("alone", Movies2Scenes.alone) == "skip"
+    if alone.all() and skipped:
+        raise ValueError(
+            f"data.guide '{config.data.guide}' covers none of the {len(scenes.movies)} movies: "
+            "choose another guide, or set method.alone to 'augment'"
+        )
+    if jax.process_index() == 0:
+        print(describe_guide(scenes, selected, config.data.guide))
+        done = "left out of the loss" if skipped else "their own positives"
+        print(f"{alone.sum()} scenes ({alone.mean():.1%}) without a similar movie: {done}")
+    settings = config.data.to_dict()
+    return GuidedRows(
+        scenes,
+        config.inputs.to_dict(),
+        selected.similar,
+        workers=settings["workers"],
+        **_row_sizes(config.data),
+    )
+
+
+def open_guided_scenes(config: ConfigDict) -> tuple[Scenes, guide.Guide]:
+    """Open the scenes of `config.data.scenes`, without held-out movies, and select their guide."""
     from vujax.data.registry import open_scenes
 
     settings = config.data.to_dict()
@@ -267,21 +341,17 @@ def open_data(config: ConfigDict) -> GuidedRows:
         tables=build_table_options(settings["tables"], scenes),
         held_out=held_out,
         seed=config.seed,
+        truth=guide.collect_labels(scenes),
     )
+    return scenes, selected
+
+
+def describe_guide(scenes: Scenes, selected: guide.Guide, name: str) -> str:
+    """Return one line about the scenes and the movies without a guide."""
     reasons = [f"{count} {reason}" for reason, count in selected.counts.items() if count]
-    logging.info(
-        "%d scenes of %d movies, guided by %s; movies without a guide: %s",
-        len(scenes.keys),
-        len(scenes.movies),
-        settings["guide"],
-        ", ".join(reasons) or "none",
-    )
-    return GuidedRows(
-        scenes,
-        config.inputs.to_dict(),
-        selected.similar,
-        workers=settings["workers"],
-        **_row_sizes(config.data),
+    return (
+        f"{len(scenes.keys)} scenes of {len(scenes.movies)} movies, guided by {name}; movies "
+        f"without a guide: {', '.join(reasons) or 'none'}"
     )
 
 

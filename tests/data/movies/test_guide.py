@@ -1,10 +1,22 @@
 """Guides: neighbors by metadata, and controls."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from tests.data.test_scene_batches import INPUTS, SCENES
-from vujax.data.movies.guide import ANY, NONE, GuidedRows, batch_spec, select_similar_movies
+from vujax.data.movies.guide import (
+    ANY,
+    ITSELF,
+    NONE,
+    GuidedRows,
+    batch_spec,
+    collect_labels,
+    count_slots,
+    find_alone,
+    select_similar_movies,
+)
 from vujax.data.registry import open_tables
 
 MOVIES = "id,title,genres,synopsis\n" + "".join(
@@ -64,13 +76,64 @@ def test_a_guide_is_a_channel_or_all_of_them(guide, tables):
 def test_controls_read_no_table():
     assert (similar("all").similar[:, 0] == ANY).all()
     assert similar("same").similar[:, 0].tolist() == list(range(6))
-    assert (similar("augmentation").similar == NONE).all()
+    assert (similar("augmentation").similar[:, 0] == ITSELF).all()
     drawn = similar("random", k=3).similar
     assert all(len({i, *row}) == 4 for i, row in enumerate(drawn.tolist()))
     np.testing.assert_array_equal(drawn, similar("random", k=3).similar)
     assert (drawn != similar("random", k=3, seed=1).similar).any()
     few = similar("random", k=9).similar
     assert (np.sort(few, axis=1)[:, -5:] >= 0).all() and ((few == NONE).sum(axis=1) == 4).all()
+
+
+def test_every_guide_can_have_the_movie_itself(tables):
+    for guide in ("genre", "union", "random", "all"):
+        without, found = (similar(name, tables).similar for name in (guide, f"{guide}+same"))
+        np.testing.assert_array_equal(found[:, :2], without)
+        assert found[:, 2].tolist() == list(range(6)), guide
+        assert count_slots(f"{guide}+same", 2) == 3 == count_slots(guide, 3)
+    np.testing.assert_array_equal(similar("nearest").similar, similar("all+same").similar)
+    assert count_slots("nearest", 2) == 3
+
+
+def test_the_oracle_is_guided_by_true_labels():
+    kinds = [{"sea"}, {"air"}, {"sea"}, set(), {"air", "sea"}, {"land"}]
+    truth = {"kind": [frozenset(each) for each in kinds], "other": [frozenset()] * 6}
+    found = similar("oracle:kind", truth=truth)
+    assert found.similar.tolist() == [
+        [2, 4],
+        [4, NONE],
+        [0, 4],
+        [NONE] * 2,
+        found.similar[4].tolist(),
+        [NONE] * 2,
+    ]
+    assert set(found.similar[4].tolist()) < {0, 1, 2} and found.counts["similar to none"] == 2
+    with pytest.raises(
+        ValueError, match="needs scenes with labels 'mood'; these have: kind, other"
+    ):
+        similar("oracle:mood", truth=truth)
+
+
+def test_labels_of_a_movie_are_those_of_its_scenes():
+    labels = {"kind": [frozenset({"sea"}), frozenset(), frozenset({"air"})]}
+    two = SimpleNamespace(movies=("a", "b"), movie=np.array([0, 1, 0]), labels=labels)
+    assert collect_labels(two) == {"kind": [frozenset({"sea", "air"}), frozenset()]}
+
+
+def test_scenes_without_a_possible_positive():
+    """Movie 0 has two scenes, the others one each."""
+    movie = np.array([0, 1, 2, 0])
+    lists = {
+        "nothing": ([[NONE], [NONE], [NONE]], [True] * 4),
+        "others": ([[1], [NONE], [0]], [False, True, False, False]),
+        "the movie itself": ([[0], [1], [2]], [False, True, True, False]),
+        "all": ([[ANY]] * 3, [False] * 4),
+        "the scene itself": ([[ITSELF]] * 3, [False] * 4),
+    }
+    for name, (similar, alone) in lists.items():
+        found = find_alone(movie, np.array(similar, np.int32))
+        assert found.tolist() == alone, name
+    assert find_alone(np.zeros(2, np.int32), np.array([[ANY]])).all()
 
 
 def test_rows_bring_the_movies_that_guide_their_scenes():

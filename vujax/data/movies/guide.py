@@ -5,34 +5,37 @@
 
 A guide is a channel of `vujax.data.movies.similarity`, 'union' of several, or a control:
 
-    all            every other movie: the nearest neighbor without guidance
+    all            every other movie: no guidance
+    nearest        every movie, the scene's own too
     random         k random movies: as many candidates, without meaning
     same           the movie itself: its own other scenes
+    oracle:LABEL   movies whose scenes have the same true labels, such as 'oracle:genre'
     augmentation   no movie: another view of the scene itself
 
-The masks of positives and negatives in the queue of keys follow from these lists of movies.
+and 'GUIDE+same' adds the movie itself to any other one. The masks of positives and negatives in the
+queue of keys follow from these lists of movies.
 """
 
-import functools
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from vujax.data import scene_batches
+from vujax.data.movies.records import Movies
 from vujax.data.movies.similarity import CHANNELS, find_neighbors
 from vujax.data.pipeline import Batch
 from vujax.data.registry import open_tables
 from vujax.data.scene_batches import SceneRows
 from vujax.data.scenes import Scenes
-from vujax.losses.memory_bank import NO_FILM
+from vujax.losses.memory_bank import NO_FILM, is_listed
 
-CONTROLS = ("all", "random", "same", "augmentation")
-UNION = "union"
+CONTROLS = ("all", "nearest", "random", "same", "augmentation")
+UNION, ORACLE, OWN = "union", "oracle:", "+same"
 NONE = -1  # an empty slot in a list of similar movies
 ANY = -2  # in such a list: every other movie
+ITSELF = -3  # in such a list: no movie, the scene itself in another view
 
 
 class Guide(NamedTuple):
@@ -40,13 +43,23 @@ class Guide(NamedTuple):
 
     Attributes:
       similar: int32 `[movies k]`, numbers of movies, best first; NONE in empty slots, ANY for all
-        others.
+        others, ITSELF for none but the scene itself. `k` is that of `count_slots`.
       counts: number of movies without data, by reason; see
         `vujax.data.movies.similarity.MovieNeighbors.fallback`.
     """
 
     similar: np.ndarray
     counts: Mapping[str, int]
+
+
+def count_slots(guide: str, k: int) -> int:
+    """Return the length of the lists of similar movies of a guide with `k` movies."""
+    return k + _split_own(guide)[1]
+
+
+def _split_own(guide: str) -> tuple[str, bool]:
+    """Return the guide without '+same', and whether the movie itself is added."""
+    return ("all", True) if guide == "nearest" else (guide.removesuffix(OWN), guide.endswith(OWN))
 
 
 def select_similar_movies(
@@ -58,6 +71,7 @@ def select_similar_movies(
     tables: Mapping[str, Any],
     held_out: Collection[str] = (),
     seed: int = 0,
+    truth: Mapping[str, Sequence[frozenset[str]]] | None = None,
 ) -> Guide:
     """Select, among some movies, the ones that guide each of them.
 
@@ -69,31 +83,87 @@ def select_similar_movies(
       tables: arguments of `open_tables`; controls read none.
       held_out: excluded movies, see `vujax.data.movies.similarity.find_neighbors`.
       seed: seed of ties, and of random movies.
+      truth: true labels of each movie of `ids`, by name; for 'oracle:LABEL'.
 
     Raises:
       ValueError: the guide is unknown, `k` is below 1, or the tables have none of these movies.
       FileNotFoundError: a table does not exist.
     """
-    if guide not in (*CHANNELS, UNION, *CONTROLS):
-        known = ", ".join((*CHANNELS, UNION, *CONTROLS))
+    name, has_own = _split_own(guide)
+    if name not in (*CHANNELS, UNION, *CONTROLS) and not name.startswith(ORACLE):
+        known = ", ".join((*CHANNELS, UNION, *CONTROLS, f"{ORACLE}LABEL"))
         raise ValueError(f"unknown data.guide '{guide}'; expected one of: {known}")
     if k < 1:
         raise ValueError(f"data.k must be at least 1, got {k}")
-    if guide in CONTROLS:
-        return Guide(_control(guide, len(ids), k, seed), {})
-    selected = channels if guide == UNION else {guide: channels.get(guide, {})}
-    movies = open_tables(**tables).select(ids)
+    options: Any = dict(k=k, held_out=held_out, seed=seed)
+    if name in CONTROLS:
+        found = Guide(_control(name, len(ids), k, seed), {})
+    elif name.startswith(ORACLE):
+        movies = _label_movies(ids, name.removeprefix(ORACLE), truth or {})
+        found = _find_similar(ids, movies, {"genre": {}}, **options)
+    else:
+        selected = channels if name == UNION else {name: channels.get(name, {})}
+        found = _find_similar(ids, open_tables(**tables).select(ids), selected, **options)
+    if not has_own:
+        return found
+    own = np.arange(len(ids), dtype=np.int32)[:, None]
+    return found._replace(similar=np.concatenate([found.similar, own], axis=1))
+
+
+def _find_similar(
+    ids: Sequence[str], movies: Movies, channels: Mapping[str, Any], *, k: int, **options: Any
+) -> Guide:
+    """Return the guide by channels of these movies, which are some of `ids`."""
     if not len(movies):
         raise ValueError(
             f"none of the {len(ids)} movies that have scenes, {ids[0]} first, is in data.tables: "
             "give the tables that have them"
         )
-    neighbors = find_neighbors(movies, selected, k=k, held_out=held_out, seed=seed)
+    neighbors = find_neighbors(movies, channels, k=k, **options)
     positions = {movie: position for position, movie in enumerate(ids)}
     rows = np.array([positions[movie] for movie in neighbors.ids], np.int32)
     similar = np.full((len(ids), k), NONE, np.int32)
     similar[rows] = np.where(neighbors.index < 0, NONE, rows[neighbors.index])
     return Guide(similar, {**neighbors.fallback, "not in the tables": len(ids) - len(rows)})
+
+
+def _label_movies(
+    ids: Sequence[str], label: str, truth: Mapping[str, Sequence[frozenset[str]]]
+) -> Movies:
+    """Return movies whose genres are their true labels."""
+    if label not in truth:
+        raise ValueError(
+            f"data.guide '{ORACLE}{label}' needs scenes with labels '{label}'; these have: "
+            f"{', '.join(sorted(truth)) or 'none'}"
+        )
+    names = tuple(ids)
+    return Movies(names, names, tuple(truth[label]), ("",) * len(names))
+
+
+def collect_labels(scenes: Scenes) -> dict[str, list[frozenset[str]]]:
+    """Return the labels of all scenes of each movie, by name."""
+    found = {}
+    for name, labels in scenes.labels.items():
+        sets: list[set[str]] = [set() for _ in scenes.movies]
+        for movie, scene_labels in zip(scenes.movie.tolist(), labels, strict=True):
+            sets[movie] |= scene_labels
+        found[name] = [frozenset(each) for each in sets]
+    return found
+
+
+def find_alone(movie: np.ndarray, similar: np.ndarray) -> np.ndarray:
+    """Return bool `[n]`: no scene of any similar movie can be the positive of a scene.
+
+    Args:
+      movie: int32 `[n]`, number of each scene's movie.
+      similar: int32 `[movies k]`, see `Guide`; scenes of ITSELF are not alone.
+    """
+    count = np.bincount(movie, minlength=len(similar))
+    own = similar == np.arange(len(similar))[:, None]
+    has_scene = (similar >= 0) & (count[np.maximum(similar, 0)] > own)
+    has_scene |= (similar == ITSELF) | ((similar == ANY) & (len(similar) > 1))
+    alone: np.ndarray = ~has_scene.any(axis=1)
+    return alone[movie]
 
 
 def _control(guide: str, movies: int, k: int, seed: int) -> np.ndarray:
@@ -103,8 +173,9 @@ def _control(guide: str, movies: int, k: int, seed: int) -> np.ndarray:
             others = min(k, movies - 1)
             drawn = np.random.default_rng([seed, movie]).permutation(movies - 1)[:others]
             row[:others] = drawn + (drawn >= movie)
-    elif guide != "augmentation":
-        similar[:, 0] = ANY if guide == "all" else np.arange(movies)
+    else:
+        first = {"all": ANY, "augmentation": ITSELF, "same": np.arange(movies)}
+        similar[:, 0] = first[guide]
     return similar
 
 
@@ -166,7 +237,7 @@ class Queries(NamedTuple):
     Attributes:
       film: int32 `[n]`, number of the movie; NO_FILM in empty slots.
       scene: int32 `[n]`, number of the scene.
-      similar: int32 `[n k]`, numbers of similar movies, NONE or ANY.
+      similar: int32 `[n k]`, numbers of similar movies, NONE, ANY or ITSELF.
       positive: int32 `[n]`, number of the scene that was selected as the positive.
     """
 
@@ -196,9 +267,3 @@ def is_negative(query: Queries, key: Keys, *, mask_similar: bool) -> jax.Array:
     if mask_similar:
         other &= ~is_listed(query.similar, key.film)
     return other & (key.film != NO_FILM)
-
-
-def is_listed(lists: jax.Array, film: jax.Array) -> jax.Array:
-    """Return bool `[n r]`: a film of `[r]` is in a list of `[n k]`, column by column."""
-    columns = (lists[:, i, None] == film for i in range(lists.shape[1]))
-    return functools.reduce(jnp.logical_or, columns)
