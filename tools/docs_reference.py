@@ -54,6 +54,7 @@ NAMESPACES: dict[str, tuple[str, ...]] = {
         "vujax.methods.distill",
         "vujax.methods.shotcol",
         "vujax.methods.movies2scenes",
+        "vujax.methods.linear_guide",
         "vujax.methods.boundary",
         "vujax.methods.caption",
         "vujax.methods.augment",

@@ -9,6 +9,7 @@ import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from vujax.methods import linear_guide
 from vujax.training import loop
 
 CONFIG = config_flags.DEFINE_config_file(
@@ -22,6 +23,9 @@ DISTRIBUTED = flags.DEFINE_bool(
 )
 COORDINATOR = flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0, on other clusters")
 PROCESSES = flags.DEFINE_integer("processes", None, "number of processes, with --coordinator")
+LINEAR = flags.DEFINE_bool(
+    "linear", False, "Movies2Scenes: fit the linear baseline in closed form instead of a network"
+)
 PROCESS = flags.DEFINE_integer("process", None, "number of this process, with --coordinator")
 
 
@@ -32,9 +36,10 @@ def main(argv: list[str]) -> None:
     initialize_distributed()
     if logging.get_verbosity() == logging.INFO and not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)  # orbax logs every file
-    workdir = WORKDIR.value or default_workdir(flags.FLAGS["config"].config_filename)  # type: ignore[attr-defined]
+    default = default_workdir(flags.FLAGS["config"].config_filename)  # type: ignore[attr-defined]
+    train = linear_guide.train if LINEAR.value else loop.train
     try:
-        loop.train(CONFIG.value, Path(workdir))
+        train(CONFIG.value, Path(WORKDIR.value or f"{default}{'-linear' * LINEAR.value}"))
     except (ValueError, OSError, FloatingPointError) as error:
         if not is_vujax_error(error):
             raise

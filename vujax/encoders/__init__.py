@@ -37,6 +37,7 @@ ENCODERS = Registry(
         "features": "vujax.encoders.features:FeatureEncoder",
         "shotcol": "vujax.encoders.shots:SingleShotEncoder",
         "movies2scenes": "vujax.encoders.shots:SceneEncoder",
+        "linear_scenes": "vujax.encoders.shots:LinearSceneEncoder",
     },
     entry_points="vujax.encoders",
 )

@@ -1,4 +1,4 @@
-"""Encoders of shots and scenes: releases of ShotCoL and Movies2Scenes.
+"""Encoders of shots and scenes: releases of ShotCoL and Movies2Scenes, also of its linear form.
 
 Both methods train with a projection, which is left out here: embeddings are the encoder's output.
 """
@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from numpy.typing import ArrayLike
@@ -85,6 +86,24 @@ class SceneEncoder(ReleasedShotEncoder):
 
     def _embed(self, variables: Tree, rows: Mapping[str, jax.Array]) -> jax.Array:
         return self._model.apply(variables, rows)[0]
+
+
+class LinearSceneEncoder(ReleasedShotEncoder):
+    """Linear map of the mean of a scene's shot embeddings, see `vujax.methods.linear_guide`."""
+
+    native_levels = ("shot", "scene")
+
+    def __init__(self, name: str, config: Mapping[str, Any], variables: Tree) -> None:
+        """Check the release; see `ReleasedShotEncoder`."""
+        super().__init__(name, config, variables, config["model"]["encoder"]["max_shots"])
+
+    def _embed(self, variables: Tree, rows: Mapping[str, jax.Array]) -> jax.Array:
+        number = jnp.arange(1, rows["scene"].shape[1] + 1)
+        is_shot = (rows["segment"][:, None] == number[:, None]).astype(jnp.float32)  # [r s w]
+        count = jnp.maximum(is_shot.sum(axis=2, keepdims=True), 1)
+        mean = jnp.matmul(is_shot, rows["feature"], precision="highest") / count
+        centered = mean - variables["params"]["mean"]
+        return jnp.matmul(centered, variables["params"]["matrix"], precision="highest")
 
 
 def read_inputs(name: str, config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
