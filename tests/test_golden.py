@@ -72,6 +72,7 @@ def test_first_step(control):
         np.testing.assert_allclose(metrics[name], value, rtol=1e-3, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.long
 def test_every_experiment_builds_without_data(mesh8):
     for file, arg in EXPERIMENTS:
         config = load(file, arg)

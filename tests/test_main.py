@@ -18,6 +18,8 @@ from vujax.training import logging
 TINY = [
     "--config=configs/distill.py",
     "--config.model.image.image_size=16",
+    "--config.model.image.width=32",
+    "--config.model.image.layers=1",
     "--config.data.workers=0",
     "--config.model.text.context=8",
     "--config.model.text.width=32",

@@ -35,15 +35,22 @@ TINY = (
 )
 EPOCH = ("total_epochs=0.25", *FEW[1:])
 WITH_EVALS = tuple(size for size in EPOCH if not size.startswith("evals"))
+THIN = (*TINY, "model.image.layers=1", "model.image.width=32")
 FILMS = ("films=2", "minutes=0.2")
 
 SIZES: dict[str, tuple[str, ...]] = {
-    r"configs/distill\.py$": (*FEW, *SMALL_TOWERS, "data.sources.main.frames=64"),
+    r"configs/distill\.py$": (*FEW, *SMALL_TOWERS, *THIN, "data.sources.main.frames=64"),
     r"configs/distill\.py:small$": (*EPOCH, *SMALL_TOWERS, *TINY),
     r"configs/distill\.py:features$": (*EPOCH, "data.cache=runs/cached"),
     r"configs/distill\.py:release=": (*EPOCH, "data.workers=0"),
     r"my_pairs\.py$": (*WITH_EVALS, *SMALL_TOWERS, *TINY),
-    r"configs/caption\.py$": (*FEW, "data.sources.main.frames=16", "data.cache=runs/cached"),
+    r"configs/caption\.py$": (
+        *FEW,
+        "data.sources.main.frames=16",
+        "data.cache=runs/cached",
+        "model.layers=1",
+        "model.width=48",
+    ),
     r"configs/caption\.py:pairs$": (*FEW, "data.cache=runs/cached"),
     r"configs/shotcol\.py$": (
         *FEW,
@@ -51,7 +58,7 @@ SIZES: dict[str, tuple[str, ...]] = {
         "method.queue=64",
     ),
     r"my_shotcol\.py$": (*FEW, "method.queue=64"),
-    r"my_hinge\.py$": (*FEW, *SMALL_TOWERS, "data.sources.main.frames=64"),
+    r"my_hinge\.py$": (*FEW, *SMALL_TOWERS, *THIN, "data.sources.main.frames=64"),
     r"configs/boundary\.py:similarity$": FEW,
     r"configs/boundary\.py$": (
         *FEW,

@@ -68,6 +68,7 @@ def test_a_training_learns_to_say_what_is_seen(tmp_path):
     assert all(text == text.lower() and text.endswith(".") for text in said)
 
 
+@pytest.mark.long
 def test_devices_and_batches_change_nothing(tmp_path, mesh1, mesh8):
     model = build_caption_model(dim=DIM, vocab=600, context=6, width=8, layers=1, heads=2)
     params = model.init(jax.random.key(0), np.zeros((1, DIM)), np.zeros((1, 6), int))["params"]

@@ -185,6 +185,7 @@ def test_scores_are_those_of_a_probe_on_the_direct_vectors(sets, mesh1):
     assert len(evaluator.hits["event"]) == scored.any(1).sum()
 
 
+@pytest.mark.long
 def test_the_model_is_set_beside_what_is_untrained(sets, mesh1):
     """Compare the model with baselines: features show events, nothing shows places."""
     model = MODELS["means"]
@@ -213,6 +214,7 @@ def test_the_model_is_set_beside_what_is_untrained(sets, mesh1):
     assert evaluator.examples(3) == []
 
 
+@pytest.mark.long
 def test_pictures_are_set_beside_their_histograms(monkeypatch, mesh1):
     monkeypatch.setitem(SCENES._builtin, "pictured", f"{__name__}:pictured")
     parts = dict(train=dict(kind="pictured"), validation=dict(kind="pictured", first=10))

@@ -32,6 +32,7 @@ def method_of(**options) -> Caption:
     return Caption(build_caption_model(**SMALL), **options)
 
 
+@pytest.mark.long
 def test_raw_gradients_on_eight_devices(mesh1, mesh8):
     method, batch = method_of(label_smoothing=0.1), host_batch()
     results = []
@@ -46,6 +47,7 @@ def test_raw_gradients_on_eight_devices(mesh1, mesh8):
         chex.assert_trees_all_close(metrics8, metrics, rtol=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_the_loss_is_the_mean_over_all_tokens(smoothing):
     batch = host_batch()

@@ -73,7 +73,14 @@ def psd(mesh1):
         return step_once(config_of(CONTROLS["psd"]), mesh1, patch)
 
 
-@pytest.mark.parametrize("overrides", [{}, dict(micro_batches=2), dict(fsdp=True)])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {},
+        pytest.param(dict(micro_batches=2), marks=pytest.mark.long),
+        pytest.param(dict(fsdp=True), marks=pytest.mark.long),
+    ],
+)
 def test_whole_network_on_eight_devices(overrides, psd, mesh8, monkeypatch):
     grads, metrics, aux = psd
     config = config_of(CONTROLS["psd"], **overrides)
@@ -121,6 +128,7 @@ def test_objective_on_eight_devices(control, mesh8):
     assert_gradients_close(got[1], want[1], 1e-5)
 
 
+@pytest.mark.long
 def test_batch_norm_sees_the_whole_batch(mesh1, mesh8, monkeypatch):
     config = config_of(CONTROLS["clip"])
     with config.unlocked():
@@ -243,6 +251,7 @@ def test_the_start_of_a_training_is_no_collapse():
     assert not any(value for name, value in metrics.items() if name.startswith("alarm/"))
 
 
+@pytest.mark.long
 def test_ema_teacher_follows_once_per_step(mesh1, monkeypatch):
     config = config_of(CONTROLS["ema_teacher"], micro_batches=2)
     config.method.teacher_decay = 0.75

@@ -100,6 +100,7 @@ def test_more_beams_than_sequences():
     assert np.isfinite(scores[:, :every]).all() and (scores[:, every:] == -np.inf).all()
 
 
+@pytest.mark.long
 def test_the_decoders_captions_have_the_scores_that_it_gives_them():
     model = build_caption_model(dim=6, vocab=9, context=5, prefix=2, width=8, layers=1, heads=2)
     vectors = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)

@@ -26,6 +26,7 @@ def decoder():
     return model, {"params": jax.tree.map(noisy, params)}, vectors, tokens
 
 
+@pytest.mark.long
 def test_cached_logits_are_the_uncached_ones(decoder):
     model, variables, vectors, tokens = decoder
     whole, _ = model.apply(variables, vectors, tokens)

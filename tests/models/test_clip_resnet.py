@@ -38,6 +38,7 @@ def train_gradient(model, weights, image, axis_name=None):
     return jax.grad(loss, has_aux=True)(weights["params"])
 
 
+@pytest.mark.long
 def test_synchronised_statistics_on_eight_devices_equal_one(weights, mesh8):
     one = jax.jit(lambda w, x: train_gradient(resnet(), w, x))(weights, IMAGE)
 

@@ -54,7 +54,8 @@ class Method(Protocol):
     """Functions that `vujax.training.step` composes into a step; an object of settings, stateless.
 
     The aux state is all state of a method that no gradient changes: averages, queues, batch-norm
-    statistics.
+    statistics. A method may also have `review() -> list[str]`: warnings, printed at the start, of
+    settings that cannot help.
     """
 
     def init(self, rng: jax.Array, batch: Batch) -> tuple[Tree, Tree]:
@@ -129,7 +130,6 @@ class MethodSpec:
         makes no embeddings.
       release_config: `(config, data) -> {key: value}`, further keys of a release's config; None:
         there are none.
-      review: `method -> sentences`, warnings of settings that cannot help; None: there are none.
     """
 
     name: str
@@ -139,7 +139,6 @@ class MethodSpec:
     open_data: Callable[[ConfigDict], TrainingData]
     encoder: str = ""
     release_config: Callable[[ConfigDict, Any], dict[str, Any]] | None = None
-    review: Callable[[Method], list[str]] | None = None
 
 
 def apply_in_training(

@@ -126,6 +126,10 @@ class Distill:
                 f"{self.unaligned_full}: the share cannot be full before it begins to grow"
             )
 
+    def review(self) -> list[str]:
+        """Return a sentence for each setting that adds nothing; the training prints them."""
+        return review_settings(self)
+
     @property
     def has_soft_targets(self) -> bool:
         """True if any row ever learns from soft targets."""
@@ -364,5 +368,4 @@ SPEC = MethodSpec(
     batch_spec=batch_spec,
     open_data=open_data,
     encoder="distill",
-    review=review_settings,
 )

@@ -144,7 +144,8 @@ class CLIP(nn.Module):
                 f"[b {size} {size} 3]: resize them, or build the model with their image_size"
             )
         image = normalize_image(image, self.mean, self.std)
-        features, out = self.image(image, train=train, axis_name=axis_name, dropout=dropout)
+        options = {} if dropout is None else dict(dropout=dropout)  # a tower may have none
+        features, out = self.image(image, train=train, axis_name=axis_name, **options)
         return l2_normalize(features), out
 
     def encode_text(
