@@ -135,6 +135,11 @@ class Distill:
         """True if any row ever learns from soft targets."""
         return bool(self.unaligned_start or self.unaligned_end)
 
+    @property
+    def has_dropout(self) -> bool:
+        """True if the student has dropout."""
+        return bool(self.dropout)
+
     def init(self, rng: jax.Array, batch: Batch) -> tuple[Tree, Tree]:
         """See `vujax.methods.base.Method`; `aux` has the averaged teacher, if there is one."""
         aux = dict(self.model.init(rng, batch["image"], batch["tokens"]))
@@ -158,7 +163,7 @@ class Distill:
     def embed(self, params: Tree, aux: Tree, batch: Batch, context: StepContext) -> Embeddings:
         """Compute unit embeddings of images and texts, the teacher's too, and the temperature."""
         dropout = None
-        if self.dropout:
+        if self.has_dropout:
             rng = jax.random.fold_in(context.rng, DROPOUT_STREAM)
             dropout = Dropout.from_examples(rng, batch["index"], self.dropout)
         outputs, statistics = self._apply(params, aux, batch, context.axis_name, dropout)
@@ -166,7 +171,7 @@ class Distill:
         shared = {"scale": outputs["scale"]} | statistics
         if self.loss == "sigmoid":
             shared["bias"] = params["logit_bias"]
-        if self.teacher == "ema" or (self.dropout and self.has_soft_targets):
+        if self.teacher == "ema" or (self.has_dropout and self.has_soft_targets):
             source = aux["teacher"] if self.teacher == "ema" else lax.stop_gradient(params)
             teacher, _ = self._apply(source, aux, batch, context.axis_name)
             rows["teacher"] = lax.stop_gradient((teacher["image"], teacher["text"]))

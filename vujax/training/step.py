@@ -101,7 +101,7 @@ def build_train_step(
       state_shardings: layout of the state, see `compute_shardings`.
       fsdp: shard the parameters over the devices.
     """
-    finish = functools.partial(_finish, method=method, optimizer=optimizer, ema_decay=ema_decay)
+    finish = functools.partial(finish_step, method=method, optimizer=optimizer, ema_decay=ema_decay)
 
     def make_context(state: State, axis_name: str | None) -> StepContext:
         rng = jax.random.fold_in(jax.random.key(seed), state.step)
@@ -218,7 +218,7 @@ def compute_shardings(method: Method, state: State, mesh: Mesh, *, fsdp: bool) -
     return jax.tree.map(shard, state, layout)
 
 
-def _finish(
+def finish_step(
     state: State,
     grads: Tree,
     aux: Tree,
