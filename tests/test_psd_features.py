@@ -1,0 +1,107 @@
+"""The comparison of PSD on frozen features: fair tries, controlled noise, the method's own loss."""
+
+import runpy
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests.configs import ROOT
+from vujax.methods.base import Embeddings, StepContext
+from vujax.methods.distill import Distill
+
+SCRIPT = runpy.run_path(str(ROOT / "experiments" / "psd_features.py"))
+DATA, METHODS = SCRIPT["DATA"], SCRIPT["METHODS"]
+N, CLASSES, FACTS = 40, 4, 3
+
+
+def make_pool():
+    rng = np.random.default_rng(0)
+    image_facts = np.concatenate([np.eye(FACTS)[np.arange(N) % FACTS], np.ones((N, 1))], axis=1)
+    text_facts = image_facts * np.array([1.0] * FACTS + [-1.0])
+    return DATA["Pool"](
+        images=rng.normal(size=(N, 8)).astype(np.float32),
+        texts=np.arange(N, dtype=np.float32)[:, None].repeat(6, axis=1),
+        captions=np.array([f"name {i}" for i in range(N)]),
+        classes=np.arange(N) % CLASSES,
+        image_facts=image_facts.astype(np.float32),
+        text_facts=text_facts.astype(np.float32),
+        class_texts=np.zeros((CLASSES, 6), np.float32),
+        generic_captions=np.array(["an image", "a still"]),
+        generic_texts=np.full((2, 6), -1.0, np.float32),
+    )
+
+
+def test_every_method_has_as_many_tries_and_the_control_is_in_every_block():
+    assert {len(setting.tries) for setting in METHODS.values()} == {6}
+    for block in SCRIPT["BLOCKS"]:
+        for point in SCRIPT["points"](block):
+            assert SCRIPT["CONTROL"] in point["methods"]
+    assert not set(SCRIPT["SEEDS"]) & set(SCRIPT["TUNING_SEEDS"])
+
+
+@pytest.mark.parametrize("kind", DATA["NOISE"])
+def test_noise_is_exact_and_moves_captions_as_it_says(kind: str):
+    pool = make_pool()
+    noisy, wrong = DATA["add_noise"](pool, kind, 0.5, 3)
+    changed = noisy.captions != pool.captions
+    assert (changed == wrong).all() and 0 < wrong.sum() <= N // 2
+    if kind == "generic":
+        assert (noisy.texts[wrong] == -1).all() and (noisy.text_facts[wrong] == 0).all()
+        return
+    donors = noisy.texts[:, 0].astype(int)
+    assert sorted(donors) == list(range(N))
+    assert (noisy.captions == pool.captions[donors]).all()
+    same_class = pool.classes[donors] == pool.classes
+    assert same_class.all() == (kind == "within class")
+
+
+def test_no_noise_leaves_the_pairs_alone():
+    pool = make_pool()
+    noisy, wrong = DATA["add_noise"](pool, "shuffled", 0.0, 0)
+    assert not wrong.any() and (noisy.texts == pool.texts).all()
+
+
+def test_traced_numbers_give_the_loss_of_the_method():
+    rng = np.random.default_rng(1)
+    rows = [rng.normal(size=(16, 8)).astype(np.float32) for _ in range(4)]
+    image, text, *teacher = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in rows)
+    embeddings = Embeddings(
+        {"image": image, "text": text, "teacher": tuple(teacher)}, {"scale": jnp.float32(14.3)}
+    )
+    context = StepContext(jax.random.key(0), jnp.float32(0.6))
+    options = {k: v for k, v in METHODS["PSD"].options.items() if k != "soft"}
+    plain = Distill(model=None, unaligned_end=0.7, dropout=0.1, **options)
+
+    @jax.jit
+    def traced(share):
+        method = SCRIPT["TracedDistill"](
+            model=None, unaligned_end=share, dropout=0.1, soft=True, **options
+        )
+        return method.objective(embeddings, {}, context)[0]
+
+    assert float(traced(0.7)) == pytest.approx(float(plain.objective(embeddings, {}, context)[0]))
+    assert float(traced(0.0)) != pytest.approx(float(traced(0.7)), rel=1e-3)
+
+
+def test_known_facts_are_zero_exactly_where_a_caption_fits():
+    pool = make_pool()
+    fits = pool.text_facts @ pool.image_facts.T == 0
+    kinds = np.arange(N) % FACTS
+    assert (fits == (kinds[:, None] == kinds)).all()
+
+
+def test_scores_of_perfect_and_of_mixed_embeddings():
+    pool, names = make_pool(), np.eye(CLASSES, N, dtype=np.float32)
+    perfect = DATA["score"](pool, np.eye(N), np.eye(N), names)
+    assert perfect["recall"] == 1.0
+    mixed = DATA["score"](pool, np.eye(N), np.roll(np.eye(N), N // 2, axis=0), names)
+    assert mixed["recall"] < 0.3
+
+
+def test_an_order_has_complete_epochs():
+    order = SCRIPT["draw_order"](np.arange(600), 4, 0)
+    assert order.shape == (4, 256)
+    assert len(np.unique(order[:2])) == len(np.unique(order[2:])) == 512
+    assert (order != SCRIPT["draw_order"](np.arange(600), 4, 1)).any()
