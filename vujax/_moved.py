@@ -6,7 +6,6 @@ The table is kept for one release after the move.
 import functools
 import sys
 from collections.abc import Sequence
-from importlib.resources import files
 from types import ModuleType
 
 
@@ -29,6 +28,8 @@ class MovedModuleFinder:
 @functools.cache
 def read_moved_modules() -> dict[str, str]:
     """Return the new module of each old one."""
+    from importlib.resources import files  # takes longer than `import vujax` itself
+
     lines = (files("vujax") / "moved_modules.txt").read_text(encoding="utf-8").splitlines()
     return dict(line.split() for line in lines)
 
