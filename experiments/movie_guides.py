@@ -3,6 +3,7 @@
     VUJAX_DATA=... python experiments/movie_guides.py --work runs/guides --part tune --jobs 2
     VUJAX_DATA=... python experiments/movie_guides.py --work runs/guides --part learn --jobs 2
     VUJAX_DATA=... python experiments/movie_guides.py --work runs/guides --part judge
+    VUJAX_DATA=... python experiments/movie_guides.py --work runs/guides --part linear
 
 'learn' trains configs/movies2scenes.py:movieclip on the leak-free pool of Condensed Movies (none
 of a movie of LVU's validation lists, nor withheld): MovieCLIP's labels of shots, guided by
@@ -17,6 +18,10 @@ their clips' embeddings: same genres (Jaccard of .5 or more), and the 10 most co
 by genre: every guide is trained with the setting of the best mean over TUNED. 'judge' writes tables
 and a plot to experiments/results/movie_guides/: intervals are 95%, over seeds and movies; nothing
 was selected on the validation lists. Finished runs are retained; `--jobs N` runs N in parallel.
+
+'linear' prints, for each guide, the mean average precision of the same genre among the pool's
+held-out fifth and among LVU's validation movies, of the closed form of the guide (no training), and
+of the bag of labels.
 """
 
 import argparse
@@ -38,6 +43,7 @@ GUIDES = (
     *("union", "genre", "synopsis", "cowatch"),
     *("all", "random", "same", "augmentation", "untrained", "labels"),
 )
+LINEAR = ("union", "genre", "synopsis", "cowatch", "same", "union+same", "random")
 TASKS = ("genre", "scene", "year", "director")
 RECORDED = {"method.candidates": 0, "method.alone": "augment"}  # when the results were recorded
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -202,10 +208,18 @@ def ranks(scenes: Any, vectors: np.ndarray, movies: frozenset[str]) -> dict[str,
 
 def tune(guide: str, setting: str, work: Path) -> None:
     """Train one seed with a fifth of the pool held out; rank its movies for each other."""
+    config = config_of(guide, 0, setting)
+    scenes, out = hold_out(config, work)
+    name = f"tune-{setting}-{guide}"
+    vectors = vectors_of(guide, config, work / name, scenes)
+    np.savez(work / f"{name}.npz", **ranks(scenes, vectors, out))
+
+
+def hold_out(config: ConfigDict, work: Path) -> tuple[Any, frozenset[str]]:
+    """Hold a fifth of the pool out of a training; return its scenes and movies."""
     from vujax.data.movies.holdout import read_held_out_movies
     from vujax.data.registry import open_scenes
 
-    config = config_of(guide, 0, setting)
     options = config.data.scenes.to_dict() | {
         "without": read_held_out_movies(config.data.held_out.lvu)
     }
@@ -217,10 +231,44 @@ def tune(guide: str, setting: str, work: Path) -> None:
     if not held.exists():
         held.write_text("\n".join(sorted(out)) + "\n")
     config.data.held_out.list = str(held)
-    scenes = open_scenes(**options, movies=sorted(out))
-    name = f"tune-{setting}-{guide}"
-    vectors = vectors_of(guide, config, work / name, scenes)
-    np.savez(work / f"{name}.npz", **ranks(scenes, vectors, out))
+    return open_scenes(**options, movies=sorted(out)), out
+
+
+def print_linear(work: Path) -> None:
+    """Print the scores of the closed form of each guide, and of the bag of labels."""
+    from vujax.methods.linear_guide import read_features
+
+    work.mkdir(parents=True, exist_ok=True)
+    held, out = hold_out(config_of("union", 0, "plain"), work)
+    judged = judged_scenes()
+    features = read_features(held), read_features(judged)
+    for guide in ("labels", *LINEAR):
+        scores = []
+        for x, scenes, movies in ((features[0], held, out), (features[1], judged, None)):
+            vectors = x if guide == "labels" else embed_linear(guide, x, work, bool(movies))
+            if vectors is None:
+                continue
+            ranked = ranks(scenes, vectors, movies) if movies else movie_ranks(scenes, vectors)
+            scores.append(f"{100 * ranked['same genre/ap'].mean():.1f}")
+        if scores:
+            print(f"{guide}: mAP {' held out, '.join(scores)} on LVU's validation movies")
+
+
+def embed_linear(guide: str, x: np.ndarray, work: Path, holding_out: bool) -> np.ndarray | None:
+    """Return embeddings by a guide's closed form; None where it knows no direction."""
+    from vujax.methods.linear_guide import fit_linear_guide, read_features
+    from vujax.methods.movies2scenes import open_guided_scenes
+
+    config = config_of(guide, 0, "plain")
+    if holding_out:
+        config.data.held_out.list = str(work / "held.txt")
+    scenes, selected = open_guided_scenes(config)
+    try:
+        fitted = fit_linear_guide(read_features(scenes), scenes.movie, selected.similar)
+    except ValueError as error:
+        print(f"{guide}: {error}")
+        return None
+    return (x - fitted.mean) @ fitted.matrix
 
 
 def jobs_of(part: str, seeds: int) -> Iterator[tuple[str, list[str]]]:
@@ -238,7 +286,7 @@ def main() -> None:
     """Run the part of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--work", type=Path, required=True, help="directory of the runs")
-    parser.add_argument("--part", choices=("tune", "learn", "judge"), default="learn")
+    parser.add_argument("--part", choices=("tune", "learn", "judge", "linear"), default="learn")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=1, help="number of parallel runs")
     parser.add_argument("--tune-one", nargs=2, help=argparse.SUPPRESS)
@@ -248,6 +296,8 @@ def main() -> None:
         tune(args.tune_one[0], args.tune_one[1], args.work)
     elif args.learn_one:
         learn(args.learn_one[0], int(args.learn_one[1]), args.work)
+    elif args.part == "linear":
+        print_linear(args.work)
     elif args.part == "judge":
         from experiments.movie_guides_tables import write_tables
 

@@ -4,10 +4,12 @@
 
 Let x be the mean of a scene's shot embeddings, whitened, and p a random scene of a similar movie:
 first a movie of the guide's list, then one of its scenes. The symmetric part of E[x p^T] has the
-agreements rho_d of positives as eigenvalues. Directions with an agreement above the noise,
-sqrt(dims / pairs), are kept, and weighed by sqrt(rho / (1 - rho^2)): so two embeddings' product is
-the optimum of a bilinear InfoNCE for Gaussian features. The expectation over p is exact, from the
-means of movies: nothing is drawn, and equal inputs give equal encoders.
+agreements rho_d of positives as eigenvalues. Kept are directions with an agreement above the noise:
+above sqrt(dims / pairs), for pairs of a scene and a similar movie, and above the size of the least
+eigenvalue, since positives do not disagree but by chance. They are weighed by
+sqrt(rho / (1 - rho^2)): so two embeddings' product is the optimum of a bilinear InfoNCE for
+Gaussian features. The expectation over p is exact, from the means of movies: nothing is drawn, and
+equal inputs give equal encoders.
 
 It is the baseline that a network has to beat: it is fitted in seconds, and released as an encoder
 of shots and scenes.
@@ -26,7 +28,7 @@ from vujax.models import release
 
 ENCODER = "linear_scenes"  # name in `vujax.encoders.ENCODERS`
 MIN_VARIANCE = 1e-6  # of a principal component, relative to the first
-PAIRS_PER_DIM = 16  # fewer components are whitened where scenes are few; the cut is at most 1/4
+SCENES_PER_DIM = 16  # fewer components are whitened where scenes are few
 MAX_AGREEMENT = 0.99  # of equal scenes, whose weight would be infinite
 
 
@@ -51,7 +53,7 @@ class LinearGuide(NamedTuple):
       agreement: float64 `[r]`, correlation of positives along each whitened direction, descending;
         the first d are kept.
       threshold: agreement that noise may reach.
-      pairs: number of scenes with a similar movie.
+      pairs: number of pairs of a scene and a similar movie.
     """
 
     mean: np.ndarray
@@ -73,23 +75,24 @@ def fit_linear_guide(x: np.ndarray, movie: np.ndarray, similar: np.ndarray) -> L
       ValueError: no scene has a similar movie, or no direction agrees more than noise.
     """
     x = np.asarray(x, np.float64)
-    pairs = int(count_similar(movie, similar).astype(bool).sum())
+    count = count_similar(movie, similar)
+    pairs, scenes = int(count.sum()), int((count > 0).sum())
     if not pairs:
         raise ValueError(
             "no scene has a similar movie: choose another data.guide, or tables that cover these "
             "movies"
         )
-    whitening = fit_whitening(x, max(pairs // PAIRS_PER_DIM, 1))
+    whitening = fit_whitening(x, max(scenes // SCENES_PER_DIM, 1))
     agreement, directions = decompose_agreement(
         (x - whitening.mean) @ whitening.matrix, movie, similar
     )
-    threshold = float(np.sqrt(len(agreement) / pairs))
+    threshold = float(max(np.sqrt(len(agreement) / pairs), -agreement[-1]))
     kept = agreement > threshold
     if not kept.any():
         raise ValueError(
             f"the guide knows no direction: positives agree by at most {agreement[0]:.3f}, and "
-            f"noise of {len(agreement)} dimensions and {pairs} scenes by {threshold:.3f}: choose "
-            "another data.guide, or more scenes"
+            f"by chance, in {len(agreement)} dimensions and {pairs} pairs, by {threshold:.3f}: "
+            "choose another data.guide, or more scenes"
         )
     rho = np.minimum(agreement[kept], MAX_AGREEMENT)
     matrix = whitening.matrix @ directions[:, kept] * np.sqrt(rho / (1 - rho**2))
@@ -198,8 +201,8 @@ def train(config: ConfigDict, workdir: Path) -> None:
     count = fitted.matrix.shape[1]
     print(
         f"{count} of {len(fitted.agreement)} directions are guided: positives agree by "
-        f"{fitted.agreement[0]:.2f} to {fitted.agreement[count - 1]:.2f}, noise by "
-        f"{fitted.threshold:.2f}"
+        f"{fitted.agreement[0]:.2f} to {fitted.agreement[count - 1]:.2f}, by chance "
+        f"by {fitted.threshold:.2f}"
     )
     print(f"Model: {release.save(workdir, build_release_config(config, fitted), _tree(fitted))}")
 
