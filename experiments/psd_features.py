@@ -1,7 +1,7 @@
 """PSD and its controls on frozen features, under a protocol that was fixed beforehand.
 
     VUJAX_DATA=... python experiments/psd_features_data.py --features runs/psd_features
-    python experiments/psd_features.py tune --features runs/psd_features
+    python experiments/psd_features.py tune --features runs/psd_features --block fashion
     python experiments/psd_features.py run --features runs/psd_features --block fashion
     python experiments/psd_features.py tables
 
@@ -157,7 +157,7 @@ def points(block: str) -> Iterator[dict[str, Any]]:
 BLOCKS = ("fashion", "frames", "noise-fashion", "noise-frames", "kinds", "size")
 
 
-@functools.lru_cache
+@functools.cache
 def build_training(name: str, steps: int) -> Callable[..., Tree]:
     """Return the compiled training of towers by a method of METHODS; see `define_training`."""
     dim = DATA["DIM"]
@@ -274,15 +274,14 @@ def record(name: str, identity: dict[str, Any], compute: Callable[[], dict[str, 
     print(json.dumps(line), flush=True)
 
 
-def tune(features: Path) -> None:
+def tune(features: Path, data: str) -> None:
     """Score every try of every method on the tuning split, with 40% of the captions shuffled."""
-    for data in ("fashion", "frames"):
-        pools, point = DATA["open_pools"](features / f"{data}.npz"), next(points(data))
-        for method in known_methods(data):
-            for (number, numbers), seed in product(enumerate(METHODS[method].tries), TUNING_SEEDS):
-                identity = dict(data=data, method=method, number=number, seed=seed)
-                run = functools.partial(run_once, pools, point, method, numbers)
-                record("tune", identity, functools.partial(run, seed=seed, split="tune"))
+    pools, point = DATA["open_pools"](features / f"{data}.npz"), next(points(data))
+    for method in known_methods(data):
+        for (number, numbers), seed in product(enumerate(METHODS[method].tries), TUNING_SEEDS):
+            identity = dict(data=data, method=method, number=number, seed=seed)
+            run = functools.partial(run_once, pools, point, method, numbers)
+            record("tune", identity, functools.partial(run, seed=seed, split="tune"))
 
 
 def known_methods(data: str) -> tuple[str, ...]:
@@ -295,7 +294,7 @@ def choose(data: str, method: str) -> dict[str, float]:
     """Return the numbers of the try with the best mean recall on the tuning split."""
     lines = [x for x in read_lines("tune") if (x["data"], x["method"]) == (data, method)]
     if len(lines) != len(TUNING_SEEDS) * len(METHODS[method].tries):
-        raise ValueError(f"{method} has not been tuned on {data}: run `psd_features.py tune` first")
+        raise ValueError(f"{method} has not been tuned on {data}: run `tune --block {data}` first")
     tries = range(len(METHODS[method].tries))
     mean = [np.mean([x["recall"] for x in lines if x["number"] == n]) for n in tries]
     return METHODS[method].tries[int(np.argmax(mean))]
@@ -340,6 +339,8 @@ def summarize(title: str, runs: Mapping[str, list[dict[str, Any]]]) -> list[dict
                 row[metric] = show(compute_estimate([100 * x[metric] for x in lines]))
                 difference = paired(lines, runs.get(CONTROL, []), metric)
                 row[f"{metric} minus control"] = "" if method == CONTROL else show(difference)
+        if method != "PSD" and "PSD" in runs:
+            row["PSD minus it, recall"] = show(paired(runs["PSD"], lines, "recall"))
         row["chosen"] = " ".join(f"{k}={v}" for k, v in lines[0]["numbers"].items())
         rows.append(row)
     return rows
@@ -380,10 +381,8 @@ def main() -> None:
     parser.add_argument("--block", choices=BLOCKS, action="append", default=[])
     arguments = parser.parse_args()
     RESULTS.mkdir(parents=True, exist_ok=True)
-    if arguments.action == "tune":
-        tune(arguments.features)
     for block in arguments.block:
-        run_block(arguments.features, block)
+        (tune if arguments.action == "tune" else run_block)(arguments.features, block)
     tabulate()
 
 

@@ -41,7 +41,7 @@ RUNS = {  # name: (method of psd_features.py, final share)
     "PSD .9": ("PSD", 0.9),
     "oracle filter": ("oracle filter", 0.0),
 }
-COST_STEPS = 3
+COST_STEPS = 1
 
 
 class Pictures(NamedTuple):
@@ -82,12 +82,12 @@ def build_model() -> CLIP:
         ),
         text=dict(width=128, layers=2, heads=2, context=CONTEXT, pool="mean"),
         embed_dim=128,
-        dtype="bfloat16",
+        dtype="float32" if jax.default_backend() == "cpu" else "bfloat16",
         scan=True,
     )
 
 
-@functools.lru_cache
+@functools.cache
 def build_training(method: str, steps: int) -> Callable:
     """Return the compiled training by a method of psd_features.py."""
     setting = FEATURES["METHODS"][method]

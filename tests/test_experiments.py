@@ -12,7 +12,7 @@ EXPERIMENTS = sorted(path.stem for path in SCRIPTS if "def sweep(" in path.read_
 
 
 def test_there_are_experiments():
-    assert {"psd_ablation", "psd_fashion"} <= set(EXPERIMENTS)
+    assert {"psd_fashion", "psd_transfer"} <= set(EXPERIMENTS)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -19,7 +19,7 @@ For example:
     def sweep():
         return product(over("method.unaligned_end", [0.0, 0.4, 0.8]), over("seed", range(3)))
 
-`python -m vujax.training.sweep --sweep experiments/psd_ablation.py --workdir DIR` runs what is not
+`python -m vujax.training.sweep --sweep experiments/psd_fashion.py --workdir DIR` runs what is not
 finished there, and writes table.csv, table.md and plot.svg to DIR.
 """
 
