@@ -95,7 +95,7 @@ class Setting:
     clean: bool = False
 
 
-def grid(name: str, *values: float, **fixed: float) -> tuple[dict[str, float], ...]:
+def grid(name: str, values: tuple[float, ...], **fixed: float) -> tuple[dict[str, float], ...]:
     """Return tries that differ in one number."""
     return tuple({name: value, **fixed} for value in values)
 
@@ -110,24 +110,24 @@ PSD = dict(
 )
 ALBEF = dict(soft=True, target="plain", teacher="ema", unaligned_begin=0.0, unaligned_full=0.1)
 METHODS = {
-    "CLIP": Setting(grid("weight_decay", 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)),
-    "CLIP, dropout": Setting(grid("dropout", 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)),
-    "SigLIP": Setting(grid("dropout", *RATES), dict(loss="sigmoid")),
-    "CyCLIP": Setting(grid("dropout", *RATES), dict(cyclip=0.25)),
-    "label smoothing": Setting(grid("dropout", *RATES), dict(label_smoothing=0.1)),
+    "CLIP": Setting(grid("weight_decay", (0.01, 0.03, 0.1, 0.3, 1.0, 3.0))),
+    "CLIP, dropout": Setting(grid("dropout", (0.1, 0.2, 0.3, 0.4, 0.5, 0.6))),
+    "SigLIP": Setting(grid("dropout", RATES), dict(loss="sigmoid")),
+    "CyCLIP": Setting(grid("dropout", RATES), dict(cyclip=0.25)),
+    "label smoothing": Setting(grid("dropout", RATES), dict(label_smoothing=0.1)),
     "ALBEF mixing": Setting(
-        grid("dropout", 0.1, 0.3, 0.5, unaligned_end=1.0, soft_weight=0.4)
-        + grid("dropout", 0.1, 0.3, 0.5, unaligned_end=1.0, soft_weight=0.8),
+        grid("dropout", (0.1, 0.3, 0.5), unaligned_end=1.0, soft_weight=0.4)
+        + grid("dropout", (0.1, 0.3, 0.5), unaligned_end=1.0, soft_weight=0.8),
         ALBEF,
     ),
     "PSD": Setting(
-        grid("dropout", 0.1, 0.2, 0.3, unaligned_end=0.7)
-        + grid("dropout", 0.1, 0.2, 0.3, unaligned_end=0.9),
+        grid("dropout", (0.1, 0.2, 0.3), unaligned_end=0.7)
+        + grid("dropout", (0.1, 0.2, 0.3), unaligned_end=0.9),
         PSD,
     ),
-    "oracle filter": Setting(grid("dropout", *RATES), clean=True),
+    "oracle filter": Setting(grid("dropout", RATES), clean=True),
     "multi-positive oracle": Setting(
-        grid("dropout", *RATES, unaligned_end=1.0),
+        grid("dropout", RATES, unaligned_end=1.0),
         dict(soft=True, target="plain", unaligned_begin=0.0, unaligned_full=0.0),
         KnownAlignments,
     ),
