@@ -14,7 +14,7 @@ from vujax.pipeline.ingest.detectors import share_detector
 from vujax.pipeline.ingest.film import IngestJob, IngestStage
 from vujax.pipeline.ingest.settings import IngestSettings
 from vujax.pipeline.sources import find_films
-from vujax.search.text_space import EncoderSpace
+from vujax.search.text_space import LITE_SPACES, EncoderSpace
 from vujax.utils.arrays import l2_normalize
 
 COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1)}
@@ -75,5 +75,5 @@ def space_module(space: Colours) -> types.ModuleType:
     """Return a replacement of vujax.search.text_space."""
     module = types.ModuleType("vujax.search.text_space")
     module.open_text_space = lambda spec: space
-    module.EncoderSpace = EncoderSpace
+    module.EncoderSpace, module.LITE_SPACES = EncoderSpace, LITE_SPACES
     return module

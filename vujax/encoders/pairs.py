@@ -159,7 +159,7 @@ def encode_pairs(source: Source, encoder: Encoder, name: str = "images") -> Embe
             done += count
             bar.update(count)
     _report(name, bad, len(source))
-    keys, captions = zip(*read, strict=True) if read else ((), ())
+    keys, captions = [key for key, _ in read], [caption for _, caption in read]
     pairs = EmbeddingPairs(found, captions, keys, encoder.name, encoder.digest)
     return pairs.take([place for place in range(len(source)) if place not in bad])
 
@@ -219,12 +219,13 @@ def iterate_batches(
         tasks = [threads.submit(put, pixels, row, data) for row, data in enumerate(files)]
         waiting.append((pixels, tasks))
         if len(waiting) == MAX_PENDING:
-            yield _finished(*waiting.popleft())
+            yield _finished(waiting.popleft())
     while waiting:
-        yield _finished(*waiting.popleft())
+        yield _finished(waiting.popleft())
 
 
-def _finished(pixels: np.ndarray, tasks: list[Future]) -> tuple[np.ndarray, int]:
+def _finished(waiting: tuple[np.ndarray, list[Future]]) -> tuple[np.ndarray, int]:
+    pixels, tasks = waiting
     for task in tasks:
         task.result()
     return pixels, len(tasks)

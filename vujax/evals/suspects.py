@@ -104,8 +104,9 @@ def _compare(
         padding = ((0, max(0, start + rows - len(queries))), (0, 0))
         chunk, chunk_own = (np.pad(x[start : start + rows], padding) for x in (queries, own))
         parts.append(jax.device_get(_compare_rows(chunk, chunk_own, placed, scale)))
-    columns = (np.concatenate(values) for values in zip(*parts, strict=True))
-    sums, best, largest = (values[: len(queries)] for values in columns)
+    sums, best, largest = (
+        np.concatenate([part[column] for part in parts])[: len(queries)] for column in range(3)
+    )
     return sums, best.astype(np.int64), largest
 
 

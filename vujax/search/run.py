@@ -101,8 +101,9 @@ def open_index(
       level: 'frame', 'shot' or 'scene'.
       encoder: 'lite', or the directory of a model.
       space: text space of the queries; None: the encoder's own.
-      texts: whether queries have texts. Without texts or a `space` the embeddings themselves are
-        compared, as by `find_similar`, which needs no text encoder.
+      texts: whether queries have texts. Without them no text encoder is needed: embeddings of a
+        model are compared as they are, which its text space does too. Those of 'lite' stay in its
+        text space, so that scores of examples and of texts can be compared.
       dtype: of the stored embeddings: float32, float16 or bfloat16.
       report: called with how many films are indexed, and of how many.
 
@@ -110,10 +111,10 @@ def open_index(
       FileNotFoundError: there are no such embeddings.
       ValueError, OSError, ImportError: see `text_space.open_text_space`.
     """
-    from vujax.search.text_space import EncoderSpace, open_text_space  # brings JAX
+    from vujax.search.text_space import LITE_SPACES, EncoderSpace, open_text_space  # brings JAX
 
     name = resolve_encoder(encoder)
-    if texts or space:
+    if texts or space or encoder in LITE_SPACES:
         opened = open_text_space(space or encoder)
     else:
         opened = EncoderSpace(open_store(catalog.path, level, name).model.dim)

@@ -29,7 +29,7 @@ def test_lists_are_read(tmp_path: Path) -> None:
     assert lvu["writer"].classes[0] == r"\N"
     assert lvu["view_count"].is_number and lvu["view_count"].classes == {}
     assert set(director.lists) == {"train", "val"}
-    with pytest.raises(ValueError, match="no task 'actor': use one of relationship"):
+    with pytest.raises(ValueError, match="unknown LVU task 'actor'; expected one of: relationship"):
         lvu["actor"]
 
 
