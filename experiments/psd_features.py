@@ -75,7 +75,9 @@ class KnownAlignments(TracedDistill):
         """See `Distill.embed`; the teacher is the truth."""
         rows, shared = super().embed(params, aux, batch, context)
         facts = batch["image_facts"], batch["text_facts"]
-        return Embeddings(rows | {"teacher": lax.stop_gradient(facts)}, shared)
+        missing = rows["image"].shape[1] - facts[0].shape[1]  # the loss wants equal dimensions
+        facts = tuple(jnp.pad(side, ((0, 0), (0, missing))) for side in facts)
+        return Embeddings(rows | {"teacher": facts}, shared)
 
 
 @dataclasses.dataclass(frozen=True)

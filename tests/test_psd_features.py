@@ -10,6 +10,7 @@ import pytest
 from tests.configs import ROOT
 from vujax.methods.base import Embeddings, StepContext
 from vujax.methods.distill import Distill
+from vujax.models.feature_towers import build_feature_towers
 
 SCRIPT = runpy.run_path(str(ROOT / "experiments" / "psd_features.py"))
 DATA, METHODS = SCRIPT["DATA"], SCRIPT["METHODS"]
@@ -92,6 +93,27 @@ def test_known_facts_are_zero_exactly_where_a_caption_fits():
     assert (fits == (kinds[:, None] == kinds)).all()
 
 
+def test_the_teacher_of_known_alignments_is_the_truth():
+    pool, context = make_pool(), StepContext(jax.random.key(0), jnp.float32(0.5))
+    batch = {
+        "image": pool.images,
+        "tokens": pool.texts,
+        "index": np.arange(N),
+        "image_facts": pool.image_facts,
+        "text_facts": pool.text_facts,
+    }
+    setting = METHODS["multi-positive oracle"]
+    model = build_feature_towers(image_dim=8, text_dim=6, hidden=8, embed_dim=8)
+    method = setting.kind(model=model, dropout=0.1, unaligned_end=1.0, **setting.options)
+    params, aux = method.init(jax.random.key(0), batch)
+    embeddings = method.embed(params, aux, batch, context)
+    image, text = embeddings.rows["teacher"]
+    assert image.shape == text.shape == embeddings.rows["image"].shape
+    fits = pool.image_facts @ pool.text_facts.T
+    np.testing.assert_allclose(image @ text.T, fits)
+    assert np.isfinite(method.objective(embeddings, aux, context)[0])
+
+
 def test_scores_of_perfect_and_of_mixed_embeddings():
     pool, names = make_pool(), np.eye(CLASSES, N, dtype=np.float32)
     perfect = DATA["score"](pool, np.eye(N), np.eye(N), names)
@@ -105,3 +127,13 @@ def test_an_order_has_complete_epochs():
     assert order.shape == (4, 256)
     assert len(np.unique(order[:2])) == len(np.unique(order[2:])) == 512
     assert (order != SCRIPT["draw_order"](np.arange(600), 4, 1)).any()
+
+
+def test_training_from_scratch_has_the_oracle_only_where_names_are_wrong():
+    scratch = runpy.run_path(str(ROOT / "experiments" / "psd_from_scratch.py"))
+    points = list(scratch["points"]())
+    assert len(points) == 14
+    assert {name for name, noise, _ in points if not noise} == {"CLIP, dropout", "PSD .7", "PSD .9"}
+    labels = np.arange(100)
+    noisy = scratch["shuffle"](labels, 0.4, 0)
+    assert (noisy != labels).sum() == 40 and sorted(noisy) == list(labels)
