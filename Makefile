@@ -1,4 +1,4 @@
-# make demo | test | quick | lint | docs. Each starts from nothing: it makes a virtual environment
+# make demo | demo-pixels | test | quick | lint | docs. Each starts from nothing: it makes a virtual environment
 # and installs what it needs; a second call is quick. Another Python: make test PYTHON=python3.12
 PYTHON ?= python3
 VENV := $(if $(filter python3,$(notdir $(PYTHON))),.venv,.venv-$(notdir $(PYTHON)))
@@ -15,9 +15,14 @@ UNMARKED := not (long or multiprocess or tpu_aot or real_data or browser or pari
 # Compiled programs of the tests are kept between runs; it is safe to delete the folder.
 test quick: export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.jax_cache
 
-.PHONY: demo test quick lint docs
+.PHONY: demo demo-pixels test quick lint docs
 
-demo: $(VENV)/.installed
+# Which captions are wrong? Features are computed once, small towers train on them.
+demo: $(VENV)/.installed-demo
+	$(VENV)/bin/python -m experiments.demo
+
+# An image-text model from pixels, end to end.
+demo-pixels: $(VENV)/.installed-demo
 	$(VENV)/bin/python -m vujax.main --config=configs/distill.py
 
 test: $(VENV)/.installed-test lint
@@ -37,8 +42,8 @@ docs: $(VENV)/.installed-docs
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: $(VENV)/bin/python setup.cfg pyproject.toml $(CONSTRAINTS)
-	$(PIP) --editable .
+$(VENV)/.installed-demo: $(VENV)/bin/python setup.cfg pyproject.toml $(CONSTRAINTS)
+	$(PIP) --editable '.[sentences]'
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/bin/python setup.cfg pyproject.toml $(CONSTRAINTS)

@@ -57,6 +57,19 @@ def test_wrong_captions_are_found_by_towers_that_have_not_seen_them():
     assert named[pairs.shuffled].mean() > 0.3  # by chance 1 in 7
 
 
+def test_a_training_is_watched():
+    steps, scales = [], []
+
+    def watch(step: int, variables: dict) -> None:
+        steps.append(step)
+        scales.append(float(variables["params"]["logit_scale"]))
+
+    settings = dataclasses.replace(SETTINGS, epochs=2.0)
+    _, variables = train_towers(topic_pairs(), settings, watch=watch, every=4)
+    assert steps == [4, 8, 10]
+    assert len(set(scales)) == 3 and scales[-1] == float(variables["params"]["logit_scale"])
+
+
 def test_a_training_follows_its_seed():
     pairs = topic_pairs(64)
     settings = TowerSettings(hidden=8, embed_dim=4, epochs=1.0, batch_size=32)

@@ -100,13 +100,14 @@ def _read_thumbnails(images: Sources, keys: set[str]) -> dict[str, str]:
     for key, record in iterate_records(images):
         if key in keys and key not in uris:
             try:
-                uris[key] = _build_uri(record["image"])
+                uris[key] = build_image_uri(record["image"])
             except BadSample:
                 continue
     return uris
 
 
-def _build_uri(image: bytes | np.ndarray) -> str:
+def build_image_uri(image: bytes | np.ndarray) -> str:
+    """Return the thumbnail of an image file, or of uint8 `[h w 3]`, as a data URI."""
     pixels = decode_image(image) if isinstance(image, bytes) else image
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=90)

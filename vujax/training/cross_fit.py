@@ -25,6 +25,7 @@ from vujax.methods import build_method
 from vujax.models.clip import clamp_scale
 from vujax.models.feature_towers import FeatureTowers, build_feature_towers
 from vujax.training import fit
+from vujax.training.step import State
 from vujax.utils.mesh import make_mesh
 
 METHOD = {
@@ -62,7 +63,12 @@ class TowerSettings:
 
 
 def train_towers(
-    pairs: FeaturePairs, settings: TowerSettings, seed: int = 0
+    pairs: FeaturePairs,
+    settings: TowerSettings,
+    seed: int = 0,
+    *,
+    watch: Callable[[int, Variables], Any] | None = None,
+    every: int = 1,
 ) -> tuple[FeatureTowers, Variables]:
     """Train two towers on pairs.
 
@@ -70,6 +76,8 @@ def train_towers(
       pairs: the training pairs.
       settings: sizes, method and optimizer.
       seed: of the initialization and of the order.
+      watch: called with the number of steps done and the variables, valid until it returns.
+      every: number of steps between these calls; the last step has one too.
 
     Raises:
       ValueError: nothing can be learned from the pairs, or a setting is invalid.
@@ -93,9 +101,15 @@ def train_towers(
     )
     state = init(jax.random.key(seed))
     with contextlib.closing(data.train_batches(batch_size=rows, seed=seed)) as batches:
-        for _ in range(steps):
+        for done in range(1, steps + 1):
             state, _ = step(state, next(batches))
-    return model, {"params": state.params, "batch_stats": state.aux["batch_stats"]}
+            if watch and (done % every == 0 or done == steps):
+                watch(done, _get_variables(state))
+    return model, _get_variables(state)
+
+
+def _get_variables(state: State) -> Variables:
+    return {"params": state.params, "batch_stats": state.aux["batch_stats"]}
 
 
 def score_with_towers(

@@ -1,7 +1,7 @@
-"""Line charts as inline SVG: a curve over steps, large, or as a sparkline in a table."""
+"""Line charts as inline SVG: one curve over steps, several in one chart, or a sparkline."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate, groupby, pairwise
 from math import isfinite
 
@@ -34,6 +34,38 @@ def curve(points: Sequence[Point], title: str, note: str) -> Markup:
         tag("span", summary, class_="readout", data_rest=summary),
     )
     return tag("figure", caption, _svg(points, f"{title}: {summary}"), class_="chart")
+
+
+def compare_curves(
+    series: Mapping[str, Sequence[Point]], title: str, note: str, *, x_label: str, y_label: str
+) -> Markup:
+    """Draw several curves in one chart, told apart by color and dashes, with a legend.
+
+    Args:
+      series: curves by name, each by rising x, at least one point; up to five have a color.
+      title: what is drawn.
+      note: a few words on how to read it.
+      x_label: what the horizontal axis shows, with its unit.
+      y_label: likewise the vertical axis.
+    """
+    points = [point for curve in series.values() for point in curve]
+    room = {"left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM}
+    frame = _Frame(points, width=WIDTH, height=HEIGHT, **room)
+    lines = [
+        tag("path", d=frame.path(curve), class_=f"line series-{i}")
+        for i, curve in enumerate(series.values())
+    ]
+    view = dict(viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=title)
+    caption = tag("figcaption", tag("b", title), tag("span", note, class_="note"))
+    legend = tag("ul", [_legend(i, name) for i, name in enumerate(series)], class_="legend")
+    axes = [tag("p", text, class_="note") for text in (f"\u2191 {y_label}", f"\u2192 {x_label}")]
+    body = (caption, legend, axes[0], tag("svg", _axes(frame), lines, **view), axes[1])
+    return tag("figure", body, class_="chart compared")
+
+
+def _legend(number: int, name: str) -> Markup:
+    line = tag("path", d="M1 5H31", class_=f"line series-{number}")
+    return tag("li", tag("svg", line, viewBox="0 0 32 10", aria_hidden="true"), name)
 
 
 def sparkline(points: Sequence[Point]) -> Markup:
