@@ -86,7 +86,7 @@ def optimized() -> Iterator[None]:
     """Compile as users do: for tests of a compiled program's memory or instructions."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "0")
-        before = jax.config.jax_disable_most_optimizations
+        before = jax.config.read("jax_disable_most_optimizations")
         jax.config.update("jax_disable_most_optimizations", False)
         yield
         jax.config.update("jax_disable_most_optimizations", before)
