@@ -27,7 +27,8 @@ from vujax.utils.html.document import Markup, document, percent, tag
 from vujax.utils.io import write_text
 
 NUM_SUSPECTS, NUM_QUERIES, SHOWN = 20, 4, 5
-MIN_FACTS = 3  # stated by a query
+MIN_FACTS = 2  # stated by a query
+FRAMES_PER_RIGHT = 200  # at most, of the held-out frames for each right one of a query
 TITLE = "Four in ten captions are wrong. Which?"
 MEANINGS = {
     CLIP: "image and text towers learn to match every caption with its image, wrong or not",
@@ -130,17 +131,20 @@ def _table(results: Results) -> Markup:
         for row in rows
     ]
     caption = tag("caption", "Results of the methods")
+    gain = show(results.gain("recall"), sign="+")
     notes = (
         f"Mean ± 95% interval (Student's t) over {results.sizes.seeds} seeds, each with a shuffle "
         f"of its own. Precision@{TOP}: share of the first {TOP} frames of which a caption is true. "
         "AUC: probability that a wrong training caption looks more suspicious than a right one; "
         ".5 is guessing.",
-        f"PSD less CLIP with dropout, recall: {show(results.gain('recall'), sign='+')} points. "
-        f"{_describe_clean(results)}",
         "Dropout and PSD's share were chosen from four tries for each method, on other films.",
     )
-    table = tag("div", tag("table", caption, head, tag("tbody", lines)), class_="scroll")
-    return tag("div", table, [tag("p", note, class_="note") for note in notes])
+    return tag(
+        "div",
+        tag("div", tag("table", caption, head, tag("tbody", lines)), class_="scroll"),
+        tag("p", f"PSD minus CLIP with dropout, recall: {gain} points. {_describe_clean(results)}"),
+        [tag("p", note, class_="note") for note in notes],
+    )
 
 
 def _describe_clean(results: Results) -> str:
@@ -164,8 +168,9 @@ def _suspects(results: Results) -> Markup:
     wrong = sum(row["wrong"] for row in found)
     note = (
         f"{wrong} of these {len(found)} are wrong. Below each caption is the one that the model "
-        "would choose for the frame instead, from all captions of the set. Whether one is right is "
-        "known, since the frames are drawn; the model was not told."
+        "would choose for the frame instead, from all captions of the set. A caption is right "
+        "if everything that it states is true of the frame, which is known, since the frames are "
+        "drawn; the model was not told."
     )
     articles = [_suspect(results.train, row, places[row["id"]]) for row in found]
     return tag("div", tag("p", note), tag("div", articles, class_="suspects"))
@@ -218,12 +223,14 @@ def _trace(judge: Suspects, points: int = 100) -> Iterable[tuple[float, float]]:
 def _queries(results: Results) -> Markup:
     judge = results.judge
     stated = [len(judge.frames.captions[text].facts) for text in judge.texts]
-    known = np.flatnonzero((np.array(stated) >= MIN_FACTS) & judge.right.any(axis=1))
+    minimum = max(1, len(judge.frames.facts) // FRAMES_PER_RIGHT)
+    enough = judge.right.sum(axis=1) >= minimum
+    known = np.flatnonzero((np.array(stated) >= MIN_FACTS) & enough)
     chosen = known[np.unique(np.linspace(0, len(known) - 1, NUM_QUERIES).astype(int))]
     note = (
-        f"The first {SHOWN} frames of unseen films for captions that state at least {MIN_FACTS} "
-        "facts, taken evenly from the list, by the first training of each method. A frame is right "
-        "if everything is true that the caption states."
+        f"The first {SHOWN} frames of unseen films, by the first training of each method, for four "
+        f"captions that state at least {MIN_FACTS} facts and fit at least {minimum} frames, taken "
+        "evenly from the list. A frame is right if everything that the caption states is true."
     )
     cards = [_query(results, int(text)) for text in chosen]
     return tag("div", tag("p", note), tag("div", cards, class_="found-list"))

@@ -152,6 +152,7 @@ def test_the_demo_runs(tmp_path: Path) -> None:
     assert all(f"\n{name}  " in text for name in METHODS) and "vujax pairs suspects" in text
     assert (tmp_path / "index.html").is_file() and (tmp_path / "table.csv").is_file()
     first = results.runs[CLIP][0]
-    assert [step for step, _ in first.curve] == list(range(1, 7)) and 0 <= first.recall <= 100
+    assert [step for step, _ in first.curve] == [1, 2, 3, 6] and 0 <= first.recall <= 100
+    assert [step for step, _ in results.true_runs[PSD][0].curve] == [6]
     assert len(results.runs[TRUTH][0].scores.best) == (~results.noisy[0].shuffled).sum()
     np.testing.assert_array_less(first.nearest, SIZES.held_out)
