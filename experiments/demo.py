@@ -299,7 +299,10 @@ def run(sizes: Sizes, cache: Path, say: Say = print) -> Results:
     runs = {name: _train_seeds(noisy, sizes, name, judge, say) for name in METHODS}
     clean = [frames.pairs] * sizes.seeds
     say("and with true captions only:")
-    true_runs = {name: _train_seeds(clean, sizes, name, judge, say) for name in (CLIP_DROPOUT, PSD)}
+    true_runs = {
+        name: _train_seeds(clean, sizes, name, judge, say, curve=False)
+        for name in (CLIP_DROPOUT, PSD)
+    }
     return Results(sizes, frames, judge, noisy, runs, true_runs)
 
 
