@@ -86,7 +86,8 @@ def test_held_out_movies_have_no_part_in_it(films, tmp_path):
         new.write_bytes((films / f"{name}.npz").read_bytes())
     held = tmp_path / "held.txt"
     held.write_text("tt0000001\n")
-    options = {"data.guide": "all", "data.scenes.films.path": str(tmp_path)}
+    options = {"data.guide": "all", "method.alone": "augment"}
+    options["data.scenes.films.path"] = str(tmp_path)
     for path, there in (("", ("tt0000000", "tt0000001")), (str(held), ("tt0000000",))):
         config = small(films, **options | {"data.held_out.list": path})
         assert task.open_data(config).scenes.movies == there
