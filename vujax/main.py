@@ -36,6 +36,7 @@ def main(argv: list[str]) -> None:
     initialize_distributed()
     if logging.get_verbosity() == logging.INFO and not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)  # orbax logs every file
+    # ml_collections adds `config_filename` to the flag, whose type is that of every flag.
     default = default_workdir(flags.FLAGS["config"].config_filename)  # type: ignore[attr-defined]
     train = linear_guide.train if LINEAR.value else loop.train
     try:

@@ -29,7 +29,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def stub(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the encoder `lite` by one without weights in this process."""
     monkeypatch.setattr(encoders, "check_encoder", lambda name: None)
-    monkeypatch.setattr(encoders, "open_released", lambda name: Stub())
+    monkeypatch.setattr(encoders, "open_released", Stub)
 
 
 def words(tmp_path: Path, *more: str, source: str = "a.mp4") -> list[str]:

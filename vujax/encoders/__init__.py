@@ -86,15 +86,14 @@ def open_encoder(spec: str, level: str | None = None) -> Any:
       OSError: its weights are not available.
     """
     check_encoder(spec)
-    encoder = open_released(spec) if spec in RELEASED else _open_trained(Path(spec))
+    encoder = open_released() if spec in RELEASED else _open_trained(Path(spec))
     if level is not None:
         check_level(encoder, level)
     return encoder
 
 
-def open_released(name: str) -> base.Encoder:
-    """Open a released encoder, of RELEASED; the caller has checked its name."""
-    del name  # there is one
+def open_released() -> base.Encoder:
+    """Open the one encoder of RELEASED; the caller has checked its weights."""
     from vujax.encoders.lite import LiteEncoder  # brings JAX
 
     return LiteEncoder()
@@ -104,7 +103,7 @@ def make_opener(spec: str) -> Callable[[], Any]:
     """Return a picklable call that opens an encoder in another process; checked now.
 
     Raises:
-      ValueError, OSError: see `check`.
+      ValueError, OSError: see `check_encoder`.
     """
     check_encoder(spec)  # what it needs is fetched once, here, not in each worker
     return functools.partial(open_encoder, spec if spec in RELEASED else str(Path(spec).resolve()))

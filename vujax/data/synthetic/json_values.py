@@ -81,6 +81,7 @@ def _number_or_text(kind: type[T], value: object, key: str) -> T:
         -_MAX_NUMBER <= value <= _MAX_NUMBER and isfinite(value)
     ):
         raise ValueError(f"'{key}' is out of range")
+    # T is one of the types of _PLAIN, which all take a value; a type variable cannot say so.
     return kind(value)  # type: ignore[call-arg]
 
 
