@@ -87,6 +87,11 @@ def test_a_film_to_files_and_a_table(tmp_path: Path, capsys: pytest.CaptureFixtu
     text = capsys.readouterr().out
     assert "a.mp4: 2 scenes, 4 shots, 0:00:05" in text
     assert "x real time: shots " in text
+    assert [line[:8] for line in text.splitlines() if "x real time" in line] == [
+        "read in ",
+        "embedded",
+        "took    ",
+    ]
     found = json.loads((tmp_path / "out" / "scenes.json").read_text())
     assert sum(one["shots"] for one in found["scenes"]) == 4
     assert f"{1:>7}{'0:00.0':>12}" in text

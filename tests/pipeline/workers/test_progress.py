@@ -22,6 +22,8 @@ def test_the_table_counts_what_happened() -> None:
     table = {line[:12].strip(): line[13:] for line in lines}
     assert table["films"] == "3 (2 whole, 1 error)"
     assert table["read now"] == "2; 1 were already done"
+    assert table["read in"].endswith("x real time")
+    assert "took" not in table  # `vujax scenes` prints a total beside the stages
     assert table["shots"] == "1,202"
     assert table["film time"] == "1:01:00"
     assert table["skipped"] == "2 linked folders, 5 files of other kinds"

@@ -93,7 +93,10 @@ class ProgressDisplay:
             ("shots", f"{sum(o.shots for o in self.outcomes):,}"),
             ("keyframes", f"{sum(o.keyframes for o in self.outcomes):,}"),
             ("film time", format_clock(sum(o.seconds for o in self.outcomes))),
-            ("took", f"{format_clock(elapsed)}, {self._fresh_s / elapsed:.1f}x real time"),
+            (
+                f"{self._verb} in",
+                f"{format_clock(elapsed)}, {self._fresh_s / elapsed:.1f}x real time",
+            ),
         ]
         skipped = _counts(
             {"linked folders": listing.num_links, "files of other kinds": listing.num_others}
