@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from vujax.data.films import frames_to_seconds
 from vujax.data.registry import open_films
@@ -236,16 +237,34 @@ def test_intervals_over_films() -> None:
     rng = np.random.default_rng(1)
     ours = [film(rng, f"f{k}", 30) for k in range(12)]
     theirs = [f._replace(scores=rng.random(29)) for f in ours]
-    found = compute_interval([ours], "ap", resamples=500)
-    assert found.estimate == pytest.approx(evaluate(ours)["macro/ap"])
-    assert found.low < found.estimate < found.high
-    apart = compute_interval([ours] * 2, "ap", against=[theirs[::-1]] * 2, resamples=500)
-    difference = evaluate(ours)["macro/ap"] - evaluate(theirs)["macro/ap"]
-    assert apart.estimate == pytest.approx(difference) and apart.low > 0
-    itself = compute_interval([ours], "ap", against=[ours[::-1]], resamples=50)
-    assert itself.low == itself.estimate == itself.high == 0  # film by film, in whatever order
+    theirs[0] = ours[0]
+    aps = np.array([[evaluate([f])["macro/ap"] for f in films] for films in (ours, theirs)])
+    found = compute_interval([ours], "ap")
+    expected = scipy.stats.t.interval(0.95, 11, aps[0].mean(), scipy.stats.sem(aps[0]))
+    assert found[:3] == pytest.approx((aps[0].mean(), *expected))
+    assert (found.films, found.positive, found.signs) == (12, 12, "12 of 12")
+    apart = compute_interval([ours] * 2, "ap", against=[theirs[::-1]] * 2)
+    less = aps[0] - aps[1]
+    expected = scipy.stats.t.interval(0.95, 11, less.mean(), scipy.stats.sem(less))
+    assert apart[:3] == pytest.approx((less.mean(), *expected)) and apart.low > 0
+    assert apart.positive == (less > 0).sum() == 11
+    itself = compute_interval([ours], "ap", against=[ours[::-1]])
+    assert itself == (0, 0, 0, 12, 0)  # film by film, in whatever order
     none = ours[0]._replace(film="none", starts=np.zeros(29, bool))
-    assert compute_interval([[*ours, none]], "ap", resamples=500) == found
+    assert compute_interval([[*ours, none]], "ap") == found
+    assert compute_interval([ours[:1]], "ap").high == np.inf
+    with pytest.raises(ValueError, match="2 runs need as many others, got 1"):
+        compute_interval([ours] * 2, "ap", against=[theirs])
+
+
+def test_a_film_is_the_mean_of_its_seeds() -> None:
+    rng = np.random.default_rng(2)
+    films = [film(rng, f"f{k}", 30) for k in range(4)]
+    runs = [[f._replace(scores=rng.random(29)) for f in films] for _ in range(3)]
+    aps = np.mean([[evaluate([f])["macro/ap"] for f in run] for run in runs], axis=0)
+    found = compute_interval(runs, "ap", level=0.8)
+    expected = scipy.stats.t.interval(0.8, 3, aps.mean(), scipy.stats.sem(aps))
+    assert found[:3] == pytest.approx((aps.mean(), *expected))
 
 
 def test_baselines_see_no_picture() -> None:

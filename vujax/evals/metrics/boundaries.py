@@ -4,7 +4,7 @@
     evaluate(films)                       # corrected mode
     evaluate(films, mode="compatible")    # as SceneSeg (LGSS) and SCRL compute them
     score_films(films)                    # a row for each film
-    compute_interval([films], "ap")       # mean over films and its bootstrap interval
+    compute_interval([films], "ap")       # mean over films and its t interval
     compute_interval([ours], "ap", against=[theirs])
     compute_baselines(films)              # the scores of shot durations and of random scores
 
@@ -28,7 +28,7 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 
 from vujax.data.films import Film
-from vujax.evals.metrics.bootstrap import Interval, bootstrap, paired_bootstrap
+from vujax.evals.metrics.bootstrap import student_interval
 from vujax.evals.metrics.classification import average_precision, precision_recall_f1, roc_auc
 from vujax.evals.metrics.shots import Extent, match_extents
 
@@ -239,6 +239,29 @@ def _scenes(extent: np.ndarray, ends: np.ndarray, mode: Mode) -> np.ndarray:
     return np.stack([extent[first, 0], extent[last, 1]], axis=1).astype(np.float64)
 
 
+class FilmInterval(NamedTuple):
+    """A mean over films with its interval.
+
+    Attributes:
+      estimate: mean over films and runs.
+      low: lower bound.
+      high: upper bound.
+      films: number of films that have the metric.
+      positive: number of these whose value, or difference, is above 0.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    films: int
+    positive: int
+
+    @property
+    def signs(self) -> str:
+        """Sign count, such as '9 of 11'."""
+        return f"{self.positive} of {self.films}"
+
+
 def compute_interval(
     runs: Sequence[Sequence[FilmScores]],
     metric: str,
@@ -246,11 +269,13 @@ def compute_interval(
     against: Sequence[Sequence[FilmScores]] | None = None,
     threshold: float = 0.5,
     mode: Mode = "corrected",
-    **options: float,
-) -> Interval:
-    """Return the mean over films (and runs) of a metric, with its bootstrap interval.
+    level: float = 0.95,
+) -> FilmInterval:
+    """Return the mean over films (and runs) of a metric, with Student's t interval over films.
 
-    Films that lack the metric, for want of a true boundary, are left out.
+    A film's value is its mean over runs. The percentile bootstrap over so few films is too narrow:
+    at 95% it covers 88% with 7 films and 91% with 11. Films that lack the metric, for want of a
+    true boundary, are left out; of a single film the bounds are infinite.
 
     Args:
       runs: the same films scored by one run or several (seeds).
@@ -259,20 +284,23 @@ def compute_interval(
         paired difference, `runs` less `against`.
       threshold: above it a score is a predicted boundary.
       mode: 'corrected' or 'compatible'.
-      **options: of `bootstrap.bootstrap`: level, resamples, seed.
+      level: of confidence.
 
     Raises:
-      ValueError: the runs are of different films, or no film has the metric.
+      ValueError: the runs are of different films or numbers, or no film has the metric.
     """
     order = [f.film for f in runs[0]]
-    ours = _values(runs, metric, order, threshold, mode)
-    theirs = None if against is None else _values(against, metric, order, threshold, mode)
-    scored = ~np.isnan(ours[0])
-    if not scored.any():
+    values = _values(runs, metric, order, threshold, mode)
+    if against is not None:
+        theirs = _values(against, metric, order, threshold, mode)
+        if theirs.shape != values.shape:
+            raise ValueError(f"{len(values)} runs need as many others, got {len(theirs)}")
+        values = values - theirs
+    values = values[:, ~np.isnan(values[0])].mean(axis=0)
+    if not len(values):
         raise ValueError(f"no film has {metric}; none has a true boundary")
-    if theirs is None:
-        return bootstrap(ours[:, scored], **options)
-    return paired_bootstrap(ours[:, scored], theirs[:, scored], **options)
+    found = student_interval(values, level=level)
+    return FilmInterval(*found, films=len(values), positive=int((values > 0).sum()))
 
 
 def _values(

@@ -90,19 +90,21 @@ def build_paired_rows(
       column: title of the names.
 
     Returns:
-      `{column, 'macro/METRIC', 'low', 'high', 'less CONTROL', 'less CONTROL low', ...}`, 95%.
+      `{column, 'macro/METRIC', 'low', 'high', 'films', 'less CONTROL', 'less CONTROL low', 'less
+      CONTROL high', 'better than CONTROL', ...}`: 95% t intervals over films, and the number of
+      films that are better.
     """
     available = [name for name in controls if name in runs]
     rows = []
     for name, own in runs.items():
-        row: dict[str, object] = {column: name}
-        row |= dict(
-            zip((f"macro/{metric}", "low", "high"), compute_interval(own, metric), strict=True)
-        )
+        found = compute_interval(own, metric)
+        row: dict[str, object] = {column: name, f"macro/{metric}": found.estimate}
+        row |= {"low": found.low, "high": found.high, "films": found.films}
         for other in available[: available.index(name)] if name in available else available:
             against = runs[other] if len(runs[other]) > 1 else list(runs[other]) * len(own)
-            keys = [f"less {other}{suffix}" for suffix in ("", " low", " high")]
-            row |= dict(zip(keys, compute_interval(own, metric, against=against), strict=True))
+            less = compute_interval(own, metric, against=against)
+            row |= {f"less {other}": less.estimate, f"less {other} low": less.low}
+            row |= {f"less {other} high": less.high, f"better than {other}": less.signs}
         rows.append(row)
     return rows
 
