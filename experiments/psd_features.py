@@ -12,7 +12,6 @@ experiments/results/psd_features; a run that is there is not repeated.
 """
 
 import argparse
-import dataclasses
 import functools
 import json
 import runpy
@@ -29,8 +28,8 @@ import numpy as np
 from jax import lax
 
 from vujax import optim
-from vujax.methods.base import Batch, Embeddings, StepContext, Tree
-from vujax.methods.distill import Distill
+from vujax.evals.scale import compare_pairs, compute_calibration_error, fit_scale
+from vujax.methods.base import Batch, StepContext, Tree
 from vujax.models.clip import clamp_scale
 from vujax.models.feature_towers import FeatureTowers, build_feature_towers
 from vujax.training.step import compute_gradients, finish_step, init_state
@@ -38,104 +37,25 @@ from vujax.training.sweep.results import Estimate, compute_estimate
 from vujax.training.sweep.tables import write_intervals, write_rows
 
 DATA = runpy.run_path(str(Path(__file__).with_name("psd_features_data.py")))
+DEFINED = runpy.run_path(str(Path(__file__).with_name("psd_features_methods.py")))
+METHODS, FAULTY = DEFINED["METHODS"], DEFINED["FAULTY"]
+KNOWN = METHODS | FAULTY
 RESULTS = Path(__file__).with_name("results") / "psd_features"
 BATCH, LR, EPOCHS, PAIRS = 256, 1e-3, 36, 3000
 SEEDS, TUNING_SEEDS = range(5), (100,)
+METRICS = ("recall", "precision@10", "zero_shot", "auc", "ece", "ece fitted")
 NUMBERS = {"dropout": 0.0, "unaligned_end": 0.0, "soft_weight": 1.0, "weight_decay": 0.1}
 
 
-@dataclasses.dataclass(frozen=True)
-class TracedDistill(Distill):
-    """`Distill` whose numbers may be traced, so that one program serves all their values.
-
-    Attributes:
-      soft: True if rows may have soft targets.
-    """
-
-    soft: bool = False
-
-    def __post_init__(self) -> None:
-        """Check nothing: a traced number has no value yet."""
-
-    @property
-    def has_soft_targets(self) -> bool:
-        """See `soft`."""
-        return self.soft
-
-    @property
-    def has_dropout(self) -> bool:
-        """True: a rate of 0 drops nothing."""
-        return True
-
-
-class KnownAlignments(TracedDistill):
-    """All captions that truly fit an image are its targets, equally, and the reverse."""
-
-    def embed(self, params: Tree, aux: Tree, batch: Batch, context: StepContext) -> Embeddings:
-        """See `Distill.embed`; the teacher is the truth."""
-        rows, shared = super().embed(params, aux, batch, context)
-        facts = batch["image_facts"], batch["text_facts"]
-        missing = rows["image"].shape[1] - facts[0].shape[1]  # the loss wants equal dimensions
-        facts = tuple(jnp.pad(side, ((0, 0), (0, missing))) for side in facts)
-        return Embeddings(rows | {"teacher": facts}, shared)
-
-
-@dataclasses.dataclass(frozen=True)
-class Setting:
-    """A method with the values that were tried.
-
-    Attributes:
-      tries: numbers of each try, the same count for every method.
-      options: of the method that are not traced.
-      kind: its class.
-      clean: train on the pairs with right captions only, for as many steps.
-    """
-
-    tries: tuple[dict[str, float], ...]
-    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    kind: type[TracedDistill] = TracedDistill
-    clean: bool = False
-
-
-def grid(name: str, values: tuple[float, ...], **fixed: float) -> tuple[dict[str, float], ...]:
-    """Return tries that differ in one number."""
-    return tuple({name: value, **fixed} for value in values)
-
-
-RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
-PSD = dict(
-    soft=True,
-    target="half_columns",
-    teacher_temperature=0.5,
-    unaligned_begin=0.1,
-    unaligned_full=0.4,
-)
-ALBEF = dict(soft=True, target="plain", teacher="ema", unaligned_begin=0.0, unaligned_full=0.1)
-METHODS = {
-    "CLIP": Setting(grid("weight_decay", (0.01, 0.03, 0.1, 0.3, 1.0, 3.0))),
-    "CLIP, dropout": Setting(grid("dropout", (0.1, 0.2, 0.3, 0.4, 0.5, 0.6))),
-    "SigLIP": Setting(grid("dropout", RATES), dict(loss="sigmoid")),
-    "CyCLIP": Setting(grid("dropout", RATES), dict(cyclip=0.25)),
-    "label smoothing": Setting(grid("dropout", RATES), dict(label_smoothing=0.1)),
-    "ALBEF mixing": Setting(
-        grid("dropout", (0.1, 0.3, 0.5), unaligned_end=1.0, soft_weight=0.4)
-        + grid("dropout", (0.1, 0.3, 0.5), unaligned_end=1.0, soft_weight=0.8),
-        ALBEF,
-    ),
-    "PSD": Setting(
-        grid("dropout", (0.1, 0.2, 0.3), unaligned_end=0.7)
-        + grid("dropout", (0.1, 0.2, 0.3), unaligned_end=0.9),
-        PSD,
-    ),
-    "oracle filter": Setting(grid("dropout", RATES), clean=True),
-    "multi-positive oracle": Setting(
-        grid("dropout", RATES, unaligned_end=1.0),
-        dict(soft=True, target="plain", unaligned_begin=0.0, unaligned_full=0.0),
-        KnownAlignments,
-    ),
-}
 CONTROL = "CLIP, dropout"
 MAIN = (CONTROL, "PSD", "oracle filter")
+OTHERS = {  # data set: pairs, and shares of shuffled captions; every second try
+    "emoji": (1536, (0.4,)),
+    "openclipart": (2304, (0.0, 0.4)),
+    "tinyimagenet": (3840, (0.4,)),
+}
+BLOCKS = ("fashion", "frames", "noise-fashion", "noise-frames", "kinds", "size")
+BLOCKS += ("calibration", "faulty", *OTHERS)
 
 
 def points(block: str) -> Iterator[dict[str, Any]]:
@@ -154,20 +74,28 @@ def points(block: str) -> Iterator[dict[str, Any]]:
         for size in (1000, 6500):
             yield dict(base, data="fashion", size=size, methods=MAIN)
         yield dict(base, data="frames", size=1000, methods=MAIN)
-
-
-BLOCKS = ("fashion", "frames", "noise-fashion", "noise-frames", "kinds", "size")
+    elif block == "calibration":
+        for data in ("fashion", "frames"):
+            yield dict(base, data=data, methods=MAIN)
+    elif block == "faulty":
+        for share in (0.4, 0.0):
+            methods = (CONTROL, "PSD", "multi-positive oracle", *FAULTY)
+            yield dict(base, data="frames", share=share, methods=methods)
+    else:
+        size, shares = OTHERS[block]
+        for share in shares:
+            yield dict(base, data=block, share=share, size=size, methods=known_methods(block))
 
 
 @functools.cache
 def build_training(name: str, steps: int) -> Callable[..., Tree]:
-    """Return the compiled training of towers by a method of METHODS; see `define_training`."""
+    """Return the compiled training of towers by a method of KNOWN; see `define_training`."""
     dim = DATA["DIM"]
     model = build_feature_towers(image_dim=dim, text_dim=dim)
-    return jax.jit(define_training(METHODS[name], model, steps, LR))
+    return jax.jit(define_training(KNOWN[name], model, steps, LR))
 
 
-def define_training(setting: Setting, model: nn.Module, steps: int, lr: float) -> Callable:
+def define_training(setting: Any, model: nn.Module, steps: int, lr: float) -> Callable:
     """Return a pure `(key, data, order, numbers) -> variables` of a complete training.
 
     `data` has arrays `[n ...]` of all training pairs, `order` int32 `[steps b]` their numbers, and
@@ -223,30 +151,54 @@ def run_once(
     split: str,
 ) -> dict[str, float]:
     """Train with one seed and score one split."""
-    setting, pool = METHODS[name], pools["train"]
+    setting, pool = KNOWN[name], pools["train"]
     rng = np.random.Generator(np.random.Philox([seed, 0]))
     pool = pool.take(rng.permutation(len(pool.images))[: point["size"]])
     noisy, wrong = DATA["add_noise"](pool, point["noise"], point["share"], seed)
     steps = EPOCHS * (point["size"] // BATCH)
     rows = np.flatnonzero(~wrong) if setting.clean else np.arange(len(wrong))
     data = {"image": noisy.images, "tokens": noisy.texts}
-    if setting.kind is KnownAlignments:
+    if setting.kind is DEFINED["KnownAlignments"]:
         data |= {"image_facts": noisy.image_facts, "text_facts": noisy.text_facts}
     train = build_training(name, steps)
     order = draw_order(rows, steps, seed)
     variables = train(jax.random.key(seed), data, order, {**NUMBERS, **numbers})
-    return evaluate(variables, pools[split], noisy, wrong)
+    scores = evaluate(variables, pools[split], noisy, wrong)
+    if split == "report" and "logit_bias" not in variables["params"]:
+        scores |= calibrate(variables, pools["tune"], pools["report"])
+    return scores
 
 
 def evaluate(variables: Tree, pool: Any, noisy: Any, wrong: np.ndarray) -> dict[str, float]:
     """Return the scores of a split, and the AUC of the wrong captions among the training pairs."""
-    images, texts = embed(variables, "image", pool.images), embed(variables, "text", pool.texts)
+    images, texts = embed_pairs(variables, pool)
     scores = DATA["score"](pool, images, texts, embed(variables, "text", pool.class_texts))
     if wrong.any():
-        own = embed(variables, "image", noisy.images), embed(variables, "text", noisy.texts)
-        scale = float(clamp_scale(variables["params"]["logit_scale"]))
+        own, scale = embed_pairs(variables, noisy), read_scale(variables)
         scores["auc"] = DATA["score_wrong"](noisy, wrong, own[0], own[1], scale)
     return scores
+
+
+def calibrate(variables: Tree, tune: Any, report: Any) -> dict[str, float]:
+    """Return the calibration errors of a split before and after a fit of the scale on another."""
+    trained = read_scale(variables)
+    fitted = fit_scale(**DATA["group_pairs"](tune, embed_pairs(variables, tune)), trained=trained)
+    compared = DATA["group_pairs"](report, embed_pairs(variables, report))
+    similarity, belongs = compare_pairs(**compared)
+    before, after = (
+        compute_calibration_error(similarity, belongs, scale) for scale in (trained, fitted.scale)
+    )
+    return {"ece": before, "ece fitted": after, "scale": trained, "scale fitted": fitted.scale}
+
+
+def embed_pairs(variables: Tree, pool: Any) -> tuple[jax.Array, jax.Array]:
+    """Return the unit embeddings of the images and of their captions."""
+    return embed(variables, "image", pool.images), embed(variables, "text", pool.texts)
+
+
+def read_scale(variables: Tree) -> float:
+    """Return the trained multiplier of the cosines."""
+    return float(clamp_scale(variables["params"]["logit_scale"]))
 
 
 @functools.partial(jax.jit, static_argnums=1)
@@ -276,34 +228,48 @@ def record(name: str, identity: dict[str, Any], compute: Callable[[], dict[str, 
     print(json.dumps(line), flush=True)
 
 
-def tune(features: Path, data: str) -> None:
-    """Score every try of every method on the tuning split, with 40% of the captions shuffled."""
-    pools, point = DATA["open_pools"](features / f"{data}.npz"), next(points(data))
-    for method in known_methods(data):
-        for (number, numbers), seed in product(enumerate(METHODS[method].tries), TUNING_SEEDS):
+def tune(features: Path, block: str) -> None:
+    """Score the tries of every method on the tuning split, with 40% of the captions shuffled."""
+    data = "frames" if block == "faulty" else block
+    pools = DATA["open_pools"](features / f"{data}.npz")
+    point = dict(noise="shuffled", share=0.4, size=OTHERS.get(data, (PAIRS,))[0], data=data)
+    for method in FAULTY if block == "faulty" else known_methods(data):
+        for number, seed in product(select_tries(data, method), TUNING_SEEDS):
             identity = dict(data=data, method=method, number=number, seed=seed)
+            numbers = KNOWN[method].tries[number]
             run = functools.partial(run_once, pools, point, method, numbers)
             record("tune", identity, functools.partial(run, seed=seed, split="tune"))
 
 
 def known_methods(data: str) -> tuple[str, ...]:
     """Return the methods of a data set: which names fit which photographs is not known."""
-    known = METHODS if data == "frames" else (m for m in METHODS if m != "multi-positive oracle")
-    return tuple(known)
+    if data in OTHERS:
+        return (CONTROL, "SigLIP", "PSD", "oracle filter")
+    return tuple(m for m in METHODS if data == "frames" or m != "multi-positive oracle")
+
+
+def select_tries(data: str, method: str) -> range:
+    """Return the numbers of the tries of a method; every second one of other data sets."""
+    return range(0, len(KNOWN[method].tries), 2 if data in OTHERS else 1)
 
 
 def choose(data: str, method: str) -> dict[str, float]:
-    """Return the numbers of the try with the best mean recall on the tuning split."""
+    """Return the numbers of the try with the best mean score on the tuning split.
+
+    It is recall, and precision@10 for methods against faulty negatives.
+    """
     lines = [x for x in read_lines("tune") if (x["data"], x["method"]) == (data, method)]
-    if len(lines) != len(TUNING_SEEDS) * len(METHODS[method].tries):
+    tries = select_tries(data, method)
+    if len(lines) != len(TUNING_SEEDS) * len(tries):
         raise ValueError(f"{method} has not been tuned on {data}: run `tune --block {data}` first")
-    tries = range(len(METHODS[method].tries))
-    mean = [np.mean([x["recall"] for x in lines if x["number"] == n]) for n in tries]
-    return METHODS[method].tries[int(np.argmax(mean))]
+    metric = "precision@10" if method in FAULTY else "recall"
+    mean = [np.mean([x[metric] for x in lines if x["number"] == n]) for n in tries]
+    return KNOWN[method].tries[tries[int(np.argmax(mean))]]
 
 
 def run_block(features: Path, block: str) -> None:
     """Train the chosen settings with all seeds, and score the report split."""
+    results = "calibration" if block == "calibration" else "runs"
     for point in points(block):
         methods, data = point.pop("methods"), point["data"]
         pools = DATA["open_pools"](features / f"{data}.npz")
@@ -312,18 +278,16 @@ def run_block(features: Path, block: str) -> None:
             for seed in SEEDS:
                 identity = dict(**point, method=name, seed=seed, numbers=numbers)
                 run = functools.partial(run_once, pools, point, name, numbers)
-                record("runs", identity, functools.partial(run, seed=seed, split="report"))
+                record(results, identity, functools.partial(run, seed=seed, split="report"))
 
 
 def tabulate() -> None:
     """Write the tables and plots of all runs, and the numbers that tuning chose."""
-    groups: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for line in read_lines("runs"):
-        title = f"{line['data']}, {line['share']:.0%} {line['noise']}, {line['size']} pairs"
-        title = title if line["share"] else f"{line['data']}, true captions, {line['size']} pairs"
-        groups.setdefault(title, {}).setdefault(line["method"], []).append(line)
-    rows = [row for title, runs in groups.items() for row in summarize(title, runs)]
-    write_rows(RESULTS, "table", rows, f"Points; intervals 95%; differences from {CONTROL}.")
+    note = f"Points; intervals 95%; differences from {CONTROL}."
+    groups = group_runs("runs")
+    for name, found in (("table", groups), ("calibration", group_runs("calibration"))):
+        rows = [row for title, runs in found.items() for row in summarize(title, runs)]
+        write_rows(RESULTS, name, rows, note)
     for title in ("fashion, 40% shuffled, 3000 pairs", "frames, 40% shuffled, 3000 pairs"):
         if CONTROL in groups.get(title, {}):
             lines = list(plot_lines(groups[title]))
@@ -331,13 +295,23 @@ def tabulate() -> None:
             write_intervals(path, f"{title}: recall minus {CONTROL}, points", lines)
 
 
+def group_runs(name: str) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """Return the lines of a file of results by setting and method."""
+    groups: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for line in read_lines(name):
+        title = f"{line['data']}, {line['share']:.0%} {line['noise']}, {line['size']} pairs"
+        title = title if line["share"] else f"{line['data']}, true captions, {line['size']} pairs"
+        groups.setdefault(title, {}).setdefault(line["method"], []).append(line)
+    return groups
+
+
 def summarize(title: str, runs: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, str]]:
     """Return a row per method: each score, and its paired difference from the control."""
     rows = []
     for method, lines in runs.items():
         row = {"setting": title, "method": method, "seeds": str(len(lines))}
-        for metric in ("recall", "precision@10", "zero_shot", "auc"):
-            if metric in lines[0]:
+        for metric in METRICS:
+            if all(metric in line for line in lines):
                 row[metric] = show(compute_estimate([100 * x[metric] for x in lines]))
                 difference = paired(lines, runs.get(CONTROL, []), metric)
                 row[f"{metric} minus control"] = "" if method == CONTROL else show(difference)

@@ -2,10 +2,14 @@
 
     VUJAX_DATA=... python experiments/psd_features_data.py --features runs/psd_features
 
-writes `fashion.npz` and `frames.npz`: embeddings of images by `lite` and of captions by `minilm`.
-Fashion: product photographs and names; by sha1(key) mod 10, remainder 0 is for tuning, 1 for the
-report, the rest for training. Frames: synthetic films; the three splits are of different films.
-The class of a photograph is its article type, that of a frame its event.
+writes a file for each data set: embeddings of images by `lite` and of captions by `minilm`.
+
+- fashion: product photographs and names. The class is the article type.
+- frames: of synthetic films; the three splits are of different films. The class is the event.
+- emoji: names of 1,594 concepts in four styles of psd_features_emoji.py (VUJAX_EMOJI); training,
+  tuning and report are of different styles. The class is the subcategory.
+- openclipart: drawings and titles. The class is the folder.
+- tinyimagenet: pictures and names of 200 classes.
 """
 
 import argparse
@@ -36,6 +40,9 @@ FRAMES = {
     "report": dict(split="validation", frames=1024),
 }
 PRODUCT_PHRASES = ("a product", "a product photo", "an item", "an item from the shop", "fashion")
+GENERIC_DRAWINGS = ("a drawing", "clip art", "a picture", "an illustration")
+GENERIC_PICTURES = ("a picture", "a photo", "an image")
+MAX_EQUAL_TITLES = 20  # a title of so many drawings names a collection
 DIM = 128  # of the principal components that towers see
 MIN_CLASS = 5  # items of a class that is scored
 NUM_ROW_FIELDS = 6  # of a Pool: the others belong to the data set
@@ -82,6 +89,9 @@ class Pool(NamedTuple):
             captions=self.captions[donors],
             text_facts=self.text_facts[donors],
         )
+
+
+ROWS = ("split", *Pool._fields[:NUM_ROW_FIELDS])  # arrays of a prepared file with a row per pair
 
 
 def open_pools(path: Path) -> dict[str, Pool]:
@@ -180,6 +190,19 @@ def score(pool: Pool, images: np.ndarray, texts: np.ndarray, names: np.ndarray) 
     return scores
 
 
+def group_pairs(pool: Pool, embeddings: tuple[np.ndarray, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return images, texts and of_image as `vujax.evals.scale.compare_pairs` takes them.
+
+    Args:
+      pool: the pairs.
+      embeddings: unit embeddings `[n d]` of the images and of their captions.
+    """
+    captions = group_captions([(caption,) for caption in pool.captions])
+    _, first = np.unique(captions.rows, return_index=True)
+    images, texts = map(np.asarray, embeddings)
+    return dict(images=images, texts=texts[first], of_image=captions.of_image)
+
+
 def score_wrong(
     pool: Pool, wrong: np.ndarray, images: np.ndarray, texts: np.ndarray, scale: float
 ) -> float:
@@ -191,21 +214,74 @@ def score_wrong(
 
 def prepare_fashion(cache: str) -> dict[str, np.ndarray]:
     """Embed the product photographs and their names."""
-    if not os.environ.get("VUJAX_DATA"):
-        raise ValueError("set VUJAX_DATA to the folder that holds the real data")
-    path = f"{os.environ['VUJAX_DATA']}/pairs/fashion-train-*.tar"
+    path = find_data("VUJAX_DATA", "pairs/fashion-train-*.tar")
+    return prepare_tars(path, cache, "articleType", PRODUCT_PHRASES)
+
+
+def prepare_openclipart(cache: str) -> dict[str, np.ndarray]:
+    """Embed drawings and their titles; held-out drawings have a title of their own.
+
+    Half of the titles name a collection, not the drawing. They stay among the training pairs.
+    """
+    path = find_data("VUJAX_DATA", "pairs/openclipart-train-*.tar")
+    arrays = prepare_tars(path, cache, "folder", GENERIC_DRAWINGS, modulo=5)
+    titles = [normalize_caption(title) for title in arrays["captions"]]
+    _, place, counts = np.unique(titles, return_inverse=True, return_counts=True)
+    keep = (arrays["split"] == 0) | (counts[place] < MAX_EQUAL_TITLES)
+    return arrays | {name: arrays[name][keep] for name in ROWS}
+
+
+def prepare_tinyimagenet(cache: str) -> dict[str, np.ndarray]:
+    """Embed pictures of two of three shards of the part of Tiny ImageNet, with their names."""
+    path = find_data("VUJAX_DATA", "classes/tinyimagenet/tinyimagenet-train-0000[01].tar")
+    return prepare_tars(path, cache, "wnid", GENERIC_PICTURES, modulo=5)
+
+
+def prepare_emoji(cache: str) -> dict[str, np.ndarray]:
+    """Embed emoji: Google's to train on, OpenMoji's to tune, Twitter's and Fluent's to report."""
+    parts = []
+    for split, styles in enumerate((("google",), ("openmoji",), ("twitter", "fluent"))):
+        for style in styles:
+            path = find_data("VUJAX_EMOJI", f"{style}.tar")
+            arrays = prepare_tars(path, cache, "subcategory", GENERIC_PICTURES)
+            parts.append(arrays | {"split": np.full(len(arrays["split"]), split)})
+    return parts[0] | {name: np.concatenate([part[name] for part in parts]) for name in ROWS}
+
+
+def find_data(variable: str, pattern: str) -> str:
+    """Return a pattern below the folder that an environment variable names."""
+    if not os.environ.get(variable):
+        raise ValueError(f"set {variable} to the folder that holds {pattern}")
+    return f"{os.environ[variable]}/{pattern}"
+
+
+def prepare_tars(
+    path: str, cache: str, label_field: str, generic: Sequence[str], *, modulo: int = 10
+) -> dict[str, np.ndarray]:
+    """Embed the pictures and captions of WebDataset tars.
+
+    By sha1(key) mod `modulo`, remainder 0 is for tuning, 1 for the report. Equal pictures stay in
+    one split.
+
+    Args:
+      path: pattern of the tars.
+      cache: folder of cached embeddings.
+      label_field: JSON field of the class.
+      generic: captions that state nothing.
+      modulo: of the splits.
+    """
     options = dict(kind="webdataset", path=path)
     pairs = open_feature_pairs({"main": options}, "lite", cache=cache)
-    source = open_source(label_field="articleType", **options)
-    types = {r["key"]: r["label"] for r in map(source.__getitem__, range(len(source)))}
+    source = open_source(label_field=label_field, **options)
+    labels = {r["key"]: r["label"] for r in map(source.__getitem__, range(len(source)))}
     parts = {}
     for name, remainder in (("tune", 0), ("report", 1)):
-        rule = dict(field="key", modulo=10, remainder=remainder)
+        rule = dict(field="key", modulo=modulo, remainder=remainder)
         parts[name] = set(split_pairs(pairs, rule, "validation").images.keys)
     split = [_find_split(key, parts) for key in pairs.images.keys]
-    classes = np.array([types[key] for key in pairs.images.keys])
+    classes = np.array([labels[key] for key in pairs.images.keys])
     none = np.zeros((len(pairs), 0), np.float32)
-    return _pack(pairs, np.array(split), classes, (none, none), source.classes, PRODUCT_PHRASES)
+    return _pack(pairs, np.array(split), classes, (none, none), source.classes, generic)
 
 
 def _find_split(key: str, parts: dict[str, set[str]]) -> int:
@@ -272,15 +348,26 @@ def _pack(
     )
 
 
+PREPARE = {
+    "fashion": prepare_fashion,
+    "frames": prepare_frames,
+    "emoji": prepare_emoji,
+    "openclipart": prepare_openclipart,
+    "tinyimagenet": prepare_tinyimagenet,
+}
+
+
 def main() -> None:
     """Write the prepared files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--features", type=Path, required=True, metavar="DIR")
-    folder = parser.parse_args().features
-    for name, prepare in (("fashion", prepare_fashion), ("frames", prepare_frames)):
+    parser.add_argument("--data", choices=PREPARE, action="append", help="data set (default: all)")
+    arguments = parser.parse_args()
+    folder = arguments.features
+    for name in arguments.data or PREPARE:
         path = folder / f"{name}.npz"
         if not path.exists():
-            arrays = prepare(str(folder / "cache"))
+            arrays = PREPARE[name](str(folder / "cache"))
             write_atomically(path, lambda to, arrays=arrays: _save(to, arrays))
         print(path, flush=True)
 

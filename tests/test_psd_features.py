@@ -1,11 +1,13 @@
 """The comparison of PSD on frozen features: fair tries, controlled noise, the method's own loss."""
 
+import io
 import runpy
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.configs import ROOT
 from vujax.methods.base import Embeddings, StepContext
@@ -13,7 +15,8 @@ from vujax.methods.distill import Distill
 from vujax.models.feature_towers import build_feature_towers
 
 SCRIPT = runpy.run_path(str(ROOT / "experiments" / "psd_features.py"))
-DATA, METHODS = SCRIPT["DATA"], SCRIPT["METHODS"]
+DATA, DEFINED, METHODS = SCRIPT["DATA"], SCRIPT["DEFINED"], SCRIPT["METHODS"]
+EMOJI = runpy.run_path(str(ROOT / "experiments" / "psd_features_emoji.py"))
 N, CLASSES, FACTS = 40, 4, 3
 
 
@@ -39,7 +42,10 @@ def test_every_method_has_as_many_tries_and_the_control_is_in_every_block():
     for block in SCRIPT["BLOCKS"]:
         for point in SCRIPT["points"](block):
             assert SCRIPT["CONTROL"] in point["methods"]
+            assert set(point["methods"]) <= set(SCRIPT["KNOWN"])
     assert not set(SCRIPT["SEEDS"]) & set(SCRIPT["TUNING_SEEDS"])
+    for data, methods in (*((data, METHODS) for data in SCRIPT["OTHERS"]), ("", SCRIPT["FAULTY"])):
+        assert {len(SCRIPT["select_tries"](data, method)) for method in methods} == {3}
 
 
 @pytest.mark.parametrize("kind", DATA["NOISE"])
@@ -77,7 +83,7 @@ def test_traced_numbers_give_the_loss_of_the_method():
 
     @jax.jit
     def traced(share):
-        method = SCRIPT["TracedDistill"](
+        method = DEFINED["TracedDistill"](
             model=None, unaligned_end=share, dropout=0.1, soft=True, **options
         )
         return method.objective(embeddings, {}, context)[0]
@@ -112,6 +118,50 @@ def test_the_teacher_of_known_alignments_is_the_truth():
     fits = pool.image_facts @ pool.text_facts.T
     np.testing.assert_allclose(image @ text.T, fits)
     assert np.isfinite(method.objective(embeddings, aux, context)[0])
+
+
+def test_neighbors_add_their_cosines_to_the_logits_and_leave_the_student_alone():
+    pool, context = make_pool(), StepContext(jax.random.key(0), jnp.float32(0.5))
+    batch = {"image": pool.images, "tokens": pool.texts + pool.images[:, :6]}
+    batch["index"] = np.arange(N)
+    model = build_feature_towers(image_dim=8, text_dim=6, hidden=8, embed_dim=8)
+    setting = SCRIPT["KNOWN"]["PSD + texts"]
+    options = dict(model=model, dropout=0.1, unaligned_end=0.9, **setting.options)
+    method = setting.kind(neighbor_weight=5.0, **options)
+    params, aux = method.init(jax.random.key(0), batch)
+    (rows, shared), found = (
+        m.embed(params, aux, batch, context)
+        for m in (
+            DEFINED["TracedDistill"](**{k: options[k] for k in options if k != "side"}),
+            method,
+        )
+    )
+    multiplier = float(shared["scale"]) / options["teacher_temperature"]
+    unit = batch["tokens"] / np.linalg.norm(batch["tokens"], axis=1, keepdims=True)
+    before, after = (multiplier * t[0] @ t[1].T for t in (rows["teacher"], found.rows["teacher"]))
+    np.testing.assert_allclose(after, before + 5 * unit @ unit.T, atol=1e-4)
+    student = [r["image"] @ r["text"].T for r in (rows, found.rows)]
+    np.testing.assert_allclose(student[0], student[1], atol=1e-6)
+    assert np.isfinite(method.objective(found, aux, context)[0])
+
+
+def test_grouped_pairs_have_a_text_for_each_different_caption():
+    pool = make_pool()
+    pool = pool._replace(captions=np.where(np.arange(N) < 10, "Name 0", pool.captions))
+    texts = np.arange(N)[:, None] * np.ones((1, 8), np.float32)
+    found = DATA["group_pairs"](pool, (pool.images, texts))
+    assert len(found["texts"]) == N - 9 and (found["of_image"][:10] == found["of_image"][0]).all()
+    assert (found["texts"][found["of_image"][20:, 0], 0] == np.arange(20, N)).all()
+
+
+def test_emoji_codes_and_pictures():
+    assert EMOJI["normalize_code"]("2764-FE0F-200D-1F525") == "2764-200d-1f525"
+    out = io.BytesIO()
+    Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(out, "PNG")
+    shown = Image.open(io.BytesIO(EMOJI["render"](out.getvalue())))
+    assert shown.size == (72, 72) and shown.getpixel((9, 9)) == (255, 255, 255)
+    with pytest.raises(FileNotFoundError, match=r"openmoji-\*.tgz is missing"):
+        list(EMOJI["read_style"]("openmoji", ROOT))
 
 
 def test_scores_of_perfect_and_of_mixed_embeddings():

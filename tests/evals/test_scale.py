@@ -7,6 +7,7 @@ import pytest
 
 from tests.losses.cases import unit
 from vujax.evals import scale
+from vujax.evals.metrics.classification import expected_calibration_error
 from vujax.losses import reference
 
 
@@ -31,6 +32,23 @@ def test_the_scale_has_the_least_loss_and_repairs_overconfidence():
     assert fitted.loss_before == pytest.approx(float(reference.info_nce(images, texts, 80.0)))
     assert fitted.scale < 40 and fitted.loss < 0.7 * fitted.loss_before
     assert fitted.pairs == 60
+    assert fitted.ece < 0.5 * fitted.ece_before
+
+
+def test_calibration_counts_the_first_answers_of_both_directions():
+    images, texts = pairs()
+    texts = texts[:50]
+    belongs = np.arange(60)[:, None] % 50 == np.arange(50)
+    errors = []
+    for a, b, right in ((images, texts, belongs), (texts, images, belongs.T)):
+        logits = 9.0 * a @ b.T
+        probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        first = probabilities.argmax(axis=1)
+        hits = np.array([right[row, column] for row, column in enumerate(first)])
+        errors.append(expected_calibration_error(probabilities.max(axis=1), hits))
+    found = scale.compute_calibration_error(images @ texts.T, belongs, 9.0)
+    assert found == pytest.approx(np.mean(errors), abs=1e-6)
+    assert abs(errors[0] - errors[1]) > 1e-3
 
 
 def test_perfect_pairs_take_the_bound():

@@ -133,9 +133,11 @@ def test_the_scale_is_fitted_on_held_out_pairs_and_released(unbroken, tmp_path, 
     saved, variables = release.load(tmp_path)
     fitted = saved["fitted_scale"]
     assert fitted["loss"] < fitted["loss_before"] and fitted["pairs"] == 40
+    assert 0 <= fitted["ece"] <= 1 and 0 <= fitted["ece_before"] <= 1
     np.testing.assert_allclose(np.exp(variables["params"]["logit_scale"]), fitted["scale"], 1e-5)
     printed = capsys.readouterr().out
     assert "fitted on 40 held-out images of retrieval" in printed
+    assert f"calibration error {fitted['ece_before']:.2%} -> {fitted['ece']:.2%})" in printed
     assert "Warning: plain targets of the model itself" in printed
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from vujax.evals.metrics.classification import expected_calibration_error
 from vujax.evals.metrics.ranking import NO_KEY
 from vujax.evals.retrieval import CaptionGroups
 
@@ -39,12 +40,17 @@ class FittedScale(NamedTuple):
       loss: held-out InfoNCE with it, mean over both directions, in nats.
       loss_before: the same with the trained scale.
       pairs: number of held-out images that were used.
+      ece: expected calibration error with it on the same pairs, mean over both directions, in
+        [0, 1].
+      ece_before: the same with the trained scale.
     """
 
     scale: float
     loss: float
     loss_before: float
     pairs: int
+    ece: float
+    ece_before: float
 
 
 def fit_scale(
@@ -69,6 +75,39 @@ def fit_scale(
     Raises:
       ValueError: there are fewer than two images or texts, or an embedding is not finite.
     """
+    similarity, belongs = compare_pairs(images, texts, of_image)
+
+    def loss(log_scale: float) -> float:
+        return compute_held_out_loss(similarity, belongs, math.exp(log_scale))
+
+    best = minimize_unimodal(loss, 0.0, math.log(max_scale))
+    return FittedScale(
+        math.exp(best),
+        loss(best),
+        loss(math.log(trained)),
+        len(similarity),
+        compute_calibration_error(similarity, belongs, math.exp(best)),
+        compute_calibration_error(similarity, belongs, trained),
+    )
+
+
+def compare_pairs(
+    images: np.ndarray, texts: np.ndarray, of_image: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compare at most MAX_PAIRS images, spread evenly, with their own texts.
+
+    Args:
+      images: float32 `[n d]`, unit vectors.
+      texts: float32 `[t d]`, unit vectors of the different texts.
+      of_image: int32 `[n c]`, each image's texts, filled up with `NO_KEY`.
+
+    Returns:
+      similarity: float32 `[m k]`, cosines.
+      belongs: bool `[m k]`, the pairs.
+
+    Raises:
+      ValueError: there are fewer than two images or texts, or an embedding is not finite.
+    """
     if min(len(images), len(texts)) < 2:
         raise ValueError(
             f"a scale cannot be fitted on {len(images)} images and {len(texts)} different texts: "
@@ -79,22 +118,9 @@ def fit_scale(
         if bad.size:
             raise ValueError(f"a scale cannot be fitted: the embedding of {name} {bad[0]} is NaN")
     chosen = np.unique(np.linspace(0, len(images) - 1, MAX_PAIRS).astype(int))
-    similarity, belongs = _select(images[chosen], texts, of_image[chosen])
-
-    def loss(log_scale: float) -> float:
-        return compute_held_out_loss(similarity, belongs, math.exp(log_scale))
-
-    best = minimize_unimodal(loss, 0.0, math.log(max_scale))
-    return FittedScale(math.exp(best), loss(best), loss(math.log(trained)), len(chosen))
-
-
-def _select(
-    images: np.ndarray, texts: np.ndarray, of_image: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return similarities and bool pairs `[images texts]` of the images and their own texts."""
-    own = np.unique(of_image[of_image != NO_KEY])
-    belongs = (of_image[:, :, None] == own).any(1)
-    return images @ texts[own].T, belongs
+    own = np.unique(of_image[chosen][of_image[chosen] != NO_KEY])
+    belongs = (of_image[chosen][:, :, None] == own).any(1)
+    return images[chosen] @ texts[own].T, belongs
 
 
 def compute_held_out_loss(similarity: np.ndarray, belongs: np.ndarray, scale: float) -> float:
@@ -114,6 +140,30 @@ def compute_held_out_loss(similarity: np.ndarray, belongs: np.ndarray, scale: fl
         own = np.where(belongs, np.exp(logits - right), 0).sum(axis)
         losses.append(np.mean(np.log(mass.sum(axis)) - np.log(own) + (top - right).squeeze(axis)))
     return float(np.mean(losses))
+
+
+def compute_calibration_error(similarity: np.ndarray, belongs: np.ndarray, scale: float) -> float:
+    """Compute the expected calibration error of the first answers, mean over both directions.
+
+    The first answer of an image is its most similar text, with the softmax over the texts as its
+    probability, and the reverse.
+
+    Args:
+      similarity: float `[n t]`, cosines.
+      belongs: bool `[n t]`, the pairs.
+      scale: multiplier of the cosines.
+
+    Returns:
+      In [0, 1].
+    """
+    logits = scale * similarity.astype(np.float64)
+    errors = []
+    for axis in (1, 0):
+        mass = np.exp(logits - logits.max(axis, keepdims=True)).sum(axis)
+        first = np.expand_dims(logits.argmax(axis), axis)
+        right = np.take_along_axis(belongs, first, axis).squeeze(axis)
+        errors.append(expected_calibration_error(1 / mass, right))
+    return float(np.mean(errors))
 
 
 def minimize_unimodal(function: Callable[[float], float], low: float, high: float) -> float:

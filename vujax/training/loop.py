@@ -330,7 +330,8 @@ def finish_run(run: Run, state: State) -> None:
             print(
                 f"Scale: {fitted.scale:.4g}, fitted on {fitted.pairs:,} held-out images of "
                 f"{run.config.fit_scale_on} (held-out loss {fitted.loss_before:.4g} -> "
-                f"{fitted.loss:.4g})"
+                f"{fitted.loss:.4g}, calibration error {fitted.ece_before:.2%} -> "
+                f"{fitted.ece:.2%})"
             )
         print(f"Model: {release.save(run.workdir, config, weights, parent)}")
     print(f"Report: {run.workdir / 'report.html'}")

@@ -5,7 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from vujax.evals.metrics.classification import average_precision, precision_recall_f1, roc_auc
+from vujax.evals.metrics.classification import (
+    average_precision,
+    expected_calibration_error,
+    precision_recall_f1,
+    roc_auc,
+)
 
 
 def test_by_hand() -> None:
@@ -51,3 +56,39 @@ def test_equal_to_scikit_learn() -> None:
             (roc_auc, metrics.roc_auc_score),
         ):
             assert ours(scores, right) == pytest.approx(theirs(right, scores), abs=1e-12)
+
+
+def compute_calibration_densely(confidence: np.ndarray, right: np.ndarray, bins: int) -> float:
+    total = 0.0
+    for number in range(bins):
+        inside = (confidence > number / bins) & (confidence <= (number + 1) / bins)
+        inside |= (confidence == 0) & (number == 0)
+        if inside.any():
+            total += inside.mean() * abs(confidence[inside].mean() - right[inside].mean())
+    return total
+
+
+@pytest.mark.parametrize("bins", [1, 4, 15])
+def test_calibration_is_the_mean_gap_of_the_groups(bins: int) -> None:
+    rng = np.random.default_rng(bins)
+    confidence = np.concatenate([rng.random(200), [0.0, 0.25, 0.5, 1.0]])
+    right = rng.random(204) < confidence**2
+    found = expected_calibration_error(confidence, right, bins=bins)
+    assert found == pytest.approx(compute_calibration_densely(confidence, right, bins))
+    assert found > 0.05
+
+
+def test_calibration_by_hand() -> None:
+    right = np.array([True, True, False, False])
+    assert expected_calibration_error(np.full(4, 0.5), right) == 0
+    assert expected_calibration_error(np.full(4, 0.9), right) == pytest.approx(0.4)
+    assert expected_calibration_error(right.astype(float), right) == 0
+    assert math.isnan(expected_calibration_error(np.zeros(0), np.zeros(0, bool)))
+
+
+@pytest.mark.parametrize("value", [1.2, -0.1, math.nan])
+def test_calibration_needs_probabilities(value: float) -> None:
+    with pytest.raises(ValueError, match="probability 1 is"):
+        expected_calibration_error(np.array([0.5, value]), np.array([True, True]))
+    with pytest.raises(ValueError, match="bins must be positive, got 0"):
+        expected_calibration_error(np.array([0.5]), np.array([True]), bins=0)

@@ -1,4 +1,4 @@
-"""Scores of classifications: average precision, ROC AUC, F1, per-class accuracy.
+"""Scores of classifications: average precision, ROC AUC, F1, per-class accuracy, calibration.
 
 Plain numpy. Ties count as scikit-learn counts them: items of one score are predicted together.
 """
@@ -74,6 +74,36 @@ def precision_recall_f1(predicted: np.ndarray, right: np.ndarray) -> tuple[float
     if not positives:
         return precision, float("nan"), float("nan")
     return precision, hits / positives, 2 * hits / (num_predicted + positives)
+
+
+def expected_calibration_error(
+    confidence: np.ndarray, right: np.ndarray, *, bins: int = 15
+) -> float:
+    """Return the mean gap between the probability of predictions and the share that is right.
+
+    Predictions are grouped by their probability into intervals of equal width, open on the left;
+    each group counts by its size (Naeini et al. 2015; 15 as in Guo et al. 2017, arXiv:1706.04599).
+
+    Args:
+      confidence: `[n]` in [0, 1], probability of each prediction.
+      right: bool `[n]`.
+      bins: number of intervals.
+
+    Returns:
+      In [0, 1]; NaN without predictions.
+
+    Raises:
+      ValueError: `bins` is not positive, or a probability is outside [0, 1] or NaN.
+    """
+    if bins < 1:
+        raise ValueError(f"bins must be positive, got {bins}")
+    if bad := np.flatnonzero(~((confidence >= 0) & (confidence <= 1))).tolist():
+        raise ValueError(f"probability {bad[0]} is {confidence[bad[0]]}, not in [0, 1]")
+    if not len(confidence):
+        return float("nan")
+    group = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    gap = np.bincount(group, confidence - right, minlength=bins)
+    return float(np.abs(gap).sum() / len(confidence))
 
 
 def mean_class_accuracy(hits: np.ndarray, labels: np.ndarray) -> float:
