@@ -9,12 +9,14 @@ import jax
 import numpy as np
 import pytest
 
-from tests.encoders import releases
+from tests.encoders import releases, stub
 from vujax import encoders
+from vujax.catalog import Catalog
 from vujax.catalog.embeddings import NAME
 from vujax.encoders import base, image_text, make_opener, open_encoder, resolve_name, shots
 from vujax.encoders.base import get_levels
 from vujax.models import release
+from vujax.pipeline.extractors import resolve_model
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, releases.SIZE, releases.SIZE, 3), np.uint8)
 
@@ -59,10 +61,36 @@ def test_names_are_a_catalogues(tmp_path: Path) -> None:
         ("x" * 60, "x" * 48),
     ):
         (tmp_path / folder / "release").mkdir(parents=True)
-        assert resolve_name(str(tmp_path / folder)) == name
-        assert resolve_name(str(tmp_path / folder / "release")) == name
+        assert base.derive_name(tmp_path / folder) == name
+        assert base.derive_name(tmp_path / folder / "release") == name
         assert NAME.fullmatch(name)
-    assert resolve_name("lite") == "lite" and resolve_name("mine-1a2b3c4d") == "mine-1a2b3c4d"
+
+
+def test_a_catalog_keeps_embeddings_under_a_name_and_a_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()  # no model
+    for name in ("lite", "other", "mine", "mine-1a2b3c4d"):
+        assert resolve_name(tmp_path, name) == name
+    releases.image_text(tmp_path / "mine")
+    name = f"mine-{open_encoder('mine').digest[:8]}"
+    assert resolve_name(tmp_path, "mine") == resolve_name(tmp_path, "mine/release") == name
+    assert resolve_name(tmp_path, "mine", "0" * 64) == "mine-00000000"
+    with pytest.raises(ValueError, match=r"unknown encoder '\./gone'; expected lite or"):
+        resolve_name(tmp_path, "./gone")
+    with pytest.raises(FileNotFoundError, match="other is no model"):
+        resolve_name(tmp_path, "./other")
+
+
+def test_the_hash_of_a_model_on_embeddings_has_theirs(tmp_path: Path) -> None:
+    releases.scene_model(tmp_path / "s", feature=6)
+    with pytest.raises(FileNotFoundError, match="no shot embeddings of stub"):
+        resolve_name(tmp_path, str(tmp_path / "s"))
+    root = stub.catalogue(tmp_path, films=1)
+    stub.run(root, workers=1)
+    found = resolve_model(open_encoder(str(tmp_path / "s")), Catalog(root)).folder
+    assert resolve_name(root, str(tmp_path / "s")) == found
 
 
 def test_a_digest_is_of_weights_sizes_and_pictures(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tests.encoders.stub import Stub, run
 from tests.search.fakes import Colours
 from vujax.catalog import Catalog, embeddings, scenes
 from vujax.search import index_store
-from vujax.search.index import Index, resolve_encoder
+from vujax.search.index import Index
 
 NO_PROCESS = 1 << 22  # one more than Linux counts to
 
@@ -219,8 +219,3 @@ def test_rows_of_an_id(root: Path) -> None:
             frames.find_rows(wrong)
     with pytest.raises(ValueError, match="is not an id"):
         frames.find_rows("a/b/c")
-
-
-def test_an_encoder_by_name_needs_no_opening() -> None:
-    assert resolve_encoder("lite") == "lite"
-    assert resolve_encoder("lite-0a1b2c3d") == "lite-0a1b2c3d"

@@ -146,16 +146,16 @@ def test_no_such_query(root: Path, query: str, why: str) -> None:
 
 def test_whose_vectors(root: Path) -> None:
     catalog, film = Catalog(root), Catalog(root).film_ids()[0]
-    with pytest.raises(FileNotFoundError, match="no shot embeddings of other; run `vujax embed"):
+    with pytest.raises(FileNotFoundError, match="no shot embeddings of other; compute them with"):
         find_similar(catalog, f"{film}/s0", encoder="other")
     outcomes(root, lambda: Stub(name="second"), "shot")
-    with pytest.raises(ValueError, match=r"of second-\w{8}, stub-\w{8}; choose one with --encoder"):
+    with pytest.raises(ValueError, match=r"2 models \(second-\w{8}, stub-\w{8}\); choose one"):
         find_similar(catalog, f"{film}/s0")
     assert find_similar(catalog, f"{film}/s0", encoder="second").encoder.startswith("second-")
     name = find_similar(catalog, f"{film}/s0", encoder="stub").encoder
     assert find_similar(catalog, f"{film}/s0", encoder=name).encoder == name
     shutil.rmtree(root / "vectors" / "shot")
-    with pytest.raises(FileNotFoundError, match=r"no shot embeddings; run .*lite"):
+    with pytest.raises(FileNotFoundError, match=r"no shot embeddings; compute .*lite"):
         find_similar(catalog, f"{film}/s0")
     with pytest.raises(ValueError, match="is a shot, not a scene"):
         find_similar(catalog, f"{film}/s0", level="scene")

@@ -60,7 +60,17 @@ class EmbeddingModel:
     @property
     def folder(self) -> str:
         """Name of the folder of its embeddings."""
-        return f"{self.name}-{self.digest[:8]}"
+        return build_folder_name(self.name, self.digest)
+
+
+def build_folder_name(name: str, digest: str) -> str:
+    """Return the name of the folder of a model's embeddings."""
+    return f"{name}-{digest[:8]}"
+
+
+def is_name(text: str) -> bool:
+    """Return True if a text is the name of an encoder, or a name and a hash."""
+    return bool(NAME.fullmatch(text) or FOLDER_NAME.fullmatch(text))
 
 
 def combine_digests(*digests: str) -> str:
@@ -267,39 +277,40 @@ class EmbeddingStore:
         return about | dict(schema=str(SCHEMA), level=self.level)
 
 
-def open_store(root: Path, level: str, encoder: str) -> EmbeddingStore:
+def open_store(root: Path, level: str, encoder: str | None) -> EmbeddingStore:
     """Open the embeddings of an encoder.
 
     Args:
       root: folder of the catalog.
       level: one of LEVELS.
-      encoder: name of the encoder, or name and hash (`lite-1a2b3c4d`).
+      encoder: name of the encoder, or name and hash (`lite-1a2b3c4d`); None: the only one there.
 
     Raises:
       FileNotFoundError: there are none.
       ValueError: the name or the level is invalid, or several models have this name.
     """
-    if not FOLDER_NAME.fullmatch(encoder):
+    if encoder is not None and not is_name(encoder):
         check_name(encoder)
     if level not in LEVELS:
         raise ValueError(f"unknown level {level!r}; expected one of: {', '.join(LEVELS)}")
     found = {
         folder: file
         for folder, file in list_folders(root, level).items()
-        if encoder in (FOLDER_NAME.fullmatch(folder.name)["name"], folder.name)
+        if encoder in (None, FOLDER_NAME.fullmatch(folder.name)["name"], folder.name)
     }
     if len(found) > 1:
+        named = "" if encoder is None else f" named {encoder}"
         names = ", ".join(folder.name for folder in found)
         raise ValueError(
-            f"{root} has {level} embeddings of {len(found)} models named {encoder} ({names}); give "
-            "one of these, or delete the others"
+            f"{root} has {level} embeddings of {len(found)} models{named} ({names}); choose one of "
+            "these with --encoder, or delete the others"
         )
     for folder, path in found.items():
         return EmbeddingStore(root, level, read_model(folder, path))
     scene = " --level scene" if level == "scene" else ""
     raise FileNotFoundError(
-        f"{root} has no {level} embeddings of {encoder}; compute them with `vujax embed {root} "
-        f"--encoder {encoder}{scene}`"
+        f"{root} has no {level} embeddings{f' of {encoder}' if encoder else ''}; compute them with "
+        f"`vujax embed {root} --encoder {encoder or 'lite'}{scene}`"
     )
 
 

@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
     _check(arguments)
     files.check_suffix(arguments.out)
     catalog = Catalog(arguments.catalog)
-    name = resolve_name(arguments.encoder)
+    name = resolve_name(catalog.path, arguments.encoder)
     captioner = _open_captioner(arguments, name)
     tables, reasons = {}, {}
     for film, found in caption_catalog(catalog, arguments.level, name, captioner):

@@ -4,7 +4,8 @@
     encoder = open_encoder("runs/mine")             # trained here, or imported
     encoder = open_encoder("runs/mine", "frame")    # an encoder of images, or a ValueError
 
-A catalog keeps embeddings under the encoder's name: 'lite', or the name of the model's directory.
+A catalog keeps embeddings under the encoder's name: 'lite', or the name of the model's directory
+with a hash of its weights, see `resolve_name`.
 """
 
 import functools
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from vujax.catalog import embeddings
 from vujax.encoders import base
 from vujax.encoders.base import check_level
 from vujax.models import pretrained, release
@@ -63,10 +65,7 @@ def check_encoder(spec: str) -> None:
         if "frozen" in config:
             check_encoder(base.get_frozen(config, "image", spec)[0])
     else:
-        raise ValueError(
-            f"unknown encoder {spec!r}; expected {', '.join(RELEASED)} or the directory of a "
-            "training or of its release"
-        )
+        raise _unknown_error(spec)
 
 
 def open_encoder(spec: str, level: str | None = None) -> Any:
@@ -109,13 +108,38 @@ def make_opener(spec: str) -> Callable[[], Any]:
     return functools.partial(open_encoder, spec if spec in RELEASED else str(Path(spec).resolve()))
 
 
-def resolve_name(spec: str) -> str:
-    """Return the name under which a catalog keeps an encoder's embeddings; open nothing.
+def resolve_name(root: Path, spec: str, digest: str | None = None) -> str:
+    """Return the name under which a catalog keeps an encoder's embeddings.
 
     Args:
-      spec: see `open_encoder`; what is no directory is a name already.
+      root: directory of the catalog.
+      spec: a name in the catalog, with or without a hash; or the directory of a model, whose
+        weights give the hash: embeddings of its former weights are not its own.
+      digest: of that model, by a caller that has opened it; None: its weights are read.
+
+    Raises:
+      ValueError: it is neither a name nor a directory, or its model is damaged.
+      FileNotFoundError: the directory holds no model, or the catalog lacks its input embeddings.
     """
-    return spec if spec in RELEASED or not Path(spec).is_dir() else base.derive_name(Path(spec))
+    path = Path(spec)
+    if spec in RELEASED or (embeddings.is_name(spec) and not release.is_model(path)):
+        return spec
+    if not path.exists():
+        raise _unknown_error(spec)
+    if digest is None:
+        config, variables = release.load_host(path)
+        digest = base.compute_release_digest(config, variables)
+    else:
+        config = release.read_config(release.find(path))
+    digest = base.add_input_digest(root, digest, base.get_input_encoder(config))
+    return embeddings.build_folder_name(base.derive_name(path), digest)
+
+
+def _unknown_error(spec: str) -> ValueError:
+    return ValueError(
+        f"unknown encoder {spec!r}; expected {', '.join(RELEASED)} or the directory of a training "
+        "or of its release"
+    )
 
 
 def _open_trained(path: Path) -> Any:

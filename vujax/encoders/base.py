@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vujax.catalog.embeddings import LEVELS, MAX_NAME_LENGTH
+from vujax.catalog.embeddings import LEVELS, MAX_NAME_LENGTH, combine_digests, open_store
 from vujax.data.images import preprocess_eval_image
 from vujax.models import release
 from vujax.utils.trees import flatten_tree
@@ -29,7 +29,8 @@ class AnyEncoder(Protocol):
 
     Attributes:
       name: letters, digits, - and _.
-      digest: see `compute_digest`; encoders with equal digests give equal embeddings.
+      digest: see `compute_digest`; encoders with equal digests give equal embeddings. That of a
+        release is `compute_release_digest`.
       dim: dimension of an embedding.
       native_levels: levels of LEVELS that the network takes itself, the lowest first. Embeddings of
         higher levels are means: a shot's over its keyframes, a scene's over its shots.
@@ -107,6 +108,27 @@ def compute_release_digest(config: Mapping[str, Any], variables: Any) -> str:
     """Return the digest of a release: equal for equal weights, sizes, preprocessing and inputs."""
     settings = {key: config[key] for key in SETTINGS if config.get(key)}
     return compute_digest(flatten_tree(variables), settings)
+
+
+def get_input_encoder(config: Mapping[str, Any]) -> str | None:
+    """Return the name of the encoder whose shot embeddings a release takes, or None."""
+    return config.get("vectors") if "feature" in (config.get("inputs") or {}) else None
+
+
+def add_input_digest(root: Path, digest: str, input_encoder: str | None) -> str:
+    """Return the digest of an encoder together with that of its input embeddings in a catalog.
+
+    Args:
+      root: directory of the catalog.
+      digest: of the encoder alone.
+      input_encoder: name of the encoder of its input embeddings; None: it takes none.
+
+    Raises:
+      FileNotFoundError: the catalog lacks those embeddings.
+    """
+    if input_encoder is None:
+        return digest
+    return combine_digests(digest, open_store(root, "shot", input_encoder).model.digest)
 
 
 def get_frozen(config: Mapping[str, Any], side: str, name: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from vujax.data.feature_pairs import (
     has_texts,
     read_feature_pairs,
 )
-from vujax.encoders import resolve_name
+from vujax.encoders.base import derive_name
 from vujax.encoders.pairs import open_pairs, source_options
 from vujax.encoders.texts import FrozenTexts, choose_text_encoder, open_frozen_texts
 
@@ -79,7 +79,7 @@ def _read(name: str, options: Mapping[str, Any], encoder: str, text_encoder: str
         ("text_encoder", pairs.text_encoder, text_encoder),
     )
     for key, found, expected in checks:
-        if found not in ("", resolve_name(expected)):
+        if found not in ("", derive_name(Path(expected))):
             raise ValueError(
                 f"{options['path']} has features of the {key} '{found}', not '{expected}': set "
                 f"model.{key} to it, or compute the features again"

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from vujax.data.scene_batches import SceneRows, batch_spec
 from vujax.data.scenes import Scenes, select_scenes
-from vujax.encoders.base import ShotEncoder, compute_release_digest
+from vujax.encoders.base import ShotEncoder, compute_release_digest, get_input_encoder
 from vujax.encoders.devices import ShardedFunction
 from vujax.models.scene_encoder import build_scene_encoder
 from vujax.models.shot_encoder import build_shot_encoder
@@ -45,7 +45,7 @@ class ReleasedShotEncoder(ShotEncoder):
         self.name, self.max_shots = name, max_shots
         self.digest = compute_release_digest(config, variables)
         self.inputs = read_inputs(name, config)
-        self.input_encoder = config.get("vectors") if "feature" in self.inputs else None
+        self.input_encoder = get_input_encoder(config)
         own = {key: tree["encoder"] for key, tree in variables.items() if "encoder" in tree}
         self._network = ShardedFunction(self._embed, own)
         self.dim = self._network.dim(batch_spec(self.inputs, 1, width=max_shots, most=max_shots))

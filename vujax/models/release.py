@@ -60,6 +60,15 @@ def _inherit_inputs(parent: Path, folder: Path) -> dict[str, Any]:
     return {name: config[name] for name in INPUT_KEYS if name in config}
 
 
+def is_model(path: Path) -> bool:
+    """Return True if `path` is or holds a release folder."""
+    try:
+        find(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def find(path: Path) -> Path:
     """Return the release folder that `path` is or holds.
 

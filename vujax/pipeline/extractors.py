@@ -13,7 +13,7 @@ from vujax.catalog import Catalog, embeddings
 from vujax.catalog.embeddings import EmbeddingModel
 from vujax.data.datasets.catalog import open_catalog_films
 from vujax.data.scenes import FilmScenes
-from vujax.encoders.base import Encoder, ShotEncoder
+from vujax.encoders.base import Encoder, ShotEncoder, add_input_digest
 from vujax.encoders.pairs import iterate_batches
 from vujax.encoders.shots import encode_scenes, run_trial
 from vujax.pipeline.stage import Report
@@ -77,10 +77,7 @@ def resolve_model(encoder: Any, catalog: Catalog) -> EmbeddingModel:
     Raises:
       FileNotFoundError: the catalog lacks the embeddings that the encoder takes as input.
     """
-    digest = encoder.digest
-    if encoder.input_encoder:
-        inputs = embeddings.open_store(catalog.path, "shot", encoder.input_encoder).model
-        digest = embeddings.combine_digests(digest, inputs.digest)
+    digest = add_input_digest(catalog.path, encoder.digest, encoder.input_encoder)
     return EmbeddingModel(encoder.name, digest, encoder.dim)
 
 

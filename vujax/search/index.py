@@ -10,7 +10,6 @@ The first opening maps the catalog's embeddings and stores the result, see
 """
 
 import functools
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,20 +164,3 @@ class Index:
         if item.keyframe is not None and self.level == "frame":
             return np.zeros(len(rows), bool)  # a frame is found by its exact id
         return (first <= item.shot) & (item.shot <= last)
-
-
-def resolve_encoder(spec: str) -> str:
-    """Return the name under which a catalog stores the embeddings of an encoder.
-
-    Args:
-      spec: as for `vujax embed --encoder`: a released name, or the folder of a trained model.
-
-    Raises:
-      ValueError, OSError: the folder holds no encoder.
-    """
-    if re.fullmatch(embeddings.NAME, spec) or re.fullmatch(embeddings.FOLDER_NAME, spec):
-        return spec
-    from vujax.encoders import open_encoder  # brings JAX, and loads the weights
-
-    encoder = open_encoder(spec)
-    return embeddings.EmbeddingModel(encoder.name, encoder.digest, encoder.dim).folder

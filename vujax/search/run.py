@@ -9,9 +9,10 @@ import numpy as np
 
 from vujax.catalog import Catalog
 from vujax.catalog.embeddings import open_store
+from vujax.encoders import resolve_name
 from vujax.search.backends import open_backend
 from vujax.search.hits import Hit, search_index, select_rows
-from vujax.search.index import Index, resolve_encoder
+from vujax.search.index import Index
 from vujax.search.query import (
     Term,
     combine_terms,
@@ -113,10 +114,11 @@ def open_index(
     """
     from vujax.search.text_space import LITE_SPACES, EncoderSpace, open_text_space  # brings JAX
 
-    name = resolve_encoder(encoder)
     if texts or space or encoder in LITE_SPACES:
         opened = open_text_space(space or encoder)
+        name = resolve_name(catalog.path, encoder, None if space else opened.digest)
     else:
+        name = resolve_name(catalog.path, encoder)
         opened = EncoderSpace(open_store(catalog.path, level, name).model.dim)
     return Index.open(catalog, level, name, opened, dtype, report)
 

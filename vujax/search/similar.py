@@ -22,8 +22,6 @@ from vujax.utils.formatting import quote_unprintable
 DEFAULT_PER_FILM = 5
 """Default maximum number of results per film in catalogs of several films."""
 
-HASH_SUFFIX = len("-1a2b3c4d")  # of the folder names of embeddings
-
 
 @dataclass(frozen=True)
 class SimilarItem:
@@ -112,7 +110,7 @@ def find_similar(
     catalog = catalog if isinstance(catalog, Catalog) else Catalog(catalog)
     item = locate_item(catalog, query, level)
     level = "shot" if item.scene is None else "scene"
-    name = _resolve_encoder(catalog.path, level, encoder)
+    name = None if encoder is None else resolve_name(catalog.path, encoder)
     reader = _Reader(catalog, level, embeddings.open_store(catalog.path, level, name).model)
     films = [film for film in catalog.film_ids() if film != item.film or not other_films]
     if per_film is None and len(films) > 1:
@@ -247,20 +245,3 @@ class _Reader:
             first_shot=row["first_shot"],
             last_shot=row["last_shot"],
         )
-
-
-def _resolve_encoder(root: Path, level: str, encoder: str | None) -> str:
-    """Return the name of the embeddings to compare."""
-    available = [folder.name for folder in embeddings.list_folders(root, level)]
-    if encoder is None and len(available) > 1:
-        raise ValueError(
-            f"{root} has {level} embeddings of {', '.join(available)}; choose one with --encoder"
-        )
-    name = None if encoder is None else resolve_name(encoder)
-    known = [folder for folder in available if name in (None, folder, folder[:-HASH_SUFFIX])]
-    if not known:
-        raise FileNotFoundError(
-            f"{root} has no {level} embeddings{f' of {encoder}' if encoder else ''}; run "
-            f"`vujax embed {root} --encoder {encoder or 'lite'} --level {level}`"
-        )
-    return name or known[0]

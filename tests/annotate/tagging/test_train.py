@@ -16,6 +16,7 @@ from tests.annotate.tagging.stub_catalog import (
     label_rows,
     write_table,
 )
+from tests.encoders import releases
 from tests.encoders.stub import Stub
 from vujax.annotate.tagging import tagger as disk
 from vujax.annotate.tagging.labels import read_labels
@@ -24,6 +25,7 @@ from vujax.annotate.tagging.tagger import apply_tagger
 from vujax.annotate.tagging.train import train_tagger
 from vujax.catalog import Catalog, embeddings, schema
 from vujax.catalog.ids import Id
+from vujax.encoders import base
 from vujax.models import release
 
 
@@ -90,10 +92,14 @@ def read(out: Path) -> list[dict]:
     return list(csv.DictReader(lines)) if out.suffix == ".csv" else list(map(json.loads, lines))
 
 
-def test_the_encoder_may_be_the_directory_of_its_model(root, trained, tmp_path, mesh1):
-    (model := tmp_path / "stub" / "release").mkdir(parents=True)
+def test_the_encoder_may_be_the_directory_of_its_model(root, trained, tmp_path, mesh1, monkeypatch):
+    releases.image_text(tmp_path / "stub")
     rows = label_rows(root, slice(0, 4))
-    tagger, report = learned(root, tmp_path, mesh1, rows, encoder=str(model))
+    with pytest.raises(FileNotFoundError, match=r"no shot embeddings of stub-\w{8}"):
+        learned(root, tmp_path, mesh1, rows, encoder=str(tmp_path / "stub"))
+    digest = trained[0].model.digest
+    monkeypatch.setattr(base, "compute_release_digest", lambda config, variables: digest)
+    tagger, report = learned(root, tmp_path, mesh1, rows, encoder=str(tmp_path / "stub"))
     assert tagger.model == trained[0].model and report == trained[1]
 
 

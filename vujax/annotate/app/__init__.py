@@ -15,7 +15,7 @@ from vujax.annotate.app.session import CurationSession, list_levels
 from vujax.annotate.labels.sets import resolve_author
 from vujax.catalog import Catalog, embeddings
 from vujax.data.tables import read_rows
-from vujax.search.index import resolve_encoder
+from vujax.encoders import resolve_name
 from vujax.search.text_space import EncoderSpace, TextSpace, open_text_space
 
 
@@ -42,17 +42,17 @@ def open_session(
       FileNotFoundError: the catalog or the embeddings of the encoder are missing.
       ValueError: a file is damaged.
     """
-    catalog, name = Catalog(root), resolve_encoder(encoder)
+    catalog, missing = Catalog(root), ""
     scores = read_tag_scores(tags) if tags else {}
     try:
-        texts, missing = open_text_space(space or encoder), ""
+        texts = open_text_space(space or encoder)
+        name = resolve_name(root, encoder, None if space else texts.digest)
     except (ValueError, OSError, ImportError) as error:
         if space:
             raise
-        texts, missing = (
-            open_embedding_space(catalog, name),
-            f"text search is not available: {error}",
-        )
+        name = resolve_name(root, encoder)
+        texts = open_embedding_space(catalog, name)
+        missing = f"text search is not available: {error}"
     return CurationSession(
         catalog, name, texts, author=resolve_author(author), tags=scores, text_search_error=missing
     )

@@ -80,7 +80,8 @@ def train_tagger(
       FileNotFoundError: the embeddings are missing.
       ValueError: embeddings are damaged or stale, or no tag is trainable.
     """
-    model = embeddings.open_store(catalog.path, labels.level, resolve_name(encoder)).model
+    name = resolve_name(catalog.path, encoder)
+    model = embeddings.open_store(catalog.path, labels.level, name).model
     examples = _read_examples(catalog, model, labels)
     split = _split(labels, examples, share=share, seed=seed)
     choice = fit_tag_probe(split.training, split.validation, mesh=mesh)
