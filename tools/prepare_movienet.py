@@ -10,6 +10,9 @@ shorter side is at most --side; features, if there are any, as float32. The same
 after an interrupt. Then open them with `open_films("prepared", path=OUT,
 split="train")`.
 
+--allow_missing leaves out each film whose labels, shots or images are missing or damaged, and names
+it; missing labels at the end of a film are 0, with a warning.
+
 --tags names the folder of MovieNet's annotations (tt0120885.json ...), whose place and action tags
 become labels of scenes: `open_scenes("prepared", path=OUT, by="tags")`. Their format is
 unverified, see `vujax.data.datasets.movienet`; --ends selects the end of their ranges of shots.
@@ -54,7 +57,10 @@ def main() -> int:
     args = parser.parse_intermixed_args()
     options = dict(args.options)
     try:
-        splits = {name: open_films(args.kind, split=name, **options) for name in args.splits}
+        skip = {"skip_unreadable": True} if args.allow_missing and args.kind == "movienet" else {}
+        splits = {
+            name: open_films(args.kind, split=name, **options, **skip) for name in args.splits
+        }
         shots = {film.film: len(film) for films in splits.values() for film in films}
         tags = args.tags and tag_table(args.tags, shots, args.ends)  # before the slow part
         with tqdm(total=sum(shots.values()), unit=" shots") as bar:

@@ -1,6 +1,7 @@
 """LVU from embeddings: the reported list chooses nothing, and no clip is dropped."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from vujax.evals.lvu.baselines import (
     read_synopses,
 )
 from vujax.evals.lvu.probe import GRID, fit_path, ridge_path, softmax
+from vujax.evals.lvu.score import score_best_constant
 from vujax.evals.lvu.windows import Windows
 from vujax.evals.metrics.bootstrap import bootstrap
 
@@ -58,6 +60,7 @@ def test_vectors_that_tell_are_worth_something(lvu: LVU) -> None:
     assert score.score > 0.9 and score.metric == "top1"
     assert score.covered.all() and len(score.hits) == VAL and score.train == (TRAIN, TRAIN)
     assert score.baselines["constant"] == {"covered": 0.5, "all": 0.5}  # class 0 is half of val
+    assert score.baselines["best constant"] == {"covered": 0.5, "all": 0.5}
     assert score.baselines["chance"]["all"] == pytest.approx(1 / 3)  # of the 3 that occur
     assert set(score.predictions) <= {0, 1, 4}
     noise = {clip: vector - vector + 1 for clip, vector in telling(TRAIN + VAL).items()}
@@ -161,8 +164,10 @@ def test_numbers(lvu: LVU) -> None:
     mean = np.mean([one.target for one in task.lists["train"]])
     assert score.metric == "mse" and np.isnan(score.chance)
     constant = np.mean([(one.target - mean) ** 2 for one in task.lists["val"]])
-    assert score.baselines == {"constant": {"covered": pytest.approx(constant),
-                                            "all": pytest.approx(constant)}}  # fmt: skip
+    best = np.var([one.target for one in task.lists["val"]])
+    for name, value in (("constant", constant), ("best constant", best)):
+        assert score.baselines[name] == dict.fromkeys(("covered", "all"), pytest.approx(value))
+    assert set(score.baselines) == {"constant", "best constant"} and best < constant
     assert score.score < 0.05 < score.baselines["constant"]["all"]
     np.testing.assert_allclose(
         score.hits, (score.predictions - [*map(target.get, score.clips)]) ** 2
@@ -234,6 +239,17 @@ def test_intervals_and_pairs(lvu: LVU) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             wrong()
+
+
+def test_the_best_constant_knows_the_reported_list(lvu: LVU) -> None:
+    task = lvu["director"]
+    rare = [clip for clip in task.lists["val"] if clip.target != 0]
+    lists = {"train": task.lists["train"], "val": rare}
+    score = evaluate(replace(task, lists=lists), telling(TRAIN + VAL), grid=SMALL)
+    counts = Counter(clip.target for clip in rare)
+    assert score.baselines["constant"]["all"] == 0  # the commonest class of train does not occur
+    assert score.baselines["best constant"]["all"] == max(counts.values()) / len(rare) > 0
+    assert np.isnan(score_best_constant(np.zeros(0), "top1"))
 
 
 def test_bad_vectors(lvu: LVU) -> None:

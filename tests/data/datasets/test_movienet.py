@@ -99,6 +99,7 @@ def test_bad_labels_and_splits(root: Path) -> None:
     labels = root / "scene318/label318/tt0000001.txt"
     for text, message in (
         ("0000 0\n0001 1\n", "has labels of 2 shots, and the film has 5: it needs 4, or 5"),
+        ("".join(f"{i:04d} 0\n" for i in range(6)), "has labels of 6 shots, and the film has 5"),
         ("0000 0\n0001 1\n0003 0\n0002 0\n", "label 2 of .* is 0 of shot 3: it needs 0, 1 or -1"),
         ("0000 0\n0001 2\n0002 0\n0003 0\n", "label 1 of .* is 2 of shot 1"),
         ("0000 0\n0001\n0002 0\n0003 0\n", "line 2 of .* has fewer than 2 numbers"),
@@ -123,6 +124,32 @@ def test_bad_labels_and_splits(root: Path) -> None:
     (root / "scene318/shot_movie318/tt0000002.txt").write_text("\n")
     with pytest.raises(ValueError, match=r"tt0000002\.txt has no shots"):
         open_films("movienet", root=str(root), split="all", films=["tt0000002"])
+
+
+def test_missing_labels_at_the_end_are_counted_zeros(tmp_path: Path) -> None:
+    path = tmp_path / "tt1099212.txt"
+    path.write_text("".join(f"{i:04d} {i % 2}\n" for i in range(1762)))
+    with pytest.warns(UserWarning, match=r"tt1099212\.txt lacks the last 1 of 1763 labels"):
+        starts = read_labels(path, 1764)
+    assert starts.shape == (1763,) and starts[-2] and not starts[-1]
+    with pytest.warns(UserWarning, match="lacks the last 17 of 1779 labels"):
+        assert not read_labels(path, 1780)[1762:].any()
+    with pytest.raises(ValueError, match="has labels of 1762 shots, and the film has 1790"):
+        read_labels(path, 1790)
+
+
+def test_films_that_cannot_be_read_are_left_out_one_by_one(root: Path) -> None:
+    labels = root / "scene318/label318"
+    (labels / "tt0000001.txt").write_text("damaged")
+    with pytest.raises(ValueError, match="is not a row of integers"):
+        open_films("movienet", root=str(root))
+    with pytest.warns(UserWarning, match="tt0000001 is left out: line 1 of"):
+        (film,) = open_films("movienet", root=str(root), skip_unreadable=True)
+    assert film.film == "tt0000002"
+    (labels / "tt0000001.txt").unlink()
+    with pytest.warns(UserWarning, match=r"tt0000001 is left out: .* does not exist"):
+        (film,) = open_films("movienet", root=str(root), skip_unreadable=True)
+    assert film.starts.sum() == 1
 
 
 def test_one_shot_needs_no_label(tmp_path: Path) -> None:

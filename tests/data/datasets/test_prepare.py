@@ -90,6 +90,25 @@ def test_a_film_that_cannot_be_read_is_left_out(root: Path, tmp_path: Path) -> N
     assert len(open_films("prepared", path=str(out), split="train")) == 2
 
 
+def test_the_tool_leaves_out_a_film_without_labels(
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (root / "scene318/label318/tt0000001.txt").unlink()
+    command = ["prepare_movienet.py", str(tmp_path / "out"), "--kind", "movienet", f"root={root}"]
+    command += ["--splits", "train", "test"]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit, match="2"):
+        prepare_movienet.main()
+    assert "has no film tt0000001" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", [*command, "--allow_missing"])
+    with pytest.warns(UserWarning, match="tt0000001 is left out"):
+        assert prepare_movienet.main() == 0
+    assert "train: 1 of 1 films, 4 shots, 1 boundaries" in capsys.readouterr().out
+
+
 def test_bad_prepared_folders(root: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="has no prepared films"):
         open_films("prepared", path=str(tmp_path))

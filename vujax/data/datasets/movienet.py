@@ -1,7 +1,8 @@
 """MovieNet: scene boundaries (scene318, kind 'movienet' of `open_films`) and tags of scenes.
 
     ROOT/label318/tt0120885.txt         a line `0003 1` per shot: 1, a scene ends with it; -1 (a
-                                        shot of a montage) counts as 1. The last may be missing.
+                                        shot of a montage) counts as 1. The last may be missing;
+                                        of other missing trailing labels see `read_labels`
     ROOT/shot_movie318/tt0120885.txt    a line `first last k1 k2 k3` per shot: frames, inclusive,
                                         and frames of the keyframes
     ROOT/split318.json                  {"train": ["tt0120885", ...], "val": ..., "test": ...}; in
@@ -25,7 +26,8 @@ Huang et al., "MovieNet: A Holistic Dataset for Movie Understanding" (2020), arX
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,8 @@ SPLIT = "split318.json"
 
 SPLITS = ("train", "val", "test", "all")
 
+MAX_MISSING = 0.01  # share of a film's labels that may be missing at its end
+
 
 def open_movienet(
     root: str,
@@ -56,6 +60,7 @@ def open_movienet(
     rates: str | None = None,
     labels: bool = True,
     films: Sequence[str] | None = None,
+    skip_unreadable: bool = False,
 ) -> tuple[FolderFilm, ...]:
     """Open the films of a split.
 
@@ -71,6 +76,8 @@ def open_movienet(
       rates: JSON file {film: frames per second}.
       labels: False: films need no labels (for pretraining), and have none.
       films: only these of the split, in this order.
+      skip_unreadable: leave out each film whose labels or shots are missing or damaged, with a
+        warning, instead of an error.
 
     Raises:
       FileNotFoundError: a folder or file does not exist.
@@ -82,18 +89,41 @@ def open_movienet(
         keyframes and Path(keyframes), frames, image_size, features and Path(features), key
     )
     known = sorted(file.stem for file in (folder / (LABELS if labels else SHOTS)).glob("*.txt"))
-    wanted = select_films(
-        known, read_split(folder, split, known), f"{folder / LABELS} (split {split!r})"
-    )
+    wanted = read_split(folder, split, known)
+    if not skip_unreadable:
+        wanted = select_films(known, wanted, f"{folder / LABELS} (split {split!r})")
+    wanted = select_films(wanted, films, f"split {split!r} of {folder}")
     rate_of = {} if rates is None else _read_rates(Path(rates))
-    found = []
-    for film in select_films(wanted, films, f"split {split!r} of {folder}"):
-        shots = read_shots(folder / SHOTS / f"{film}.txt")
-        starts = read_labels(folder / LABELS / f"{film}.txt", len(shots)) if labels else None
-        rate = rate_of.get(film, fps)
-        seconds = frames_to_seconds(shots, rate)
-        found.append(FolderFilm(film, seconds, shots, rate, starts, folders=folders))
-    return check_widths(tuple(found))
+    lists = _read_films(folder, wanted, labels, skip_unreadable)
+    return check_widths(
+        tuple(
+            FolderFilm(
+                film,
+                frames_to_seconds(shots, rate_of.get(film, fps)),
+                shots,
+                rate_of.get(film, fps),
+                starts,
+                folders=folders,
+            )
+            for film, shots, starts in lists
+        )
+    )
+
+
+def _read_films(
+    folder: Path, films: Sequence[str], labels: bool, skip_unreadable: bool
+) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
+    """Yield each film with its shots and labels."""
+    for film in films:
+        try:
+            shots = read_shots(folder / SHOTS / f"{film}.txt")
+            starts = read_labels(folder / LABELS / f"{film}.txt", len(shots)) if labels else None
+        except (ValueError, FileNotFoundError) as error:
+            if not skip_unreadable:
+                raise
+            warnings.warn(f"{film} is left out: {error}", stacklevel=3)
+        else:
+            yield film, shots, starts
 
 
 def find_root(root: Path) -> Path:
@@ -147,21 +177,31 @@ def read_shots(path: Path) -> np.ndarray:
 def read_labels(path: Path, shots: int) -> np.ndarray:
     """Read the labels of all shots but the last, bool `[shots-1]`, True if a scene ends with it.
 
+    Missing labels at the end are 0, with a warning that counts them: film tt1099212 of the test
+    split has 1,762 labels for 1,764 shots.
+
     Args:
       path: file of labels.
       shots: number of shots of the film. A label of the last one has no boundary, and is left out.
 
     Raises:
       FileNotFoundError: the file does not exist.
-      ValueError: it is damaged, or has another number of shots.
+      ValueError: it is damaged, or labels more shots than there are, or more than 1% of them, and
+        more than one, are not labeled.
     """
     rows = _rows(path, min_numbers=2)
-    if len(rows) not in (shots - 1, shots):
+    missing = max(shots - 1 - len(rows), 0)
+    if len(rows) > shots or missing > max(MAX_MISSING * shots, 1):
         raise ValueError(
             f"{path} has labels of {len(rows)} shots, and the film has {shots}: it needs "
-            f"{shots - 1}, or {shots} with the last one's"
+            f"{shots - 1}, or {shots} with the last one's; download it again"
         )
-    return parse_labels([(row[0], row[1]) for row in rows], str(path))[: shots - 1]
+    if missing:
+        warnings.warn(
+            f"{path} lacks the last {missing} of {shots - 1} labels: they count as 0", stacklevel=2
+        )
+    labels = parse_labels([(row[0], row[1]) for row in rows], str(path))[: shots - 1]
+    return np.append(labels, np.zeros(missing, bool))
 
 
 def parse_labels(rows: Sequence[tuple[int, int]], where: str) -> np.ndarray:

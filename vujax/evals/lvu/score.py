@@ -90,6 +90,7 @@ class TaskScore:
       constant: float64 `[n]`, the hits of the constant for all clips.
       predictions: float64 `[n]`, numbers of classes or numbers.
       chance: 1 over the number of classes in the train list; NaN for a regression task.
+      targets: float64 `[n]`, numbers of the true classes, or true numbers.
       l2: the chosen penalty.
       losses: of each penalty, on clips that were neither fitted nor reported.
       train: numbers of clips of the train list: with embeddings, and in all.
@@ -106,6 +107,7 @@ class TaskScore:
     constant: np.ndarray
     predictions: np.ndarray
     chance: float
+    targets: np.ndarray
     l2: float
     losses: dict[float, float]
     train: tuple[int, int]
@@ -130,17 +132,39 @@ class TaskScore:
 
     @property
     def baselines(self) -> dict[str, dict[str, float]]:
-        """'constant' and, of classes, 'chance': on 'covered' clips and on 'all'."""
+        """'constant', 'best constant' and, of classes, 'chance': on 'covered' clips and on 'all'.
+
+        The best constant knows the reported list: its commonest class, or its mean. No constant
+        answer is better.
+        """
         covered = self.constant[self.covered]
         result = {
             "constant": {
                 "covered": float(covered.mean()) if len(covered) else float("nan"),
                 "all": float(self.constant.mean()),
-            }
+            },
+            "best constant": {
+                "covered": score_best_constant(self.targets[self.covered], self.metric),
+                "all": score_best_constant(self.targets, self.metric),
+            },
         }
         if self.metric == "top1":
             result["chance"] = {"covered": self.chance, "all": self.chance}
         return result
+
+
+def score_best_constant(targets: np.ndarray, metric: str) -> float:
+    """Return the score of the best constant prediction of `targets` `[n]`; NaN without any.
+
+    Args:
+      targets: numbers of classes, or numbers.
+      metric: 'top1' or 'mse'.
+    """
+    if not len(targets):
+        return float("nan")
+    if metric == "mse":
+        return float(np.var(targets))
+    return float(np.unique(targets, return_counts=True)[1].max() / len(targets))
 
 
 def evaluate(
@@ -263,6 +287,7 @@ def _score(
         constant=metric.hits(np.full(len(reported), metric.constant), reported),
         predictions=predictions,
         chance=1 / len(metric.classes) if len(metric.classes) else float("nan"),
+        targets=np.array([clip.target for clip in reported], np.float64),
         l2=choice.l2,
         losses=choice.losses,
         train=(learned, len(train)),

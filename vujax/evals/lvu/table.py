@@ -17,14 +17,15 @@ from vujax.evals.metrics.bootstrap import Interval
 HEADER = (
     *("task", "of", "clips", "train clips", "score", "95% by clips", "95% by movies"),
     *("over seeds", "constant, same clips", "less constant, by movies", "new movies: score"),
-    *("all clips: score", "all clips: constant", "chance"),
+    *("all clips: score", "all clips: constant", "all clips: best constant", "chance"),
 )
 PAIRS = ("task", "clips", "difference", "95% by clips", "95% by movies")
 UNITS = (
     "Classes: accuracy in percent. like_ratio and view_count: mean squared error, less is better. "
     "Clips: with vectors / in the list. New movies: those that are not in the train list. All "
     "clips: those without vectors are answered by the constant, the commonest class or the mean of "
-    "the train list."
+    "the train list. Best constant: the commonest class or the mean of the reported list itself, "
+    "which no constant can beat."
 )
 
 
@@ -127,6 +128,7 @@ def _cells(name: str, runs: Sequence[TaskScore]) -> tuple[str, ...]:
         mean([run.score_on_new for run in runs]),
         mean([run.score_on_all for run in runs]),
         format_score(first.baselines["constant"]["all"], metric),
+        format_score(first.baselines["best constant"]["all"], metric),
         format_score(first.chance, metric),
     )
 
