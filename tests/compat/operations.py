@@ -24,6 +24,7 @@ from safetensors.numpy import load_file
 import vujax
 from vujax import cli
 
+EDL_NOTE = re.compile(r"\* (?!FROM CLIP NAME|COMMENT)")
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "before_redesign"
 CONFIGS = Path(vujax.__file__).parents[1] / "configs"
 FILM = "film-0000-d8ecf0bb"
@@ -128,12 +129,14 @@ def scenes_by_release(root: Path) -> Any:
 
 
 def _scenes(root: Path, *words: str | Path) -> dict[str, str]:
-    """Return the text of each file, but for run times, temporary folders and the version."""
+    """Return the text of each file, but for run times, folders, the version and notes."""
     formats = ["csv", "vtt", "ffmetadata", "edl", "otio", "json"]
     run("scenes", root / "catalog", "--out", root / "again", *words, "--formats", *formats)
     texts = {path.name: path.read_text("utf-8") for path in sorted((root / "again").iterdir())}
     text = re.sub(r'"took_s": \{[^}]*\}', "", texts["scenes.json"])
     texts["scenes.json"] = re.sub(r'"notes": \[[^\]]*\]', '"notes": []', text)
+    lines = texts["scenes.edl"].splitlines(keepends=True)
+    texts["scenes.edl"] = "".join(line for line in lines if not EDL_NOTE.match(line))
     return {name: _neutral(text, root) for name, text in texts.items()}
 
 

@@ -19,9 +19,10 @@ def result(
     title: str = "A film",
     path: str = "/films/film.mp4",
     variable_rate: bool = False,
+    clock: Clock | None = None,
 ) -> DetectedScenes:
     """Return the scenes of a film with shots of these lengths in frames."""
-    clock = Clock(Fraction(1, 90000), start, rate)
+    clock = clock or Clock(Fraction(1, 90000), start, rate)
     edges = [sum(shots[:i]) for i in range(len(shots) + 1)]
     pts = [clock.pts(edge / rate) for edge in edges]
     rows = [
@@ -50,5 +51,5 @@ def result(
         scores=tuple(scores),
         threshold=0.5,
         provenance=made,
-        scenes=build_scenes("film-01234567", rows, clock, scores, boundaries),
+        scenes=build_scenes("film-01234567", rows, clock, scores, boundaries, variable_rate),
     )

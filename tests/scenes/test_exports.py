@@ -13,11 +13,12 @@ import pytest
 
 from tests.scenes.results import HOSTILE, NTSC, NTSC_FILM, result
 from vujax.scenes import exports
-from vujax.scenes.types import BreakCue
+from vujax.scenes.types import BreakCue, ExportOptions
 from vujax.video.shots.shot_lists import read_shot_list
 from vujax.video.timecode import nearest_timecode_rate, parse_timecode
 
 RATES = (NTSC_FILM, NTSC, Fraction(25), Fraction(4))
+ODD = Fraction(4)  # a rate that editors do not have, which is noted
 CUE = re.compile(r"(\d+)\n(\d\d):(\d\d):(\d\d\.\d{3}) --> (\d\d):(\d\d):(\d\d\.\d{3})\n(.+)")
 
 
@@ -70,13 +71,13 @@ def test_edl(rate: Fraction, tmp_path: Path) -> None:
     path, film, notes = written("edl", tmp_path, rate=rate, shots=(3000, 12, 5000, 41))
     text = path.read_text("utf-8")
     assert ("FCM: DROP FRAME" if rate == NTSC else "FCM: NON-DROP FRAME") in text.splitlines()
-    assert len(text.splitlines()) == 3 + 3 * 3  # no name begins a line of its own
+    assert len(text.splitlines()) == 3 + 3 * 3 + len(notes)  # no name begins a line of its own
     counted = nearest_timecode_rate(rate)
     spans = read_shot_list(path, rate)
     edges = [(span.start * counted, span.end * counted) for span in spans]
     assert edges == [(0, 3012), (3012, 8012), (8012, 8053)]
     assert parse_timecode(film.scenes[2].start_timecode, counted) == 8012
-    assert notes == []
+    assert len(notes) == (rate == ODD)
 
 
 def test_edl_says_what_it_cannot_hold(tmp_path: Path) -> None:
@@ -86,7 +87,54 @@ def test_edl_says_what_it_cannot_hold(tmp_path: Path) -> None:
     assert "rate varies: the EDL counts time at 23.976 frames/s." in notes[0]
     assert f"* {notes[0]}" in path.read_text("utf-8")
     _, _, notes = written("edl", tmp_path, rate=Fraction(27, 2))
-    assert "13.5 frames/s is not a timecode rate" in notes[0]
+    assert "13.5 frames/s is not a rate of editors: the EDL counts time at 13.986" in notes[0]
+    assert "--edl-rate" in notes[0]
+
+
+def test_edl_at_the_rate_of_the_project(tmp_path: Path) -> None:
+    fast = result(rate=Fraction(120), shots=(240, 121, 1000), boundaries=(1,))
+    with pytest.raises(ValueError, match=r"EDLs have no rate of 120 frames/s; .* --edl-rate 60"):
+        exports.open_export("edl").write(fast, tmp_path / "a.edl")
+    assert list(tmp_path.iterdir()) == []
+    half = replace(fast, export=ExportOptions(edl_rate=Fraction(60), reel="A001_C002"))
+    notes = exports.open_export("edl").write(half, tmp_path / "a.edl")
+    assert [note.split(":")[0] for note in notes] == [
+        "The EDL's reel name is longer than the 8 characters of CMX3600.",
+        "The film has 120 frames/s",
+    ]
+    text = (tmp_path / "a.edl").read_text()
+    assert "001  A001_C002 V     C        00:00:00:00 00:00:03:01 " in text
+
+
+def test_edl_and_otio_carry_the_source_timecode(tmp_path: Path) -> None:
+    """A program in non-drop-frame stays so, though its rate has drop-frame."""
+    for text, mode in (("01:00:00:00", "NON-DROP FRAME"), ("01:00:00;00", "DROP FRAME")):
+        clock = result(rate=NTSC).clock.with_timecode(text)
+        scenes = result(rate=NTSC, shots=(1800, 60), boundaries=(0,), clock=clock)
+        exports.open_export("edl").write(scenes, tmp_path / "a.edl")
+        lines = (tmp_path / "a.edl").read_text().splitlines()
+        second = "01:01:00;02 01:01:02;02" if ";" in text else "01:01:00:00 01:01:02:00"
+        assert lines[1] == f"FCM: {mode}"
+        assert lines[6].endswith(f"{second} {second}")
+        spans = read_shot_list(tmp_path / "a.edl", NTSC, text)
+        assert [span.start * NTSC for span in spans] == [0, 1800]
+        exports.open_export("otio").write(scenes, tmp_path / "a.otio")
+        timeline = otio.adapters.read_from_file(str(tmp_path / "a.otio"))
+        first = otio.opentime.from_timecode(text, float(NTSC))
+        assert timeline.global_start_time == first
+        (track,) = timeline.video_tracks()
+        ranges = [clip.source_range for clip in track]
+        assert [span.start_time.value - first.value for span in ranges] == [0, 1800]
+        assert track[0].media_reference.available_range.start_time == first
+
+
+def test_edl_passes_midnight(tmp_path: Path) -> None:
+    clock = result(rate=Fraction(25)).clock.with_timecode("23:59:59:00")
+    scenes = result(rate=Fraction(25), clock=clock)
+    (note,) = exports.open_export("edl").write(scenes, tmp_path / "a.edl")
+    assert "passes midnight" in note
+    spans = read_shot_list(tmp_path / "a.edl", Fraction(25), "23:59:59:00")
+    assert [(span.start * 25, span.end * 25) for span in spans] == [(0, 42), (42, 92), (92, 133)]
 
 
 @pytest.mark.parametrize("rate", RATES)
@@ -112,7 +160,7 @@ def test_otio(rate: Fraction, tmp_path: Path) -> None:
         name: film.scenes[1].to_row()[name] for name in known
     }
     assert {"begin_pts", "end_s", "shots", "score"} <= known.keys()
-    assert notes == []
+    assert len(notes) == (rate == ODD)
 
 
 def test_otio_names_the_film(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from vujax.search import filmstrips
 from vujax.search import similar_page as page
 from vujax.search.locate import locate_item, parse_time
 from vujax.search.similar import find_similar
+from vujax.video.timecode import Clock
 
 HOSTILE = "</title><script>alert(1)</script>"
 
@@ -118,11 +119,19 @@ def test_where_a_query_is(root: Path) -> None:
     ],
 )
 def test_times(time: str, seconds: float | None) -> None:
+    clock = Clock(Fraction(1, 1000), rate=Fraction(24))
     if seconds is None:
         with pytest.raises(ValueError, match=r"not a time; write MM:SS|names no frame"):
-            parse_time(time, Fraction(24))
+            parse_time(time, clock)
     else:
-        assert parse_time(time, Fraction(24)) == seconds
+        assert parse_time(time, clock) == seconds
+
+
+def test_timecodes_count_from_the_source_timecode_of_the_first_picture() -> None:
+    clock = Clock(Fraction(1, 1000), rate=Fraction(25), first_s=Fraction(1, 2))
+    assert parse_time("00:00:01:05", clock) == 1.7
+    assert parse_time("10:00:01:05", clock.with_timecode("10:00:00:00")) == 1.7
+    assert parse_time("00:00:00:00", clock.with_timecode("23:59:59:00")) == 1.5
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ def add_picture(
     size: tuple[int, int] = (WIDTH, HEIGHT),
     time_base: Fraction | None = None,
     codec: str = "libx264",
+    rate: Fraction | int = RATE,
     pixels: str = "yuv420p",
     gop: int = 12,
     sample_aspect: Fraction | None = None,
@@ -42,7 +43,7 @@ def add_picture(
     """A video stream of fixed GOPs with B-frames."""
     fixed = {"bf": "2", "sc_threshold": "0", "preset": "veryfast", "crf": "16"}
     fixed = fixed if codec == "libx264" else {}
-    stream = container.add_stream(codec, rate=RATE, options=fixed | (options or {}))
+    stream = container.add_stream(codec, rate=rate, options=fixed | (options or {}))
     stream.width, stream.height = size
     stream.pix_fmt, stream.gop_size = pixels, gop
     if time_base:
@@ -79,12 +80,14 @@ def make(
     pts: Sequence[int] | None = None,
     time_base: Fraction = Fraction(1, RATE),
     muxer: dict[str, str] | None = None,
+    metadata: dict[str, str] | None = None,
     **stream: Any,
 ) -> Path:
     """A film of numbered frames (or of `images`); `pts` count in `time_base`."""
     size = stream.setdefault("size", (WIDTH, HEIGHT))
     images = images or [numbered(i, *size) for i in range(frames)]
     with av.open(str(path), "w", options=muxer or {}) as container:
+        container.metadata.update(metadata or {})
         video = add_picture(container, time_base=time_base, **stream)
         write_pictures(container, video, images, pts, time_base)
     return path

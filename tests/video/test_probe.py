@@ -185,3 +185,31 @@ def test_a_message_is_one_line_whatever_the_name(tmp_path):
     with pytest.raises(FilmError) as caught:
         probe_film(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a.mov", "a.mp4", "a.mxf", "a.mkv"])
+def test_the_source_timecode_is_read(tmp_path, name):
+    codec = {"a.mxf": dict(codec="mpeg2video", options=None)}.get(name, {})
+    path = make(tmp_path / name, metadata={"timecode": "01:00:00:00"}, **codec)
+    video = probe_film(path).video
+    assert video.timecode == "01:00:00:00"
+    assert probe_film(make(tmp_path / "plain.mov")).video.timecode == ""
+
+
+def test_a_timecode_that_does_not_exist_at_the_rate_is_not_read(tmp_path):
+    for text in ("01:00:00;00", "01:00:00:24", "later"):
+        assert (
+            probe_film(make(tmp_path / "a.mkv", metadata={"timecode": text})).video.timecode == ""
+        )
+
+
+def test_the_nominal_rate_of_a_film_without_repeated_frames(tmp_path):
+    pts = [frame for frame in range(72) if frame % 3 != 1]
+    video = probe_film(make(tmp_path / "a.mkv", pts=pts)).video
+    assert (video.clock.rate, video.variable_rate) == (24, True)
+
+
+def test_frames_count_from_the_first_picture(tmp_path):
+    film = probe_film(make_sound(tmp_path / "a.mkv", [(0.25, tone(1, 16000))], picture_s=0.5))
+    clock = film.video.clock
+    assert (clock.first_s, clock.frame(500)) == (Fraction(1, 2), 0)

@@ -8,6 +8,7 @@ from vujax.video.timecode import (
     Clock,
     TimestampRepair,
     format_timecode,
+    frames_per_day,
     nearest_timecode_rate,
     parse_timecode,
 )
@@ -121,3 +122,51 @@ def test_a_repeated_timestamp_is_repaired():
 
 def test_steady_begins_at_the_films_start():
     assert TimestampRepair(BROADCAST)(None) == 126000
+
+
+def test_frames_count_from_the_first_picture_and_seconds_from_the_film():
+    """A Matroska file whose sound begins 21 ms before its picture."""
+    clock = Clock(Fraction(1, 1000), rate=Fraction(24000, 1001), first_s=Fraction(21, 1000))
+    pts = [21 + round(1000 * frame / clock.rate) for frame in range(20_000)]
+    assert [clock.frame(one) for one in pts] == list(range(20_000))
+    assert clock.timecode(pts[42]) == "00:00:01:18"
+    assert clock.seconds(pts[0]) == Fraction(21, 1000)
+    assert clock.parse_timecode("00:00:00:00") == Fraction(21, 1000)
+
+
+@pytest.mark.parametrize("text", ["01:00:00:00", "01:00:00;00", "23:59:58;10"])
+def test_timecode_counts_from_that_of_the_source(text):
+    clock = Clock(Fraction(1, 30000), rate=NTSC_30).with_timecode(text)
+    assert clock.is_drop_frame == (";" in text)
+    assert clock.timecode(0) == clock.frame_timecode(0) == text
+    for frame in (1, 1799, 1800, 100_000):
+        assert clock.timecode(1001 * frame) == clock.frame_timecode(frame)
+        assert clock.parse_timecode(clock.timecode(1001 * frame)) == frame / NTSC_30
+
+
+@pytest.mark.parametrize("rate, drop", [(Fraction(25), False), (NTSC_30, True), (NTSC_60, True)])
+def test_timecode_begins_again_after_a_day(rate, drop):
+    day = frames_per_day(rate, drop)
+    assert format_timecode(day, rate, drop) == format_timecode(0, rate, drop)
+    assert format_timecode(day - 1, rate, drop)[:8] == "23:59:59"
+    assert parse_timecode(format_timecode(day - 1, rate, drop), rate) == day - 1
+
+
+def test_over_a_hundred_frames_a_second_have_three_digits():
+    fast = Clock(Fraction(1, 12000), rate=Fraction(120))
+    assert fast.timecode(12000 + 11900) == "00:00:01:119"
+    assert fast.parse_timecode("00:00:01:119") == Fraction(239, 120)
+
+
+@pytest.mark.parametrize(
+    ("rate", "text", "other", "want"),
+    [
+        (Fraction(24000, 1001), "01:00:00:12", Fraction(25), "01:00:00:12"),
+        (NTSC_60, "01:00:00;30", NTSC_30, "01:00:00;15"),
+        (NTSC_30, "01:01:00;02", NTSC_60, "01:01:00;04"),
+        (NTSC_30, "01:01:00;02", Fraction(25), "01:01:00:01"),
+    ],
+)
+def test_another_rate_keeps_the_second(rate, text, other, want):
+    clock = Clock(Fraction(1, 90000), rate=rate).with_timecode(text)
+    assert clock.at_rate(other).timecode(0) == want

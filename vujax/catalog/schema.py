@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ FILMS = pa.schema(
         "end_s": pa.float64(),  # end of the display of the last frame
         "width": pa.int32(),  # as displayed
         "height": pa.int32(),
-        "rate_num": pa.int64(),  # average frames per second
+        "rate_num": pa.int64(),  # nominal frames per second
         "rate_den": pa.int64(),
         "time_base_num": pa.int64(),  # seconds of one tick of PTS
         "time_base_den": pa.int64(),
@@ -65,8 +66,12 @@ FILMS = pa.schema(
         "sound": pa.bool_(),
         "damaged": pa.int64(),  # packets and frames
         "repaired": pa.int64(),  # timestamps
+        "source_timecode": pa.string(),  # of the first picture; null in catalogs of 0.1.0
     }
 )
+
+ADDED = ("source_timecode",)
+"""Columns that catalogs of 0.1.0 lack; they are null there."""
 
 SHOTS = pa.schema(
     {
@@ -175,6 +180,10 @@ def check_catalog(root: Path) -> None:
 
 
 def build_clock(row: Mapping[str, Any]) -> Clock:
-    """Return the clock of a film from its row of the films table."""
+    """Return the clock of a film, which counts from its first picture, from its films row."""
     parts = ("time_base", "start", "rate")
-    return Clock(**{name: Fraction(row[f"{name}_num"], row[f"{name}_den"]) for name in parts})
+    clock = Clock(**{name: Fraction(row[f"{name}_num"], row[f"{name}_den"]) for name in parts})
+    if (start_s := row.get("begin_s")) is not None:
+        clock = replace(clock, first_s=clock.pts(start_s) * clock.time_base)
+    timecode = row.get("source_timecode")
+    return clock.with_timecode(timecode) if timecode else clock

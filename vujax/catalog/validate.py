@@ -88,8 +88,9 @@ def _check_tables(
     film: str, tables: dict[str, pa.Table], manifest: dict[str, Any]
 ) -> Iterator[str]:
     for name, table in tables.items():
-        names = TABLE_SCHEMAS[name].names
-        if table.schema.names[: len(names)] != names:
+        names, found = TABLE_SCHEMAS[name].names, table.schema.names
+        former = [column for column in names if column not in layout.ADDED]
+        if names != found[: len(names)] and former != found[: len(former)]:
             version = layout.SCHEMA
             yield f"{film}: the columns of {name} are not those of version {version}; {REMEDY}"
             return

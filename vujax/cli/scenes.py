@@ -7,6 +7,7 @@ import argparse
 import itertools
 import sys
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="treat the films as episodes of a series and find recaps, openings, end credits and "
         "recurring settings",
     )
+    add = parser.add_argument_group("output files").add_argument
+    add(
+        "--title", metavar="TEXT", help="title of the film (default: of its metadata, or file name)"
+    )
+    add("--reel", default="AX", metavar="NAME", help="source name in EDLs (default: AX)")
+    add(
+        "--start-timecode",
+        metavar="TC",
+        help="timecode of the first picture, HH:MM:SS:FF, or HH:MM:SS;FF in drop-frame (default: "
+        "the file's, or 00:00:00:00)",
+    )
+    add(
+        "--edl-rate",
+        type=parse_rate,
+        metavar="FPS",
+        help="frames per second of the EDL, such as 25 or 23.976 (default: the film's)",
+    )
     add = parser.add_argument_group("scene boundaries").add_argument
     add("--threshold", type=float, metavar="T", help="minimum score, 0 to 1 (default: the head's)")
     add("--scenes", type=int, metavar="N", help="exact number of scenes of each film")
@@ -69,6 +87,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: transnetv2)",
     )
     runner.add_arguments(parser, "films processed at once (default: one per core)")
+
+
+def parse_rate(text: str) -> Fraction:
+    """Parse frames per second: '25', '23.976' or '24000/1001'."""
+    from vujax.video.frame_rate import snap_rate
+
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if rate <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a frame rate; write 25 or 30000/1001")
+    return snap_rate(rate)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -100,14 +131,21 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _build_job(arguments: argparse.Namespace) -> "SceneDetectionJob":
     from vujax.scenes.detect import SceneDetectionJob
-    from vujax.scenes.types import SceneDetectionOptions
+    from vujax.scenes.types import ExportOptions, SceneDetectionOptions
 
+    export = ExportOptions(
+        title=arguments.title,
+        reel=arguments.reel,
+        start_timecode=arguments.start_timecode,
+        edl_rate=arguments.edl_rate,
+    )
     options = SceneDetectionOptions(
         head=arguments.head,
         threshold=arguments.threshold,
         num_scenes=arguments.scenes,
         min_duration=arguments.min_duration,
         adapt=arguments.adapt,
+        export=export,
     )
     return SceneDetectionJob(
         paths=arguments.paths,

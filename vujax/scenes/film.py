@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,15 @@ from vujax.catalog import Catalog, embeddings
 from vujax.catalog import scenes as scene_tables
 from vujax.catalog.schema import build_clock
 from vujax.scenes import break_cues, exports
-from vujax.scenes.types import DetectedScenes, Head, SceneDetectionOptions, build_scenes
+from vujax.scenes.types import (
+    DetectedScenes,
+    ExportOptions,
+    Head,
+    SceneDetectionOptions,
+    build_scenes,
+)
 from vujax.utils.formatting import quote_unprintable
+from vujax.video.timecode import Clock
 
 SINGLE_FILM_STEM = "scenes"  # file stem when a run has one film
 SINGLE_FILM_PAGE_STEM = "report"
@@ -133,7 +141,11 @@ def predict_boundaries(
 
 
 def build_result(
-    catalog: Catalog, shots: ShotEmbeddings, prediction: BoundaryPrediction, settings: Mapping
+    catalog: Catalog,
+    shots: ShotEmbeddings,
+    prediction: BoundaryPrediction,
+    settings: Mapping,
+    export: ExportOptions | None = None,
 ) -> DetectedScenes:
     """Build the result of one film.
 
@@ -142,15 +154,22 @@ def build_result(
       shots: shots of the film.
       prediction: boundaries of its scenes.
       settings: settings to record in the result's provenance.
+      export: options of the film's files.
+
+    Raises:
+      ValueError: the start timecode names no frame at the film's rate.
     """
+    export = export or ExportOptions()
     row = catalog.films(shots.film).to_pylist()[0]
-    clock = build_clock(row)
+    clock = replace(build_clock(row), first_s=_first_picture_s(shots, row))
+    if export.start_timecode is not None:
+        clock = _restart(clock, export.start_timecode)
     model = shots.model
     models = dict(detector=row["detector"], encoder=model.name, encoder_digest=model.digest)
     return DetectedScenes(
         film=shots.film,
         path=str(Path(row["folder"], row["path"])),
-        title=str(row.get("title") or quote_unprintable(Path(row["path"]).name)),
+        title=export.title or str(row.get("title") or quote_unprintable(Path(row["path"]).name)),
         clock=clock,
         size=(row["width"], row["height"]),
         variable_rate=row["variable_rate"],
@@ -160,9 +179,28 @@ def build_result(
         threshold=prediction.threshold,
         provenance=models | dict(settings),
         scenes=build_scenes(
-            shots.film, shots.rows, clock, prediction.scores, prediction.boundaries
+            shots.film,
+            shots.rows,
+            clock,
+            prediction.scores,
+            prediction.boundaries,
+            row["variable_rate"],
         ),
+        export=export,
     )
+
+
+def _first_picture_s(shots: ShotEmbeddings, row: Mapping[str, Any]) -> Fraction:
+    """Return the timestamp of the first picture, in seconds."""
+    time_base = Fraction(row["time_base_num"], row["time_base_den"])
+    return shots.rows[0]["begin_pts"] * time_base
+
+
+def _restart(clock: Clock, timecode: str) -> Clock:
+    try:
+        return clock.with_timecode(timecode)
+    except ValueError as error:
+        raise ValueError(f"{error}; give another --start-timecode") from None
 
 
 @dataclass(frozen=True)
@@ -203,8 +241,13 @@ class FilmProcessor:
         start = time.perf_counter()
         prediction = predict_boundaries(vectors, shots.seconds, self.options, self.head)
         settings = self.options.provenance(self.head)
-        scenes = build_result(self.catalog, shots, prediction, settings)
-        scenes = self._add_cues(scenes)
+        export = self.options.export
+        notes = ()
+        if export.title is not None and not self.is_only:
+            export = replace(export, title=None)
+            notes = ("The title was not used: it is for a run with one film.",)
+        scenes = build_result(self.catalog, shots, prediction, settings, export)
+        scenes = self._add_cues(replace(scenes, notes=notes))
         self._write_catalog(scenes)
         if self.out is not None:
             scenes = self._write_files(scenes, vectors, dict(timings_s), start)

@@ -3,17 +3,22 @@
 Every time is given in clock ticks (`pts`), seconds, frames and SMPTE timecode.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, Protocol
 
 import numpy as np
 
 from vujax.catalog.ids import Id
 from vujax.utils.deprecation import deprecated_alias
-from vujax.video.timecode import Clock
+from vujax.video.frame_rate import EDITOR_RATES
+from vujax.video.timecode import TIMECODE, Clock
 
 NO_HEAD = "none"
+MAX_REEL = 32
+REEL = re.compile(r"[\w.-]{1,32}", re.ASCII)
 
 
 class Head(Protocol):
@@ -38,6 +43,42 @@ class Head(Protocol):
 
 
 @dataclass(frozen=True)
+class ExportOptions:
+    """Options of the files that are written for a film.
+
+    Attributes:
+      title: title of the film; None for that of the metadata, or the file's name.
+      reel: name of the source in EDLs.
+      start_timecode: timecode of the first picture, 'HH:MM:SS:FF', or 'HH:MM:SS;FF' in drop-frame;
+        None for that of the file, or 00:00:00:00.
+      edl_rate: frames per second of the EDL; None for the film's.
+    """
+
+    title: str | None = None
+    reel: str = "AX"
+    start_timecode: str | None = None
+    edl_rate: Fraction | None = None
+
+    def __post_init__(self) -> None:
+        if not REEL.fullmatch(self.reel):
+            raise ValueError(
+                f"reel name {self.reel!r} is not valid; use 1 to {MAX_REEL} letters, digits, '_', "
+                "'-' or '.'"
+            )
+        if self.start_timecode is not None and not TIMECODE.fullmatch(self.start_timecode):
+            raise ValueError(
+                f"start timecode {self.start_timecode!r} is not a timecode; expected HH:MM:SS:FF, "
+                "or HH:MM:SS;FF in drop-frame"
+            )
+        if self.edl_rate is not None and self.edl_rate not in EDITOR_RATES:
+            rates = ", ".join(f"{float(rate):.5g}" for rate in EDITOR_RATES)
+            raise ValueError(
+                f"editors have no rate of {float(self.edl_rate):.5g} frames/s; expected one of: "
+                f"{rates}"
+            )
+
+
+@dataclass(frozen=True)
 class SceneDetectionOptions:
     """Options that choose the scene boundaries of a film.
 
@@ -48,6 +89,7 @@ class SceneDetectionOptions:
       num_scenes: exact number of scenes; None to let the scores decide.
       min_duration: minimum length of a scene in seconds.
       adapt: train embeddings on the films themselves first, without labels.
+      export: options of the files that are written.
     """
 
     head: str | Head = "default"
@@ -55,6 +97,7 @@ class SceneDetectionOptions:
     num_scenes: int | None = None
     min_duration: float | None = None
     adapt: bool = False
+    export: ExportOptions = ExportOptions()
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not 0 <= self.threshold <= 1:
@@ -115,7 +158,10 @@ class Scene:
       end_pts: timestamp of the frame after the last one.
       first_frame: index of the first frame, from 0.
       last_frame: index of the last frame, inclusive.
-      start_timecode: SMPTE timecode; 00:00:00:00 is the start of the film.
+      timeline_start: position on an editor's timeline: nominal frames since the first picture. It
+        equals `first_frame` unless the frame rate varies or frames are missing.
+      timeline_end: position of the frame after the last one.
+      start_timecode: SMPTE timecode, counted from that of the first picture.
       end_timecode: SMPTE timecode of the frame after the last one.
       first_shot: index of the first shot, from 0.
       last_shot: index of the last shot, inclusive.
@@ -130,6 +176,8 @@ class Scene:
     end_pts: int
     first_frame: int
     last_frame: int
+    timeline_start: int
+    timeline_end: int
     start_timecode: str
     end_timecode: str
     first_shot: int
@@ -207,7 +255,7 @@ class DetectedScenes:
       film: catalog id of the film.
       path: path of the file.
       title: title from the metadata, else the file name.
-      clock: time base, start and frame rate.
+      clock: time base, start, frame rate and source timecode.
       size: displayed width and height.
       variable_rate: whether the frame rate varies.
       reason: why a part of the film could not be read; '' for a complete film.
@@ -219,6 +267,7 @@ class DetectedScenes:
       cues: break cues; None when they were not computed.
       notes: warnings for the reader, one sentence each.
       timings_s: seconds spent by this run, by stage.
+      export: options of its files.
     """
 
     film: str
@@ -236,6 +285,7 @@ class DetectedScenes:
     cues: tuple[BreakCue, ...] | None = None
     notes: tuple[str, ...] = ()
     timings_s: Mapping[str, float] = field(default_factory=dict)
+    export: ExportOptions = ExportOptions()
 
     begin_s = deprecated_alias("begin_s", "start_s")
     borders_s = deprecated_alias("borders_s", "boundaries_s")
@@ -265,6 +315,7 @@ def build_scenes(
     clock: Clock,
     scores: Sequence[float],
     boundaries: Sequence[int],
+    variable_rate: bool = False,
 ) -> tuple[Scene, ...]:
     """Group shots into scenes.
 
@@ -274,13 +325,40 @@ def build_scenes(
       clock: clock of the film.
       scores: one per shot boundary.
       boundaries: scene boundaries; i means that a scene starts with shot i + 1.
+      variable_rate: whether the frame rate varies, so that positions are times.
     """
+    timeline = _count_frames(shots, clock, variable_rate)
     firsts = [0, *(int(boundary) + 1 for boundary in sorted(boundaries))]
     lasts = [*(first - 1 for first in firsts[1:]), len(shots) - 1]
     return tuple(
-        _build_scene(film, k, (first, last), shots, clock, float(scores[first - 1]) if k else None)
+        _build_scene(
+            film,
+            k,
+            (first, last),
+            shots,
+            timeline=(timeline[first], timeline[last + 1]),
+            clock=clock,
+            score=float(scores[first - 1]) if k else None,
+        )
         for k, (first, last) in enumerate(zip(firsts, lasts, strict=True))
     )
+
+
+def _count_frames(
+    shots: Sequence[Mapping[str, Any]], clock: Clock, variable_rate: bool
+) -> list[int]:
+    """Return the position at which each shot starts, and at which the last one ends.
+
+    Positions are the catalog's frame numbers. Where times contradict them, because frames are
+    missing or come at a variable rate, positions are times, as editors place frames by time.
+    """
+    edges = [(shot["begin_pts"], shot["first_frame"]) for shot in shots]
+    edges.append((shots[-1]["end_pts"], shots[-1]["last_frame"] + 1))
+    positions = [clock.frame(pts) for pts, _ in edges]
+    numbers = [number for _, number in edges]
+    pairs = zip(positions, numbers, strict=True)
+    is_regular = not variable_rate and all(abs(a - b) <= 1 for a, b in pairs)
+    return numbers if is_regular else positions
 
 
 def _build_scene(
@@ -288,6 +366,8 @@ def _build_scene(
     index: int,
     span: tuple[int, int],
     shots: Sequence[Mapping[str, Any]],
+    *,
+    timeline: tuple[int, int],
     clock: Clock,
     score: float | None,
 ) -> Scene:
@@ -301,8 +381,10 @@ def _build_scene(
         end_pts=last["end_pts"],
         first_frame=first["first_frame"],
         last_frame=last["last_frame"],
-        start_timecode=clock.timecode(first["begin_pts"]),
-        end_timecode=clock.timecode(last["end_pts"]),
+        timeline_start=timeline[0],
+        timeline_end=timeline[1],
+        start_timecode=clock.frame_timecode(timeline[0]),
+        end_timecode=clock.frame_timecode(timeline[1]),
         first_shot=span[0],
         last_shot=span[1],
         score=score,

@@ -1,12 +1,11 @@
 """Shots and scenes by id or by time: FILM/s0012, FILM/c003, FILM@00:12:30."""
 
 import re
-from fractions import Fraction
 
 from vujax.catalog import Catalog, Id
 from vujax.catalog.schema import build_clock
 from vujax.utils.formatting import format_clock
-from vujax.video.timecode import TIMECODE, nearest_timecode_rate, parse_timecode
+from vujax.video.timecode import TIMECODE, Clock
 
 LEVELS = ("shot", "scene")
 TIME = re.compile(r"(?:(\d+):)?([0-5]?\d):([0-5]?\d(?:\.\d+)?)", re.ASCII)
@@ -18,7 +17,7 @@ def locate_item(catalog: Catalog, query: str, level: str | None = None) -> Id:
     Args:
       catalog: catalog of the item.
       query: an id, or FILM@TIME with a time since the start of the film: [HH:]MM:SS[.sss], or
-        HH:MM:SS:FF at the film's frame rate.
+        HH:MM:SS:FF, the timecode of a frame.
       level: 'shot' or 'scene', for FILM@TIME; None for shots.
 
     Raises:
@@ -45,12 +44,12 @@ def locate_item(catalog: Catalog, query: str, level: str | None = None) -> Id:
     return item
 
 
-def parse_time(time: str, rate: Fraction) -> float:
+def parse_time(time: str, clock: Clock) -> float:
     """Parse a time as in `locate_item` and return seconds.
 
     Args:
       time: the text.
-      rate: timecode rate in frames per second.
+      clock: clock of the film, whose source timecode a timecode counts from.
 
     Raises:
       ValueError: the text is not a time.
@@ -62,7 +61,7 @@ def parse_time(time: str, rate: Fraction) -> float:
         raise ValueError(
             f"{time!r} is not a time; write MM:SS, HH:MM:SS, HH:MM:SS.sss or HH:MM:SS:FF"
         )
-    return float(parse_timecode(time, rate) / rate)
+    return float(clock.parse_timecode(time))
 
 
 def _locate_time(catalog: Catalog, film: str, time: str, level: str) -> Id:
@@ -70,7 +69,10 @@ def _locate_time(catalog: Catalog, film: str, time: str, level: str) -> Id:
     items = catalog.items(level, film)
     if not len(items):
         raise ValueError(f"{film} has no shots ({row['reason'] or 'it is empty'})")
-    seconds = parse_time(time, nearest_timecode_rate(build_clock(row).rate))
+    clock = build_clock(row)
+    seconds = parse_time(time, clock)
+    if TIMECODE.fullmatch(time):  # the middle of the frame: containers round where it starts
+        seconds += float(1 / (2 * clock.rate))
     end_s = items["end_s"][-1].as_py()
     if seconds >= end_s:
         raise ValueError(f"{film} ends at {format_clock(end_s)}, before {time}")

@@ -6,7 +6,7 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from av.stream import Discard, Disposition, Stream
 from av.video.frame import VideoFrame
 
 from vujax.utils.formatting import quote_unprintable
+from vujax.video.frame_rate import estimate_nominal_rate
 from vujax.video.timecode import MAX_GAP_S, Clock
 
 # Formats that hold their own data. Never playlists, whose entries may name any file or host.
@@ -29,6 +30,7 @@ MAX_PIXELS = 1 << 26  # 8192 x 8192: a header that claims more is damaged
 NUM_SAMPLED_PACKETS = 300
 HDR_TRANSFERS = (16, 18)  # libav's numbers for SMPTE ST 2084 (PQ) and ARIB STD-B67 (HLG)
 INTERLACED_ORDERS = range(2, 6)  # libav's field orders with two fields
+SOURCE_TIMECODE = re.compile(r"(\d\d:\d\d:\d\d)([:;.,])(\d\d)", re.ASCII)
 DURATION = re.compile(r"([0-9]{1,4}):([0-9]{2}):([0-9]{2}(?:\.[0-9]{1,9})?)")
 
 
@@ -73,6 +75,8 @@ class VideoStream(StreamInfo):
       interlaced: True if a frame holds two fields of different times.
       hdr: True if the transfer function is PQ or HLG; pixels are not tone-mapped.
       bits: bits per component, 8 or more.
+      timecode: source timecode of the first picture, 'HH:MM:SS:FF', or 'HH:MM:SS;FF' in drop-frame;
+        '' if the file declares none, or one that does not exist at its rate.
     """
 
     coded: tuple[int, int]
@@ -82,6 +86,7 @@ class VideoStream(StreamInfo):
     interlaced: bool
     hdr: bool
     bits: int
+    timecode: str = ""
 
     @property
     def shown(self) -> tuple[int, int]:
@@ -279,17 +284,41 @@ def _video_stream(
     if facts["clock"].time_base > MAX_GAP_S:
         step = float(facts["clock"].time_base)
         raise FilmError(f"{quote_path(path)} counts time in steps of {step:.0f} s: it is damaged")
+    clock, interlaced = facts["clock"], context.field_order in INTERLACED_ORDERS
+    interlaced = interlaced or bool(frame and frame.interlaced_frame)
+    rate = _nominal_rate(stream, times, interlaced=interlaced) or Clock.rate
+    facts["clock"] = replace(clock, rate=rate, first_s=facts["start_s"])
     return VideoStream(
         **facts,
         coded=(width, height),
         sample_aspect=stream.sample_aspect_ratio or Fraction(1),
         rotation=round((frame.rotation if frame else 0) / 90) * 90 % 360,
-        variable_rate=_is_variable(times, facts["clock"]),
-        interlaced=bool(frame and frame.interlaced_frame)
-        or context.field_order in INTERLACED_ORDERS,
+        variable_rate=_is_variable(times, clock),
+        interlaced=interlaced,
         hdr=header.color_trc in HDR_TRANSFERS,
         bits=max((component.bits for component in pixels.components), default=8) if pixels else 8,
+        timecode=_source_timecode(stream, container, facts["clock"]),
     )
+
+
+def _nominal_rate(stream: Stream, times: np.ndarray, *, interlaced: bool) -> Fraction | None:
+    average = stream.average_rate
+    rate = estimate_nominal_rate(times, stream.time_base, average, [stream.base_rate])
+    is_fields = interlaced and average and rate and abs(rate / average - 2) < 0.01
+    return average if is_fields else rate  # packets that hold one field each
+
+
+def _source_timecode(stream: Stream, container: InputContainer, clock: Clock) -> str:
+    """Return the timecode of the stream, of the container or of a timecode track."""
+    tracks = [other for other in container.streams if other.type == "data"]
+    for owner in (stream, container, *tracks):
+        tags = {name.lower(): value for name, value in owner.metadata.items()}
+        if match := SOURCE_TIMECODE.fullmatch(tags.get("timecode", "").strip()):
+            text = f"{match[1]}{':' if match[2] == ':' else ';'}{match[3]}"
+            with suppress(ValueError):  # it names no frame at this rate
+                clock.with_timecode(text)
+                return text
+    return ""
 
 
 def _sample(container: InputContainer, index: int) -> tuple[VideoFrame | None, np.ndarray]:

@@ -1,18 +1,21 @@
 """Film time: presentation timestamps (PTS), and seconds, frames and SMPTE timecode from them.
 
 A PTS is an integer count of a stream's time base, and the only time that is stored. Seconds since
-the start of the film, nominal frame numbers and timecode are computed from it on demand.
+the start of the film, nominal frame numbers and timecode are computed from it on demand. Seconds
+count from the start of the earliest stream, as in players; frames and timecode count from the first
+picture, as in editors, whatever precedes it in the container.
 """
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 
 NTSC = Fraction(1000, 1001)
 DAY_HOURS = 24
 MAX_GAP_S = 600  # a longer gap between two frames is a broken timestamp
-TIMECODE = re.compile(r"(\d\d):([0-5]\d):([0-5]\d)([:;])(\d\d)")
+TIMECODE = re.compile(r"(\d\d):([0-5]\d):([0-5]\d)([:;])(\d{2,4})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -22,13 +25,21 @@ class Clock:
     Attributes:
       time_base: seconds per tick.
       start: timestamp, in seconds, of the start of the film: that of its earliest stream. Players
-        show this moment as 0:00, so seconds, frames and timecode count from it.
-      rate: average frames per second of the video.
+        show this moment as 0:00, and seconds count from it.
+      rate: nominal frames per second of the video.
+      first_s: timestamp, in seconds, of the first picture, from which frames and timecode count;
+        None: it is at `start`.
+      timecode_frame: frame number of the first picture's source timecode, at `timecode_rate`.
+      drop_frame: whether timecode is drop-frame; None: wherever it is defined, so that timecode
+        follows the wall clock.
     """
 
     time_base: Fraction
     start: Fraction = Fraction(0)
     rate: Fraction = Fraction(25)
+    first_s: Fraction | None = None
+    timecode_frame: int = 0
+    drop_frame: bool | None = None
 
     def seconds(self, pts: int) -> Fraction:
         """Return the exact seconds since the start of the film; negative before it."""
@@ -39,28 +50,94 @@ class Clock:
         return math.floor((Fraction(seconds) + self.start) / self.time_base + Fraction(1, 2))
 
     def frame(self, pts: int) -> int:
-        """Return the nominal frame at `pts`: elapsed time in units of the average frame, from 0.
+        """Return the nominal frame at `pts`: time since the first picture in units of a frame.
 
         With a variable frame rate this is a time, not a count of frames.
         """
-        return _nearest(self.seconds(pts) * self.rate)
+        return _nearest((pts * self.time_base - self.origin_s) * self.rate)
 
     def timecode(self, pts: int, drop_frame: bool | None = None) -> str:
-        """Return the SMPTE timecode of a frame; 00:00:00:00 is the start of the film.
+        """Return the SMPTE timecode of a frame, counted from that of the first picture.
 
         Args:
           pts: timestamp of the frame.
-          drop_frame: whether to use drop-frame timecode; None uses it wherever it is defined, so
-            that the timecode follows the wall clock.
+          drop_frame: whether to use drop-frame timecode; None for the clock's own setting.
         """
-        rate = nearest_timecode_rate(self.rate)
-        drop = is_drop_frame_rate(rate) if drop_frame is None else drop_frame
-        return format_timecode(_nearest(self.seconds(pts) * rate), rate, drop)
+        since_first = pts * self.time_base - self.origin_s
+        return self._format(_nearest(since_first * self.timecode_rate), drop_frame)
+
+    def frame_timecode(self, frame: int) -> str:
+        """Return the SMPTE timecode of a nominal frame, counted from 0 at the first picture."""
+        if self._frames_per_count != 1:
+            frame = _nearest(frame / self._frames_per_count)
+        return self._format(frame, None)
+
+    def parse_timecode(self, text: str) -> Fraction:
+        """Return the seconds since the start of the film of a timecode that `timecode` returns.
+
+        Timecodes before that of the first picture belong to the next day.
+
+        Raises:
+          ValueError: the text is not a timecode, or its frame does not exist at this rate.
+        """
+        rate = self.timecode_rate
+        frame = parse_timecode(text, rate) - self.timecode_frame
+        if frame < 0:
+            frame += frames_per_day(rate, ";" in text)
+        return frame / rate + self.origin_s - self.start
+
+    def with_timecode(self, text: str) -> "Clock":
+        """Return the clock with the source timecode of its first picture.
+
+        Raises:
+          ValueError: the text is not a timecode, or its frame does not exist at this rate.
+        """
+        frame = parse_timecode(text, self.timecode_rate)
+        return replace(self, timecode_frame=frame, drop_frame=";" in text)
+
+    def at_rate(self, rate: Fraction) -> "Clock":
+        """Return the clock at another nominal rate, with the same hour, minute and second."""
+        second, other = _nearest(self.timecode_rate), nearest_timecode_rate(rate)
+        label = format_timecode(self.timecode_frame, self.timecode_rate, self.is_drop_frame)
+        frames = int(label[9:]) * _nearest(other) // second
+        drop = self.is_drop_frame and is_drop_frame_rate(other)
+        skipped = drop and label[4] != "0" and label[6:8] == "00"
+        frames = max(frames, _dropped(other)[0]) if skipped else frames
+        frame = parse_timecode(f"{label[:8]}{';' if drop else ':'}{frames:02d}", other)
+        is_default = self.drop_frame is None
+        return replace(
+            self, rate=rate, timecode_frame=frame, drop_frame=None if is_default else drop
+        )
+
+    @cached_property
+    def origin_s(self) -> Fraction:
+        """Timestamp, in seconds, of the first picture."""
+        return self.start if self.first_s is None else self.first_s
+
+    @cached_property
+    def timecode_rate(self) -> Fraction:
+        """Rate at which timecode counts, in frames per second."""
+        return nearest_timecode_rate(self.rate)
+
+    @cached_property
+    def is_drop_frame(self) -> bool:
+        """True if timecode is drop-frame."""
+        return (
+            is_drop_frame_rate(self.timecode_rate) if self.drop_frame is None else self.drop_frame
+        )
 
     @property
     def frame_ticks(self) -> int:
-        """Ticks per average frame, at least one."""
+        """Ticks per nominal frame, at least one."""
         return max(1, _nearest(1 / (self.rate * self.time_base)))
+
+    @cached_property
+    def _frames_per_count(self) -> Fraction:
+        return self.rate / self.timecode_rate
+
+    def _format(self, frame: int, drop_frame: bool | None) -> str:
+        drop = self.is_drop_frame if drop_frame is None else drop_frame
+        return format_timecode(frame + self.timecode_frame, self.timecode_rate, drop)
 
 
 def _nearest(value: Fraction) -> int:
@@ -93,7 +170,7 @@ def format_timecode(frame: int, rate: Fraction, drop_frame: bool = False) -> str
 
     It is 'HH:MM:SS:FF', or 'HH:MM:SS;FF' in drop-frame, which skips the first 2 frame numbers (4 at
     60000/1001) of every minute except each tenth and so stays within two frames of the clock. It
-    wraps after 24 hours, as on a recorder.
+    wraps after 24 hours, as on a recorder. From 101 frames/s on, frames may have three digits.
 
     Raises:
       ValueError: drop-frame is not defined at this rate.
@@ -106,6 +183,12 @@ def format_timecode(frame: int, rate: Fraction, drop_frame: bool = False) -> str
     hours, minutes = seconds // 3600, seconds // 60 % 60
     mark = ";" if drop_frame else ":"
     return f"{hours:02d}:{minutes:02d}:{seconds % 60:02d}{mark}{frames:02d}"
+
+
+def frames_per_day(rate: Fraction, drop_frame: bool = False) -> int:
+    """Return the number of frames after which timecode begins again at 00:00:00:00."""
+    day = DAY_HOURS * 3600 * _nearest(rate)
+    return day - _dropped(rate)[0] * DAY_HOURS * 54 if drop_frame else day
 
 
 def _with_gaps(frame: int, rate: Fraction) -> int:

@@ -18,8 +18,9 @@ from vujax.video.timecode import Clock
 class Picture:
     """All that a known list asks of a picture."""
 
-    def __init__(self, rate: int = 24, start: Fraction = Fraction(0)) -> None:
+    def __init__(self, rate: int = 24, start: Fraction = Fraction(0), timecode: str = "") -> None:
         self.clock = Clock(Fraction(1, 1000), start, Fraction(rate))
+        self.timecode = timecode
 
 
 def find(path: Path, pts: np.ndarray, picture: Picture, step: int = 5, **options: Fraction) -> list:
@@ -125,3 +126,37 @@ def test_detectors_go_to_other_processes(tmp_path: Path) -> None:
     for name in ("transnetv2", "adaptive", "content", str(path)):
         detector = open_detector(name)
         assert pickle.loads(pickle.dumps(detector)).name == detector.name
+
+
+EVENTS = (
+    "001 A V C 00:00:00:00 00:00:01:00 {0}:00 {1}:00\n"
+    "002 A V C 00:00:01:00 00:00:02:00 {1}:00 {2}:00\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "first"),
+    [
+        ("a.edl", EVENTS, ""),
+        ("a.edl", EVENTS, "10:59:50:00"),
+        ("a.edl", EVENTS, "23:59:59:00"),
+        ("a.csv", "begin_timecode\n{0}:00\n{1}:00\n", ""),
+        ("a.csv", "begin_timecode\n{0}:00\n{1}:00\n", "10:59:50:00"),
+        ("a.txt", "0 23\n24 47\n", "10:59:50:00"),
+    ],
+)
+def test_frames_and_timecodes_count_from_the_first_picture(
+    tmp_path: Path, name: str, text: str, first: str
+) -> None:
+    clock = Clock(Fraction(1, 1000), rate=Fraction(24))
+    clock = clock.with_timecode(first) if first else clock
+    text = text.format(*(clock.frame_timecode(24 * second)[:8] for second in range(3)))
+    late = ticks(60, start=0.51)  # after half a second of sound
+    path = write(tmp_path, name, text)
+    assert find(path, late, Picture(timecode=first)) == [Transition(23, 24)]
+
+
+def test_a_program_that_starts_before_the_hour(tmp_path: Path) -> None:
+    line = "001 A V C 00:00:00:00 00:00:01:00 00:59:5{}:00 00:59:5{}:00\n"
+    path = write(tmp_path, "a.edl", line.format(0, 1) + line.format(1, 2))
+    assert find(path, ticks(60), Picture()) == [Transition(23, 24)]

@@ -48,7 +48,7 @@ HIDDEN_COLUMNS = frozenset(
     ("film", "path", "folder", "status", "reason", "detector", "frames", "keyframes", "begin_s")
     + ("rate_num", "rate_den", "time_base_num", "time_base_den", "start_num", "start_den")
     + ("format", "rotation", "variable_rate", "interlaced", "hdr", "bits", "damaged", "repaired")
-    + ("title", "codec")
+    + ("title", "codec", "source_timecode")
 )
 
 

@@ -156,7 +156,8 @@ class IngestStage:
         if old["metadata"] == record.extra.digest and not has_moved:
             return outcome
         table = read_parquet(path)
-        record.row |= {name: table[name][0].as_py() for name in layout.FILMS.names}
+        present = [name for name in layout.FILMS.names if name in table.schema.names]
+        record.row |= {name: table[name][0].as_py() for name in present}
         with Staging(root, film) as staging:
             _write_row(staging, record)
             staging.commit(_build_manifest(record), keep=old)
@@ -228,6 +229,7 @@ def _build_row(reading: FilmReading) -> dict[str, Any]:
         sound=film.audio is not None,
         damaged=status.damaged,
         repaired=status.repaired,
+        source_timecode=video.timecode,
     )
 
 

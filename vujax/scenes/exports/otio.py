@@ -1,10 +1,12 @@
 """scenes.otio: OpenTimelineIO timeline, one clip per scene with a marker at its start.
 
-Frames count from 0 at the start of the film, at its average rate. With a variable frame rate they
-are times in units of the average frame, and each clip's metadata has the exact times. Markers on
-the stack are break cues.
+Frames count from the first picture, at the film's nominal rate, and begin with its source timecode.
+With a variable frame rate they are times in units of the nominal frame, and each clip's metadata
+has the exact times. Markers on the stack are break cues.
 """
 
+import math
+from fractions import Fraction
 from pathlib import Path
 
 import opentimelineio as otio
@@ -14,6 +16,7 @@ from vujax.scenes.exports.base import SceneExport
 from vujax.scenes.types import BreakCue, DetectedScenes, Scene
 from vujax.utils.formatting import join_lines
 from vujax.utils.io import write_text
+from vujax.video.frame_rate import EDITOR_RATES
 
 METADATA_FIELDS = ("id", "begin_s", "end_s", "begin_pts", "end_pts", "begin_timecode", "first_shot")
 
@@ -22,17 +25,19 @@ def write(scenes: DetectedScenes, path: Path) -> list[str]:
     """Write the file atomically and return notes about the limits of the format."""
     text = otio.adapters.write_to_string(build_timeline(scenes), adapter_name="otio_json", indent=1)
     write_text(path, text)
-    if not scenes.variable_rate:
-        return []
-    rate = f"{float(scenes.clock.rate):.5g}"
-    return [f"The film's frame rate varies: the OTIO timeline counts {rate} frames/s."]
+    rate = f"{float(scenes.clock.rate):.5g} frames/s"
+    if scenes.variable_rate:
+        return [f"The film's frame rate varies: the OTIO timeline counts {rate}."]
+    if scenes.clock.rate not in EDITOR_RATES:
+        return [f"The OTIO timeline has the film's {rate}, which editors may not have."]
+    return []
 
 
 def build_timeline(scenes: DetectedScenes) -> otio.schema.Timeline:
     """Build a timeline with one video track, whose clips all refer to the film's file."""
     track = otio.schema.Track(name="Scenes", kind=otio.schema.TrackKind.Video)
     track.extend([_clip(scene, scenes) for scene in scenes.scenes])
-    timeline = otio.schema.Timeline(name=scenes.title, global_start_time=_time(0, scenes))
+    timeline = otio.schema.Timeline(name=scenes.title, global_start_time=_source_time(0, scenes))
     timeline.tracks.append(track)
     timeline.tracks.markers.extend([_break(cue, scenes) for cue in scenes.cues or ()])
     clock, made = scenes.clock, scenes.provenance
@@ -47,8 +52,8 @@ def build_timeline(scenes: DetectedScenes) -> otio.schema.Timeline:
 
 
 def _clip(scene: Scene, scenes: DetectedScenes) -> otio.schema.Clip:
-    whole = _range(scenes.scenes[0].start_pts, scenes.scenes[-1].end_pts, scenes)
-    span = _range(scene.start_pts, scene.end_pts, scenes)
+    whole = _range(scenes.scenes[0].timeline_start, scenes.scenes[-1].timeline_end, scenes)
+    span = _range(scene.timeline_start, scene.timeline_end, scenes)
     url = Path(scenes.path).absolute().as_uri()
     media = otio.schema.ExternalReference(target_url=url, available_range=whole)
     media.name = join_lines(Path(scenes.path).name)
@@ -62,8 +67,8 @@ def _clip(scene: Scene, scenes: DetectedScenes) -> otio.schema.Clip:
 
 def _break(cue: BreakCue, scenes: DetectedScenes) -> otio.schema.Marker:
     kinds = [name for name in ("silent", "black") if getattr(cue, name)]
-    start = scenes.scenes[cue.scene - 1].start_pts
-    time = _time(scenes.clock.frame(start), scenes)
+    # Markers of a stack count from its start, not from the source timecode.
+    time = RationalTime(scenes.scenes[cue.scene - 1].timeline_start, float(scenes.clock.rate))
     marker = _marker(f"Break: {', '.join(kinds)}", time, otio.schema.MarkerColor.RED)
     marker.metadata["vujax"] = {"scene": cue.scene, "level_db": cue.level_db}
     return marker
@@ -75,12 +80,15 @@ def _marker(name: str, time: RationalTime, color: str) -> otio.schema.Marker:
 
 
 def _range(start: int, end: int, scenes: DetectedScenes) -> TimeRange:
-    first, last = (scenes.clock.frame(pts) for pts in (start, end))
-    return TimeRange(start_time=_time(first, scenes), duration=_time(last - first, scenes))
+    duration = RationalTime(end - start, float(scenes.clock.rate))
+    return TimeRange(start_time=_source_time(start, scenes), duration=duration)
 
 
-def _time(frame: int, scenes: DetectedScenes) -> RationalTime:
-    return RationalTime(frame, float(scenes.clock.rate))
+def _source_time(frame: int, scenes: DetectedScenes) -> RationalTime:
+    """Return the source timecode of a position of the timeline, in the film's frames."""
+    clock = scenes.clock
+    first = math.floor(clock.timecode_frame * clock.rate / clock.timecode_rate + Fraction(1, 2))
+    return RationalTime(first + frame, float(clock.rate))
 
 
 EXPORT = SceneExport(suffix=".otio", write=write)

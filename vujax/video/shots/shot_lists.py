@@ -2,17 +2,20 @@
 
 - `.txt`: one shot per line, `start end` in frames counted from 0, both inclusive; more numbers may
   follow, such as the keyframes in MovieNet's files.
-- `.edl`: the video events of a CMX3600 list, by their record times. The whole hours of the earliest
-  record time are subtracted, because programs start at 01:00:00:00 or so. A gap is a black shot.
+- `.edl`: the video events of a CMX3600 list, by their record times. The first picture has the
+  film's source timecode if the earliest record time is not before it; else the whole hour of that
+  time, because programs start at 01:00:00:00 or so, if it is in the hour's first five minutes; else
+  that time itself. Times after midnight follow those before it. A gap is a black shot.
 - `.csv`, `.tsv`: a header line, then one shot per line. The start stands in a column `begin_...` or
   `start_...`, the end, if any, in `end_...`, where `...` is `s`, `seconds` or `time_seconds`,
   `timecode`, or `frame`; the first of these that is present counts, so that PySceneDetect's lists
   can be read too. Frames count from 0. An end is the moment at which the shot is over, not its last
   frame. A column `transition` or `kind` may name the transition into the shot.
 
-Times become frames by their PTS: a shot starts at the frame nearest to its time. Where listed shots
-leave a gap or overlap, there is a 'gradual' transition. The first shot starts with the film, and
-the last one lasts to its end.
+Seconds count from the film's start, that of its earliest stream; frames and timecodes count from
+the first picture. Times become frames by their PTS: a shot starts at the frame nearest to its time.
+Where listed shots leave a gap or overlap, there is a 'gradual' transition. The first shot starts
+with the film, and the last one lasts to its end.
 """
 
 import csv
@@ -22,7 +25,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -31,7 +34,8 @@ import numpy as np
 from vujax.video.decode import SMALL_SIZE, Chunk
 from vujax.video.probe import VideoStream, quote_path
 from vujax.video.shots.base import Transition
-from vujax.video.timecode import Clock, nearest_timecode_rate, parse_timecode
+from vujax.video.shots.list_times import ListTimes
+from vujax.video.timecode import Clock, nearest_timecode_rate
 
 MAX_BYTES = 1 << 26
 FRAME = re.compile(r"[0-9]{1,9}")
@@ -56,6 +60,8 @@ class ListedShot:
       kind: kind of the transition into the shot.
       transition_s: seconds of that transition, from `start` on.
       line: line number in the file.
+      from_first: whether times count from the first picture, as frames and timecodes do, and not
+        from the start of the film.
     """
 
     start: Fraction
@@ -63,14 +69,16 @@ class ListedShot:
     kind: str
     transition_s: Fraction
     line: int
+    from_first: bool = False
 
 
-def read_shot_list(path: str | Path, rate: Fraction) -> list[ListedShot]:
+def read_shot_list(path: str | Path, rate: Fraction, source_timecode: str = "") -> list[ListedShot]:
     """Read the shots of a list, in order of their starts, which increase.
 
     Args:
       path: path of a .txt, .edl, .csv or .tsv file.
       rate: frames per second of its frame numbers and timecodes.
+      source_timecode: timecode of the film's first picture; '' if it has none.
 
     Raises:
       ValueError: the file is not a valid list; names the file, the line and the remedy.
@@ -83,7 +91,7 @@ def read_shot_list(path: str | Path, rate: Fraction) -> list[ListedShot]:
             f"{quote_path(path)} is not a shot list; expected one of: {', '.join(READERS)}"
         )
     spans: list[ListedShot] = []
-    for line, make in reader(_text(path), rate):
+    for line, make in reader(_text(path), ListTimes(rate, source_timecode)):
         try:
             span = make()
             if spans and span.start <= spans[-1].start:
@@ -127,20 +135,22 @@ def _seconds(text: str) -> Fraction:
     return Fraction(text)
 
 
-def _movienet(text: str, rate: Fraction) -> Lines:
+def _movienet(text: str, times: ListTimes) -> Lines:
+    rate = times.rate
+
     def make(words: list[str], line: int) -> ListedShot:
         if len(words) < 2:
             raise ValueError("it needs a first and a last frame")
         start, last = (_frame(word) for word in words[:2])
-        return ListedShot(start / rate, (last + 1) / rate, "cut", Fraction(0), line)
+        return ListedShot(start / rate, (last + 1) / rate, "cut", Fraction(0), line, True)
 
     for line, words in enumerate(map(str.split, text.split("\n")), 1):
         if words:
             yield line, lambda words=words, line=line: make(words, line)
 
 
-def _edl(text: str, rate: Fraction) -> Lines:
-    events = []
+def _edl(text: str, times: ListTimes) -> Lines:
+    events: list[ListedShot] = []
     drop = False
     for line, row in enumerate(map(str.strip, text.split("\n")), 1):
         if row.startswith("FCM:"):
@@ -148,16 +158,27 @@ def _edl(text: str, rate: Fraction) -> Lines:
         elif row[:1].isdigit():
             match = EVENT.fullmatch(row)
             try:
-                event = _event(match, rate, drop, line)
+                event = _event(match, times, drop, line)
             except ValueError as error:
                 yield line, _raising(error)
                 return
             if event is not None:
-                hour = _timecode(f"{match['begin'][:2]}:00:00:00", rate, drop)
-                events.append((event, hour))
+                events.append(event)
     if events:
-        events.sort(key=lambda pair: pair[0].start)
-        yield from _rebase([event for event, _ in events], origin=events[0][1])
+        events = _unwrap(events, times.day_s(drop))
+        yield from _rebase(events, times.origin_s(events[0].start, drop))
+
+
+def _unwrap(events: list[ListedShot], day_s: Fraction) -> list[ListedShot]:
+    """Return events by their start; those after midnight follow those before it."""
+    first = events[0].start
+
+    def later(seconds: Fraction, than: Fraction) -> Fraction:
+        return seconds + day_s if than - seconds > day_s / 2 else seconds
+
+    moved = [replace(event, start=later(event.start, first)) for event in events]
+    moved = [replace(event, end=later(event.end, event.start)) for event in moved]
+    return sorted(moved, key=lambda event: event.start)
 
 
 def _raising(error: ValueError) -> Callable[[], ListedShot]:
@@ -167,28 +188,18 @@ def _raising(error: ValueError) -> Callable[[], ListedShot]:
     return make
 
 
-def _event(match: re.Match | None, rate: Fraction, drop: bool, line: int) -> ListedShot | None:
+def _event(match: re.Match | None, times: ListTimes, drop: bool, line: int) -> ListedShot | None:
     """Return the shot of an event; None for sound, keys and events without length."""
     if match is None:
         raise ValueError("it is not a CMX3600 event")
     kind = match["kind"]
-    start, end = (_timecode(match[key], rate, drop) for key in ("begin", "end"))
+    start, end = (times.timecode_s(match[key], drop) for key in ("begin", "end"))
     has_video = "V" in match["channels"] or match["channels"] == "B"
     if not has_video or kind.startswith("K") or start == end:
         return None
     frames = int(match["frames"] or 0) if kind != "C" else 0
-    transition_s = frames / nearest_timecode_rate(rate)
-    return ListedShot(start, end, KINDS[kind[0]], transition_s, line)
-
-
-def _timecode(text: str, rate: Fraction, drop: bool = False) -> Fraction:
-    if len(text) > len("00:00:00:00"):
-        raise ValueError(f"{text[:40]!r} is not a timecode")
-    head, mark, frames = text.rpartition(":")
-    if drop and mark and ";" not in text:
-        text = f"{head};{frames}"
-    counted = nearest_timecode_rate(rate)
-    return parse_timecode(text, counted) / counted
+    transition_s = frames / nearest_timecode_rate(times.rate)
+    return ListedShot(start, end, KINDS[kind[0]], transition_s, line, True)
 
 
 def _rebase(events: list[ListedShot], origin: Fraction) -> Lines:
@@ -197,20 +208,20 @@ def _rebase(events: list[ListedShot], origin: Fraction) -> Lines:
     for event in events:
         start, end = event.start - origin, event.end - origin
         if before and before.end < start:
-            black = ListedShot(before.end, start, "cut", Fraction(0), event.line)
+            black = ListedShot(before.end, start, "cut", Fraction(0), event.line, True)
             yield event.line, lambda black=black: black
-        before = ListedShot(start, end, event.kind, event.transition_s, event.line)
+        before = replace(event, start=start, end=end)
         yield event.line, lambda before=before: before
 
 
-def _table(delimiter: str) -> Callable[[str, Fraction], Lines]:
-    def read(text: str, rate: Fraction) -> Lines:
+def _table(delimiter: str) -> Callable[[str, ListTimes], Lines]:
+    def read(text: str, times: ListTimes) -> Lines:
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         try:
             header = next(rows, [])
             if header[:1] and header[0].startswith("Timecode List"):  # PySceneDetect's first line
                 header = next(rows, [])
-            make = _columns([_plain(name) for name in header], rate)
+            make = _columns([_plain(name) for name in header], times)
             for row in rows:
                 if any(map(str.strip, row)):
                     yield rows.line_num, lambda row=row: make(row, rows.line_num)
@@ -224,13 +235,16 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
-def _columns(names: list[str], rate: Fraction) -> Callable[[list[str], int], ListedShot]:
+def _columns(names: list[str], times: ListTimes) -> Callable[[list[str], int], ListedShot]:
     """Return the parser of a row with these column names.
 
     Raises:
       ValueError: no column holds the start of a shot.
     """
-    parsers = {"frame": lambda text: _frame(text) / rate, "timecode": lambda t: _timecode(t, rate)}
+    parsers = {
+        "frame": lambda text: _frame(text) / times.rate,
+        "timecode": lambda text: times.since_source_s(times.timecode_s(text)),
+    }
     places = [
         (unit, names.index(f"{word}_{unit}"))
         for unit in UNITS
@@ -252,15 +266,18 @@ def _columns(names: list[str], rate: Fraction) -> Callable[[list[str], int], Lis
         kind = (cells[kinds[0]] if kinds else "").lower() or "cut"
         if not KIND.fullmatch(kind):
             raise ValueError(f"{kind[:40]!r} names no transition")
-        return ListedShot(parse(cells[start]), end_s, kind, Fraction(0), line)
+        return ListedShot(
+            parse(cells[start]), end_s, kind, Fraction(0), line, from_first=unit in parsers
+        )
 
     return make
 
 
 READERS = {".txt": _movienet, ".edl": _edl, ".csv": _table(","), ".tsv": _table("\t")}
 
-Joint = tuple[Fraction, Fraction, str]
-"""Seconds at which the old shot is over and the new one is alone; the kind of the transition."""
+Joint = tuple[Fraction, Fraction, str, bool]
+"""Seconds at which the old shot is over and the new one is alone; the kind of the transition; and
+whether the seconds count from the first picture."""
 
 
 class KnownShots:
@@ -301,7 +318,8 @@ class KnownShots:
           ValueError: the file is not a valid list; names the file, the line and the remedy.
           OSError: the file is not readable.
         """
-        spans = read_shot_list(self._path, self._rate or video.clock.rate)
+        rate = self._rate or video.clock.rate
+        spans = read_shot_list(self._path, rate, video.timecode)
         joints = find_joints(spans, compute_half_frame_s(video.clock))
         return KnownDetection(joints, video.clock)
 
@@ -319,16 +337,16 @@ class KnownDetection:
         """Start with the transitions of a list and the film's clock."""
         self.decided = 0
         self.beyond = 0
-        self._kinds = [kind for _, _, kind in known]
-        # First tick that belongs to the frame of each moment: half a frame before it.
-        moments = [second - compute_half_frame_s(clock) for joint in known for second in joint[:2]]
-        ticks = (math.ceil((moment + clock.start) / clock.time_base) for moment in moments)
-        self._limits = list(itertools.accumulate(ticks, max))
+        self._kinds = [joint[2] for joint in known]
+        self._known, self._clock = known, clock
+        self._limits: list[int] | None = None
         self._frames: list[int] = []  # of the limits that were passed
         self._arrived = 0
 
     def add(self, chunk: Chunk) -> list[Transition]:
         """Take the next frames; return the transitions that end among them."""
+        if self._limits is None:
+            self._limits = self._find_limits(int(chunk.pts[0]))
         done, had = len(self._frames), len(self._frames) // 2
         passed = int(np.searchsorted(self._limits, chunk.pts[-1], "right"))
         places = np.searchsorted(chunk.pts, self._limits[done:passed])
@@ -345,6 +363,16 @@ class KnownDetection:
         self.beyond = len(self._kinds) - len(self._frames) // 2
         return []
 
+    def _find_limits(self, first_pts: int) -> list[int]:
+        """Return the first tick that belongs to the frame of each moment: half a frame before."""
+        clock, half = self._clock, compute_half_frame_s(self._clock)
+        origins = {False: clock.start, True: first_pts * clock.time_base}
+        moments = [
+            second + origins[joint[3]] - half for joint in self._known for second in joint[:2]
+        ]
+        ticks = (math.ceil(moment / clock.time_base) for moment in moments)
+        return list(itertools.accumulate(ticks, max))
+
     def _transition(self, i: int) -> Transition:
         over, first = self._frames[2 * i : 2 * i + 2]
         kind = self._kinds[i]
@@ -357,12 +385,13 @@ def find_joints(spans: list[ListedShot], tolerance: Fraction) -> list[Joint]:
     for old, new in itertools.pairwise(spans):
         over = new.start if old.end is None else old.end
         if new.transition_s:
-            found.append((new.start, new.start + new.transition_s, new.kind))
+            joint = (new.start, new.start + new.transition_s, new.kind)
         elif abs(over - new.start) < tolerance:
-            found.append((new.start, new.start, new.kind))
+            joint = (new.start, new.start, new.kind)
         else:
             kind = "gradual" if new.kind == "cut" else new.kind
-            found.append((min(over, new.start), max(over, new.start), kind))
+            joint = (min(over, new.start), max(over, new.start), kind)
+        found.append((*joint, new.from_first))
     return found
 
 

@@ -1,0 +1,60 @@
+"""Nominal frame rates from headers that average, round or say nothing."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from vujax.video.frame_rate import STANDARD_RATES, estimate_nominal_rate, snap_rate
+
+MS, TS = Fraction(1, 1000), Fraction(1, 90000)
+FILM = Fraction(24000, 1001)
+
+
+def ticks(frames: object, rate: Fraction, time_base: Fraction = MS) -> np.ndarray:
+    places = np.asarray(frames) / float(rate * time_base)
+    return np.round(places + 21).astype(np.int64)
+
+
+@pytest.mark.parametrize("rate", [rate for rate in STANDARD_RATES if rate <= 60])
+@pytest.mark.parametrize("time_base", [MS, TS])
+def test_standard_rates_are_told_apart_by_the_packets_alone(
+    rate: Fraction, time_base: Fraction
+) -> None:
+    times = ticks(np.arange(300), rate, time_base)
+    assert estimate_nominal_rate(times, time_base, None) == rate
+    assert estimate_nominal_rate(times, time_base, rate) == rate
+
+
+def test_rounded_averages_are_snapped() -> None:
+    assert snap_rate(Fraction(983, 41)) == FILM  # of an FLV file
+    assert snap_rate(Fraction(2997, 100)) == Fraction(30000, 1001)
+    assert snap_rate(Fraction(24)) == 24
+    assert snap_rate(Fraction(25, 2)) == Fraction(25, 2)
+
+
+@pytest.mark.parametrize(
+    ("rate", "average"), [(Fraction(25), Fraction(1605, 100)), (FILM, Fraction(15984, 1000))]
+)
+def test_a_film_without_its_repeated_frames_keeps_its_grid(
+    rate: Fraction, average: Fraction
+) -> None:
+    frames = [frame for frame in range(450) if frame % 3 != 1]
+    assert estimate_nominal_rate(ticks(frames, rate), MS, average) == rate
+
+
+@pytest.mark.parametrize("rate", [Fraction(4), Fraction(25, 2), Fraction(15), Fraction(1000)])
+def test_constant_rates_that_are_not_standard_stay(rate: Fraction) -> None:
+    assert estimate_nominal_rate(ticks(np.arange(300), rate), MS, rate) == rate
+
+
+def test_uneven_times_keep_the_average() -> None:
+    rng = np.random.default_rng(0)
+    times = np.cumsum(rng.integers(10, 90, 300))
+    assert estimate_nominal_rate(times, MS, Fraction(20)) == 20
+    assert estimate_nominal_rate(times, MS, None) is None
+
+
+def test_few_frames_say_nothing() -> None:
+    assert estimate_nominal_rate(np.array([0, 40]), MS, Fraction(20)) == 20
+    assert estimate_nominal_rate(np.array([0, 40]), MS, None) is None

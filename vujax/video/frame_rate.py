@@ -1,0 +1,74 @@
+"""Nominal frame rate of a video stream, from its header and the times of its first packets.
+
+Headers often declare an average, which misleads: a film of 25 frames/s from which repeated frames
+were removed averages 16, and some containers round the rate. The nominal rate is the one on whose
+grid the frames lie.
+"""
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+import numpy as np
+
+from vujax.video.timecode import NTSC
+
+STANDARD_RATES = tuple(
+    Fraction(whole) * ratio
+    for whole in (24, 25, 30, 48, 50, 60, 100, 120)
+    for ratio in ((NTSC, Fraction(1)) if whole not in (25, 50, 100) else (Fraction(1),))
+)
+"""Rates of film and television, in frames per second, increasing."""
+EDITOR_RATES = tuple(rate for rate in STANDARD_RATES if rate <= 60)
+"""Rates of the projects of editing programs."""
+SAME = Fraction(1, 10_000)  # relative; 24 and 24000/1001 differ by ten times as much
+MIN_TIMES = 3
+ON_GRID = 0.95  # share of frames; a few may have damaged times
+SLACK = 0.02  # frames
+MAX_ERROR = 0.25  # frames; clocks that are coarser than this cannot tell rates apart
+
+
+def snap_rate(rate: Fraction) -> Fraction:
+    """Return the standard rate that equals `rate` but for rounding; `rate` if there is none."""
+    nearest = min(STANDARD_RATES, key=lambda standard: abs(standard - rate))
+    return nearest if abs(nearest / rate - 1) < SAME else rate
+
+
+def estimate_nominal_rate(
+    times: np.ndarray,
+    time_base: Fraction,
+    average: Fraction | None,
+    declared: Iterable[Fraction | None] = (),
+) -> Fraction | None:
+    """Estimate the nominal rate of a stream.
+
+    Args:
+      times: sorted timestamps of its first packets, int64 `[n]`, in ticks.
+      time_base: seconds per tick.
+      average: average rate of the header; it stays where the packets agree with it, or fit no
+        standard rate.
+      declared: other rates of the header, which come before the standard rates.
+
+    Returns:
+      Frames per second; None without an average if no standard rate fits.
+    """
+    if average is not None:
+        average = snap_rate(average)
+        if len(times) < MIN_TIMES or _fits(times, time_base, average, every=True):
+            return average
+    if len(times) < MIN_TIMES:
+        return None
+    snapped = [snap_rate(rate) for rate in declared if rate]
+    known = [rate for rate in snapped if rate in STANDARD_RATES]
+    fitting = (rate for rate in (*known, *STANDARD_RATES) if _fits(times, time_base, rate))
+    return next(fitting, average)
+
+
+def _fits(times: np.ndarray, time_base: Fraction, rate: Fraction, every: bool = False) -> bool:
+    """Return whether frames lie on the grid of a rate; with `every`, on most of its places."""
+    error = float(time_base * rate) + SLACK
+    if error > MAX_ERROR:
+        return False
+    places = (times - times[0]) * float(time_base * rate)
+    whole = np.round(places)
+    is_dense = not every or np.median(np.diff(whole)) == 1
+    return bool(is_dense and (np.abs(places - whole) <= error).mean() >= ON_GRID)
