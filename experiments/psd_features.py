@@ -30,8 +30,8 @@ from jax import lax
 from vujax import optim
 from vujax.evals.scale import compare_pairs, compute_calibration_error, fit_scale
 from vujax.methods.base import Batch, StepContext, Tree
-from vujax.models.clip import clamp_scale
 from vujax.models.feature_towers import FeatureTowers, build_feature_towers
+from vujax.models.two_towers import clamp_scale
 from vujax.training.step import compute_gradients, finish_step, init_state
 from vujax.training.sweep.results import Estimate, compute_estimate
 from vujax.training.sweep.tables import write_intervals, write_rows

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from tests.models.small import RESNET, TEXT, VIT, batch, small, variables
-from vujax.models.clip import MEAN, STD, clamp_scale
+from vujax.models.clip import MEAN, STD
 from vujax.models.layers import l2_normalize
+from vujax.models.two_towers import clamp_scale
 
 
 def encode(model, weights, method):

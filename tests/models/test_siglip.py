@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests.models.small import TEXT, VIT, batch, small, variables
-from vujax.models.clip import clamp_scale
 from vujax.models.layers import ACTIVATIONS
+from vujax.models.two_towers import clamp_scale
 from vujax.models.vit import AttentionPoolHead
 
 IMAGE = VIT | dict(stem="plain", pool="attention", hidden=40)

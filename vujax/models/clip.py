@@ -13,19 +13,15 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vujax.models.clip_resnet import CLIPResNet, get_clip_resnet_sizes
-from vujax.models.dropout import Dropout
-from vujax.models.layers import ACTIVATIONS, EPSILON, Shard, identity, l2_normalize
+from vujax.models.layers import ACTIVATIONS, EPSILON, Shard, identity
 from vujax.models.text import TEXT_POOLS, TextTransformer
 from vujax.models.transformer import REMAT_POLICIES
+from vujax.models.two_towers import MAX_SCALE, Out, TwoTowers, clamp_scale
 from vujax.models.vit import IMAGE_POOLS, STEMS, ViT, get_vit_sizes
 from vujax.utils.validation import check_choice, check_divides, check_heads, check_known
 
-Out = dict[str, Any]
-
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # of the RGB channels in [0, 1]
 STD = (0.26862954, 0.26130258, 0.27577711)
-INITIAL_SCALE = 1 / 0.07
-MAX_SCALE = 100.0
 INITIAL_BIAS = -10.0
 DTYPES = ("float32", "bfloat16")
 
@@ -50,26 +46,12 @@ def normalize_image(image: jax.Array, mean: tuple[float, ...], std: tuple[float,
     return image.astype(jnp.float32) * scale - offset
 
 
-def clamp_scale(logit_scale: jax.Array, max_scale: float = MAX_SCALE) -> jax.Array:
-    """Return min(exp(logit_scale), max_scale) with a gradient that ignores the clamp.
-
-    A plain minimum has no gradient above the clamp, so that a temperature that once exceeded it
-    could never return.
-    """
-    excess = jnp.maximum(logit_scale - math.log(max_scale), 0.0)
-    return jnp.exp(logit_scale - jax.lax.stop_gradient(excess))
-
-
-class CLIP(nn.Module):
-    """Image tower, text tower and temperature: parameters {'image', 'text', 'logit_scale'}.
+class CLIP(TwoTowers):
+    """Image tower, text tower and temperature; see `TwoTowers`.
 
     Images are uint8 [b h w 3], normalized on the device, or floats that are normalized already;
-    tokens are int32 [b context].
-
-    Every method also returns the towers' intermediates by name, which are free under jit when
-    unused. `train` and `axis_name` affect a ResNet's batch norm only (see `CLIPResNet`). `dropout`
-    is of a student in training: it falls on what the blocks of a transformer add to the stream, and
-    on the pooled features.
+    tokens are int32 [b context]. The logits are scale * image @ text.T + bias. `dropout` falls on
+    what the blocks of a transformer add to the stream, and on the pooled features.
 
     Attributes:
       image: image tower.
@@ -81,8 +63,6 @@ class CLIP(nn.Module):
       max_scale: bound on the temperature's multiplier; None: unbounded (SigLIP).
     """
 
-    image: nn.Module
-    text: nn.Module
     image_size: int
     mean: tuple[float, float, float] = MEAN
     std: tuple[float, float, float] = STD
@@ -90,49 +70,13 @@ class CLIP(nn.Module):
     max_scale: float | None = MAX_SCALE
 
     def setup(self) -> None:
-        init = nn.initializers.constant(math.log(INITIAL_SCALE))
-        self.logit_scale = self.param("logit_scale", init, ())
+        super().setup()
         if self.bias:
             init = nn.initializers.constant(INITIAL_BIAS)
             self.logit_bias = self.param("logit_bias", init, ())
 
-    def __call__(
-        self,
-        image: jax.Array,
-        tokens: jax.Array,
-        *,
-        train: bool = False,
-        axis_name: str | None = None,
-        dropout: Dropout | None = None,
-    ) -> tuple[Out, Out]:
-        """Encode a batch of pairs.
-
-        Returns:
-          embedding: unit-length 'image' and 'text' [b d] float32, 'scale' () = exp(logit_scale)
-            clamped at `max_scale`, with `bias` also 'bias' (). The logits are scale * image @
-            text.T + bias.
-          out: 'image' and 'text', each the tower's intermediates.
-        """
-        of_image, of_text = (dropout and dropout.fold_in(tower) for tower in (0, 1))
-        image, image_out = self.encode_image(
-            image, train=train, axis_name=axis_name, dropout=of_image
-        )
-        text, text_out = self.encode_text(tokens, dropout=of_text)
-        max_scale = math.inf if self.max_scale is None else self.max_scale
-        embedding = dict(image=image, text=text, scale=clamp_scale(self.logit_scale, max_scale))
-        if self.bias:
-            embedding["bias"] = self.logit_bias
-        return embedding, dict(image=image_out, text=text_out)
-
-    def encode_image(
-        self,
-        image: jax.Array,
-        *,
-        train: bool = False,
-        axis_name: str | None = None,
-        dropout: Dropout | None = None,
-    ) -> tuple[jax.Array, Out]:
-        """Encode images [b h w 3] as (unit-length embeddings [b d] float32, intermediates).
+    def prepare_image(self, image: jax.Array) -> jax.Array:
+        """Return normalized images [b h w 3].
 
         Raises:
           ValueError: the image size is not the model's.
@@ -143,15 +87,10 @@ class CLIP(nn.Module):
                 f"images of shape {image.shape} do not fit this model, which takes "
                 f"[b {size} {size} 3]: resize them, or build the model with their image_size"
             )
-        image = normalize_image(image, self.mean, self.std)
-        options = {} if dropout is None else dict(dropout=dropout)  # a tower may have none
-        features, out = self.image(image, train=train, axis_name=axis_name, **options)
-        return l2_normalize(features), out
+        return normalize_image(image, self.mean, self.std)
 
-    def encode_text(
-        self, tokens: jax.Array, *, dropout: Dropout | None = None
-    ) -> tuple[jax.Array, Out]:
-        """Encode tokens int32 [b context] as (unit-length embeddings [b d] float32, intermediates).
+    def prepare_text(self, tokens: jax.Array) -> jax.Array:
+        """Return tokens int32 [b context] unchanged.
 
         Raises:
           ValueError: the length is not the model's context.
@@ -162,8 +101,13 @@ class CLIP(nn.Module):
                 f"tokens of shape {tokens.shape} do not fit this model, which takes "
                 f"[b {context}]: tokenize with context={context}"
             )
-        features, out = self.text(tokens, dropout=dropout)
-        return l2_normalize(features), out
+        return tokens
+
+    def read_scale(self) -> Out:
+        """Return 'scale' () clamped at `max_scale`, with `bias` also 'bias' ()."""
+        max_scale = math.inf if self.max_scale is None else self.max_scale
+        scale = dict(scale=clamp_scale(self.logit_scale, max_scale))
+        return scale | (dict(bias=self.logit_bias) if self.bias else {})
 
 
 def build_clip(

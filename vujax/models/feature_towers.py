@@ -13,9 +13,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 
-from vujax.models.clip import INITIAL_SCALE, MAX_SCALE, Out, clamp_scale
 from vujax.models.dropout import Dropout, drop_units
-from vujax.models.layers import gelu, l2_normalize
+from vujax.models.layers import gelu
+from vujax.models.two_towers import Out, TwoTowers
 from vujax.utils.validation import check_known
 
 EPSILON = 1e-6
@@ -81,10 +81,11 @@ class Center(nn.Module):
         return centered
 
 
-class FeatureTowers(nn.Module):
+class FeatureTowers(TwoTowers):
     """Towers and temperature, used like `vujax.models.clip.CLIP`.
 
-    Parameters are {'image', 'text', 'logit_scale'}, batch statistics {'image', 'text'}.
+    Inputs are embeddings of images `[b image_dim]` and of texts `[b text_dim]`, float. Batch
+    statistics are {'image', 'text'}; `dropout` falls on inputs and activations.
 
     Attributes:
       image: tower of the images' embeddings.
@@ -93,67 +94,8 @@ class FeatureTowers(nn.Module):
       text_encoder: likewise of texts.
     """
 
-    image: nn.Module
-    text: nn.Module
     encoder: str = ""
     text_encoder: str = ""
-
-    def setup(self) -> None:
-        init = nn.initializers.constant(jnp.log(INITIAL_SCALE))
-        self.logit_scale = self.param("logit_scale", init, ())
-
-    def __call__(
-        self,
-        image: jax.Array,
-        tokens: jax.Array,
-        *,
-        train: bool = False,
-        axis_name: str | None = None,
-        dropout: Dropout | None = None,
-    ) -> tuple[Out, Out]:
-        """Embed a batch of pairs.
-
-        Args:
-          image: float `[b image_dim]`, embeddings of images.
-          tokens: float `[b text_dim]`, embeddings of texts.
-          train: True updates the means of the embeddings.
-          axis_name: mesh axis over which the means are shared, or None.
-          dropout: of a student in training, on inputs and activations; None: nothing is dropped.
-
-        Returns:
-          embedding: unit-length 'image' and 'text' `[b embed_dim]` float32, 'scale' `()`.
-          out: 'image' and 'text', each the tower's intermediates.
-        """
-        options = dict(train=train, axis_name=axis_name)
-        of_image, of_text = (dropout and dropout.fold_in(tower) for tower in (0, 1))
-        image, image_out = self.encode_image(image, dropout=of_image, **options)
-        text, text_out = self.encode_text(tokens, dropout=of_text, **options)
-        scale = clamp_scale(self.logit_scale, MAX_SCALE)
-        return dict(image=image, text=text, scale=scale), dict(image=image_out, text=text_out)
-
-    def encode_image(
-        self,
-        image: jax.Array,
-        *,
-        train: bool = False,
-        axis_name: str | None = None,
-        dropout: Dropout | None = None,
-    ) -> tuple[jax.Array, Out]:
-        """Map embeddings of images to (unit-length embeddings `[b embed_dim]`, intermediates)."""
-        features, out = self.image(image, train=train, axis_name=axis_name, dropout=dropout)
-        return l2_normalize(features), out
-
-    def encode_text(
-        self,
-        tokens: jax.Array,
-        *,
-        train: bool = False,
-        axis_name: str | None = None,
-        dropout: Dropout | None = None,
-    ) -> tuple[jax.Array, Out]:
-        """Map embeddings of texts to (unit-length embeddings `[b embed_dim]`, intermediates)."""
-        features, out = self.text(tokens, train=train, axis_name=axis_name, dropout=dropout)
-        return l2_normalize(features), out
 
 
 def build_feature_towers(
@@ -186,7 +128,7 @@ def build_feature_towers(
     if bad := next((name for name, size in sizes.items() if size < 1), None):
         raise ValueError(f"model.{bad} must be positive, got {sizes[bad]}")
     image, text = (FeatureTower(dim, hidden, embed_dim) for dim in (image_dim, text_dim))
-    return FeatureTowers(image, text, encoder, text_encoder)
+    return FeatureTowers(image, text, encoder=encoder, text_encoder=text_encoder)
 
 
 def select_tower(variables: Mapping[str, Mapping[str, Any]], side: str) -> dict[str, dict]:

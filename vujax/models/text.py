@@ -52,8 +52,14 @@ class TextTransformer(nn.Module):
 
     @nn.compact
     def __call__(
-        self, tokens: jax.Array, *, dropout: Dropout | None = None
+        self,
+        tokens: jax.Array,
+        *,
+        train: bool = False,
+        axis_name: str | None = None,
+        dropout: Dropout | None = None,
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        del train, axis_name  # of batch statistics: nothing here depends on the batch
         stem = self._stem(tokens)
         transformer = Transformer(TransformerConfig.from_module(self), name="transformer")
         x, streams = transformer(stem, dropout=dropout)

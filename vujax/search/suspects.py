@@ -17,8 +17,8 @@ from vujax.encoders.feature_pairs import KIND, open_feature_pairs
 from vujax.evals.retrieval import CaptionGroups, group_captions
 from vujax.evals.suspects import PairScores, evaluate_suspects, score_pairs
 from vujax.models import release
-from vujax.models.clip import clamp_scale
 from vujax.models.feature_towers import build_feature_towers
+from vujax.models.two_towers import clamp_scale
 from vujax.training.cross_fit import TowerSettings, cross_fit, score_with_towers
 from vujax.utils.arrays import l2_normalize
 

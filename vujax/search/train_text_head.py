@@ -16,8 +16,8 @@ import optax
 from vujax.encoders.text_head import TextHead
 from vujax.losses import soft_alignment
 from vujax.methods.distill import compute_unaligned_share, partition_rows
-from vujax.models.clip import clamp_scale
 from vujax.models.layers import l2_normalize
+from vujax.models.two_towers import clamp_scale
 
 STD, SCALE = 0.01, 1 / 0.07  # initial kernel std, and initial logit scale (CLIP's)
 STD_OFFSET = 0.05  # added to the std of features, of which some are nearly always 0

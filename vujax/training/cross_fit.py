@@ -22,8 +22,8 @@ from vujax.evals.features import Variables, image_encoder, text_encoder
 from vujax.evals.retrieval import group_captions
 from vujax.evals.suspects import PairScores, score_pairs
 from vujax.methods import build_method
-from vujax.models.clip import clamp_scale
 from vujax.models.feature_towers import FeatureTowers, build_feature_towers
+from vujax.models.two_towers import clamp_scale
 from vujax.training import fit
 from vujax.training.step import State
 from vujax.utils.mesh import make_mesh

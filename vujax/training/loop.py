@@ -24,7 +24,7 @@ from vujax.evals.scale import FittedScale, PairEvaluator, fit_scale
 from vujax.methods import load_spec, resolve_settings
 from vujax.methods.base import TrainingData, Tree
 from vujax.models import release
-from vujax.models.clip import MAX_SCALE
+from vujax.models.two_towers import MAX_SCALE
 from vujax.training import report, setup
 from vujax.training.checkpoint import Checkpoints
 from vujax.training.config import diff_configs, resolve_duration, to_plain_dict

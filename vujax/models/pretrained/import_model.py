@@ -19,12 +19,12 @@ from tqdm import tqdm
 
 from vujax import models
 from vujax.models import convert
-from vujax.models.clip import MAX_SCALE
 from vujax.models.pretrained import huggingface, open_clip, safetensors
 from vujax.models.pretrained.preprocessing import FILE, read_preprocessing, read_tokenizer
 from vujax.models.pretrained.published import PublishedModel, find_published
 from vujax.models.pretrained.safetensors import TensorFiles
 from vujax.models.release import CONFIG, FOLDER, WEIGHTS, read_config
+from vujax.models.two_towers import MAX_SCALE
 from vujax.utils.io import write_atomically, write_json, write_text
 from vujax.utils.system import get_cache_folder
 
