@@ -7,10 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import lax
-from jax.sharding import PartitionSpec as P
 
-from tests.losses import draws
+from tests.losses import banks, draws
 from tests.losses.cases import unit
 from vujax.losses.candidates import find_positive, hash_pairs
 from vujax.losses.memory_bank import Bank, find_nearest
@@ -65,37 +63,21 @@ def by_loop(candidates: int) -> np.ndarray:
     return found
 
 
-def on_mesh(mesh, candidates: int, tile: int):
-    query, ids, vectors, keys = case()
-
-    def share(query, ids, vectors, keys):
-        row = lax.axis_index(AXIS) * vectors.shape[1] + jnp.arange(vectors.shape[1])
-        position = (jnp.arange(SLOTS)[:, None] * ROWS + row).ravel().astype(jnp.int32)
-        bank = Bank(vectors.reshape(-1, D), jax.tree.map(jnp.ravel, keys))
-        return find_positive(
-            query,
-            ids,
-            bank,
-            position,
-            candidates=candidates,
-            seed=jnp.uint32(SEED),
-            permitted=permitted,
-            tile=tile,
-            axis_name=AXIS,
-        )
-
-    specs = (P(AXIS), P(AXIS), P(None, AXIS), P(None, AXIS))
-    mapped = jax.shard_map(share, mesh=mesh, in_specs=specs, out_specs=P(AXIS), check_vma=True)
-    return jax.device_get(jax.jit(mapped)(query, ids, vectors, keys))
-
-
 @pytest.mark.parametrize("candidates", [1, 3])
 def test_one_and_eight_devices_choose_what_the_loop_chooses(candidates, mesh1, mesh8):
     _, _, vectors, keys = case()
     places = by_loop(candidates)
     assert (places < 0).any() and (places >= 0).sum() > 8
     for mesh, tile in ((mesh1, 7), (mesh8, 4096)):
-        found = on_mesh(mesh, candidates, tile)
+        find = functools.partial(
+            find_positive,
+            candidates=candidates,
+            seed=jnp.uint32(SEED),
+            permitted=permitted,
+            tile=tile,
+            axis_name=AXIS,
+        )
+        found = banks.on_mesh(mesh, find, *case())
         np.testing.assert_array_equal(found.is_found, places >= 0)
         want = np.where((places >= 0)[:, None], vectors.reshape(R, D)[places], 0)
         np.testing.assert_array_equal(found.vector, want)
@@ -105,8 +87,7 @@ def test_one_and_eight_devices_choose_what_the_loop_chooses(candidates, mesh1, m
 
 def flat_case():
     query, ids, vectors, keys = case()
-    bank = Bank(vectors.reshape(R, D), Keys(keys.film.ravel(), keys.scene.ravel()))
-    return jax.tree.map(jnp.asarray, (query, ids, bank, np.arange(R, dtype=np.int32)))
+    return jax.tree.map(jnp.asarray, (query, ids, *banks.complete(vectors, keys)))
 
 
 def test_more_candidates_than_are_permitted_are_all():

@@ -7,9 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import lax
-from jax.sharding import PartitionSpec as P
 
+from tests.losses import banks
 from tests.losses.cases import unit
 from vujax.losses.memory_bank import Bank, find_nearest
 from vujax.utils.mesh import AXIS
@@ -27,7 +26,7 @@ def permitted(query: Colour, key: Colour):
 
 
 def case():
-    """Draw `(query, ids, vectors [slots rows d], film [slots rows])`; film 4 has no key."""
+    """Draw `(query, ids, vectors [slots rows d], keys [slots rows])`; film 4 has no key."""
     rng = np.random.default_rng(0)
     query = unit(rng.normal(size=(N, D)))
     vectors = unit(rng.normal(size=(SLOTS, ROWS, D)))
@@ -35,13 +34,13 @@ def case():
     vectors[1:, :6], film[1:, :6] = vectors[0, :6], film[0, :6]  # the same three times
     vectors[0, 6:12], film[0, 6:12] = vectors[0, :6], film[0, :6]
     mine = rng.integers(0, 5, N).astype(np.int32)
-    return query, Colour(mine), vectors, film
+    return query, Colour(mine), vectors, Colour(film)
 
 
 def by_loop():
     """Return `(position in the complete bank or -1, cosine)` of each query."""
-    query, ids, vectors, film = case()
-    flat, films = vectors.reshape(R, D), film.reshape(R)
+    query, ids, vectors, keys = case()
+    flat, films = vectors.reshape(R, D), keys.film.reshape(R)
     found = []
     for vector, mine in zip(query, ids.film, strict=True):
         best = (-1, -np.inf)
@@ -54,36 +53,20 @@ def by_loop():
     return np.array(places), np.array(cosines)
 
 
-def on_mesh(mesh, tile: int):
-    query, ids, vectors, film = case()
-
-    def share(query, ids, vectors, film):
-        slots, rows, _ = vectors.shape
-        row = lax.axis_index(AXIS) * rows + jnp.arange(rows)
-        position = (jnp.arange(slots)[:, None] * ROWS + row).ravel().astype(jnp.int32)
-        bank = Bank(vectors.reshape(-1, D), Colour(film.ravel()))
-        found = find_nearest(
-            query, ids, bank, position, permitted=permitted, tile=tile, axis_name=AXIS
-        )
-        return found, found.is_found
-
-    specs = (P(AXIS), P(AXIS), P(None, AXIS), P(None, AXIS))
-    mapped = jax.shard_map(share, mesh=mesh, in_specs=specs, out_specs=P(AXIS), check_vma=True)
-    return jax.device_get(jax.jit(mapped)(query, ids, vectors, film))
-
-
 @pytest.mark.parametrize("tile", [7, 4096])
 def test_one_and_eight_devices_find_what_the_loop_finds(tile, mesh1, mesh8):
-    _, _, vectors, film = case()
+    _, _, vectors, keys = case()
     places, cosines = by_loop()
     assert (places < 0).any() and (places >= 0).sum() > 8
     for mesh in (mesh1, mesh8):
-        found, there = on_mesh(mesh, tile)
-        np.testing.assert_array_equal(there, places >= 0)
+        find = functools.partial(find_nearest, permitted=permitted, tile=tile, axis_name=AXIS)
+        found = banks.on_mesh(mesh, find, *case())
+        np.testing.assert_array_equal(found.is_found, places >= 0)
         np.testing.assert_allclose(found.cosine, cosines, rtol=1e-5)
         want = np.where((places >= 0)[:, None], vectors.reshape(R, D)[places], 0)
         np.testing.assert_array_equal(found.vector, want)
-        np.testing.assert_array_equal(found.ids.film, np.where(there, film.ravel()[places], 0))
+        film = np.where(places >= 0, keys.film.ravel()[places], 0)
+        np.testing.assert_array_equal(found.ids.film, film)
 
 
 @pytest.mark.parametrize("tile", [1, 5, 72])
@@ -98,11 +81,10 @@ def test_the_first_of_equal_ones_whatever_the_tiles(tile):
 
 
 def test_no_gradient_passes():
-    query, ids, vectors, film = case()
-    bank = Bank(vectors.reshape(R, D), Colour(film.ravel()))
+    query, ids, *rows = case()
+    bank, places = banks.complete(*rows)
 
     def total(query, vectors):
-        places = np.arange(R, dtype=np.int32)
         return find_nearest(
             query, ids, Bank(vectors, bank.ids), places, permitted=permitted
         ).vector.sum()
@@ -112,9 +94,9 @@ def test_no_gradient_passes():
 
 
 def test_shapes_that_do_not_fit():
-    query, ids, vectors, film = case()
-    bank = Bank(vectors.reshape(R, D), Colour(film.ravel()))
+    query, ids, *rows = case()
+    bank, places = banks.complete(*rows)
     with pytest.raises(ValueError, match=r"query \(16, 5\), bank \(72, 5\) and position \(71,\)"):
-        find_nearest(query, ids, bank, np.arange(R - 1), permitted=permitted)
+        find_nearest(query, ids, bank, places[:-1], permitted=permitted)
     with pytest.raises(ValueError, match="tile must be at least 1, got 0"):
-        find_nearest(query, ids, bank, np.arange(R), permitted=permitted, tile=0)
+        find_nearest(query, ids, bank, places, permitted=permitted, tile=0)
