@@ -41,10 +41,11 @@ def test_masks_follow_the_example_and_the_place():
 
 
 @pytest.mark.parametrize("remat", ["none", "full"])
+@jax.enable_x64(True)
 def test_scanned_and_unrolled_blocks_drop_the_same(remat: str):
-    x = jax.random.normal(jax.random.key(1), (6, 3, 8))
+    x = jax.random.normal(jax.random.key(1), (6, 3, 8), jnp.float64)
     plain, scanned = (
-        Transformer(TransformerConfig(layers=2, heads=2, remat=remat, scan=scan))
+        Transformer(TransformerConfig(layers=2, heads=2, remat=remat, scan=scan, dtype=jnp.float64))
         for scan in (False, True)
     )
     params = plain.init(jax.random.key(2), x)["params"]
