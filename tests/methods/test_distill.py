@@ -207,6 +207,43 @@ def test_the_student_drops_units_by_example_and_the_teacher_sees_everything(mesh
     chex.assert_trees_all_close(some["text"], rows["text"][order], atol=1e-5)
 
 
+def test_a_frozen_tower_runs_once_and_without_dropout(mesh1):
+    rules = (("image/.*", None), (".*", 1.0))
+    config = config_of(CONTROLS["psd"], **{"optimizer.rules": rules})
+    free, frozen = (
+        setup.build_parts(given, mesh1).method for given in (config_of(CONTROLS["psd"]), config)
+    )
+    assert (free.model.frozen, frozen.model.frozen) == ((), ("image",))
+    batch = host_batch()
+    params, aux = free.init(jax.random.key(0), batch)
+
+    def embed(method):
+        return jax.jit(lambda p: method.embed(p, aux, batch, at_progress(0.5)).rows)
+
+    def count(method):
+        return embed(method).lower(params).compile().cost_analysis()["flops"]
+
+    rows, undropped = embed(frozen)(params), embed(dataclasses.replace(free, dropout=0.0))(params)
+    chex.assert_trees_all_close(rows["image"], undropped["image"], atol=1e-6)
+    teacher = (undropped["image"], undropped["text"])
+    chex.assert_trees_all_close(rows["teacher"], teacher, atol=1e-6)
+    assert jnp.abs(rows["text"] - undropped["text"]).max() > 1e-2
+    added = {  # by the teacher
+        method.model.frozen: count(method)
+        - count(dataclasses.replace(method, unaligned_start=0.0, unaligned_end=0.0))
+        for method in (free, frozen)
+    }
+    text = jax.jit(lambda p: free.model.apply({"params": p}, batch["tokens"], method="encode_text"))
+    assert 0 < added["image",] <= text.lower(params).compile().cost_analysis()["flops"]
+    assert added["image",] < 0.8 * added[()]
+
+
+def test_a_tower_with_a_trainable_head_is_not_frozen(mesh1):
+    rules = (("image/head.*", 1.0), ("image/.*", None), (".*", 1.0))
+    config = config_of(CONTROLS["psd"], **{"optimizer.rules": rules})
+    assert setup.build_parts(config, mesh1).method.model.frozen == ()
+
+
 def test_a_batch_of_one_pair_is_refused():
     method = methods.build_method(None, name="distill")
     with pytest.raises(ValueError, match="a batch of 1 pair has no negatives: set batch_size"):

@@ -55,7 +55,8 @@ class Method(Protocol):
 
     The aux state is all state of a method that no gradient changes: averages, queues, batch-norm
     statistics. A method may also have `review() -> list[str]`: warnings, printed at the start, of
-    settings that cannot help.
+    settings that cannot help; and `freeze(trainable_mask) -> Method`: the method where some
+    parameters, False in the mask, are frozen.
     """
 
     def init(self, rng: jax.Array, batch: Batch) -> tuple[Tree, Tree]:

@@ -130,6 +130,15 @@ class Distill:
         """Return a sentence for each setting that adds nothing; the training prints them."""
         return review_settings(self)
 
+    def freeze(self, trainable_mask: Tree) -> "Distill":
+        """Return the method for parameters of which some are frozen; see `TwoTowers.frozen`."""
+        frozen = [
+            side for side in ("image", "text") if not any(jax.tree.leaves(trainable_mask[side]))
+        ]
+        if not frozen:
+            return self
+        return dataclasses.replace(self, model=self.model.clone(frozen=tuple(frozen)))
+
     @property
     def has_soft_targets(self) -> bool:
         """True if any row ever learns from soft targets."""
@@ -174,7 +183,10 @@ class Distill:
         if self.teacher == "ema" or (self.has_dropout and self.has_soft_targets):
             source = aux["teacher"] if self.teacher == "ema" else lax.stop_gradient(params)
             teacher, _ = self._apply(source, aux, batch, context.axis_name)
-            rows["teacher"] = lax.stop_gradient((teacher["image"], teacher["text"]))
+            # A frozen tower has no dropout: its second forward is not used, so it is not compiled.
+            frozen = getattr(self.model, "frozen", ())
+            sides = [(rows if side in frozen else teacher)[side] for side in ("image", "text")]
+            rows["teacher"] = lax.stop_gradient(tuple(sides))
         return Embeddings(rows, shared)
 
     def _apply(

@@ -6,6 +6,7 @@ Way to Prevent Neural Networks from Overfitting" (2014).
 """
 
 import dataclasses
+from collections.abc import Collection
 from typing import Self
 
 import jax
@@ -55,3 +56,16 @@ def drop_units(x: jax.Array, dropout: Dropout | None, place: int = 0) -> jax.Arr
       place: number of the place; two places of one module must differ.
     """
     return x if dropout is None else dropout.fold_in(place).apply(x)
+
+
+def split_dropout(
+    dropout: Dropout | None, frozen: Collection[str] = ()
+) -> tuple[Dropout | None, Dropout | None]:
+    """Return the dropout of an image and of a text tower; None for those in `frozen`."""
+    if dropout is None:
+        return None, None
+    image, text = (
+        None if side in frozen else dropout.fold_in(number)
+        for number, side in enumerate(("image", "text"))
+    )
+    return image, text

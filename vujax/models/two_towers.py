@@ -1,5 +1,6 @@
 """Two towers with a common embedding space and a temperature, the base of image-text models."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -7,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vujax.models.dropout import Dropout
+from vujax.models.dropout import Dropout, split_dropout
 from vujax.models.layers import l2_normalize
 
 Out = dict[str, Any]
@@ -36,10 +37,12 @@ class TwoTowers(nn.Module):
     Attributes:
       image: image tower, inputs -> (features `[b d]` float32, intermediates).
       text: text tower, likewise.
+      frozen: towers without trainable parameters, of 'image' and 'text': dropout spares them.
     """
 
     image: nn.Module
     text: nn.Module
+    frozen: tuple[str, ...] = dataclasses.field(default=(), kw_only=True)
 
     def setup(self) -> None:
         init = nn.initializers.constant(math.log(INITIAL_SCALE))
@@ -80,7 +83,7 @@ class TwoTowers(nn.Module):
           out: 'image' and 'text', each the tower's intermediates.
         """
         options = dict(train=train, axis_name=axis_name)
-        of_image, of_text = (dropout and dropout.fold_in(tower) for tower in (0, 1))
+        of_image, of_text = split_dropout(dropout, self.frozen)
         image, image_out = self.encode_image(image, dropout=of_image, **options)
         text, text_out = self.encode_text(tokens, dropout=of_text, **options)
         embedding = dict(image=image, text=text) | self.read_scale()

@@ -67,6 +67,8 @@ def build_parts(config: ConfigDict, mesh: Mesh, *, examples: int | None = None) 
     schedule = build_schedule(config, steps, examples)
     batch = spec.batch_spec(config, config.batch_size)
     optimizer, trainable_mask = _build_optimizer(config, method, schedule, batch)
+    freeze = getattr(method, "freeze", None)  # few methods have one
+    method = method if freeze is None else freeze(trainable_mask)
     has_average = config.ema_decay > 0
 
     def init(rng: jax.Array) -> State:
