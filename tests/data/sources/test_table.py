@@ -6,7 +6,7 @@ import pytest
 
 from tests.data.samples import encoded
 from vujax.data.records import BadSample
-from vujax.data.sources.table import TableSource
+from vujax.data.sources.table import TableSource, read_inside
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def write(folder, text, name="t.csv"):
 
 def test_quotes_line_breaks_and_blank_lines(folder):
     text = 'image,caption,kind\npictures/0.jpg,"a, ""b""\nc",x\n\npictures/1.jpg,é图,y\r\n'
-    source = TableSource(write(folder, text))
+    source = TableSource(write(folder, text), line_ends=True)
     assert len(source) == 2
     assert source[0]["captions"] == ['a, "b"\nc']
     assert source[1]["captions"] == ["é图"]
@@ -87,8 +87,69 @@ def test_rows_that_cannot_be_used_are_named(folder):
         source[3]
 
 
-def test_bytes_that_are_no_text_are_placed(folder):
+def test_bytes_that_are_no_text_are_a_bad_row_or_decoded_by_option(folder):
     path = folder / "t.csv"
-    path.write_bytes(b"image,caption\npictures/0.jpg,ok\npictures/1.jpg,\xff\xfe\n")
-    with pytest.raises(ValueError, match=r"t\.csv, after byte 32"):
+    path.write_bytes(b"image,caption\npictures/0.jpg,ok\npictures/1.jpg,caf\xe9\n")
+    source = TableSource(str(path))
+    assert source[0]["captions"] == ["ok"]
+    with pytest.raises(BadSample, match=r"row 2 of .*t\.csv is not utf-8: byte 0xe9 at 18 .*enc"):
+        source[1]
+    assert TableSource(str(path), encoding="latin-1")[1]["captions"] == ["café"]
+    for name, reason in [("utf-16", "does not extend ASCII"), ("latin-99", "unknown encoding")]:
+        with pytest.raises(ValueError, match=reason):
+            TableSource(str(path), encoding=name)
+    path.write_bytes(b"image,caf\xe9\n")
+    with pytest.raises(ValueError, match=r"the header of .* is not utf-8"):
         TableSource(str(path))
+
+
+@pytest.mark.parametrize("stray", ['"one', 'one"', 'o"ne', '"one" two', '"'])
+def test_a_quote_in_a_tsv_is_a_character(folder, stray):
+    rows = f"pictures/0.jpg\t{stray}\npictures/1.jpg\ttwo\npictures/2.jpg\t{stray}\n"
+    source = TableSource(write(folder, "image\tcaption\n" + rows, "t.tsv"))
+    assert [record["captions"] for record in source] == [[stray], ["two"], [stray]]
+
+
+def test_a_quoted_tsv_by_option(folder):
+    text = 'image\tcaption\npictures/0.jpg\t"a\tb"\n'
+    assert TableSource(write(folder, text, "t.tsv"), quoting=True)[0]["captions"] == ["a\tb"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ('0.jpg,"one\n1.jpg,two\n2.jpg,"three\n', "line 2: .*set quoting=False"),
+        ('0.jpg,one\n1.jpg,"two\n2.jpg,three"\n', "line 3: a quoted field ends on another line"),
+        ('0.jpg,"one\rtwo"\n', "line 2: a quoted field ends on another line"),
+        ('0.jpg,"one\n', "line 2: unexpected end of data"),
+    ],
+)
+def test_a_forgotten_quote_joins_no_rows(folder, rows, reason):
+    with pytest.raises(ValueError, match=rf"t\.csv, {reason}"):
+        TableSource(write(folder, "image,caption\n" + rows))
+
+
+def test_a_line_end_in_a_tsv_is_a_bad_row(folder):
+    path = write(folder, "image\tcaption\npictures/0.jpg\ta\rb\npictures/1.jpg\tc\r\n", "t.tsv")
+    source = TableSource(path)
+    assert source[1]["captions"] == ["c"]
+    with pytest.raises(BadSample, match=r"row 1 of .*line end in a field"):
+        source[0]
+    assert TableSource(path, line_ends=True)[0]["captions"] == ["a\rb"]
+
+
+def test_two_columns_of_one_name(folder):
+    with pytest.raises(ValueError, match=r"t\.csv has two columns 'caption'"):
+        TableSource(write(folder, "image,caption,caption\n"))
+
+
+def test_a_path_that_no_file_can_have_is_a_bad_row(folder):
+    (folder / "loop").symlink_to(folder / "loop")
+    rows = ["a\0b", "x" * 300, "loop", "\ud800"]
+    text = "image,caption\n" + "".join(f"{row},x\n" for row in rows[:3])
+    source = TableSource(write(folder, text))
+    for index in range(3):
+        with pytest.raises(BadSample, match=rf"row {index + 1} of .*t\.csv: "):
+            source[index]
+    with pytest.raises(BadSample, match="is not a path"):
+        read_inside(str(folder), rows[3], "row 4")

@@ -3,6 +3,7 @@
 import io
 import tarfile
 
+import numpy as np
 import pytest
 
 from vujax.data.sources.tar import TarError, read_members
@@ -101,3 +102,92 @@ def test_a_damaged_header_names_its_place(place):
 def test_other_files_are_not_taken_for_archives():
     with pytest.raises(TarError, match="at byte 0: this is not a tar header"):
         read(b"\x1f\x8b" + bytes(2000))
+
+
+def with_field(place: int, value: bytes) -> bytes:
+    """Return an archive whose first header has another field and the checksum of that."""
+    data = bytearray(archive(tarfile.PAX_FORMAT, {"x" * 120: b"abc", "b.txt": b"b"}))
+    start = read(bytes(data))[0].start
+    data[start + place : start + place + len(value)] = value
+    header = data[start : start + 512]
+    header[148:156] = b" " * 8
+    data[start + 148 : start + 156] = b"%06o\0 " % sum(header)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        *(
+            b"-0000001000\0",
+            b"+0000001000\0",
+            b"0_00001000\0\0",
+            b"0o00001000\0\0",
+            b"00000 01000\0",
+        ),
+        *(b"\xff" * 12, b"\xc0" + bytes(11), b"00000000009\0"),
+    ],
+)
+def test_a_size_that_is_no_number_is_damage(size):
+    with pytest.raises(TarError, match="this is not a tar header"):
+        read(with_field(124, size))
+
+
+@pytest.mark.parametrize("size", [b"\x80" + b"\x7f" * 11, b"77777777777\0"])
+def test_a_size_beyond_the_file_is_truncation(size):
+    with pytest.raises(TarError, match="truncated"):
+        read(with_field(124, size))
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        *(
+            b"1 a=bc",
+            b"0 a=b\n",
+            b"-5 path=x\n",
+            b"9999999 path=x\n",
+            b"path=x\n",
+            b"5 \n",
+            b"7 abc\n",
+        ),
+        *(
+            b"9 size=-1",
+            b"10 size=-1\n",
+            b"11 size=1_0\n",
+            b"1" * 200 + b" a=b\n",
+            b"\xd9\xa3 a=b\n",
+        ),
+    ],
+)
+def test_a_damaged_extended_header_is_damage(records):
+    with pytest.raises(TarError, match="the extended header is damaged"):
+        read(with_field(512, records.ljust(160, b"\0")))
+
+
+def test_extended_headers_are_read_in_linear_time():
+    records = b"9 a=bcde\n" * 100_000 + b"10 path=b\n"
+    info = tarfile.TarInfo("x")
+    info.type, info.size = tarfile.XHDTYPE, len(records)
+    block = info.tobuf(tarfile.GNU_FORMAT) + records.ljust(-(-len(records) // 512) * 512, b"\0")
+    (member,) = read(block + archive(tarfile.GNU_FORMAT, {"a.txt": b"1"})[1024:])
+    assert member.name == "b"
+    info.size = 1 << 21
+    with pytest.raises(TarError, match="claims 2097152 bytes"):
+        read(info.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 21))
+
+
+def test_any_damage_ends_in_members_of_the_file_or_an_error():
+    data, rng = archive(tarfile.PAX_FORMAT), np.random.default_rng(0)
+    for _ in range(2000):
+        damaged = bytearray(data)
+        for place in rng.integers(len(data), size=rng.integers(1, 4)):
+            damaged[place] = rng.integers(256)
+        ends = [0]
+        try:
+            for member in read_members(lambda at, n, d=damaged: bytes(d[at : at + n]), len(data)):
+                assert ends[-1] <= member.start < member.data <= member.end <= len(data)
+                assert 0 <= member.size <= member.end - member.data
+                ends.append(member.end)
+        except TarError:
+            pass

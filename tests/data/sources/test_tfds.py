@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 
 from tests.data.samples import encoded, pixels
 from vujax.data.images import preprocess_eval_image
+from vujax.data.records import BadSample
 from vujax.data.sources import open_source
 from vujax.data.sources.tfds import TfdsSource
 
@@ -102,6 +103,20 @@ def test_parts_of_a_split(data_dir):
     parts = [TfdsSource("tiny_pairs", split=f"train[{s}]", **options) for s in ("2:", ":2")]
     assert [len(part) for part in parts] == [4, 2]
     assert sorted(numbers(parts[0]) + numbers(parts[1])) == list(range(6))
+
+
+def test_captions_in_another_encoding_are_bad_or_decoded_by_option(data_dir):
+    options = dict(split="train", data_dir=data_dir, caption="titles")
+    example = {"image": b"x", "label": 0, "titles": [b"one", "caf\xe9".encode("latin-1")]}
+    source, latin = (
+        TfdsSource("tiny_pairs", **options, **o) for o in ({}, {"encoding": "latin-1"})
+    )
+    source._data = latin._data = [example]
+    with pytest.raises(
+        BadSample, match="example 0 of tiny_pairs train: its feature 'titles' is not"
+    ):
+        source[0]
+    assert latin[0]["captions"] == ["one", "café"]
 
 
 def test_a_pickled_source_reads_the_same(data_dir):

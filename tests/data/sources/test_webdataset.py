@@ -120,6 +120,42 @@ def test_what_a_sample_lacks_is_named(tmp_path):
         with_field[2]
 
 
+def test_captions_in_another_encoding_are_bad_or_decoded_by_option(tmp_path):
+    members = [("a.jpg", b"x"), ("a.txt", "caf\xe9".encode("latin-1"))]
+    source = source_of(tmp_path, members)
+    with pytest.raises(BadSample, match=r"'a' of .*s\.tar: its \.txt is not utf-8: byte 0xe9 at 3"):
+        source[0]
+    path = str(tmp_path / "s.tar")
+    assert WebDatasetSource(path, encoding="latin-1")[0]["captions"] == ["café"]
+    marked = source_of(tmp_path, [("a.jpg", b"x"), ("a.txt", "\ufeffone".encode())])
+    assert marked[0]["captions"] == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        ([("a.jpg", b"x"), ("a.png", b"y")], r"several images, \.jpg and \.png \(option image\)"),
+        ([("a.jpg", b"x"), ("a.jpg", b"y")], r"two members \.jpg"),
+        ([("a.jpg", b"x"), ("a.TXT", b"one"), ("a.txt", b"two")], r"two members \.txt"),
+        ([("a.jpg", b"x"), ("a.json", b'{"c": "one", "c": "two"}')], "field 'c' occurs twice"),
+        ([("a.jpg", b"x"), ("a.json", b'{"c": {"en": "one"}}')], "not a text or a list of texts"),
+        ([("a.jpg", b"x"), ("a.json", b'{"c": ["one", 2]}')], "not a text or a list of texts: 2"),
+        ([("a.jpg", b"x"), ("a.json", b'{"c": "\\ud800"}')], "half a surrogate pair"),
+        ([("a.jpg", b"x"), ("a.cls", b"1_0"), ("a.json", b'{"c": ""}')], "not a whole number"),
+    ],
+)
+def test_what_is_ambiguous_is_a_bad_sample(tmp_path, members, reason):
+    with pytest.raises(BadSample, match=rf"'a' of .*s\.tar.*{reason}"):
+        source_of(tmp_path, members, caption_field="c")[0]
+
+
+def test_an_image_among_several(tmp_path):
+    source = source_of(tmp_path, [("a.jpg", b"x"), ("a.png", b"mask")], image="png")
+    assert source[0]["image"] == b"mask"
+    with pytest.raises(BadSample, match=r"has no \.webp, only \.jpg, \.png"):
+        WebDatasetSource(str(tmp_path / "s.tar"), image="webp")[0]
+
+
 def test_a_truncated_tar_is_an_error_or_loses_its_end(tmp_path):
     pattern = write_shards(tmp_path, 8, shards=2)
     second = tmp_path / "shard-001.tar"

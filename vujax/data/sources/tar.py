@@ -6,6 +6,7 @@ base-256 sizes) and pax (long names, sizes).
 Reference: POSIX.1-2017, pax, "ustar Interchange Format"; GNU tar manual, "Basic Tar Format".
 """
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -18,6 +19,13 @@ REGULAR = b"0\x007"
 BODILESS = b"123456"  # links, devices, folders: no contents follow, whatever the size field
 
 LONG_NAME, PAX, GLOBAL_PAX = b"L", b"x", b"g"
+
+MAX_EXTENSION = 1 << 20
+"""Largest extension header, which is read into memory, in bytes."""
+
+OCTAL = re.compile(rb"[ \0]*([0-7]*)[ \0]*")
+
+RECORD_LENGTH = re.compile(rb"([0-9]{1,7}) ")
 
 Read = Callable[[int, int], bytes]
 """`(offset, size) -> bytes`, fewer than `size` at the end."""
@@ -68,6 +76,8 @@ def read_members(read: Read, size: int, *, whole: bool = True) -> Iterator[Membe
         data, end = offset + BLOCK, offset + BLOCK + -(-length // BLOCK) * BLOCK
         if data + length > size:
             raise TarError(start, "the file ends inside this member (truncated)")
+        if kind in (LONG_NAME, PAX) and length > MAX_EXTENSION:
+            raise TarError(offset, f"the extended header claims {length} bytes (damaged)")
         if kind == LONG_NAME:
             special["name"] = _text(read(data, length))
         elif kind == PAX:
@@ -87,7 +97,7 @@ def _parse(header: bytes, offset: int) -> tuple[bytes, int]:
         raise TarError(offset, "the file ends inside a header (truncated)")
     try:
         # The checksum counts its own eight bytes as spaces.
-        expected = int(header[148:156].strip(b" \0") or b"0", 8)
+        expected = _number(header[148:156])
         is_valid = sum(header) - sum(header[148:156]) + 8 * 32 == expected
         size = _number(header[124:136])
     except ValueError:
@@ -98,10 +108,19 @@ def _parse(header: bytes, offset: int) -> tuple[bytes, int]:
 
 
 def _number(field: bytes) -> int:
-    """Parse octal text, or GNU's base 256 if the first bit is set."""
+    """Parse octal text, or GNU's base 256 if the first bit is set.
+
+    Raises:
+      ValueError: the field is neither, or negative.
+    """
     if field[0] & 0x80:
-        return int.from_bytes(field[1:], "big")
-    return int(field.strip(b" \0") or b"0", 8)
+        if field[0] & 0x40:
+            raise ValueError("negative")
+        return int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
+    found = OCTAL.fullmatch(field)
+    if found is None:
+        raise ValueError("not octal")
+    return int(found[1] or b"0", 8)
 
 
 def _name(header: bytes) -> str:
@@ -117,15 +136,20 @@ def _text(field: bytes) -> str:
 def _pax(records: bytes, offset: int) -> dict[str, Any]:
     """Parse the path and the size among pax records, each `LENGTH KEY=VALUE\\n`."""
     found: dict[str, Any] = {}
-    try:
-        while records.strip(b"\0"):
-            length = int(records[: records.index(b" ")])
-            key, _, value = records[:length].split(b" ", 1)[1].rstrip(b"\n").partition(b"=")
-            if key == b"path":
-                found["name"] = value.decode("utf-8", "surrogateescape")
-            elif key == b"size":
-                found["size"] = int(value)
-            records = records[max(length, 1) :]
-    except ValueError:
-        raise TarError(offset, "the extended header is damaged") from None
+    place, end = 0, len(records.rstrip(b"\0"))
+    while place < end:
+        length = RECORD_LENGTH.match(records, place, end)
+        after = place + int(length[1]) if length else 0
+        record = records[length.end() : after] if length else b""
+        key, equals, value = record.removesuffix(b"\n").partition(b"=")
+        is_size = key == b"size"
+        if not (equals and record.endswith(b"\n") and after <= end) or (
+            is_size and not (value.isdigit() and len(value) < 20)
+        ):
+            raise TarError(offset, "the extended header is damaged")
+        if key == b"path":
+            found["name"] = _text(value)
+        elif is_size:
+            found["size"] = int(value)
+        place = after
     return found

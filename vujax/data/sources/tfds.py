@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from vujax.data.records import BadSample, Record
+from vujax.data.sources.text import check_encoding, decode_text
 
 SCALARS = (bytes, str, int, float)
 
@@ -28,6 +29,7 @@ class TfdsSource:
         caption: str | Sequence[str] | None = None,
         label: str | None = "label",
         key: str | None = None,
+        encoding: str = "utf-8",
     ) -> None:
         """Open the prepared files; downloads nothing.
 
@@ -39,12 +41,13 @@ class TfdsSource:
           caption: feature or features of texts; a sequence gives several captions.
           label: feature of the class; None, or no feature 'label': no labels.
           key: feature that names an example; None: the split and the number in it.
+          encoding: of the captions.
 
         Raises:
           FileNotFoundError: the data set is not prepared as array_record.
-          ValueError: a feature or the split is unknown.
+          ValueError: a feature, the split or the encoding is unknown.
         """
-        self._name, self._split = name, split
+        self._name, self._split, self._encoding = name, split, check_encoding(encoding)
         builder = _builder(name, data_dir)
         features = builder.info.features
         captions = [caption] if isinstance(caption, str) else list(caption or [])
@@ -68,13 +71,22 @@ class TfdsSource:
         except RuntimeError as error:  # the bytes do not match their checksum
             raise BadSample(f"example {index} of {self._name} {self._split}: {error}") from None
         label = -1 if self._label is None else int(_reach(example, self._label))
+        where = f"example {index} of {self._name} {self._split}"
+        key = _reach(example, self._key) if self._key else f"{self._split}-{index}"
         return Record(
-            key=str(_text(_reach(example, self._key))) if self._key else f"{self._split}-{index}",
+            key=str(_replaced(key)),
             image=_reach(example, self._image),
-            captions=[text for name in self._captions for text in _texts(_reach(example, name))],
+            captions=[
+                self._text(value, f"{where}: its feature '{name}'")
+                for name in self._captions
+                for value in _list(_reach(example, name))
+            ],
             label=label if label >= 0 else None,  # TFDS marks a hidden label with -1
-            fields={k: _text(v) for k, v in example.items() if isinstance(v, SCALARS)},
+            fields={k: _replaced(v) for k, v in example.items() if isinstance(v, SCALARS)},
         )
+
+    def _text(self, value: Any, where: str) -> str:
+        return decode_text(value, self._encoding, where) if isinstance(value, bytes) else str(value)
 
 
 def _builder(name: str, data_dir: str | None) -> tfds.core.DatasetBuilder:
@@ -122,10 +134,10 @@ def _reach(example: Any, path: str) -> Any:
     return example
 
 
-def _texts(value: Any) -> list[str]:
-    several = isinstance(value, list | tuple | np.ndarray)
-    return [str(_text(item)) for item in (value if several else [value])]
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple | np.ndarray) else [value]
 
 
-def _text(value: Any) -> Any:
+def _replaced(value: Any) -> Any:
+    """Decode a name or other value that is no caption, with U+FFFD for what is not UTF-8."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

@@ -5,6 +5,8 @@ members, so that the index has 16 bytes per sample and loading a sample is one r
 """
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,15 @@ from absl import logging
 from vujax.data.records import BadSample, Record
 from vujax.data.sources.files import StampedFile, expand_patterns, load_or_build_index
 from vujax.data.sources.tar import Member, TarError, read_members
+from vujax.data.sources.text import check_encoding, decode_text
 
 IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp")
 
 SIBLINGS = (".parquet", "_stats.json")  # files that img2dataset writes beside its shards
 
 TRUNCATED = ("error", "keep")
+
+LABEL = re.compile(rb"\s*(-?[0-9]{1,18})\s*")
 
 
 class WebDatasetSource:
@@ -35,9 +40,11 @@ class WebDatasetSource:
         self,
         path: str | Sequence[str],
         *,
+        image: str | None = None,
         caption_field: str | None = None,
         split_lines: bool = False,
         classes: str | Sequence[str] | None = None,
+        encoding: str = "utf-8",
         truncated: str = "error",
         index_dir: str | None = None,
     ) -> None:
@@ -45,21 +52,25 @@ class WebDatasetSource:
 
         Args:
           path: shards; one or several globs or brace patterns.
+          image: extension of the image, for samples with several; None: the only one of IMAGES.
           caption_field: JSON field of the caption or a list of captions; None: the .txt.
           split_lines: whether each line of the .txt is a caption of its own.
           classes: names in the order of the .cls labels, or a JSON file that lists them.
+          encoding: of the .txt.
           truncated: 'error', or 'keep' to use the complete samples before the damage.
           index_dir: folder of cached indexes, so that a large data set is scanned once.
 
         Raises:
           FileNotFoundError: a pattern matches no file.
-          ValueError: a shard is truncated or damaged, or the members of a sample are not adjacent.
+          ValueError: a shard is truncated or damaged, the members of a sample are not adjacent, or
+            the encoding is unknown.
         """
         if truncated not in TRUNCATED:
             raise ValueError(
                 f"unknown truncated '{truncated}'; expected one of: {', '.join(TRUNCATED)}"
             )
         self._caption_field, self._split_lines = caption_field, split_lines
+        self._image, self._encoding = image, check_encoding(encoding)
         self._truncated = truncated
         self.classes = read_classes(classes)
         self.lost: dict[str, str] = {}
@@ -80,25 +91,35 @@ class WebDatasetSource:
         start, size = self._spans[index].tolist()
         key, parts = _read(file, start, size)
         where = f"sample '{key}' of {file.path}"
-        name = next((name for name in IMAGES if name in parts), None)
-        if name is None:
-            found = ", ".join(f".{extension}" for extension in parts)
-            raise BadSample(f"{where} has no image, only {found}")
         fields = _json(parts.get("json", b"{}"), where)
         return Record(
             key=key,
-            image=parts[name],
+            image=parts[self._image_name(parts, where)],
             captions=self._captions(parts, fields, where),
             label=self._label(parts.get("cls"), where),
             fields=fields,
         )
 
+    def _image_name(self, parts: dict[str, bytes], where: str) -> str:
+        wanted = IMAGES if self._image is None else (self._image,)
+        names = [name for name in wanted if name in parts]
+        if len(names) == 1:
+            return names[0]
+        if names:
+            found = " and ".join(f".{name}" for name in names)
+            raise BadSample(f"{where} has several images, {found} (option image)")
+        found = ", ".join(f".{extension}" for extension in parts)
+        kind = "image" if self._image is None else f".{self._image}"
+        raise BadSample(f"{where} has no {kind}, only {found}")
+
     def _captions(self, parts: dict[str, bytes], fields: dict[str, Any], where: str) -> list[str]:
         if self._caption_field is None:
-            text = parts.get("txt", b"").decode("utf-8", "replace").strip()
+            if "txt" not in parts:
+                return []
+            text = decode_text(parts["txt"], self._encoding, f"{where}: its .txt").strip()
             if self._split_lines:
                 return [line.strip() for line in text.split("\n") if line.strip()]
-            return [text] if "txt" in parts else []
+            return [text]
         if self._caption_field not in fields:
             raise BadSample(
                 f"{where} has no JSON field '{self._caption_field}' (caption_field): "
@@ -106,15 +127,19 @@ class WebDatasetSource:
             )
         value = fields[self._caption_field]
         captions = value if isinstance(value, list) else [value]
-        return [str(caption) for caption in captions if caption is not None]
+        return [
+            _caption(caption, f"{where}: its JSON field '{self._caption_field}'")
+            for caption in captions
+            if caption is not None
+        ]
 
     def _label(self, text: bytes | None, where: str) -> int | None:
         if text is None:
             return None
-        try:
-            label = int(text)
-        except ValueError:
-            raise BadSample(f"{where}: its .cls is not a whole number: {text[:20]!r}") from None
+        found = LABEL.fullmatch(text)
+        if found is None:
+            raise BadSample(f"{where}: its .cls is not a whole number: {text[:20]!r}")
+        label = int(found[1])
         if self.classes is not None and not 0 <= label < len(self.classes):
             raise BadSample(f"{where}: label {label} has no name among {len(self.classes)} classes")
         return label
@@ -200,13 +225,34 @@ def _read(file: StampedFile, start: int, size: int) -> tuple[str, dict[str, byte
     span = file.read(start, size)
     archive = read_members(lambda offset, n: span[offset : offset + n], len(span), whole=False)
     found = list(_named(archive))
-    parts = {name: span[m.data : m.data + m.size] for _, name, m in found}
-    return found[0][0], parts
+    key = found[0][0]
+    twice = [name for name, count in Counter(name for _, name, _ in found).items() if count > 1]
+    if twice:
+        raise BadSample(f"sample '{key}' of {file.path} has two members .{twice[0]}")
+    return key, {name: span[m.data : m.data + m.size] for _, name, m in found}
+
+
+def _caption(value: Any, where: str) -> str:
+    if not isinstance(value, str):
+        raise BadSample(f"{where} is not a text or a list of texts: {str(value)[:40]}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadSample(f"{where} has half a surrogate pair, which is no character") from None
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"field '{twice}' occurs twice")
+    return fields
 
 
 def _json(text: bytes, where: str) -> dict[str, Any]:
     try:
-        fields = json.loads(text)
+        fields = json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise BadSample(f"{where}: its .json cannot be read ({error})") from None
     return fields if isinstance(fields, dict) else {}
