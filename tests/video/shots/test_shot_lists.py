@@ -86,7 +86,7 @@ def test_tables_count_in_seconds_timecode_or_frames(tmp_path: Path) -> None:
         (1.5, 2.25, "cut", 0),
         (2.5, 4, "dissolve", 0),
     ]
-    timecode = "Start Timecode\tx\n00:00:00:00\t1\n00:00:01:12\t2\n"
+    timecode = 'Start Timecode\tx\n00:00:00:00\t"1\n00:00:01:12\t"2\n'  # quotes of no meaning
     assert read(tmp_path, "a.tsv", timecode) == [(0, None, "cut", 0), (1.5, None, "cut", 0)]
     frames = "\ufeffBegin Frame,End Frame\r\n0,36\r\n\r\n36,48\r\n"
     assert read(tmp_path, "b.csv", frames) == [(0, 1.5, "cut", 0), (1.5, 2, "cut", 0)]

@@ -216,7 +216,9 @@ def _rebase(events: list[ListedShot], origin: Fraction) -> Lines:
 
 def _table(delimiter: str) -> Callable[[str, ListTimes], Lines]:
     def read(text: str, times: ListTimes) -> Lines:
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+        lines = io.StringIO(text, newline="")
+        rows = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
         try:
             header = next(rows, [])
             if header[:1] and header[0].startswith("Timecode List"):  # PySceneDetect's first line
