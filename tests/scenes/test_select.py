@@ -12,6 +12,7 @@ from vujax.scenes.select import (
     find_peaks,
     select_by_prominence,
     select_by_threshold,
+    select_highest,
     select_k_scenes,
 )
 
@@ -24,6 +25,15 @@ def seconds_of(lengths) -> np.ndarray:
 def test_above_the_threshold():
     scores = np.array([0.2, 0.5, 0.9, 0.6])
     assert select_by_threshold(scores, seconds_of(np.ones(5)), threshold=0.5).tolist() == [2, 3]
+
+
+def test_the_highest_scores():
+    scores, seconds = np.array([0.2, 0.9, 0.5, 0.9, 0.5]), seconds_of(np.ones(6))
+    assert select_highest(scores, seconds, count=3).tolist() == [1, 2, 3]
+    assert select_highest(scores, seconds, count=0).tolist() == []
+    assert select_highest(scores, seconds, count=99).tolist() == [0, 1, 2, 3, 4]
+    assert select_highest(scores, seconds, count=3, min_duration=2).tolist() == [1, 3]
+    assert select_highest(np.full(5, 0.9), seconds, count=3).tolist() == []
 
 
 def test_no_scene_is_shorter_than_asked():

@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="frames per second of the EDL, such as 25 or 23.976 (default: the film's)",
     )
     add = parser.add_argument_group("scene boundaries").add_argument
-    add("--threshold", type=float, metavar="T", help="minimum score, 0 to 1 (default: the head's)")
+    add("--threshold", type=float, metavar="T", help="minimum score, 0 to 1 (default: by the head)")
     add("--scenes", type=int, metavar="N", help="exact number of scenes of each film")
     add("--min-duration", type=float, metavar="S", help="minimum scene length in seconds")
     add(
@@ -73,10 +73,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--head",
-        default="default",
+        default="structure",
         metavar="NAME",
-        help="boundary head: default, a trained head's folder, or none to score boundaries by "
-        "dissimilarity (default: default)",
+        help="boundary scores: structure, probabilities from similarities and durations without "
+        "weights; gap, dissimilarity; default, the packaged head; or a trained head's folder "
+        "(default: structure)",
     )
     add("--encoder", default="lite", metavar="NAME", help=f"keyframe encoder: {ENCODER}")
     add(

@@ -86,7 +86,7 @@ def detect_scenes(
     *,
     out: str | Path | None = None,
     encoder: str | Callable[[], base.AnyEncoder] = "lite",
-    head: str | Head = "default",
+    head: str | Head = "structure",
     threshold: float | None = None,
     scenes: int | None = None,
     min_duration: float | None = None,
@@ -100,8 +100,9 @@ def detect_scenes(
       paths: a film, a folder of films, several of these, or a catalog.
       out: output directory for all files of `vujax scenes`; None to keep nothing.
       encoder: encoder of keyframes or shots: 'lite', or the folder of a model.
-      head: name or path of the boundary head, or 'none' to score boundaries by dissimilarity.
-      threshold: minimum score, 0 to 1; None for the head's own.
+      head: name or path of the boundary head; 'structure' and 'gap' need no weights, 'default' is
+        the head in the package.
+      threshold: minimum score, 0 to 1; None for the head's own, or its expected number of scenes.
       scenes: number of scenes of each film; None to let the scores decide.
       min_duration: minimum length of a scene in seconds.
       adapt: train embeddings on these films first, without labels.

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ from vujax.scenes.types import (
     SceneDetectionOptions,
     build_scenes,
 )
-from vujax.utils.formatting import quote_unprintable
+from vujax.utils.formatting import format_short_clock, quote_unprintable
 from vujax.video.timecode import Clock
 
 SINGLE_FILM_STEM = "scenes"  # file stem when a run has one film
 SINGLE_FILM_PAGE_STEM = "report"
+MAX_NAMED = 3  # boundaries that a note about a film of one scene names
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,12 @@ def load_shot_embeddings(catalog: Catalog, film: str, encoder: str) -> ShotEmbed
 
 
 def predict_boundaries(
-    vectors: np.ndarray, seconds: np.ndarray, options: SceneDetectionOptions, head: Head | None
+    vectors: np.ndarray,
+    seconds: np.ndarray,
+    options: SceneDetectionOptions,
+    head: Head | None,
+    *,
+    original: np.ndarray | None = None,
 ) -> BoundaryPrediction:
     """Predict the scene boundaries of a film from its shot embeddings.
 
@@ -111,6 +118,8 @@ def predict_boundaries(
       seconds: start and end of each shot, float64 `[shots 2]`.
       options: selection of the boundaries.
       head: the loaded head of `options`.
+      original: embeddings before adaptation, if `vectors` are adapted. They decide the number of
+        boundaries, since scores of adapted embeddings have another scale; `vectors` decide which.
 
     Raises:
       ValueError: `options` asks for more scenes than there are shots.
@@ -123,21 +132,37 @@ def predict_boundaries(
     from vujax.data.shot_similarity import compute_gap_scores
     from vujax.scenes import select
 
-    scores = compute_gap_scores(vectors) if head is None else head.scores(vectors, seconds)
+    score = compute_gap_scores if head is None else partial(head.scores, seconds=seconds)
+    scores = score(vectors)
     if options.num_scenes is not None:
         chosen = select.select_k_scenes(vectors, options.num_scenes)
         return BoundaryPrediction(scores, chosen, None)
+    if original is None or options.threshold is not None:
+        return _select(scores, seconds, options, head)
+    count = len(_select(score(original), seconds, options, head).boundaries)
     min_duration = options.min_duration or 0.0
+    chosen = select.select_highest(scores, seconds, count=count, min_duration=min_duration)
+    return BoundaryPrediction(scores, chosen, None)
+
+
+def _select(
+    scores: np.ndarray, seconds: np.ndarray, options: SceneDetectionOptions, head: Head | None
+) -> BoundaryPrediction:
+    """Select boundaries by a threshold, by their expected number, or as peaks without a head."""
+    from vujax.scenes import select
+
     threshold = options.threshold
     if threshold is None and head is not None:
         threshold = head.threshold
-    if threshold is None:
-        chosen = select.select_by_prominence(scores, seconds, min_duration=min_duration)
-        return BoundaryPrediction(scores, chosen, None)
-    chosen = select.select_by_threshold(
-        scores, seconds, threshold=threshold, min_duration=min_duration
-    )
-    return BoundaryPrediction(scores, chosen, float(threshold))
+    more = dict(min_duration=options.min_duration or 0.0)
+    if threshold is not None:
+        chosen = select.select_by_threshold(scores, seconds, threshold=threshold, **more)
+    elif head is not None:
+        expected = round(float(np.sum(scores, dtype=np.float64)))
+        chosen = select.select_highest(scores, seconds, count=expected, **more)
+    else:
+        chosen = select.select_by_prominence(scores, seconds, **more)
+    return BoundaryPrediction(scores, chosen, threshold)
 
 
 def build_result(
@@ -203,6 +228,24 @@ def _restart(clock: Clock, timecode: str) -> Clock:
         raise ValueError(f"{error}; give another --start-timecode") from None
 
 
+def explain_one_scene(scenes: DetectedScenes, options: SceneDetectionOptions) -> str:
+    """Return a sentence about a film of several shots without a scene boundary; '' for others.
+
+    It names the highest scores, and the option that divides the film nevertheless.
+    """
+    if len(scenes.scenes) > 1 or not scenes.scores or options.num_scenes is not None:
+        return ""
+    order = np.argsort(-np.array(scenes.scores), kind="stable")[:MAX_NAMED]
+    highest = ", ".join(
+        f"{format_short_clock(scenes.boundaries_s[i])} ({scenes.scores[i]:.2f})" for i in order
+    )
+    limit = "" if scenes.threshold is None else f" above the threshold of {scenes.threshold:.2f}"
+    return (
+        f"No shot boundary was selected as a scene boundary{limit}; the highest scores are at "
+        f"{highest}. --scenes N divides the film into N scenes."
+    )
+
+
 @dataclass(frozen=True)
 class FilmProcessor:
     """Detection of a film's scenes, and writing of the catalog rows and files.
@@ -239,7 +282,13 @@ class FilmProcessor:
           ValueError: the film has fewer shots than the wanted number of scenes.
         """
         start = time.perf_counter()
-        prediction = predict_boundaries(vectors, shots.seconds, self.options, self.head)
+        prediction = predict_boundaries(
+            vectors,
+            shots.seconds,
+            self.options,
+            self.head,
+            original=None if vectors is shots.vectors else shots.vectors,
+        )
         settings = self.options.provenance(self.head)
         export = self.options.export
         notes = ()
@@ -247,6 +296,8 @@ class FilmProcessor:
             export = replace(export, title=None)
             notes = ("The title was not used: it is for a run with one film.",)
         scenes = build_result(self.catalog, shots, prediction, settings, export)
+        if note := explain_one_scene(scenes, self.options):
+            notes = (*notes, note)
         scenes = self._add_cues(replace(scenes, notes=notes))
         self._write_catalog(scenes)
         if self.out is not None:

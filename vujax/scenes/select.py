@@ -6,6 +6,7 @@ import numpy as np
 
 from vujax.data.shot_similarity import compute_gap_scores, normalize_rows
 
+FLAT = 1e-6  # standard deviation of scores that are equal except for rounding
 MAX_CANDIDATES = 3000  # boundaries that `select_k_scenes` considers: two tables of 70 MB
 
 
@@ -56,11 +57,35 @@ def select_by_prominence(
       ValueError: shapes do not match, or a value is not finite.
     """
     scores, seconds = _checked(scores, seconds)
-    if len(scores) < 2 or scores.std() < 1e-6:  # equal except for rounding
+    if len(scores) < 2 or scores.std() < FLAT:
         return np.zeros(0, np.int64)
     tops = find_peaks(scores)
     high = compute_prominences(scores)[tops] >= max(prominence, 0.0) * scores.std()
     return enforce_min_duration(tops[high], scores, seconds, min_duration)
+
+
+def select_highest(
+    scores: np.ndarray, seconds: np.ndarray, *, count: int, min_duration: float = 0.0
+) -> np.ndarray:
+    """Select the boundaries of highest score, the earlier of equal ones first.
+
+    Args:
+      scores: scores of the shot boundaries, float `[n-1]`.
+      seconds: start and end of each shot, float64 `[n 2]`.
+      count: number of boundaries; fewer if there are not as many, or by `min_duration`.
+      min_duration: see `enforce_min_duration`.
+
+    Returns:
+      int64 `[k]`, increasing; empty if all scores are equal.
+
+    Raises:
+      ValueError: shapes do not match, or a value is not finite.
+    """
+    scores, seconds = _checked(scores, seconds)
+    if len(scores) < 2 or scores.std() < FLAT:
+        return np.zeros(0, np.int64)
+    highest = np.sort(np.argsort(-scores, kind="stable")[: max(count, 0)])
+    return enforce_min_duration(highest, scores, seconds, min_duration)
 
 
 def find_peaks(scores: np.ndarray) -> np.ndarray:

@@ -16,7 +16,8 @@ from vujax.utils.deprecation import deprecated_alias
 from vujax.video.frame_rate import EDITOR_RATES
 from vujax.video.timecode import TIMECODE, Clock
 
-NO_HEAD = "none"
+STRUCTURE, GAP, NO_HEAD = "structure", "gap", "none"
+WITHOUT_WEIGHTS = (STRUCTURE, GAP, NO_HEAD)
 MAX_REEL = 32
 REEL = re.compile(r"[\w.-]{1,32}", re.ASCII)
 
@@ -25,10 +26,11 @@ class Head(Protocol):
     """A scorer of shot boundaries, such as `vujax.scenes.head.load_head` returns.
 
     Attributes:
-      threshold: score above which a shot boundary is a scene boundary.
+      threshold: score above which a shot boundary is a scene boundary; None if the scores are
+        probabilities whose sum is the expected number of scene boundaries, which is selected.
     """
 
-    threshold: float
+    threshold: float | None
 
     def scores(self, vectors: np.ndarray, seconds: np.ndarray) -> np.ndarray:
         """Score the shot boundaries of one film.
@@ -83,16 +85,16 @@ class SceneDetectionOptions:
     """Options that choose the scene boundaries of a film.
 
     Attributes:
-      head: name or path of a boundary head, a `Head`, or 'none' to score each shot boundary by the
-        dissimilarity of its two sides and to select peaks.
-      threshold: minimum score, exclusive; None for the head's own.
+      head: name or path of a boundary head, or a `Head`. Without weights: 'structure' (or 'none'),
+        see `vujax.scenes.structure`, or 'gap', the peaks of `compute_gap_scores`.
+      threshold: minimum score, exclusive; None for the head's own, or its expected number.
       num_scenes: exact number of scenes; None to let the scores decide.
       min_duration: minimum length of a scene in seconds.
       adapt: train embeddings on the films themselves first, without labels.
       export: options of the files that are written.
     """
 
-    head: str | Head = "default"
+    head: str | Head = STRUCTURE
     threshold: float | None = None
     num_scenes: int | None = None
     min_duration: float | None = None
@@ -121,15 +123,19 @@ class SceneDetectionOptions:
         return self.head if isinstance(self.head, str) else type(self.head).__name__
 
     def load_head(self) -> Head | None:
-        """Load the head, or return None for 'none'.
+        """Load the head, or return None for 'gap'.
 
         Raises:
           ValueError, OSError: the head is not found, or its file is damaged.
         """
         if not isinstance(self.head, str):
             return self.head
-        if self.head == NO_HEAD:
+        if self.head == GAP:
             return None
+        if self.head in WITHOUT_WEIGHTS:
+            from vujax.scenes.structure import StructureHead
+
+            return StructureHead()
         from vujax.scenes.head import load_head
 
         return load_head(self.head)
