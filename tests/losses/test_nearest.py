@@ -98,5 +98,5 @@ def test_shapes_that_do_not_fit():
     bank, places = banks.complete(*rows)
     with pytest.raises(ValueError, match=r"query \(16, 5\), bank \(72, 5\) and position \(71,\)"):
         find_nearest(query, ids, bank, places[:-1], permitted=permitted)
-    with pytest.raises(ValueError, match="tile must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="tile must be a whole number of at least 1, got 0"):
         find_nearest(query, ids, bank, places, permitted=permitted, tile=0)

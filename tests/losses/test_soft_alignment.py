@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from tests.losses.cases import (
@@ -337,14 +338,19 @@ def test_no_array_of_local_rows_by_all_rows(mesh8):
     assert largest_array(program.as_text()) <= n * d < n // 8 * n
 
 
-def test_errors_name_the_argument_and_the_remedy():
-    image, text = embeddings(6, 4)
-    unaligned = np.zeros(6, bool)
-    with pytest.raises(ValueError, match="unknown target 'swap'; expected one of"):
-        soft_alignment(image, text, 20.0, unaligned, target="swap")
-    with pytest.raises(ValueError, match=r"shapes \[\(6, 4\), \(5, 4\)\], expected rows"):
-        soft_alignment(image, text[:5], 20.0, unaligned)
-    with pytest.raises(ValueError, match=r"unaligned has shape \(5,\), expected \(6,\)"):
-        soft_alignment(image, text, 20.0, unaligned[:5])
-    with pytest.raises(ValueError, match="info_nce: embeddings have shapes"):
-        info_nce(image[0], text[0], 20.0)
+def test_arrays_that_are_sharded_over_an_explicit_axis_go_through_shard_map():
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Explicit,))
+    image, text = embeddings(16, 4)
+    unaligned = np.arange(16) < 5
+    expected = soft_alignment(image, text, 20.0, unaligned)
+    with jax.set_mesh(mesh):
+        rows = jax.device_put((image, text, unaligned), NamedSharding(mesh, P("data")))
+        with pytest.raises(Exception, match="illegally sharded"):
+            soft_alignment(rows[0], rows[1], 20.0, rows[2])
+        share = functools.partial(soft_alignment, axis_name="data")
+        total = jax.shard_map(
+            lambda i, t, u: jax.lax.psum(share(i, t, 20.0, u), "data"),
+            in_specs=(P("data"), P("data"), P("data")),
+            out_specs=P(),
+        )
+        assert float(jax.jit(total)(*rows)) == pytest.approx(float(expected), rel=1e-6)

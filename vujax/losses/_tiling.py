@@ -136,19 +136,6 @@ def hide_pairs(logits: jax.Array, hidden: jax.Array | None) -> jax.Array:
     return logits if hidden is None else jnp.where(hidden, HIDDEN, logits)
 
 
-def check_rows(name: str, embeddings: Pair, teacher: Pair | None = None) -> None:
-    """Check that all arrays are `[n d]` with n > 0 and equal n and d.
-
-    Raises:
-      ValueError: they are not.
-    """
-    shapes = [x.shape for x in (*embeddings, *(teacher or ()))]
-    if len(set(shapes)) > 1 or len(shapes[0]) != 2 or 0 in shapes[0]:
-        raise ValueError(
-            f"{name}: embeddings have shapes {shapes}, expected rows [n d] of equal shape"
-        )
-
-
 def sweep(cut: Layout, visit: Visit, state: Tree, rows: Tree, columns: Tree) -> Tree:
     """Call `visit` for every pair of rows of the batch whose first row is this device's.
 

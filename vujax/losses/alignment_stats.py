@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from vujax.losses import _tiling
+from vujax.losses import _checks, _tiling
 
 
 def alignment_stats(
@@ -40,7 +40,7 @@ def alignment_stats(
     Raises:
       ValueError: the shapes of the arrays do not match.
     """
-    _tiling.check_rows("alignment_stats", (image, text), teacher)
+    _checks.check_rows("alignment_stats", (image, text), teacher)
     sides, scale = lax.stop_gradient((teacher or (image, text), scale / teacher_temperature))
     if axis_name is not None:
         sides = lax.all_gather(sides, axis_name, tiled=True)

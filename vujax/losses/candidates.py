@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from vujax.losses._checks import check_number, check_tile
 from vujax.losses.memory_bank import (
     NOT_FOUND,
     Bank,
@@ -91,11 +92,8 @@ def find_positive(
     Raises:
       ValueError: the shapes do not match, the tile is empty, or `candidates` is negative.
     """
-    if candidates < 0 or tile < 1:
-        raise ValueError(
-            f"find_positive: candidates must be at least 0 and tile at least 1, got {candidates} "
-            f"and {tile}"
-        )
+    check_number("find_positive", "candidates", candidates, "[0, inf)")
+    check_tile("find_positive", tile)
     queries = gather_rows(ids, axis_name)
     is_permitted = lambda key: permitted(queries, key)  # noqa: E731
     sizes: Any = dict(tile=min(tile, len(position)), axis_name=axis_name)

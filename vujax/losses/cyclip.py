@@ -3,7 +3,7 @@
 import jax
 from jax import lax
 
-from vujax.losses import _tiling
+from vujax.losses import _checks, _tiling
 
 
 def cyclip(
@@ -40,9 +40,11 @@ def cyclip(
       `()` float32, the loss or this device's share of it.
 
     Raises:
-      ValueError: the shapes of the arrays do not match.
+      ValueError: a shape, a dtype or a number that is not traced is not valid.
     """
-    _tiling.check_rows("cyclip", (image, text))
+    _checks.check_rows("cyclip", (image, text))
+    for name, weight in (("in_modal", in_modal), ("cross_modal", cross_modal)):
+        _checks.check_number("cyclip", name, weight, "[0, inf)")
     image, text = (x.astype(_tiling.accumulation_dtype(x)) for x in (image, text))
     center, difference = (image + text) / 2, image - text
 

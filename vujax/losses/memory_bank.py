@@ -15,6 +15,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from vujax.losses._checks import check_number, check_tile
+
 NO_FILM = -1  # of an empty slot of a queue, or of a padding row
 NOT_FOUND = jnp.iinfo(jnp.int32).max  # position of no entry
 
@@ -103,6 +105,7 @@ def contrast(
             f"contrast: query {query.shape}, key {key.shape} and bank {bank.vectors.shape} must "
             "be [n d], [n d] and [r d]"
         )
+    check_number("contrast", "temperature", temperature, "(0, inf)")
     queries, query_ids = gather_rows((query, ids), axis_name)
     similarity = jnp.dot(queries, bank.vectors.T, precision="highest")  # [N r]
     logits = jnp.where(negatives(query_ids, bank.ids), similarity / temperature, -jnp.inf)
@@ -196,8 +199,7 @@ def find_nearest(
             f"find_nearest: query {query.shape}, bank {bank.vectors.shape} and position "
             f"{position.shape} must be [n d], [r d] and [r]"
         )
-    if tile < 1:
-        raise ValueError(f"find_nearest: tile must be at least 1, got {tile}")
+    check_tile("find_nearest", tile)
     query, bank = lax.stop_gradient((query, bank))
     queries, query_ids = gather_rows((query, ids), axis_name)
     cosine, row = _search_shard(queries, query_ids, bank, permitted, min(tile, len(position)))

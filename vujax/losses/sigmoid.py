@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jax
 
-from vujax.losses import _tiling
+from vujax.losses import _checks, _tiling
 from vujax.losses._tiling import Pair
 
 
@@ -40,9 +40,12 @@ def sigmoid(
       `()` float32, the loss or this device's share of it.
 
     Raises:
-      ValueError: the shapes of the arrays do not match.
+      ValueError: a shape, a dtype or a number that is not traced is not valid.
     """
-    _tiling.check_rows("sigmoid", (image, text))
+    _checks.check_rows("sigmoid", (image, text))
+    _checks.check_number("sigmoid", "scale", scale, "(0, inf)")
+    _checks.check_number("sigmoid", "bias", bias)
+    _checks.check_tile("sigmoid", tile)
     cut = _tiling.choose_layout(image.shape, axis_name, tile)
     scale, bias = (
         _tiling.cast_varying(cut, x, _tiling.accumulation_dtype(image)) for x in (scale, bias)

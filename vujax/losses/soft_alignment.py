@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from vujax.losses import _tiling
+from vujax.losses import _checks, _tiling
 from vujax.losses._soft_alignment_tiled import Settings, Soft, row_losses
 from vujax.losses._tiling import Pair
 from vujax.utils.deprecation import replace_deprecated
@@ -78,18 +78,19 @@ def soft_alignment(
       `()` float32, the loss or this device's share of it.
 
     Raises:
-      ValueError: `target` is unknown, or the shapes of the arrays do not match.
+      ValueError: `target` is unknown, a shape, a dtype or a number that is not traced is not valid.
+      ShardingTypeError: axis_name is None and the arrays are sharded over an Explicit axis of the
+        mesh; give axis_name, in shard_map. (On Auto axes the compiler gathers them.)
     """
     target = replace_deprecated("target", target, DEPRECATED_TARGETS)
     if target not in TARGETS:
         known = ", ".join(TARGETS)
         raise ValueError(f"soft_alignment: unknown target '{target}'; expected one of: {known}")
-    _tiling.check_rows("soft_alignment", (image, text), teacher)
-    if unaligned.shape != image.shape[:1]:
-        raise ValueError(
-            f"soft_alignment: unaligned has shape {unaligned.shape}, expected {image.shape[:1]}: "
-            "one bool per row"
-        )
+    loss = "soft_alignment"
+    _check_common(loss, (image, text), scale, label_smoothing, tile, teacher)
+    _checks.check_mask(loss, "unaligned", unaligned, len(image))
+    _checks.check_number(loss, "soft_weight", soft_weight, "[0, 1]")
+    _checks.check_number(loss, "teacher_temperature", teacher_temperature, "(0, inf)")
     is_default = isinstance(teacher_temperature, float | int) and teacher_temperature == 1
     soft = Soft(
         weight=soft_weight * unaligned.astype(jnp.float32),
@@ -129,11 +130,25 @@ def info_nce(
       `()` float32, the loss or this device's share of it.
 
     Raises:
-      ValueError: the shapes of the arrays do not match.
+      ValueError: a shape, a dtype or a number that is not traced is not valid.
     """
-    _tiling.check_rows("info_nce", (query, key))
+    _check_common("info_nce", (query, key), scale, label_smoothing, tile)
     cut = _tiling.choose_layout(query.shape, axis_name, tile)
     return _share(Settings(cut, "plain", precision), (query, key), scale, None, label_smoothing)
+
+
+def _check_common(
+    loss: str,
+    embeddings: Pair,
+    scale: jax.Array | float,
+    label_smoothing: float,
+    tile: int | None,
+    teacher: Pair | None = None,
+) -> None:
+    _checks.check_rows(loss, embeddings, teacher)
+    _checks.check_number(loss, "scale", scale, "(0, inf)")
+    _checks.check_number(loss, "label_smoothing", label_smoothing, "[0, 1)")
+    _checks.check_tile(loss, tile)
 
 
 def _share(
