@@ -154,7 +154,7 @@ def features(records: Sequence[Record]) -> np.ndarray:
     encoder, found = LiteEncoder(), []
     for start in range(0, len(records), 64):
         part = [
-            preprocess_eval_image(r["image"], size=encoder.size)
+            preprocess_eval_image(r["image"], encoder.image_spec)
             for r in records[start : start + 64]
         ]
         padded = np.stack(part + part[:1] * (64 - len(part)))

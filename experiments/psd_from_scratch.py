@@ -34,6 +34,7 @@ from vujax.data.images import preprocess_eval_image
 from vujax.data.sources import open_source
 from vujax.data.sources.split import HoldOut
 from vujax.models.clip import CLIP
+from vujax.models.image_spec import ImageSpec
 from vujax.models.tokenizers.clip import tokenize
 
 FEATURES = runpy.run_path(str(Path(__file__).with_name("psd_features.py")))
@@ -71,7 +72,9 @@ def read_pictures(limit: int | None = None) -> dict[str, Pictures]:
     rule = HoldOut(modulo=5, remainder=0)
     records = [source[i] for i in range(min(limit or len(source), len(source)))]
     held_out = np.array([rule.is_held_out(record["key"]) for record in records])
-    images = np.stack([preprocess_eval_image(record["image"], size=64) for record in records])
+    images = np.stack(
+        [preprocess_eval_image(record["image"], ImageSpec.square(64)) for record in records]
+    )
     labels = np.array([record["label"] for record in records])
     tokens = tokenize(list(source.classes), CONTEXT)
     sides = {"train": ~held_out, "report": held_out}

@@ -32,6 +32,7 @@ from tools.bench_shots import measure_run
 from vujax.catalog import Catalog
 from vujax.cli import runtime
 from vujax.data.images import preprocess_eval_image
+from vujax.models.image_spec import ImageSpec
 from vujax.utils.system import count_cores
 
 BATCH, SIZE = 32, 224
@@ -50,7 +51,7 @@ def files(catalog: Catalog) -> list[bytes]:
 
 def batches(catalog: Catalog) -> Iterator[np.ndarray]:
     """Decode batches uint8 `[32 224 224 3]`; the last is padded, so that one shape compiles."""
-    pixels = [preprocess_eval_image(file, size=SIZE) for file in files(catalog)]
+    pixels = [preprocess_eval_image(file, ImageSpec.square(SIZE)) for file in files(catalog)]
     pixels += [pixels[-1]] * (-len(pixels) % BATCH)
     for first in range(0, len(pixels), BATCH):
         yield np.stack(pixels[first : first + BATCH])
@@ -65,7 +66,10 @@ def decode_images(root: Path, folder: Path) -> Run:
     def run() -> tuple[int, int]:
         with ThreadPoolExecutor(count_cores()) as threads:
             return sum(
-                1 for _ in threads.map(lambda x: preprocess_eval_image(x, size=SIZE), found)
+                1
+                for _ in threads.map(
+                    lambda x: preprocess_eval_image(x, ImageSpec.square(SIZE)), found
+                )
             ), 0
 
     return run
@@ -150,7 +154,9 @@ def torch_loop(root: Path, folder: Path) -> Run:
         found,
         BATCH,
         num_workers=count_cores(),
-        collate_fn=lambda some: np.stack([preprocess_eval_image(file, size=SIZE) for file in some]),
+        collate_fn=lambda some: np.stack(
+            [preprocess_eval_image(file, ImageSpec.square(SIZE)) for file in some]
+        ),
     )
 
     def run() -> tuple[int, int]:

@@ -13,6 +13,7 @@ from tests.encoders.test_levels import divide
 from vujax import cli
 from vujax.catalog import Catalog, embeddings
 from vujax.data.images import preprocess_eval_image
+from vujax.models.image_spec import ImageSpec
 
 
 @pytest.mark.multiprocess
@@ -36,7 +37,8 @@ def test_from_the_folder_of_a_model(
     catalog = Catalog(root)
     table = catalog.embeddings("frame", "my-run")
     pictures = [
-        preprocess_eval_image(catalog.jpeg(i), size=releases.SIZE) for i in table["id"].to_pylist()
+        preprocess_eval_image(catalog.jpeg(i), ImageSpec.square(releases.SIZE))
+        for i in table["id"].to_pylist()
     ]
     encode = functools.partial(model.apply, method="encode_image")
     plain, _ = jax.jit(encode)(variables, np.stack(pictures))
@@ -55,7 +57,7 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture
         (["similar", root, "nobody@0:01"], "has no film nobody"),
         (
             ["similar", root, f"{Catalog(root).film_ids()[0]}/s0"],
-            "has no shot embeddings; run",
+            "has no shot embeddings; compute them with",
         ),
         (["similar", str(tmp_path / "in"), "a/s0"], "is not a vujax catalog"),
     ):

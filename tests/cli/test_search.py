@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from tests.encoders.stub import Stub
 from tests.html import Elements
-from tests.search.fakes import Colours, Sees, catalogue, space_module
+from tests.search.fakes import Colours, catalogue, space_module
 from vujax import cli, encoders
 from vujax.catalog import Catalog, schema
 from vujax.search.similar import find_similar
@@ -29,7 +30,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def root(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setitem(sys.modules, "vujax.search.text_space", space_module(Colours()))
-    monkeypatch.setattr(encoders, "open_encoder", lambda *spec: Sees(), raising=False)
+    monkeypatch.setattr(encoders, "open_encoder", lambda *spec: Stub(), raising=False)
     return Path(shutil.copytree(made, tmp_path / "catalog"))
 
 
@@ -103,7 +104,7 @@ def test_pictures_and_what_is_there_as_queries(
 def test_a_picture_of_another_model(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(encoders, "open_encoder", lambda *spec: Sees(1))
+    monkeypatch.setattr(encoders, "open_encoder", lambda *spec: Stub(1))
     Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
     assert search(root, "--image", tmp_path / "a.png") == 1
     assert "the catalog has embeddings of stub-" in capsys.readouterr().err

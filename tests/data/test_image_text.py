@@ -12,9 +12,10 @@ from tests.data.samples import ListSource, encoded, pixels, record, write_shards
 from vujax.data.image_text import ImageTextPairs, eval_batches
 from vujax.data.pipeline import Mixture, TrainBatches
 from vujax.data.sources.webdataset import WebDatasetSource
+from vujax.models.image_spec import ImageSpec
 from vujax.models.tokenizers.clip import tokenize
 
-OPTIONS = dict(batch_size=8, seed=3, image_size=16, context=12)
+OPTIONS = dict(batch_size=8, seed=3, image_spec=ImageSpec.square(16), context=12)
 AUGMENT = {"scale": (0.5, 1.0), "flip": True}
 
 
@@ -24,8 +25,8 @@ def of(n: int, broken: tuple[int, ...] = (), **changes) -> ListSource:
     )
 
 
-def train_batches(data, *, image_size: int, context: int, **options) -> TrainBatches:
-    pairs = ImageTextPairs(data, image_size=image_size, context=context)
+def train_batches(data, *, image_spec: ImageSpec, context: int, **options) -> TrainBatches:
+    pairs = ImageTextPairs(data, image_spec=image_spec, context=context)
     return pairs.train_batches(**options)
 
 
@@ -60,7 +61,7 @@ def test_shapes_types_and_positions():
 def test_pictures_and_texts_stay_together():
     data = {"sources": {"own": of(20)}, "augment": {"scale": (1.0, 1.0), "ratio": (1.0, 1.0)}}
     texts = tokenize([f"text {i}" for i in range(20)], 12)
-    batches = take(5, data, image_size=24)
+    batches = take(5, data, image_spec=ImageSpec.square(24))
     seen = []
     rows = [np.concatenate([b[k] for b in batches]) for k in ("image", "tokens")]
     for image, tokens in zip(*rows, strict=True):
@@ -244,11 +245,11 @@ def test_workers_need_parsed_flags():
 def test_an_epoch_is_all_records(tmp_path):
     tars = {"kind": "webdataset", "path": write_shards(tmp_path, 7)}
     data = {"sources": {"a": tars, "b": {**tars, "weight": 5.0}}, "workers": 1}
-    assert ImageTextPairs(data, image_size=16).examples == 14
+    assert ImageTextPairs(data, image_spec=ImageSpec.square(16)).examples == 14
 
 
 def evaluate(source, **options) -> list[dict[str, np.ndarray]]:
-    defaults = dict(batch_size=8, image_size=24, context=12)
+    defaults = dict(batch_size=8, image_spec=ImageSpec.square(24), context=12)
     return list(eval_batches(source, **defaults | options))
 
 

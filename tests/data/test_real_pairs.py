@@ -10,6 +10,7 @@ import pytest
 from vujax.data.image_text import ImageTextPairs, eval_batches
 from vujax.data.images import preprocess_eval_image
 from vujax.data.sources import open_source
+from vujax.models.image_spec import ImageSpec
 
 pytestmark = pytest.mark.real_data
 
@@ -54,7 +55,10 @@ def test_forty_percent_of_the_captions_move(data_root):
 def test_emoji_stand_on_white(data_root):
     emoji = open_source("webdataset", path=f"{data_root}/pairs/emoji-google-*.tar")
     assert len(emoji) == 1911
-    corners = [preprocess_eval_image(emoji[i]["image"], size=64)[0, 0] for i in range(0, 1911, 50)]
+    corners = [
+        preprocess_eval_image(emoji[i]["image"], ImageSpec.square(64))[0, 0]
+        for i in range(0, 1911, 50)
+    ]
     assert np.mean([(corner == 255).all() for corner in corners]) > 0.7
     keywords = open_source(
         "webdataset", path=f"{data_root}/pairs/emoji-google-*.tar", caption_field="keywords"
@@ -72,7 +76,7 @@ def test_cifar_labels_agree_with_their_names(data_root):
     for index in range(0, 2500, 25):
         record = source[index]
         assert source.classes[record["label"]] == record["captions"][0]
-    for batch in eval_batches(source, batch_size=500, image_size=32):
+    for batch in eval_batches(source, batch_size=500, image_spec=ImageSpec.square(32)):
         labels.extend(batch["label"][batch["mask"]])
     assert np.bincount(labels).tolist() == [250] * 10
 
@@ -84,7 +88,7 @@ def test_tiny_imagenet_has_200_classes_and_grey_pictures(data_root):
         label_field="wnid",
     )
     assert (len(source), len(source.classes)) == (10_000, 200)
-    batch = next(iter(eval_batches(source, batch_size=512, image_size=64)))
+    batch = next(iter(eval_batches(source, batch_size=512, image_spec=ImageSpec.square(64))))
     grey = (np.ptp(batch["image"].astype(int), axis=-1) == 0).all((1, 2))
     assert 0 < grey.sum() < 40
 
@@ -101,7 +105,7 @@ def test_batches_of_all_pairs_do_not_depend_on_the_hosts(data_root):
         }
     }
     options = dict(batch_size=64, seed=0)
-    pairs = ImageTextPairs(data, image_size=64)
+    pairs = ImageTextPairs(data, image_spec=ImageSpec.square(64))
     whole = pairs.train_batches(**options)
     halves = [pairs.train_batches(**options, start_step=1, host=h, hosts=2) for h in range(2)]
     batches = list(itertools.islice(whole, 3))

@@ -10,6 +10,7 @@ import numpy as np
 from tests.pipeline.ingest.films import Cuts, folder_of_films
 from vujax.catalog import schema
 from vujax.encoders.base import Encoder
+from vujax.models.image_spec import ImageSpec
 from vujax.pipeline.embed import embed
 from vujax.pipeline.ingest.detectors import share_detector
 from vujax.pipeline.ingest.film import IngestJob, IngestStage
@@ -22,7 +23,7 @@ from vujax.pipeline.stage import Outcome
 class Stub(Encoder):
     """Means of a picture's channels and their squares: `dim` numbers that tell pictures apart."""
 
-    size = 16
+    image_spec = ImageSpec.square(16)
 
     def __init__(self, version: int = 0, dim: int = 6, name: str = "stub") -> None:
         self.name, self.dim, self._version = name, dim, version

@@ -13,9 +13,10 @@ from tests.encoders import releases, stub
 from vujax import encoders
 from vujax.catalog import Catalog
 from vujax.catalog.embeddings import NAME
-from vujax.encoders import base, image_text, make_opener, open_encoder, resolve_name, shots
+from vujax.encoders import base, make_opener, open_encoder, resolve_name, shots
 from vujax.encoders.base import get_levels
 from vujax.models import release
+from vujax.models.image_spec import ImageSpec
 from vujax.pipeline.extractors import resolve_model
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, releases.SIZE, releases.SIZE, 3), np.uint8)
@@ -35,7 +36,7 @@ def test_an_image_text_model_by_workdir_and_release(tmp_path: Path) -> None:
     plain, _ = jax.jit(encode)(variables, PICTURES)
     for path in (tmp_path / "mine", tmp_path / "mine" / "release"):
         encoder = open_encoder(str(path), "frame")
-        assert (encoder.name, encoder.size, encoder.dim) == ("mine", releases.SIZE, 8)
+        assert (encoder.name, encoder.image_spec.size, encoder.dim) == ("mine", releases.SIZE, 8)
         np.testing.assert_allclose(encoder.encode(PICTURES), plain, atol=1e-5)
     assert get_levels(encoder) == ("frame", "shot", "scene")
 
@@ -182,12 +183,10 @@ def test_pictures_become_what_the_model_learned_on(
     releases.image_text(tmp_path / "imported", preprocess=how | dict(size=releases.SIZE))
     releases.image_text(tmp_path / "ours")
     seen = []
-    monkeypatch.setattr(
-        image_text, "preprocess_eval_image", lambda file, **how: seen.append((file, how))
-    )
+    monkeypatch.setattr(base, "preprocess_eval_image", lambda file, spec: seen.append((file, spec)))
     for name in ("imported", "ours"):
         open_encoder(str(tmp_path / name)).preprocess(b"file")
     assert seen == [
-        (b"file", how | dict(size=releases.SIZE)),
-        (b"file", dict(size=releases.SIZE)),
+        (b"file", ImageSpec.square(releases.SIZE, **how)),
+        (b"file", ImageSpec.square(releases.SIZE)),
     ]

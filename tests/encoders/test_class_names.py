@@ -12,6 +12,7 @@ from vujax.data.images import preprocess_eval_image
 from vujax.data.sources import open_source
 from vujax.encoders.class_names import CLASS_TABLE, embed_class_names, read_class_names
 from vujax.models import efficientnet
+from vujax.models.image_spec import ImageSpec
 
 A_CLASS = 3  # pictures
 
@@ -83,7 +84,9 @@ def test_the_order_is_the_classifiers(data_root: Path) -> None:
     pictures = defaultdict(list)
     for record in (source[i] for i in range(0, len(source), 4)):
         if len(own := pictures[record["fields"]["wnid"]]) < A_CLASS:
-            own.append(preprocess_eval_image(record["image"], size=efficientnet.IMAGE_SIZE))
+            own.append(
+                preprocess_eval_image(record["image"], ImageSpec.square(efficientnet.IMAGE_SIZE))
+            )
     truth = [wnid for wnid, own in pictures.items() for _ in own]
     images = [image for own in pictures.values() for image in own]
     variables = efficientnet.from_released(wheels.load("efficientnet-lite0"))

@@ -84,7 +84,7 @@ def test_the_embeddings_are_those_of_the_towers(root):
     images = np.stack([encoder.preprocess(image_of(color, 0)) for color in COLORS[:3]])
     expected, _ = model.apply(variables, np.asarray(frozen.encode(images)), method="encode_image")
     np.testing.assert_allclose(encoder.encode(images), expected, atol=1e-5)
-    assert (encoder.name, encoder.dim, encoder.size) == ("run", 4, releases.SIZE)
+    assert (encoder.name, encoder.dim, encoder.image_spec.size) == ("run", 4, releases.SIZE)
     captions = ["something red", "a boat"]
     rows = open_text_encoder(root / "clip").encode(captions)
     expected, _ = model.apply(variables, rows, method="encode_text")

@@ -13,6 +13,7 @@ from vujax.catalog import Catalog, embeddings
 from vujax.data.images import preprocess_eval_image
 from vujax.encoders import base
 from vujax.models import efficientnet
+from vujax.models.image_spec import ImageSpec
 
 
 def test_a_digest_tells_weights_and_settings_apart() -> None:
@@ -39,7 +40,10 @@ def test_vectors_are_the_networks_features(tmp_path: Path, capsys: pytest.Captur
     catalog = Catalog(root)
     table = catalog.embeddings("frame", "lite")
     pictures = np.stack(
-        [preprocess_eval_image(catalog.jpeg(i), size=224) for i in table["id"].to_pylist()]
+        [
+            preprocess_eval_image(catalog.jpeg(i), ImageSpec.square(224))
+            for i in table["id"].to_pylist()
+        ]
     )
     variables = efficientnet.from_released(tensors)
     plain, _ = jax.jit(efficientnet.EfficientNetLite0().apply)(variables, pictures)

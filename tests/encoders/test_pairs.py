@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.search.fakes import Sees as Stub
+from tests.encoders.stub import Stub
 from vujax.data import captions
 from vujax.data.images import preprocess_eval_image
 from vujax.data.sources import open_source
 from vujax.encoders import pairs
 from vujax.encoders.pairs import encode_pairs, open_pairs
+from vujax.models.image_spec import ImageSpec
 
 
 def table(folder: Path, count: int = 40, broken: int = 0, words: str = "picture") -> dict:
@@ -39,7 +40,9 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> Stub:
 def test_vectors_are_those_of_the_pictures(tmp_path):
     source, encoder = open_source(**table(tmp_path)), Stub()
     found = encode_pairs(source, encoder)
-    pictures = np.stack([preprocess_eval_image(source[i]["image"], size=16) for i in range(40)])
+    pictures = np.stack(
+        [preprocess_eval_image(source[i]["image"], ImageSpec.square(16)) for i in range(40)]
+    )
     np.testing.assert_allclose(found.embeddings, encoder.encode(pictures), rtol=1e-6)
     assert found.captions[7] == ("picture 7",) and found.keys[7].endswith("7.png")
     assert (found.encoder, found.digest) == ("stub", encoder.digest)

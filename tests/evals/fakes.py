@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from vujax.models.image_spec import ImageSpec
 from vujax.models.tokenizers.clip import tokenize
 
 SIZE = 8
@@ -19,7 +20,7 @@ class Oracle(nn.Module):
     """A picture of grey level 36 c is class c; a text is what `variables['params']` says it is."""
 
     classes: int
-    image_size: int = SIZE
+    image_spec: ImageSpec = ImageSpec.square(SIZE)
     text: FakeText = FakeText()
 
     def encode_image(self, image: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:

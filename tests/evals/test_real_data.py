@@ -15,6 +15,7 @@ from vujax.evals.logistic import Standardizer, fit_softmax
 from vujax.evals.metrics.bootstrap import wilson_interval
 from vujax.evals.reader import Reader
 from vujax.models import build_clip
+from vujax.models.image_spec import ImageSpec
 
 pytestmark = pytest.mark.real_data
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.real_data
 class Colours(nn.Module):
     """Colour histograms of a picture's quarters as features."""
 
-    image_size: int = 32
+    image_spec: ImageSpec = ImageSpec.square(32)
     text: FakeText = FakeText()
 
     def encode_image(self, image: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:

@@ -34,7 +34,7 @@ def test_takes_a_config_dict_and_names_with_any_patch():
     config = ConfigDict(dict(image=dict(kind="vit", variant="Ti/8", image_size=64), embed_dim=32))
     model = build_clip(**config)
     assert isinstance(model.image, ViT)
-    assert (model.image.width, model.image.patch, model.image_size) == (192, 8, 64)
+    assert (model.image.width, model.image.patch, model.image_spec.size) == (192, 8, 64)
     assert isinstance(build_clip(image=ConfigDict(RESNET)).image, CLIPResNet)
 
 

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from tests.models.small import assert_close, variables
 from vujax.models import efficientnet
+from vujax.models.image_spec import ImageSpec
 from vujax.models.keyframes import AttentionPool, KeyframeEncoder, replace_image_encoder
 from vujax.models.projection import Projection
 from vujax.models.shot_encoder import build_shot_encoder
@@ -83,7 +84,8 @@ class Means(nn.Module):
 
 
 def keyframes(pool, image=INPUTS["image"], encoder=None, **weights):
-    encoder = KeyframeEncoder(Means(), 3, 16, frames=2, pool=pool, mean=(0, 0, 0), std=(1, 1, 1))
+    spec = ImageSpec.square(16, mean=(0, 0, 0), std=(1, 1, 1))
+    encoder = KeyframeEncoder(Means(), 3, spec, frames=2, pool=pool)
     return encoder.apply(weights, image)[0]
 
 
@@ -97,7 +99,8 @@ def test_stacked_keyframes_are_channels_in_order():
 
 
 def test_pixels_are_normalised_and_floats_are_taken_as_they_are():
-    encoder = KeyframeEncoder(Means(), 3, 16, mean=(0.1, 0.2, 0.3), std=(0.5, 1.0, 2.0))
+    spec = ImageSpec.square(16, mean=(0.1, 0.2, 0.3), std=(0.5, 1.0, 2.0))
+    encoder = KeyframeEncoder(Means(), 3, spec)
     pixels = (INPUTS["image"] / 255 - np.array([0.1, 0.2, 0.3])) / np.array([0.5, 1.0, 2.0])
     found = encoder.apply({}, INPUTS["image"])[0]
     np.testing.assert_allclose(found, pixels.mean(axis=(1, 2, 3)), atol=1e-5)

@@ -13,6 +13,7 @@ from vujax.catalog.records import RecordWriter
 from vujax.catalog.validate import find_problems
 from vujax.catalog.writer import describe_file
 from vujax.data.images import preprocess_eval_image
+from vujax.models.image_spec import ImageSpec
 from vujax.pipeline.embed import EmbedJob, EmbedStage, embed
 from vujax.pipeline.stage import Outcome
 
@@ -48,7 +49,8 @@ def test_equal_to_a_plain_loop(root: Path) -> None:
     assert shots["pts"].to_pylist() == catalog.shots()["begin_pts"].to_pylist()
     assert set(shots["keyframe"].to_pylist()) == {None}
     pixels = [
-        preprocess_eval_image(catalog.jpeg(i), size=16)[None] for i in frames["id"].to_pylist()
+        preprocess_eval_image(catalog.jpeg(i), ImageSpec.square(16))[None]
+        for i in frames["id"].to_pylist()
     ]
     plain = np.concatenate([Stub().encode(picture) for picture in pixels])
     np.testing.assert_allclose(embeddings.to_matrix(frames), plain, atol=1e-6)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.encoders.stub import Stub, run
+from tests.encoders.stub import run
 from tests.pipeline.ingest.films import Cuts, folder_of_films
 from vujax.catalog import schema
 from vujax.pipeline.ingest.detectors import share_detector
@@ -45,16 +45,6 @@ class Colours:
         if vectors.shape[1] != 6:
             raise ValueError(f"vectors of {vectors.shape[1]} numbers are not of this space")
         return l2_normalize(vectors[:, :3])
-
-
-class Sees(Stub):
-    """The stub encoder, which accepts image files too."""
-
-    def preprocess(self, file: bytes) -> np.ndarray:
-        """See `vujax.encoders.base.Encoder`."""
-        from vujax.data.images import preprocess_eval_image
-
-        return preprocess_eval_image(file, size=self.size)
 
 
 def catalogue(folder: Path, films: int = 3) -> Path:

@@ -25,6 +25,7 @@ from vujax.data.pipeline import (
     shuffle_mixture,
 )
 from vujax.data.records import BadSample, Record, Source
+from vujax.models.image_spec import ImageSpec
 from vujax.models.tokenizers.clip import Tokenizer, tokenize
 from vujax.utils.validation import check_known
 
@@ -49,7 +50,7 @@ class ImageTextPairs(StreamDataset):
         self,
         data: Mapping[str, Any],
         *,
-        image_size: int,
+        image_spec: ImageSpec,
         context: int = 77,
         tokenizer: Tokenizer | None = None,
     ) -> None:
@@ -60,7 +61,7 @@ class ImageTextPairs(StreamDataset):
             `vujax.data.sources`) or a `Mixture`; `workers`: processes that decode on this host, 0:
             threads of this process; `max_bad`: largest allowed share of bad samples; `augment`:
             arguments of `images.Augment`.
-          image_size: height and width of the images.
+          image_spec: shape of the images.
           context: tokens of a caption.
           tokenizer: picklable tokenizer of the captions; None: CLIP's, to `context` tokens.
 
@@ -69,7 +70,7 @@ class ImageTextPairs(StreamDataset):
         """
         settings = _settings(data)
         self._mixture = open_mixture(settings["sources"])
-        self._image_size = image_size
+        self._image_spec = image_spec
         self._augment = Augment.from_config(settings["augment"])
         self._tokenizer = tokenizer or functools.partial(tokenize, context=context)
         self.examples = self._mixture.examples
@@ -78,7 +79,7 @@ class ImageTextPairs(StreamDataset):
     def open_stream(self, rows: int, hosts: int, seed: int) -> grain.MapDataset:
         """Return the stream of batch shards, with the 'problems' of each."""
         del hosts
-        load = _LoadPair(self._mixture, self._image_size, self._augment)
+        load = _LoadPair(self._mixture, self._image_spec, self._augment)
         stream = shuffle_mixture(self._mixture, seed).map_with_index(_with_position)
         stream = stream.random_map(load, seed=derive_seed(seed, "example"))
         return stream.batch(rows, batch_fn=_Collate(self._tokenizer))
@@ -88,10 +89,9 @@ def eval_batches(
     source: Source,
     *,
     batch_size: int,
-    image_size: int,
+    image_spec: ImageSpec,
     context: int = 77,
     tokenizer: Tokenizer | None = None,
-    picture: Mapping[str, str] | None = None,
     host: int = 0,
     hosts: int = 1,
     workers: int = 0,
@@ -103,10 +103,9 @@ def eval_batches(
     Args:
       source: opened source.
       batch_size: rows of a batch over all hosts.
-      image_size: height and width of the images.
+      image_spec: shape and resizing of the images.
       context: tokens of a caption.
       tokenizer: picklable tokenizer of the captions; None: CLIP's, to `context` tokens.
-      picture: `resize` and `interpolation` of `images.preprocess_eval_image`; None: CLIP's.
       host: number of this host.
       hosts: number of hosts.
       workers: processes that decode on this host; 0: threads of this process.
@@ -122,7 +121,7 @@ def eval_batches(
     """
     rows, shard = shard_for_host(batch_size, host, hosts, 0)
     padded = -(-len(source) // batch_size) * batch_size
-    examples = grain.MapDataset.range(padded).map(_LoadEval(source, image_size, picture or {}))
+    examples = grain.MapDataset.range(padded).map(_LoadEval(source, image_spec))
     tokenizer = tokenizer or functools.partial(tokenize, context=context)
     batches = examples.batch(rows, batch_fn=_Collate(tokenizer))
     return iterate(batches[shard] if padded else batches, workers)
@@ -141,8 +140,8 @@ def _with_position(position: int, drawn: tuple[int, int]) -> tuple[int, int, int
 class _LoadPair:
     """`(position, source, record)` to one training example."""
 
-    def __init__(self, mixture: Mixture, image_size: int, augment: Augment) -> None:
-        self._mixture, self._image_size, self._augment = mixture, image_size, augment
+    def __init__(self, mixture: Mixture, spec: ImageSpec, augment: Augment) -> None:
+        self._mixture, self._spec, self._augment = mixture, spec, augment
 
     def __call__(self, drawn: tuple[int, int, int], rng: np.random.Generator) -> dict[str, Any]:
         position, number, index = drawn
@@ -164,9 +163,9 @@ class _LoadPair:
         if not captions:
             raise BadSample(f"'{record['key']}' has no caption, or an empty one")
         caption = captions[int(rng.integers(len(captions)))]
-        size, augment = self._image_size, self._augment
+        spec, augment = self._spec, self._augment
         try:
-            image = preprocess_train_image(record["image"], rng, size=size, augment=augment)
+            image = preprocess_train_image(record["image"], rng, spec=spec, augment=augment)
         except BadSample as error:
             raise BadSample(f"'{record['key']}': {error}") from None
         return {"image": image, "caption": caption}
@@ -175,14 +174,13 @@ class _LoadPair:
 class _LoadEval:
     """Position to one example, or a blank one past the end of the source."""
 
-    def __init__(self, source: Source, image_size: int, preprocessing: Mapping[str, str]) -> None:
-        self._source, self._image_size = source, image_size
-        self._preprocessing = dict(preprocessing)
+    def __init__(self, source: Source, spec: ImageSpec) -> None:
+        self._source, self._spec = source, spec
 
     def __call__(self, position: int) -> dict[str, Any]:
         if position >= len(self._source):
-            blank = np.zeros((self._image_size, self._image_size, 3), np.uint8)
-            return {"image": blank, "caption": "", "position": position, "label": -1, "mask": False}
+            blank = dict(image=self._spec.zeros(), caption="", label=-1, mask=False)
+            return blank | {"position": position}
         record, image = self._read(position)
         return {
             "image": image,
@@ -197,10 +195,7 @@ class _LoadEval:
         try:
             record = self._source[position]
             key = f"'{record['key']}'"
-            image = preprocess_eval_image(
-                record["image"], size=self._image_size, **self._preprocessing
-            )
-            return record, image
+            return record, preprocess_eval_image(record["image"], self._spec)
         except BadSample as error:
             raise ValueError(
                 f"{key} of the evaluation's source: {error}; an evaluation needs every record: "

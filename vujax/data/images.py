@@ -1,8 +1,8 @@
 """Decoding, cropping and resizing of images, and of the keyframes of shots.
 
 Training takes a random crop (RandomResizedCrop, Szegedy et al. 2015, arXiv:1409.4842, with CLIP's
-mild scale as default). Evaluation resizes the shorter side and crops the center, as CLIP does, or
-squashes the whole image into the square, as SigLIP does.
+mild scale as default). Evaluation resizes and crops the center, as CLIP does, or squashes the whole
+image into the model's shape, as SigLIP does.
 """
 
 import io
@@ -15,12 +15,12 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vujax.data.records import BadSample
+from vujax.models.image_spec import ImageSpec
 from vujax.utils.validation import check_known
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # Pillow's others run programs or are never photos
 ORIENTATION = 0x0112
 BICUBIC = Image.Resampling.BICUBIC
-RESIZES = ("shortest", "squash")
 INTERPOLATIONS = {"bicubic": BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 GRAY_16 = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 Box = tuple[float, float, float, float]
@@ -33,7 +33,8 @@ class Augment:
 
     Attributes:
       scale: smallest and largest share of the image's area that is cropped; (1, 1): the center.
-      ratio: smallest and largest width / height of the crop before it becomes square.
+      ratio: smallest and largest width / height of the crop, relative to that of
+        the images of the model.
       flip: mirror half of the images (beware of captions that mention left or right).
     """
 
@@ -59,58 +60,49 @@ class Augment:
 
 
 def preprocess_train_image(
-    image: bytes | np.ndarray, rng: np.random.Generator, *, size: int, augment: Augment
+    image: bytes | np.ndarray, rng: np.random.Generator, *, spec: ImageSpec, augment: Augment
 ) -> np.ndarray:
     """Decode, randomly crop and resize a training image.
 
     Args:
       image: encoded file, or uint8 `[h w 3]`.
       rng: the only source of randomness.
-      size: height and width of the result.
+      spec: shape of the result.
       augment: ranges of the crop.
 
     Returns:
-      uint8 `[size size 3]`.
+      uint8 `[height width 3]`.
 
     Raises:
       BadSample: the file cannot be decoded.
     """
     if isinstance(image, np.ndarray):
-        return _train_image(Image.fromarray(image), rng, size, augment)
-    return _decode(image, lambda opened: _train_image(opened, rng, size, augment))
+        return _train_image(Image.fromarray(image), rng, spec, augment)
+    return _decode(image, lambda opened: _train_image(opened, rng, spec, augment))
 
 
-def preprocess_eval_image(
-    image: bytes | np.ndarray,
-    *,
-    size: int,
-    resize: str = "shortest",
-    interpolation: str = "bicubic",
-) -> np.ndarray:
-    """Decode and resize an evaluation image; the default is CLIP's preprocessing.
+def preprocess_eval_image(image: bytes | np.ndarray, spec: ImageSpec) -> np.ndarray:
+    """Decode and resize an evaluation image.
 
     Args:
       image: encoded file, or uint8 `[h w 3]`.
-      size: height and width of the result.
-      resize: 'shortest', the shorter side to `size`, then the center square; or 'squash', both
-        sides to `size`.
-      interpolation: a key of INTERPOLATIONS.
+      spec: shape and resizing.
 
     Returns:
-      uint8 `[size size 3]`.
+      uint8 `[height width 3]`.
 
     Raises:
       BadSample: the file cannot be decoded.
-      KeyError: `resize` or `interpolation` is unknown.
+      KeyError: the resizing or interpolation is unknown.
     """
-    fit = {"shortest": _crop_center, "squash": _squash}[resize]
-    sampling = INTERPOLATIONS[interpolation]
+    fit = {"shortest": _crop_center, "squash": _squash}[spec.resize]
+    sampling = INTERPOLATIONS[spec.interpolation]
     if isinstance(image, np.ndarray):
-        if image.shape[:2] == (size, size):
+        if image.shape == spec.shape:
             return image
-        return fit(Image.fromarray(image), size, sampling)
+        return fit(Image.fromarray(image), spec, sampling)
     # No reduced-size decoding here: pixels must be those behind published numbers.
-    return _decode(image, lambda opened: fit(to_rgb(opened), size, sampling))
+    return _decode(image, lambda opened: fit(to_rgb(opened), spec, sampling))
 
 
 def decode_image(image: bytes) -> np.ndarray:
@@ -149,49 +141,55 @@ def _orientation(image: Image.Image) -> int:
     return image.getexif().get(ORIENTATION, 1)
 
 
-def _squash(image: Image.Image, size: int, sampling: Image.Resampling) -> np.ndarray:
-    if image.size != (size, size):
-        image = image.resize((size, size), sampling)
+def _squash(image: Image.Image, spec: ImageSpec, sampling: Image.Resampling) -> np.ndarray:
+    if image.size != (spec.width, spec.height):
+        image = image.resize((spec.width, spec.height), sampling)
     return np.asarray(image)
 
 
-def _crop_center(image: Image.Image, size: int, sampling: Image.Resampling) -> np.ndarray:
+def _crop_center(image: Image.Image, spec: ImageSpec, sampling: Image.Resampling) -> np.ndarray:
+    """Resize the image so that it just covers the shape, and crop what is too long."""
     width, height = image.size
-    short = min(width, height)
+    is_narrow = width * spec.height <= height * spec.width
+    short, size = (width, spec.width) if is_narrow else (height, spec.height)
     if short != size:
         width, height = int(size * width / short), int(size * height / short)
         image = image.resize((width, height), sampling)
-    left, upper = round((width - size) / 2), round((height - size) / 2)
-    return np.asarray(image.crop((left, upper, left + size, upper + size)))
+    left, upper = round((width - spec.width) / 2), round((height - spec.height) / 2)
+    return np.asarray(image.crop((left, upper, left + spec.width, upper + spec.height)))
 
 
 def _train_image(
-    image: Image.Image, rng: np.random.Generator, size: int, augment: Augment
+    image: Image.Image, rng: np.random.Generator, spec: ImageSpec, augment: Augment
 ) -> np.ndarray:
     is_rotated = _orientation(image) in (5, 6, 7, 8)
     width, height = image.size[::-1] if is_rotated else image.size
-    box = sample_crop_box(width, height, rng, augment)
+    box = sample_crop_box(width, height, rng, augment, spec.width / spec.height)
     flip = augment.flip and rng.random() < 0.5
-    # JPEG decodes at 1/2, 1/4 or 1/8 cheaply, if the crop still has `size` pixels per side.
+    # JPEG decodes at 1/2, 1/4 or 1/8 cheaply, if the crop still has the shape's pixels.
     needed = (
-        math.ceil(size * width / (box[2] - box[0])),
-        math.ceil(size * height / (box[3] - box[1])),
+        math.ceil(spec.width * width / (box[2] - box[0])),
+        math.ceil(spec.height * height / (box[3] - box[1])),
     )
     image.draft("RGB", needed[::-1] if is_rotated else needed)
     image = to_rgb(image)
     x, y = image.size[0] / width, image.size[1] / height
     box = (box[0] * x, box[1] * y, box[2] * x, box[3] * y)
-    image = image.resize((size, size), BICUBIC, box=box, reducing_gap=3.0)
+    image = image.resize((spec.width, spec.height), BICUBIC, box=box, reducing_gap=3.0)
     return np.asarray(ImageOps.mirror(image) if flip else image)
 
 
-def sample_crop_box(width: int, height: int, rng: np.random.Generator, augment: Augment) -> Box:
+def sample_crop_box(
+    width: int, height: int, rng: np.random.Generator, augment: Augment, aspect: float = 1.0
+) -> Box:
     """Sample a crop of a `width` x `height` image, with area and ratio drawn from `augment`.
 
     Draws up to ten times until a crop fits into the image, then takes the largest centered one with
-    an allowed ratio. The ratio is uniform in its logarithm.
+    an allowed ratio. The ratio is uniform in its logarithm. `aspect` is the width / height that the
+    ratios of `augment` multiply.
     """
-    (small, large), (narrow, wide) = augment.scale, augment.ratio
+    small, large = augment.scale
+    narrow, wide = (ratio * aspect for ratio in augment.ratio)
     for a, r, x, y in rng.random((10, 4)).tolist():  # one call: calls cost more than numbers
         area = width * height * (small + a * (large - small))
         ratio = narrow * (wide / narrow) ** r
@@ -199,8 +197,8 @@ def sample_crop_box(width: int, height: int, rng: np.random.Generator, augment: 
         if 0 < w <= width and 0 < h <= height:
             left, upper = int(x * (width - w + 1)), int(y * (height - h + 1))
             return left, upper, left + w, upper + h
-    w = min(width, height * augment.ratio[1])
-    h = min(height, width / augment.ratio[0])
+    w = min(width, height * wide)
+    h = min(height, width / narrow)
     left, upper = (width - w) / 2, (height - h) / 2
     return left, upper, left + w, upper + h
 
@@ -221,7 +219,7 @@ def sample_evenly(total: int, frames: int) -> list[int]:
 def decode_keyframes(
     numbers: np.ndarray,
     read: Callable[[int], bytes],
-    size: int | None,
+    spec: ImageSpec | None,
     name: Callable[[int], str],
 ) -> np.ndarray:
     """Decode keyframes, each of them once.
@@ -229,7 +227,7 @@ def decode_keyframes(
     Args:
       numbers: int `[k frames]`, numbers of the keyframes, which may repeat.
       read: returns the encoded file of a number.
-      size: side of the center square, see `preprocess_eval_image`; None: full images.
+      spec: see `preprocess_eval_image`; None: full images.
       name: returns the name of a number, for messages.
 
     Returns:
@@ -244,7 +242,7 @@ def decode_keyframes(
         try:
             data = read(number)
             decoded.append(
-                decode_image(data) if size is None else preprocess_eval_image(data, size=size)
+                decode_image(data) if spec is None else preprocess_eval_image(data, spec)
             )
         except BadSample as error:
             raise ValueError(f"{name(number)}: {error}") from None

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from vujax.catalog.embeddings import LEVELS, MAX_NAME_LENGTH, combine_digests, open_store
 from vujax.data.images import preprocess_eval_image
 from vujax.models import release
+from vujax.models.image_spec import ImageSpec
 from vujax.utils.trees import flatten_tree
 
 LITE_NETWORK = "efficientnet-lite0"
@@ -48,18 +49,18 @@ class Encoder(AnyEncoder, Protocol):
     """Encoder of single images.
 
     Attributes:
-      size: height and width of its input images in pixels.
+      image_spec: shape and resizing of its input images.
     """
 
     native_levels: tuple[str, ...] = ("frame",)
-    size: int
+    image_spec: ImageSpec
 
     def preprocess(self, file: bytes) -> np.ndarray:
-        """Decode and preprocess an image file to uint8 `[size size 3]`."""
-        return preprocess_eval_image(file, size=self.size)
+        """Decode and preprocess an image file to uint8 `[height width 3]`."""
+        return preprocess_eval_image(file, self.image_spec)
 
     def encode(self, images: np.ndarray) -> ArrayLike:
-        """Return the embeddings float32 `[b dim]` of images uint8 `[b size size 3]`.
+        """Return the embeddings float32 `[b dim]` of images uint8 `[b height width 3]`.
 
         The result may be a JAX array that is still being computed. An embedding must not depend on
         the other images of the batch.

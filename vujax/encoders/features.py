@@ -27,7 +27,7 @@ class FeatureEncoder(Encoder):
           variables: variables of the release.
           frozen: encoder whose embeddings the tower takes.
         """
-        self.name, self.size, self._frozen = name, frozen.size, frozen
+        self.name, self.image_spec, self._frozen = name, frozen.image_spec, frozen
         self.digest = compute_release_digest(config, variables)
         self.preprocess = frozen.preprocess
         model = build_feature_towers(**config["model"])

@@ -8,7 +8,6 @@ import jax
 import numpy as np
 
 from vujax import models
-from vujax.data.images import preprocess_eval_image
 from vujax.encoders.base import Encoder, compute_release_digest, derive_name
 from vujax.encoders.devices import ShardedFunction, build_weight_mesh
 from vujax.models import release
@@ -66,9 +65,6 @@ class TextEncoder:
         return np.asarray(self._encode(self._variables, placed))[: len(texts)]
 
 
-PREPROCESS_KEYS = ("resize", "interpolation")
-
-
 class ImageTextEncoder(Encoder):
     """`Encoder` of images, with embeddings of unit length, like those of the model's texts."""
 
@@ -77,29 +73,22 @@ class ImageTextEncoder(Encoder):
 
         Args:
           name: name of the encoder.
-          config: config of the release. `preprocess` holds options of
-            `vujax.data.images.preprocess_eval_image`.
+          config: config of the release; `preprocess` is of `ImageSpec.with_preprocess`.
           variables: variables of the release.
 
         Raises:
           ValueError: a setting is invalid.
         """
         model = models.build_clip(**config["model"])
-        self.name, self.size = name, model.image_size
-        self.digest = compute_release_digest(config, variables)
-        options = config.get("preprocess") or {}
-        self._options = {key: options[key] for key in PREPROCESS_KEYS if key in options}
+        self.name, self.digest = name, compute_release_digest(config, variables)
+        self.image_spec = model.image_spec.with_preprocess(config.get("preprocess"))
         params = {key: value for key, value in variables["params"].items() if key != "text"}
 
         def embed(variables: Tree, images: jax.Array) -> jax.Array:
             return model.apply(variables, images, method="encode_image")[0]
 
         self._network = ShardedFunction(embed, {**variables, "params": params})
-        self.dim = self._network.dim(np.zeros((1, self.size, self.size, 3), np.uint8))
-
-    def preprocess(self, file: bytes) -> np.ndarray:
-        """Decode and preprocess an image file as in training."""
-        return preprocess_eval_image(file, size=self.size, **self._options)
+        self.dim = self._network.dim(self.image_spec.zeros(1))
 
     def encode(self, images: np.ndarray) -> jax.Array:
         """Return the embeddings float32 `[b dim]`, of unit length, of images uint8."""

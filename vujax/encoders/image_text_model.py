@@ -24,14 +24,14 @@ class ImageTextModel:
     Attributes:
       name: of the model's directory.
       dim: dimension of the embeddings.
-      image_size: height and width in pixels of what the image tower sees.
+      image_spec: shape and resizing of what the image tower sees.
     """
 
     def __init__(self, path: Path, images: ImageTextEncoder | FeatureEncoder) -> None:
         """Load a model; see `load_model`."""
         self._path, self._images = path, images
         self._texts: AnyTextEncoder | None = None
-        self.name, self.dim, self.image_size = images.name, images.dim, images.size
+        self.name, self.dim, self.image_spec = images.name, images.dim, images.image_spec
 
     def encode_image(self, images: Sequence[ImageLike] | np.ndarray) -> np.ndarray:
         """Return embeddings of images, float32 `[n dim]`, unit length.

@@ -18,6 +18,7 @@ from jax import lax
 from vujax.encoders.base import LITE_NETWORK, Encoder, compute_digest
 from vujax.encoders.devices import ShardedFunction
 from vujax.models import efficientnet, pretrained
+from vujax.models.image_spec import ImageSpec
 from vujax.models.layers import l2_normalize
 
 # `picture` names the keyframe preprocessing: see `vujax.data.images.preprocess_eval_image`.
@@ -33,7 +34,9 @@ class LiteEncoder(Encoder):
     """`Encoder` of images: the mean of the last feature map, not normalized."""
 
     name = "lite"
-    size = efficientnet.IMAGE_SIZE
+    image_spec = ImageSpec.square(
+        efficientnet.IMAGE_SIZE, mean=efficientnet.MEAN, std=efficientnet.STD
+    )
     dim = efficientnet.FEATURES
 
     def __init__(self) -> None:

@@ -18,6 +18,7 @@ from vujax.data.captions import EmbeddingPairs, concat_pairs
 from vujax.data.records import BadSample, Source
 from vujax.data.sources import open_source
 from vujax.encoders.base import Encoder
+from vujax.models.image_spec import ImageSpec
 
 BATCH, NUM_DECODERS = 32, 2
 
@@ -130,7 +131,7 @@ def encode_pairs(source: Source, encoder: Encoder, name: str = "images") -> Embe
     """
     read: list[tuple[str, tuple[str, ...]]] = []
     bad: dict[int, str] = {}
-    blank = np.zeros((encoder.size, encoder.size, 3), np.uint8)
+    blank = encoder.image_spec.zeros()
 
     def load(place: int) -> tuple[int, Any]:
         try:
@@ -153,7 +154,7 @@ def encode_pairs(source: Source, encoder: Encoder, name: str = "images") -> Embe
     done = 0
     bar = _progress_bar(name, len(source))
     with ThreadPoolExecutor(NUM_DECODERS, "decode") as threads, bar:
-        options = dict(size=encoder.size, batch=BATCH, threads=threads)
+        options = dict(spec=encoder.image_spec, batch=BATCH, threads=threads)
         for pixels, count in iterate_batches(load, range(len(source)), decode, **options):
             found[done : done + count] = np.asarray(encoder.encode(pixels), np.float32)[:count]
             done += count
@@ -186,7 +187,7 @@ def iterate_batches(
     records: Sequence[int],
     decode: Callable[[bytes], np.ndarray],
     *,
-    size: int,
+    spec: ImageSpec,
     batch: int,
     threads: ThreadPoolExecutor,
 ) -> Iterator[tuple[np.ndarray, int]]:
@@ -195,14 +196,14 @@ def iterate_batches(
     Args:
       read: returns the file of a record; called in this thread only.
       records: record numbers of the images.
-      decode: decodes a file to uint8 `[size size 3]`; called in the threads. Pillow releases the
+      decode: decodes a file to uint8 `[height width 3]`; called in the threads. Pillow releases the
         GIL while it decodes or resizes, so threads are as fast as processes.
-      size: height and width of the images.
+      spec: shape of the images.
       batch: images per batch.
       threads: threads that decode.
 
     Yields:
-      uint8 `[batch size size 3]`, which is not written to again, and the number of images in it;
+      uint8 `[batch height width 3]`, which is not written to again, and the number of images in it;
       black images pad the last batch.
 
     Raises:
@@ -214,7 +215,7 @@ def iterate_batches(
         pixels[row] = decode(data)
 
     for first in range(0, len(records), batch):
-        pixels = np.zeros((batch, size, size, 3), np.uint8)
+        pixels = spec.zeros(batch)
         files = map(read, records[first : first + batch])
         tasks = [threads.submit(put, pixels, row, data) for row, data in enumerate(files)]
         waiting.append((pixels, tasks))

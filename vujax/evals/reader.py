@@ -16,6 +16,7 @@ from vujax.data.sources.split import Subset
 from vujax.evals.dataset_layouts import LAYOUTS
 from vujax.evals.datasets import DATASETS, Dataset, open_dataset
 from vujax.evals.features import Encode, Variables, extract, padded_size
+from vujax.models.image_spec import ImageSpec
 from vujax.models.inputs import Preprocessing, open_preprocessing
 
 MAX_CACHED_BYTES = 2**27
@@ -56,14 +57,14 @@ class Reader:
 
         Args:
           source: options for `open_any`, or an open source.
-          model: gives the image size and the text length.
+          model: gives the shape of images and the text length.
           mesh: devices that batches must divide among.
           batch_size: examples of all hosts together; fewer when the source is smaller.
           workers: processes that decode images; 0 decodes in this one.
           parent: release whose preprocessing the model uses; None: CLIP's.
         """
         self._source = source
-        self.image_size, self.context = model.image_size, model.text.context
+        self._model_spec, self.context = model.image_spec, model.text.context
         self.mesh, self.batch_size, self.workers = mesh, batch_size, workers
         self._parent = parent
 
@@ -71,6 +72,11 @@ class Reader:
     def preprocess(self) -> Preprocessing:
         """The preprocessing of images and texts."""
         return open_preprocessing(self._parent, self.context)
+
+    @functools.cached_property
+    def image_spec(self) -> ImageSpec:
+        """Shape and resizing of the images."""
+        return self._model_spec.with_preprocess(self.preprocess.image_options)
 
     @functools.cached_property
     def source(self) -> Source:
@@ -105,7 +111,6 @@ class Reader:
         return eval_batches(
             self.source,
             batch_size=padded_size(len(self.source), self.batch_size, self.mesh),
-            image_size=self.image_size,
             **self._inputs(),
             host=jax.process_index(),
             hosts=jax.process_count(),
@@ -113,11 +118,11 @@ class Reader:
         )
 
     def _inputs(self) -> dict[str, Any]:
-        return dict(tokenizer=self.preprocess.tokenizer, picture=self.preprocess.image_options)
+        return dict(tokenizer=self.preprocess.tokenizer, image_spec=self.image_spec)
 
     def embed(self, encode: Encode, variables: Variables) -> dict[str, np.ndarray]:
         """Run `features.extract` over the whole source: embeddings `[n d]`, label `[n]`."""
-        if len(self.source) * self.image_size**2 * 3 <= MAX_CACHED_BYTES:
+        if len(self.source) * self.image_spec.zeros().nbytes <= MAX_CACHED_BYTES:
             return extract(encode, variables, self._decoded, mesh=self.mesh)
         with contextlib.closing(self.batches()) as batches:
             return extract(encode, variables, batches, mesh=self.mesh)
@@ -145,7 +150,6 @@ class Reader:
     def read_images(self, indices: Sequence[int]) -> np.ndarray:
         """Return decoded images `[len(indices) h w 3]` uint8, preprocessed for the model."""
         some = Subset(self.source, indices)
-        size = self.image_size
-        batches = eval_batches(some, batch_size=len(some), image_size=size, **self._inputs())
+        batches = eval_batches(some, batch_size=len(some), **self._inputs())
         with contextlib.closing(batches):
             return np.concatenate([batch["image"] for batch in batches])

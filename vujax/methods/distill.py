@@ -37,6 +37,7 @@ from vujax.methods.base import (
 from vujax.methods.distill_checks import review_settings
 from vujax.models.clip import CLIP
 from vujax.models.dropout import Dropout
+from vujax.models.image_spec import ImageSpec
 from vujax.models.inputs import open_preprocessing
 from vujax.optim import update_ema
 from vujax.utils.deprecation import replace_deprecated
@@ -358,10 +359,10 @@ def build_model(config: ConfigDict, mesh: Mesh) -> CLIP:
 
 def batch_spec(config: ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
     """Return shapes of images, tokens, positions in the stream, and counts of bad samples."""
-    size, context = config.model.image.image_size, config.model.text.context
+    spec = ImageSpec.from_size(config.model.image.image_size)
     return {
-        "image": jax.ShapeDtypeStruct((rows, size, size, 3), jnp.uint8),
-        "tokens": jax.ShapeDtypeStruct((rows, context), jnp.int32),
+        "image": jax.ShapeDtypeStruct((rows, *spec.shape), jnp.uint8),
+        "tokens": jax.ShapeDtypeStruct((rows, config.model.text.context), jnp.int32),
         "index": jax.ShapeDtypeStruct((rows,), jnp.int32),
         "bad": jax.ShapeDtypeStruct((rows,), jnp.int32),
     }
@@ -373,9 +374,8 @@ def open_data(config: ConfigDict) -> "ImageTextPairs":
 
     model = config.model
     preprocessing = open_preprocessing(config.get("init_from"), model.text.context)
-    return ImageTextPairs(
-        config.data, image_size=model.image.image_size, tokenizer=preprocessing.tokenizer
-    )
+    spec = ImageSpec.from_size(model.image.image_size)
+    return ImageTextPairs(config.data, image_spec=spec, tokenizer=preprocessing.tokenizer)
 
 
 SPEC = MethodSpec(

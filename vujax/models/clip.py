@@ -4,6 +4,7 @@ Radford et al., "Learning Transferable Visual Models From Natural Language Super
 SigLIP (Zhai et al. 2023, arXiv:2303.15343) is one too, with a bias on the logits.
 """
 
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vujax.models.clip_resnet import CLIPResNet, get_clip_resnet_sizes
+from vujax.models.image_spec import MEAN, STD, ImageSpec, Size
 from vujax.models.layers import ACTIVATIONS, EPSILON, Shard, identity
 from vujax.models.text import TEXT_POOLS, TextTransformer
 from vujax.models.transformer import REMAT_POLICIES
@@ -20,8 +22,6 @@ from vujax.models.two_towers import MAX_SCALE, Out, TwoTowers, clamp_scale
 from vujax.models.vit import IMAGE_POOLS, STEMS, ViT, get_vit_sizes
 from vujax.utils.validation import check_choice, check_divides, check_heads, check_known
 
-MEAN = (0.48145466, 0.4578275, 0.40821073)  # of the RGB channels in [0, 1]
-STD = (0.26862954, 0.26130258, 0.27577711)
 INITIAL_BIAS = -10.0
 DTYPES = ("float32", "bfloat16")
 
@@ -56,16 +56,12 @@ class CLIP(TwoTowers):
     Attributes:
       image: image tower.
       text: text tower.
-      image_size: height and width of images, in pixels.
-      mean: of the RGB channels in [0, 1], for uint8 images.
-      std: likewise.
+      image_spec: shape and channel statistics of images.
       bias: True adds the parameter 'logit_bias' to the logits (SigLIP).
       max_scale: bound on the temperature's multiplier; None: unbounded (SigLIP).
     """
 
-    image_size: int
-    mean: tuple[float, float, float] = MEAN
-    std: tuple[float, float, float] = STD
+    image_spec: ImageSpec
     bias: bool = False
     max_scale: float | None = MAX_SCALE
 
@@ -81,13 +77,13 @@ class CLIP(TwoTowers):
         Raises:
           ValueError: the image size is not the model's.
         """
-        size = self.image_size
-        if image.shape[1:] != (size, size, 3):
+        spec = self.image_spec
+        if image.shape[1:] != spec.shape:
             raise ValueError(
                 f"images of shape {image.shape} do not fit this model, which takes "
-                f"[b {size} {size} 3]: resize them, or build the model with their image_size"
+                f"{spec.describe('b')}: resize them, or build the model with their image_size"
             )
-        return normalize_image(image, self.mean, self.std)
+        return normalize_image(image, spec.mean, spec.std)
 
     def prepare_text(self, tokens: jax.Array) -> jax.Array:
         """Return tokens int32 [b context] unchanged.
@@ -164,7 +160,7 @@ def build_clip(
         check_choice(f"model.{name}", value, known)
     common = dict(embed_dim=embed_dim, dtype=jnp.dtype(dtype), remat=remat, shard=shard)
     stack = dict(act=act, scan=scan, epsilon=epsilon)
-    image_tower, image_size = _image_tower(dict(image), common, stack)
+    image_tower, image_spec = _image_tower(dict(image), common, stack)
     text = dict(text or {})
     check_known("model.text", text, TEXT_OPTIONS)
     text_tower = TextTransformer(**common, **stack, **text)
@@ -173,9 +169,7 @@ def build_clip(
     return CLIP(
         image=image_tower,
         text=text_tower,
-        image_size=image_size,
-        mean=tuple(mean),
-        std=tuple(std),
+        image_spec=dataclasses.replace(image_spec, mean=tuple(mean), std=tuple(std)),
         bias=bias,
         max_scale=max_scale,
     )
@@ -183,25 +177,33 @@ def build_clip(
 
 def _image_tower(
     options: dict[str, Any], common: dict[str, Any], stack: dict[str, Any]
-) -> tuple[nn.Module, int]:
-    """Build the image tower; return it with the size of its images."""
+) -> tuple[nn.Module, ImageSpec]:
+    """Build the image tower; return it with the shape of its images."""
     kind = options.get("kind", "vit")
     check_choice("model.image.kind", kind, IMAGE_OPTIONS)
     check_known("model.image", options, IMAGE_OPTIONS[kind])
     options.pop("kind", None)
     if kind == "resnet":
         sizes = get_clip_resnet_sizes(options.pop("variant", "RN50")) | options
-        image_size = sizes.pop("image_size")
-        check_divides("model.image.image_size", image_size, "a ResNet's total stride", 32)
+        spec = _check_size(sizes.pop("image_size"), "a ResNet's total stride", 32)
         sizes["blocks"] = tuple(sizes["blocks"])
-        return CLIPResNet(**common, **sizes), image_size
+        return CLIPResNet(**common, **sizes), spec
     image_size = options.pop("image_size", 224)
     sizes = get_vit_sizes(options.pop("variant", "B/32")) | options
-    check_divides("model.image.image_size", image_size, "the patch size", sizes["patch"])
+    spec = _check_size(image_size, "the patch size", sizes["patch"])
     check_heads("model.image", sizes["width"], sizes["heads"])
     tower = ViT(**common, **stack, **sizes)
     _check_vit(tower)
-    return tower, image_size
+    return tower, spec
+
+
+def _check_size(size: Size, what: str, divisor: int) -> ImageSpec:
+    """Check that both sides of the images are multiples of the tower's stride."""
+    where = "model.image.image_size"
+    spec = ImageSpec.from_size(size, where)
+    for side in (spec.height, spec.width):
+        check_divides(where, side, what, divisor)
+    return spec
 
 
 def _check_vit(tower: ViT) -> None:

@@ -20,7 +20,7 @@ class Preprocessing:
 
     Attributes:
       tokenizer: texts -> int32 `[n context]`.
-      image_options: `resize` and `interpolation` of `vujax.data.images.preprocess_eval_image`.
+      image_options: `resize` and `interpolation`, see `ImageSpec.with_preprocess`.
     """
 
     tokenizer: Tokenizer

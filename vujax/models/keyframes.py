@@ -10,6 +10,7 @@ from flax import linen as nn
 from vujax.models import clip, efficientnet, resnet
 from vujax.models.clip import normalize_image
 from vujax.models.efficientnet import EfficientNetLite0
+from vujax.models.image_spec import ImageSpec
 from vujax.models.layers import ACTIVATIONS, layer_norm
 from vujax.models.resnet import NORMS, ResNet, get_resnet_sizes
 from vujax.models.transformer import POOLS
@@ -48,7 +49,7 @@ class AttentionPool(nn.Module):
 class KeyframeEncoder(nn.Module):
     """Keyframes [n k h w 3] -> (embeddings [n dim] float32, out).
 
-    Pixels are uint8, normalized on the device with `mean` and `std`, or floats normalized already.
+    Pixels are uint8, normalized on the device, or floats normalized already.
     `out` holds the image encoder's intermediates with one row per keyframe [n*k ...], and
     'keyframes', its features [n k dim]; with 'stack' there is one row per shot, without features
     of single keyframes.
@@ -56,21 +57,17 @@ class KeyframeEncoder(nn.Module):
     Attributes:
       encoder: of images.
       dim: of its features.
-      image_size: h and w.
+      image_spec: shape and channel statistics of a keyframe.
       frames: k with 'stack', where the first convolution has 3k channels (ShotCoL); a keyframe's
         channels are adjacent, in order. The other pools take any k.
       pool: 'stack', 'mean' (BaSSL) or 'attention', a learned query over their features.
-      mean: of the RGB channels in [0, 1].
-      std: likewise.
     """
 
     encoder: nn.Module
     dim: int
-    image_size: int
+    image_spec: ImageSpec
     frames: int = 3
     pool: str = "mean"
-    mean: tuple[float, ...] = resnet.MEAN
-    std: tuple[float, ...] = resnet.STD
 
     @nn.compact
     def __call__(
@@ -83,7 +80,7 @@ class KeyframeEncoder(nn.Module):
         """
         self._check(image)
         n, k, h, w, _ = image.shape
-        x = normalize_image(image, self.mean, self.std)
+        x = normalize_image(image, self.image_spec.mean, self.image_spec.std)
         if self.pool == "stack":
             return self._encode(jnp.moveaxis(x, 1, 3).reshape(n, h, w, 3 * k), train, axis_name)
         features, out = self._encode(x.reshape(n * k, h, w, 3), train, axis_name)
@@ -100,13 +97,13 @@ class KeyframeEncoder(nn.Module):
         return self.encoder(x, train=train, axis_name=axis_name)
 
     def _check(self, image: jax.Array) -> None:
-        size, stacked = self.image_size, self.pool == "stack"
-        fits = image.ndim == 5 and image.shape[2:] == (size, size, 3) and image.shape[1] > 0
+        spec, stacked = self.image_spec, self.pool == "stack"
+        fits = image.ndim == 5 and image.shape[2:] == spec.shape and image.shape[1] > 0
+        rows = f"n {self.frames if stacked else 'k'}"
         if not fits or (stacked and image.shape[1] != self.frames):
             raise ValueError(
                 f"keyframes of shape {image.shape} do not fit this encoder, which takes "
-                f"[n {self.frames if stacked else 'k'} {size} {size} 3]: check image.frames and "
-                "image.image_size"
+                f"{spec.describe(rows)}: check image.frames and image.image_size"
             )
 
 
@@ -160,16 +157,14 @@ def build_keyframe_encoder(
     mean, std = CHANNEL_STATISTICS[kind]
     mean, std = tuple(options.pop("mean", mean)), tuple(options.pop("std", std))
     size, frames = options.pop("image_size", 224), options.pop("frames", 3)
-    check_divides(f"{where}.image_size", size, "pixels", 1)
+    spec = ImageSpec.from_size(size, f"{where}.image_size", mean=mean, std=std)
     check_divides(f"{where}.frames", frames, "frames", 1)
-    encoder, dim = _build_image_encoder(kind, options, where, size, common)
-    return KeyframeEncoder(
-        encoder=encoder, dim=dim, image_size=size, frames=frames, pool=pool, mean=mean, std=std
-    )
+    encoder, dim = _build_image_encoder(kind, options, where, spec, common)
+    return KeyframeEncoder(encoder=encoder, dim=dim, image_spec=spec, frames=frames, pool=pool)
 
 
 def _build_image_encoder(
-    kind: str, options: dict[str, Any], where: str, size: int, common: Mapping[str, Any]
+    kind: str, options: dict[str, Any], where: str, spec: ImageSpec, common: Mapping[str, Any]
 ) -> tuple[nn.Module, int]:
     """Build the encoder of single images; return it with the dimension of its features."""
     if kind == "lite":
@@ -185,7 +180,8 @@ def _build_image_encoder(
         net = ResNet(**common, **sizes)
         return net, net.dim
     sizes = get_vit_sizes(options.pop("variant", "B/32")) | options
-    check_divides(f"{where}.image_size", size, "the patch size", sizes["patch"])
+    for side in (spec.height, spec.width):
+        check_divides(f"{where}.image_size", side, "the patch size", sizes["patch"])
     check_heads(where, sizes["width"], sizes["heads"])
     sizes["pool"] = sizes.pop("token_pool", "token")
     check_choice(f"{where}.token_pool", sizes["pool"], POOLS)

@@ -92,8 +92,7 @@ class FrameExtractor:
 
     def trial(self) -> np.ndarray:
         """Run the encoder once, see `Extractor`."""
-        size = self._encoder.size
-        return np.asarray(self._encoder.encode(np.zeros((self._batch, size, size, 3), np.uint8)))
+        return np.asarray(self._encoder.encode(self._encoder.image_spec.zeros(self._batch)))
 
     def __call__(self, level: str, tables: FilmTables, report: Report) -> np.ndarray:
         """Return a film's embeddings, see `Extractor`."""
@@ -115,7 +114,7 @@ class FrameExtractor:
             reader.__getitem__,
             records,
             encoder.preprocess,
-            size=encoder.size,
+            spec=encoder.image_spec,
             batch=self._batch,
             threads=self._threads,
         )
@@ -140,7 +139,7 @@ class ShotExtractor:
         self._encoder, self._catalog, self._batch = encoder, catalog, batch
         inputs, self._options = encoder.inputs, dict(images="image" in encoder.inputs)
         if "image" in inputs:
-            self._options |= dict(frames=inputs["image"][0], image_size=inputs["image"][1])
+            self._options |= dict(frames=inputs["image"][0], image_size=inputs["image"][1:3])
         if encoder.input_encoder:
             store = embeddings.open_store(catalog.path, "shot", encoder.input_encoder)
             self._options["encoder"] = store.model.folder

@@ -18,6 +18,7 @@ from vujax.data.registry import open_films
 from vujax.data.synthetic.films import build_film_truth
 from vujax.data.synthetic.ground_truth import Settings as CinemaSettings
 from vujax.data.synthetic.ground_truth import write_truth
+from vujax.models.image_spec import ImageSpec
 from vujax.pipeline import embed as embed_film
 from vujax.pipeline.embed import embed
 from vujax.pipeline.ingest.detectors import share_detector
@@ -46,7 +47,7 @@ def test_times_pictures_and_vectors(root: Path) -> None:
     assert film.fps == 24 and film.starts is None
     found = film.inputs(np.array([2, 0]))
     jpegs = [catalog.jpeg(f"{film.film}/s{s:04d}/{k}") for s in (2, 0) for k in range(3)]
-    pictures = np.stack([preprocess_eval_image(jpeg, size=16) for jpeg in jpegs])
+    pictures = np.stack([preprocess_eval_image(jpeg, ImageSpec.square(16)) for jpeg in jpegs])
     np.testing.assert_array_equal(found["image"], pictures.reshape(2, 3, 16, 16, 3))
     vectors = Stub().encode(pictures).reshape(2, 3, 6).mean(axis=1)
     np.testing.assert_allclose(found["feature"], vectors, atol=1e-6)

@@ -11,6 +11,7 @@ from vujax.data.images import preprocess_eval_image
 from vujax.data.records import BadSample
 from vujax.data.sources import array_record
 from vujax.data.sources.array_record import MANIFEST, ArrayRecordSource, convert_source
+from vujax.models.image_spec import ImageSpec
 
 
 @pytest.fixture
@@ -24,7 +25,9 @@ def test_bytes_of_a_record():
     before = record(1, image=encoded(1), captions=["é", "two"], label=3)
     assert array_record.decode_record(array_record.encode_record(before)) == before
     after = array_record.decode_record(array_record.encode_record(record(1)))
-    np.testing.assert_array_equal(preprocess_eval_image(after["image"], size=24), pixels(1))
+    np.testing.assert_array_equal(
+        preprocess_eval_image(after["image"], ImageSpec.square(24)), pixels(1)
+    )
 
 
 @pytest.mark.parametrize(

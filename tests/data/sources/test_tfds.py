@@ -14,6 +14,7 @@ from vujax.data.images import preprocess_eval_image
 from vujax.data.records import BadSample
 from vujax.data.sources import open_source
 from vujax.data.sources.tfds import TfdsSource
+from vujax.models.image_spec import ImageSpec
 
 
 class TinyPairs(tfds.core.GeneratorBasedBuilder):
@@ -73,7 +74,7 @@ def test_records_without_tensorflow(data_dir):
     for number, found in zip(numbers(source), source, strict=True):
         assert found["image"].startswith(b"\x89PNG")
         np.testing.assert_array_equal(
-            preprocess_eval_image(found["image"], size=24), pixels(number)
+            preprocess_eval_image(found["image"], ImageSpec.square(24)), pixels(number)
         )
         assert (found["label"], found["key"]) == (number % 3, f"title é {number}")
         assert found["fields"]["title"] == f"title é {number}"

@@ -1,16 +1,17 @@
 """Image preprocessing: settings of both layouts, and parity with transformers' pixels."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from vujax.data.images import preprocess_eval_image
-from vujax.models.clip import MEAN, STD
+from vujax.models.image_spec import MEAN, STD, ImageSpec
 from vujax.models.pretrained.preprocessing import (
     CLIP,
     HALF,
     SIGLIP,
-    ImagePreprocessing,
     read_preprocessing,
 )
 from vujax.models.pretrained.published import PublishedModel, find_published
@@ -32,26 +33,28 @@ def published(folder, processor=None, kind="clip", name="preprocessor_config.jso
         ({}, CLIP),
         ({"size": 32, "crop_size": 32}, CLIP),
         ({"size": {"shortest_edge": 32}, "crop_size": SQUARE, "resample": 3}, CLIP),
-        ({"size": SQUARE, "crop_size": SQUARE, "resample": 2}, CLIP._replace(resize="squash")),
-        ({"size": SQUARE, "do_center_crop": False}, CLIP._replace(resize="squash")),
+        ({"size": SQUARE, "crop_size": SQUARE, "resample": 2}, CLIP | dict(resize="squash")),
+        ({"size": SQUARE, "do_center_crop": False}, CLIP | dict(resize="squash")),
         (
             {"image_mean": [0.5] * 3, "image_std": [0.5] * 3},
-            CLIP._replace(mean=HALF, std=HALF),
+            CLIP | dict(mean=HALF, std=HALF),
         ),
     ],
 )
 def test_settings_of_transformers(tmp_path, processor, expected):
     if processor.get("resample") == 2:
-        expected = expected._replace(interpolation="bilinear")
-    assert read_preprocessing(published(tmp_path, processor), 32) == (expected, True)
+        expected = expected | dict(interpolation="bilinear")
+    spec = ImageSpec.square(32, **expected)
+    assert read_preprocessing(published(tmp_path, processor), 32) == (spec, True)
 
 
 def test_a_processor_within_another_file_and_none(tmp_path):
-    assert read_preprocessing(published(tmp_path), 32) == (CLIP, False)
-    assert read_preprocessing(published(tmp_path, kind="siglip"), 32) == (SIGLIP, False)
+    clip, siglip = (ImageSpec.square(32, **family) for family in (CLIP, SIGLIP))
+    assert read_preprocessing(published(tmp_path), 32) == (clip, False)
+    assert read_preprocessing(published(tmp_path, kind="siglip"), 32) == (siglip, False)
     nested = {"image_processor": {"size": SQUARE, "resample": 2}}
     found = read_preprocessing(published(tmp_path, nested, "siglip", "processor_config.json"), 32)
-    assert found == (SIGLIP._replace(interpolation="bilinear"), True)
+    assert found == (dataclasses.replace(siglip, interpolation="bilinear"), True)
 
 
 @pytest.mark.parametrize(
@@ -78,12 +81,12 @@ def test_settings_of_open_clip(tmp_path):
         settings = {"model_cfg": {"vision_cfg": vision}, "preprocess_cfg": preprocess}
         return read_preprocessing(PublishedModel(tmp_path, "open_clip", settings, ()), 32)
 
-    assert found({}) == (ImagePreprocessing("shortest", "bicubic", MEAN, STD), True)
+    assert found({}) == (ImageSpec(32, 32, MEAN, STD, "shortest", "bicubic"), True)
     assert found(None)[1] is False
     assert found(None, image_mean=[0.5] * 3)[0].mean == HALF
     given = {"mean": HALF, "std": HALF, "interpolation": "bilinear", "resize_mode": "squash"}
-    assert found(given | {"size": [32, 32]})[0] == ImagePreprocessing(
-        "squash", "bilinear", HALF, HALF
+    assert found(given | {"size": [32, 32]})[0] == ImageSpec(
+        32, 32, HALF, HALF, "squash", "bilinear"
     )
     for wrong in ({"resize_mode": "longest"}, {"interpolation": "random"}, {"size": 64}):
         with pytest.raises(ValueError, match=r"preprocess_cfg (resizes|gives)"):
@@ -109,7 +112,6 @@ def test_pixels_equal_those_of_transformers(tmp_path, kind, resample):
     for height, width in ((48, 96), (90, 60), (32, 32), (20, 40)):
         image = Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
         expected = processor(image, return_tensors="np")["pixel_values"][0].transpose(1, 2, 0)
-        options = dict(resize=way.resize, interpolation=way.interpolation)
-        found = preprocess_eval_image(np.asarray(image), size=32, **options)
+        found = preprocess_eval_image(np.asarray(image), way)
         found = (found / 255 - np.asarray(way.mean)) / np.asarray(way.std)
         np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -20,6 +20,7 @@ import numpy as np
 from vujax.data.datasets.movienet import SHOTS, parse_labels, read_shots
 from vujax.data.datasets.shot_folders import FolderFilm, ShotFolders, check_widths
 from vujax.data.films import FILM_ID, frames_to_seconds, select_films
+from vujax.models.image_spec import Size, parse_image_size
 
 SPLITS = ("pretrain", "train", "val", "test", "trainvaltest")
 
@@ -31,7 +32,7 @@ def open_bassl(
     features: str | None = None,
     key: str = "feature",
     frames: int = 3,
-    image_size: int | None = None,
+    image_size: Size | None = None,
     fps: float = 24.0,
     shot_s: float | None = None,
     films: Sequence[str] | None = None,
@@ -45,7 +46,7 @@ def open_bassl(
       features: folder of features, relative to `root`; None: no features.
       key: array of a features npz file.
       frames: images per shot.
-      image_size: side of the center square; None: full images.
+      image_size: height and width, or one number for both; None: full images.
       fps: frames per second; 24 is an assumption.
       shot_s: assumed duration of the shots of films that are missing in shot_movie318, as most
         pretraining films are; None: such a film is an error.
@@ -59,7 +60,11 @@ def open_bassl(
         raise ValueError(f"unknown split {split!r}; expected one of: {', '.join(SPLITS)}")
     base = Path(root)
     folders = ShotFolders(
-        keyframes and base / keyframes, frames, image_size, features and base / features, key
+        keyframes=keyframes and base / keyframes,
+        frames=frames,
+        image_spec=parse_image_size(image_size),
+        features=features and base / features,
+        key=key,
     )
     path = base / "anno" / f"anno.{split}.ndjson"
     rows = _read(path)

@@ -23,6 +23,7 @@ from vujax.data.movies.tables import format_title, parse_genres
 from vujax.data.scenes import FilmScenes, find_scene_runs
 from vujax.data.synthetic.ground_truth import SUFFIX, FilmTruth, read_truth
 from vujax.data.tables import NULLS
+from vujax.models.image_spec import ImageSpec, Size, parse_image_size
 
 BY = ("scenes", "truth", "windows")
 
@@ -34,7 +35,7 @@ class CatalogFilm(Shots):
     Attributes:
       catalog: catalog, whose files are opened on demand.
       records: int64 `[n frames]`, keyframes of each shot; None: no images.
-      image_size: side of the center squares; None: images as stored.
+      image_spec: shape of the images; None: images as stored.
       embeddings: float32 `[n d]`; None: no features.
       audio: audio of the shots; None: no audio.
       merged: scenes of the ground truth that start at the same shot as another one.
@@ -42,7 +43,7 @@ class CatalogFilm(Shots):
 
     catalog: Catalog = None
     records: np.ndarray | None = None
-    image_size: int | None = None
+    image_spec: ImageSpec | None = None
     embeddings: np.ndarray | None = None
     audio: ShotAudio | None = None
     merged: int = 0
@@ -54,7 +55,7 @@ class CatalogFilm(Shots):
             result["image"] = decode_keyframes(
                 self.records[shots],
                 self._jpegs.__getitem__,
-                self.image_size,
+                self.image_spec,
                 lambda record: f"keyframe {record} of {self.film}",
             )
         if self.embeddings is not None:
@@ -78,7 +79,7 @@ class CatalogFilm(Shots):
 def open_catalog_films(
     path: str,
     frames: int = 3,
-    image_size: int | None = None,
+    image_size: Size | None = None,
     encoder: str | None = None,
     images: bool = True,
     audio_s: float | None = None,
@@ -96,7 +97,7 @@ def open_catalog_films(
     Args:
       path: catalog.
       frames: images per shot, evenly spaced keyframes; a shot with fewer repeats them.
-      image_size: side of the center square; None: images as stored.
+      image_size: height and width, or one number for both; None: images as stored.
       encoder: encoder whose shot embeddings are the features; None: no features.
       images: whether images are read.
       audio_s: seconds of audio from the center of each shot, padded with silence; None: no audio. A
@@ -125,7 +126,7 @@ def _open(
     scenes: str | None,
     *,
     frames: int | None,
-    image_size: int | None,
+    image_size: Size | None,
     encoder: str | None,
     audio_s: float | None,
     mels: int,
@@ -142,7 +143,7 @@ def _open(
         snapped and snapped.starts,
         catalog=catalog,
         records=None if frames is None else _records(catalog, film, len(shots), frames),
-        image_size=image_size,
+        image_spec=parse_image_size(image_size),
         embeddings=_embeddings(catalog, film, len(shots), encoder) if encoder else None,
         audio=None if audio_s is None else open_shot_audio(catalog, film, seconds, audio_s, mels),
         merged=snapped.merged if snapped else 0,
@@ -206,7 +207,7 @@ def open_catalog_scenes(
     by: str = "scenes",
     window: int = 16,
     frames: int = 3,
-    image_size: int | None = None,
+    image_size: Size | None = None,
     encoder: str | None = None,
     images: bool = True,
     truths: str | None = None,
@@ -220,7 +221,7 @@ def open_catalog_scenes(
         the films' labels; 'windows' of `window` shots.
       window: shots of a window.
       frames: images per shot.
-      image_size: side of the center square; None: images as stored.
+      image_size: height and width, or one number for both; None: images as stored.
       encoder: encoder whose shot embeddings are the features; None: no features.
       images: whether images are read.
       truths: folder of the films' labels, see `open_catalog_films`.

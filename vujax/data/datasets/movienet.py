@@ -38,6 +38,7 @@ import pyarrow as pa
 from vujax.data.datasets.movielens import imdb_id
 from vujax.data.datasets.shot_folders import FolderFilm, ShotFolders, check_widths
 from vujax.data.films import frames_to_seconds, select_films
+from vujax.models.image_spec import Size, parse_image_size
 
 LABELS, SHOTS = "label318", "shot_movie318"
 
@@ -55,7 +56,7 @@ def open_movienet(
     features: str | None = None,
     key: str = "feature",
     frames: int = 3,
-    image_size: int | None = None,
+    image_size: Size | None = None,
     fps: float = 24.0,
     rates: str | None = None,
     labels: bool = True,
@@ -71,7 +72,7 @@ def open_movienet(
       features: folder of features; None: no features.
       key: array of a features npz file.
       frames: images per shot.
-      image_size: side of the center square; None: full images.
+      image_size: height and width, or one number for both; None: full images.
       fps: frames per second of films that `rates` does not name. 24 is an assumption.
       rates: JSON file {film: frames per second}.
       labels: False: films need no labels (for pretraining), and have none.
@@ -86,7 +87,11 @@ def open_movienet(
     """
     folder = find_root(Path(root))
     folders = ShotFolders(
-        keyframes and Path(keyframes), frames, image_size, features and Path(features), key
+        keyframes=keyframes and Path(keyframes),
+        frames=frames,
+        image_spec=parse_image_size(image_size),
+        features=features and Path(features),
+        key=key,
     )
     known = sorted(file.stem for file in (folder / (LABELS if labels else SHOTS)).glob("*.txt"))
     wanted = read_split(folder, split, known)

@@ -31,6 +31,7 @@ from vujax.data.films import FILM_ID, Shots, select_films
 from vujax.data.images import decode_keyframes, sample_evenly
 from vujax.data.scenes import FilmScenes, find_scene_runs
 from vujax.data.sources.array_record import MANIFEST
+from vujax.models.image_spec import ImageSpec, Size, parse_image_size
 
 FORMAT = "vujax films 1 (vujax/data/datasets/prepared.py)"
 BY = ("tags", "starts", "windows")
@@ -44,13 +45,13 @@ class PreparedFilm(Shots):
       path: ArrayRecord file; None: no images.
       features: npy file, which is memory-mapped; None: no features.
       num_images: images per shot, evenly spaced among its three keyframes.
-      image_size: side of the center square; None: full images.
+      image_spec: shape of the images; None: full images.
     """
 
     path: Path | None = None
     features: Path | None = None
     num_images: int = KEYFRAMES
-    image_size: int | None = None
+    image_spec: ImageSpec | None = None
 
     def inputs(self, shots: np.ndarray) -> dict[str, np.ndarray]:
         """Return 'image' uint8 `[k frames h w 3]` and 'feature' float32 `[k f]`, if available."""
@@ -60,7 +61,7 @@ class PreparedFilm(Shots):
             result["image"] = decode_keyframes(
                 shots[:, None] * KEYFRAMES + chosen,
                 self._read,
-                self.image_size,
+                self.image_spec,
                 lambda number: f"keyframe {number} of {self.path}",
             )
         if self.features:
@@ -88,7 +89,7 @@ def open_prepared(
     path: str,
     split: str = "all",
     frames: int = 3,
-    image_size: int | None = None,
+    image_size: Size | None = None,
     images: bool = True,
     films: Sequence[str] | None = None,
 ) -> tuple[PreparedFilm, ...]:
@@ -98,7 +99,7 @@ def open_prepared(
       path: folder.
       split: one of its splits, or 'all'.
       frames: images per shot, evenly spaced among its keyframes.
-      image_size: side of the center square; None: full images.
+      image_size: height and width, or one number for both; None: full images.
       images: whether images are read.
       films: only these of the split, in this order.
 
@@ -114,7 +115,7 @@ def open_prepared(
         raise ValueError(f"{path} has no split {split!r}: it has {known}")
     available = sorted(facts["films"]) if split == "all" else facts["splits"][split]
     sample_evenly(KEYFRAMES, frames)
-    options = dict(num_images=frames, image_size=image_size)
+    options = dict(num_images=frames, image_spec=parse_image_size(image_size))
     opened = []
     for film in select_films(available, films, f"split {split!r} of {path}"):
         base, facts_of = Path(path) / film, facts["films"][film]
@@ -157,7 +158,7 @@ def open_prepared_scenes(
     window: int = 16,
     split: str = "all",
     frames: int = 3,
-    image_size: int | None = None,
+    image_size: Size | None = None,
     images: bool = True,
     films: Sequence[str] | None = None,
 ) -> FilmScenes:
@@ -170,7 +171,7 @@ def open_prepared_scenes(
       window: shots of a window.
       split: see `open_prepared`, as for all below.
       frames: images per shot.
-      image_size: side of the center square; None: full images.
+      image_size: height and width, or one number for both; None: full images.
       images: whether images are read.
       films: only these of the split, in this order.
 

@@ -15,6 +15,7 @@ import numpy as np
 from vujax.data.datasets.features import check_features, read_npz
 from vujax.data.films import Shots
 from vujax.data.images import decode_keyframes, sample_evenly
+from vujax.models.image_spec import ImageSpec
 
 KEYFRAMES = 3
 
@@ -26,14 +27,14 @@ class ShotFolders:
     Attributes:
       keyframes: folder of the films' folders; None: no images.
       frames: images per shot, evenly spaced among its three keyframes.
-      image_size: side of the center square; None: full images.
+      image_spec: shape of the images; None: full images.
       features: folder of the films' features; None: no features.
       key: array of an npz file.
     """
 
     keyframes: Path | None = None
     frames: int = KEYFRAMES
-    image_size: int | None = None
+    image_spec: ImageSpec | None = None
     features: Path | None = None
     key: str = "feature"
 
@@ -79,7 +80,7 @@ class FolderFilm(Shots):
             result["image"] = decode_keyframes(
                 shots[:, None] * KEYFRAMES + np.array(chosen),
                 lambda number: self.jpeg(number // KEYFRAMES, number % KEYFRAMES),
-                self.folders.image_size,
+                self.folders.image_spec,
                 lambda number: str(self.folders.keyframe_path(self.film, number)),
             )
         if self.folders.features:

@@ -87,22 +87,16 @@ def import_model(
     files = TensorFiles(published.weights)
     model, rules = _parse_model(published, files, act)
     where = published.path
-    preprocessing, preprocessing_stated = read_preprocessing(
-        published, model["image"]["image_size"]
-    )
-    model |= dict(mean=list(preprocessing.mean), std=list(preprocessing.std))
+    spec, spec_stated = read_preprocessing(published, model["image"]["image_size"])
+    model |= dict(mean=list(spec.mean), std=list(spec.std))
     leaves = _find_leaves(published, files, model, rules)
     _bound_scale(model, files, leaves)
     words = read_tokenizer(published, model["text"])
-    assumed = {"preprocess": preprocessing_stated, "tokenizer": words.stated}
+    assumed = {"preprocess": spec_stated, "tokenizer": words.stated}
     config = {
         "model": model,
         "method": {"name": "distill"},
-        "preprocess": {
-            "resize": preprocessing.resize,
-            "size": model["image"]["image_size"],
-            "interpolation": preprocessing.interpolation,
-        },
+        "preprocess": spec.to_preprocess(),
         "tokenizer": {"kind": "clip"} if words.text is None else {"kind": "file", "file": FILE},
         "imported": {
             "source": str(source)
@@ -151,9 +145,8 @@ def _find_leaves(
         if max(model[tower].get("layers", 0) for tower in ("image", "text")) > len(files.shapes):
             raise ValueError("its settings name more layers than it has tensors")
         module = models.build_clip(**model)
-        size, context = module.image_size, module.text.context
-        image = jax.ShapeDtypeStruct((1, size, size, 3), jnp.uint8)
-        tokens = jax.ShapeDtypeStruct((1, context), jnp.int32)
+        image = jax.ShapeDtypeStruct((1, *module.image_spec.shape), jnp.uint8)
+        tokens = jax.ShapeDtypeStruct((1, module.text.context), jnp.int32)
         template = jax.eval_shape(module.init, jax.random.key(0), image, tokens)
         return convert.find_sources(files.shapes, rules, template)
     except (ValueError, TypeError, ArithmeticError) as error:

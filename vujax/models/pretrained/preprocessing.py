@@ -4,11 +4,12 @@ A tokenizer is CLIP's, which vujax has (open_clip's and OpenAI's weights), or a 
 completed by what transformers stores beside it: lower case, the length of texts, and padding.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vujax.models.clip import MEAN, STD
+from vujax.models.image_spec import MEAN, STD, ImageSpec
 from vujax.models.pretrained.huggingface import parse_square
 from vujax.models.pretrained.published import PublishedModel, read_json
 from vujax.models.tokenizers.clip import VOCAB
@@ -27,30 +28,12 @@ SAMPLINGS = {2: "bilinear", 3: "bicubic"}  # Pillow's constants
 HALF = (0.5, 0.5, 0.5)
 
 
-class ImagePreprocessing(NamedTuple):
-    """Preprocessing of a model's images.
-
-    Attributes:
-      resize: 'shortest' or 'squash'; see `vujax.data.images.preprocess_eval_image`.
-      interpolation: 'bicubic' or 'bilinear'.
-      mean: of the RGB channels in [0, 1].
-      std: likewise.
-    """
-
-    resize: str
-    interpolation: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+CLIP = dict(resize="shortest", interpolation="bicubic", mean=MEAN, std=STD)
+SIGLIP = dict(resize="squash", interpolation="bicubic", mean=HALF, std=HALF)
+"""Preprocessing of the families whose files state none, options of `ImageSpec`."""
 
 
-CLIP = ImagePreprocessing("shortest", "bicubic", MEAN, STD)
-
-SIGLIP = ImagePreprocessing("squash", "bicubic", HALF, HALF)
-
-
-def read_preprocessing(
-    published: PublishedModel, image_size: int
-) -> tuple[ImagePreprocessing, bool]:
+def read_preprocessing(published: PublishedModel, image_size: int) -> tuple[ImageSpec, bool]:
     """Read the preprocessing of a model's images.
 
     Returns:
@@ -66,20 +49,19 @@ def read_preprocessing(
         given = {"mean": vision.get("image_mean"), "std": vision.get("image_std")}
         given = {name: value for name, value in given.items() if value} | (settings or {})
         return _open_clip(given, where, image_size), settings is not None
-    family = SIGLIP if published.settings.get("model_type") == "siglip" else CLIP
+    options = SIGLIP if published.settings.get("model_type") == "siglip" else CLIP
+    family = ImageSpec.square(image_size, **options)
     settings = published.json("preprocessor_config.json")
     if settings is None:
         settings = (published.json("processor_config.json") or {}).get("image_processor")
     if settings is None:
         return family, False
-    return _transformers(
-        settings, family, f"{published.path}: its image processor", image_size
-    ), True
+    return _transformers(settings, family, f"{published.path}: its image processor"), True
 
 
-def _open_clip(settings: Mapping[str, Any], where: str, image_size: int) -> ImagePreprocessing:
-    resize = settings.get("resize_mode") or CLIP.resize
-    interpolation = settings.get("interpolation") or CLIP.interpolation
+def _open_clip(settings: Mapping[str, Any], where: str, image_size: int) -> ImageSpec:
+    resize = settings.get("resize_mode") or CLIP["resize"]
+    interpolation = settings.get("interpolation") or CLIP["interpolation"]
     if resize not in ("shortest", "squash") or interpolation not in SAMPLINGS.values():
         raise ValueError(
             f"{where} resizes by {resize!r} and {interpolation!r}; expected shortest or squash, "
@@ -90,12 +72,12 @@ def _open_clip(settings: Mapping[str, Any], where: str, image_size: int) -> Imag
     mean, std = (
         _check_channels(settings.get(n) or d, where) for n, d in (("mean", MEAN), ("std", STD))
     )
-    return ImagePreprocessing(resize, interpolation, mean, std)
+    return ImageSpec.square(
+        image_size, mean=mean, std=std, resize=resize, interpolation=interpolation
+    )
 
 
-def _transformers(
-    settings: Mapping[str, Any], family: ImagePreprocessing, where: str, image_size: int
-) -> ImagePreprocessing:
+def _transformers(settings: Mapping[str, Any], family: ImageSpec, where: str) -> ImageSpec:
     for step in ("do_resize", "do_rescale", "do_normalize"):
         if settings.get(step) is False:
             raise ValueError(f"{where}: {step} = false is not supported")
@@ -104,17 +86,17 @@ def _transformers(
     sampling = settings.get("resample", 3)
     if sampling not in SAMPLINGS:
         raise ValueError(f"{where}: unknown resample {sampling}; expected one of: {SAMPLINGS}")
-    resize = _resize(settings, family, where, image_size)
+    resize = _resize(settings, family, where)
     mean = _check_channels(settings.get("image_mean") or family.mean, where)
     std = _check_channels(settings.get("image_std") or family.std, where)
-    return ImagePreprocessing(resize, SAMPLINGS[sampling], mean, std)
+    return dataclasses.replace(
+        family, mean=mean, std=std, resize=resize, interpolation=SAMPLINGS[sampling]
+    )
 
 
-def _resize(
-    settings: Mapping[str, Any], family: ImagePreprocessing, where: str, image_size: int
-) -> str:
+def _resize(settings: Mapping[str, Any], family: ImageSpec, where: str) -> str:
     """Return 'shortest' or 'squash'; check that every stated size is the model's."""
-    size, crop = settings.get("size"), settings.get("crop_size")
+    size, crop, image_size = settings.get("size"), settings.get("crop_size"), family.height
     if isinstance(size, Mapping) and "shortest_edge" in size:
         resize, named = "shortest", size["shortest_edge"]
     elif isinstance(size, Mapping):
