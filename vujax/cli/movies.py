@@ -1,4 +1,7 @@
-"""`vujax movies similar TABLES_OR_CATALOG --channel genre ... TITLE`: similar movies by metadata.
+"""`vujax movies similar` and `vujax movies worth`: movies by their metadata.
+
+    vujax movies similar TABLES_OR_CATALOG --channel genre TITLE
+    vujax movies worth CATALOG_OR_TABLES --out worth.html
 
 TABLES_OR_CATALOG is a catalog with metadata, or any of the tables of vujax.data.movies.tables.
 """
@@ -9,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vujax.cli import movies_worth
 from vujax.utils.formatting import measure_columns
 from vujax.utils.validation import name_and_value
 
@@ -27,19 +31,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     similar = actions.add_parser(
         "similar", help="find the movies most similar to one, with reasons"
     )
-    add = similar.add_argument
-    add(
-        "movies", type=Path, metavar="TABLES_OR_CATALOG", help="catalog folder, or tables of movies"
+    _add_sources(similar, "TABLES_OR_CATALOG", "catalog folder, or tables of movies")
+    similar.add_argument("title", metavar="TITLE", help="title or part of it, or id of a movie")
+    worth = actions.add_parser(
+        "worth", help="measure what metadata can teach an encoder of scenes, before any training"
     )
-    add("title", metavar="TITLE", help="title or part of it, or id of a movie")
+    _add_sources(worth, "CATALOG_OR_TABLES", "catalog with embeddings, or tables of movies")
+    movies_worth.add_arguments(worth)
+
+
+def _add_sources(parser: argparse.ArgumentParser, metavar: str, movies: str) -> None:
+    """Declare the movies, their channels, and the number of similar ones."""
+    is_worth = metavar.startswith("CATALOG")
+    default = " (default: those with data)" if is_worth else ""
+    number = "similar movies of each movie" if is_worth else "number of results"
+    add = parser.add_argument
+    add("movies", type=Path, metavar=metavar, help=movies)
     add(
         "--channel",
         action="append",
-        required=True,
+        required=not is_worth,
         type=_channel,
         metavar="NAME[:OPTION=VALUE,...]",
         help="similarity channel: genre, synopsis, cowatch, lists or pairs, with options such as "
-        "cowatch:measure=pmi,weight=2; repeatable",
+        f"cowatch:measure=pmi,weight=2; repeatable{default}",
     )
     add(
         "--ratings",
@@ -48,15 +63,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="tables with ratings to join by id (MovieLens)",
     )
     add("--hold-out", type=Path, metavar="FILE", help="file with IMDb ids of movies to leave out")
-    add("-k", type=int, default=10, metavar="N", help="number of results (default: 10)")
+    add("-k", type=int, default=10, metavar="N", help=f"{number} (default: 10)")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Run the action."""
+    if arguments.k < 1:
+        raise ValueError(f"-k must be 1 or more, got {arguments.k}")
+    return movies_worth.run(arguments) if arguments.action == "worth" else run_similar(arguments)
+
+
+def run_similar(arguments: argparse.Namespace) -> int:
     """Print a table of similar movies, and what could not be compared."""
     from vujax.data.movies.similarity import build_similarity
 
-    if arguments.k < 1:
-        raise ValueError(f"-k must be 1 or more, got {arguments.k}")
     movies = _movies(arguments)
     place = find(movies, arguments.title)
     similarity = build_similarity(movies, dict(arguments.channel))
@@ -98,12 +118,11 @@ def find(movies: "Movies", title: str) -> int:
 
 
 def _movies(arguments: argparse.Namespace) -> "Movies":
-    from vujax.catalog import schema
     from vujax.data.datasets.catalog import open_catalog_movies
     from vujax.data.movies.holdout import read_withheld_movies
     from vujax.data.registry import join_ratings, open_movies
 
-    is_catalog = (arguments.movies / schema.CATALOG_FILE).is_file()
+    is_catalog = movies_worth.is_catalog(arguments.movies)
     movies = (open_catalog_movies if is_catalog else open_movies)(arguments.movies)
     if arguments.ratings is not None:
         movies = join_ratings(movies, arguments.ratings)

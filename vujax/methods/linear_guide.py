@@ -63,6 +63,29 @@ class LinearGuide(NamedTuple):
     pairs: int
 
 
+class Agreement(NamedTuple):
+    """Agreement of positives along the whitened directions of features.
+
+    Attributes:
+      whitening: of the features.
+      values: float64 `[r]`, correlation of positives along each direction, descending.
+      directions: float64 `[r r]`, columns in the whitened space.
+      threshold: agreement that noise may reach.
+      pairs: number of pairs of a scene and a similar movie.
+    """
+
+    whitening: Whitening
+    values: np.ndarray
+    directions: np.ndarray
+    threshold: float
+    pairs: int
+
+    @property
+    def guided(self) -> int:
+        """Number of guided directions: those that agree more than noise."""
+        return int((self.values > self.threshold).sum())
+
+
 def fit_linear_guide(x: np.ndarray, movie: np.ndarray, similar: np.ndarray) -> LinearGuide:
     """Fit the linear encoder of a guide.
 
@@ -74,6 +97,30 @@ def fit_linear_guide(x: np.ndarray, movie: np.ndarray, similar: np.ndarray) -> L
     Raises:
       ValueError: no scene has a similar movie, or no direction agrees more than noise.
     """
+    found = measure_agreement(x, movie, similar)
+    if not found.guided:
+        raise ValueError(
+            f"the guide knows no direction: positives agree by at most {found.values[0]:.3f}, and "
+            f"by chance, in {len(found.values)} dimensions and {found.pairs} pairs, by "
+            f"{found.threshold:.3f}: choose another data.guide, or more scenes"
+        )
+    rho = np.minimum(found.values[: found.guided], MAX_AGREEMENT)
+    guided = found.whitening.matrix @ found.directions[:, : found.guided]
+    return LinearGuide(
+        found.whitening.mean.astype(np.float32),
+        _orient(guided * np.sqrt(rho / (1 - rho**2))).astype(np.float32),
+        found.values,
+        found.threshold,
+        found.pairs,
+    )
+
+
+def measure_agreement(x: np.ndarray, movie: np.ndarray, similar: np.ndarray) -> Agreement:
+    """Measure how much scenes and random scenes of similar movies agree; see `fit_linear_guide`.
+
+    Raises:
+      ValueError: no scene has a similar movie, or all features are equal.
+    """
     x = np.asarray(x, np.float64)
     count = count_similar(movie, similar)
     pairs, scenes = int(count.sum()), int((count > 0).sum())
@@ -83,26 +130,13 @@ def fit_linear_guide(x: np.ndarray, movie: np.ndarray, similar: np.ndarray) -> L
             "movies"
         )
     whitening = fit_whitening(x, max(scenes // SCENES_PER_DIM, 1))
-    agreement, directions = decompose_agreement(
+    if not whitening.matrix.size:
+        raise ValueError(f"the features of all {len(x)} scenes are equal: compute them again")
+    values, directions = decompose_agreement(
         (x - whitening.mean) @ whitening.matrix, movie, similar
     )
-    threshold = float(max(np.sqrt(len(agreement) / pairs), -agreement[-1]))
-    kept = agreement > threshold
-    if not kept.any():
-        raise ValueError(
-            f"the guide knows no direction: positives agree by at most {agreement[0]:.3f}, and "
-            f"by chance, in {len(agreement)} dimensions and {pairs} pairs, by {threshold:.3f}: "
-            "choose another data.guide, or more scenes"
-        )
-    rho = np.minimum(agreement[kept], MAX_AGREEMENT)
-    matrix = whitening.matrix @ directions[:, kept] * np.sqrt(rho / (1 - rho**2))
-    return LinearGuide(
-        whitening.mean.astype(np.float32),
-        _orient(matrix).astype(np.float32),
-        agreement,
-        threshold,
-        pairs,
-    )
+    threshold = float(max(np.sqrt(len(values) / pairs), -values[-1]))
+    return Agreement(whitening, values, directions, threshold, pairs)
 
 
 def fit_whitening(x: np.ndarray, dims: int) -> Whitening:
