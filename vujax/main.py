@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -23,6 +24,9 @@ DISTRIBUTED = flags.DEFINE_bool(
 )
 COORDINATOR = flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0, on other clusters")
 PROCESSES = flags.DEFINE_integer("processes", None, "number of processes, with --coordinator")
+EXTEND = flags.DEFINE_bool(
+    "extend", False, "train the run in the workdir for more steps than it was started with"
+)
 LINEAR = flags.DEFINE_bool(
     "linear", False, "Movies2Scenes: fit the linear baseline in closed form instead of a network"
 )
@@ -38,7 +42,7 @@ def main(argv: list[str]) -> None:
         logging.set_verbosity(logging.WARNING)  # orbax logs every file
     # ml_collections adds `config_filename` to the flag, whose type is that of every flag.
     default = default_workdir(flags.FLAGS["config"].config_filename)  # type: ignore[attr-defined]
-    train = linear_guide.train if LINEAR.value else loop.train
+    train = linear_guide.train if LINEAR.value else partial(loop.train, extend=EXTEND.value)
     try:
         train(CONFIG.value, Path(WORKDIR.value or f"{default}{'-linear' * LINEAR.value}"))
     except (ValueError, OSError, FloatingPointError) as error:

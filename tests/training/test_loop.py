@@ -1,7 +1,6 @@
 """The loop: exact resume, other device counts, interrupts, non-finite losses, fine-tuning."""
 
 import json
-from types import SimpleNamespace
 
 import chex
 import jax
@@ -11,7 +10,6 @@ import pytest
 from tests.configs import tiny
 from vujax.models import release
 from vujax.training import logging, loop, setup
-from vujax.training.config import to_plain_dict
 from vujax.training.loop import Interrupt
 from vujax.utils.mesh import make_mesh
 
@@ -162,27 +160,6 @@ def test_a_scale_that_cannot_be_fitted(overrides, words, tmp_path):
 def test_nothing_to_evaluate(tmp_path):
     with pytest.raises(FileNotFoundError, match="no checkpoint to evaluate"):
         loop.train(config(eval_only=True), tmp_path)
-
-
-def test_a_config_of_before_dropout_is_the_same_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "collect_facts", lambda run: {})
-    older = dict(target="swapped_rows", unaligned_begin=0.0, unaligned_full=1.0, dropout=0.0)
-    now = config(**{f"method.{name}": value for name, value in older.items()})
-    recorded = to_plain_dict(now)
-    for name in older:
-        del recorded["method"][name]
-    recorded["method"]["target"] = "swapped"
-    (tmp_path / "config.json").write_text(json.dumps(recorded))
-    loop.record_run(SimpleNamespace(config=now, workdir=tmp_path))
-    now.method.dropout = 0.1
-    with pytest.raises(ValueError, match=r"another config \(method.dropout: 0.0 -> 0.1\)"):
-        loop.record_run(SimpleNamespace(config=now, workdir=tmp_path))
-
-
-def test_another_config_is_refused(unbroken):
-    words = rf"another config \(optimizer.lr: {config().optimizer.lr} -> 0.5\)"
-    with pytest.raises(ValueError, match=words):
-        loop.train(config(**{"optimizer.lr": 0.5}), unbroken)
 
 
 def test_batch_that_does_not_divide(tmp_path, monkeypatch):

@@ -1,7 +1,6 @@
 """The training loop, one for every method."""
 
 import dataclasses
-import json
 import math
 import platform
 import signal
@@ -21,21 +20,19 @@ from ml_collections import ConfigDict
 from vujax import evals
 from vujax.data.pipeline import TrainBatches
 from vujax.evals.scale import FittedScale, PairEvaluator, fit_scale
-from vujax.methods import load_spec, resolve_settings
-from vujax.methods.base import TrainingData, Tree
+from vujax.methods import load_spec
+from vujax.methods.base import Batch, TrainingData, Tree
 from vujax.models import release
 from vujax.models.two_towers import MAX_SCALE
-from vujax.training import report, setup
+from vujax.training import report, resume, setup
 from vujax.training.checkpoint import Checkpoints
-from vujax.training.config import diff_configs, resolve_duration, to_plain_dict
+from vujax.training.config import resolve_duration, to_plain_dict
 from vujax.training.logging import MetricLogger, build_resume_command
 from vujax.training.memorization import describe_memorization
 from vujax.training.step import State
 from vujax.utils.io import write_json
 from vujax.utils.mesh import make_global_batch, make_mesh
 
-# Prefixes of keys that may differ when a run is resumed: they do not change the trained weights.
-MUTABLE_KEYS = ("eval_only", "evals", "eval_", "log_steps", "checkpoint", "keep_", "data.workers")
 RELEASE_KEYS = ("model", "method", "inputs", "vectors")  # parts of the config in a release
 PACKAGES = ("vujax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
@@ -63,24 +60,27 @@ class Run:
         )
 
 
-def train(config: ConfigDict, workdir: Path) -> None:
+def train(config: ConfigDict, workdir: Path, *, extend: bool = False) -> None:
     """Train by a config, or resume an interrupted run; the end is `workdir/release`.
 
     Args:
       config: see configs/.
-      workdir: directory of the run; a run in it with the same config is resumed.
+      workdir: directory of the run; a run in it with the same config is resumed. Settings that
+        change no number may differ (see `vujax.training.resume`).
+      extend: whether to train a run in `workdir` for more steps than it was started with; the
+        schedule is that of the new total from the next step on.
 
     Raises:
       ValueError: the config contradicts itself, the data, or the run in `workdir`.
       FloatingPointError: the loss or a gradient is not finite.
     """
     run = open_run(config, workdir)
-    record_run(run)
     warn_of_settings(run)
     checkpoints = Checkpoints(
         run.workdir / "checkpoints", keep_last=config.keep_last, keep_every=config.keep_every
     )
     try:
+        resume.record_run(build_start(run, checkpoints.latest_step(), extend))
         state = restore_or_init(run, checkpoints)
         if not config.eval_only:
             state = run_steps(run, checkpoints, state)
@@ -141,26 +141,27 @@ def check_scale_fit(run: Run) -> None:
         )
 
 
-def record_run(run: Run) -> None:
-    """Write config.json and run.json, or check that the run in the workdir is this one."""
-    path, config = run.workdir / "config.json", to_plain_dict(run.config)
-    if path.exists():
-        recorded = json.loads(path.read_text())
-        changed = diff_configs(_resolve_method(recorded), _resolve_method(config))
-        if changed := [line for line in changed if not line.startswith(MUTABLE_KEYS)]:
-            raise ValueError(
-                f"{run.workdir} holds a run with another config ({'; '.join(changed[:5])}): "
-                "choose another --workdir, or the same values"
-            )
-    if jax.process_index() == 0:
-        write_json(path, config)
-        write_json(run.workdir / "run.json", collect_facts(run))
+def build_start(run: Run, saved_step: int | None, extend: bool) -> resume.Start:
+    """Return what `resume.record_run` compares with the run in the workdir."""
+    return resume.Start(
+        run.workdir,
+        run.config,
+        collect_facts(run),
+        saved_step,
+        extend,
+        has_batch_norm="batch_stats" in run.parts.state.aux,
+        read_batch=lambda hosts: read_first_batch(run, hosts),
+    )
 
 
-def _resolve_method(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a JSON-ready config whose method has every setting, whatever version wrote it."""
-    resolved = {"method": resolve_settings(config["method"]), "fit_scale_on": ""}
-    return json.loads(json.dumps(resolved | config | {"method": resolved["method"]}))
+def read_first_batch(run: Run, hosts: int) -> Batch:
+    """Return the rows of host 0 among `hosts` of the batch of step 0."""
+    options = dict(batch_size=run.config.batch_size, seed=run.config.seed, start_step=0)
+    batches = run.data.train_batches(**options, host=0, hosts=hosts)
+    try:
+        return next(batches)
+    finally:
+        batches.close()
 
 
 def collect_facts(run: Run) -> dict[str, Any]:
@@ -250,8 +251,11 @@ def run_steps(run: Run, checkpoints: Checkpoints, state: State) -> State:
         with Interrupt() as interrupt:
             for step in range(start + 1, total + 1):
                 waiting_since = time.monotonic()
-                batch = make_global_batch(run.mesh, next(batches))
+                rows = next(batches)
+                batch = make_global_batch(run.mesh, rows)
                 logger.meter.add_wait(time.monotonic() - waiting_since, run.config.batch_size)
+                if step == 1:
+                    resume.record_batch(run.workdir, rows)
                 state, metrics = run.parts.step(state, batch)
                 logger.log(step, metrics, batch)
                 stop = interrupt.should_stop(step)
