@@ -23,8 +23,9 @@ from vujax.evals.lvu import (
     seed_interval,
 )
 from vujax.evals.lvu.__main__ import LABELS, LEAK, SYNOPSIS, main
-from vujax.evals.lvu.baselines import (
+from vujax.evals.lvu.clip_embeddings import (
     TEXT_GRID,
+    Windows,
     embed_texts,
     read_own_descriptions,
     read_shot_labels,
@@ -32,7 +33,6 @@ from vujax.evals.lvu.baselines import (
 )
 from vujax.evals.lvu.probe import GRID, fit_path, ridge_path, softmax
 from vujax.evals.lvu.score import score_best_constant
-from vujax.evals.lvu.windows import Windows
 from vujax.evals.metrics.bootstrap import bootstrap
 
 CLASS_OF = np.array([0, 1, 4, 0])

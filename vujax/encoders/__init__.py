@@ -36,7 +36,7 @@ ENCODERS = Registry(
     "encoder of trained models",
     {
         "distill": "vujax.encoders.image_text:ImageTextEncoder",
-        "features": "vujax.encoders.features:FeatureEncoder",
+        "features": "vujax.encoders.image_text:FeatureEncoder",
         "shotcol": "vujax.encoders.shots:SingleShotEncoder",
         "movies2scenes": "vujax.encoders.shots:SceneEncoder",
         "linear_scenes": "vujax.encoders.shots:LinearSceneEncoder",

@@ -1,4 +1,7 @@
-"""Image and text encoders of an image-text model, trained here or imported."""
+"""Image and text encoders of an image-text model, trained here or imported.
+
+`FeatureEncoder` is of towers that were trained on features: a frozen encoder, then the image tower.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +14,7 @@ from vujax import models
 from vujax.encoders.base import Encoder, compute_release_digest, derive_name
 from vujax.encoders.devices import ShardedFunction, build_weight_mesh
 from vujax.models import release
+from vujax.models.feature_towers import build_feature_towers, select_tower
 from vujax.models.inputs import open_tokenizer
 from vujax.models.tokenizers.clip import check_texts
 from vujax.utils.mesh import replicated_sharding, row_sharding
@@ -93,3 +97,32 @@ class ImageTextEncoder(Encoder):
     def encode(self, images: np.ndarray) -> jax.Array:
         """Return the embeddings float32 `[b dim]`, of unit length, of images uint8."""
         return self._network(images)
+
+
+class FeatureEncoder(Encoder):
+    """`Encoder` of images, with embeddings of unit length, like those of the model's texts."""
+
+    def __init__(
+        self, name: str, config: Mapping[str, Any], variables: Tree, *, frozen: Encoder
+    ) -> None:
+        """Build the tower.
+
+        Args:
+          name: name of the encoder.
+          config: config of the release.
+          variables: variables of the release.
+          frozen: encoder whose embeddings the tower takes.
+        """
+        self.name, self.image_spec, self._frozen = name, frozen.image_spec, frozen
+        self.digest = compute_release_digest(config, variables)
+        self.preprocess = frozen.preprocess
+        model = build_feature_towers(**config["model"])
+        self._tower = ShardedFunction(
+            lambda variables, rows: model.apply(variables, rows, method="encode_image")[0],
+            select_tower(variables, "image"),
+        )
+        self.dim = model.image.dim
+
+    def encode(self, images: np.ndarray) -> jax.Array:
+        """Return the embeddings float32 `[b dim]`, of unit length, of images uint8."""
+        return self._tower(self._frozen.encode(images))

@@ -9,8 +9,7 @@ from PIL import Image
 
 from vujax import encoders
 from vujax.data.images import to_rgb
-from vujax.encoders.features import FeatureEncoder
-from vujax.encoders.image_text import ImageTextEncoder
+from vujax.encoders.image_text import FeatureEncoder, ImageTextEncoder
 from vujax.encoders.texts import AnyTextEncoder, open_text_encoder
 
 BATCH = 32

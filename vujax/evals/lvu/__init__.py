@@ -18,6 +18,7 @@ Classes are scored by accuracy, numbers by mean squared error (`vujax.data.datas
 """
 
 from vujax.data.datasets.lvu import LVU
+from vujax.evals.lvu.clip_embeddings import group_by_clip, read_clip_embeddings
 from vujax.evals.lvu.compare import (
     constant_interval,
     paired_interval,
@@ -25,7 +26,6 @@ from vujax.evals.lvu.compare import (
     seed_interval,
 )
 from vujax.evals.lvu.score import TaskScore, evaluate
-from vujax.evals.lvu.windows import group_by_clip, read_clip_embeddings
 
 __all__ = [
     "LVU",

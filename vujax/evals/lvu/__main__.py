@@ -7,16 +7,17 @@ from typing import Any
 
 from vujax.data.datasets.lvu import LVU, LvuTask
 from vujax.data.movies.holdout import TASKS
-from vujax.evals.lvu import table
-from vujax.evals.lvu.baselines import (
+from vujax.evals.lvu import compare
+from vujax.evals.lvu.clip_embeddings import (
     TEXT_GRID,
+    Vectors,
     embed_texts,
+    read_clip_embeddings,
     read_own_descriptions,
     read_shot_labels,
     read_synopses,
 )
 from vujax.evals.lvu.score import FOLDS, TaskScore, evaluate
-from vujax.evals.lvu.windows import Vectors, read_clip_embeddings
 from vujax.utils.io import write_json
 
 LABELS, SYNOPSIS, LEAK = "bag of shot labels", "synopsis", "LEAK: the clip's own description"
@@ -97,13 +98,15 @@ def _report(args: argparse.Namespace) -> None:
         pairs += [tuple(runs)] if all(runs) else []
         rows += _baselines(task, args.condensed, labels, options)
         print(f"{task.name}: done", flush=True)
-    print(table.format_table(rows))
+    print(compare.format_table(rows))
     if pairs:
-        print(f"\nours - theirs, on the clips that both cover\n\n{table.format_pair_table(pairs)}")
+        print(
+            f"\nours - theirs, on the clips that both cover\n\n{compare.format_pair_table(pairs)}"
+        )
     firsts = {runs[0].task: runs[0] for _, runs in reversed(rows)}
-    print("\n" + "\n".join(table.format_notes([firsts[task.name] for task in tasks])))
+    print("\n" + "\n".join(compare.format_notes([firsts[task.name] for task in tasks])))
     if args.json:
-        write_json(args.json, [table.row_to_json(name, runs) for name, runs in rows])
+        write_json(args.json, [compare.row_to_json(name, runs) for name, runs in rows])
 
 
 def _baselines(

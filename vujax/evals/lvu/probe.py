@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from vujax.evals.logistic import Standardizer, fit_softmax
-from vujax.evals.lvu.windows import Windows
+from vujax.evals.lvu.clip_embeddings import Windows
 
 Predict = Callable[[np.ndarray], np.ndarray]
 

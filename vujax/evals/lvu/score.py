@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 
 from vujax.data.datasets.lvu import LabeledClip, LvuTask
 from vujax.evals.folds import split_movie_folds
+from vujax.evals.lvu.clip_embeddings import Vectors, Windows
 from vujax.evals.lvu.probe import (
     GRID,
     PenaltyChoice,
@@ -19,7 +20,6 @@ from vujax.evals.lvu.probe import (
     ridge_path,
     softmax_path,
 )
-from vujax.evals.lvu.windows import Vectors, Windows
 from vujax.utils.mesh import make_mesh
 
 FOLDS = "folds"

@@ -23,6 +23,6 @@ For example:
 finished there, and writes table.csv, table.md and plot.svg to DIR.
 """
 
-from vujax.training.sweep.points import chain, over, product, zipped
+from vujax.training.sweep.plan import chain, over, product, zipped
 
 __all__ = ["chain", "over", "product", "zipped"]

@@ -14,8 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, NamedTuple
 
-from vujax.training.sweep import points
-from vujax.training.sweep.plan import Plan, Run, build_command
+from vujax.training.sweep.plan import Plan, Run, build_command, label_points
 
 POLL_S = 0.05
 NOTE = "sweep: "  # prefix of a line that the sweep appends to a run's log
@@ -88,7 +87,7 @@ class _Pool:
         self, plan: Plan, program: Sequence[str], parallel: int, say: Callable[[str], None]
     ) -> None:
         self.plan, self.program, self.parallel, self.say = plan, program, parallel, say
-        labels = points.label_points([run.overrides for run in plan.runs], plan.control)
+        labels = label_points([run.overrides for run in plan.runs], plan.control)
         self.titles = {
             run.name: f"run {i} of {len(labels)} ({label})"
             for i, (run, label) in enumerate(zip(plan.runs, labels, strict=True), 1)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-from vujax.training.sweep import points
+from vujax.training.sweep.plan import label_points
 from vujax.training.sweep.results import Summary
 
 ROW, TOP, BOTTOM, PANEL, GAP, CHARACTER = 24, 52, 52, 240, 28, 6.8
@@ -32,7 +32,7 @@ class Axis(NamedTuple):
 
 def build_svg(summary: Summary) -> str:
     """Return the SVG text of one panel per metric side by side, with one row per group."""
-    labels = points.label_points([row.group.overrides for row in summary.rows], summary.control)
+    labels = label_points([row.group.overrides for row in summary.rows], summary.control)
     left = max(80.0, CHARACTER * max(map(len, labels)) + 20)
     height = TOP + ROW * len(labels) + BOTTOM
     width = max(left + (PANEL + GAP) * len(summary.metrics), CHARACTER * len(NOTE) + 20)

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from scipy.special import stdtrit
 
 from vujax.training.sweep.launch import read_last_error
-from vujax.training.sweep.plan import SEED, Plan, Run
-from vujax.training.sweep.points import Overrides, find_varying_keys, label_points
+from vujax.training.sweep.plan import SEED, Overrides, Plan, Run, find_varying_keys, label_points
 from vujax.utils.io import write_atomically
 
 EVALUATION = re.compile(r"(?P<name>.+)-(?P<step>\d+)\.json")

@@ -1,7 +1,7 @@
 import pytest
 
 from vujax.training.sweep import chain, over, product, zipped
-from vujax.training.sweep.points import label_points
+from vujax.training.sweep.plan import label_points
 
 
 def test_product_takes_every_combination_the_last_varying_fastest():
