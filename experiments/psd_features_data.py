@@ -94,14 +94,21 @@ class Pool(NamedTuple):
 ROWS = ("split", *Pool._fields[:NUM_ROW_FIELDS])  # arrays of a prepared file with a row per pair
 
 
-def open_pools(path: Path) -> dict[str, Pool]:
-    """Read a prepared file; embeddings become the principal components of the training split."""
+def open_pools(path: Path, *, raw: bool = False) -> dict[str, Pool]:
+    """Read a prepared file; embeddings become the principal components of the training split.
+
+    Args:
+      path: written by this script.
+      raw: True keeps the embeddings as they are.
+    """
     with np.load(path) as file:
         arrays = {name: file[name] for name in file.files}
     split = arrays.pop("split")
     pool, train = Pool(**arrays), split == SPLITS.index("train")
-    images = _fit_components(pool.images[train])
-    texts = _fit_components(pool.texts[train])
+    if raw:
+        images = texts = lambda x: x.astype(np.float32)
+    else:
+        images, texts = (_fit_components(rows[train]) for rows in (pool.images, pool.texts))
     pool = pool._replace(
         images=images(pool.images),
         texts=texts(pool.texts),
