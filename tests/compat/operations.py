@@ -125,7 +125,8 @@ def scenes(root: Path) -> Any:
 
 def scenes_by_release(root: Path) -> Any:
     """Detect scenes with the boundary head of a release."""
-    return _scenes(root, "--head", root / "releases" / "boundary", "--threshold", "0.5")
+    head = root / "releases" / "boundary"
+    return _scenes(root, "--head", head, "--threshold", "0.5", "--min-duration", "0")
 
 
 def _scenes(root: Path, *words: str | Path) -> dict[str, str]:

@@ -86,7 +86,8 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
         p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "catalog" / "vectors").rglob("*.*")
     }
     again = OPTIONS | dict(encoder=Unused)
-    (second,) = detect_scenes(source, out=tmp_path / "out", threshold=0.05, **again)
+    again |= dict(threshold=0.05, min_duration=0.0)
+    (second,) = detect_scenes(source, out=tmp_path / "out", **again)
     assert (len(first.scenes), len(second.scenes)) == (2, 4)
     after = {p: p.stat().st_mtime_ns for p in before}
     assert before == after

@@ -61,7 +61,8 @@ def test_two_shots_and_every_number_of_scenes(folder: Path) -> None:
     assert len(find(source).scenes) == 1  # a lone border stands out of nothing
     assert len(find(source, scenes=1).scenes) == 1
     assert len(find(source, scenes=2).scenes) == 2
-    assert len(find(source, threshold=0.0).scenes) == 2
+    assert len(find(source, threshold=0.0).scenes) == 1  # each would last less than a second
+    assert len(find(source, threshold=0.0, min_duration=0.0).scenes) == 2
     with pytest.raises(ValueError, match="it has 2 shots, too few for 500 scenes"):
         find(source, scenes=500)
 
@@ -184,3 +185,21 @@ def test_what_is_no_film(folder: Path, tmp_path: Path) -> None:
         OSError, match=r"cannot write to .*file/out .*; name another output directory"
     ):
         find(source, out=tmp_path / "file" / "out")
+
+
+@pytest.mark.parametrize("names", [("scenes",), ("film", "series"), ("film", "report")])
+def test_films_of_any_name_get_all_their_files(names: tuple[str, ...], folder: Path) -> None:
+    """Films that lie in the output directory, under the names of its files."""
+    for number, name in enumerate(names):
+        film(folder / f"{name}.mp4", (30 + number, 12))
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    wanted = dict(encoder=Stub, head="none", detector=functools.partial(share_detector, Cuts))
+    paths = sorted(before)
+    found = detect_scenes(paths, out=folder, formats=["chapters", "csv", "html"], **wanted)
+    assert {path: path.read_bytes() for path in before} == before
+    assert len(list(folder.glob("*.csv"))) == len(found) == len(names)
+    assert len(list(folder.glob("*-chapters.mp4"))) + len(list(folder.glob("series-*.mp4"))) == len(
+        names
+    )
+    page = folder / ("report.html" if len(names) == 1 else "film.html")
+    assert "-chapters.mp4" in page.read_text("utf-8")

@@ -11,6 +11,8 @@ import pytest
 from tests.encoders.stub import Stub, catalogue
 from tests.encoders.test_levels import divide, outcomes
 from tests.html import Elements, widths
+from tests.pipeline.ingest.films import film as make_film
+from tests.pipeline.ingest.films import run as run_ingest
 from vujax import cli
 from vujax.catalog import Catalog, embeddings, scenes
 from vujax.search import filmstrips
@@ -151,6 +153,27 @@ def test_no_such_query(root: Path, query: str, why: str) -> None:
     film = Catalog(root).film_ids()[0]
     with pytest.raises((KeyError, ValueError), match=why):
         find_similar(Catalog(root), query.replace("FILM", film))
+
+
+def test_films_go_by_name(root: Path) -> None:
+    catalog = Catalog(root)
+    film = catalog.film_ids()[0]
+    for name in (film, "film0", "film0.mp4"):
+        assert str(locate_item(catalog, f"{name}/s1")) == f"{film}/s0001"
+        assert str(locate_item(catalog, f"{name}@0:01")) == f"{film}/s0001"
+        assert str(locate_item(catalog, f"{name}/c0")) == f"{film}/c000"
+    with pytest.raises(KeyError, match=rf"has no film film9; the nearest ids are .*{film}"):
+        locate_item(catalog, "film9/s0")
+
+
+def test_a_name_of_several_films_is_not_guessed(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        make_film(tmp_path / "in" / folder / "film.mp4", (30, 12))
+    run_ingest(tmp_path / "in", tmp_path / "catalog")
+    catalog = Catalog(tmp_path / "catalog")
+    with pytest.raises(ValueError, match=r"several films are named film\.mp4: a-film-"):
+        locate_item(catalog, "film.mp4/s0")
+    assert locate_item(catalog, "a/film.mp4/s1").film == catalog.film_ids()[0]
 
 
 def test_whose_vectors(root: Path) -> None:

@@ -65,7 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("scene boundaries").add_argument
     add("--threshold", type=float, metavar="T", help="minimum score, 0 to 1 (default: by the head)")
     add("--scenes", type=int, metavar="N", help="exact number of scenes of each film")
-    add("--min-duration", type=float, metavar="S", help="minimum scene length in seconds")
+    add(
+        "--min-duration",
+        type=float,
+        metavar="S",
+        help="minimum scene length in seconds (default: 1; 0 with --scenes)",
+    )
     add(
         "--adapt",
         action="store_true",

@@ -26,6 +26,8 @@ from vujax.video.timecode import Clock
 
 SINGLE_FILM_STEM = "scenes"  # file stem when a run has one film
 SINGLE_FILM_PAGE_STEM = "report"
+COPY_STEM = "-chapters"  # behind the stem of a copy that would replace the film
+RESERVED_STEMS = ("series",)  # series.json holds the structure of all films
 MAX_NAMED = 3  # boundaries that a note about a film of one scene names
 
 
@@ -140,7 +142,7 @@ def predict_boundaries(
     if original is None or options.threshold is not None:
         return _select(scores, seconds, options, head)
     count = len(_select(score(original), seconds, options, head).boundaries)
-    min_duration = options.min_duration or 0.0
+    min_duration = options.min_scene_s
     chosen = select.select_highest(scores, seconds, count=count, min_duration=min_duration)
     return BoundaryPrediction(scores, chosen, None)
 
@@ -154,7 +156,7 @@ def _select(
     threshold = options.threshold
     if threshold is None and head is not None:
         threshold = head.threshold
-    more = dict(min_duration=options.min_duration or 0.0)
+    more = dict(min_duration=options.min_scene_s)
     if threshold is not None:
         chosen = select.select_by_threshold(scores, seconds, threshold=threshold, **more)
     elif head is not None:
@@ -354,7 +356,10 @@ class FilmProcessor:
         if name == exports.PAGE:
             return self.out / f"{SINGLE_FILM_PAGE_STEM if self.is_only else stem}.html"
         single = SINGLE_FILM_STEM if self.is_only else stem
-        return exports.open_export(name).path(scenes, self.out, single)
+        path = exports.open_export(name).path(scenes, self.out, single)
+        if path.exists() and Path(scenes.path).exists() and path.samefile(scenes.path):
+            return path.with_stem(f"{single}{COPY_STEM}")  # a copy beside the film itself
+        return path
 
     def _write_format(
         self, name: str, scenes: DetectedScenes, vectors: np.ndarray, path: Path
@@ -364,12 +369,15 @@ class FilmProcessor:
         from vujax.scenes.page import write_page
 
         siblings = [file for file in self.files.written if file.parent == path.parent]
-        names = [file.name for file in siblings if self.is_only or file.stem == path.stem]
+        stems = (path.stem, f"{path.stem}{COPY_STEM}")
+        names = [file.name for file in siblings if self.is_only or file.stem in stems]
         write_page(self.catalog, scenes, vectors, path, names)
         return []
 
     def _stem(self, film: str) -> str:
-        """Return the film's slug, or its id where several films of the catalog share the slug."""
+        """Return the film's slug; its id where another film, or a file of the run, has the slug."""
         slug = film.rpartition("-")[0]
+        if slug in RESERVED_STEMS:
+            return film
         namesakes = [other for other in self.catalog.film_ids() if other.rpartition("-")[0] == slug]
         return slug if len(namesakes) == 1 else film

@@ -18,6 +18,8 @@ from vujax.video.timecode import TIMECODE, Clock
 
 STRUCTURE, GAP, NO_HEAD = "structure", "gap", "none"
 WITHOUT_WEIGHTS = (STRUCTURE, GAP, NO_HEAD)
+MIN_SCENE_S = 1.0
+"""A scene of a frame or two is a mistake of the shot detector, or a flash."""
 MAX_REEL = 32
 REEL = re.compile(r"[\w.-]{1,32}", re.ASCII)
 
@@ -89,7 +91,8 @@ class SceneDetectionOptions:
         see `vujax.scenes.structure`, or 'gap', the peaks of `compute_gap_scores`.
       threshold: minimum score, exclusive; None for the head's own, or its expected number.
       num_scenes: exact number of scenes; None to let the scores decide.
-      min_duration: minimum length of a scene in seconds.
+      min_duration: minimum length of a scene in seconds; None for MIN_SCENE_S, or no minimum with
+        an exact number of scenes.
       adapt: train embeddings on the films themselves first, without labels.
       export: options of the files that are written.
     """
@@ -116,6 +119,13 @@ class SceneDetectionOptions:
             raise ValueError(
                 f"a number of scenes and {given[0]} exclude each other: remove one of them"
             )
+
+    @property
+    def min_scene_s(self) -> float:
+        """Minimum length of a scene in seconds."""
+        if self.min_duration is None:
+            return 0.0 if self.num_scenes is not None else MIN_SCENE_S
+        return self.min_duration
 
     @property
     def head_name(self) -> str:
@@ -146,7 +156,7 @@ class SceneDetectionOptions:
             head=self.head_name,
             head_digest=getattr(head, "digest", None),
             scenes_wished=self.num_scenes,
-            min_duration=self.min_duration or 0.0,
+            min_duration=self.min_scene_s,
             adapted=self.adapt,
         )
 

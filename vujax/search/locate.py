@@ -1,6 +1,8 @@
 """Shots and scenes by id or by time: FILM/s0012, FILM/c003, FILM@00:12:30."""
 
+import difflib
 import re
+from pathlib import Path
 
 from vujax.catalog import Catalog, Id
 from vujax.catalog.schema import build_clock
@@ -8,6 +10,8 @@ from vujax.utils.formatting import format_clock
 from vujax.video.timecode import TIMECODE, Clock
 
 LEVELS = ("shot", "scene")
+MAX_NAMED = 5
+NUMBER = re.compile(r"[sc]\d+", re.ASCII)
 TIME = re.compile(r"(?:(\d+):)?([0-5]?\d):([0-5]?\d(?:\.\d+)?)", re.ASCII)
 
 
@@ -17,7 +21,8 @@ def locate_item(catalog: Catalog, query: str, level: str | None = None) -> Id:
     Args:
       catalog: catalog of the item.
       query: an id, or FILM@TIME with a time since the start of the film: [HH:]MM:SS[.sss], or
-        HH:MM:SS:FF, the timecode of a frame.
+        HH:MM:SS:FF, the timecode of a frame. FILM is an id, or the slug, path or name of a file
+        that no other film has.
       level: 'shot' or 'scene', for FILM@TIME; None for shots.
 
     Raises:
@@ -27,9 +32,12 @@ def locate_item(catalog: Catalog, query: str, level: str | None = None) -> Id:
     """
     if level not in (None, *LEVELS):
         raise ValueError(f"unknown level {level!r}; expected one of: {', '.join(LEVELS)}")
-    film, separator, time = query.partition("@")
+    film, separator, time = query.rpartition("@")
     if separator:
-        return _locate_time(catalog, film, time, level or "shot")
+        return _locate_time(catalog, find_film(catalog, film), time, level or "shot")
+    film, separator, number = query.rpartition("/")
+    if NUMBER.fullmatch(number) and film:
+        query = f"{find_film(catalog, film)}/{number}"
     item = Id.parse(query)
     if (item.shot is None and item.scene is None) or item.keyframe is not None:
         raise ValueError(
@@ -42,6 +50,32 @@ def locate_item(catalog: Catalog, query: str, level: str | None = None) -> Id:
     if str(item) not in table["id"].to_pylist():
         raise KeyError(f"{catalog.path} has no {kind} {item}; the film has {len(table)}")
     return item
+
+
+def find_film(catalog: Catalog, name: str) -> str:
+    """Return the id of the film with an id, a slug, a path or a file name.
+
+    Raises:
+      KeyError: no film has the name; it names the nearest ids.
+      ValueError: several films have it, or it resembles no id.
+    """
+    films = catalog.film_ids()
+    if name in films:
+        return name
+    named = [film for film in films if film.rpartition("-")[0] == name]
+    if not named:
+        table = catalog.films().select(["film", "path"]).to_pylist()
+        paths = [(row["film"], Path(row["path"] or "")) for row in table]
+        named = [film for film, path in paths if name in (str(path), path.name, path.stem)]
+    if len(named) > 1:
+        raise ValueError(f"several films are named {name}: {', '.join(named[:MAX_NAMED])}")
+    if not named:
+        near = difflib.get_close_matches(name, films, MAX_NAMED, cutoff=0.3)
+        if not near:
+            Id.parse(name)  # says what ids look like, if this is none
+        hint = f"; the nearest ids are {', '.join(near)}" if near else ""
+        raise KeyError(f"{catalog.path} has no film {name}{hint}")
+    return named[0]
 
 
 def parse_time(time: str, clock: Clock) -> float:
