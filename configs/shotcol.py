@@ -7,8 +7,8 @@
 The first command trains on keyframes of synthetic films, minutes on 2 cores; `sound` on the audio
 of their shots, `both` on both. `features` trains on existing embeddings, one per shot; `movienet`
 on the keyframes of tools/prepare_movienet.py, with a ResNet-50, on 8 devices or more. Controls:
-`--config.method.mode=instance`, `random`, or `simclr` with `--config.method.queue=0`. Every value
-is our choice, not the paper's value.
+`--config.method.mode=soft`, `random`, `instance`, or `simclr` with `--config.method.queue=0`. Every
+value is our choice, not the paper's value.
 """
 
 import runpy
@@ -33,7 +33,9 @@ def base() -> ConfigDict:
     config.inputs = ConfigDict()  # shapes of a shot's image, audio or feature
     config.model = ConfigDict(dict(encoder=dict(), projection=()))
     config.method = method()
-    config.data = ConfigDict(dict(films=dict(), neighbours=8, block=8, ends="shift", workers=0))
+    config.data = ConfigDict(
+        dict(films=dict(), neighbours=8, block=8, ends="shift", walls=0.0, workers=0)
+    )
     config.batch_size = 32  # windows; each has `data.block` queries
     config.optimizer.update(dict(weight_decay=1e-4, decay=r".*kernel"))
     config.eval_percent = 50.0
@@ -50,6 +52,7 @@ def method() -> ConfigDict:
             momentum=0.99,
             temperature=0.1,
             mask_radius=-1,
+            soft_temperature=0.1,  # of mode "soft"
             augment=dict(),
         )
     )

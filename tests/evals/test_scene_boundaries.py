@@ -12,6 +12,7 @@ from vujax.data.boundary_windows import BoundaryWindows
 from vujax.data.registry import open_films
 from vujax.data.shot_similarity import compute_gap_scores
 from vujax.evals.metrics.boundaries import FilmScores, evaluate
+from vujax.evals.metrics.positives import measure_positives
 from vujax.models.boundary import build_boundary_model
 from vujax.models.projection import ContrastModel, Projection
 from vujax.models.shot_encoder import build_shot_encoder
@@ -70,6 +71,17 @@ def test_gap_scores_of_an_encoder(films, vector, batch_size, mesh1, mesh8):
     want = evaluate(scores_of(plain, raw), threshold=0.5)
     beside = evaluator.baselines["features"]
     assert beside["macro/ap"] == pytest.approx(want["macro/ap"])
+
+
+def test_statistics_of_nearest_positives(films, mesh1):
+    variables = MODEL.init(jax.random.key(0), {"feature": np.zeros((1, WIDTH), np.float32)})
+    options = dict(kind="gap", films=dict(main=films), positives=2)
+    result = evals.build_evaluator("gap", options, model=MODEL, mesh=mesh1)(variables)
+    several = [film for film in open_films(**films) if len(film) > 1]
+    features = [film.inputs(np.arange(len(film)))["feature"] for film in several]
+    vectors = [np.asarray(MODEL.apply(variables, {"feature": x})[0]) for x in features]
+    for name, value in measure_positives(vectors, neighbours=2).items():
+        assert result[f"positives/{name}"] == pytest.approx(value)
 
 
 @pytest.mark.parametrize("head", HEADS)

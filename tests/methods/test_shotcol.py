@@ -13,7 +13,7 @@ from tests.data.boundary_films import MemoryFilm
 from tests.losses.cases import unit
 from tests.methods.test_boundary import Encoder, program
 from tests.toy import assert_gradients_close, recording_sgd
-from vujax.data.shot_windows import ShotWindows
+from vujax.data.shot_windows import ShotWindows, find_parts
 from vujax.losses.memory_bank import NO_FILM
 from vujax.methods.base import Embeddings, StepContext
 from vujax.methods.shotcol import ShotCoL
@@ -29,6 +29,7 @@ PLAIN = dict(crop=1.0, flip=0.0, colour=0.0, grey=0.0, dropout=0.0, gain=0.0, ma
 MODEL = ContrastModel(build_shot_encoder(feature=dict(hidden=(12,), dim=8)), Projection((DIM,)))
 CONTROLS = {
     "nearest": dict(queue=2 * QUERIES),
+    "soft": dict(queue=2 * QUERIES, soft_temperature=0.5),
     "random": dict(queue=0, mask_radius=1),
     "instance": dict(queue=2 * QUERIES, mask_radius=0),
     "simclr": dict(queue=0, mask_radius=0),
@@ -122,7 +123,7 @@ def places_of(method, before, batch) -> np.ndarray:
     """Return positives by definition; random ones are those of `embed`, tested elsewhere."""
     if method.mode == "instance":
         return batch["query"]
-    if method.mode == "random":
+    if method.mode in ("random", "soft"):
         rng = jax.random.fold_in(jax.random.key(0), before.step)
         context = StepContext(rng, 0.0)
         embed = jax.jit(lambda b: method.embed(before.params, before.aux, b, context).rows)
@@ -174,6 +175,7 @@ def dense(mode):
         ("nearest", 8, {}),
         ("nearest", 1, dict(micro_batches=2)),
         ("nearest", 8, dict(fsdp=True)),
+        ("soft", 8, {}),
         ("random", 1, {}),
         ("instance", 1, {}),
         ("simclr", 8, dict(micro_batches=2)),
@@ -192,6 +194,12 @@ def test_metrics_and_the_key_encoder():
     (batch,) = batches(1)
     far = abs(dense("nearest")[1] - batch["query"])
     np.testing.assert_allclose(metrics["shots_to_positive"], far.mean(), rtol=1e-6)
+    even = ((far > 0) & (far % 2 == 0)).mean()
+    np.testing.assert_allclose(metrics["positive_even_lags"], even, rtol=1e-6)
+    one, two = (rows_of(batch["feature"], p) for p in (batch["query"], dense("nearest")[1]))
+    key = compared(before.aux["key"]["params"], two)
+    close = (compared(before.params, one) * key).sum(1) > 0.9
+    np.testing.assert_allclose(metrics["positive_near_copies"], close.mean(), rtol=1e-6)
     old = before.aux["key"]["params"]
     moved = jax.tree.map(lambda k, p: 0.75 * k + 0.25 * p, old, after.params)
     chex.assert_trees_all_close(after.aux["key"]["params"], moved, rtol=1e-6, atol=1e-7)
@@ -282,6 +290,60 @@ def test_random_positives_are_all_neighbours_equally_often():
     assert (counts[~batch["candidate"] & chosen[..., None]] == 0).all()
 
 
+def test_soft_positives_are_drawn_in_proportion_to_their_exponential():
+    method, (batch,) = method_of("soft"), batches(1)
+    state = in_use(method, batch)
+    keys = jax.random.split(jax.random.key(2), 600)
+
+    def embed_once(key):
+        return method.embed(state.params, state.aux, batch, StepContext(key, 0.0)).rows
+
+    place = batch["query"] + steps_to_positive(jax.jit(jax.vmap(embed_once))(keys))
+    counts = (place[..., None] == np.arange(batch["candidate"].shape[2])).mean(0)
+    seen = np.asarray(compared(state.params, batch["feature"]), np.float64)
+    cosine = np.einsum("bqd,bwd->bqw", np.take_along_axis(seen, batch["query"][..., None], 1), seen)
+    weight = np.where(batch["candidate"], np.exp(cosine / 0.5), 0)
+    chosen = batch["candidate"].any(2)
+    each = weight[chosen] / weight[chosen].sum(1, keepdims=True)
+    assert each.max() > 0.4  # far from equal
+    assert np.abs(counts[chosen] - each).max() < 0.09  # over four standard errors
+
+
+@pytest.mark.parametrize(("temperature", "like"), [(1e-6, "nearest"), (1e9, "random")])
+def test_soft_positives_between_nearest_and_random(temperature, like):
+    method, (batch,) = method_of("soft", soft_temperature=temperature), batches(1)
+    state = in_use(method, batch)
+    context = StepContext(jax.random.key(3), 0.0)
+    rows = jax.jit(lambda b: method.embed(state.params, state.aux, b, context).rows)(batch)
+    place = batch["query"] + steps_to_positive(rows)
+    at_most = nearest(np.asarray(compared(state.params, batch["feature"])), batch)
+    assert (place == at_most).all() == (like == "nearest")
+
+
+def test_walls_keep_positives_on_their_own_side():
+    rng = np.random.default_rng(0)
+    places = np.repeat(rng.normal(size=(4, 8)), 5, axis=0)
+    feature = (places + 0.05 * rng.normal(size=places.shape)).astype(np.float32)
+    film = MemoryFilm("film", {"feature": feature}, None)
+    cut = dict(neighbours=4, block=2)
+    assert np.bincount(find_parts(film, 3 / 19)).tolist() == [5, 5, 5, 5]
+    examples = np.arange(0, 20, 2)
+    one, walled = (
+        ShotWindows([film], {"feature": (8,)}, walls=share, **cut).load_batch(examples, examples, 0)
+        for share in (0.0, 3 / 19)
+    )
+    shot = walled["shot"][:, 0][:, None] - walled["query"][:, :1] + np.arange(10)
+    own = walled["shot"][..., None] // 5 == shot[:, None] // 5
+    assert (walled["candidate"] == (one["candidate"] & own)).all()
+    assert walled["candidate"].sum() < one["candidate"].sum()
+    with pytest.raises(
+        ValueError, match=r"needs the input 'feature'; got 0\.2 and the inputs image"
+    ):
+        ShotWindows([film], {"image": (3,)}, walls=0.2)
+    with pytest.raises(ValueError, match="must be from 0 to below 1"):
+        ShotWindows([film], {"feature": (8,)}, walls=1.0)
+
+
 def test_views_follow_the_index_and_the_step_not_the_row():
     method, (batch,) = method_of("instance", augment=dict(dropout=0.5)), batches(1)
     state = in_use(method, batch)
@@ -324,8 +386,9 @@ def test_collapse_raises_alarms_but_not_at_the_start():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (dict(mode="next"), "unknown method.mode 'next'; expected one of: nearest, random"),
+        (dict(mode="next"), "unknown method.mode 'next'; expected one of: nearest, soft"),
         (dict(mode="simclr"), "'simclr' takes its negatives from the batch: set method.queue to 0"),
+        (dict(soft_temperature=0.0), "method.soft_temperature must be above 0, got 0.0"),
         (dict(queue=-1), "method.queue must not be negative, got -1"),
         (dict(temperature=0.0), "method.temperature 0.0 must be above 0"),
         (dict(momentum=1.5), "momentum 1.5 from 0 to 1"),

@@ -23,7 +23,6 @@ LENGTH_SHAPE = 2.0  # gamma prior on the number of shots of a scene
 LENGTH_MEAN = 12.0
 MAX_LENGTH = 60  # shots of a scene
 DURATION_WEIGHT = 0.25 * 2**0.5
-FAR = 13  # shots apart, for the contrast
 MIN_DISTANCE = 1e-3  # shots that differ by less are the same, except for rounding
 FLAT = 1e-9  # standard deviation of equal values
 
@@ -125,23 +124,6 @@ def compute_boundary_posterior(band: np.ndarray) -> np.ndarray:
     # From the end: a scene of the reversed film starts where it ends in the film.
     backward = _log_sums(_reverse_starts(log_weights))[::-1]
     return np.exp(np.minimum(forward + backward - forward[-1], 0))[1:-1]
-
-
-def compute_contrast(vectors: np.ndarray) -> float:
-    """Compute how much more distant shots differ than consecutive ones, at least 1.
-
-    It is the mean cosine distance of shots that are 13 to 59 apart (in a film of fewer shots, of
-    all), divided by the median one of consecutive shots.
-
-    Args:
-      vectors: shot embeddings `[n d]`, n at least 2.
-
-    Raises:
-      ValueError: there is no shot, or a value is not finite.
-    """
-    band = compute_cosine_band(vectors, MAX_LENGTH - 1)
-    far = band[:, FAR - 1 :] if len(band) > FAR else band
-    return max(float(np.nanmean(1 - far.astype(np.float64))) / _median_distance(band), 1.0)
 
 
 def _scatter_by_length(band: np.ndarray) -> np.ndarray:

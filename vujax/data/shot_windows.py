@@ -12,6 +12,7 @@ import numpy as np
 
 from vujax.data.films import Film, check_inputs, input_arrays
 from vujax.data.pipeline import Batch, StreamDataset
+from vujax.data.scene_structure import compute_structure_scores
 
 ENDS = ("shift", "clip")
 
@@ -79,6 +80,19 @@ def batch_spec(
     }
 
 
+def find_parts(film: Film, walls: float) -> np.ndarray:
+    """Number the parts of a film between walls, int64 `[n]`.
+
+    Args:
+      film: with the input 'feature'.
+      walls: share of the shot boundaries that are walls, rounded; the highest structure scores.
+    """
+    scores = compute_structure_scores(film.inputs(np.arange(len(film)))["feature"], film.seconds)
+    is_wall = np.zeros(len(film), np.int64)
+    is_wall[1 + np.argsort(-scores, kind="stable")[: round(walls * len(scores))]] = 1
+    return np.cumsum(is_wall)
+
+
 class ShotWindows(StreamDataset):
     """Windows of the shots of films.
 
@@ -99,6 +113,7 @@ class ShotWindows(StreamDataset):
         neighbours: int = 8,
         block: int = 1,
         ends: str = "shift",
+        walls: float = 0.0,
         workers: int = 0,
     ) -> None:
         """Check the films and the options; shots are read when a batch is loaded.
@@ -109,16 +124,25 @@ class ShotWindows(StreamDataset):
           neighbours: shots on each side that may be the positive of a query.
           block: consecutive queries of a window.
           ends: rule at the ends of a film, 'shift' or 'clip'; see `cut_window`.
+          walls: share of a film's shot boundaries that no positive crosses: those of the highest
+            label-free score (`vujax.data.scene_structure`), by the input 'feature'. A shot that is
+            alone between two walls is its own positive.
           workers: processes that read; 0: threads of this process.
 
         Raises:
-          ValueError: there is no film, `ends` is unknown, or a size is not positive.
+          ValueError: there is no film, `ends` is unknown, a size is not positive, or `walls` are
+            not a share, or the films have no 'feature' for them.
         """
         if ends not in ENDS:
             raise ValueError(f"unknown data.ends '{ends}'; expected one of: {', '.join(ENDS)}")
         if neighbours < 1 or block < 1:
             raise ValueError(
                 f"data.neighbours {neighbours} and data.block {block} must be at least 1"
+            )
+        if not 0 <= walls < 1 or (walls and "feature" not in inputs):
+            raise ValueError(
+                f"data.walls must be from 0 to below 1, and needs the input 'feature'; got {walls} "
+                f"and the inputs {', '.join(inputs)}"
             )
         self._films = [film for film in films if len(film)]
         if not self._films:
@@ -127,6 +151,7 @@ class ShotWindows(StreamDataset):
             check_inputs(film, inputs)
         self._names = tuple(inputs)
         self._options = dict(neighbours=neighbours, block=block, ends=ends)
+        self._parts = [find_parts(film, walls) for film in self._films] if walls else None
         self._first = np.cumsum([0, *map(len, self._films)])
         self.examples, self.workers = int(self._first[-1]), workers
 
@@ -140,6 +165,11 @@ class ShotWindows(StreamDataset):
         number = int(np.searchsorted(self._first, example, side="right")) - 1
         film = self._films[number]
         window = cut_window(len(film), example - int(self._first[number]), **self._options)
+        if self._parts is not None:
+            part = self._parts[number][window.shots]
+            window = window._replace(
+                candidate=window.candidate & (part == part[window.query, None])
+            )
         inputs = film.inputs(window.shots)
         return {name: inputs[name] for name in self._names} | {
             "query": window.query,

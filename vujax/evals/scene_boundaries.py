@@ -16,6 +16,7 @@ from vujax.evals.base import Evaluator
 from vujax.evals.features import Variables, extract, padded_size, read_batches
 from vujax.evals.histogram_baseline import color_histogram
 from vujax.evals.metrics.boundaries import FilmScores, compute_baselines, evaluate
+from vujax.evals.metrics.positives import measure_positives
 
 
 class BoundaryEvaluator(Evaluator):
@@ -87,6 +88,7 @@ class GapBoundaries(BoundaryEvaluator):
         vector: str = "encoder",
         threshold: float = 0.5,
         batch_size: int = 256,
+        positives: int = 0,
     ) -> None:
         """Store the options; films are opened at the first call.
 
@@ -98,18 +100,30 @@ class GapBoundaries(BoundaryEvaluator):
           vector: 'encoder', or 'projection' for the embeddings that the loss compares.
           threshold: above it the score is a predicted boundary; AP and AUC need none.
           batch_size: shots at once, of all hosts together.
+          positives: neighbors on each side for statistics of nearest positives, 'positives/...' of
+            the result, see `vujax.evals.metrics.positives`; 0: none.
         """
         super().__init__(mesh, films, threshold, batch_size)
         if vector not in ("encoder", "projection"):
             raise ValueError(f"unknown vector {vector!r}; expected one of: encoder, projection")
         self._reach, which = reach, ("encoder", "projection").index(vector)
         self._encode = lambda variables, shots: model.apply(variables, shots)[which]
+        self._neighbours = positives
+        self._statistics: dict[str, float] = {}
+
+    def __call__(self, variables: Variables) -> dict[str, float]:
+        """Score `variables` on all films, and measure the nearest positives."""
+        result = super().__call__(variables)
+        return result | {f"positives/{name}": x for name, x in self._statistics.items()}
 
     def _film_scores(self, variables: Variables) -> list[np.ndarray]:
         start = np.cumsum([0, *map(len, self.films)])
         read = functools.partial(_shots, self.films, start)
         embeddings = self._extract(self._encode, variables, int(start[-1]), read)
-        return [compute_gap_scores(part, self._reach) for part in np.split(embeddings, start[1:-1])]
+        parts = np.split(embeddings, start[1:-1])
+        if self._neighbours:
+            self._statistics = measure_positives(parts, neighbours=self._neighbours)
+        return [compute_gap_scores(part, self._reach) for part in parts]
 
     def _untrained_baselines(self) -> dict[str, dict[str, float]]:
         scores: dict[str, list[FilmScores]] = {}

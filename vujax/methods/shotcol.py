@@ -39,7 +39,8 @@ from vujax.optim import update_ema
 if TYPE_CHECKING:
     from vujax.data.shot_windows import ShotWindows
 
-MODES = ("nearest", "random", "instance", "simclr")
+MODES = ("nearest", "soft", "random", "instance", "simclr")
+NEAR_COPY = 0.9  # cosine of a positive that teaches little
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,8 +52,9 @@ class ShotCoL:
 
     Attributes:
       model: see `vujax.models.projection.ContrastModel`.
-      mode: selection of the positive: 'nearest' (ShotCoL: the most similar neighbor), 'random'
-        (any neighbor), 'instance' (the shot itself, in another view), or 'simclr', BaSSL's variant
+      mode: selection of the positive: 'nearest' (ShotCoL: the most similar neighbor), 'soft' (a
+        neighbor, drawn in proportion to exp(cosine / `soft_temperature`)), 'random' (any
+        neighbor), 'instance' (the shot itself, in another view), or 'simclr', BaSSL's variant
         of ShotCoL: the most similar neighbor, both views by the same trained network, negatives
         from the batch, no momentum and no queue (Mun et al. 2022, arXiv:2201.05277).
       queue: number of keys retained as negatives, a multiple of a batch's queries; 0: the batch's
@@ -60,6 +62,7 @@ class ShotCoL:
       momentum: of the key encoder, per optimizer step.
       temperature: divides cosines.
       mask_radius: shots of the same film at most this far away are no negatives; -1: all are.
+      soft_temperature: of the draw of 'soft'; towards 0 it is 'nearest', towards infinity 'random'.
       augment: see `vujax.methods.augment.ShotAugmentation`.
     """
 
@@ -69,6 +72,7 @@ class ShotCoL:
     momentum: float = 0.999
     temperature: float = 0.07
     mask_radius: int = -1
+    soft_temperature: float = 0.1
     augment: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -87,6 +91,10 @@ class ShotCoL:
             raise ValueError(
                 f"method.temperature {self.temperature} must be above 0 and method.momentum "
                 f"{self.momentum} from 0 to 1"
+            )
+        if not self.soft_temperature > 0:
+            raise ValueError(
+                f"method.soft_temperature must be above 0, got {self.soft_temperature}"
             )
         self._augmentation  # noqa: B018 (raises for an invalid setting)
 
@@ -165,6 +173,9 @@ class ShotCoL:
             score = jax.vmap(lambda k, c: jax.random.uniform(k, c.shape))(keys, candidate)
         else:
             score = self._compute_similarity(params, aux, batch)
+        if self.mode == "soft":  # the maximum of scores with Gumbel noise is such a draw
+            noise = jax.vmap(lambda k, c: jax.random.gumbel(k, c.shape))(keys, candidate)
+            score = score / self.soft_temperature + noise
         best = jnp.where(candidate, score, -jnp.inf).argmax(axis=2).astype(jnp.int32)
         return jnp.where(candidate.any(axis=2), best, batch["query"])
 
@@ -245,10 +256,13 @@ class ShotCoL:
         axis_name = context.axis_name
         rank, std = diagnostics.compute_spread(rows["query"], axis_name)
         stats = {"effective_rank": rank, "embedding_std": std}
+        lag = jnp.abs(rows["key_shot"] - rows["shot"])
         means = {
             "positive": result.positive.mean(),
+            "positive_near_copies": (result.positive > NEAR_COPY).mean(dtype=jnp.float32),
+            "positive_even_lags": ((lag > 0) & (lag % 2 == 0)).mean(dtype=jnp.float32),
             "top1": result.right.astype(jnp.float32).mean(),
-            "shots_to_positive": jnp.abs(rows["key_shot"] - rows["shot"]).mean(dtype=jnp.float32),
+            "shots_to_positive": lag.mean(dtype=jnp.float32),
         }
         stats |= {name: diagnostics.mean_over_devices(x, axis_name) for name, x in means.items()}
         return stats | diagnostics.detect_collapse(stats, context.progress)

@@ -33,6 +33,8 @@ class AdaptationConfig:
     Attributes:
       mode: see `vujax.methods.shotcol.ShotCoL`.
       neighbours: shots on each side that are candidates for the positive.
+      walls: share of the boundaries that no positive crosses, see `vujax.data.shot_windows`.
+      soft_temperature: of mode 'soft'.
       temperature: temperature of the contrastive loss.
       mask_radius: shots of the same film within this distance are not negatives; -1 for none.
       steps: maximum number of training steps.
@@ -50,6 +52,8 @@ class AdaptationConfig:
 
     mode: str = "nearest"
     neighbours: int = 1
+    walls: float = 0.0
+    soft_temperature: float = 0.1
     temperature: float = 0.1
     mask_radius: int = -1
     steps: int = 400
@@ -115,7 +119,7 @@ def train_adapter(
     """
     opened = _open_films(films)
     inputs = {"feature": films[0].shape[1:]}
-    windows = ShotWindows(opened, inputs, **_window_options(config))
+    windows = ShotWindows(opened, inputs, **_window_options(config), walls=config.walls)
     method = ShotCoL(
         config.model(),
         mode=config.mode,
@@ -123,6 +127,7 @@ def train_adapter(
         momentum=config.momentum,
         temperature=config.temperature,
         mask_radius=config.mask_radius,
+        soft_temperature=config.soft_temperature,
         augment=FrozenDict(dropout=config.dropout),
     )
     batch = batch_spec(inputs, config.windows, **_window_options(config))
