@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         choices=exports.names(),
         metavar="NAME",
-        help=f"output formats (default: all of {', '.join(exports.names())})",
+        help=f"output formats (default: {_usual_formats()}; also: {', '.join(exports.ON_REQUEST)})",
     )
     add(
         "--series",
@@ -93,6 +93,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: transnetv2)",
     )
     runner.add_arguments(parser, "films processed at once (default: one per core)")
+
+
+def _usual_formats() -> str:
+    return ", ".join(name for name in exports.names() if name not in exports.ON_REQUEST)
 
 
 def parse_rate(text: str) -> Fraction:

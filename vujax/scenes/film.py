@@ -370,7 +370,7 @@ class FilmProcessor:
 
         siblings = [file for file in self.files.written if file.parent == path.parent]
         stems = (path.stem, f"{path.stem}{COPY_STEM}")
-        names = [file.name for file in siblings if self.is_only or file.stem in stems]
+        names = [f.name for f in siblings if self.is_only or f.name.partition(".")[0] in stems]
         write_page(self.catalog, scenes, vectors, path, names)
         return []
 

@@ -120,6 +120,11 @@ class Clock:
         return nearest_timecode_rate(self.rate)
 
     @cached_property
+    def source_frame(self) -> int:
+        """Frame number of the first picture's source timecode, in nominal frames."""
+        return _nearest(self.timecode_frame * self._frames_per_count)
+
+    @cached_property
     def is_drop_frame(self) -> bool:
         """True if timecode is drop-frame."""
         return (

@@ -24,12 +24,20 @@ EXPORTS = Registry(
         "chapters": "vujax.scenes.exports.chapters:EXPORT",
         "edl": "vujax.scenes.exports.edl:EXPORT",
         "otio": "vujax.scenes.exports.otio:EXPORT",
+        "fcpxml": "vujax.scenes.exports.fcpxml:EXPORT",
+        "matroska": "vujax.scenes.exports.matroska:EXPORT",
+        "youtube": "vujax.scenes.exports.youtube:EXPORT",
+        "srt": "vujax.scenes.exports.srt:EXPORT",
+        "qpfile": "vujax.scenes.exports.qpfile:EXPORT",
+        "keyframes": "vujax.scenes.exports.keyframes:EXPORT",
         "json": "vujax.scenes.exports.json:EXPORT",
     },
     entry_points="vujax.scene_exports",
 )
 PAGE = "html"
 """The page: it shows keyframes and scores too, so `vujax.scenes.page` writes it."""
+ON_REQUEST = ("fcpxml", "matroska", "youtube", "srt", "qpfile", "keyframes")
+"""Written only if they are named."""
 LAST = ("json", PAGE)
 """Written last: these carry the notes of the others."""
 
@@ -43,14 +51,16 @@ def select(wanted: Iterable[str] | None = None) -> tuple[str, ...]:
     """Return the formats to write, in order.
 
     Args:
-      wanted: names; None: all. A plug-in that cannot be imported is left out of all with a warning.
+      wanted: names; None: all but those ON_REQUEST. A plug-in that cannot be imported is left out
+        of all with a warning.
 
     Raises:
       ValueError: a name is unknown.
       PluginError: a wanted plug-in cannot be imported.
     """
     if wanted is None:
-        return tuple(name for name in names() if not EXPORTS.is_plugin(name) or _is_usable(name))
+        usual = [name for name in names() if name not in ON_REQUEST]
+        return tuple(name for name in usual if not EXPORTS.is_plugin(name) or _is_usable(name))
     chosen = set()
     for name in wanted:
         if name != PAGE and name not in EXPORTS:

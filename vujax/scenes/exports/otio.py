@@ -5,8 +5,6 @@ With a variable frame rate they are times in units of the nominal frame, and eac
 has the exact times. Markers on the stack are break cues.
 """
 
-import math
-from fractions import Fraction
 from pathlib import Path
 
 import opentimelineio as otio
@@ -86,9 +84,7 @@ def _range(start: int, end: int, scenes: DetectedScenes) -> TimeRange:
 
 def _source_time(frame: int, scenes: DetectedScenes) -> RationalTime:
     """Return the source timecode of a position of the timeline, in the film's frames."""
-    clock = scenes.clock
-    first = math.floor(clock.timecode_frame * clock.rate / clock.timecode_rate + Fraction(1, 2))
-    return RationalTime(first + frame, float(clock.rate))
+    return RationalTime(scenes.clock.source_frame + frame, float(scenes.clock.rate))
 
 
 EXPORT = SceneExport(suffix=".otio", write=write)

@@ -1,0 +1,48 @@
+"""scenes.youtube.txt: chapters for the description of a video on YouTube.
+
+YouTube shows them if the first one is at 0:00, there are at least three, and each lasts at least
+ten seconds.
+"""
+
+from pathlib import Path
+
+from vujax.scenes.exports.base import SceneExport
+from vujax.scenes.types import DetectedScenes
+from vujax.utils.formatting import join_lines
+from vujax.utils.io import write_text
+
+MIN_CHAPTERS = 3
+MIN_SECONDS = 10
+
+
+def write(scenes: DetectedScenes, path: Path) -> list[str]:
+    """Write the file atomically and return notes about the site's rules."""
+    starts = [0, *(round(scene.start_s) for scene in scenes.scenes[1:])]
+    lines = [
+        f"{format_time(start)} {join_lines(scene.title)}"
+        for start, scene in zip(starts, scenes.scenes, strict=True)
+    ]
+    write_text(path, "\n".join(lines) + "\n")
+    return _notes(scenes)
+
+
+def _notes(scenes: DetectedScenes) -> list[str]:
+    short = sum(scene.length_s < MIN_SECONDS for scene in scenes.scenes)
+    if len(scenes.scenes) < MIN_CHAPTERS:
+        return [f"YouTube shows no chapters: it needs {MIN_CHAPTERS}."]
+    if short:
+        return [
+            f"YouTube shows no chapters: {short} last less than {MIN_SECONDS} s; choose "
+            f"--min-duration {MIN_SECONDS}."
+        ]
+    return []
+
+
+def format_time(seconds: int) -> str:
+    """Return a time as 'M:SS', or 'H:MM:SS' from an hour on."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+EXPORT = SceneExport(suffix=".youtube.txt", write=write)
