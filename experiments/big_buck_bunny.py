@@ -3,8 +3,8 @@
     VUJAX_DATA=... python experiments/big_buck_bunny.py --work runs/big_buck_bunny
 
 The input is the complete film at 160 x 120 pixels and 4 frames/s, the output are times, as with
-`vujax scenes`: TransNetV2, EfficientNet-Lite0, the head of the package. The baselines use the same
-shots and embeddings: label-free boundaries (no head), adaptation to the film without labels
+`vujax scenes`: TransNetV2, EfficientNet-Lite0, the structure score. Baselines use the same shots
+and embeddings: the head of the package, the gap score, adaptation to the film without labels
 (several seeds), a given number of scenes, a head trained on the labels of BBC and RAI (VGG19
 embeddings), and boundaries that see no image. Precision and recall: times within 2 s of a human
 boundary, each matched once. AP: over the detected shot boundaries, with the human boundaries
@@ -31,8 +31,9 @@ from vujax.scenes.adapt import adapt_embeddings
 from vujax.scenes.detect import SceneDetectionJob, run_scene_detection
 from vujax.scenes.film import load_shot_embeddings, predict_boundaries
 from vujax.scenes.head import BoundaryHead, load_head
+from vujax.scenes.structure import StructureHead
 from vujax.scenes.train_head import train_head
-from vujax.scenes.types import SceneDetectionOptions
+from vujax.scenes.types import Head, SceneDetectionOptions
 from vujax.training.sweep.tables import TableRow, format_value, write_rows
 
 RESULTS = Path(__file__).with_name("results") / "big_buck_bunny"
@@ -106,15 +107,16 @@ def _highest(film: Film, scores: np.ndarray, count: int) -> Found:
 
 
 def divided(
-    film: Film, vectors: np.ndarray, how: SceneDetectionOptions, head: BoundaryHead | None
+    film: Film, vectors: np.ndarray, how: SceneDetectionOptions, head: Head | None
 ) -> Found:
     """Return the boundaries of `vujax scenes` for these embeddings."""
-    division = predict_boundaries(vectors, film.seconds, how, head)
+    original = None if vectors is film.vectors else film.vectors
+    division = predict_boundaries(vectors, film.seconds, how, head, original=original)
     return Found(film.seconds[1 + division.boundaries, 0], division.scores)
 
 
 def by_pictures(
-    film: Film, seeds: int, heads: dict[str, Sequence[BoundaryHead | None]]
+    film: Film, seeds: int, heads: dict[str, Sequence[Head | None]]
 ) -> Iterator[TableRow]:
     """Yield each head (or none) on original and adapted embeddings, and a number of scenes."""
     for name, ones in heads.items():
@@ -179,9 +181,10 @@ def main() -> None:
     data = Path(os.environ["VUJAX_DATA"])
     product, film = read(data, args.work)
     heads = {
-        "shipped head": [load_head()],
+        "structure score": [StructureHead()],
+        "packaged head": [load_head()],
         "head of BBC and RAI": real_heads(data, args.head_seeds),
-        "label-free": [None],
+        "gap score": [None],
     }
     rows = [product, *by_pictures(film, args.seeds, heads), *without_pictures(film)]
     print(f"{len(film.seconds)} shots; {film.starts.sum()} borders carry the 16 boundaries")
