@@ -8,6 +8,9 @@ A config file beside this one loads it by its path, so that it works from any wo
 from collections.abc import Callable, Sequence
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+UNITS = {"steps": int, "epochs": float, "examples": int, "percent": float}
 
 
 def base() -> ConfigDict:
@@ -21,22 +24,38 @@ def base() -> ConfigDict:
     config.init_from = ""  # workdir or release folder to start from
     config.init_fresh = ()  # prefixes of parameter names ('head/') that are not taken from it
     config.log_steps = 50
+    add_duration(config, "total", "steps", "epochs", "examples")
+    add_duration(config, "checkpoint")
     config.checkpoint_steps = 500
     config.keep_last = 2
     config.keep_every = 0
+    add_duration(config, "eval")
     config.eval_percent = 100.0
     config.eval_only = False
     config.evals = ConfigDict()
     return config
 
 
+def add_duration(config: ConfigDict, name: str, *units: str) -> None:
+    """Add the keys `{name}_steps`, `_epochs`, `_examples` and `_percent` (of all steps), unset.
+
+    An experiment sets one of them. One that is given on the command line replaces it.
+
+    Args:
+      config: receives the keys.
+      name: what lasts so long.
+      units: those that make sense; all of them by default.
+    """
+    for unit in units or UNITS:
+        config[f"{name}_{unit}"] = placeholder(UNITS[unit])
+
+
 def optimizer() -> ConfigDict:
     """Return AdamW with warm-up and cosine decay."""
-    return ConfigDict(
+    settings = ConfigDict(
         dict(
             lr=1e-3,
             schedule="cosine",
-            warmup_steps=50,
             final=0.0,
             b1=0.9,
             b2=0.98,
@@ -47,6 +66,9 @@ def optimizer() -> ConfigDict:
             rules=((".*", 1.0),),
         )
     )
+    add_duration(settings, "warmup")
+    settings.warmup_steps = 50
+    return settings
 
 
 def build_experiment(

@@ -85,7 +85,9 @@ def test_several_hosts_by_environment(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--config.model.widht=3"], "widht"),
+        (["--config.optimizer.widht=3"], "the config has no key 'optimizer.widht'"),
+        (["--config.total_epoch=3"], "no key 'total_epoch'; did you mean total_epochs or "),
+        (["--config=configs/distill.py:release=/nowhere"], "Error: /nowhere is no model: "),
         (
             ["--config=configs/distill.py:vit_b64"],
             "unknown experiment 'vit_b64'; expected one of: cinema",

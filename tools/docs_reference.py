@@ -134,8 +134,9 @@ CONFIG_INTRODUCTION = """\
 python -m vujax.main --config=configs/FILE.py:ARGUMENT --config.KEY=VALUE
 ```
 
-The first argument of a file is its default. A duration has one of the endings `_steps`, `_epochs`,
-`_examples`, `_percent`. Keys of a model, a data set or an evaluation are the options of its class:
+The first argument of a file is its default. A duration can be given in `_steps`, `_epochs`,
+`_examples` or `_percent`; one on the command line replaces the config's. `--config.KEY=None` unsets
+a value. Keys of a model, a data set or an evaluation are the options of its class:
 see the [Python reference](python.md).
 """
 CLI_INTRODUCTION = """\
@@ -374,6 +375,9 @@ def _default_argument(path: Path) -> str | None:
     return None
 
 
+DURATION = re.compile(r".*(total|warmup|eval|checkpoint)_(steps|epochs|examples|percent)")
+
+
 def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield dotted keys and their values; an empty mapping is a value."""
     for key, value in config.items():
@@ -395,6 +399,8 @@ def _config(file: str, found: Mapping[str, Mapping[str, Any]]) -> list[str]:
         if key.startswith("evals.") and not re.fullmatch(r"evals\.\w+\.kind", key):
             continue
         values = {name: config.get(key, MISSING) for name, config in found.items()}
+        if DURATION.fullmatch(key) and not set(map(str, values.values())) - {"None", MISSING}:
+            continue  # another unit of a duration, see the page's introduction
         first = values.pop(default)
         others = ", ".join(
             f"{name}: {_shown(value)}"

@@ -1,6 +1,7 @@
 """Training by a config: `python -m vujax.main --config=configs/distill.py [--config.a.b=v]`."""
 
 import os
+import re
 import sys
 import traceback
 from functools import partial
@@ -11,7 +12,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from vujax.methods import linear_guide
-from vujax.training import loop
+from vujax.training import loop, overrides
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "config file, FILE.py or FILE.py:ARGUMENT", lock_config=True
@@ -81,13 +82,25 @@ def is_vujax_error(error: BaseException) -> bool:
 
 
 def parse_flags(argv: list[str]) -> list[str]:
-    """Parse flags; an unknown config key ends with a message, without a traceback."""
+    """Parse flags; a config that cannot be, or lacks a key, ends with one sentence."""
+    kept, unset = overrides.split_unset(argv)
     try:
-        return app.parse_flags_with_usage(argv)
+        rest = app.parse_flags_with_usage(kept)
+        overrides.unset(CONFIG.value, unset)
+        overrides.replace_durations(CONFIG.value, argv)
+        return rest
     except (AttributeError, KeyError) as error:
-        key = str(error).strip("\"'")
-        flag = next((a for a in argv if a.startswith("--config.") and key in a), "--config")
-        sys.exit(f"Error: {flag}: the config has no key '{key}'; its file shows its keys")
+        key = _unknown_key(argv, str(error))
+        sys.exit(f"Error: the config has no key '{key}'{overrides.suggest_keys(argv, key)}")
+    except OSError as error:  # ml_collections wraps the error of a config file
+        sys.exit(f"Error: {str(error).partition('failure to load: ')[2] or error}")
+
+
+def _unknown_key(argv: list[str], message: str) -> str:
+    """Return the dotted key of the command line that an error of ml_collections is about."""
+    name = found[0] if (found := re.search(r"[\w.]+", message)) else message
+    given = [found[1] for argument in argv if (found := overrides.FLAG.fullmatch(argument))]
+    return next((key for key in given if name in (key, *key.split("."))), name)
 
 
 if __name__ == "__main__":

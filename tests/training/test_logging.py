@@ -25,6 +25,7 @@ def test_resume_drops_what_came_after_the_checkpoint(tmp_path):
 
 def test_meter_counts_since_the_last_report():
     meter = logging.ThroughputMeter()
-    meter.add_wait(1e9, 32)
+    meter.add_wait(1e9)
+    meter.add_examples(32)
     assert meter.pop_rates()["data_wait_share"] == 1.0
     assert meter.pop_rates() == {"examples_per_s": 0.0, "data_wait_share": 0.0}

@@ -52,6 +52,7 @@ def unbroken(tmp_path_factory):
 
 def test_a_run_leaves_everything_behind(unbroken):
     assert len(losses(unbroken)) == STEPS
+    assert all(line["examples_per_s"] > 0 for line in logging.read_metrics(unbroken))
     assert losses(unbroken)[-1] < losses(unbroken)[0]
     facts = json.loads((unbroken / "run.json").read_text())
     assert facts["seed"] == 0 and "jax" in facts["versions"]
@@ -159,6 +160,8 @@ def test_a_scale_that_cannot_be_fitted(overrides, words, tmp_path):
 
 def test_nothing_to_evaluate(tmp_path):
     with pytest.raises(FileNotFoundError, match="no checkpoint to evaluate"):
+        loop.train(with_retrieval(eval_only=True), tmp_path)
+    with pytest.raises(ValueError, match="eval_only needs an evaluation"):
         loop.train(config(eval_only=True), tmp_path)
 
 

@@ -75,6 +75,7 @@ class MetricLogger:
         self._warn_of_alarms(step, values)
         self._num_bad += int(values.get("bad_samples", 0))
         self._num_samples += len(batch["index"])
+        self.meter.add_examples(len(batch["index"]))
         self._check_bad(self._num_bad, self._num_samples)
         if step % self._every and step != self._parts.total_steps:
             return
@@ -180,10 +181,13 @@ class ThroughputMeter:
     def __init__(self) -> None:
         self._start_s, self._wait_s, self._examples = time.monotonic(), 0.0, 0
 
-    def add_wait(self, seconds: float, examples: int) -> None:
-        """Count one step's examples and the wait for its batch."""
+    def add_wait(self, seconds: float) -> None:
+        """Add the wait for a batch."""
         self._wait_s += seconds
-        self._examples += examples
+
+    def add_examples(self, count: int) -> None:
+        """Count the examples of a step that is done."""
+        self._examples += count
 
     def pop_rates(self) -> dict[str, float]:
         """Return both rates, and start the next interval."""

@@ -91,7 +91,13 @@ def train(config: ConfigDict, workdir: Path, *, extend: bool = False) -> None:
 
 
 def open_run(config: ConfigDict, workdir: Path) -> Run:
-    """Open the data and the evaluators of a config, and build the parts of its training."""
+    """Open the data and the evaluators of a config, and build the parts of its training.
+
+    Raises:
+      ValueError: the config contradicts itself or the data.
+    """
+    if config.eval_only and not config.evals:
+        raise ValueError("eval_only needs an evaluation: the config's evals is empty")
     mesh = make_mesh()
     data = load_spec(config).open_data(config)
     parts = setup.build_parts(config, mesh, examples=data.examples)
@@ -253,7 +259,7 @@ def run_steps(run: Run, checkpoints: Checkpoints, state: State) -> State:
                 waiting_since = time.monotonic()
                 rows = next(batches)
                 batch = make_global_batch(run.mesh, rows)
-                logger.meter.add_wait(time.monotonic() - waiting_since, run.config.batch_size)
+                logger.meter.add_wait(time.monotonic() - waiting_since)
                 if step == 1:
                     resume.record_batch(run.workdir, rows)
                 state, metrics = run.parts.step(state, batch)
