@@ -208,6 +208,7 @@ def features() -> ConfigDict:
     config.method = method()
     config.fit_scale_on = ""  # evaluation whose held-out pairs fit the scale of the release
     config.method.name = "distill_features"
+    config.method.dropout = 0.3  # the towers' inputs are dropped too, and there are many of them
     config.data = ConfigDict(
         dict(
             sources=dict(main=dict(kind="webdataset", path="")),

@@ -335,7 +335,7 @@ def paired(
     lines: list[dict[str, Any]], controls: list[dict[str, Any]], metric: str
 ) -> Estimate | None:
     """Return the mean difference over common seeds, in points."""
-    own, other = ({x["seed"]: x[metric] for x in part} for part in (lines, controls))
+    own, other = ({x["seed"]: x[metric] for x in part if metric in x} for part in (lines, controls))
     return compute_estimate([100 * (own[seed] - other[seed]) for seed in own if seed in other])
 
 

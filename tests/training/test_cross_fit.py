@@ -13,7 +13,14 @@ from vujax.methods.distill import Distill
 from vujax.training import cross_fit
 from vujax.training.cross_fit import TowerSettings, assign_folds, train_towers
 
-SETTINGS = TowerSettings(hidden=16, embed_dim=8, epochs=12.0, batch_size=32, lr=1e-2)
+SETTINGS = TowerSettings(
+    hidden=16,
+    embed_dim=8,
+    method=cross_fit.METHOD | {"dropout": 0.1},  # inputs of a dozen dimensions bear no more
+    epochs=12.0,
+    batch_size=32,
+    lr=1e-2,
+)
 
 
 def topic_pairs(count: int = 160, topics: int = 8, seed: int = 0) -> FeaturePairs:

@@ -34,9 +34,9 @@ METHOD = {
     "unaligned_end": 0.7,
     "unaligned_begin": 0.1,
     "unaligned_full": 0.4,
-    "dropout": 0.1,
+    "dropout": 0.3,
 }
-"""Values of configs/distill.py that are not the defaults of `vujax.methods.distill.Distill`."""
+"""Values of configs/distill.py:features that are not the defaults of `Distill`."""
 
 
 @dataclasses.dataclass(frozen=True)
