@@ -1,5 +1,7 @@
 """Formats on request, each opened by an independent reader."""
 
+import csv
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -8,12 +10,15 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import av
+import numpy as np
 import pytest
 
+from tests.pipeline.ingest.films import colours
 from tests.scenes.results import HOSTILE, NTSC, NTSC_FILM, result
-from tests.video.clips import make
+from tests.video.clips import add_picture, add_sound, make, tone, write_pictures, write_sound
 from vujax.scenes import exports
 from vujax.scenes.types import DetectedScenes
+from vujax.video.probe import probe_film
 
 
 def write(name: str, folder: Path, scenes: DetectedScenes) -> tuple[Path, list[str]]:
@@ -137,3 +142,48 @@ def test_fcpxml_says_whether_the_film_has_sound(tmp_path: Path) -> None:
     assert asset.get("hasAudio") is None
     odd = result(rate=Fraction(27, 2))
     assert "13.5 frames/s" in write("fcpxml", tmp_path, odd)[1][0]
+
+
+def test_breaks_anywhere_as_ffmpeg_finds_them(tmp_path: Path) -> None:
+    """Black and silence in the middle of a scene, and black under sound."""
+    film = tmp_path / "film.mkv"
+    black = np.zeros((64, 96, 3), np.uint8)
+    images = [*colours((48,)), *[black] * 24, *colours((48,)), *[black] * 12, *colours((12,))]
+    quiet = tone(6, 48000)
+    quiet[round(1.75 * 48000) : 3 * 48000] = 0
+    with av.open(str(film), "w") as file:
+        video, audio = add_picture(file), add_sound(file, 48000, "flac")
+        write_pictures(file, video, images)
+        write_sound(file, audio, quiet, 48000)
+        file.mux(audio.encode(None))
+    scenes = result(rate=Fraction(24), shots=(30, 114), boundaries=(0,), path=str(film))
+    scenes = replace(scenes, clock=probe_film(film).video.clock)
+    path, notes = write("breaks", tmp_path, scenes)
+    rows = list(csv.DictReader(path.open(newline="")))
+    assert notes == []
+    assert [(r["kind"], r["black_and_silent"], r["scene"]) for r in rows] == [
+        ("silent", "yes", "2"),
+        ("black", "yes", "2"),
+        ("black", "no", "2"),
+    ]
+    assert rows[1]["begin_timecode"] == "00:00:02:00"
+    black_s = [(float(r["begin_s"]), float(r["end_s"])) for r in rows if r["kind"] == "black"]
+    silent_s = [(float(r["begin_s"]), float(r["end_s"])) for r in rows if r["kind"] == "silent"]
+    np.testing.assert_allclose(black_s, [(2, 3), (5, 5.5)], atol=2e-3)
+    assert silent_s == [pytest.approx((1.75, 3), abs=0.11)]
+    if shutil.which("ffmpeg"):
+        command = ["ffmpeg", "-i", film, "-vf", "blackdetect=d=0.1", "-af"]
+        command += ["silencedetect=n=-50dB:d=0.25", "-f", "null", "-"]
+        log = subprocess.run(list(map(str, command)), capture_output=True, text=True).stderr
+        spans = re.findall(r"black_start:([\d.]+) black_end:([\d.]+)", log)
+        np.testing.assert_allclose(np.array(spans, float), black_s, atol=0.05)
+        quiet_s = re.search(r"silence_start: ([\d.]+).*silence_end: ([\d.]+)", log, re.DOTALL)
+        assert tuple(map(float, quiet_s.groups())) == pytest.approx(silent_s[0], abs=0.11)
+
+
+def test_breaks_of_a_silent_film(tmp_path: Path) -> None:
+    film = make(tmp_path / "film.mkv", images=colours((12,)))
+    scenes = result(rate=Fraction(24), shots=(12,), boundaries=(), path=str(film))
+    path, notes = write("breaks", tmp_path, scenes)
+    assert path.read_text().count("\n") == 1
+    assert notes == ["The film has no sound: the list of breaks uses the image only."]

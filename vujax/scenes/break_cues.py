@@ -12,7 +12,9 @@ from fractions import Fraction
 import numpy as np
 
 from vujax.scenes.types import BreakCue, DetectedScenes, Scene
+from vujax.utils.arrays import find_runs
 from vujax.video.audio import AudioReader
+from vujax.video.decode import FrameReader
 from vujax.video.probe import FilmError, probe_film
 from vujax.video.seek import StillReader
 from vujax.video.timecode import Clock
@@ -92,6 +94,49 @@ def measure_quietest(path: str, moments: Sequence[float]) -> tuple[list[float | 
     middles = [round(moment / STEP_S) for moment in moments]
     quietest = [means[max(0, mid - reach) : mid + reach - width + 1].min() for mid in middles]
     return [to_decibels(float(value)) for value in quietest], []
+
+
+def find_silences(path: str, end_s: float) -> list[tuple[float, float]]:
+    """Find the silent intervals of a film, of at least SILENT_S, in seconds since its start.
+
+    Args:
+      path: path of the film.
+      end_s: end of its image; where sound ends before it, silence follows.
+
+    Raises:
+      FilmError: the film has no sound, or it cannot be read.
+    """
+    energy = compute_energies(AudioReader(path, rate=SOUND_RATE))
+    missing = max(0, round(end_s / STEP_S) - len(energy))
+    energy = np.concatenate([energy, np.zeros(missing)])
+    width = round(SILENT_S / STEP_S)
+    if len(energy) < width:
+        return []
+    means = np.convolve(energy, np.full(width, 1 / width), "valid")
+    starts = means < 10 ** (SILENT_DB / 10)
+    silent = np.convolve(starts, np.ones(width), "full") > 0
+    return [(start * STEP_S, stop * STEP_S) for start, stop in find_runs(silent)]
+
+
+def find_black(path: str) -> list[tuple[int, int]]:
+    """Find the black intervals of a film: timestamps of the first frame, and of the one after.
+
+    The whole film is decoded.
+
+    Raises:
+      FilmError: the film has no image, or it cannot be read.
+    """
+    reader = FrameReader(path, every_s=None)
+    dark, times = [], []
+    for chunk in reader:
+        luma = chunk.small.astype(np.float32) @ np.array(LUMA, np.float32) / 255
+        dark.append((luma < DARK).mean(axis=(1, 2)) >= BLACK_SHARE)
+        times.append(chunk.pts)
+    if not times:
+        return []
+    pts = np.concatenate(times)
+    edges = np.append(pts, pts[-1] + reader.video.clock.frame_ticks)
+    return [(int(edges[a]), int(edges[b])) for a, b in find_runs(np.concatenate(dark))]
 
 
 def compute_energies(blocks: Iterable[np.ndarray]) -> np.ndarray:

@@ -30,13 +30,14 @@ EXPORTS = Registry(
         "srt": "vujax.scenes.exports.srt:EXPORT",
         "qpfile": "vujax.scenes.exports.qpfile:EXPORT",
         "keyframes": "vujax.scenes.exports.keyframes:EXPORT",
+        "breaks": "vujax.scenes.exports.breaks:EXPORT",
         "json": "vujax.scenes.exports.json:EXPORT",
     },
     entry_points="vujax.scene_exports",
 )
 PAGE = "html"
 """The page: it shows keyframes and scores too, so `vujax.scenes.page` writes it."""
-ON_REQUEST = ("fcpxml", "matroska", "youtube", "srt", "qpfile", "keyframes")
+ON_REQUEST = ("fcpxml", "matroska", "youtube", "srt", "qpfile", "keyframes", "breaks")
 """Written only if they are named."""
 LAST = ("json", PAGE)
 """Written last: these carry the notes of the others."""

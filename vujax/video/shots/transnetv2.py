@@ -34,6 +34,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vujax.models import pretrained, transnetv2
+from vujax.utils.arrays import find_runs
 from vujax.video.decode import SMALL_SIZE, Chunk
 from vujax.video.probe import VideoStream
 from vujax.video.shots.base import Transition
@@ -326,10 +327,3 @@ def _build_transition(single: np.ndarray, start: int) -> Transition:
         return Transition(start - 1, start + len(single), "gradual", score)
     last = start + int(np.argmax(single))
     return Transition(last, last + 1, "cut", score)
-
-
-def find_runs(flags: np.ndarray) -> list[tuple[int, int]]:
-    """Return start and end (exclusive) of every run of True in bool `[n]`."""
-    steps = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
-    starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
-    return list(zip(starts.tolist(), ends.tolist(), strict=True))
