@@ -127,3 +127,14 @@ def test_rows_as_csv_and_as_lines_of_json(tmp_path):
     assert (tmp_path / "a.csv").read_bytes().decode() == 'b,a\r\n"é, x",1\r\n"say ""no""",\r\n'
     io.write_json_lines(tmp_path / "a.jsonl", iter(rows))
     assert [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()] == rows
+
+
+@pytest.mark.parametrize("path", ["gs://bucket/run", "s3://b", Path("gs://bucket/x"), "hdfs:/a"])
+def test_the_address_of_a_bucket_is_no_path(path):
+    with pytest.raises(ValueError, match=r"^(gs|s3|hdfs)://\w+.* is not on this machine.*mount"):
+        io.check_local(path)
+
+
+@pytest.mark.parametrize("path", ["a", "/a/b", "a:b/c", "./gs:/b", "C:", "a/b://c", "12:30/x"])
+def test_these_are_paths(path):
+    io.check_local(path)

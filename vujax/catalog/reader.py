@@ -12,6 +12,7 @@ from vujax.catalog.ids import Id, compute_fingerprint
 from vujax.catalog.parquet import read_parquet
 from vujax.catalog.records import RecordReader
 from vujax.catalog.writer import read_manifest
+from vujax.utils.io import check_local
 
 TABLE_SCHEMAS = {
     "films.parquet": schema.FILMS,
@@ -38,8 +39,9 @@ class Catalog:
 
         Raises:
           FileNotFoundError: there is no catalog.
-          ValueError: it is of another version.
+          ValueError: it is of another version, or the address of a bucket.
         """
+        check_local(path)
         self.path = Path(path)
         schema.check_catalog(self.path)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from vujax.utils.io import write_json
+from vujax.utils.io import check_local, write_json
 from vujax.video.timecode import Clock
 
 SCHEMA = 1
@@ -143,8 +143,10 @@ def create_catalog(root: Path) -> None:
     """Create an empty catalog, unless there is one.
 
     Raises:
-      ValueError: the folder holds something else, or a catalog of another version.
+      ValueError: the folder holds something else or a catalog of another version, or is the address
+        of a bucket.
     """
+    check_local(root)
     if not (root / CATALOG_FILE).exists():
         if root.exists() and (not root.is_dir() or any(root.iterdir())):
             raise ValueError(

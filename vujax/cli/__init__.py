@@ -17,8 +17,10 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 from vujax.cli import deprecation, runtime
+from vujax.utils.io import check_local
 
 COMMANDS = {
     "scenes": ("vujax.cli.scenes", "detect the scenes of films, for editors and players"),
@@ -66,6 +68,7 @@ def _run(
     run: Callable[[argparse.Namespace], int], options: argparse.Namespace, arguments: Sequence[str]
 ) -> int:
     try:
+        _check_paths(options)
         return run(options)
     except KeyboardInterrupt:
         resume = shlex.join(["vujax", *arguments])
@@ -78,6 +81,13 @@ def _run(
         reason = error.args[0] if isinstance(error, KeyError) and error.args else error
         print(f"vujax: error: {reason}", file=sys.stderr)
         return 1
+
+
+def _check_paths(options: argparse.Namespace) -> None:
+    for value in vars(options).values():
+        for path in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(path, Path):
+                check_local(path)
 
 
 def build_parser(

@@ -19,6 +19,7 @@ from vujax.data.movies.records import Movies
 from vujax.data.movies.tables import read_movie_folder, read_movies, read_ratings
 from vujax.data.scenes import FilmScenes, Scenes, check_scenes, find_scene_runs, select_scenes
 from vujax.data.tables import find_table
+from vujax.utils.io import check_local
 from vujax.utils.registry import Registry
 
 __all__ = [
@@ -69,6 +70,13 @@ SCENE_OPTIONS = ("movies", "without", "max_shots", "long")
 SYNTHETIC_SET = "set.json"
 
 
+def _check_places(options: dict[str, Any]) -> dict[str, Any]:
+    for value in options.values():
+        if isinstance(value, str):
+            check_local(value)
+    return options
+
+
 def open_films(kind: str, **options: Any) -> tuple[Film, ...]:
     """Open a set of films.
 
@@ -81,7 +89,7 @@ def open_films(kind: str, **options: Any) -> tuple[Film, ...]:
         file is damaged.
       FileNotFoundError: a file is missing.
     """
-    films = tuple(FILMS.build(kind, **options))
+    films = tuple(FILMS.build(kind, **_check_places(options)))
     check_films(films, kind, options)
     return films
 
@@ -126,7 +134,7 @@ def open_scenes(
         file is damaged.
       FileNotFoundError: a file is missing.
     """
-    scenes = SCENES.build(kind, common=SCENE_OPTIONS, **options)
+    scenes = SCENES.build(kind, common=SCENE_OPTIONS, **_check_places(options))
     check_scenes(scenes, f"scenes of kind '{kind}'")
     return select_scenes(scenes, movies=movies, without=without, max_shots=max_shots, long=long)
 
@@ -157,7 +165,7 @@ def open_tables(kind: str, *, ratings: str = "", **options: Any) -> Movies:
       ValueError: the kind or an option is unknown, or a table cannot be read.
       FileNotFoundError: a table is missing.
     """
-    movies = TABLES.build(kind, common=["ratings"], **options)
+    movies = TABLES.build(kind, common=["ratings"], **_check_places(options))
     return join_ratings(movies, Path(ratings)) if ratings else movies
 
 

@@ -17,6 +17,7 @@ from vujax.catalog import embeddings
 from vujax.encoders import base
 from vujax.encoders.base import check_level
 from vujax.models import pretrained, release
+from vujax.utils.io import check_local
 from vujax.utils.registry import Registry
 
 __all__ = [
@@ -136,6 +137,7 @@ def resolve_name(root: Path, spec: str, digest: str | None = None) -> str:
 
 
 def _unknown_error(spec: str) -> ValueError:
+    check_local(spec)
     return ValueError(
         f"unknown encoder {spec!r}; expected {', '.join(RELEASED)} or the directory of a training "
         "or of its release"

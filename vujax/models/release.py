@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from safetensors.numpy import save as to_bytes
 
-from vujax.utils.io import write_atomically, write_bytes, write_json
+from vujax.utils.io import check_local, write_atomically, write_bytes, write_json
 from vujax.utils.trees import compare_shapes, flatten_tree, unflatten_tree
 
 Tree = Any
@@ -74,7 +74,9 @@ def find(path: Path) -> Path:
 
     Raises:
       FileNotFoundError: `path` is not a model.
+      ValueError: `path` is the address of a bucket.
     """
+    check_local(path)
     for folder in (Path(path), Path(path) / FOLDER):
         if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
             return folder

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vujax.catalog import schema
 from vujax.catalog.ids import make_slugs
+from vujax.utils.io import check_local
 from vujax.video.probe import quote_path
 
 FILM_SUFFIXES = frozenset(
@@ -66,8 +67,10 @@ def find_films(paths: Sequence[Path], leave_out: Path | None = None) -> SourceLi
 
     Raises:
       FileNotFoundError: one of `paths` does not exist.
+      ValueError: one of `paths` is the address of a bucket.
     """
     for path in paths:
+        check_local(path)
         if not path.exists():
             raise FileNotFoundError(
                 f"{quote_path(path)} does not exist: name folders or video files"

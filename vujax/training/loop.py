@@ -30,7 +30,7 @@ from vujax.training.config import resolve_duration, to_plain_dict
 from vujax.training.logging import MetricLogger, build_resume_command
 from vujax.training.memorization import describe_memorization
 from vujax.training.step import State
-from vujax.utils.io import write_json
+from vujax.utils.io import check_local, write_json
 from vujax.utils.mesh import make_global_batch, make_mesh
 
 RELEASE_KEYS = ("model", "method", "inputs", "vectors")  # parts of the config in a release
@@ -74,6 +74,7 @@ def train(config: ConfigDict, workdir: Path, *, extend: bool = False) -> None:
       ValueError: the config contradicts itself, the data, or the run in `workdir`.
       FloatingPointError: the loss or a gradient is not finite.
     """
+    check_local(workdir)
     run = open_run(config, workdir)
     warn_of_settings(run)
     checkpoints = Checkpoints(

@@ -9,6 +9,7 @@ import csv
 import errno
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,6 +23,22 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TABLE_SUFFIXES = (".parquet", ".csv", ".jsonl")
+REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/{1,2}[^/]")  # pathlib makes one slash of two
+
+
+def check_local(path: str | os.PathLike) -> None:
+    """Check that a path is not the address of a bucket or of a web page.
+
+    Raises:
+      ValueError: it is; without this check it would be a folder named 'gs:'.
+    """
+    text = os.fspath(path)
+    if REMOTE.match(text):
+        scheme, _, rest = text.partition(":")
+        raise ValueError(
+            f"{scheme}://{rest.lstrip('/')} is not on this machine, and vujax reads and writes "
+            "files only: mount the bucket (gcsfuse, mountpoint-s3) or copy it, and give the folder"
+        )
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vujax.utils.io import write_array
+from vujax.utils.io import check_local, write_array
 
 RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
@@ -25,6 +25,7 @@ def expand_patterns(patterns: str | os.PathLike | Iterable[str | os.PathLike]) -
 
     Raises:
       FileNotFoundError: a pattern matches no file.
+      ValueError: a pattern is the address of a bucket.
     """
     if isinstance(patterns, str | os.PathLike):
         patterns = [patterns]
@@ -35,6 +36,7 @@ def expand_patterns(patterns: str | os.PathLike | Iterable[str | os.PathLike]) -
 
 
 def _expand(pattern: str) -> Iterator[str]:
+    check_local(pattern)
     for name in [pattern] if Path(pattern).exists() else _braces(pattern):
         found = [name] if Path(name).exists() else sorted(glob.glob(name))  # noqa: PTH207
         if not found:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from vujax.data.records import Record
+from vujax.utils.io import check_local
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 
@@ -27,8 +28,9 @@ class FolderSource:
 
         Raises:
           FileNotFoundError: the folder does not exist.
-          ValueError: there is no subfolder, or a subfolder has no image.
+          ValueError: there is no subfolder, a subfolder has no image, or `path` is remote.
         """
+        check_local(path)
         root = Path(path)
         if not root.is_dir():
             raise FileNotFoundError(f"{path} is not a folder")

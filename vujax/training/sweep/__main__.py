@@ -11,7 +11,7 @@ from vujax.training.sweep.launch import launch
 from vujax.training.sweep.plan import build_command, read_plan
 from vujax.training.sweep.plot import build_svg
 from vujax.training.sweep.results import Summary, read_results, summarize, to_markdown, write_csv
-from vujax.utils.io import write_text
+from vujax.utils.io import check_local, write_text
 
 PROGRAM = ("-m", "vujax.main")
 
@@ -27,6 +27,7 @@ def main(arguments: Sequence[str], program: Sequence[str] = (sys.executable, *PR
       The exit status: 0, 1 if a run has no result, 130 if a signal stopped the sweep.
     """
     options = _parser().parse_args(arguments)
+    check_local(options.workdir)
     plan = read_plan(options.sweep, options.workdir)
     if options.print:
         for run in plan.runs:
