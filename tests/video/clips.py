@@ -37,6 +37,7 @@ def add_picture(
     gop: int = 12,
     sample_aspect: Fraction | None = None,
     rotation: int = 0,
+    hflip: bool = False,
     transfer: int = 0,
     options: dict[str, str] | None = None,
 ) -> Any:
@@ -50,8 +51,8 @@ def add_picture(
         stream.codec_context.time_base = time_base
     if sample_aspect:
         stream.codec_context.sample_aspect_ratio = sample_aspect
-    if rotation:
-        stream.set_display_rotation(rotation)
+    if rotation or hflip:
+        stream.set_display_rotation(rotation, hflip=hflip)
     if transfer:
         stream.codec_context.color_trc = transfer
     return stream

@@ -1,5 +1,7 @@
 """One-pass decoding: frames, candidates, timestamps, damage."""
 
+import shutil
+import subprocess
 from fractions import Fraction
 
 import av
@@ -128,6 +130,25 @@ def test_rotated_pictures_come_upright(tmp_path, rotation, where):
             (r, c): np.array_split(rows[r], 2, axis=1)[c].mean() for r in (0, 1) for c in columns
         }
         assert max(light, key=light.get) == where
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_mirrored_pictures_come_as_players_show_them(tmp_path, rotation):
+    """All four mirrored orientations of a display matrix, against ffmpeg where it is installed."""
+    image = numbered(0b10000000)
+    image[:16, :, 0] = 255  # the left eighth is light, the upper quarter red
+    path = make(tmp_path / "a.mp4", images=[image] * 2, rotation=rotation, hflip=True)
+    reader, _, _, stills = read(path)
+    assert (reader.video.rotation, reader.video.mirrored) == (rotation, True)
+    shown = stills[0].image.astype(int)
+    expected = np.rot90(image, rotation // 90)[:, ::-1].astype(int)
+    assert shown.shape == expected.shape
+    assert np.abs(shown - expected).mean() < 12
+    if shutil.which("ffmpeg"):
+        command = ["ffmpeg", "-v", "error", "-i", path, "-frames:v", "1", "-pix_fmt", "rgb24"]
+        raw = subprocess.run([*map(str, command), "-f", "rawvideo", "-"], capture_output=True)
+        judge = np.frombuffer(raw.stdout, np.uint8).reshape(shown.shape).astype(int)
+        assert np.abs(shown - judge).mean() < 12
 
 
 def test_sample_aspect_makes_square_pixels(tmp_path):

@@ -167,8 +167,9 @@ class FrameReader:
 
     def _images(self, status: ReadStatus) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
         video, clock = self.video, self.video.clock
-        scale_small = Scaler(self._size, video.rotation)
-        scale_still = Scaler(compute_still_size(video.shown, self._side), video.rotation)
+        scale_small = Scaler(self._size, video.rotation, video.mirrored)
+        size = compute_still_size(video.shown, self._side)
+        scale_still = Scaler(size, video.rotation, video.mirrored)
         is_candidate = self._pacer()
         pts = last = round(video.start_s / clock.time_base)
         for frame, pts, following in _with_next(self._frames(status)):
@@ -257,8 +258,9 @@ def compute_still_size(shown: tuple[int, int], side: int) -> tuple[int, int]:
 class Scaler:
     """Conversion of a decoder's frame to upright RGB of a given size."""
 
-    def __init__(self, size: tuple[int, int], rotation: int) -> None:
-        """Scale to `size` (height, width) and turn counter-clockwise by `rotation` degrees."""
+    def __init__(self, size: tuple[int, int], rotation: int, mirrored: bool = False) -> None:
+        """Scale to `size` (height, width), turn counter-clockwise by `rotation` degrees, mirror."""
+        self._step = -1 if mirrored else 1
         self._turns = rotation // 90
         self._height, self._width = size[::-1] if self._turns % 2 else size
         self._reformatter = VideoReformatter()  # keeps libswscale's tables from frame to frame
@@ -273,7 +275,7 @@ class Scaler:
             interpolation=SCALING,
             threads=1,
         )
-        return np.rot90(scaled.to_ndarray(), self._turns)
+        return np.rot90(scaled.to_ndarray(), self._turns)[:, :: self._step]
 
 
 class FramePacer:

@@ -1,6 +1,7 @@
 """Container and stream headers of a video file: codecs, displayed size, clock, irregularities."""
 
 import itertools
+import math
 import os
 import re
 import stat
@@ -30,6 +31,7 @@ MAX_PIXELS = 1 << 26  # 8192 x 8192: a header that claims more is damaged
 NUM_SAMPLED_PACKETS = 300
 HDR_TRANSFERS = (16, 18)  # libav's numbers for SMPTE ST 2084 (PQ) and ARIB STD-B67 (HLG)
 INTERLACED_ORDERS = range(2, 6)  # libav's field orders with two fields
+MATRIX = "DISPLAYMATRIX"
 SOURCE_TIMECODE = re.compile(r"(\d\d:\d\d:\d\d)([:;.,])(\d\d)", re.ASCII)
 DURATION = re.compile(r"([0-9]{1,4}):([0-9]{2}):([0-9]{2}(?:\.[0-9]{1,9})?)")
 
@@ -70,6 +72,7 @@ class VideoStream(StreamInfo):
       coded: width and height of the stored frame.
       sample_aspect: width / height of one stored pixel.
       rotation: degrees counter-clockwise that turn the stored frame upright: 0, 90, 180 or 270.
+      mirrored: True if left and right are exchanged after that.
       variable_rate: True if the first frames are spaced unevenly, or at another rate than the
         average.
       interlaced: True if a frame holds two fields of different times.
@@ -86,6 +89,7 @@ class VideoStream(StreamInfo):
     interlaced: bool
     hdr: bool
     bits: int
+    mirrored: bool = False
     timecode: str = ""
 
     @property
@@ -287,18 +291,35 @@ def _video_stream(
     clock, interlaced = facts["clock"], context.field_order in INTERLACED_ORDERS
     interlaced = interlaced or bool(frame and frame.interlaced_frame)
     rate = _nominal_rate(stream, times, interlaced=interlaced) or Clock.rate
+    rotation, mirrored = _orientation(frame)
     facts["clock"] = replace(clock, rate=rate, first_s=facts["start_s"])
     return VideoStream(
         **facts,
         coded=(width, height),
         sample_aspect=stream.sample_aspect_ratio or Fraction(1),
-        rotation=round((frame.rotation if frame else 0) / 90) * 90 % 360,
+        rotation=rotation,
+        mirrored=mirrored,
         variable_rate=_is_variable(times, clock),
         interlaced=interlaced,
         hdr=header.color_trc in HDR_TRANSFERS,
         bits=max((component.bits for component in pixels.components), default=8) if pixels else 8,
         timecode=_source_timecode(stream, container, facts["clock"]),
     )
+
+
+def _orientation(frame: VideoFrame | None) -> tuple[int, bool]:
+    """Return the degrees counter-clockwise, and whether to mirror, that show a frame upright.
+
+    A display matrix [[a b u] [c d v] [x y w]] moves a pixel (p, q) of the stored frame to
+    (a p + c q, b p + d q): a rotation, and a mirroring if its determinant is negative.
+    """
+    matrices = [data for data in frame.side_data if data.type.name == MATRIX] if frame else []
+    if not matrices:
+        return 0, False
+    a, b, _, c, d = (float(value) for value in np.frombuffer(bytes(matrices[0]), np.int32)[:5])
+    mirrored = a * d - b * c < 0
+    degrees = math.degrees(math.atan2(-b, -a if mirrored else a))
+    return round(degrees / 90) * 90 % 360, mirrored
 
 
 def _nominal_rate(stream: Stream, times: np.ndarray, *, interlaced: bool) -> Fraction | None:

@@ -74,7 +74,8 @@ class StillReader:
     def __iter__(self) -> Iterator[tuple[int, Still]]:
         self.status = status = ReadStatus()
         video = self.video
-        scale = Scaler(compute_still_size(video.shown, self._side), video.rotation)
+        size = compute_still_size(video.shown, self._side)
+        scale = Scaler(size, video.rotation, video.mirrored)
         with open_container(self.film.path) as container:
             stream = isolate_stream(container, video.index)
             kind = SeekingCursor if self._seek else LinearCursor
@@ -254,7 +255,8 @@ class KeyframeReader:
     def __iter__(self) -> Iterator[Still]:
         self.status = status = ReadStatus()
         video, clock = self.video, self.video.clock
-        scale = Scaler(compute_still_size(video.shown, self._side), video.rotation)
+        size = compute_still_size(video.shown, self._side)
+        scale = Scaler(size, video.rotation, video.mirrored)
         repair, due = TimestampRepair(clock), None
         with open_container(self.film.path) as container:
             stream = isolate_stream(container, video.index)
