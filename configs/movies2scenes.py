@@ -65,6 +65,7 @@ def method() -> ConfigDict:
             alone="skip",  # scenes without a permitted one; 'augment': their own second view
             drop=0.2,
             tile=4096,
+            min_rank=2.0,  # of the alarm low_rank; below the number of guided directions
             augment=dict(),
         )
     )

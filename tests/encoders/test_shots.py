@@ -1,5 +1,6 @@
 """Scenes through an encoder of shots: independent of each other, ordered, long ones thinned."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,10 +10,14 @@ import pytest
 
 from tests.encoders import releases
 from vujax.data.images import sample_evenly
-from vujax.data.scene_batches import SceneRows
+from vujax.data.scene_batches import SceneRows, batch_spec
 from vujax.data.scenes import SingleShotScenes, select_scenes
 from vujax.encoders import open_encoder
+from vujax.encoders.base import derive_name, split_output
 from vujax.encoders.shots import encode_scenes
+from vujax.models import release
+from vujax.models.projection import ContrastModel, Projection
+from vujax.models.scene_encoder import build_scene_encoder
 
 LENGTHS = (1, 3, 2, 4, 7, 1, 4, 9)
 
@@ -90,3 +95,44 @@ def test_rows_hold_their_scenes_in_front() -> None:
         for row, segment in zip(batch["scene"], batch["segment"], strict=True):
             there = int((row >= 0).sum())
             assert (row[:there] >= 0).all() and segment.max() == there
+
+
+def test_the_projection_is_an_encoder_of_its_own(folder: Path) -> None:
+    path = folder / "contrast"
+    model = ContrastModel(build_scene_encoder(**releases.SCENE), Projection((8, 5)))
+    seen = batch_spec({"feature": (6,)}, 1, width=releases.MOST, most=releases.MOST)
+    variables = releases.drawn(model, 0, {k: np.zeros(v.shape, v.dtype) for k, v in seen.items()})
+    config = dict(model=dict(encoder=releases.SCENE, projection=[8, 5]), inputs=dict(feature=[6]))
+    release.save(path, config | dict(method=dict(name="movies2scenes"), vectors="lite"), variables)
+    plain, projected = open_encoder(str(path)), open_encoder(f"{path}:projection")
+    assert (plain.dim, projected.dim) == (12, 5) and plain.digest != projected.digest
+    assert (plain.name, projected.name) == ("contrast", "contrast-projection")
+    scenes = Random(np.array([3]))
+    row = {name: value[None] for name, value in scenes.inputs(0).items()}
+    row |= dict(segment=np.ones((1, 3), np.int32), place=np.arange(3)[None])
+    want = model.apply(variables, row | dict(scene=np.zeros((1, 1), np.int32)))
+    for encoder, embedding in zip((plain, projected), want, strict=True):
+        np.testing.assert_allclose(
+            encode_scenes(encoder, scenes)[0], embedding[0, 0], rtol=1e-4, atol=1e-5
+        )
+
+
+def test_a_release_without_a_projection_has_none(folder: Path) -> None:
+    releases.scene_model(folder / "scenes", feature=6)
+    with pytest.raises(ValueError, match="scenes-projection: the release has no weights of its"):
+        open_encoder(f"{folder / 'scenes'}:projection")
+    config = release.read_config(folder / "scenes" / "release")
+    config["model"].pop("projection")
+    (folder / "scenes" / "release" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="scenes has no projection: use it without ':projection'"):
+        open_encoder(f"{folder / 'scenes'}:projection")
+    with pytest.raises(ValueError, match="unknown encoder 'nowhere:projection'"):
+        open_encoder("nowhere:projection")
+
+
+def test_a_directory_may_be_named_like_an_output(folder: Path) -> None:
+    assert split_output("nowhere:projection") == (Path("nowhere"), "projection")
+    (folder / "odd:projection").mkdir()
+    assert split_output(str(folder / "odd:projection")) == (folder / "odd:projection", "")
+    name = derive_name(Path("x" * 200), "projection")
+    assert name.endswith("-projection") and len(name) == len(derive_name(Path("x" * 200)))

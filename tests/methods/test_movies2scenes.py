@@ -269,6 +269,7 @@ def test_views_depend_on_the_row_alone():
         (dict(drop=1.0), "to below 1"),
         (dict(tile=0), "must be 1 or more"),
         (dict(candidates=-1), "method.candidates -1 0 or more"),
+        (dict(min_rank=-1.0), "method.min_rank must be 0 or more, got -1.0"),
         (dict(alone="drop"), "unknown method.alone 'drop'; expected one of: augment, skip"),
         (
             dict(augment=dict(blur=1)),
@@ -280,3 +281,11 @@ def test_settings_that_cannot_be(settings, why):
     with pytest.raises(ValueError, match=why):
         method = method_of(**settings)
         jax.eval_shape(functools.partial(method.init, jax.random.key(0)), batch_of())
+
+
+@pytest.mark.parametrize(("min_rank", "raised"), [(0.0, 0.0), (float(DIM) + 1, 1.0)])
+def test_the_alarm_of_low_rank_knows_how_many_directions_are_guided(min_rank, raised):
+    method = method_of(min_rank=min_rank)
+    stats = {"effective_rank": jnp.float32(3.0), "embedding_std": jnp.float32(0.5)}
+    assert method.detect_collapse(stats, jnp.float32(0.75))["alarm/low_rank"] == raised
+    assert method.detect_collapse(stats, jnp.float32(0.05))["alarm/low_rank"] == 0

@@ -16,7 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add = parser.add_argument
     add("catalog", type=Path, metavar="CATALOG", help="catalog folder")
-    add("--encoder", required=True, metavar="NAME", help=f"encoder: {ENCODER}")
+    add(
+        "--encoder",
+        required=True,
+        metavar="NAME",
+        help=f"encoder: {ENCODER}; DIRECTORY:projection for what ShotCoL and Movies2Scenes compare",
+    )
     add(
         "--level",
         choices=LEVELS,

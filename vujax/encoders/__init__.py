@@ -3,6 +3,7 @@
     encoder = open_encoder("lite")                  # released: EfficientNet-Lite0
     encoder = open_encoder("runs/mine")             # trained here, or imported
     encoder = open_encoder("runs/mine", "frame")    # an encoder of images, or a ValueError
+    encoder = open_encoder("runs/mine:projection")  # embeddings after the layers of training
 
 A catalog keeps embeddings under the encoder's name: 'lite', or the name of the model's directory
 with a hash of its weights, see `resolve_name`.
@@ -60,20 +61,24 @@ def check_encoder(spec: str) -> None:
     """
     if spec in RELEASED:
         pretrained.fetch_weights(RELEASED[spec])
-    elif Path(spec).exists():
-        config = release.read_config(release.find(Path(spec)))
-        _kind(Path(spec), config)
-        if "frozen" in config:
-            check_encoder(base.get_frozen(config, "image", spec)[0])
-    else:
+        return
+    path, output = base.split_output(spec)
+    if not path.exists():
         raise _unknown_error(spec)
+    config = release.read_config(release.find(path))
+    _kind(path, config)
+    base.select_output(path, config, output)
+    if "frozen" in config:
+        check_encoder(base.get_frozen(config, "image", spec)[0])
 
 
 def open_encoder(spec: str, level: str | None = None) -> Any:
     """Open an encoder on this process's devices.
 
     Args:
-      spec: name of a released one, or path of a training's workdir or of a release.
+      spec: name of a released one, or path of a training's workdir or of a release; with
+        ':projection' at its end, the embeddings are those that ShotCoL and Movies2Scenes compare
+        in training.
       level: of `vujax.catalog.embeddings.LEVELS`, at which embeddings are wanted; with 'frame' the
         result is an `Encoder`.
 
@@ -86,7 +91,7 @@ def open_encoder(spec: str, level: str | None = None) -> Any:
       OSError: its weights are not available.
     """
     check_encoder(spec)
-    encoder = open_released() if spec in RELEASED else _open_trained(Path(spec))
+    encoder = open_released() if spec in RELEASED else _open_trained(spec)
     if level is not None:
         check_level(encoder, level)
     return encoder
@@ -122,18 +127,18 @@ def resolve_name(root: Path, spec: str, digest: str | None = None) -> str:
       ValueError: it is neither a name nor a directory, or its model is damaged.
       FileNotFoundError: the directory holds no model, or the catalog lacks its input embeddings.
     """
-    path = Path(spec)
+    path, output = base.split_output(spec)
     if spec in RELEASED or (embeddings.is_name(spec) and not release.is_model(path)):
         return spec
     if not path.exists():
         raise _unknown_error(spec)
     if digest is None:
         config, variables = release.load_host(path)
-        digest = base.compute_release_digest(config, variables)
+        digest = base.compute_release_digest(base.select_output(path, config, output), variables)
     else:
         config = release.read_config(release.find(path))
     digest = base.add_input_digest(root, digest, base.get_input_encoder(config))
-    return embeddings.build_folder_name(base.derive_name(path), digest)
+    return embeddings.build_folder_name(base.derive_name(path, output), digest)
 
 
 def _unknown_error(spec: str) -> ValueError:
@@ -144,12 +149,14 @@ def _unknown_error(spec: str) -> ValueError:
     )
 
 
-def _open_trained(path: Path) -> Any:
+def _open_trained(spec: str) -> Any:
+    path, output = base.split_output(spec)
     config, variables = release.load_host(path)
     make = ENCODERS.load(_kind(path, config))
+    config = base.select_output(path, config, output)
     options = {"frozen": _open_frozen(path, config)} if "frozen" in config else {}
     try:
-        return make(base.derive_name(path), config, variables, **options)
+        return make(base.derive_name(path, output), config, variables, **options)
     except (KeyError, TypeError) as error:
         raise ValueError(
             f"{path} is no model that this vujax knows ({type(error).__name__}: {error}): train or "

@@ -19,8 +19,11 @@ from vujax.utils.trees import flatten_tree
 LITE_NETWORK = "efficientnet-lite0"
 """Released weights of the encoder 'lite'; see `vujax.models.pretrained`."""
 
-SETTINGS = ("model", "preprocess", "inputs", "vectors", "frozen")
+SETTINGS = ("model", "preprocess", "inputs", "vectors", "frozen", "output")
 """Keys of a release's config that change its embeddings."""
+
+PROJECTION = "projection"
+"""Output after the layers through which contrastive methods train; see `split_output`."""
 
 UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -171,14 +174,46 @@ def check_frozen_digest(name: str, spec: str, found: str, expected: str) -> None
         )
 
 
-def derive_name(path: Path) -> str:
+def split_output(spec: str) -> tuple[Path, str]:
+    """Return the directory of 'DIRECTORY' or 'DIRECTORY:projection', and the output or ''."""
+    path, output = Path(spec), f":{PROJECTION}"
+    if spec.endswith(output) and not path.exists():
+        return Path(spec.removesuffix(output)), PROJECTION
+    return path, ""
+
+
+def select_output(path: Path, config: Mapping[str, Any], output: str) -> Mapping[str, Any]:
+    """Return the config of a release that is opened for one of its outputs.
+
+    Args:
+      path: directory of the release, for the message.
+      config: config of the release.
+      output: PROJECTION, or '' for the encoder's own embeddings.
+
+    Raises:
+      ValueError: the model was not trained through a projection.
+    """
+    if not output:
+        return config
+    if not (config.get("model") or {}).get(PROJECTION):
+        raise ValueError(
+            f"{path} has no projection: use it without ':{PROJECTION}', or train it with "
+            "model.projection"
+        )
+    return {**config, "output": output}
+
+
+def derive_name(path: Path, output: str = "") -> str:
     """Return the encoder name of a model's directory, fit for a catalog.
 
-    It is the directory's own name; for a directory `release`, that of the workdir around it.
+    It is the directory's own name; for a directory `release`, that of the workdir around it; with
+    the name of the output, if any, at its end.
     """
     folder = path.resolve()
     folder = folder.parent if folder.name == release.FOLDER else folder
-    return UNSAFE.sub("-", folder.name).lstrip("-_")[:MAX_NAME_LENGTH] or "encoder"
+    suffix = f"-{output}" if output else ""
+    name = UNSAFE.sub("-", folder.name).lstrip("-_")[: MAX_NAME_LENGTH - len(suffix)]
+    return (name or "encoder") + suffix
 
 
 def check_level(encoder: AnyEncoder, level: str) -> None:

@@ -1,6 +1,7 @@
 """Encoders of shots and scenes: releases of ShotCoL and Movies2Scenes, also of its linear form.
 
-Both methods train with a projection, which is left out here: embeddings are the encoder's output.
+Both methods train through a projection. Embeddings are the encoder's output, or that of the
+projection where the release was opened as 'NAME:projection'.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,8 +16,9 @@ from numpy.typing import ArrayLike
 
 from vujax.data.scene_batches import SceneRows, batch_spec
 from vujax.data.scenes import Scenes, select_scenes
-from vujax.encoders.base import ShotEncoder, compute_release_digest, get_input_encoder
+from vujax.encoders.base import PROJECTION, ShotEncoder, compute_release_digest, get_input_encoder
 from vujax.encoders.devices import ShardedFunction
+from vujax.models.projection import build_contrast_model
 from vujax.models.scene_encoder import build_scene_encoder
 from vujax.models.shot_encoder import build_shot_encoder
 
@@ -36,7 +38,8 @@ class ReleasedShotEncoder(ShotEncoder):
         Args:
           name: name of the encoder.
           config: config of the release, with `inputs`, and `vectors` if features are among them.
-          variables: variables of the release; only those of its encoder are used.
+          variables: variables of the release; those of its encoder are used, and of its projection
+            if that is the output.
           max_shots: maximum number of shots of a scene.
 
         Raises:
@@ -46,8 +49,7 @@ class ReleasedShotEncoder(ShotEncoder):
         self.digest = compute_release_digest(config, variables)
         self.inputs = read_inputs(name, config)
         self.input_encoder = get_input_encoder(config)
-        own = {key: tree["encoder"] for key, tree in variables.items() if "encoder" in tree}
-        self._network = ShardedFunction(self._embed, own)
+        self._network = ShardedFunction(self._embed, _select_variables(name, config, variables))
         self.dim = self._network.dim(batch_spec(self.inputs, 1, width=max_shots, most=max_shots))
 
     def encode(self, rows: Mapping[str, np.ndarray]) -> jax.Array:
@@ -66,12 +68,12 @@ class SingleShotEncoder(ReleasedShotEncoder):
 
     def __init__(self, name: str, config: Mapping[str, Any], variables: Tree) -> None:
         """Build the model; see `ReleasedShotEncoder`."""
-        self._model = build_shot_encoder(**config["model"]["encoder"])
+        self._apply = _build_apply(config, build_shot_encoder)
         super().__init__(name, config, variables, 1)
 
     def _embed(self, variables: Tree, rows: Mapping[str, jax.Array]) -> jax.Array:
         shots = {key: rows[key][:, 0] for key in self.inputs}  # a row has one scene of one shot
-        return self._model.apply(variables, shots)[0][:, None]
+        return self._apply(variables, shots)[:, None]
 
 
 class SceneEncoder(ReleasedShotEncoder):
@@ -81,11 +83,35 @@ class SceneEncoder(ReleasedShotEncoder):
 
     def __init__(self, name: str, config: Mapping[str, Any], variables: Tree) -> None:
         """Build the model; see `ReleasedShotEncoder`."""
-        self._model: nn.Module = build_scene_encoder(**config["model"]["encoder"])
-        super().__init__(name, config, variables, self._model.max_shots)
+        self._apply = _build_apply(config, build_scene_encoder)
+        encoder = build_scene_encoder(**config["model"]["encoder"])
+        super().__init__(name, config, variables, encoder.max_shots)
 
     def _embed(self, variables: Tree, rows: Mapping[str, jax.Array]) -> jax.Array:
-        return self._model.apply(variables, rows)[0]
+        return self._apply(variables, rows)
+
+
+def _build_apply(
+    config: Mapping[str, Any], build_encoder: Callable[..., nn.Module]
+) -> Callable[[Tree, Mapping[str, jax.Array]], jax.Array]:
+    """Return `(variables, inputs) -> embeddings` of the release's output."""
+    if config.get("output") != PROJECTION:
+        encoder = build_encoder(**config["model"]["encoder"])
+        return lambda variables, inputs: encoder.apply(variables, inputs)[0]
+    model = build_contrast_model(config["model"], build_encoder)
+    return lambda variables, inputs: model.apply(variables, inputs)[1]
+
+
+def _select_variables(name: str, config: Mapping[str, Any], variables: Tree) -> Tree:
+    """Return the variables of the encoder, or of the encoder and its projection."""
+    if config.get("output") != PROJECTION:
+        return {key: tree["encoder"] for key, tree in variables.items() if "encoder" in tree}
+    if PROJECTION not in variables.get("params", {}):
+        raise ValueError(
+            f"{name}: the release has no weights of its projection: use it without "
+            f"':{PROJECTION}', or release it again from its workdir"
+        )
+    return variables
 
 
 class LinearSceneEncoder(ReleasedShotEncoder):

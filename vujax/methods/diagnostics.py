@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 
 WARMUP = 0.1  # share of the training without alarms
+MIN_RANK = 2.0  # effective rank below which an alarm is raised
 
 
 def compute_spread(
@@ -43,15 +44,18 @@ def mean_of_masked(x: jax.Array, mask: jax.Array, axis_name: str | None) -> jax.
     return mean / jnp.maximum(share, 1e-9)
 
 
-def detect_collapse(stats: dict[str, jax.Array], progress: jax.Array) -> dict[str, jax.Array]:
+def detect_collapse(
+    stats: dict[str, jax.Array], progress: jax.Array, min_rank: float = MIN_RANK
+) -> dict[str, jax.Array]:
     """Return 'alarm/...' metrics: 1 where rank or standard deviation shows a collapse, else 0.
 
     Args:
       stats: with 'effective_rank' and 'embedding_std'.
       progress: share of the training that is done.
+      min_rank: effective rank below which 'alarm/low_rank' is raised.
     """
     raised = {
-        "alarm/low_rank": stats["effective_rank"] < 2.0,
+        "alarm/low_rank": stats["effective_rank"] < min_rank,
         "alarm/low_variance": stats["embedding_std"] < 0.05,
     }
     return suppress_early(raised, progress)

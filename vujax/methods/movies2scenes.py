@@ -77,6 +77,9 @@ class Movies2Scenes:
         guided by ITSELF.
       drop: probability that a view lacks a shot; one of each scene always stays.
       tile: keys that the search for positives compares at a time.
+      min_rank: effective rank below which 'alarm/low_rank' is raised. An encoder retains the
+        directions that the guide knows: set it below their number, which `vujax movies worth`
+        prints.
       augment: of the shots, see `vujax.methods.augment.ShotAugmentation`.
     """
 
@@ -89,6 +92,7 @@ class Movies2Scenes:
     alone: str = "augment"
     drop: float = 0.2
     tile: int = 4096
+    min_rank: float = diagnostics.MIN_RANK
     augment: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -102,6 +106,8 @@ class Movies2Scenes:
                 f"method.tile {self.tile} must be 1 or more, and method.candidates "
                 f"{self.candidates} 0 or more"
             )
+        if self.min_rank < 0:
+            raise ValueError(f"method.min_rank must be 0 or more, got {self.min_rank}")
         if self.alone not in ALONE_RULES:
             raise ValueError(
                 f"unknown method.alone '{self.alone}'; expected one of: {', '.join(ALONE_RULES)}"
@@ -253,7 +259,13 @@ class Movies2Scenes:
         ):
             stats[name] = diagnostics.mean_of_masked(value, mask, axis_name)
         stats["guided"] = 1 - stats["alone"]
-        return stats | diagnostics.detect_collapse(stats, context.progress)
+        return stats | self.detect_collapse(stats, context.progress)
+
+    def detect_collapse(
+        self, stats: dict[str, jax.Array], progress: jax.Array
+    ) -> dict[str, jax.Array]:
+        """Return alarms; a rank near the number of guided directions is none, see `min_rank`."""
+        return diagnostics.detect_collapse(stats, progress, self.min_rank)
 
     def after_update(self, params: Tree, aux: Tree) -> Tree:
         """Update the key encoder's average."""
