@@ -57,6 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the file's, or 00:00:00:00)",
     )
     add(
+        "--split",
+        action="store_true",
+        help="also write a file per scene, FILM-Scene-001, copied from keyframe to keyframe",
+    )
+    add(
         "--edl-rate",
         type=parse_rate,
         metavar="FPS",
@@ -97,6 +102,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _usual_formats() -> str:
     return ", ".join(name for name in exports.names() if name not in exports.ON_REQUEST)
+
+
+def _formats(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Return the formats to write; --split adds one."""
+    formats = exports.select(arguments.formats)
+    return exports.select([*formats, "split"]) if arguments.split else formats
 
 
 def parse_rate(text: str) -> Fraction:
@@ -163,7 +174,7 @@ def _build_job(arguments: argparse.Namespace) -> "SceneDetectionJob":
         options=options,
         encoder=arguments.encoder,
         shots=arguments.shots,
-        formats=exports.select(arguments.formats),
+        formats=_formats(arguments),
         series=arguments.series,
     )
 

@@ -356,9 +356,10 @@ class FilmProcessor:
         if name == exports.PAGE:
             return self.out / f"{SINGLE_FILM_PAGE_STEM if self.is_only else stem}.html"
         single = SINGLE_FILM_STEM if self.is_only else stem
-        path = exports.open_export(name).path(scenes, self.out, single)
+        export = exports.open_export(name)
+        path = export.path(scenes, self.out, stem if export.names_film else single)
         if path.exists() and Path(scenes.path).exists() and path.samefile(scenes.path):
-            return path.with_stem(f"{single}{COPY_STEM}")  # a copy beside the film itself
+            return path.with_stem(f"{path.stem}{COPY_STEM}")  # a copy beside the film itself
         return path
 
     def _write_format(

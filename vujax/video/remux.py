@@ -95,7 +95,7 @@ def find_settings(film: InputContainer, muxer: str) -> CopySettings | None:
     for with_extra in (True, False):
         settings = CopySettings(muxer, tagged, with_extra)
         with suppress(av.FFmpegError, ValueError):
-            with _open_copy(film, io.BytesIO(), settings) as (_, added):
+            with open_copy(film, io.BytesIO(), settings) as (_, added):
                 copied = {*added, *(s.index for s in film.streams if _is_made_by_muxer(s))}
             left_out = tuple(s.index for s in film.streams if s.index not in copied)
             if len(left_out) == len(film.streams):
@@ -109,7 +109,7 @@ def _takes_tag(film: InputContainer, index: int, muxer: str) -> bool:
     """Return whether a container has the codec tag that a stream has in its file."""
     settings = CopySettings(muxer, frozenset([index]))
     try:
-        with _open_copy(film, io.BytesIO(), settings, only=index):
+        with open_copy(film, io.BytesIO(), settings, only=index):
             return True
     except (av.FFmpegError, ValueError):
         return False
@@ -152,12 +152,12 @@ def copy_film(
       ValueError: pictures that are stored out of order have no presentation times.
     """
     check_times(film)
-    with _open_copy(film, f"file:{path.absolute()}", settings, chapters) as (copy, streams):
+    with open_copy(film, f"file:{path.absolute()}", settings, chapters) as (copy, streams):
         return _copy_packets(film, copy, streams, PacketTimes(start_s))
 
 
 @contextmanager
-def _open_copy(
+def open_copy(
     film: InputContainer,
     target: str | IO[bytes],
     settings: CopySettings,
@@ -218,11 +218,11 @@ def _copy_packets(
         started.add(stream.index)
         if not stream.disposition & Disposition.attached_pic:
             times.mend(packet, stream)
-        refused += not _mux(packet, streams[stream.index], copy)
+        refused += not write_packet(packet, streams[stream.index], copy)
     return refused
 
 
-def _mux(packet: Packet, stream: Stream, copy: OutputContainer) -> bool:
+def write_packet(packet: Packet, stream: Stream, copy: OutputContainer) -> bool:
     """Write a packet; return False if the muxer finds it damaged."""
     packet.stream = stream
     try:

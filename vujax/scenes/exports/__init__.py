@@ -31,13 +31,14 @@ EXPORTS = Registry(
         "qpfile": "vujax.scenes.exports.qpfile:EXPORT",
         "keyframes": "vujax.scenes.exports.keyframes:EXPORT",
         "breaks": "vujax.scenes.exports.breaks:EXPORT",
+        "split": "vujax.scenes.exports.split:EXPORT",
         "json": "vujax.scenes.exports.json:EXPORT",
     },
     entry_points="vujax.scene_exports",
 )
 PAGE = "html"
 """The page: it shows keyframes and scores too, so `vujax.scenes.page` writes it."""
-ON_REQUEST = ("fcpxml", "matroska", "youtube", "srt", "qpfile", "keyframes", "breaks")
+ON_REQUEST = ("fcpxml", "matroska", "youtube", "srt", "qpfile", "keyframes", "breaks", "split")
 """Written only if they are named."""
 LAST = ("json", PAGE)
 """Written last: these carry the notes of the others."""

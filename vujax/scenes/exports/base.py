@@ -17,10 +17,12 @@ class SceneExport:
       suffix: of the file, such as '.csv'; or a function from the film's path to it.
       write: `(scenes, path) -> notes`; writes the file atomically and returns a sentence for each
         thing that the format cannot hold. Times count from the film's start, 0 s.
+      names_film: whether the file carries the film's name in a run with one film too.
     """
 
     suffix: str | Callable[[str], str]
     write: Write
+    names_film: bool = False
 
     def path(self, scenes: DetectedScenes, folder: Path, stem: str) -> Path:
         """Return the path of the file for a film.

@@ -1,0 +1,80 @@
+"""FILM-Scene-001.mkv and so on: a file per scene, copied without transcoding.
+
+A decoder can only start at a keyframe, so each file starts at the keyframe nearest to its scene.
+The containers are those of the copy with chapters.
+"""
+
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+
+from vujax.scenes.exports.base import SceneExport
+from vujax.scenes.types import DetectedScenes
+from vujax.video.decode import probe_stream
+from vujax.video.probe import open_container
+from vujax.video.remux import MUXERS, find_settings, select_suffix
+from vujax.video.split import Cut, plan_cuts, split_film
+
+FIRST = "-Scene-001"
+
+
+def suffix_of(path: str) -> str:
+    """Return the end of the name of the first file."""
+    return f"{FIRST}{select_suffix(path)}"
+
+
+def write(scenes: DetectedScenes, path: Path) -> list[str]:
+    """Write the files; none of them appears before all are complete.
+
+    Returns:
+      Notes about the distance of keyframes from the scenes, and scenes without a file of their own.
+
+    Raises:
+      ValueError: the film cannot be read, or no container takes its streams.
+      OSError: the film is not found, or the disk is full.
+    """
+    source, start_s = Path(scenes.path), scenes.clock.start
+    video = probe_stream(source)[1].index
+    wanted = [scene.start_pts * scenes.clock.time_base - start_s for scene in scenes.scenes[1:]]
+    cuts = plan_cuts(source, video, start_s, wanted)
+    numbers = range(1, len(cuts) + 2)
+    names = [path.name.replace(FIRST, f"-Scene-{number:03d}") for number in numbers]
+    with (
+        tempfile.TemporaryDirectory(dir=path.parent, prefix=".split-") as folder,
+        open_container(source) as film,
+    ):
+        parts = [Path(folder, name) for name in names]
+        _split(film, parts, video, start_s, cuts)
+        for part in parts:
+            part.replace(path.parent / part.name)
+    return _notes(scenes, cuts)
+
+
+def _split(
+    film: InputContainer, parts: list[Path], video: int, start_s: Fraction, cuts: list[Cut]
+) -> None:
+    settings = find_settings(film, MUXERS[parts[0].suffix])
+    if settings is None or video in settings.left_out:
+        raise ValueError(f"no file of kind {parts[0].suffix} takes its picture")
+    try:
+        split_film(film, parts, settings, video=video, start_s=start_s, cuts=cuts)
+    except av.FFmpegError as error:
+        raise ValueError(f"libav cannot write the files ({error.strerror})") from error
+
+
+def _notes(scenes: DetectedScenes, cuts: list[Cut]) -> list[str]:
+    notes = []
+    farthest = max((abs(cut.keyframe_s - cut.wanted_s) for cut in cuts), default=Fraction(0))
+    if farthest > 1 / (2 * scenes.clock.rate):
+        notes.append(
+            f"Files of scenes start at keyframes, up to {float(farthest):.2f} s from the scenes."
+        )
+    if (lost := len(scenes.scenes) - 1 - len(cuts)) > 0:
+        notes.append(f"Scenes without a keyframe of their own, which have no file: {lost}.")
+    return notes
+
+
+EXPORT = SceneExport(suffix=suffix_of, write=write, names_film=True)
