@@ -120,7 +120,7 @@ def _ranked(table: str, letter: str) -> list[Any]:
 
 def scenes(root: Path) -> Any:
     """Detect scenes in the catalog again; return every file for other programs."""
-    return _scenes(root, "--scenes", "4")
+    return _scenes(root, "--head", "default", "--scenes", "4")
 
 
 def scenes_by_release(root: Path) -> Any:
@@ -191,6 +191,7 @@ def resume(root: Path) -> Any:
     for name, weight in kept.items():
         np.testing.assert_allclose(finished[name], weight, atol=1e-5, err_msg=name)
     config = json.loads((root / "workdir" / "release" / "config.json").read_text())
+    assert config["method"].pop("soft_temperature") == 0.1  # of a mode that 0.1.0 lacked
     return {"loss": [json.loads(line)["loss"] for line in lines.splitlines()], "config": config}
 
 

@@ -27,7 +27,7 @@ def config_of(folder: Path) -> dict:
 
 
 def write_config(folder: Path, config: object) -> None:
-    (folder / "release" / "config.json").write_text(json.dumps(config))
+    release.save(folder, config, release.load_host(folder)[1])
 
 
 def test_an_image_text_model_by_workdir_and_release(tmp_path: Path) -> None:

@@ -148,11 +148,11 @@ def test_settings_that_do_not_fit(root, overrides, message):
 
 def copy_run(root: Path, folder: Path, **frozen) -> Path:
     shutil.copytree(root / "run" / "release", folder / "mine")
-    config = json.loads((folder / "mine" / "config.json").read_text())
+    config, variables = release.load_host(folder / "mine")
     for side in config["frozen"].values():
         side.update(frozen)
-    (folder / "mine" / "config.json").write_text(json.dumps(config))
-    return folder / "mine"
+    release.save(folder / "edited", config, variables)
+    return folder / "edited" / "release"
 
 
 def test_a_release_of_unknown_features_says_so(root, tmp_path):

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from vujax.encoders.pairs import MAX_PENDING, iterate_batches
+from vujax.models.image_spec import ImageSpec
+
+SPEC = ImageSpec.square(2)
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def grey(data: bytes) -> np.ndarray:
 def test_order_and_padding(threads: ThreadPoolExecutor) -> None:
     records = [5, 3, 9, 1, 7]
     found = list(
-        iterate_batches(lambda r: bytes([r]), records, grey, size=2, batch=2, threads=threads)
+        iterate_batches(lambda r: bytes([r]), records, grey, spec=SPEC, batch=2, threads=threads)
     )
     assert [(pixels.shape, count) for pixels, count in found] == [
         ((2, 2, 2, 3), 2),
@@ -35,13 +38,18 @@ def test_order_and_padding(threads: ThreadPoolExecutor) -> None:
         kept, np.broadcast_to(np.reshape(records, (5, 1, 1, 1)), kept.shape)
     )
     assert not found[-1][0][1].any()
-    assert list(iterate_batches(bytes, [], grey, size=2, batch=2, threads=threads)) == []
+    assert list(iterate_batches(bytes, [], grey, spec=SPEC, batch=2, threads=threads)) == []
 
 
 def test_decoding_runs_ahead_so_far_and_no_further(threads: ThreadPoolExecutor) -> None:
     read = []
     pictures = iterate_batches(
-        lambda r: read.append(r) or b"x", range(40), grey, size=2, batch=2, threads=threads
+        lambda r: read.append(r) or b"x",
+        range(40),
+        grey,
+        spec=SPEC,
+        batch=2,
+        threads=threads,
     )
     next(pictures)
     assert len(read) == 2 * MAX_PENDING
@@ -57,7 +65,9 @@ def test_decoding_is_beside_the_reader(threads: ThreadPoolExecutor) -> None:
     assert (
         len(
             list(
-                iterate_batches(lambda r: b"x", range(4), decode, size=2, batch=2, threads=threads)
+                iterate_batches(
+                    lambda r: b"x", range(4), decode, spec=SPEC, batch=2, threads=threads
+                )
             )
         )
         == 2
@@ -69,4 +79,4 @@ def test_a_bad_picture_is_raised(threads: ThreadPoolExecutor) -> None:
         raise ValueError("bad")
 
     with pytest.raises(ValueError, match="bad"):
-        list(iterate_batches(lambda r: b"x", range(4), decode, size=2, batch=2, threads=threads))
+        list(iterate_batches(lambda r: b"x", range(4), decode, spec=SPEC, batch=2, threads=threads))

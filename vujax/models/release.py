@@ -1,5 +1,8 @@
 """Released models: a folder `release/` of config.json and weights.safetensors.
 
+The weights carry their config in the file's metadata, so that one rename replaces both together;
+config.json is a copy for people and other programs.
+
     config, variables = release.load("runs/mine")
     model = models.build_clip(**config["model"])
     embeddings, _ = model.apply(variables, images, method="encode_image")
@@ -7,7 +10,9 @@
 Every command that takes a model takes such a folder, or a workdir that holds one.
 """
 
+import hashlib
 import json
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,7 +20,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 from safetensors.numpy import save as to_bytes
 
@@ -24,6 +29,7 @@ from vujax.utils.trees import compare_shapes, flatten_tree, unflatten_tree
 
 Tree = Any
 FOLDER, CONFIG, WEIGHTS = "release", "config.json", "weights.safetensors"
+EMBEDDED = "config"  # key of the metadata of the weights
 INPUT_KEYS = ("preprocess", "tokenizer")  # of a config, see `vujax.models.inputs`
 
 
@@ -46,7 +52,8 @@ def save(
     if parent:
         config = _inherit_inputs(find(Path(parent)), folder) | config
     arrays = {name: np.asarray(leaf, order="C") for name, leaf in flatten_tree(variables).items()}
-    write_atomically(folder / WEIGHTS, lambda p: p.write_bytes(to_bytes(arrays)))
+    metadata = {EMBEDDED: json.dumps(config, sort_keys=True)}
+    write_atomically(folder / WEIGHTS, lambda p: p.write_bytes(to_bytes(arrays, metadata)))
     write_json(folder / CONFIG, config)
     return folder
 
@@ -54,10 +61,20 @@ def save(
 def _inherit_inputs(parent: Path, folder: Path) -> dict[str, Any]:
     """Return the input settings of a parent release; copy its tokenizer's file to `folder`."""
     config = read_config(parent)
+    inputs = {name: config[name] for name in INPUT_KEYS if name in config}
     file = (config.get("tokenizer") or {}).get("file")
     if file and parent.resolve() != folder.resolve():
-        write_bytes(folder / Path(file).name, (parent / Path(file).name).read_bytes())
-    return {name: config[name] for name in INPUT_KEYS if name in config}
+        name = _write_beside(folder / Path(file).name, (parent / Path(file).name).read_bytes())
+        inputs["tokenizer"] = inputs["tokenizer"] | {"file": name}
+    return inputs
+
+
+def _write_beside(path: Path, data: bytes) -> str:
+    """Write a file under a name that no other content has, and return the name."""
+    if path.exists() and path.read_bytes() != data:
+        digest = hashlib.sha256(data).hexdigest()[:8]
+        path = path.with_name(f"{path.stem}-{digest}{path.suffix}")
+    return write_bytes(path, data).name
 
 
 def is_model(path: Path) -> bool:
@@ -113,15 +130,27 @@ def load_host(path: Path) -> tuple[dict[str, Any], Tree]:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Read the config of a release folder.
+    """Read the config of a release folder: that in the weights, where they have one.
 
     Raises:
       ValueError: it is damaged.
     """
     try:
-        return json.loads((folder / CONFIG).read_text())
-    except json.JSONDecodeError as error:
+        with safe_open(folder / WEIGHTS, "np") as weights:
+            embedded = (weights.metadata() or {}).get(EMBEDDED)
+        config = json.loads((folder / CONFIG).read_text("utf-8"))
+        if embedded is None:  # of 0.1.0
+            return config
+        own = json.loads(embedded)
+    except (ValueError, SafetensorError) as error:
         raise _damage_error(folder, error) from error
+    if config != own:
+        warnings.warn(
+            f"{folder / CONFIG} is not the config of the weights beside it, whose own is used: the "
+            "release was not written to its end, or the file was edited",
+            stacklevel=2,
+        )
+    return own
 
 
 def _damage_error(folder: Path, error: Exception) -> ValueError:

@@ -24,6 +24,10 @@ from vujax.utils.io import write_json
 
 CONFIG, FACTS = "config.json", "run.json"
 
+# Keys that configs of 0.1.0 lack, with the values of their behavior. (A method's are in its class.)
+ADDED = {"fit_scale_on": ""}
+ADDED_TO_DATA = {"shotcol": {"walls": 0.0}}
+
 # Keys that change no trained weight.
 UNRELATED = re.compile(
     r"eval_.*|evals(\..*)?|log_steps|checkpoint_.*|keep_.*|fsdp|model\.(.*\.)?remat"
@@ -69,7 +73,7 @@ def record_run(start: Start) -> None:
     kept = {} if is_new else {k: recorded[k] for k in ("batch", "changes") if k in recorded}
     if (start.workdir / CONFIG).exists() and not is_new:
         before = _read(start.workdir / CONFIG)
-        if changed := diff_configs(_resolve_method(before), _resolve_method(config)):
+        if changed := diff_configs(_resolve(before), _resolve(config)):
             _check_changes(start, changed, recorded)
             change = {"step": start.saved_step, "changed": changed}
             kept["changes"] = [*kept.get("changes", []), change]
@@ -144,7 +148,8 @@ def _read(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
-def _resolve_method(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a JSON-ready config whose method has every setting, whatever version wrote it."""
-    resolved = {"method": resolve_settings(config["method"]), "fit_scale_on": ""}
-    return json.loads(json.dumps(resolved | config | {"method": resolved["method"]}))
+def _resolve(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a JSON-ready config that has every setting, whatever version wrote it."""
+    method = resolve_settings(config["method"])
+    data = ADDED_TO_DATA.get(method["name"], {}) | config["data"]
+    return json.loads(json.dumps(ADDED | config | {"method": method, "data": data}))

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from tests.annotate.tagging.stub_catalog import (
 )
 from tests.encoders import releases
 from tests.encoders.stub import Stub
+from tests.kill_points import killed_at_each_change
 from vujax.annotate.tagging import tagger as disk
 from vujax.annotate.tagging.labels import read_labels
 from vujax.annotate.tagging.resolve import resolve_labels
@@ -189,15 +191,29 @@ def test_damaged_and_other_models_are_refused(root, trained, tmp_path):
     disk.save_tagger(tmp_path / "tagger", tagger, report)
     disk.check_folder(tmp_path / "tagger")
     config = tmp_path / "tagger" / "release" / "config.json"
-    good = config.read_text()
+    good, weights = config.read_text(), release.load_host(tmp_path / "tagger")[1]
     for old, new, why in (
         ('"schema": 1', '"schema": 2', "another version"),
         ('"dim": 6', '"dim": 7', "its weights do not match 3 tags"),
         ('"level": "shot",', "", r"is damaged \('level'\)"),
         (tagger.model.digest, "x", "needs a sha256"),
-        ("{", "", "is damaged"),
     ):
-        config.write_text(good.replace(old, new, 1))
+        release.save(tmp_path / "tagger", json.loads(good.replace(old, new, 1)), weights)
         assert config.read_text() != good
         with pytest.raises(ValueError, match=why):
             disk.load_tagger(tmp_path / "tagger")
+    config.write_text(good.replace("{", "", 1))
+    with pytest.raises(ValueError, match="is damaged"):
+        disk.load_tagger(tmp_path / "tagger")
+
+
+@pytest.mark.filterwarnings("ignore:.*is not the config of the weights beside it")
+def test_a_tagger_over_another_is_the_old_or_the_new_wherever_it_is_killed(trained, tmp_path):
+    tagger, report = trained
+    other = replace(tagger, tags=tagger.tags[::-1])
+    disk.save_tagger(tmp_path, tagger, report)
+    found = []
+    for _ in killed_at_each_change(lambda: disk.save_tagger(tmp_path, other, report)):
+        found.append(disk.load_tagger(tmp_path).tags)
+        disk.save_tagger(tmp_path, tagger, report)
+    assert set(found) == {tagger.tags, other.tags} and found[-1] == other.tags

@@ -69,7 +69,7 @@ def check_folder(folder: Path) -> None:
 
 
 def save_tagger(folder: Path, tagger: Tagger, report: Mapping[str, Any]) -> None:
-    """Write a tagger, the report first and the config last; an existing one is replaced."""
+    """Write a tagger, the report first; an existing one is replaced by one rename."""
     model = tagger.model
     config = dict(schema=SCHEMA, level=tagger.level, tags=list(tagger.tags))
     config |= dict(encoder=model.name, digest=model.digest, dim=model.dim)
