@@ -75,8 +75,8 @@ class Sizes(NamedTuple):
       seeds: trainings of each method, each with a shuffle of its own.
     """
 
-    frames: int = 3000
-    held_out: int = 1024
+    frames: int = 2000
+    held_out: int = 600
     epochs: int = 36
     batch_size: int = 256
     hidden: int = 256
