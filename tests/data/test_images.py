@@ -9,6 +9,7 @@ from PIL import Image
 
 from tests.data.samples import encoded, pixels
 from vujax.data.images import (
+    FORMATS,
     Augment,
     preprocess_eval_image,
     preprocess_train_image,
@@ -274,3 +275,11 @@ def test_training_crops_have_the_shape_of_the_model():
 def test_ways_of_resizing_that_there_are_not(wrong):
     with pytest.raises(KeyError):
         preprocess_eval_image(pixels(1, 50, 91), ImageSpec.square(32, **wrong))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_is_decoded(format):
+    spec = ImageSpec.square(16)
+    pixels = preprocess_eval_image(encoded(1, format), spec).astype(int)
+    exact = preprocess_eval_image(encoded(1, "PNG"), spec)
+    assert np.abs(pixels - exact).mean() < 12  # lossy formats, and GIF's palette

@@ -52,7 +52,7 @@ def test_takes_a_config_dict_and_names_with_any_patch():
         (dict(image=VIT, act="relu"), r"model.act 'relu'.*gelu, quick_gelu"),
         (dict(image=VIT, dtype="float8"), r"model.dtype 'float8'.*float32, bfloat16"),
         (dict(image=VIT, remat="some"), r"model.remat 'some'.*none, full"),
-        (dict(image=VIT | dict(image_size=20)), r"image_size 20 .* patch size 8"),
+        (dict(image=VIT | dict(image_size=7)), r"image_size 7 .* patch size 8"),
         (dict(image=VIT | dict(heads=5)), r"model.image.width 32 .* model.image.heads 5"),
         (dict(image=RESNET | dict(image_size=60)), r"image_size 60 .* stride 32"),
         (dict(image=VIT, text=TEXT | dict(heads=0)), r"model.text.width 32 .* model.text.heads 0"),

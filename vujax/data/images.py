@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from vujax.data.records import BadSample
+from vujax.data.records import IMAGE_FORMATS, BadSample
 from vujax.models.image_spec import ImageSpec
 from vujax.utils.validation import check_known
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # Pillow's others run programs or are never photos
+FORMATS = tuple(IMAGE_FORMATS)
 ORIENTATION = 0x0112
 BICUBIC = Image.Resampling.BICUBIC
 INTERPOLATIONS = {"bicubic": BICUBIC, "bilinear": Image.Resampling.BILINEAR}

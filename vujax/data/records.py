@@ -6,13 +6,26 @@ from typing import Any, NotRequired, Protocol, TypedDict
 import numpy as np
 from absl import logging
 
+IMAGE_FORMATS = {
+    "JPEG": ("jpg", "jpeg"),
+    "PNG": ("png",),
+    "WEBP": ("webp",),
+    "GIF": ("gif",),
+    "BMP": ("bmp",),
+    "AVIF": ("avif",),
+}
+"""Formats of images by Pillow's names, each with its extensions; Pillow's others run programs or
+are never photos."""
+
+IMAGE_EXTENSIONS = tuple(e for extensions in IMAGE_FORMATS.values() for e in extensions)
+
 
 class Record(TypedDict):
     """One example as its source stores it.
 
     Attributes:
       key: name of the example in messages; unique in its source.
-      image: encoded file (JPEG, PNG, WebP, GIF or BMP), or pixels uint8 `[h w 3]`.
+      image: encoded file (JPEG, PNG, WebP, GIF, BMP or AVIF), or pixels uint8 `[h w 3]`.
       captions: any number of texts, none for an image that only has a class.
       label: index into the source's `classes`.
       fields: other values that the format has for this example (a JSON object, a table's row).

@@ -14,12 +14,12 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vujax.models.clip_resnet import CLIPResNet, get_clip_resnet_sizes
-from vujax.models.image_spec import MEAN, STD, ImageSpec, Size
+from vujax.models.image_spec import MEAN, STD, ImageSpec
 from vujax.models.layers import ACTIVATIONS, EPSILON, Shard, identity
 from vujax.models.text import TEXT_POOLS, TextTransformer
 from vujax.models.transformer import REMAT_POLICIES
 from vujax.models.two_towers import MAX_SCALE, Out, TwoTowers, clamp_scale
-from vujax.models.vit import IMAGE_POOLS, STEMS, ViT, get_vit_sizes
+from vujax.models.vit import IMAGE_POOLS, STEMS, ViT, check_patches, get_vit_sizes
 from vujax.utils.validation import check_choice, check_divides, check_heads, check_known
 
 INITIAL_BIAS = -10.0
@@ -127,10 +127,11 @@ def build_clip(
 
     Args:
       image: `dict(kind='vit', variant='B/32', image_size=224)`, with any of `vit.SIZES` and any
-        patch size as variant; or `dict(kind='resnet', variant='RN50')`, any of
-        `clip_resnet.VARIANTS`, with CLIP's image_size by default. Further keys override the
-        variant: width, layers, heads, patch, hidden (width inside the MLPs), pool ('token',
-        'mean' or 'attention'), stem ('clip' or 'plain'); for a ResNet width and blocks.
+        patch size as variant (`vit.PatchEmbedding` drops pixels beyond the last complete patch);
+        or `dict(kind='resnet', variant='RN50')`, any of `clip_resnet.VARIANTS`, with CLIP's
+        image_size by default. Further keys override the variant: width, layers, heads, patch,
+        hidden (width inside the MLPs), pool ('token', 'mean' or 'attention'), stem ('clip' or
+        'plain'); for a ResNet width and blocks.
       text: width=512, layers=12, heads=8, context=77, vocab=49408, hidden, pool='token', 'mean' or
         'last', causal=True, bias=False, end=None; see `TextTransformer`.
       embed_dim: dimension of the embeddings.
@@ -185,25 +186,19 @@ def _image_tower(
     options.pop("kind", None)
     if kind == "resnet":
         sizes = get_clip_resnet_sizes(options.pop("variant", "RN50")) | options
-        spec = _check_size(sizes.pop("image_size"), "a ResNet's total stride", 32)
+        spec = ImageSpec.from_size(sizes.pop("image_size"), "model.image.image_size")
+        for side in (spec.height, spec.width):
+            check_divides("model.image.image_size", side, "a ResNet's total stride", 32)
         sizes["blocks"] = tuple(sizes["blocks"])
         return CLIPResNet(**common, **sizes), spec
     image_size = options.pop("image_size", 224)
     sizes = get_vit_sizes(options.pop("variant", "B/32")) | options
-    spec = _check_size(image_size, "the patch size", sizes["patch"])
+    spec = ImageSpec.from_size(image_size, "model.image.image_size")
+    check_patches("model.image", spec, sizes["patch"])
     check_heads("model.image", sizes["width"], sizes["heads"])
     tower = ViT(**common, **stack, **sizes)
     _check_vit(tower)
     return tower, spec
-
-
-def _check_size(size: Size, what: str, divisor: int) -> ImageSpec:
-    """Check that both sides of the images are multiples of the tower's stride."""
-    where = "model.image.image_size"
-    spec = ImageSpec.from_size(size, where)
-    for side in (spec.height, spec.width):
-        check_divides(where, side, what, divisor)
-    return spec
 
 
 def _check_vit(tower: ViT) -> None:

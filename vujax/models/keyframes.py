@@ -14,7 +14,7 @@ from vujax.models.image_spec import ImageSpec
 from vujax.models.layers import ACTIVATIONS, layer_norm
 from vujax.models.resnet import NORMS, ResNet, get_resnet_sizes
 from vujax.models.transformer import POOLS
-from vujax.models.vit import ViT, get_vit_sizes
+from vujax.models.vit import ViT, check_patches, get_vit_sizes
 from vujax.utils.validation import check_choice, check_divides, check_heads, check_known
 
 Tree = dict[str, Any]
@@ -180,8 +180,7 @@ def _build_image_encoder(
         net = ResNet(**common, **sizes)
         return net, net.dim
     sizes = get_vit_sizes(options.pop("variant", "B/32")) | options
-    for side in (spec.height, spec.width):
-        check_divides(f"{where}.image_size", side, "the patch size", sizes["patch"])
+    check_patches(where, spec, sizes["patch"])
     check_heads(where, sizes["width"], sizes["heads"])
     sizes["pool"] = sizes.pop("token_pool", "token")
     check_choice(f"{where}.token_pool", sizes["pool"], POOLS)

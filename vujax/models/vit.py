@@ -14,6 +14,7 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 
 from vujax.models.dropout import Dropout, drop_units
+from vujax.models.image_spec import ImageSpec
 from vujax.models.layers import (
     EPSILON,
     Dense,
@@ -56,11 +57,19 @@ def get_vit_sizes(variant: str) -> dict[str, Any]:
     return SIZES[match[1]] | dict(patch=int(match[2]))
 
 
+def check_patches(where: str, spec: ImageSpec, patch: int) -> None:
+    """Raise ValueError unless each side of the images holds a patch; a remainder is dropped."""
+    for side in (spec.height, spec.width):
+        if not 0 < patch <= side:
+            raise ValueError(f"{where}.image_size {side} must be at least the patch size {patch}")
+
+
 class PatchEmbedding(nn.Module):
-    """Linear embedding of disjoint patches: [b h w c] -> [b hw/p^2 d].
+    """Linear embedding of disjoint patches: [b h w c] -> [b floor(h/p)*floor(w/p) d].
 
     The kernel is a convolution's, [p p c d], applied as one matrix product over flattened patches:
-    the values are the same, and the gradient is a matrix product too.
+    the values are the same, and the gradient is a matrix product too. Pixels beyond the last
+    complete patch, at the lower and right edges, are dropped, as by a convolution without padding.
     """
 
     width: int
@@ -72,9 +81,11 @@ class PatchEmbedding(nn.Module):
     def __call__(self, image: jax.Array) -> jax.Array:
         b, h, w, c = image.shape
         p = self.patch
+        rows, columns = h // p, w // p
         init = nn.initializers.lecun_normal(in_axis=(0, 1, 2))
         kernel = self.param("kernel", init, (p, p, c, self.width))
-        patches = image.astype(self.dtype).reshape(b, h // p, p, w // p, p, c)
+        image = image[:, : rows * p, : columns * p].astype(self.dtype)
+        patches = image.reshape(b, rows, p, columns, p, c)
         patches = patches.transpose(0, 1, 3, 2, 4, 5).reshape(b, -1, p * p * c)
         x = multiply(patches, kernel.reshape(-1, self.width))
         if not self.bias:
@@ -112,7 +123,7 @@ class AttentionPoolHead(nn.Module):
 class ViT(nn.Module):
     """Vision transformer, image [b h w 3] float -> (features [b embed_dim] float32, out).
 
-    `out` holds 'stem' (the stream that enters the blocks, [b 1+hw/p^2 width], class token first),
+    `out` holds 'stem' (the stream that enters the blocks, [b 1+patches width], class token first),
     the blocks' streams as `Transformer` names them, 'pooled' (after the last layer norm, [b width])
     and 'projected' (the features).
 

@@ -1,8 +1,15 @@
 """File patterns, stamped files and cached indexes."""
 
+import bz2
+import gzip
+import lzma
+import re
+
 import pytest
 
 from vujax.data.sources.files import StampedFile, expand_patterns, load_or_build_index
+from vujax.data.sources.table import TableSource
+from vujax.data.sources.webdataset import WebDatasetSource
 
 
 def touch(folder, *names):
@@ -83,3 +90,23 @@ def test_a_kept_index_serves_until_the_file_changes(tmp_path):
         load_or_build_index(StampedFile.stamp(path), build, folder), [[0, 3]]
     )
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "pack", "message"),
+    [
+        ("s.tar.gz", gzip.compress, "compressed by gzip, not a tar shard: decompress it"),
+        ("s.tar.xz", lzma.compress, "compressed by xz, not a tar shard: decompress it"),
+        ("s.tar.bz2", bz2.compress, "compressed by bzip2, not a tar shard: decompress it"),
+        ("s.parquet", lambda data: b"PAR1" + data, "a Parquet table, not a tar shard: write its"),
+        ("s.tar.zip", lambda data: b"PK\x03\x04" + data, "a zip archive, not a tar shard: unpack"),
+    ],
+)
+@pytest.mark.parametrize("truncated", ["error", "keep"])
+def test_packed_files_are_named_as_what_they_are(tmp_path, name, pack, message, truncated):
+    (tmp_path / name).write_bytes(pack(bytes(2048)))
+    with pytest.raises(ValueError, match=rf"{re.escape(name)} is {message}"):
+        WebDatasetSource(str(tmp_path / name), truncated=truncated)
+    table = message.replace("a tar shard", "a CSV or TSV table")
+    with pytest.raises(ValueError, match=rf"{re.escape(name)} is {table}"):
+        TableSource(str(tmp_path / name))

@@ -40,7 +40,7 @@ def test_a_pickled_source_reads_the_same(tmp_path):
     assert [copy[i] for i in range(3)] == [source[i] for i in range(3)]
 
 
-@pytest.mark.parametrize("extension", ["jpeg", "png", "webp", "JPG"])
+@pytest.mark.parametrize("extension", ["jpeg", "png", "webp", "JPG", "avif"])
 def test_picture_formats_by_extension(tmp_path, extension):
     source = source_of(tmp_path, [(f"a.{extension}", b"picture"), ("a.txt", b"text")])
     assert source[0]["image"] == b"picture"

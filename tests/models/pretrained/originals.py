@@ -29,27 +29,28 @@ def moved(model: Model) -> Model:
     return model.eval()
 
 
-def clip(folder: Path, act: str = "quick_gelu", **saving: Any) -> Model:
+def clip(folder: Path, act: str = "quick_gelu", side: int = 16, **saving: Any) -> Model:
     """Save a `transformers.CLIPModel` without a tokenizer: its vocabulary is CLIP's."""
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
     text = TEXT | dict(vocab_size=CLIP_VOCAB, hidden_act=act, eos_token_id=CLIP_VOCAB - 1)
-    vision = VISION | dict(hidden_act=act)
+    vision = VISION | dict(hidden_act=act, image_size=side)
     model = moved(CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=24)))
     model.save_pretrained(folder, **saving)
-    side = {"height": 16, "width": 16}
-    CLIPImageProcessor(size={"shortest_edge": 16}, crop_size=side).save_pretrained(folder)
+    crop = {"height": side, "width": side}
+    CLIPImageProcessor(size={"shortest_edge": side}, crop_size=crop).save_pretrained(folder)
     return model
 
 
-def siglip(folder: Path, **saving: Any) -> Model:
+def siglip(folder: Path, side: int = 16, **saving: Any) -> Model:
     """Save a `transformers.SiglipModel` with a tokenizer of few words."""
     from transformers import SiglipConfig, SiglipImageProcessor, SiglipModel
 
     text = TEXT | dict(vocab_size=64, bos_token_id=0, eos_token_id=1)
-    model = moved(SiglipModel(SiglipConfig(text_config=text, vision_config=VISION)))
+    vision = VISION | dict(image_size=side)
+    model = moved(SiglipModel(SiglipConfig(text_config=text, vision_config=vision)))
     model.save_pretrained(folder, **saving)
-    SiglipImageProcessor(size={"height": 16, "width": 16}).save_pretrained(folder)
+    SiglipImageProcessor(size={"height": side, "width": side}).save_pretrained(folder)
     words(folder)
     return model
 

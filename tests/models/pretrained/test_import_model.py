@@ -37,6 +37,8 @@ def made(tmp_path_factory):
         "gelu": originals.clip(root / "gelu", "gelu"),
         "shards": originals.clip(root / "shards", max_shard_size="100KB"),
         "siglip": originals.siglip(root / "siglip"),
+        "clip20": originals.clip(root / "clip20", side=20),  # of patches of 8: 4 pixels are left
+        "siglip27": originals.siglip(root / "siglip27", side=27),
         "vit": originals.openai("vit"),
         "resnet": originals.openai("resnet"),
     }
@@ -74,6 +76,8 @@ def ours(folder, images, tokens):
         ("gelu", "gelu", 16, None),
         ("shards", "shards", 16, None),
         ("siglip", "siglip", 16, None),
+        ("clip20", "clip20", 20, None),
+        ("siglip27", "siglip27", 27, None),
         ("vit", "open_clip", 16, None),
         ("vit", "open_clip/open_clip_model.safetensors", 16, None),
         ("vit", "vit.safetensors", 16, "quick_gelu"),
@@ -83,7 +87,7 @@ def ours(folder, images, tokens):
 def test_embeddings_and_logits_equal_the_originals(made, tmp_path, name, source, size, act):
     root, found = made
     folder = import_model(root / source, tmp_path, act).folder
-    vocab = 64 if name == "siglip" else originals.CLIP_VOCAB
+    vocab = 64 if name.startswith("siglip") else originals.CLIP_VOCAB
     inputs = originals.pixels(size), originals.tokens(vocab)
     expected, result = theirs(found[name], *inputs), ours(folder, *inputs)
     worst = [np.abs(a - b.numpy()).max() for a, b in zip(result, expected, strict=True)]

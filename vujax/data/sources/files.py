@@ -17,6 +17,17 @@ RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
 BRACES = re.compile(r"\{([^{}]*)\}")
 
+DECOMPRESS = "decompress it and give the result, since records are read at random places"
+PACKED = {
+    b"PAR1": ("a Parquet table", "write its rows as CSV or pack its images as tar shards"),
+    b"PK\x03\x04": ("a zip archive", "unpack it and give its files"),
+    b"\x1f\x8b": ("compressed by gzip", DECOMPRESS),
+    b"\x28\xb5\x2f\xfd": ("compressed by zstd", DECOMPRESS),
+    b"\xfd7zXZ": ("compressed by xz", DECOMPRESS),
+    b"BZh": ("compressed by bzip2", DECOMPRESS),
+}
+"""First bytes of files that are no shard and no table, with their name and the remedy."""
+
 
 def expand_patterns(patterns: str | os.PathLike | Iterable[str | os.PathLike]) -> list[str]:
     """Return the paths of one or several patterns: globs (`a/*.tar`), braces (`a-{000..041}.tar`).
@@ -82,6 +93,22 @@ class StampedFile:
           ValueError: the file has changed.
         """
         return os.pread(_open(self).number, size, offset)
+
+
+def check_unpacked(file: StampedFile, wanted: str) -> None:
+    """Raise unless a file is neither compressed nor of a format of PACKED.
+
+    Args:
+      file: to check; its first bytes are read.
+      wanted: what it should be, such as 'a tar shard'.
+
+    Raises:
+      ValueError: names what it is, and the remedy.
+    """
+    first = file.read(0, max(map(len, PACKED)))
+    for signature, (name, remedy) in PACKED.items():
+        if first.startswith(signature):
+            raise ValueError(f"{file.path} is {name}, not {wanted}: {remedy}")
 
 
 class _Descriptor:

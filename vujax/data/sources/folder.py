@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vujax.data.records import Record
+from vujax.data.records import IMAGE_EXTENSIONS, Record
 from vujax.utils.io import check_local
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
+SUFFIXES = tuple(f".{extension}" for extension in IMAGE_EXTENSIONS)
 
 
 class FolderSource:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from vujax.data.records import BadSample, Record
-from vujax.data.sources.files import StampedFile, expand_patterns
+from vujax.data.sources.files import StampedFile, check_unpacked, expand_patterns
 from vujax.data.sources.text import check_encoding, decode_text
 
 TABS = (".tsv", ".tab", ".txt")
@@ -61,10 +61,11 @@ class TableSource:
 
         Raises:
           FileNotFoundError: the table does not exist.
-          ValueError: a column is missing or occurs twice, the table cannot be parsed, or the
-            encoding is unknown.
+          ValueError: a column is missing or occurs twice, the table cannot be parsed or is
+            compressed, or the encoding is unknown.
         """
         self._file = StampedFile.stamp(expand_patterns(path)[0])
+        check_unpacked(self._file, "a CSV or TSV table")
         self._delimiter = delimiter or ("\t" if path.lower().endswith(TABS) else ",")
         self._quoting = self._delimiter != "\t" if quoting is None else quoting
         self._line_ends, self._encoding = line_ends, check_encoding(encoding)

@@ -14,12 +14,15 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from vujax.data.records import BadSample, Record
-from vujax.data.sources.files import StampedFile, expand_patterns, load_or_build_index
+from vujax.data.records import IMAGE_EXTENSIONS, BadSample, Record
+from vujax.data.sources.files import (
+    StampedFile,
+    check_unpacked,
+    expand_patterns,
+    load_or_build_index,
+)
 from vujax.data.sources.tar import Member, TarError, read_members
 from vujax.data.sources.text import check_encoding, decode_text
-
-IMAGES = ("jpg", "jpeg", "png", "webp", "gif", "bmp")
 
 SIBLINGS = (".parquet", "_stats.json")  # files that img2dataset writes beside its shards
 
@@ -52,7 +55,8 @@ class WebDatasetSource:
 
         Args:
           path: shards; one or several globs or brace patterns.
-          image: extension of the image, for samples with several; None: the only one of IMAGES.
+          image: extension of the image, for samples with several; None: the only one of
+            IMAGE_EXTENSIONS.
           caption_field: JSON field of the caption or a list of captions; None: the .txt.
           split_lines: whether each line of the .txt is a caption of its own.
           classes: names in the order of the .cls labels, or a JSON file that lists them.
@@ -62,8 +66,8 @@ class WebDatasetSource:
 
         Raises:
           FileNotFoundError: a pattern matches no file.
-          ValueError: a shard is truncated or damaged, the members of a sample are not adjacent, or
-            the encoding is unknown.
+          ValueError: a shard is truncated, damaged or compressed, the members of a sample are not
+            adjacent, or the encoding is unknown.
         """
         if truncated not in TRUNCATED:
             raise ValueError(
@@ -74,9 +78,10 @@ class WebDatasetSource:
         self._truncated = truncated
         self.classes = read_classes(classes)
         self.lost: dict[str, str] = {}
-        self._files = [
-            StampedFile.stamp(p) for p in expand_patterns(path) if not p.endswith(SIBLINGS)
-        ]
+        paths = expand_patterns(path)
+        # Siblings alone are no shards: they are kept then, and named as what they are.
+        shards = [p for p in paths if not p.endswith(SIBLINGS)] or paths
+        self._files = [StampedFile.stamp(p) for p in shards]
         tables = [self._index(file, index_dir) for file in self._files]
         self._spans = np.concatenate([np.zeros((0, 2), np.int64), *tables])
         self._first = np.cumsum([0] + [len(table) for table in tables])
@@ -101,7 +106,7 @@ class WebDatasetSource:
         )
 
     def _image_name(self, parts: dict[str, bytes], where: str) -> str:
-        wanted = IMAGES if self._image is None else (self._image,)
+        wanted = IMAGE_EXTENSIONS if self._image is None else (self._image,)
         names = [name for name in wanted if name in parts]
         if len(names) == 1:
             return names[0]
@@ -155,6 +160,8 @@ class WebDatasetSource:
         try:
             return load_or_build_index(file, scan, index_dir)
         except TarError as error:  # the index of a damaged file is not cached
+            if error.offset == 0:
+                check_unpacked(file, "a tar shard")
             self._give_up(file, error)
             return _table(spans)
 
