@@ -18,6 +18,7 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
+from vujax.video import tone_map
 from vujax.video.probe import (
     FilmError,
     FilmInfo,
@@ -169,7 +170,7 @@ class FrameReader:
         video, clock = self.video, self.video.clock
         scale_small = Scaler(self._size, video.rotation, video.mirrored)
         size = compute_still_size(video.shown, self._side)
-        scale_still = Scaler(size, video.rotation, video.mirrored)
+        scale_still = Scaler(size, video.rotation, video.mirrored, tone_mapped=True)
         is_candidate = self._pacer()
         pts = last = round(video.start_s / clock.time_base)
         for frame, pts, following in _with_next(self._frames(status)):
@@ -258,8 +259,24 @@ def compute_still_size(shown: tuple[int, int], side: int) -> tuple[int, int]:
 class Scaler:
     """Conversion of a decoder's frame to upright RGB of a given size."""
 
-    def __init__(self, size: tuple[int, int], rotation: int, mirrored: bool = False) -> None:
-        """Scale to `size` (height, width), turn counter-clockwise by `rotation` degrees, mirror."""
+    def __init__(
+        self,
+        size: tuple[int, int],
+        rotation: int,
+        mirrored: bool = False,
+        *,
+        tone_mapped: bool = False,
+    ) -> None:
+        """Set the conversion.
+
+        Args:
+          size: height and width of the result.
+          rotation: degrees counter-clockwise by which frames are turned.
+          mirrored: whether left and right are exchanged after that.
+          tone_mapped: whether HDR frames are converted to standard range; see
+            `vujax.video.tone_map`.
+        """
+        self._tone_mapped = tone_mapped
         self._step = -1 if mirrored else 1
         self._turns = rotation // 90
         self._height, self._width = size[::-1] if self._turns % 2 else size
@@ -267,15 +284,20 @@ class Scaler:
 
     def __call__(self, frame: VideoFrame) -> np.ndarray:
         """Return uint8 `[height width 3]`: a view that stays valid without the frame."""
+        transfer, primaries = int(frame.color_trc), int(frame.color_primaries)
+        is_mapped = self._tone_mapped and transfer in (tone_map.PQ, tone_map.HLG)
         scaled = self._reformatter.reformat(
             frame,
             self._width,
             self._height,
-            "rgb24",
+            "rgb48le" if is_mapped else "rgb24",
             interpolation=SCALING,
             threads=1,
         )
-        return np.rot90(scaled.to_ndarray(), self._turns)[:, :: self._step]
+        image = scaled.to_ndarray()
+        if is_mapped:
+            image = tone_map.map_to_sdr(image, transfer, primaries)
+        return np.rot90(image, self._turns)[:, :: self._step]
 
 
 class FramePacer:

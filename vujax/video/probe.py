@@ -76,7 +76,7 @@ class VideoStream(StreamInfo):
       variable_rate: True if the first frames are spaced unevenly, or at another rate than the
         average.
       interlaced: True if a frame holds two fields of different times.
-      hdr: True if the transfer function is PQ or HLG; pixels are not tone-mapped.
+      hdr: True if the transfer function is PQ or HLG; stills are tone-mapped to standard range.
       bits: bits per component, 8 or more.
       timecode: source timecode of the first picture, 'HH:MM:SS:FF', or 'HH:MM:SS;FF' in drop-frame;
         '' if the file declares none, or one that does not exist at its rate.

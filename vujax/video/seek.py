@@ -75,7 +75,7 @@ class StillReader:
         self.status = status = ReadStatus()
         video = self.video
         size = compute_still_size(video.shown, self._side)
-        scale = Scaler(size, video.rotation, video.mirrored)
+        scale = Scaler(size, video.rotation, video.mirrored, tone_mapped=True)
         with open_container(self.film.path) as container:
             stream = isolate_stream(container, video.index)
             kind = SeekingCursor if self._seek else LinearCursor
@@ -256,7 +256,7 @@ class KeyframeReader:
         self.status = status = ReadStatus()
         video, clock = self.video, self.video.clock
         size = compute_still_size(video.shown, self._side)
-        scale = Scaler(size, video.rotation, video.mirrored)
+        scale = Scaler(size, video.rotation, video.mirrored, tone_mapped=True)
         repair, due = TimestampRepair(clock), None
         with open_container(self.film.path) as container:
             stream = isolate_stream(container, video.index)
