@@ -172,6 +172,34 @@ def test_what_is_no_filter(text: str, why: str) -> None:
         filters.compute_mask(text, column)
 
 
+@pytest.mark.parametrize("number", ["9" * 400, "-" + "9" * 5000, "1e999", "-1e999"])
+def test_a_number_beyond_a_double(number: str) -> None:
+    with pytest.raises(ValueError, match="expected a number of a double's size"):
+        filters.compute_mask(f"year > {number}", column)
+
+
+def test_large_integers_are_compared_exactly() -> None:
+    values = pa.array([2**53, 2**53 + 1, 2**63 - 1, None])
+    for text, expected in [
+        (f"id = {2**53}", [0]),
+        (f"id > {2**53}", [1, 2]),
+        (f"id >= {2**63 - 1}", [2]),
+        (f"id < {2**64}", [0, 1, 2]),
+    ]:
+        assert np.flatnonzero(filters.compute_mask(text, lambda name: values)).tolist() == expected
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+@pytest.mark.parametrize("how", ["=", "!=", "<", ">=", "contains"])
+def test_any_value_is_compared_or_refused_in_a_sentence(name: str, how: str) -> None:
+    values = ["0.1e-400", "9" * 20, "''", "'\0'", "true", "1.", "'2001-02-30'", "'9999999-01-01'"]
+    for value in values:
+        try:
+            assert len(filters.compute_mask(f"`{name}` {how} {value}", column)) == 6
+        except ValueError as error:
+            assert name in str(error)
+
+
 def test_a_column_that_is_not_there() -> None:
     with pytest.raises(KeyError, match="unknown column yaer; expected one of: year, score"):
         filters.compute_mask("yaer > 3", column)

@@ -16,6 +16,7 @@ case; `=` compares the exact text. Dates are compared with texts such as '2001-1
 """
 
 import functools
+import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -227,14 +228,20 @@ class _Reader:
 
     def _value(self) -> Value:
         if self.kind == "number":
-            word = self.next()
-            return float(word) if set(word) & set(".eE") else int(word)
+            return self._number()
         if self.kind == "text":
             word = self.next()
             return word[1:-1].replace(word[0] * 2, word[0])
         if self.is_word("true", "false"):
             return self.next().lower() == "true"
         raise self.error("a number, a text in quotes, true or false")
+
+    def _number(self) -> int | float:
+        number = float(self.word)
+        if not math.isfinite(number):
+            raise self.error("a number of a double's size")
+        word = self.next()
+        return number if set(word) & set(".eE") else int(word)
 
 
 def _decode(values: pa.Array) -> pa.Array:
@@ -269,6 +276,8 @@ def _compare(name: str, values: pa.Array, how: str, value: Value) -> pa.Array:
         if not (isinstance(value, bool) and pa.types.is_boolean(kind)):
             raise _type_error(name, kind, value)
         return compare(values, pa.scalar(value))
+    if isinstance(value, int) and pa.types.is_integer(kind) and abs(value) < 2**63:
+        return compare(values, pa.scalar(value))  # above 2^53, doubles would be equal
     if isinstance(value, int | float):
         return compare(_numbers(name, values, value), pa.scalar(float(value)))
     if _is_text(kind):
