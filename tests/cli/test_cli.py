@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,22 @@ def test_a_film_finds_its_own_list_of_shots(tmp_path: Path) -> None:
     (tmp_path / "lists" / "y.edl").unlink()
     with pytest.raises(FileNotFoundError, match="has no list"):
         detectors.find_shot_list(tmp_path / "lists", two)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_title_gives_the_terminal_no_orders(
+    fails: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def run(arguments: object) -> int:
+        warnings.warn("warned \x1b[31m", stacklevel=1)
+        print("title \x1b]0;owned\x07")
+        if fails:
+            raise ValueError("error \x9b2J")
+        return 0
+
+    monkeypatch.setattr("vujax.cli.weights.run", run)
+    assert cli.main(["weights", "list"]) == fails
+    output = "".join(capsys.readouterr())
+    assert r"title \x1b]0;owned\x07" in output and r"warned \x1b[31m" in output
+    assert (r"error \x9b2J" in output) == fails
+    assert not {"\x1b", "\x07", "\x9b"} & set(output)

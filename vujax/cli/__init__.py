@@ -10,6 +10,7 @@ text is one sentence.
 """
 
 import argparse
+import contextlib
 import importlib
 import os
 import shlex
@@ -20,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from vujax.cli import deprecation, runtime
+from vujax.utils.formatting import EscapedStream, escape_controls
 from vujax.utils.io import check_local
 
 COMMANDS = {
@@ -59,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     assert run is not None  # without a command, parse_args exits
     runtime.set_up()
-    with warnings.catch_warnings():
+    output = EscapedStream(sys.stdout)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(output):
         warnings.showwarning = _show_warning
         return _run(run, options, arguments)
 
@@ -79,7 +82,7 @@ def _run(
         return 0
     except USER_ERRORS as error:
         reason = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"vujax: error: {reason}", file=sys.stderr)
+        print(escape_controls(f"vujax: error: {reason}"), file=sys.stderr)
         return 1
 
 
@@ -117,4 +120,4 @@ def build_parser(
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"vujax: warning: {message}", file=sys.stderr)
+    print(escape_controls(f"vujax: warning: {message}"), file=sys.stderr)

@@ -1,6 +1,13 @@
 """Times and names for people, and for text formats in which a line end is significant."""
 
+import re
 from collections.abc import Sequence
+from typing import Any, TextIO
+
+CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Characters that a terminal obeys, that reorder text, or that cannot be encoded."""
 
 
 def format_clock(seconds: float) -> str:
@@ -26,6 +33,26 @@ def format_clock_ms(seconds: float) -> str:
 def quote_unprintable(name: str) -> str:
     """Return a file name, quoted when it holds invisible characters such as a line end."""
     return name if name.isprintable() else repr(name)
+
+
+def escape_controls(text: str) -> str:
+    """Return text in which control characters but tabs and line ends are written as escapes."""
+    return CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+class EscapedStream:
+    """A text stream that escapes control characters: titles of films are other people's texts."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write the text, escaped."""
+        self._stream.write(escape_controls(text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def measure_columns(rows: Sequence[Sequence[str]]) -> list[int]:
