@@ -1,0 +1,186 @@
+"""Movies2Scenes by guide and by number of candidates: networks, closed forms and the theory.
+
+    export VUJAX_DATA=...
+    python experiments/movie_candidates.py --work runs/candidates --part run --minutes 70
+    python experiments/movie_candidates.py --work runs/candidates --part judge
+
+The protocol is in experiments/results/movie_candidates/PROTOCOL.md. 'run' trains what is missing of
+`RUNS`, in this order, until the minutes of CPU time are spent; a finished run is retained. 'judge'
+evaluates the closed form of each guide and the bag of labels, writes the table with intervals over
+seeds and movies, and plots the mean average precision of the same genre against the number of
+candidates, with the theory's curve.
+
+Everything is evaluated on LVU's validation movies; nothing was selected there.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from experiments import movie_guides
+
+OUTPUTS = ("scene", "projection")
+PRIORITY = (
+    *(("union", 4), ("union", 1), ("same", 1), ("random", 1), ("genre", 1), ("union", 0)),
+    *(("genre", 4), ("same", 4), ("genre", 0), ("same", 0), ("union", 16), ("random", 4)),
+    *(("synopsis", 1), ("cowatch", 1), ("synopsis", 4), ("cowatch", 4)),
+    *(("genre", 16), ("same", 16)),
+)
+RUNS = tuple((guide, n, seed) for seed in range(5) for guide, n in PRIORITY)
+LINEAR = ("union", "genre", "synopsis", "cowatch", "same", "random")
+TOP = 3  # most frequent labels of a clip
+CAP = 0.95  # agreement that a search for the nearest can reach
+BLOCK = 512  # clips that are compared at a time
+
+
+def name_run(guide: str, candidates: int, seed: int) -> str:
+    """Return the name of a run's files."""
+    return f"{guide}-{candidates or 'all'}-{seed}"
+
+
+def build_config(guide: str, candidates: int, seed: int) -> ConfigDict:
+    """Return the training of one guide with the defaults of the config."""
+    config = movie_guides.config_of(guide, seed, "plain")
+    config.method.update(candidates=candidates, alone="skip")
+    return config
+
+
+def embed_network(config: ConfigDict, folder: Path, scenes: Any) -> dict[str, np.ndarray]:
+    """Train if needed; return the embeddings `[n d]` of scenes by output."""
+    import jax.numpy as jnp
+
+    from vujax.data.scene_batches import SceneRows
+    from vujax.evals.features import extract_scenes
+    from vujax.methods import movies2scenes as task
+    from vujax.models import release
+    from vujax.training import loop
+    from vujax.utils.mesh import make_mesh
+
+    if not release.is_model(folder):
+        loop.train(config, folder)
+    mesh = make_mesh()
+    model = task.build_model(config, mesh)
+    rows = SceneRows(scenes, config.inputs.to_dict(), width=movie_guides.LONGEST, most=8)
+    encode = lambda v, batch: jnp.concatenate(model.apply(v, batch), axis=-1)  # noqa: E731
+    variables = release.load(folder)[1]
+    both = extract_scenes(encode, variables, rows, batch_size=64, mesh=mesh)
+    width = model.encoder.dim
+    return dict(zip(OUTPUTS, (both[:, :width], both[:, width:]), strict=True))
+
+
+def evaluate(scenes: Any, vectors: np.ndarray, bags: np.ndarray) -> dict[str, np.ndarray]:
+    """Return hits by clip and average precisions by movie."""
+    found = movie_guides.lvu_hits(scenes, vectors) | movie_guides.movie_ranks(scenes, vectors)
+    return found | {"own labels/share": share_labels(scenes.movie, vectors, bags)}
+
+
+def share_labels(movie: np.ndarray, vectors: np.ndarray, bags: np.ndarray) -> np.ndarray:
+    """Return the share `[n]` of a clip's labels that the nearest clip of another movie has.
+
+    Labels are the TOP most frequent ones of each clip.
+
+    Args:
+      movie: int `[n]`, number of each clip's movie.
+      vectors: embeddings `[n d]`.
+      bags: frequency of each label in each clip `[n l]`.
+    """
+    top = np.argsort(-bags, axis=1, kind="stable")[:, :TOP]
+    has = np.zeros(bags.shape, bool)
+    np.put_along_axis(has, top, np.take_along_axis(bags, top, axis=1) > 0, axis=1)
+    units = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    shares = []
+    for start in range(0, len(units), BLOCK):
+        rows = slice(start, start + BLOCK)
+        cosine = np.where(movie[rows, None] == movie, -np.inf, units[rows] @ units.T)
+        both = (has[rows] & has[cosine.argmax(axis=1)]).sum(axis=1)
+        shares.append(both / np.maximum(has[rows].sum(axis=1), 1))
+    return np.concatenate(shares)
+
+
+def run_missing(work: Path, minutes: float) -> None:
+    """Train and evaluate what is missing, until the CPU minutes are spent."""
+    from vujax.methods.linear_guide import read_features
+
+    scenes = movie_guides.judged_scenes()
+    bags = read_features(scenes)
+    for guide, candidates, seed in RUNS:
+        path = work / f"{name_run(guide, candidates, seed)}.npz"
+        if path.exists():
+            continue
+        if time.process_time() > 60 * minutes:
+            print(f"stopped before {path.stem}: {minutes} minutes of CPU time are spent")
+            return
+        config = build_config(guide, candidates, seed)
+        found = embed_network(config, work / path.stem, scenes)
+        values = {
+            f"{output}/{key}": value
+            for output, vectors in found.items()
+            for key, value in evaluate(scenes, vectors, bags).items()
+        }
+        np.savez(path, **values)
+        score = 100 * values["scene/same genre/ap"].mean()
+        print(f"{path.stem}: same genre {score:.1f}, {time.process_time():.0f} s of CPU time")
+
+
+def predict(x: np.ndarray, movie: np.ndarray, similar: np.ndarray, n: float) -> Any:
+    """Return the linear encoder that the theory predicts for the best of `n` candidates.
+
+    The agreement of random positives, G in whitened principal components, plus what a search by
+    the present similarity adds where the variances l are large: (I - G) s_n l / |l|, with the
+    expected greatest of n normal numbers s_n; at most CAP.
+
+    Args:
+      x: features `[n f]`.
+      movie: int `[n]`, number of each scene's movie.
+      similar: see `vujax.data.movies.guide.Guide`.
+      n: number of candidates.
+
+    Returns:
+      `(mean [f], matrix [f d])`.
+    """
+    from vujax.methods.linear_guide import measure_agreement
+
+    found = measure_agreement(x, movie, similar)
+    guided = (found.directions * found.values) @ found.directions.T
+    variance = np.linalg.norm(found.whitening.matrix, axis=0) ** -2.0
+    rest = np.eye(len(guided)) - guided
+    added = expect_greatest(n) * rest @ np.diag(variance / np.linalg.norm(variance))
+    values, vectors = np.linalg.eigh(guided + (added + added.T) / 2)
+    kept = values > found.threshold
+    rho = np.minimum(values[kept], CAP)
+    weight = np.sqrt(rho / (1 - rho**2))
+    return found.whitening.mean, found.whitening.matrix @ vectors[:, kept] * weight
+
+
+def expect_greatest(n: float) -> float:
+    """Return the expected greatest of n standard normal numbers."""
+    z = np.linspace(-8, 8, 4001)
+    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    below = np.cumsum(density) * (z[1] - z[0])
+    return float((z * n * density * below ** (n - 1)).sum() * (z[1] - z[0]))
+
+
+def main() -> None:
+    """Run the part of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--work", type=Path, required=True, help="directory of the runs")
+    parser.add_argument("--part", choices=("run", "judge"), default="run")
+    parser.add_argument("--minutes", type=float, default=70.0, help="CPU minutes (default: 70)")
+    args = parser.parse_args()
+    args.work.mkdir(parents=True, exist_ok=True)
+    if args.part == "run":
+        run_missing(args.work, args.minutes)
+    else:
+        from experiments.movie_candidates_tables import write_tables
+
+        write_tables(args.work)
+
+
+if __name__ == "__main__":
+    main()

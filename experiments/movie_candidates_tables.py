@@ -1,0 +1,119 @@
+"""Table and plot of movie_candidates.py, from its cached runs, closed forms and the theory."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments import movie_guides
+from experiments.movie_candidates import (
+    LINEAR,
+    OUTPUTS,
+    PRIORITY,
+    build_config,
+    evaluate,
+    name_run,
+    predict,
+)
+from vujax.evals.metrics.bootstrap import Interval, bootstrap, paired_bootstrap
+from vujax.training.sweep.tables import TableRow, write_intervals, write_rows
+
+RESULTS = Path(__file__).with_name("results") / "movie_candidates"
+RANKED = ("same genre", "co-watched")
+SEEDS = 5
+NUMBERS = (1, 2, 4, 16, 53)  # of the theory's curve; 53 scenes are permitted on average
+ABOUT = (
+    "LVU's validation movies. Ranked by genre and co-watching: mAP in percent; LVU's tasks: "
+    "accuracy in percent of covered clips; own labels: percent of a clip's labels that its nearest "
+    "clip of another movie has. 95% over seeds and movies; n 0: all permitted scenes."
+)
+Values = dict[str, np.ndarray]
+
+
+def read_runs(work: Path, guide: str, candidates: int, output: str) -> list[Values]:
+    """Return the values of each finished seed, by measure."""
+    paths = [work / f"{name_run(guide, candidates, seed)}.npz" for seed in range(SEEDS)]
+    runs = [np.load(path) for path in paths if path.exists()]
+    prefix = f"{output}/"
+    return [
+        {key.removeprefix(prefix): run[key] for key in run.files if key.startswith(prefix)}
+        for run in runs
+    ]
+
+
+def select(runs: list[Values], measure: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return values in percent `[seeds n]`, and their clusters, movies, or None."""
+    if measure in movie_guides.TASKS:
+        covered = runs[0][f"{measure}/covered"]
+        hits = np.stack([run[f"{measure}/hits"][covered] for run in runs])
+        return 100.0 * hits, runs[0][f"{measure}/movies"][covered]
+    key = f"{measure}/ap" if measure in RANKED else f"{measure}/share"
+    return 100.0 * np.stack([run[key] for run in runs]), None
+
+
+def judge_linear(work: Path) -> dict[str, list[Values]]:
+    """Evaluate the closed form of each guide, the theory's curve, and the bag of labels."""
+    from vujax.methods.linear_guide import read_features
+    from vujax.methods.movies2scenes import open_guided_scenes
+
+    judged = movie_guides.judged_scenes()
+    bags = read_features(judged)
+    found = {"bag of labels": [evaluate(judged, bags, bags)]}
+    for guide in LINEAR:
+        vectors = movie_guides.embed_linear(guide, bags, work, False)
+        if vectors is not None:
+            found[f"closed form, {guide}"] = [evaluate(judged, vectors, bags)]
+    scenes, selected = open_guided_scenes(build_config("union", 1, 0))
+    x = read_features(scenes)
+    for n in NUMBERS:
+        mean, matrix = predict(x, scenes.movie, selected.similar, n)
+        ranked = movie_guides.movie_ranks(judged, (bags - mean) @ matrix)
+        found[f"theory, union, n {n}"] = [ranked]
+    return found
+
+
+def collect(work: Path) -> dict[str, list[Values]]:
+    """Return the runs of each row of the table."""
+    networks = {
+        f"{guide}, n {n}, {output}": runs
+        for guide, n in PRIORITY
+        for output in OUTPUTS
+        if (runs := read_runs(work, guide, n, output))
+    }
+    if not networks:
+        raise FileNotFoundError(f"{work} has no finished run: run --part run first")
+    return judge_linear(work) | networks
+
+
+def write_tables(work: Path) -> None:
+    """Write the table and the plot."""
+    found = collect(work)
+    bag = found["bag of labels"]
+    rows = [row for name, runs in found.items() for row in build_rows(name, runs, bag)]
+    write_rows(RESULTS, "table", rows, ABOUT)
+    lines = [
+        (name, *score(runs, "same genre"))
+        for name, runs in found.items()
+        if "projection" not in name
+    ]
+    write_intervals(RESULTS / "plot.svg", "same genre, mAP in percent (95% over movies)", lines)
+
+
+def build_rows(name: str, runs: list[Values], bag: list[Values]) -> Iterator[TableRow]:
+    """Yield a row per measure of these runs."""
+    for measure in (*RANKED, *movie_guides.TASKS, "own labels"):
+        if not any(key.startswith(f"{measure}/") for key in runs[0]):
+            continue
+        values, clusters = select(runs, measure)
+        row: dict[str, Any] = {"run": name, "measure": measure, "seeds": len(runs)}
+        row |= dict(zip(("score", "low", "high"), score(runs, measure), strict=True))
+        theirs = np.broadcast_to(select(bag, measure)[0], values.shape)
+        less = paired_bootstrap(values, theirs, clusters=clusters)
+        yield row | dict(zip(("less bag", "less low", "less high"), less, strict=True))
+
+
+def score(runs: list[Values], measure: str) -> Interval:
+    """Return the mean with its interval over seeds and movies."""
+    values, clusters = select(runs, measure)
+    return bootstrap(values, clusters=clusters)
