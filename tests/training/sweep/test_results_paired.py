@@ -36,7 +36,7 @@ def test_each_run_is_compared_with_the_controls_before_it():
     expected = compute_interval(runs["ours"], "ap", against=runs["plain"])
     ours = rows[2]
     assert (ours["less plain"], ours["less plain low"], ours["less plain high"]) == expected[:3]
-    assert ours["better than plain"] == expected.signs and ours["films"] == expected.films
+    assert ours["better than plain"] == expected.signs and ours["n"] == expected.films
     assert ours["less plain"] == pytest.approx(ours["macro/ap"] - rows[1]["macro/ap"])
     own = compute_interval(runs["ours"], "ap")
     assert (ours["macro/ap"], ours["low"], ours["high"]) == own[:3]

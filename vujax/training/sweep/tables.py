@@ -90,7 +90,7 @@ def build_paired_rows(
       column: title of the names.
 
     Returns:
-      `{column, 'macro/METRIC', 'low', 'high', 'films', 'less CONTROL', 'less CONTROL low', 'less
+      `{column, 'macro/METRIC', 'low', 'high', 'n', 'less CONTROL', 'less CONTROL low', 'less
       CONTROL high', 'better than CONTROL', ...}`: 95% t intervals over films, and the number of
       films that are better.
     """
@@ -99,7 +99,7 @@ def build_paired_rows(
     for name, own in runs.items():
         found = compute_interval(own, metric)
         row: dict[str, object] = {column: name, f"macro/{metric}": found.estimate}
-        row |= {"low": found.low, "high": found.high, "films": found.films}
+        row |= {"low": found.low, "high": found.high, "n": found.films}
         for other in available[: available.index(name)] if name in available else available:
             against = runs[other] if len(runs[other]) > 1 else list(runs[other]) * len(own)
             less = compute_interval(own, metric, against=against)
