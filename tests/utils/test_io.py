@@ -84,6 +84,28 @@ def test_only_the_temporaries_of_dead_processes_are_removed(tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {mine.name, "a.bin"}
 
 
+def test_temporaries_of_another_host_are_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "getpid", lambda: NO_PROCESS)
+    mine = io.temporary_path(tmp_path / "a")
+    monkeypatch.setattr(io, "get_host_tag", lambda: "0f0f0f")
+    other = io.temporary_path(tmp_path / "a")
+    mine.touch()
+    other.touch()
+    io.remove_stale_temporaries(tmp_path)
+    assert list(tmp_path.iterdir()) == [mine]
+    monkeypatch.undo()
+    io.remove_stale_temporaries(tmp_path)
+    assert io.is_empty_folder(tmp_path) and not list(tmp_path.iterdir())
+
+
+def test_what_killed_processes_left_does_not_fill_a_folder(tmp_path):
+    (tmp_path / ".catalog.json.123.tmp").touch()
+    io.temporary_path(tmp_path / "a").mkdir()
+    assert io.is_empty_folder(tmp_path)
+    (tmp_path / "notes.tmp").touch()
+    assert not io.is_empty_folder(tmp_path)
+
+
 def test_temporary_names_of_one_process_differ(tmp_path):
     one, two = (io.temporary_path(tmp_path / "a") for _ in range(2))
     assert one != two

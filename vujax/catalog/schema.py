@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from vujax.utils.io import check_local, write_json
+from vujax.utils.io import check_local, is_empty_folder, write_json
 from vujax.video.timecode import Clock
 
 SCHEMA = 1
@@ -148,7 +148,7 @@ def create_catalog(root: Path) -> None:
     """
     check_local(root)
     if not (root / CATALOG_FILE).exists():
-        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        if root.exists() and not (root.is_dir() and is_empty_folder(root)):
             raise ValueError(
                 f"{root} is not empty and is not a vujax catalog; choose an empty directory"
             )

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vujax.utils.system import is_process_alive
+from vujax.utils.system import get_host_tag, is_process_alive
 
 if TYPE_CHECKING:
     import numpy as np
@@ -195,19 +195,26 @@ def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def temporary_path(path: Path) -> Path:
     """Return an unused name beside `path` that tells which process uses it."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.{os.getpid()}.tmp")
+    token = f"{secrets.token_hex(4)}@{get_host_tag()}"
+    return path.with_name(f".{path.name}.{token}.{os.getpid()}.tmp")
+
+
+def is_empty_folder(folder: Path) -> bool:
+    """Return True if a folder holds nothing but what killed processes left behind."""
+    return all(path.name.startswith(".") and path.suffix == ".tmp" for path in folder.iterdir())
 
 
 def remove_stale_temporaries(folder: Path, name: str = "*") -> None:
-    """Remove what killed processes of this machine left under temporary names.
+    """Remove what killed processes of this host or container left under temporary names.
 
     Args:
       folder: parent of the targets.
       name: name or glob pattern of the targets.
     """
     for path in folder.glob(f".{name}.*.tmp"):
-        process = path.name.split(".")[-2]
-        if process.isdecimal() and not is_process_alive(int(process)):
+        *_, token, process, _ = path.name.split(".")
+        is_mine = token.partition("@")[2] in ("", get_host_tag())  # 0.1.0 wrote no host
+        if is_mine and process.isdecimal() and not is_process_alive(int(process)):
             remove_path(path)
 
 

@@ -1,6 +1,10 @@
 """CPU cores, processes and the cache folder of this machine."""
 
+import contextlib
+import functools
+import hashlib
 import os
+import platform
 import sys
 from pathlib import Path
 
@@ -20,6 +24,15 @@ def get_cache_folder() -> Path:
         return Path.home() / "Library" / "Caches" / "vujax"
     variable = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"
     return Path(os.environ.get(variable) or Path.home() / ".cache") / "vujax"
+
+
+@functools.cache
+def get_host_tag() -> str:
+    """Return 6 hex digits of this host, or of the container whose processes have own numbers."""
+    facts = [platform.node()]
+    with contextlib.suppress(OSError):  # no /proc
+        facts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:6]
 
 
 def is_process_alive(process: int) -> bool:

@@ -18,7 +18,7 @@ from vujax.catalog.embeddings import EmbeddingModel
 from vujax.evals.logistic import LinearClassifier, Standardizer
 from vujax.evals.multilabel_probe import TagProbe
 from vujax.models import release
-from vujax.utils.io import check_table_suffix, write_json, write_table
+from vujax.utils.io import check_table_suffix, is_empty_folder, write_json, write_table
 
 KIND = "tagger"
 REPORT = "report.json"
@@ -64,7 +64,7 @@ def check_folder(folder: Path) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; choose a directory for the tagger")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / REPORT).is_file():
+    if folder.is_dir() and not is_empty_folder(folder) and not (folder / REPORT).is_file():
         raise ValueError(f"{folder} is not empty and is not a tagger; choose a new directory")
 
 
