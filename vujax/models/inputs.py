@@ -4,6 +4,7 @@ A model that is trained from scratch uses CLIP's; an imported one brings its own
 is fine-tuned from it inherits those.
 """
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from vujax.models.tokenizers.clip import Tokenizer, tokenize
-from vujax.models.tokenizers.huggingface import TokenizerFile
+from vujax.models.tokenizers.huggingface import SentencePieceFile, TokenizerFile
+from vujax.utils.validation import check_known
+
+FILES = {"file": TokenizerFile, "sentencepiece": SentencePieceFile}
+"""Tokenizers of files, by `tokenizer.kind` of a release's config."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +69,16 @@ def _build_tokenizer(folder: Path, config: Mapping[str, Any], context: int) -> T
     settings = config.get("tokenizer") or {"kind": "clip"}
     if settings.get("kind") == "clip":
         return functools.partial(tokenize, context=context)
-    file = settings.get("file")
-    if settings.get("kind") != "file" or not isinstance(file, str) or Path(file).name != file:
+    kind, file = settings.get("kind"), settings.get("file")
+    if kind not in FILES or not isinstance(file, str) or Path(file).name != file:
         raise ValueError(
-            f"{folder} has an unknown tokenizer {settings}; expected kind 'clip' or 'file'"
+            f"{folder} has an unknown tokenizer {settings}; expected a kind of: clip, "
+            f"{', '.join(FILES)}"
         )
-    return TokenizerFile(str(folder / file), context)
+    options = {name: value for name, value in settings.items() if name not in ("kind", "file")}
+    known = [field.name for field in dataclasses.fields(FILES[kind])[2:]]
+    check_known(f"{folder}: tokenizer", options, known)
+    return FILES[kind](str(folder / file), context, **options)
 
 
 def _read(release: str | Path) -> tuple[Path, dict[str, Any]]:

@@ -130,8 +130,9 @@ def test_the_extra_is_asked_for(monkeypatch):
 def test_only_what_is_needed_is_wanted():
     names = {"config.json", "model.safetensors.index.json", "README.md", "model.fp16.safetensors"}
     names |= {"model-00001-of-00002.safetensors", "flax_model.msgpack", "spiece.model"}
-    unwanted = {"model.fp16.safetensors", "flax_model.msgpack", "spiece.model"}
+    unwanted = {"model.fp16.safetensors", "flax_model.msgpack"}
     assert set(huggingface.select_files("x/y", names)) == names - unwanted
+    assert "spiece.model" not in huggingface.select_files("x/y", names | {"tokenizer.json"})
     assert "model-00001-of-00002.safetensors" not in huggingface.select_files(
         "x/y", names | {"model.safetensors"}
     )

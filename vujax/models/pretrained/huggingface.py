@@ -86,6 +86,8 @@ def select_files(name: str, names: set[str]) -> list[str]:
     if weights is None:
         raise build_missing_error(Path(name), names)
     patterns = (*TEXTS, SHARDS if weights == INDEX else weights)
+    if not names & {"tokenizer.json", "vocab.json"}:
+        patterns += ("spiece.model",)
     return sorted(file for file in names if any(fnmatch(file, pattern) for pattern in patterns))
 
 

@@ -20,12 +20,16 @@ from tqdm import tqdm
 from vujax import models
 from vujax.models import convert
 from vujax.models.pretrained import huggingface, open_clip, safetensors
-from vujax.models.pretrained.preprocessing import FILE, read_preprocessing, read_tokenizer
+from vujax.models.pretrained.preprocessing import (
+    PublishedTokenizer,
+    read_preprocessing,
+    read_tokenizer,
+)
 from vujax.models.pretrained.published import PublishedModel, find_published
 from vujax.models.pretrained.safetensors import TensorFiles
 from vujax.models.release import CONFIG, FOLDER, WEIGHTS, read_config
 from vujax.models.two_towers import MAX_SCALE
-from vujax.utils.io import write_atomically, write_json, write_text
+from vujax.utils.io import write_atomically, write_bytes, write_json
 from vujax.utils.system import get_cache_folder
 
 SCALE = ("params", "logit_scale")
@@ -97,7 +101,7 @@ def import_model(
         "model": model,
         "method": {"name": "distill"},
         "preprocess": spec.to_preprocess(),
-        "tokenizer": {"kind": "clip"} if words.text is None else {"kind": "file", "file": FILE},
+        "tokenizer": words.settings,
         "imported": {
             "source": str(source)
             if huggingface.is_hub_name(str(source))
@@ -112,7 +116,7 @@ def import_model(
     if (folder / CONFIG).is_file():
         _check_same(folder, config)
         return ImportedModel(folder, config, parameters, False)
-    _write(folder, config, files, leaves, words.text)
+    _write(folder, config, files, leaves, words)
     return ImportedModel(folder, config, parameters, True)
 
 
@@ -180,7 +184,7 @@ def _write(
     config: dict[str, Any],
     files: TensorFiles,
     leaves: dict[convert.Path, convert.Source],
-    words: str | None,
+    words: PublishedTokenizer,
 ) -> None:
     """Write a release, the config last: without it the folder is not a release."""
     named = {"/".join(path): leaf for path, leaf in leaves.items()}
@@ -192,6 +196,6 @@ def _write(
             return convert.read_leaf(files.read(named[name].tensor), named[name])
 
         write_atomically(folder / WEIGHTS, lambda p: safetensors.write_tensors(p, shapes, tensor))
-    if words is not None:
-        write_text(folder / FILE, words)
+    if words.data is not None:
+        write_bytes(folder / words.settings["file"], words.data)
     write_json(folder / CONFIG, config)

@@ -1,10 +1,12 @@
 """Preprocessing of a published model: resizing, normalization, and its tokenizer as one file.
 
-A tokenizer is CLIP's, which vujax has (open_clip's and OpenAI's weights), or a file tokenizer.json,
-completed by what transformers stores beside it: lower case, the length of texts, and padding.
+A tokenizer is CLIP's, which vujax has (open_clip's and OpenAI's weights), a file tokenizer.json,
+completed by what transformers stores beside it: lower case, the length of texts, and padding; or
+SigLIP's spiece.model.
 """
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,10 +15,13 @@ from vujax.models.image_spec import MEAN, STD, ImageSpec
 from vujax.models.pretrained.huggingface import parse_square
 from vujax.models.pretrained.published import PublishedModel, read_json
 from vujax.models.tokenizers.clip import VOCAB
-from vujax.models.tokenizers.huggingface import MISSING_TOKENIZERS, open_tokenizer_file
+from vujax.models.tokenizers.huggingface import (
+    MISSING_TOKENIZERS,
+    open_sentencepiece_file,
+    open_tokenizer_file,
+)
 
-FILE = "tokenizer.json"
-PADS = {"clip": "<|endoftext|>", "siglip": "</s>"}
+FILE, PIECES = "tokenizer.json", "spiece.model"
 START, END = "<|startoftext|>", "<|endoftext|>"
 # Words as CLIP splits them: special tokens, English contractions, letters, one digit, the rest.
 WORDS = (
@@ -131,11 +136,13 @@ class PublishedTokenizer(NamedTuple):
     """Tokenizer of a published model.
 
     Attributes:
-      text: of tokenizer.json; None: CLIP's own, which vujax has.
+      settings: `tokenizer` of a release's config, see `vujax.models.inputs`.
+      data: contents of the file that `settings` name; None: CLIP's own, which vujax has.
       stated: True if the model's files state it, False if it is the family's default.
     """
 
-    text: str | None
+    settings: dict[str, Any]
+    data: bytes | None
     stated: bool
 
 
@@ -154,17 +161,36 @@ def read_tokenizer(published: PublishedModel, text: dict[str, Any]) -> Published
         opened = open_tokenizer_file(folder / FILE)
     elif (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
         opened = build_byte_pairs(folder / "vocab.json", folder / "merges.txt")
-    elif (folder / "spiece.model").is_file():
-        raise ValueError(
-            f"{folder} has its tokenizer as spiece.model, which is not supported: create {FILE} "
-            "where transformers and sentencepiece are installed, with "
-            "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)"
-        )
+    elif family == "siglip" and (folder / PIECES).is_file():
+        return _read_pieces(published, text)
     elif family == "clip":
         return _use_clip(published, text, stated=False)
     else:
-        raise FileNotFoundError(f"{folder} has no tokenizer: put the model's {FILE} there")
-    return PublishedTokenizer(_complete(opened, published, text), True)
+        raise FileNotFoundError(
+            f"{folder} has no tokenizer: put the model's {FILE} or {PIECES} there"
+        )
+    return _complete(opened, published, text)
+
+
+def _read_pieces(published: PublishedModel, text: dict[str, Any]) -> PublishedTokenizer:
+    """Read SigLIP's spiece.model, which is used as it is."""
+    path, settings = published.folder / PIECES, published.json("tokenizer_config.json") or {}
+    opened = open_sentencepiece_file(path)
+    _check_largest(published, opened.get_piece_size() - 1, text)
+    pad = _pad_token(published, settings, "</s>")
+    if opened.piece_to_id(pad) == opened.unk_id():
+        raise ValueError(f"{published.path}: its tokenizer lacks its padding token {pad!r}")
+    lower = settings.get("do_lower_case", True)
+    options = dict(kind="sentencepiece", file=PIECES, lower=lower, pad=pad)
+    return PublishedTokenizer(options, path.read_bytes(), True)
+
+
+def _check_largest(published: PublishedModel, largest: int, text: dict[str, Any]) -> None:
+    if largest >= text["vocab"]:
+        raise ValueError(
+            f"{published.path}: its tokenizer has a token {largest}, but the vocabulary of its "
+            f"text tower is {text['vocab']}: they do not belong together"
+        )
 
 
 def _use_clip(
@@ -175,42 +201,50 @@ def _use_clip(
             f"{published.path} has a vocabulary of {text['vocab']} tokens, so its tokenizer is not "
             f"CLIP's of {VOCAB}, and it brings none: put the model's {FILE} into its folder"
         )
-    return PublishedTokenizer(None, stated)
+    return PublishedTokenizer({"kind": "clip"}, None, stated)
 
 
-def _complete(opened: Any, published: PublishedModel, text: dict[str, Any]) -> str:
-    """Return the definition with case, truncation and padding of transformers' settings."""
+def _complete(opened: Any, published: PublishedModel, text: dict[str, Any]) -> PublishedTokenizer:
+    """Complete an opened tokenizer.json by the family's normalization, truncation and padding.
+
+    SigLIP's pieces are a unigram model of canonical texts; SigLIP2's are Gemma's byte pairs, of
+    texts in lower case, whatever the class of the tokenizer that its files name.
+    """
     from tokenizers import normalizers
 
     settings = published.json("tokenizer_config.json") or {}
-    lowers = settings.get("tokenizer_class") == "Siglip2Tokenizer"
-    if (lowers or settings.get("do_lower_case")) and '"Lowercase"' not in opened.to_str():
+    kind = json.loads(opened.to_str())["model"]["type"]
+    siglip = published.settings["model_type"] == "siglip"
+    canonical, second = siglip and kind == "Unigram", siglip and kind == "BPE"
+    lowers = not canonical and (second or settings.get("do_lower_case"))
+    if lowers and '"Lowercase"' not in opened.to_str():
         rest = [opened.normalizer] if opened.normalizer else []
         opened.normalizer = normalizers.Sequence([normalizers.Lowercase(), *rest])
-    largest = max(opened.get_vocab(with_added_tokens=True).values(), default=0)
-    if largest >= text["vocab"]:
-        raise ValueError(
-            f"{published.path}: its tokenizer has a token {largest}, but the vocabulary of its "
-            f"text tower is {text['vocab']}: they do not belong together"
-        )
-    token = _pad_token(published, settings)
+    _check_largest(
+        published, max(opened.get_vocab(with_added_tokens=True).values(), default=0), text
+    )
+    default = "<pad>" if second else "</s>" if siglip else "<|endoftext|>"
+    token = _pad_token(published, settings, default)
     number = opened.token_to_id(token)
     if number is None:
         raise ValueError(f"{published.path}: its tokenizer lacks its padding token {token!r}")
-    side = settings.get("padding_side") or ("left" if lowers else "right")
+    side = settings.get("padding_side") or ("left" if second else "right")
     length = text["context"]
     opened.enable_truncation(length)
     opened.enable_padding(direction=side, pad_id=number, pad_token=token, length=length)
-    return opened.to_str()
+    options: dict[str, Any] = dict(kind="file", file=FILE)
+    if canonical:
+        options |= dict(canonical=True, lower=settings.get("do_lower_case", True))
+    return PublishedTokenizer(options, opened.to_str().encode(), True)
 
 
-def _pad_token(published: PublishedModel, settings: dict[str, Any]) -> str:
+def _pad_token(published: PublishedModel, settings: dict[str, Any], default: str) -> str:
     for place in (settings, published.json("special_tokens_map.json") or {}):
         token = place.get("pad_token")
         token = token.get("content") if isinstance(token, dict) else token
         if isinstance(token, str):
             return token
-    return PADS[published.settings["model_type"]]
+    return default
 
 
 def build_byte_pairs(vocab: Path, merges: Path) -> Any:

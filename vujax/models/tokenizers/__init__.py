@@ -1,1 +1,1 @@
-"""Tokenizers: CLIP's byte pairs, files of Hugging Face's tokenizers, and a small vocabulary."""
+"""Tokenizers: CLIP's byte pairs, files of published models, and a small vocabulary."""
