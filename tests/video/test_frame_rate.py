@@ -48,6 +48,16 @@ def test_constant_rates_that_are_not_standard_stay(rate: Fraction) -> None:
     assert estimate_nominal_rate(ticks(np.arange(300), rate), MS, rate) == rate
 
 
+@pytest.mark.parametrize("rate", [Fraction(1), Fraction(25), FILM])
+def test_equal_steps_count_more_than_a_header(rate: Fraction) -> None:
+    """A film of a frame per second, whose header counts the last one for 1/24 s."""
+    times = ticks(np.arange(72), rate)
+    found = estimate_nominal_rate(times, MS, Fraction(72 * 24, 71 * 24 + 1), [Fraction(24)])
+    assert found == pytest.approx(rate, rel=1e-3)
+    coarse = np.array([frame for frame in range(99) if frame % 3 != 1])  # a tick is a frame
+    assert estimate_nominal_rate(coarse, 1 / Fraction(25), Fraction(50, 3)) == 25
+
+
 def test_uneven_times_keep_the_average() -> None:
     rng = np.random.default_rng(0)
     times = np.cumsum(rng.integers(10, 90, 300))

@@ -24,6 +24,7 @@ SAME = Fraction(1, 10_000)  # relative; 24 and 24000/1001 differ by ten times as
 MIN_TIMES = 3
 ON_GRID = 0.95  # share of frames; a few may have damaged times
 SLACK = 0.02  # frames
+MIN_TICKS = 10  # of a step that may be rounded by one
 MAX_ERROR = 0.25  # frames; clocks that are coarser than this cannot tell rates apart
 
 
@@ -57,18 +58,34 @@ def estimate_nominal_rate(
             return average
     if len(times) < MIN_TIMES:
         return None
-    snapped = [snap_rate(rate) for rate in declared if rate]
+    if (steady := _steady_rate(times, time_base)) is not None:
+        return steady
+    # A clock that counts frames, as in AVI and MXF.
+    counted = 1 / (time_base * int(np.gcd.reduce(np.diff(times))))
+    snapped = [snap_rate(rate) for rate in (*declared, counted) if rate]
     known = [rate for rate in snapped if rate in STANDARD_RATES]
     fitting = (rate for rate in (*known, *STANDARD_RATES) if _fits(times, time_base, rate))
     return next(fitting, average)
 
 
+def _steady_rate(times: np.ndarray, time_base: Fraction) -> Fraction | None:
+    """Return the rate of frames that follow each other in equal steps; None for uneven ones."""
+    steps = np.diff(times)
+    median = np.median(steps)
+    rounding = 1 if median >= MIN_TICKS else 0
+    equal = steps[np.abs(steps - median) <= rounding]
+    if len(equal) < ON_GRID * len(steps):
+        return None
+    return snap_rate(Fraction(len(equal)) / (int(equal.sum()) * time_base))
+
+
 def _fits(times: np.ndarray, time_base: Fraction, rate: Fraction, every: bool = False) -> bool:
     """Return whether frames lie on the grid of a rate; with `every`, on most of its places."""
-    error = float(time_base * rate) + SLACK
-    if error > MAX_ERROR:
-        return False
     places = (times - times[0]) * float(time_base * rate)
     whole = np.round(places)
+    is_exact = bool(np.allclose(places, whole, atol=1e-6))
+    error = float(time_base * rate) + SLACK
+    if error > MAX_ERROR and not is_exact:
+        return False
     is_dense = not every or np.median(np.diff(whole)) == 1
     return bool(is_dense and (np.abs(places - whole) <= error).mean() >= ON_GRID)
