@@ -165,6 +165,137 @@ def test_learning_sampling_and_doubts(root: Path, browser: Browser, tmp_path: Pa
         assert browser.console_errors() == []
 
 
+PLAIN_KEYS = (
+    *"ynuU0123456789",
+    *(f"Shift+{digit}" for digit in range(1, 10)),
+    *("Backspace", "Delete", "Ctrl+a", "Ctrl+z", "Ctrl+y", "Ctrl+Shift+z"),
+    *("ArrowRight", "ArrowDown", "Home", "End", "PageDown"),
+    *"vhjklabcdegimopqrstwxzFSCf./?",  # some move the focus, or open a dialog
+)
+CLOSE = """
+const dialog = document.querySelector("dialog");
+return new Promise((done) => {
+  if (!dialog.open) done();
+  dialog.addEventListener("close", () => setTimeout(done), { once: true });
+  dialog.close();
+});
+"""
+CONTROLS = """
+const all = [document.body, ...document.querySelectorAll("a, button, input, select, [tabindex]")];
+window.controls = all.filter((one) => !one.closest("#grid, #detail, dialog")
+  && (one === document.body || one.getClientRects().length));
+return window.controls.map((one) => one.id || one.value || one.textContent || one.tagName)
+"""
+RESET = """
+for (const id of ["words", "where"]) document.getElementById(id).value = "";
+document.getElementById("status").value = "all";
+document.getElementById("query").requestSubmit();
+return 1
+"""
+FOCUS = """
+document.activeElement.blur();
+window.controls[arguments[0]].focus();
+return document.activeElement === window.controls[arguments[0]]
+"""
+
+
+def test_keys_of_other_controls_label_nothing(root: Path, browser: Browser) -> None:
+    with run_server(stub_session(root)) as client:
+        browser.open(f"http://127.0.0.1:{client.port}/")
+        search(browser, "red")
+        add_label(browser, "red")
+        browser.press("y", "n", "y", "u")  # something to undo, and something to redo
+        browser.wait(SAVED)
+        log = sets.label_set_path(root, "labels")
+        before = log.read_bytes()
+        controls = browser.run(CONTROLS)
+        assert {"words", "where", "threshold", "export", "add-label", "shot"} <= set(controls)
+        for number, control in enumerate(controls):
+            browser.run(CLOSE)
+            browser.run(RESET)
+            browser.wait("!document.body.classList.contains('busy')")
+            assert browser.run("document.querySelectorAll('.cell').length") > 10
+            for keys in (PLAIN_KEYS, ("Enter",), ("Enter", "Enter"), ("Space",)):
+                browser.run(CLOSE)
+                if browser.run(FOCUS, number):
+                    browser.press(*keys)
+                    browser.wait("!document.body.classList.contains('busy')")
+                    browser.wait(SAVED)
+                    assert log.read_bytes() == before, f"{keys} on {control}"
+        browser.run(CLOSE)
+        browser.run(RESET)
+        browser.wait("!document.body.classList.contains('busy')")
+        search(browser, "red")
+        browser.press("y")  # the same key in the grid
+        browser.wait(SAVED)
+        assert len(log.read_bytes()) > len(before)
+        browser.run("document.getElementById('detail').focus()")
+        browser.press("n")
+        browser.wait(SAVED)
+        assert log.read_bytes().count(b"\n") == before.count(b"\n") + 2
+        browser.console_errors()  # filters made of all letters are refused
+
+
+SLOW_SEARCH = """
+const ask = fetch;
+window.fetch = async (path, options) => {
+  if (path === "/api/search") await new Promise((done) => setTimeout(done, 1500));
+  return ask(path, options);
+};
+return 1
+"""
+
+
+def test_enter_after_a_search_labels_nothing(root: Path, browser: Browser) -> None:
+    with run_server(stub_session(root)) as client:
+        browser.open(f"http://127.0.0.1:{client.port}/")
+        search(browser, "red")
+        add_label(browser, "red")
+        browser.press("n")
+        browser.wait(SAVED)
+        browser.run(SLOW_SEARCH)
+        browser.press("/", *"blue", "Enter", "Enter", "y", "Enter", "n")  # while the search runs
+        assert browser.text("#note") == "Nothing was labeled: the search is still running."
+        browser.press("/", "Enter")
+        browser.wait("!document.body.classList.contains('busy')")
+        browser.press("Enter")
+        assert browser.text("#note").startswith("Nothing was labeled: the Enter before")
+        browser.wait(SAVED)
+        assert list(values(root).values()) == [-1]
+        browser.run("document.getElementById('grid').focus()")
+        browser.press("ArrowRight", "Enter")
+        browser.wait(SAVED)
+        assert sorted(values(root).values()) == [-1, 1]
+        assert browser.console_errors() == []
+
+
+def test_a_label_is_asked_for_undone_and_redone(root: Path, browser: Browser) -> None:
+    with run_server(stub_session(root)) as client:
+        browser.open(f"http://127.0.0.1:{client.port}/")
+        search(browser, "red")
+        browser.press("y")
+        browser.wait("document.querySelector('dialog[open] #line') === document.activeElement")
+        browser.type("car")
+        browser.press("Enter")
+        browser.wait(CLOSED)
+        browser.wait(SAVED)
+        assert list(values(root).values()) == [1]
+        counts = "document.querySelector('.label .counts').textContent"
+        browser.press("n", "Ctrl+z", "u", "Ctrl+z", "Ctrl+Shift+z", "U", "Ctrl+y")
+        browser.wait(f"{counts} === '\u27131 \u27171'")
+        browser.wait("document.getElementById('note').textContent === 'Nothing to redo.'")
+        assert sorted(values(root).values()) == [-1, 1]
+        browser.press("e")
+        browser.wait("!!document.querySelector('dialog[open] form')")
+        browser.run("document.querySelector('[name=label]').click()")
+        browser.press("Enter")
+        browser.wait("document.getElementById('exported').textContent.includes('No label is')")
+        assert not (root / "exports").exists()
+        browser.press("Escape")
+        browser.wait(CLOSED)
+        assert len(browser.console_errors()) == 1  # the refused third undo
+
+
 def test_work_is_taken_up_where_it_stopped(root: Path, browser: Browser) -> None:
     with run_server(stub_session(root)) as client:
         address = f"http://127.0.0.1:{client.port}/"

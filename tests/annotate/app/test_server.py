@@ -136,8 +136,15 @@ def test_search_label_undo(client: Client, made: Path) -> None:
     assert (entry.author, entry.decision.query) == ("ann", "blue; -red")
     assert entry.decision.score == pytest.approx(found["scores"][0])
     assert len(entry.decision.model) == 64
-    assert client.post("/api/undo", set="a")["changes"] == [[item, "blue", 0] for item in ids]
+    undone = client.post("/api/undo", set="a")
+    assert undone["changes"] == [[item, "blue", 0] for item in ids]
     assert client.post("/api/undo", 400, set="a")["error"] == "you have no decisions to undo"
+    redone = client.post("/api/redo", set="a", author="ben", group=undone["group"])
+    assert redone["changes"] == state["changes"]
+    assert LabelLog(sets.label_set_path(made, "a")).state()[ids[0], "blue"].author == "ben"
+    missing = client.post("/api/redo", 404, set="a", group=99)["error"]
+    assert missing.endswith("has no undone decision 99; undo it first")
+    assert client.post("/api/undo", set="a", author="ben")["changes"] == undone["changes"]
 
 
 def test_export_and_fetch(client: Client, made: Path) -> None:
@@ -154,6 +161,8 @@ def test_export_and_fetch(client: Client, made: Path) -> None:
     assert folder["file"] is None
     (made / "exports" / "link.csv").symlink_to("/etc/passwd")
     assert client.request("GET", "/export/link.csv")[0] == 404
+    none = client.post("/api/export", 400, set="b", format="csv", labels=[])["error"]
+    assert none.startswith("no label is chosen")
     error = client.post("/api/export", 400, set="b", format="zip")["error"]
     assert "unknown label format 'zip'" in error
     assert "no label set" in client.post("/api/export", 404, set="none", format="csv")["error"]
@@ -196,6 +205,7 @@ BAD = {
     "/api/estimate": [dict(ask=GOOD), dict(ask=7, threshold=0), dict(ask=GOOD, threshold=1e999)],
     "/api/sample": [dict(ask=GOOD, threshold=0, count=0)],
     "/api/undo": [dict(set="a", author=7)],
+    "/api/redo": [dict(set="a"), dict(set="a", group="1"), dict(set="a", group=-1)],
 }
 
 

@@ -180,13 +180,16 @@ def test_cvat(contents: CatalogItems, log: LabelLog, tmp_path: Path) -> None:
     tags = sorted(tag.get("label") for image in images for tag in image)
     assert tags == sorted([HOSTILE, HOSTILE, "boat", "boat", "boat"])
     assert done.notes == ("left out 2 negative labels: CVAT has no negative labels",)
+    assert done.labels == len(tags) == LABELS - 2
     for image in images:
         with Image.open(tmp_path / "cvat" / "images" / image.get("name")) as picture:
             assert picture.size == (int(image.get("width")), int(image.get("height")))
 
 
 def test_fiftyone(contents: CatalogItems, log: LabelLog, tmp_path: Path) -> None:
-    export_labels(contents, log, "fiftyone", tmp_path / "fifty")
+    done = export_labels(contents, log, "fiftyone", tmp_path / "fifty")
+    assert done.labels == LABELS - 2
+    assert done.notes[0].startswith("2 negative labels only in items.json")
     found = json.loads((tmp_path / "fifty" / "labels.json").read_text("utf-8"))
     assert found["classes"] is None  # then FiftyOne takes the labels as they are
     files = {path.stem for path in (tmp_path / "fifty" / "data").iterdir()}

@@ -83,6 +83,20 @@ def test_undo_brings_back_what_was_before(path: Path) -> None:
         log.undo(99, author="ann")
 
 
+def test_redo_makes_the_decisions_again(path: Path) -> None:
+    log = LabelLog(path)
+    group = log.append([decision(1), decision(2, value=-1)], author="ann")
+    with pytest.raises(KeyError, match=f"no undone decision {group}"):
+        log.redo(group, author="ann")
+    log.undo(group, author="ann")
+    log.append([decision(3)], author="ben")
+    assert log.redo(group, author="ann") == [key(1), key(2)]
+    assert values(log) == values(LabelLog(path)) == {key(1): 1, key(2): -1, key(3): 1}
+    assert log.last_group("ann") > group  # a new group, to be undone again
+    log.undo(log.last_group("ann"), author="ann")
+    assert values(log) == {key(3): 1}
+
+
 def test_what_changed_since(path: Path) -> None:
     log, other = LabelLog(path), LabelLog(path)
     log.append([decision(1), decision(2)], author="ann")

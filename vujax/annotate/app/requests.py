@@ -161,6 +161,22 @@ class UndoRequest:
 
 
 @dataclass(frozen=True)
+class RedoRequest:
+    """Redo of an undone group of decisions."""
+
+    set: str
+    author: str
+    group: int
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Self:
+        """Parse a body; raises ValueError for a malformed one."""
+        _check_fields(body, ("set", "author", "group"))
+        (group,) = _numbers({"group": [body.get("group")]}, "group", 1)
+        return cls(sets.check_name(body.get("set")), _author(body), group)
+
+
+@dataclass(frozen=True)
 class ThresholdRequest:
     """Items to count, or to sample, above a threshold of a ranking.
 
@@ -195,19 +211,28 @@ class ThresholdRequest:
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """An export of a label set."""
+    """An export of a label set.
+
+    Attributes:
+      set: name of the label set.
+      format: a name of `exports.FORMATS`.
+      labels: labels to export; None: all.
+      images: images to export; '' for the default of the format.
+    """
 
     set: str
     format: str
-    labels: tuple[str, ...]
+    labels: tuple[str, ...] | None
     images: str
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Self:
         """Parse a body; raises ValueError for a malformed one."""
         _check_fields(body, ("set", "format", "labels", "pictures"))
-        labels = tuple(_list(body, "labels", 200))
-        for label in labels:
+        labels = tuple(_list(body, "labels", 200)) if "labels" in body else None
+        if labels == ():
+            raise ValueError("no label is chosen, so nothing was exported; choose at least one")
+        for label in labels or ():
             check_label(label)
         format, images = _text(body, "format", 40), _text(body, "pictures", 40)
         return cls(sets.check_name(body.get("set")), format, labels, images)

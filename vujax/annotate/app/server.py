@@ -66,6 +66,7 @@ def build_app(
         ),
         _post("/api/mark", lambda body: session.add_labels(requests.LabelRequest.from_json(body))),
         _post("/api/undo", lambda body: session.undo(requests.UndoRequest.from_json(body))),
+        _post("/api/redo", lambda body: session.redo(requests.RedoRequest.from_json(body))),
         _post(
             "/api/estimate",
             lambda body: session.estimate_precision(requests.ThresholdRequest.from_json(body)),

@@ -18,6 +18,7 @@ from vujax.annotate.app.requests import (
     ExportRequest,
     ItemsRequest,
     LabelRequest,
+    RedoRequest,
     SearchRequest,
     ThresholdRequest,
     UndoRequest,
@@ -26,7 +27,7 @@ from vujax.annotate.app.thumbnails import KeyframeIndex
 from vujax.annotate.labels import sets
 from vujax.annotate.labels.exports import FORMATS, export_labels
 from vujax.annotate.labels.items import CatalogItems
-from vujax.annotate.labels.log import LabelLog
+from vujax.annotate.labels.log import Key, LabelLog
 from vujax.annotate.labels.sets import build_decisions, count_labels
 from vujax.catalog import Catalog, embeddings
 from vujax.catalog.reader import locate_film_file
@@ -226,7 +227,12 @@ class CurationSession:
         if group is None:
             raise ValueError("you have no decisions to undo")
         keys = log.undo(group, author=author)
-        return dict(sequence=log.sequence, changes=[[*key, log.value(key)] for key in keys])
+        return dict(group=group) | _changes(log, keys)
+
+    def redo(self, request: RedoRequest) -> dict[str, Any]:
+        """Make the decisions of an undone group again."""
+        log = self.open_log(request.set)
+        return _changes(log, log.redo(request.group, author=request.author or self.author))
 
     def estimate_precision(self, request: ThresholdRequest) -> dict[str, Any]:
         """Estimate the precision above a threshold from reviewed items and from a sample."""
@@ -265,7 +271,7 @@ class CurationSession:
                 self.open_log(request.set),
                 request.format,
                 out,
-                labels=request.labels or None,
+                labels=request.labels,
                 images=request.images or None,
             )
         return dict(
@@ -387,6 +393,10 @@ def list_levels(catalog: Catalog, encoder: str) -> list[str]:
     if not levels:
         raise error
     return levels
+
+
+def _changes(log: LabelLog, keys: list[Key]) -> dict[str, Any]:
+    return dict(sequence=log.sequence, changes=[[*key, log.value(key)] for key in keys])
 
 
 def _histogram(scores: np.ndarray | None) -> dict[str, Any] | None:

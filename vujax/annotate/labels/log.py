@@ -81,13 +81,17 @@ class LabelLog:
             raise ValueError("no item to label; name at least one item")
         check_author(author)
         with self._locked():
-            first, time = self.sequence + 1, _now()
-            entries = [
-                Entry(first + offset, first, time, author, decision)
-                for offset, decision in enumerate(decisions)
-            ]
-            self._write([entry.to_json() for entry in entries])
-            return first
+            return self._append(decisions, author)
+
+    def _append(self, decisions: Sequence[Decision], author: str) -> int:
+        """Append decisions and return their group; the caller holds the lock."""
+        first, time = self.sequence + 1, _now()
+        entries = [
+            Entry(first + offset, first, time, author, decision)
+            for offset, decision in enumerate(decisions)
+        ]
+        self._write([entry.to_json() for entry in entries])
+        return first
 
     def undo(self, group: int, *, author: str) -> list[Key]:
         """Undo a group of decisions, which restores the decisions before them.
@@ -105,6 +109,23 @@ class LabelLog:
             if group in self._undone:
                 return []
             self._write([Undo(self.sequence + 1, group, _now(), author).to_json()])
+            return list(dict.fromkeys(self._groups[group]))
+
+    def redo(self, group: int, *, author: str) -> list[Key]:
+        """Append the decisions of an undone group again, as a new group.
+
+        Returns:
+          The changed labels.
+
+        Raises:
+          KeyError: there is no such group, or it is not undone.
+        """
+        check_author(author)
+        with self._locked():
+            if group not in self._undone:
+                raise KeyError(f"{self.path} has no undone decision {group}; undo it first")
+            entries = [e for e in self._history if isinstance(e, Entry) and e.group == group]
+            self._append([entry.decision for entry in entries], author)
             return list(dict.fromkeys(self._groups[group]))
 
     def last_group(self, author: str) -> int | None:

@@ -2,7 +2,7 @@
 
 import { Detail } from "./detail.js";
 import { exporting, help, line } from "./dialogs.js";
-import { $, count, el, many, note, debounce, say } from "./dom.js";
+import { $, count, el, many, note, debounce, say, toolbar } from "./dom.js";
 import { Grid } from "./grid.js";
 import { listen } from "./keys.js";
 import { Labels } from "./labels.js";
@@ -14,9 +14,12 @@ const LEVELS = { frame: "Frames", shot: "Shots", scene: "Scenes" };
 const NEW = "\u0000new";
 const SAMPLE = 50;
 
-let about, asked, store;
+let about, asked, latest, searched, store;
+let running = 0; // searches whose results are not shown yet
+let actions = 0; // keys other than Enter, and clicks
+let strayEnter = false; // the last key was an Enter outside the items
 let view = "results"; // or "sample"
-let result = { rows: [], scores: null, more: [], items: 0, of: 0, notes: [] };
+let result = { rows: [], scores: null, more: [], items: 0, of: 0, notes: [], level: null, words: "" };
 
 const labels = new Labels($("labels"), $("saved"), {
   author: () => $("author").value.trim(),
@@ -35,7 +38,7 @@ const threshold = new Threshold({
 });
 const detail = new Detail($("detail"), { marks: (id) => labels.marks(id) });
 const grid = new Grid($("grid"), {
-  level: () => query.level,
+  level: () => result.level,
   marks: (id) => labels.marks(id),
   active: (id) => labels.value(id),
   below: (place) => view === "results" && threshold.below(grid.score(place)),
@@ -63,32 +66,48 @@ function kept() {
   }
 }
 
-async function search(place = 0) {
-  asked = query.ask(labels.set, labels.active);
-  query.show(labels.active);
+// Runs work that ends with other results; until then, nothing is labeled.
+async function replacing(work) {
+  running += 1;
   document.body.classList.add("busy");
-  const mine = asked;
   try {
-    const found = await post("/api/search", asked);
-    if (mine !== asked) return;
-    result = found;
-    asked = { ...asked, at: found.at };
-    view = "results";
-    grid.set(found, place);
-    threshold.set(found.histogram, asked);
-    note(found.notes.join(" "));
-    tell();
+    await work();
   } catch (error) {
-    if (mine === asked) note(error.message, "error");
+    note(error.message, "error");
   } finally {
-    document.body.classList.remove("busy");
+    running -= 1;
+    document.body.classList.toggle("busy", running > 0);
   }
+}
+
+const search = (place = 0) => (searched = replacing(async () => {
+  const mine = query.ask(labels.set, labels.active);
+  const words = $("words").value.slice(0, 1000);
+  latest = mine;
+  query.show(labels.active);
+  try {
+    const found = await post("/api/search", mine);
+    if (mine === latest) show({ ...found, level: mine.level, words }, { ...mine, at: found.at }, place);
+  } catch (error) {
+    if (mine === latest) throw error;
+  }
+}));
+
+function show(found, ask, place) {
+  if (found.level !== result.level) grid.forget();
+  result = found;
+  asked = ask;
+  view = "results";
+  grid.set(found, place);
+  threshold.set(found.histogram, asked);
+  note(found.notes.join(" "));
+  tell();
 }
 
 function tell() {
   const shown = grid.length;
   const folded = result.items - result.rows.length;
-  const parts = [many(shown, query.level)];
+  const parts = [many(shown, result.level)];
   if (view === "sample") parts.push(`drawn at random from ${count(threshold.sampled.items)}; q returns to the results`);
   else if (folded) parts.push(`${count(folded)} near-duplicates hidden`);
   if (view === "results" && result.items < result.of) parts.push(`of ${count(result.of)}`);
@@ -101,22 +120,31 @@ function tell() {
   say($("count").textContent);
 }
 
+// Labels the targets; without a label, asks for one first.
 function mark(label, value) {
-  if (!label) {
-    newLabel();
-    return;
-  }
   const places = grid.targets();
-  if (!places.length) return;
+  if (running) note("Nothing was labeled: the search is still running.");
+  if (running || !places.length) return;
   // Capture the state now: a user who is faster than the server must not label an item twice.
   const items = grid.known(places.map((place) => grid.rows[place]));
-  labels.mark(items, places.length, label, value, {
+  const context = {
     scores: places.map((place) => grid.score(place)),
-    query: $("words").value.slice(0, 1000),
+    query: result.words,
     sampled: view === "sample",
-  });
-  grid.sticky = false;
-  grid.move(places.at(-1) + 1);
+  };
+  const decide = (name) => {
+    labels.mark(items, places.length, name, value, context);
+    grid.sticky = false;
+    grid.move(places.at(-1) + 1);
+  };
+  if (label) decide(label);
+  else if (value) newLabel(decide);
+}
+
+// Labels as positive, but not with an Enter that follows one elsewhere, such as that of a search.
+function enter() {
+  if (strayEnter) note("Nothing was labeled: the Enter before was for another control. Press y for yes.");
+  else mark(labels.active, 1);
 }
 
 const numbered = (number, value) => {
@@ -129,18 +157,17 @@ const numbered = (number, value) => {
   mark(label, value);
 };
 
-function newLabel() {
+function newLabel(then = () => {}) {
   line("New label", "Label name", {}, (label) => {
     if (!label || /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(label)) throw new Error("A label must be one line of text.");
     labels.add(label);
-    $("grid").focus();
+    then(label);
   });
 }
 
 function newSet() {
   line("New label set", "Name (letters, digits, - and _)", { pattern: "[A-Za-z0-9][A-Za-z0-9_\\-]{0,47}", maxLength: 48 }, async (name) => {
     await openSet(name);
-    $("grid").focus();
   });
 }
 
@@ -158,18 +185,16 @@ function showSets() {
 }
 
 function showLevels() {
-  $("levels").replaceChildren(el("legend", { className: "unseen" }, "Level"),
-    ...about.levels.map((name) => el("label", {},
-      el("input", { type: "radio", name: "level", value: name, checked: name === query.level }), el("span", {}, LEVELS[name]))));
+  $("levels").append(...about.levels.map((name) => el("label", {},
+    el("input", { type: "radio", name: "level", value: name, checked: name === query.level }), el("span", {}, LEVELS[name]))));
 }
 
 async function setLevel(name) {
   if (!about.levels.includes(name) || name === query.level) return;
   query.level = name;
   query.forgetExamples();
-  grid.forget();
-  showLevels();
-  showColumns();
+  document.querySelector(`[name=level][value=${name}]`).checked = true;
+  showColumns().catch(() => {});
   await search();
 }
 
@@ -179,35 +204,32 @@ async function showColumns() {
   $("where").title = `Columns: ${columns.join(", ")}`;
 }
 
-async function example(wanted) {
+const example = (wanted) => replacing(async () => {
   const items = await grid.known(grid.targets().map((place) => grid.rows[place]));
   if (!items.length) return;
   query.example(items, wanted);
   await search();
-}
+});
 
 // Ranks by all decisions about the active label.
-async function learn() {
+const learn = () => replacing(async () => {
   query.learn = true;
   await labels.order;
   await labels.send();
   await search();
-}
+});
 
-async function draw() {
+const draw = () => replacing(async () => {
+  await searched;
   if (threshold.value === null || view === "sample") return;
-  try {
-    const drawn = await post("/api/sample", { ask: asked, threshold: threshold.value, count: SAMPLE });
-    view = "sample";
-    threshold.sampled = { ...drawn, threshold: threshold.value };
-    grid.set({ rows: drawn.rows, scores: drawn.scores, more: [] });
-    threshold.later();
-    note(`Random sample of items at or above ${threshold.value.toFixed(3)}: review all of them (y or n) for an unbiased estimate.`);
-    tell();
-  } catch (error) {
-    note(error.message, "error");
-  }
-}
+  const drawn = await post("/api/sample", { ask: asked, threshold: threshold.value, count: SAMPLE });
+  view = "sample";
+  threshold.sampled = { ...drawn, threshold: threshold.value };
+  grid.set({ rows: drawn.rows, scores: drawn.scores, more: [] });
+  threshold.later();
+  note(`Random sample of items at or above ${threshold.value.toFixed(3)}: review all of them (y or n) for an unbiased estimate.`);
+  tell();
+});
 
 function back() {
   if (view !== "sample") return;
@@ -231,6 +253,7 @@ function escape() {
   grid.choose([]);
   grid.sticky = false;
   detail.stop();
+  document.activeElement.blur(); // the grid is hidden where there are no results
   $("grid").focus();
 }
 
@@ -239,7 +262,8 @@ const move = (keys, shown, what, by) => [
   { keys, shown, part: "Move", what, run: () => step(by, false) },
   { keys: keys.map((key) => (key.length > 1 ? `Shift+${key}` : key.toUpperCase())), shown: [], part: "", what: "", run: () => step(by, true) },
 ];
-const command = (part, key, what, run, ...more) => ({ keys: [key, ...more], shown: [key === " " ? "Space" : key, ...more], part, what, run });
+const command = (part, key, what, run, ...more) =>
+  ({ keys: [key, ...more], shown: [key === " " ? "Space" : key, ...more], part, what, run, labels: part === "Label" });
 
 const COMMANDS = [
   ...move(["ArrowLeft", "h"], ["\u2190", "h"], "left", () => -1),
@@ -257,17 +281,19 @@ const COMMANDS = [
   }),
   { keys: ["Ctrl+a"], shown: ["Ctrl", "a"], part: "Select", what: "select all", run: () => grid.choose(grid.rows.keys()) },
   command("Select", "Escape", "clear the selection; focus the grid", escape),
-  { keys: [], shown: ["1", "\u2026", "9"], part: "Label", what: "label as positive", run() {} },
-  { keys: [], shown: ["Shift", "1 \u2026 9"], part: "Label", what: "label as negative", run() {} },
+  { keys: [], shown: ["1", "\u2026", "9"], part: "Label", what: "yes for a label", run() {} },
+  { keys: [], shown: ["Shift", "1 \u2026 9"], part: "Label", what: "no for a label", run() {} },
   ...Array.from({ length: 9 }, (_, number) => [
-    { keys: [`${number + 1}`], shown: [], part: "", what: "", run: () => numbered(number, 1) },
-    { keys: [`Shift+${number + 1}`], shown: [], part: "", what: "", run: () => numbered(number, -1) },
+    { keys: [`${number + 1}`], shown: [], part: "", what: "", labels: true, run: () => numbered(number, 1) },
+    { keys: [`Shift+${number + 1}`], shown: [], part: "", what: "", labels: true, run: () => numbered(number, -1) },
   ]).flat(),
-  command("Label", "y", "active label: positive", () => mark(labels.active, 1), "Enter"),
-  command("Label", "n", "active label: negative", () => mark(labels.active, -1)),
-  command("Label", "0", "remove the active label", () => mark(labels.active, 0), "Backspace"),
-  command("Label", "u", "undo", () => labels.undo()),
-  command("Label", ".", "add a label", newLabel),
+  command("Label", "y", "active label: yes", () => mark(labels.active, 1)),
+  command("Label", "Enter", "active label: yes", enter),
+  command("Label", "n", "active label: no", () => mark(labels.active, -1)),
+  command("Label", "0", "clear the active label", () => mark(labels.active, 0), "Backspace"),
+  command("Label", "u", "undo", () => labels.undo(), "Ctrl+z"),
+  command("Label", "U", "redo", () => labels.redo(), "Ctrl+Shift+z", "Ctrl+y"),
+  { ...command("Label", ".", "add a label", () => newLabel()), labels: false },
   command("Search", "/", "focus the query", () => $("words").focus()),
   command("Search", "f", "focus the filter", () => $("where").focus()),
   command("Search", "m", "more like this", () => example(true)),
@@ -294,12 +320,28 @@ const COMMANDS = [
   command("General", "?", "show these shortcuts", () => help(COMMANDS.filter((command) => command.shown.length))),
 ];
 
+// Searches, and moves the focus from the form to the results: at once, or, where there were none, once
+// they are shown, unless the user went on.
+async function submit() {
+  const before = actions;
+  $("grid").focus();
+  await replacing(async () => {
+    await search();
+    if (before === actions && $("query").contains(document.activeElement)) $("grid").focus();
+  });
+}
+
 function connect() {
   $("query").addEventListener("submit", (event) => {
     event.preventDefault();
-    search();
-    $("grid").focus();
+    submit();
   });
+  for (const kind of ["keydown", "pointerdown"]) {
+    addEventListener(kind, (event) => {
+      if (event.key !== "Enter") actions += 1;
+      strayEnter = event.key === "Enter" && (strayEnter || !event.target.closest("#grid, #detail"));
+    }, { capture: true });
+  }
   for (const id of ["status", "fold", "tags"]) $(id).addEventListener("change", () => search());
   $("levels").addEventListener("change", (event) => setLevel(event.target.value));
   $("set").addEventListener("change", async () => {
@@ -314,11 +356,13 @@ function connect() {
     const chip = event.target.closest("button");
     if (chip?.id === "add-label") newLabel();
     else if (chip) labels.activate(chip.dataset.label);
+    if (chip && event.detail) $("grid").focus(); // a click of a pointer: labeling goes on in the grid
   });
   $("export").addEventListener("click", () => exporting(labels.set, about.formats, labels.names));
   $("help").addEventListener("click", () => help(COMMANDS.filter((command) => command.shown.length)));
   $("sample").addEventListener("click", draw);
   $("dialog").addEventListener("close", () => $("grid").focus());
+  toolbar($("labels"));
   listen(COMMANDS);
 }
 

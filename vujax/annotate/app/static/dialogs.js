@@ -79,6 +79,11 @@ export function exporting(set, formats, labels) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const chosen = [...form.querySelectorAll("[name=label]:checked")].map((box) => box.value);
+    if (labels.length && !chosen.length) {
+      said.className = "done wrong";
+      said.textContent = "No label is chosen, so nothing was exported. Choose at least one.";
+      return;
+    }
     button.disabled = true;
     said.className = "done";
     said.textContent = "Exporting \u2026";
@@ -86,7 +91,7 @@ export function exporting(set, formats, labels) {
       const found = await post("/api/export", {
         set,
         format: form.querySelector("[name=format]:checked").value,
-        labels: chosen.length === labels.length ? [] : chosen,
+        labels: chosen.length === labels.length ? undefined : chosen,
         pictures: pictures.value,
       });
       said.replaceChildren(

@@ -43,6 +43,23 @@ export function note(text, kind = "info") {
   place.hidden = !text;
 }
 
+// Gives a toolbar its own keys: arrows, Home and End move the focus between its buttons, of which Tab
+// reaches the last focused one.
+export function toolbar(root) {
+  const buttons = () => [...root.querySelectorAll("button:not([hidden])")];
+  root.addEventListener("focusin", (event) => {
+    for (const button of buttons()) button.tabIndex = button === event.target ? 0 : -1;
+  });
+  root.addEventListener("keydown", (event) => {
+    const all = buttons();
+    const at = all.indexOf(event.target);
+    const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: -1 }[event.key];
+    if (at < 0 || to === undefined) return;
+    event.preventDefault();
+    all.at(to % all.length).focus();
+  });
+}
+
 // Debounces a function.
 export function debounce(milliseconds, call) {
   let timer = 0;

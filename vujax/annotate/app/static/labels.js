@@ -15,6 +15,8 @@ export class Labels {
     this.sending = null;
     this.coming = 0; // labels of items that are being loaded
     this.order = Promise.resolve(); // order of the decisions
+    this.undone = []; // groups to redo, the last one first to be redone
+    this.more = el("button", { type: "button", className: "add", id: "add-label" }, "Add label ", el("kbd", {}, "."));
     setInterval(() => this.look(), POLL_MS);
     addEventListener("beforeunload", (event) => {
       if (this.pending.length || this.coming) event.preventDefault();
@@ -28,6 +30,9 @@ export class Labels {
     this.of = new Map(); // id -> Map(label -> value)
     this.counts = {};
     this.names = [];
+    this.undone = [];
+    this.chips = new Map(); // label -> its button
+    this.bar.replaceChildren(this.more);
     await this.look();
     for (const label of extra) this.add(label, false);
     this.active = this.names.includes(this.active) ? this.active : (this.names[0] ?? "");
@@ -93,6 +98,7 @@ export class Labels {
 
   decide(items, label, value, about) {
     this.add(label, false);
+    this.undone = [];
     const before = items.map((item) => this.value(item.id, label));
     for (const item of items) this.put(item.id, label, value);
     this.pending.push({
@@ -100,7 +106,7 @@ export class Labels {
       body: { set: this.set, label, value, author: this.hooks.author(), ids: items.map((item) => item.id), ...about },
     });
     this.hooks.changed();
-    say(`${many(items.length, "item")}: ${label} ${value > 0 ? "positive" : value < 0 ? "negative" : "removed"}`);
+    say(`${many(items.length, "item")}: ${label} ${value > 0 ? "yes" : value < 0 ? "no" : "removed"}`);
     this.send();
   }
 
@@ -137,14 +143,27 @@ export class Labels {
     this.unsaved = false;
   }
 
-  async undo() {
-    await this.order;
+  undo() {
+    this.order = this.order.then(() => this.change("/api/undo", {}, "Undone"));
+  }
+
+  // Makes the decisions of the last undo again, as long as there are no newer ones.
+  redo() {
+    this.order = this.order.then(() => {
+      const group = this.undone.pop();
+      if (group === undefined) note("Nothing to redo.");
+      else return this.change("/api/redo", { group }, "Redone");
+    });
+  }
+
+  async change(path, about, done) {
     await this.send();
     if (this.pending.length) return;
     try {
-      const { changes } = await post("/api/undo", { set: this.set, author: this.hooks.author() });
+      const { changes, group } = await post(path, { set: this.set, author: this.hooks.author(), ...about });
+      if (group) this.undone.push(group);
       for (const [id, label, value] of changes) this.put(id, label, value);
-      say(`Undone: ${many(changes.length, "label")}`);
+      say(`${done}: ${many(changes.length, "label")}`);
       note("");
       this.show();
       this.hooks.changed();
@@ -185,20 +204,30 @@ export class Labels {
     const waiting = this.pending.reduce((sum, one) => sum + one.body.ids.length, this.coming);
     this.saved.textContent = waiting ? `${many(waiting, "label")} not saved yet` : "All saved";
     this.saved.className = waiting ? "waiting" : "";
-    const chips = this.names.map((label, number) => this.chip(label, number));
-    const add = el("button", { type: "button", className: "add", id: "add-label" }, "Add label ", el("kbd", {}, "."));
-    this.bar.replaceChildren(...chips, add);
+    this.names.forEach((label, number) => this.describe(this.chip(label, number), label));
+    if (!this.bar.contains(document.activeElement)) this.more.tabIndex = this.active ? -1 : 0;
   }
 
+  // Returns the button of a label, which stays the same so that it keeps the focus.
   chip(label, number) {
+    if (!this.chips.has(label)) {
+      const chip = el("button", { type: "button", className: `label hue-${number % 9}` },
+        number < 9 ? el("kbd", {}, String(number + 1)) : "",
+        el("span", { className: "text" }, label),
+        el("span", { className: "counts" }));
+      chip.dataset.label = label;
+      this.chips.set(label, chip);
+      this.more.before(chip);
+    }
+    return this.chips.get(label);
+  }
+
+  describe(chip, label) {
     const [holds, fails] = this.counts[label] ?? [0, 0];
     const active = label === this.active;
-    const chip = el("button", { type: "button", className: `label hue-${number % 9}`, "aria-pressed": String(active) },
-      number < 9 ? el("kbd", {}, String(number + 1)) : "",
-      el("span", { className: "text" }, label),
-      el("span", { className: "counts" }, `\u2713${holds} \u2717${fails}`));
-    chip.title = `${label}: ${holds} positive, ${fails} negative`;
-    chip.dataset.label = label;
-    return chip;
+    chip.querySelector(".counts").textContent = `\u2713${holds} \u2717${fails}`;
+    chip.title = `${label}: ${holds} yes, ${fails} no`;
+    chip.setAttribute("aria-pressed", String(active));
+    if (!this.bar.contains(document.activeElement)) chip.tabIndex = active ? 0 : -1;
   }
 }

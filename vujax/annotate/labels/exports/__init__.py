@@ -36,7 +36,7 @@ class ExportSummary:
 
     Attributes:
       path: path of the file or directory.
-      labels: number of labels.
+      labels: number of labels that the format represents.
       notes: a note for each reason why something was left out.
     """
 
@@ -80,4 +80,4 @@ def export_labels(
         raise ValueError(f"the label set {log.path.stem} has nothing to export{why}")
     kind = images or chosen.images or "keyframes"
     notes += chosen.write(LabelExport(contents.catalog, log.path.stem, rows, kind), out)
-    return ExportSummary(out, len(rows), tuple(notes))
+    return ExportSummary(out, sum(map(chosen.has_place_for, rows)), tuple(notes))

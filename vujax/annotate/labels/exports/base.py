@@ -18,12 +18,20 @@ class LabelFormat:
       suffix: suffix of the file, such as '.csv'; '' for a directory.
       write: `(export, out) -> notes`; writes atomically and returns a note for each thing that the
         format cannot represent.
-      images: default images of the format, one of `images.IMAGE_KINDS`; None: no images.
+      images: default images of the format, one of `images.IMAGE_KINDS`; None: no images, so that
+        items without keyframes have a place too.
+      negatives: whether programs that read the format see negative labels.
     """
 
     suffix: str
     write: WriteFunction
     images: str | None = None
+    negatives: bool = True
+
+    def has_place_for(self, row: LabelRow) -> bool:
+        """Return whether the format represents the label of a row."""
+        has_image = self.images is None or row.item.keyframe_id is not None
+        return has_image and (row.is_positive or self.negatives)
 
 
 @dataclass(frozen=True)

@@ -58,4 +58,4 @@ def _meta(name: str, labels: list[str], num_images: int) -> ElementTree.Element:
     return meta
 
 
-FORMAT = LabelFormat("", write, images="keyframes")
+FORMAT = LabelFormat("", write, images="keyframes", negatives=False)

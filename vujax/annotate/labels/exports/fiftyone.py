@@ -34,6 +34,10 @@ def write(export: LabelExport, out: Path) -> list[str]:
             (folder / name).write_text(text, encoding="utf-8")
 
     write_folder_atomically(out, fill)
+    negatives = sum(not row.is_positive for row in export.rows)
+    if negatives:
+        labels = f"negative label{'s' * (negatives != 1)}"
+        notes.append(f"{negatives} {labels} only in items.json: FiftyOne does not read them")
     return notes
 
 
@@ -45,4 +49,4 @@ def _labels(labeled: LabeledItem) -> list[dict[str, Any]]:
     ]
 
 
-FORMAT = LabelFormat("", write, images="keyframes")
+FORMAT = LabelFormat("", write, images="keyframes", negatives=False)
