@@ -10,11 +10,11 @@ sha1(key), is scored: zero-shot top-1 and top-5 with right names. Dropout is .1 
 tuned. Data stay on the device, and a training is one program (see psd_features.py). `--cost` trains
 one step of every method on 800 pictures, times one of PSD, and prints what all runs would take.
 
-It has not been run in full. On a CPU one step of each method ran (`--cost`) and left finite numbers;
-these four with compilation and scores took 84 s of CPU time. By count of products a step of PSD is
-0.37 TFLOP (256 pictures, four forwards' worth of a ViT of 2.7 million weights on 64 patches), a
-training 1,240 steps, and all 6e15 FLOP: one to five minutes of an H200 at 2 to 10% of its peak, and
-compilation.
+It was never run in full. On a CPU one step of each method ran (`--cost`) and left finite numbers. A
+step of PSD takes 8.9 s of CPU time there, so that all runs are 43 hours of one core. By count of
+products a step is 0.37 TFLOP (256 pictures, four forwards' worth of a ViT of 2.7 million weights on
+64 patches), a training 1,240 steps, and all 6e15 FLOP: one to five minutes of an H200 at 2 to 10% of
+its peak, and compilation.
 """
 
 import argparse
