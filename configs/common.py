@@ -54,6 +54,7 @@ def optimizer() -> ConfigDict:
     """Return AdamW with warm-up and cosine decay."""
     settings = ConfigDict(
         dict(
+            name="adamw",
             lr=1e-3,
             schedule="cosine",
             final=0.0,
@@ -64,10 +65,12 @@ def optimizer() -> ConfigDict:
             decay=r".*(kernel|embedding)",
             clip_norm=1.0,
             rules=((".*", 1.0),),
+            layer_decay=1.0,
         )
     )
     add_duration(settings, "warmup")
     settings.warmup_steps = 50
+    add_duration(settings, "cooldown")
     return settings
 
 

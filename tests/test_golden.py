@@ -9,10 +9,13 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 from tests.configs import load
 from tests.methods.test_distill import CONTROLS, config_of, host_batch
+from tests.test_optim import tower
+from vujax import optim
 from vujax.data import registry
 from vujax.training import setup
 from vujax.training.config import to_plain_dict
@@ -42,6 +45,27 @@ def metrics_of(control: str) -> dict[str, float]:
         setup.create_state(parts, seed=0), make_global_batch(mesh, host_batch())
     )
     return {name: float(value) for name, value in sorted(metrics.items())}
+
+
+def losses_of(optimizer: str) -> list[float]:
+    """Return the losses of five steps towards 0 from the parameters of a tiny tower."""
+    params = tower()
+    transform = optim.build_optimizer(params, optax.constant_schedule(0.02), name=optimizer)
+    state, losses = transform.init(params), []
+    loss = jax.jit(jax.value_and_grad(lambda tree: optax.tree.norm(tree, squared=True)))
+    for _ in range(5):
+        value, grads = loss(params)
+        updates, state = transform.update(grads, state, params)
+        params = optax.apply_updates(params, updates)
+        losses.append(float(value))
+    return losses
+
+
+@pytest.mark.parametrize("name", optim.OPTIMIZERS)
+def test_optimizers(name):
+    recorded = json.loads(path_of("optimizers").read_text())
+    np.testing.assert_allclose(losses_of(name), recorded[name], rtol=1e-4)
+    assert recorded[name][-1] < recorded[name][0] and recorded.keys() == optim.OPTIMIZERS.keys()
 
 
 @pytest.mark.parametrize(("file", "arg"), EXPERIMENTS)
@@ -91,6 +115,8 @@ def record() -> None:
     for file, arg in EXPERIMENTS:
         text = json.dumps(to_plain_dict(load(file, arg)), indent=1, sort_keys=True)
         path_of(f"{file}-{arg}").write_text(text + "\n")
+    losses = {name: losses_of(name) for name in optim.OPTIMIZERS}
+    path_of("optimizers").write_text(json.dumps(losses, indent=1) + "\n")
     for control in STEPS:
         text = json.dumps(metrics_of(control), indent=1, sort_keys=True)
         path_of(f"step-{control}").write_text(text + "\n")

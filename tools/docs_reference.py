@@ -375,7 +375,7 @@ def _default_argument(path: Path) -> str | None:
     return None
 
 
-DURATION = re.compile(r".*(total|warmup|eval|checkpoint)_(steps|epochs|examples|percent)")
+DURATION = re.compile(r".*(total|warmup|cooldown|eval|checkpoint)_(steps|epochs|examples|percent)")
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

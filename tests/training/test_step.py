@@ -8,6 +8,7 @@ import optax
 import pytest
 
 from tests.toy import Toy, assert_gradients_close, recording_sgd, toy_batch
+from vujax import optim
 from vujax.methods.base import StepContext
 from vujax.training.step import State, build_train_step, compute_shardings, init_state
 from vujax.utils.mesh import row_sharding
@@ -15,9 +16,9 @@ from vujax.utils.mesh import row_sharding
 ROWS = 32
 
 
-def one_step(mesh, *, micro_batches=1, fsdp=False, trainable_mask=None, ema=False):
+def one_step(mesh, *, micro_batches=1, fsdp=False, trainable_mask=None, ema=False, optimizer=None):
     """Return the states around one step, whose optimizer state is the raw gradient, and metrics."""
-    method, optimizer = Toy(), recording_sgd()
+    method, optimizer = Toy(), optimizer or recording_sgd()
     state = init_state(method, optimizer, jax.random.key(1), toy_batch(2), ema)
     trainable_mask = (
         jax.tree.map(lambda _: True, state.params) if trainable_mask is None else trainable_mask
@@ -69,6 +70,18 @@ def test_layouts_agree(dense, mesh8, fsdp, micro_batches):
     assert_gradients_close(after8.opt_state, after.opt_state, 1e-5)
     chex.assert_trees_all_close(after8.aux, after.aux, rtol=1e-5, atol=1e-6)
     chex.assert_trees_all_close(metrics8, metrics, rtol=1e-5)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", sorted(set(optim.OPTIMIZERS) - {"muon"}))  # no blocks here
+def test_the_state_of_each_optimizer_is_sharded(mesh1, mesh8, name):
+    params = jax.eval_shape(lambda: Toy().init(jax.random.key(1), toy_batch(2))[0])
+    optimizer = optim.build_optimizer(params, optax.constant_schedule(0.1), name=name)
+    (_, after, _), (_, after8, _) = (
+        one_step(mesh, fsdp=mesh is mesh8, optimizer=optimizer) for mesh in (mesh1, mesh8)
+    )
+    atol = 1e-3 if name == "adafactor" else 1e-5  # a bfloat16 momentum
+    chex.assert_trees_all_close(after8.params, after.params, rtol=1e-4, atol=atol)
 
 
 def test_micro_batches_on_one_device(dense, mesh1):

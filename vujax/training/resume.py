@@ -26,6 +26,7 @@ CONFIG, FACTS = "config.json", "run.json"
 
 # Keys that configs of 0.1.0 lack, with the values of their behavior. (A method's are in its class.)
 ADDED = {"fit_scale_on": ""}
+ADDED_TO_OPTIMIZER = {"name": "adamw", "layer_decay": 1.0}
 ADDED_TO_DATA = {"shotcol": {"walls": 0.0}}
 
 # Keys that change no trained weight.
@@ -152,4 +153,6 @@ def _resolve(config: dict[str, Any]) -> dict[str, Any]:
     """Return a JSON-ready config that has every setting, whatever version wrote it."""
     method = resolve_settings(config["method"])
     data = ADDED_TO_DATA.get(method["name"], {}) | config["data"]
-    return json.loads(json.dumps(ADDED | config | {"method": method, "data": data}))
+    optimizer = ADDED_TO_OPTIMIZER | config["optimizer"]
+    resolved = {"method": method, "data": data, "optimizer": optimizer}
+    return json.loads(json.dumps(ADDED | config | resolved))

@@ -5,6 +5,7 @@ a real machine.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -108,9 +109,9 @@ def compute_total_steps(config: ConfigDict, examples: int | None) -> int:
 def build_schedule(config: ConfigDict, steps: int, examples: int | None) -> optax.Schedule:
     """Build the learning rate by step that `config.optimizer` describes."""
     settings = config.optimizer
-    warmup = resolve_duration(
-        "warmup",
-        settings,
+    resolve = partial(
+        resolve_duration,
+        config=settings,
         batch_size=config.batch_size,
         examples=examples,
         total_steps=steps,
@@ -119,7 +120,8 @@ def build_schedule(config: ConfigDict, steps: int, examples: int | None) -> opta
     return optim.build_schedule(
         lr=settings.lr,
         total_steps=steps,
-        warmup_steps=warmup,
+        warmup_steps=resolve("warmup"),
+        cooldown_steps=resolve("cooldown"),
         schedule=settings.schedule,
         final=settings.final,
     )
@@ -154,5 +156,7 @@ def _build_optimizer(
     params, _ = jax.eval_shape(method.init, jax.random.key(0), batch)
     names = ("rules", "b1", "b2", "eps", "weight_decay", "decay", "clip_norm")
     settings = {name: config.optimizer[name] for name in names}
+    added = ("name", "layer_decay")  # that configs of 0.1.0 lack
+    settings |= {name: config.optimizer[name] for name in added if name in config.optimizer}
     optimizer = optim.build_optimizer(params, schedule, **settings)
     return optimizer, optim.build_trainable_mask(params, settings["rules"])
