@@ -13,8 +13,8 @@ one step of every method on 800 pictures, times one of PSD, and prints what all 
 It was never run in full. On a CPU one step of each method ran (`--cost`) and left finite numbers. A
 step of PSD takes 8.9 s of CPU time there, so that all runs are 43 hours of one core. By count of
 products a step is 0.37 TFLOP (256 pictures, four forwards' worth of a ViT of 2.7 million weights on
-64 patches), a training 1,240 steps, and all 6e15 FLOP: one to five minutes of an H200 at 2 to 10% of
-its peak, and compilation.
+64 patches), a training 1,240 steps, and all 6e15 FLOP: one to five minutes of an H200 at 2 to 10%
+of its peak, and compilation.
 """
 
 import argparse
