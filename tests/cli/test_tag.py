@@ -59,7 +59,7 @@ def test_train_and_apply(root: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     [
         (["--encoder", "other"], "no shot embeddings of other"),
         (["--encoder", "stub", "--level", "minute"], "unknown level 'minute'"),
-        (["--encoder", "../stub"], "is not an encoder's name"),
+        (["--encoder", "../stub"], "unknown encoder '../stub'; expected lite or"),
         (["--encoder", "stub", "--reviewed", "none"], "no label is trainable"),
         (["--encoder", "stub", "--reviewed", "none", "x"], "--reviewed none excludes films"),
         (["--encoder", "stub", "--reviewed", "x"], "no film x, which is listed as reviewed"),

@@ -1,6 +1,5 @@
 """Scenes through an encoder of shots: independent of each other, ordered, long ones thinned."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,9 +120,9 @@ def test_a_release_without_a_projection_has_none(folder: Path) -> None:
     releases.scene_model(folder / "scenes", feature=6)
     with pytest.raises(ValueError, match="scenes-projection: the release has no weights of its"):
         open_encoder(f"{folder / 'scenes'}:projection")
-    config = release.read_config(folder / "scenes" / "release")
+    config, variables = release.load_host(folder / "scenes")
     config["model"].pop("projection")
-    (folder / "scenes" / "release" / "config.json").write_text(json.dumps(config))
+    release.save(folder / "scenes", config, variables)
     with pytest.raises(ValueError, match="scenes has no projection: use it without ':projection'"):
         open_encoder(f"{folder / 'scenes'}:projection")
     with pytest.raises(ValueError, match="unknown encoder 'nowhere:projection'"):
