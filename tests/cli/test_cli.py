@@ -1,5 +1,6 @@
 """The console script: fast start, one sentence per error, exit status."""
 
+import argparse
 import subprocess
 import sys
 import warnings
@@ -11,6 +12,7 @@ from tests.pipeline.ingest.films import Cuts, film
 from vujax import cli
 from vujax.cli import ingest
 from vujax.cli.runner import resolve_host
+from vujax.cli.weights import parse_size
 from vujax.models import release
 from vujax.pipeline.ingest import detectors
 from vujax.pipeline.ingest.detectors import share_detector
@@ -176,3 +178,10 @@ def test_a_title_gives_the_terminal_no_orders(
     assert r"title \x1b]0;owned\x07" in output and r"warned \x1b[31m" in output
     assert (r"error \x9b2J" in output) == fails
     assert not {"\x1b", "\x07", "\x9b"} & set(output)
+
+
+def test_sizes_of_images() -> None:
+    assert (parse_size("384"), parse_size("256x448")) == (384, [256, 448])
+    for text in ("", "0", "x", "1x2x3", "-4", "3.5", "256x"):
+        with pytest.raises(argparse.ArgumentTypeError, match="is not a size such as 384"):
+            parse_size(text)

@@ -27,7 +27,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("gelu", "quick_gelu"),
         help="activation, for a single file, which does not state it",
     )
+    bring.add_argument(
+        "--image_size",
+        type=parse_size,
+        metavar="N|HxW",
+        help="image size to resize a ViT's positions to (default: the model's)",
+    )
     actions.add_parser("list", help="list available weights and imported models")
+
+
+def parse_size(text: str) -> int | list[int]:
+    """Parse 'N' or 'HxW', in pixels.
+
+    Raises:
+      argparse.ArgumentTypeError: it is neither.
+    """
+    sides = text.split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a size such as 384 or 256x448")
+    return int(text) if len(sides) == 1 else [int(side) for side in sides]
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,7 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _import(arguments: argparse.Namespace) -> None:
     from vujax.models.pretrained.import_model import import_model
 
-    result = import_model(arguments.source, arguments.out, arguments.act)
+    result = import_model(
+        arguments.source, arguments.out, act=arguments.act, image_size=arguments.image_size
+    )
     imported = result.config["imported"]
     for part in imported["assumed"]:
         print(f"{part}: not stated in the model's files; the default of its family is used")

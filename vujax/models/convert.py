@@ -8,8 +8,10 @@ release and of open_clip), `from_hugging_face` or `from_siglip`; a ResNet's from
 converts one leaf, so a model need not be in memory twice.
 """
 
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -82,6 +84,76 @@ IGNORED_TENSORS = (
 )
 
 
+class Resampling(NamedTuple):
+    """Resampling of learned positions for images of another size.
+
+    Attributes:
+      kernel: weights of samples at a distance, in samples.
+      antialias: True widens the kernel where the grid shrinks, and leaves out samples beyond the
+        edge; False repeats those of the edge.
+    """
+
+    kernel: Callable[[np.ndarray], np.ndarray]
+    antialias: bool
+
+
+def cubic_kernel(x: np.ndarray, a: float) -> np.ndarray:
+    """Return Keys' cubic convolution kernel (1981) at `x`."""
+    x = np.abs(x)
+    inner = ((a + 2) * x - (a + 3)) * x**2 + 1
+    outer = a * (((x - 5) * x + 8) * x - 4)
+    return np.where(x <= 1, inner, np.where(x < 2, outer, 0.0))
+
+
+def linear_kernel(x: np.ndarray) -> np.ndarray:
+    """Return the weights of linear interpolation at `x`."""
+    return np.maximum(1 - np.abs(x), 0.0)
+
+
+RESAMPLINGS = {
+    "clip": Resampling(partial(cubic_kernel, a=-0.75), antialias=False),
+    "siglip": Resampling(partial(cubic_kernel, a=-0.75), antialias=False),
+    "siglip2": Resampling(linear_kernel, antialias=True),
+    "open_clip": Resampling(partial(cubic_kernel, a=-0.5), antialias=True),
+}
+"""Those of transformers' models of each type, and of open_clip; the values of a are torch's."""
+
+
+def build_resampling(size: int, target: int, resampling: Resampling) -> np.ndarray:
+    """Build the matrix `[target size]` that resamples `size` samples to `target`, float64."""
+    scale = size / target
+    stretch = max(scale, 1.0) if resampling.antialias else 1.0
+    centers = (np.arange(target) + 0.5) * scale - 0.5
+    taps = np.arange(-2, size + 2)  # a kernel of four samples reaches two beyond an edge
+    weights = resampling.kernel((taps - centers[:, None]) / stretch)
+    inside = weights[:, 2:-2].copy()
+    if resampling.antialias:
+        return inside / inside.sum(1, keepdims=True)
+    inside[:, 0] += weights[:, :2].sum(1)
+    inside[:, -1] += weights[:, -2:].sum(1)
+    return inside
+
+
+def resize_positions(
+    positions: np.ndarray, grid: tuple[int, int], target: tuple[int, int], resampling: Resampling
+) -> np.ndarray:
+    """Resize learned positions `[n d]` from a grid of patches to another, float32.
+
+    Args:
+      positions: row by row; those before the grid, of a class token, are unchanged.
+      grid: rows and columns of patches.
+      target: wanted rows and columns.
+      resampling: one of RESAMPLINGS.
+    """
+    first = len(positions) - grid[0] * grid[1]
+    patches = positions[first:].reshape(grid[0], grid[1], -1).astype(np.float64)
+    rows = build_resampling(grid[0], target[0], resampling)
+    columns = build_resampling(grid[1], target[1], resampling)
+    resized = np.einsum("ri,cj,ijd->rcd", rows, columns, patches, optimize=True)
+    flat = resized.reshape(target[0] * target[1], -1)
+    return np.concatenate([positions[:first], flat]).astype(np.float32)
+
+
 class Source(NamedTuple):
     """Source of the values of a leaf.
 
@@ -90,12 +162,14 @@ class Source(NamedTuple):
       third: 0, 1 or 2 of a fused query-key-value tensor [3d ...]; None: all of it.
       axes: permutation of its axes.
       shape: of the leaf.
+      change: applied to the leaf last; None: nothing.
     """
 
     tensor: str
     third: int | None
     axes: tuple[int, ...]
     shape: tuple[int, ...]
+    change: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 def from_openai(tensors: Mapping[str, Any], template: Mapping[str, Any]) -> Tree:
@@ -188,7 +262,8 @@ def read_leaf(tensor: Any, source: Source) -> np.ndarray:
     array = np.asarray(tensor)
     if source.third is not None:
         array = np.split(array, 3)[source.third]
-    return np.asarray(array, np.float32).transpose(source.axes).reshape(source.shape)
+    leaf = np.asarray(array, np.float32).transpose(source.axes)
+    return (leaf if source.change is None else source.change(leaf)).reshape(source.shape)
 
 
 def _thirds(tensor: str) -> list[tuple[str, int | None]]:
@@ -230,8 +305,12 @@ def _leaf(
 
 
 def _check_fit(path: Path, source: Source, shape: tuple[int, ...]) -> Source:
-    """Check that a source fits a leaf's shape; a scalar may be stored as [1]."""
-    if source.shape == shape or (shape == () and source.shape == (1,)):
+    """Check that a source fits a leaf's shape.
+
+    A scalar may be stored as [1], and the kernel of patches as a matrix of flattened ones.
+    """
+    flat = (math.prod(shape[:-1]), *shape[-1:]) if path[-2:] == ("patch", "kernel") else shape
+    if source.shape in (shape, flat) or (shape == () and source.shape == (1,)):
         return source._replace(shape=shape)
     raise ValueError(
         f"tensor {source.tensor!r} gives {'/'.join(path)} the shape {source.shape}, but this model "

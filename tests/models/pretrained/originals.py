@@ -55,6 +55,20 @@ def siglip(folder: Path, side: int = 16, **saving: Any) -> Model:
     return model
 
 
+def siglip2(folder: Path) -> Model:
+    """Save a `transformers.Siglip2Model` (NaFlex) of 4 x 4 patches of 8 pixels."""
+    from transformers import Siglip2Config, Siglip2ImageProcessor, Siglip2Model
+
+    text = TEXT | dict(vocab_size=64, bos_token_id=0, eos_token_id=1)
+    vision = {name: value for name, value in VISION.items() if name != "image_size"}
+    vision |= dict(num_patches=16)
+    model = moved(Siglip2Model(Siglip2Config(text_config=text, vision_config=vision)))
+    model.save_pretrained(folder)
+    Siglip2ImageProcessor(patch_size=8, max_num_patches=16).save_pretrained(folder)
+    words(folder)
+    return model
+
+
 def words(folder: Path) -> None:
     """tokenizer.json of single words, each text's end marked, and its settings."""
     import tokenizers
@@ -92,9 +106,10 @@ def save(
     save_file({k: change(v) for k, v in tensors.items()}, path)
 
 
-def pixels(size: int = 16, n: int = 5) -> np.ndarray:
-    """Draw normalized images float32 [n size size 3]."""
-    return np.random.default_rng(0).normal(size=(n, size, size, 3)).astype(np.float32)
+def pixels(size: int = 16, n: int = 5, width: int | None = None) -> np.ndarray:
+    """Draw normalized images float32 [n size width 3]; width None: squares."""
+    shape = (n, size, width or size, 3)
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
 
 def tokens(vocab: int = CLIP_VOCAB, n: int = 5, context: int = 12) -> np.ndarray:

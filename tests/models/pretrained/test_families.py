@@ -96,7 +96,7 @@ def test_the_end_token_is_the_largest(end):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "blip"}, "model_type 'blip'; expected one of: clip, siglip"),
+        ({"model_type": "blip"}, "model_type 'blip'; expected one of: clip, siglip, siglip2"),
         ({"model_type": None}, "model_type None"),
         ({"text_config": {"hidden_act": "gelu"}}, "towers differ in hidden_act"),
         ({"text_config": {"eos_token_id": [1, 2]}}, "not a single token"),
@@ -105,6 +105,10 @@ def test_the_end_token_is_the_largest(end):
         ({"vision_config": {"num_hidden_layers": "12"}}, "must be a positive integer, got '12'"),
         ({"vision_config": {"num_attention_heads": 0}}, "must be a positive integer, got 0"),
         ({"model_type": "siglip", "vision_config": {"vision_use_head": False}}, "vision_use_head"),
+        (
+            {"model_type": "siglip2", "vision_config": {"num_patches": 20}},
+            "square number, got 20",
+        ),
     ],
 )
 def test_settings_of_transformers_that_are_not_known(change, message):

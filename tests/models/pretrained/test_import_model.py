@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from tests.models.pretrained import originals
 from vujax import models
-from vujax.models import release
+from vujax.models import convert, release
 from vujax.models.pretrained.import_model import get_default_folder, import_model
 
 pytestmark = pytest.mark.parity
@@ -39,6 +39,7 @@ def made(tmp_path_factory):
         "siglip": originals.siglip(root / "siglip"),
         "clip20": originals.clip(root / "clip20", side=20),  # of patches of 8: 4 pixels are left
         "siglip27": originals.siglip(root / "siglip27", side=27),
+        "siglip2": originals.siglip2(root / "siglip2"),
         "vit": originals.openai("vit"),
         "resnet": originals.openai("resnet"),
     }
@@ -58,8 +59,23 @@ def theirs(model, images, tokens):
         if not hasattr(model, "vision_model"):
             image, text = model(pixels, ids)
             return image, text, model.logit_scale.exp() * image @ text.T
-        out = model(pixel_values=pixels, input_ids=ids)
+        if hasattr(model.vision_model.embeddings, "resize_positional_embeddings"):
+            pixels, options = patches(pixels)
+        else:
+            options = {"interpolate_pos_encoding": True}
+        out = model(pixel_values=pixels, input_ids=ids, **options)
     return out.image_embeds, out.text_embeds, out.logits_per_image
+
+
+def patches(pixels, side=8):
+    """Return images [b 3 h w] as SigLIP2 takes them: patches, their mask and their grid."""
+    import torch
+    from transformers.models.siglip2.image_processing_pil_siglip2 import convert_image_to_patches
+
+    rows = torch.tensor(np.stack([convert_image_to_patches(x, side) for x in pixels.numpy()]))
+    grid = torch.tensor([[pixels.shape[2] // side, pixels.shape[3] // side]] * len(pixels))
+    mask = torch.ones(rows.shape[:2], dtype=torch.int32)
+    return rows, {"pixel_attention_mask": mask, "spatial_shapes": grid}
 
 
 def ours(folder, images, tokens):
@@ -78,6 +94,7 @@ def ours(folder, images, tokens):
         ("siglip", "siglip", 16, None),
         ("clip20", "clip20", 20, None),
         ("siglip27", "siglip27", 27, None),
+        ("siglip2", "siglip2", 32, None),
         ("vit", "open_clip", 16, None),
         ("vit", "open_clip/open_clip_model.safetensors", 16, None),
         ("vit", "vit.safetensors", 16, "quick_gelu"),
@@ -94,6 +111,55 @@ def test_embeddings_and_logits_equal_the_originals(made, tmp_path, name, source,
     print(f"{source}: largest differences of image, text, logits {worst}")
     assert max(worst[:2]) < 2e-6
     assert worst[2] < 2e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("clip", (40, 40)),
+        ("siglip", (8, 8)),
+        ("siglip27", (24, 56)),
+        ("siglip2", (24, 56)),
+    ],
+)
+def test_another_image_size_equals_the_originals(made, tmp_path, name, size):
+    root, found = made
+    result = import_model(root / name, tmp_path, image_size=list(size))
+    side = result.config["model"]["image"]["image_size"]
+    sampling = "bilinear" if name == "siglip2" else "bicubic"
+    resize = "shortest" if name == "clip" else "squash"
+    assert side in (size[0], list(size))
+    assert result.config["preprocess"] == dict(resize=resize, size=side, interpolation=sampling)
+    vocab = originals.CLIP_VOCAB if name == "clip" else 64
+    inputs = originals.pixels(size[0], width=size[1]), originals.tokens(vocab)
+    expected, image = theirs(found[name], *inputs)[0], ours(result.folder, *inputs)[0]
+    assert np.abs(image - expected.numpy()).max() < 2e-6
+
+
+@pytest.mark.parametrize("name", convert.RESAMPLINGS)
+@pytest.mark.parametrize("target", [(7, 7), (3, 12), (2, 1), (20, 5)])
+def test_positions_are_resampled_as_torch_does(name, target):
+    import torch
+    from torch.nn.functional import interpolate
+
+    positions = np.random.default_rng(0).normal(size=(1 + 49, 6)).astype(np.float32)
+    mode = "bilinear" if name == "siglip2" else "bicubic"
+    antialias = name in ("siglip2", "open_clip")
+    grid = torch.tensor(positions[1:].reshape(1, 7, 7, 6)).permute(0, 3, 1, 2)
+    expected = interpolate(grid, size=target, mode=mode, align_corners=False, antialias=antialias)
+    expected = expected.permute(0, 2, 3, 1).reshape(-1, 6)
+    resized = convert.resize_positions(positions, (7, 7), target, convert.RESAMPLINGS[name])
+    assert resized.dtype == np.float32
+    np.testing.assert_array_equal(resized[0], positions[0])
+    np.testing.assert_allclose(resized[1:], expected.numpy(), atol=2e-6)
+
+
+def test_image_sizes_that_are_refused(made, tmp_path):
+    root, _ = made
+    with pytest.raises(ValueError, match="is a ResNet: remove --image_size, which is for ViTs"):
+        import_model(root / "resnet.safetensors", tmp_path, "quick_gelu", image_size=32)
+    with pytest.raises(ValueError, match="image_size 4 must be at least the patch size 8"):
+        import_model(root / "clip", tmp_path, image_size=4)
 
 
 def test_several_shards_were_written(made):

@@ -1,4 +1,4 @@
-"""Hugging Face models: download from the hub, and configs of CLIPModel and SiglipModel.
+"""Hugging Face models: download from the hub; configs of CLIPModel, SiglipModel, Siglip2Model.
 
 Of a repository `organization/model` only the needed files are downloaded, into the hub's own cache,
 at one revision. The hub's environment variables apply: HF_ENDPOINT, HF_HOME, HF_TOKEN,
@@ -6,6 +6,7 @@ HF_HUB_OFFLINE. A setting that a config omits has the default of transformers: S
 configs state few.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from fnmatch import fnmatch
@@ -67,6 +68,11 @@ DEFAULTS = {
     "siglip": {
         "text_config": _SIGLIP | {"vocab_size": 32000, "max_position_embeddings": 64},
         "vision_config": _SIGLIP | _PIXELS | {"patch_size": 16, "vision_use_head": True},
+    },
+    "siglip2": {
+        "text_config": _SIGLIP | {"vocab_size": 32000, "max_position_embeddings": 64},
+        "vision_config": _SIGLIP
+        | {"num_channels": 3, "patch_size": 16, "vision_use_head": True, "num_patches": 256},
     },
 }
 
@@ -137,6 +143,8 @@ def parse_transformers_config(settings: Mapping[str, Any], where: str) -> dict[s
             f"{', '.join(DEFAULTS)}"
         )
     text, vision = (_tower(settings, family, name, where) for name in DEFAULTS[family])
+    if family == "siglip2":
+        vision["image_size"] = _find_square(vision, where)
     for name in ("hidden_act", "layer_norm_eps"):
         if text[name] != vision[name]:
             raise ValueError(
@@ -156,8 +164,8 @@ def parse_transformers_config(settings: Mapping[str, Any], where: str) -> dict[s
         act=ACTIVATIONS[text["hidden_act"]],
         epsilon=text["layer_norm_eps"],
     )
-    kinds = {"clip": _clip, "siglip": _siglip}
-    return kinds[family](common, settings, text, vision, where)
+    complete = _clip if family == "clip" else _siglip
+    return complete(common, settings, text, vision, where)
 
 
 def _clip(
@@ -209,6 +217,18 @@ def _sizes(tower: Mapping[str, Any]) -> dict[str, int]:
         heads=tower["num_attention_heads"],
         hidden=tower["intermediate_size"],
     )
+
+
+def _find_square(vision: Mapping[str, Any], where: str) -> int:
+    """Return the size of the square images at which SigLIP2's positions need no resizing.
+
+    It takes images of any shape (NaFlex); here a model has one shape, see `import_model`.
+    """
+    patches, patch = vision["num_patches"], parse_square(vision["patch_size"], where)
+    side = math.isqrt(patches) if isinstance(patches, int) and patches > 0 else 0
+    if side == 0 or side**2 != patches:
+        raise ValueError(f"{where}: num_patches must be a square number, got {patches!r}")
+    return side * patch
 
 
 def _pixels(vision: Mapping[str, Any], where: str) -> dict[str, int]:

@@ -6,9 +6,11 @@
 Tensors are converted one at a time: a model need not fit in memory twice.
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from tqdm import tqdm
 
 from vujax import models
 from vujax.models import convert
+from vujax.models.image_spec import ImageSpec, Size
 from vujax.models.pretrained import huggingface, open_clip, safetensors
 from vujax.models.pretrained.preprocessing import (
     PublishedTokenizer,
@@ -29,10 +32,12 @@ from vujax.models.pretrained.published import PublishedModel, find_published
 from vujax.models.pretrained.safetensors import TensorFiles
 from vujax.models.release import CONFIG, FOLDER, WEIGHTS, read_config
 from vujax.models.two_towers import MAX_SCALE
+from vujax.models.vit import check_patches
 from vujax.utils.io import write_atomically, write_bytes, write_json
 from vujax.utils.system import get_cache_folder
 
 SCALE = ("params", "logit_scale")
+POSITIONS = ("params", "image", "positions")
 ROUNDING = 1e-4  # half precision rounds ln 100 up
 
 
@@ -66,7 +71,10 @@ def get_imports_folder() -> Path:
 
 
 def import_model(
-    source: str | Path, out: Path | None = None, act: str | None = None
+    source: str | Path,
+    out: Path | None = None,
+    act: str | None = None,
+    image_size: Size | None = None,
 ) -> ImportedModel:
     """Write `out/release` from a published model.
 
@@ -74,6 +82,9 @@ def import_model(
       source: a folder, a .safetensors file, or a name on the hub.
       out: output folder; None: `get_default_folder`.
       act: activation of the model of a single file, 'gelu' or 'quick_gelu'.
+      image_size: height and width in pixels, or one number for both; a ViT's positions are resized
+        as transformers and open_clip do. None: the model's own, of a SigLIP2 of any shape the
+        square of its positions.
 
     Raises:
       FileNotFoundError: the model is not found.
@@ -94,6 +105,8 @@ def import_model(
     spec, spec_stated = read_preprocessing(published, model["image"]["image_size"])
     model |= dict(mean=list(spec.mean), std=list(spec.std))
     leaves = _find_leaves(published, files, model, rules)
+    if image_size is not None:
+        spec = _resize(published, model, leaves, spec, image_size)
     _bound_scale(model, files, leaves)
     words = read_tokenizer(published, model["text"])
     assumed = {"preprocess": spec_stated, "tokenizer": words.stated}
@@ -129,8 +142,7 @@ def _parse_model(
         raise ValueError(f"{where} states its activation: remove --act")
     if published.layout == "transformers":
         model = huggingface.parse_transformers_config(published.settings, where)
-        siglip = published.settings["model_type"] == "siglip"
-        return model, convert.SIGLIP if siglip else convert.HUGGING_FACE
+        return model, convert.SIGLIP if published.is_siglip else convert.HUGGING_FACE
     rules = convert.get_openai_rules(files.shapes)
     if published.layout == "file":
         return open_clip.infer_config(files.shapes, act, where), rules
@@ -155,6 +167,38 @@ def _find_leaves(
         return convert.find_sources(files.shapes, rules, template)
     except (ValueError, TypeError, ArithmeticError) as error:
         raise ValueError(f"{published.path}: {error}") from None
+
+
+def _resize(
+    published: PublishedModel,
+    model: dict[str, Any],
+    leaves: dict[convert.Path, convert.Source],
+    spec: ImageSpec,
+    image_size: Size,
+) -> ImageSpec:
+    """Change a ViT and its positions to images of another size; return their spec.
+
+    Raises:
+      ValueError: it is a ResNet, or the size is invalid.
+    """
+    if model["image"]["kind"] != "vit":
+        raise ValueError(f"{published.path} is a ResNet: remove --image_size, which is for ViTs")
+    size, patch = ImageSpec.from_size(image_size), model["image"]["patch"]
+    check_patches("model.image", size, patch)
+    grid = (model["image"]["image_size"] // patch,) * 2
+    target = (size.height // patch, size.width // patch)
+    source = leaves[POSITIONS]
+    count, width = source.shape
+    shape = (count + math.prod(target) - math.prod(grid), width)
+    change = partial(
+        convert.resize_positions,
+        grid=grid,
+        target=target,
+        resampling=convert.RESAMPLINGS[published.family],
+    )
+    leaves[POSITIONS] = source._replace(shape=shape, change=None if grid == target else change)
+    model["image"] |= dict(image_size=size.size)
+    return dataclasses.replace(spec, height=size.height, width=size.width)
 
 
 def _bound_scale(

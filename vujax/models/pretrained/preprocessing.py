@@ -35,6 +35,12 @@ HALF = (0.5, 0.5, 0.5)
 
 CLIP = dict(resize="shortest", interpolation="bicubic", mean=MEAN, std=STD)
 SIGLIP = dict(resize="squash", interpolation="bicubic", mean=HALF, std=HALF)
+FAMILIES = {
+    "clip": CLIP,
+    "open_clip": CLIP,
+    "siglip": SIGLIP,
+    "siglip2": SIGLIP | {"interpolation": "bilinear"},
+}
 """Preprocessing of the families whose files state none, options of `ImageSpec`."""
 
 
@@ -54,8 +60,7 @@ def read_preprocessing(published: PublishedModel, image_size: int) -> tuple[Imag
         given = {"mean": vision.get("image_mean"), "std": vision.get("image_std")}
         given = {name: value for name, value in given.items() if value} | (settings or {})
         return _open_clip(given, where, image_size), settings is not None
-    options = SIGLIP if published.settings.get("model_type") == "siglip" else CLIP
-    family = ImageSpec.square(image_size, **options)
+    family = ImageSpec.square(image_size, **FAMILIES[published.family])
     settings = published.json("preprocessor_config.json")
     if settings is None:
         settings = (published.json("processor_config.json") or {}).get("image_processor")
@@ -88,15 +93,15 @@ def _transformers(settings: Mapping[str, Any], family: ImageSpec, where: str) ->
             raise ValueError(f"{where}: {step} = false is not supported")
     if abs(settings.get("rescale_factor", 1 / 255) * 255 - 1) > 1e-3:
         raise ValueError(f"{where}: rescale_factor must be 1/255, got {settings['rescale_factor']}")
-    sampling = settings.get("resample", 3)
-    if sampling not in SAMPLINGS:
-        raise ValueError(f"{where}: unknown resample {sampling}; expected one of: {SAMPLINGS}")
+    sampling = SAMPLINGS.get(settings.get("resample"), family.interpolation)
+    if settings.get("resample", 3) not in SAMPLINGS:
+        raise ValueError(
+            f"{where}: unknown resample {settings['resample']}; expected one of: {SAMPLINGS}"
+        )
     resize = _resize(settings, family, where)
     mean = _check_channels(settings.get("image_mean") or family.mean, where)
     std = _check_channels(settings.get("image_std") or family.std, where)
-    return dataclasses.replace(
-        family, mean=mean, std=std, resize=resize, interpolation=SAMPLINGS[sampling]
-    )
+    return dataclasses.replace(family, mean=mean, std=std, resize=resize, interpolation=sampling)
 
 
 def _resize(settings: Mapping[str, Any], family: ImageSpec, where: str) -> str:
@@ -156,12 +161,12 @@ def read_tokenizer(published: PublishedModel, text: dict[str, Any]) -> Published
     """
     if published.layout != "transformers":
         return _use_clip(published, text, stated=True)
-    folder, family = published.folder, published.settings["model_type"]
+    folder, family = published.folder, published.family
     if (folder / FILE).is_file():
         opened = open_tokenizer_file(folder / FILE)
     elif (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
         opened = build_byte_pairs(folder / "vocab.json", folder / "merges.txt")
-    elif family == "siglip" and (folder / PIECES).is_file():
+    elif published.is_siglip and (folder / PIECES).is_file():
         return _read_pieces(published, text)
     elif family == "clip":
         return _use_clip(published, text, stated=False)
@@ -214,7 +219,7 @@ def _complete(opened: Any, published: PublishedModel, text: dict[str, Any]) -> P
 
     settings = published.json("tokenizer_config.json") or {}
     kind = json.loads(opened.to_str())["model"]["type"]
-    siglip = published.settings["model_type"] == "siglip"
+    siglip = published.is_siglip
     canonical, second = siglip and kind == "Unigram", siglip and kind == "BPE"
     lowers = not canonical and (second or settings.get("do_lower_case"))
     if lowers and '"Lowercase"' not in opened.to_str():

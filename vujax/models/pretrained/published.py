@@ -44,6 +44,17 @@ class PublishedModel:
     weights: tuple[Path, ...]
 
     @property
+    def family(self) -> str:
+        """'clip', 'siglip', 'siglip2' or another model type of transformers; else 'open_clip'."""
+        named = self.layout == "transformers"
+        return str(self.settings.get("model_type")) if named else "open_clip"
+
+    @property
+    def is_siglip(self) -> bool:
+        """Whether it is a SigLIP or SigLIP2 in the layout of transformers."""
+        return self.family in ("siglip", "siglip2")
+
+    @property
     def folder(self) -> Path:
         """Folder of its other files."""
         return self.path if self.path.is_dir() else self.path.parent
