@@ -19,6 +19,11 @@ NO_TIMES = (
     "its pictures are stored out of order, without the times at which they are due, so that they "
     "cannot be copied; encode the film again"
 )
+ONE_TIME = {
+    "avi": ("h264", "hevc"),
+    "asf": ("h264", "hevc", "mpeg2video", "mpeg4"),
+}
+"""Codecs whose pictures have only one time, by container."""
 CONTINUOUS = ("video", "audio")
 """Types of streams whose packets follow each other without gaps."""
 
@@ -96,16 +101,16 @@ class PacketTimes:
 def check_times(film: InputContainer) -> None:
     """Raise unless the container has the times at which pictures are due.
 
-    AVI and ASF hold one time per picture, and libav cannot derive the other for these codecs.
+    Some containers hold one time per picture, and libav does not derive the other for these codecs.
 
     Raises:
       ValueError: pictures that are stored out of order have no such times.
     """
-    if film.format.name in ("avi", "asf"):
-        for stream in film.streams.video:
-            codec = stream.codec_context.codec.canonical_name if stream.codec_context else ""
-            if codec in ("h264", "hevc") and stream.codec_context.reorder_depth:
-                raise ValueError(NO_TIMES)
+    codecs = ONE_TIME.get(film.format.name, ())
+    for stream in film.streams.video:
+        codec = stream.codec_context.codec.canonical_name if stream.codec_context else ""
+        if codec in codecs and stream.codec_context.reorder_depth:
+            raise ValueError(NO_TIMES)
 
 
 def _reorder_s(stream: Stream) -> Fraction:
