@@ -3,12 +3,14 @@
     export VUJAX_DATA=...
     python experiments/movie_candidates.py --work runs/candidates --part run --minutes 70
     python experiments/movie_candidates.py --work runs/candidates --part judge
+    python experiments/movie_candidates.py --work runs/candidates --part linear
 
 The protocol is in experiments/results/movie_candidates/PROTOCOL.md. 'run' trains what is missing of
 `RUNS`, in this order, until the minutes of CPU time are spent; a finished run is retained. 'judge'
 evaluates the closed form of each guide and the bag of labels, writes the table with intervals over
 seeds and movies, and plots the mean average precision of the same genre against the number of
-candidates, with the theory's curve.
+candidates, with the theory's curve. 'linear' prints the closed forms and the theory alone, in a
+minute.
 
 Everything is evaluated on LVU's validation movies; nothing was selected there.
 """
@@ -16,6 +18,7 @@ Everything is evaluated on LVU's validation movies; nothing was selected there.
 import argparse
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,7 @@ PRIORITY = (
 )
 RUNS = tuple((guide, n, seed) for seed in range(5) for guide, n in PRIORITY)
 LINEAR = ("union", "genre", "synopsis", "cowatch", "same", "random")
+NUMBERS = (1, 2, 4, 16, 53)  # of the theory's curve; 53 scenes are permitted on average
 TOP = 3  # most frequent labels of a clip
 CAP = 0.95  # agreement that a search for the nearest can reach
 BLOCK = 512  # clips that are compared at a time
@@ -48,6 +52,7 @@ def build_config(guide: str, candidates: int, seed: int) -> ConfigDict:
     """Return the training of one guide with the defaults of the config."""
     config = movie_guides.config_of(guide, seed, "plain")
     config.method.update(candidates=candidates, alone="skip")
+    config.model.encoder.pool = "mean"
     return config
 
 
@@ -158,6 +163,42 @@ def predict(x: np.ndarray, movie: np.ndarray, similar: np.ndarray, n: float) -> 
     return found.whitening.mean, found.whitening.matrix @ vectors[:, kept] * weight
 
 
+def embed_theory(work: Path, bags: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the names and embeddings `[n d]` of closed forms and of the theory's curve."""
+    from vujax.methods.linear_guide import read_features
+    from vujax.methods.movies2scenes import open_guided_scenes
+
+    for guide in LINEAR:
+        vectors = movie_guides.embed_linear(guide, bags, work, False)
+        if vectors is not None:
+            yield f"closed form, {guide}", vectors
+    scenes, selected = open_guided_scenes(build_config("union", 1, 0))
+    x = read_features(scenes)
+    for n in NUMBERS:
+        mean, matrix = predict(x, scenes.movie, selected.similar, n)
+        yield f"theory, union, n {n}", (bags - mean) @ matrix
+
+
+def print_linear(work: Path) -> None:
+    """Print scores of the closed forms and of the theory, and their differences from the bag."""
+    from vujax.evals.metrics.bootstrap import paired_bootstrap
+    from vujax.methods.linear_guide import read_features
+
+    scenes = movie_guides.judged_scenes()
+    bags = read_features(scenes)
+    base = 100 * movie_guides.movie_ranks(scenes, bags)["same genre/ap"]
+    for name, vectors in (("bag of labels", bags), *embed_theory(work, bags)):
+        ranked = movie_guides.movie_ranks(scenes, vectors)
+        genre = 100 * ranked["same genre/ap"]
+        less = paired_bootstrap(genre[None], base[None])
+        own = 100 * share_labels(scenes.movie, vectors, bags).mean()
+        print(
+            f"{name}: same genre {genre.mean():.1f}, less bag {less.estimate:+.1f} "
+            f"[{less.low:.1f}, {less.high:.1f}], co-watched "
+            f"{100 * ranked['co-watched/ap'].mean():.2f}, own labels {own:.1f}"
+        )
+
+
 def expect_greatest(n: float) -> float:
     """Return the expected greatest of n standard normal numbers."""
     z = np.linspace(-8, 8, 4001)
@@ -170,12 +211,14 @@ def main() -> None:
     """Run the part of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--work", type=Path, required=True, help="directory of the runs")
-    parser.add_argument("--part", choices=("run", "judge"), default="run")
+    parser.add_argument("--part", choices=("run", "judge", "linear"), default="run")
     parser.add_argument("--minutes", type=float, default=70.0, help="CPU minutes (default: 70)")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     if args.part == "run":
         run_missing(args.work, args.minutes)
+    elif args.part == "linear":
+        print_linear(args.work)
     else:
         from experiments.movie_candidates_tables import write_tables
 

@@ -8,13 +8,11 @@ import numpy as np
 
 from experiments import movie_guides
 from experiments.movie_candidates import (
-    LINEAR,
     OUTPUTS,
     PRIORITY,
-    build_config,
+    embed_theory,
     evaluate,
     name_run,
-    predict,
 )
 from vujax.evals.metrics.bootstrap import Interval, bootstrap, paired_bootstrap
 from vujax.training.sweep.tables import TableRow, write_intervals, write_rows
@@ -22,7 +20,6 @@ from vujax.training.sweep.tables import TableRow, write_intervals, write_rows
 RESULTS = Path(__file__).with_name("results") / "movie_candidates"
 RANKED = ("same genre", "co-watched")
 SEEDS = 5
-NUMBERS = (1, 2, 4, 16, 53)  # of the theory's curve; 53 scenes are permitted on average
 ABOUT = (
     "LVU's validation movies. Ranked by genre and co-watching: mAP in percent; LVU's tasks: "
     "accuracy in percent of covered clips; own labels: percent of a clip's labels that its nearest "
@@ -55,22 +52,11 @@ def select(runs: list[Values], measure: str) -> tuple[np.ndarray, np.ndarray | N
 def judge_linear(work: Path) -> dict[str, list[Values]]:
     """Evaluate the closed form of each guide, the theory's curve, and the bag of labels."""
     from vujax.methods.linear_guide import read_features
-    from vujax.methods.movies2scenes import open_guided_scenes
 
     judged = movie_guides.judged_scenes()
     bags = read_features(judged)
-    found = {"bag of labels": [evaluate(judged, bags, bags)]}
-    for guide in LINEAR:
-        vectors = movie_guides.embed_linear(guide, bags, work, False)
-        if vectors is not None:
-            found[f"closed form, {guide}"] = [evaluate(judged, vectors, bags)]
-    scenes, selected = open_guided_scenes(build_config("union", 1, 0))
-    x = read_features(scenes)
-    for n in NUMBERS:
-        mean, matrix = predict(x, scenes.movie, selected.similar, n)
-        ranked = movie_guides.movie_ranks(judged, (bags - mean) @ matrix)
-        found[f"theory, union, n {n}"] = [ranked]
-    return found
+    named = (("bag of labels", bags), *embed_theory(work, bags))
+    return {name: [evaluate(judged, vectors, bags)] for name, vectors in named}
 
 
 def collect(work: Path) -> dict[str, list[Values]]:

@@ -45,7 +45,11 @@ GUIDES = (
 )
 LINEAR = ("union", "genre", "synopsis", "cowatch", "same", "union+same", "random")
 TASKS = ("genre", "scene", "year", "director")
-RECORDED = {"method.candidates": 0, "method.alone": "augment"}  # when the results were recorded
+RECORDED = {  # when the results were recorded
+    "method.candidates": 0,
+    "method.alone": "augment",
+    "model.encoder.pool": "cls",
+}
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
     "warm": {"method.temperature": 0.2},
