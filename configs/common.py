@@ -27,6 +27,7 @@ def base() -> ConfigDict:
     add_duration(config, "total", "steps", "epochs", "examples")
     add_duration(config, "checkpoint")
     config.checkpoint_steps = 500
+    config.restore = "newest"  # "fallback": go on from the newest checkpoint that is whole
     config.keep_last = 2
     config.keep_every = 0
     add_duration(config, "eval")

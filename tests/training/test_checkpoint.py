@@ -69,3 +69,39 @@ def test_nothing_to_restore(tmp_path, mesh1):
     assert checkpoints.latest_step() is None
     with pytest.raises(FileNotFoundError, match="no checkpoint in"):
         checkpoints.restore(to_abstract(state(), replicated_sharding(mesh1)))
+
+
+def damage(folder, name):
+    """Cut the newest checkpoint's file of a name, or its largest one, in half."""
+    files = [path for path in (folder / "170").rglob("*") if path.is_file()]
+    file = max((f for f in files if name in f.name), key=lambda f: f.stat().st_size)
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("name", ["", "_METADATA", "manifest.ocdbt", "_sharding"])
+def test_a_damaged_checkpoint_is_named_with_the_one_before(saved, mesh1, name, capsys):
+    damage(saved, name)
+    target = to_abstract(state(), replicated_sharding(mesh1))
+    words = r"checkpoint .*/170 is damaged \(.*; copy it again, or go on from step 160"
+    with pytest.raises(ValueError, match=words):
+        Checkpoints(saved).restore(target)
+    checkpoints = Checkpoints(saved)
+    chex.assert_trees_all_equal(
+        jax.device_get(checkpoints.restore(target, fallback=True)), jax.device_get(state(160))
+    )
+    assert "170 is damaged" in capsys.readouterr().out
+    assert (saved.with_name(f"{saved.name}-damaged") / "170").is_dir()
+    assert checkpoints.latest_step() == 160
+    checkpoints.save(170, jax.device_put(state(170), replicated_sharding(mesh1)))
+    checkpoints.close()
+    assert Checkpoints(saved).restore(target).step == 170
+
+
+def test_the_only_checkpoint_is_damaged(tmp_path, mesh1):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(170, jax.device_put(state(170), replicated_sharding(mesh1)))
+    checkpoints.close()
+    damage(tmp_path, "")
+    target = to_abstract(state(), replicated_sharding(mesh1))
+    with pytest.raises(ValueError, match=r"is damaged .*there is no older one: copy it again"):
+        Checkpoints(tmp_path).restore(target, fallback=True)

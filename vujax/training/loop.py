@@ -33,6 +33,7 @@ from vujax.training.step import State
 from vujax.utils.io import check_local, write_json
 from vujax.utils.mesh import make_global_batch, make_mesh
 
+RESTORE = ("newest", "fallback")
 RELEASE_KEYS = ("model", "method", "inputs", "vectors")  # parts of the config in a release
 PACKAGES = ("vujax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
@@ -97,6 +98,9 @@ def open_run(config: ConfigDict, workdir: Path) -> Run:
     Raises:
       ValueError: the config contradicts itself or the data.
     """
+    if config.get("restore", "newest") not in RESTORE:
+        expected = ", ".join(RESTORE)
+        raise ValueError(f"unknown restore '{config.restore}'; expected one of: {expected}")
     if config.eval_only and not config.evals:
         raise ValueError("eval_only needs an evaluation: the config's evals is empty")
     mesh = make_mesh()
@@ -189,7 +193,8 @@ def collect_facts(run: Run) -> dict[str, Any]:
 def restore_or_init(run: Run, checkpoints: Checkpoints) -> State:
     """Return the newest checkpoint, else a new state, from `config.init_from` if it is set."""
     if checkpoints.latest_step() is not None:
-        return checkpoints.restore(run.parts.state)
+        fallback = run.config.get("restore", "newest") == "fallback"
+        return checkpoints.restore(run.parts.state, fallback=fallback)
     state = setup.create_state(run.parts, run.config.seed)
     if run.config.init_from:
         return init_from_pretrained(run, state)

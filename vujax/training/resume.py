@@ -31,7 +31,7 @@ ADDED_TO_DATA = {"shotcol": {"walls": 0.0}}
 
 # Keys that change no trained weight.
 UNRELATED = re.compile(
-    r"eval_.*|evals(\..*)?|log_steps|checkpoint_.*|keep_.*|fsdp|model\.(.*\.)?remat"
+    r"eval_.*|evals(\..*)?|restore|log_steps|checkpoint_.*|keep_.*|fsdp|model\.(.*\.)?remat"
     r"|data\.(workers|max_bad|cache)|data\.(.*\.)?(index_dir|keep)"
 )
 TOTAL = re.compile(r"total_(steps|epochs|examples)")
