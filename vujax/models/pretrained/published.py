@@ -51,7 +51,7 @@ class PublishedModel:
 
     @property
     def is_siglip(self) -> bool:
-        """Whether it is a SigLIP or SigLIP2 in the layout of transformers."""
+        """True for a SigLIP or SigLIP2 in the layout of transformers."""
         return self.family in ("siglip", "siglip2")
 
     @property
