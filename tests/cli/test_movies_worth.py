@@ -46,7 +46,7 @@ def test_a_catalog_and_its_mistakes(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main([*common, "--encoder", "stub"]) == 1
     assert "no guide covers any of the 3 movies: genre" in capsys.readouterr().err
     assert main([*common, "--encoder", "other"]) == 1
-    assert "other" in capsys.readouterr().err
+    assert "embeddings of other" in capsys.readouterr().err
     assert main([*common, "--encoder", "stub", "--scenes", "x"]) == 1
     assert "is a catalog and has scenes: leave out --scenes" in capsys.readouterr().err
 
