@@ -9,7 +9,7 @@ writes a file for each data set: embeddings of images by `lite` and of captions 
 - emoji: names of 1,594 concepts in four styles of psd_features_emoji.py (VUJAX_EMOJI); training,
   tuning and report are of different styles. The class is the subcategory.
 - openclipart: drawings and titles. The class is the folder.
-- tinyimagenet: pictures and names of 200 classes.
+- tinyimagenet: pictures and names of 200 classes. The class is the name.
 """
 
 import argparse
@@ -239,9 +239,12 @@ def prepare_openclipart(cache: str) -> dict[str, np.ndarray]:
 
 
 def prepare_tinyimagenet(cache: str) -> dict[str, np.ndarray]:
-    """Embed pictures of two of three shards of the part of Tiny ImageNet, with their names."""
+    """Embed pictures of two of three shards of the part of Tiny ImageNet, with their names.
+
+    The classes are the names, not WordNet's numbers, whose texts say nothing.
+    """
     path = find_data("VUJAX_DATA", "classes/tinyimagenet/tinyimagenet-train-0000[01].tar")
-    return prepare_tars(path, cache, "wnid", GENERIC_PICTURES, modulo=5)
+    return prepare_tars(path, cache, "caption", GENERIC_PICTURES, modulo=5)
 
 
 def prepare_emoji(cache: str) -> dict[str, np.ndarray]:
@@ -273,7 +276,7 @@ def prepare_tars(
     Args:
       path: pattern of the tars.
       cache: folder of cached embeddings.
-      label_field: JSON field of the class.
+      label_field: JSON field of the class, or 'caption'.
       generic: captions that state nothing.
       modulo: of the splits.
     """

@@ -1,7 +1,10 @@
 """The comparison of PSD on frozen features: fair tries, controlled noise, the method's own loss."""
 
 import io
+import json
 import runpy
+import tarfile
+import types
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +13,9 @@ import pytest
 from PIL import Image
 
 from tests.configs import ROOT
+from vujax.data.captions import EmbeddingPairs
+from vujax.data.feature_pairs import FeaturePairs
+from vujax.data.sources import open_source
 from vujax.methods.base import Embeddings, StepContext
 from vujax.methods.distill import Distill
 from vujax.models.feature_towers import build_feature_towers
@@ -152,6 +158,47 @@ def test_grouped_pairs_have_a_text_for_each_different_caption():
     found = DATA["group_pairs"](pool, (pool.images, texts))
     assert len(found["texts"]) == N - 9 and (found["of_image"][:10] == found["of_image"][0]).all()
     assert (found["texts"][found["of_image"][20:, 0], 0] == np.arange(20, N)).all()
+
+
+def test_classes_of_tiny_imagenet_are_names_and_not_codes(monkeypatch, tmp_path):
+    folder = tmp_path / "classes" / "tinyimagenet"
+    folder.mkdir(parents=True)
+    for shard, names in enumerate((("tabby", "limousine"), ("tabby", "goldfish"))):
+        with tarfile.open(folder / f"tinyimagenet-train-0000{shard}.tar", "w") as file:
+            for i, name in enumerate(8 * names):
+                add_sample(file, f"tin-{shard}-{i}", name, {"wnid": f"n0000000{len(name)}"})
+    texts = []
+
+    def encode(given):
+        texts.append(list(given))
+        return np.zeros((len(given), 3), np.float32)
+
+    def open_pairs(sources, *_, **__):
+        source = open_source(**sources["main"])
+        records = [source[i] for i in range(len(source))]
+        captions, keys = ([r[field] for r in records] for field in ("captions", "key"))
+        images = np.eye(len(keys), dtype=np.float32)
+        pairs = EmbeddingPairs(images, tuple(map(tuple, captions)), tuple(keys), "lite")
+        return FeaturePairs(pairs, np.zeros((len(keys), 3), np.float32))
+
+    prepare = DATA["prepare_tinyimagenet"]
+    frozen = types.SimpleNamespace(encode=encode)
+    monkeypatch.setitem(prepare.__globals__, "open_frozen_texts", lambda _: frozen)
+    monkeypatch.setitem(prepare.__globals__, "open_feature_pairs", open_pairs)
+    monkeypatch.setenv("VUJAX_DATA", str(tmp_path))
+    arrays = prepare("unused")
+    assert texts[0] == ["goldfish", "limousine", "tabby"]
+    assert [texts[0][row] for row in arrays["classes"]] == list(arrays["captions"])
+
+
+def add_sample(file, key, caption, about):
+    picture = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(picture, "PNG")
+    parts = {"png": picture.getvalue(), "txt": caption.encode(), "json": json.dumps(about).encode()}
+    for suffix, data in parts.items():
+        member = tarfile.TarInfo(f"{key}.{suffix}")
+        member.size = len(data)
+        file.addfile(member, io.BytesIO(data))
 
 
 def test_emoji_codes_and_pictures():
