@@ -14,9 +14,10 @@ from vujax import encoders
 from vujax.catalog import Catalog
 from vujax.catalog.embeddings import NAME
 from vujax.encoders import base, make_opener, open_encoder, resolve_name, shots
-from vujax.encoders.base import get_levels
+from vujax.encoders.base import get_levels, locate_model, split_output
 from vujax.models import release
 from vujax.models.image_spec import ImageSpec
+from vujax.models.pretrained import import_model
 from vujax.pipeline.extractors import resolve_model
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, releases.SIZE, releases.SIZE, 3), np.uint8)
@@ -190,3 +191,16 @@ def test_pictures_become_what_the_model_learned_on(
         (b"file", ImageSpec.square(releases.SIZE, **how)),
         (b"file", ImageSpec.square(releases.SIZE)),
     ]
+
+
+def test_a_name_on_the_hub_is_imported_and_a_missing_folder_is_not(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(import_model, "import_once", lambda name: asked.append(name) or tmp_path)
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    for spec in ("runs/mine", "runs/other", "lite", "./org/model", "/org/model", "a/b/c"):
+        assert locate_model(spec) == Path(spec)
+    assert asked == []
+    assert locate_model("org/model") == tmp_path
+    assert split_output("org/model:projection") == (tmp_path, "projection")
+    assert asked == ["org/model"] * 2

@@ -9,7 +9,7 @@ from pathlib import Path
 from vujax.cli import runner
 
 LEVELS = ("frame", "shot", "scene")
-ENCODER = "lite (EfficientNet-Lite0), or the folder of a trained or imported model"
+ENCODER = "lite (EfficientNet-Lite0), the folder of a model, or ORG/MODEL of the hub"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,6 +2,7 @@
 
     encoder = open_encoder("lite")                  # released: EfficientNet-Lite0
     encoder = open_encoder("runs/mine")             # trained here, or imported
+    encoder = open_encoder("google/siglip-base-patch16-224")  # of the hub, imported once
     encoder = open_encoder("runs/mine", "frame")    # an encoder of images, or a ValueError
     encoder = open_encoder("runs/mine:projection")  # embeddings after the layers of training
 
@@ -49,7 +50,7 @@ ENCODERS = Registry(
 
 
 def check_encoder(spec: str) -> None:
-    """Raise unless there is such an encoder; fetch released weights at the first use.
+    """Raise unless there is such an encoder; fetch published weights at the first use.
 
     Args:
       spec: see `open_encoder`.
@@ -58,6 +59,7 @@ def check_encoder(spec: str) -> None:
       ValueError: there is none, its directory is damaged, or its model makes no embeddings.
       FileNotFoundError: the directory holds no model.
       OSError: its weights are not available.
+      ImportError: a model of the hub needs an extra that is not installed.
     """
     if spec in RELEASED:
         pretrained.fetch_weights(RELEASED[spec])
@@ -76,9 +78,9 @@ def open_encoder(spec: str, level: str | None = None) -> Any:
     """Open an encoder on this process's devices.
 
     Args:
-      spec: name of a released one, or path of a training's workdir or of a release; with
-        ':projection' at its end, the embeddings are those that ShotCoL and Movies2Scenes compare
-        in training.
+      spec: name of a released one, path of a training's workdir or of a release, or ORG/MODEL of
+        the hub; with ':projection' at its end, the embeddings are those that ShotCoL and
+        Movies2Scenes compare in training.
       level: of `vujax.catalog.embeddings.LEVELS`, at which embeddings are wanted; with 'frame' the
         result is an `Encoder`.
 
@@ -111,7 +113,10 @@ def make_opener(spec: str) -> Callable[[], Any]:
       ValueError, OSError: see `check_encoder`.
     """
     check_encoder(spec)  # what it needs is fetched once, here, not in each worker
-    return functools.partial(open_encoder, spec if spec in RELEASED else str(Path(spec).resolve()))
+    if spec in RELEASED:
+        return functools.partial(open_encoder, spec)
+    path, output = base.split_output(spec)
+    return functools.partial(open_encoder, ":".join([str(path.resolve()), *filter(None, [output])]))
 
 
 def resolve_name(root: Path, spec: str, digest: str | None = None) -> str:
@@ -119,7 +124,7 @@ def resolve_name(root: Path, spec: str, digest: str | None = None) -> str:
 
     Args:
       root: directory of the catalog.
-      spec: a name in the catalog, with or without a hash; or the directory of a model, whose
+      spec: a name in the catalog, with or without a hash; or a model, see `open_encoder`, whose
         weights give the hash: embeddings of its former weights are not its own.
       digest: of that model, by a caller that has opened it; None: its weights are read.
 
@@ -145,7 +150,7 @@ def _unknown_error(spec: str) -> ValueError:
     check_local(spec)
     return ValueError(
         f"unknown encoder {spec!r}; expected {', '.join(RELEASED)} or the directory of a training "
-        "or of its release"
+        "or of its release, or ORG/MODEL of the hub"
     )
 
 

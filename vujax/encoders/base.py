@@ -14,6 +14,7 @@ from vujax.catalog.embeddings import LEVELS, MAX_NAME_LENGTH, combine_digests, o
 from vujax.data.images import preprocess_eval_image
 from vujax.models import release
 from vujax.models.image_spec import ImageSpec
+from vujax.models.pretrained.huggingface import is_hub_name
 from vujax.utils.trees import flatten_tree
 
 LITE_NETWORK = "efficientnet-lite0"
@@ -174,12 +175,35 @@ def check_frozen_digest(name: str, spec: str, found: str, expected: str) -> None
         )
 
 
+def locate_model(spec: str | Path) -> Path:
+    """Return the directory of a model; one of the hub is imported into the cache at its first use.
+
+    Args:
+      spec: directory, or ORG/MODEL of the hub. The path of a missing directory in one that exists
+        is returned as it is: a mistake in a path is no question to the hub.
+
+    Raises:
+      ConnectionError, ImportError, FileNotFoundError, ValueError: the hub has no such model, is not
+        reachable, or its model is not supported.
+    """
+    name, path = str(spec), Path(spec)
+    if not is_hub_name(name) or path.parent.is_dir():
+        return path
+    from vujax.models.pretrained.import_model import import_once  # brings JAX
+
+    return import_once(name)
+
+
 def split_output(spec: str) -> tuple[Path, str]:
-    """Return the directory of 'DIRECTORY' or 'DIRECTORY:projection', and the output or ''."""
-    path, output = Path(spec), f":{PROJECTION}"
-    if spec.endswith(output) and not path.exists():
-        return Path(spec.removesuffix(output)), PROJECTION
-    return path, ""
+    """Return the directory of 'MODEL' or 'MODEL:projection', and the output or ''.
+
+    Raises:
+      ConnectionError, ImportError, FileNotFoundError, ValueError: see `locate_model`.
+    """
+    output = f":{PROJECTION}"
+    if spec.endswith(output) and not Path(spec).exists():
+        return locate_model(spec.removesuffix(output)), PROJECTION
+    return locate_model(spec), ""
 
 
 def select_output(path: Path, config: Mapping[str, Any], output: str) -> Mapping[str, Any]:

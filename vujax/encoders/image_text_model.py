@@ -9,6 +9,7 @@ from PIL import Image
 
 from vujax import encoders
 from vujax.data.images import to_rgb
+from vujax.encoders.base import locate_model
 from vujax.encoders.image_text import FeatureEncoder, ImageTextEncoder
 from vujax.encoders.texts import AnyTextEncoder, open_text_encoder
 
@@ -69,7 +70,7 @@ def load_model(path: str | Path) -> ImageTextModel:
     """Load an image-text model that was trained here or imported.
 
     Args:
-      path: workdir of a training, or directory of a release.
+      path: workdir of a training, directory of a release, or ORG/MODEL of the hub.
 
     Raises:
       FileNotFoundError: the directory holds no model.
@@ -81,7 +82,7 @@ def load_model(path: str | Path) -> ImageTextModel:
             f"{path} is not an image-text model: compute its embeddings of a catalog with "
             "`vujax embed`"
         )
-    return ImageTextModel(Path(path), encoder)
+    return ImageTextModel(locate_model(path), encoder)
 
 
 def _to_source(image: ImageLike, number: int) -> bytes | np.ndarray:

@@ -11,6 +11,7 @@ from vujax.encoders.base import (
     compute_release_digest,
     derive_name,
     get_frozen,
+    locate_model,
 )
 from vujax.encoders.devices import ShardedFunction
 from vujax.encoders.image_text import TextEncoder
@@ -56,14 +57,15 @@ def open_text_encoder(spec: str | Path) -> AnyTextEncoder:
     """Open the text encoder of an image-text model, or of towers on frozen features.
 
     Args:
-      spec: workdir, or directory of a release.
+      spec: workdir, directory of a release, or ORG/MODEL of the hub.
 
     Raises:
       FileNotFoundError: there is no model.
       ValueError: the model is damaged, or does not take texts.
-      ImportError: the extra [sentences] is not installed.
+      ImportError: an extra is not installed.
+      OSError: the hub is not reachable.
     """
-    path = Path(spec)
+    path = locate_model(spec)
     config = release.read_config(release.find(path))
     if "frozen" in config:
         return FeatureTextEncoder(path)
@@ -84,12 +86,13 @@ def open_frozen_texts(spec: str) -> FrozenTexts:
 
         sentences = SentenceEncoder()
         return FrozenTexts(SENTENCES, sentences.digest, sentences)
-    if not Path(spec).exists():
+    path = locate_model(spec)
+    if not path.exists():
         raise ValueError(
             f"unknown text encoder {spec!r}; expected {SENTENCES} or the directory of an "
             "image-text model"
         )
-    opened = TextEncoder(Path(spec))
+    opened = TextEncoder(path)
     return FrozenTexts(opened.name, opened.digest, opened.encode)
 
 
@@ -99,7 +102,7 @@ def choose_text_encoder(encoder: str) -> str:
     Args:
       encoder: see `vujax.encoders.open_encoder`.
     """
-    path = Path(encoder)
+    path = locate_model(encoder)
     if not path.exists():
         return SENTENCES
     config: Mapping[str, Any] = release.read_config(release.find(path))

@@ -13,6 +13,7 @@ from vujax.data.feature_pairs import FeaturePairs, read_feature_pairs
 from vujax.data.records import BadSample, Record
 from vujax.data.sources import open_source
 from vujax.encoders import RELEASED
+from vujax.encoders.base import locate_model
 from vujax.encoders.feature_pairs import KIND, open_feature_pairs
 from vujax.evals.retrieval import CaptionGroups, group_captions
 from vujax.evals.suspects import PairScores, evaluate_suspects, score_pairs
@@ -146,7 +147,8 @@ def find_suspects(
       ValueError: the encoder cannot judge, features of another encoder, or too few pairs.
       FileNotFoundError, OSError, ImportError: something cannot be opened.
     """
-    config = {} if encoder in RELEASED else release.read_config(release.find(Path(encoder)))
+    path = Path(encoder) if encoder in RELEASED else locate_model(encoder)
+    config = {} if encoder in RELEASED else release.read_config(release.find(path))
     if not config and folds is None:
         raise ValueError(
             f"{encoder} cannot judge captions by itself: name a trained model, or give a number of "
@@ -158,7 +160,7 @@ def find_suspects(
     if truth:
         pairs = replace(pairs, shuffled=read_truth(sources, pairs.images.keys, truth))
     if folds is None:
-        scores, judge = _score(pairs, config, Path(encoder)), f"{encoder}"
+        scores, judge = _score(pairs, config, path), f"{encoder}"
     else:
         scores = cross_fit(pairs, folds, _settings(config), report)
         judge = f"{folds} towers on {encoder}, cross-fitted"

@@ -10,14 +10,13 @@ The spaces of the encoder `lite` combine features of EfficientNet-Lite0 with Min
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vujax.encoders.base import LITE_NETWORK, compute_digest
+from vujax.encoders.base import LITE_NETWORK, compute_digest, locate_model
 from vujax.encoders.class_names import embed_class_names, read_class_names
 from vujax.encoders.lite import compute_conse
 from vujax.encoders.sentences import SentenceEncoder
@@ -143,7 +142,7 @@ def open_text_space(spec: str) -> TextSpace:
 
     Args:
       spec: one of LITE_SPACES, all for the embeddings of the encoder `lite`; or the work directory
-        or release folder of an image-text model.
+        or release folder of an image-text model, or ORG/MODEL of the hub.
 
     Raises:
       ValueError: the space is unknown, or weights are damaged.
@@ -153,7 +152,7 @@ def open_text_space(spec: str) -> TextSpace:
     """
     if spec in LITE_SPACES:
         return open_lite_space(spec)
-    if not Path(spec).exists():
+    if not locate_model(spec).exists():
         raise ValueError(
             f"unknown text space {spec!r}; expected one of: {', '.join(LITE_SPACES)}, or the "
             "folder of an image-text model"

@@ -73,12 +73,12 @@ def server(tmp_path):
     made.server_close()
 
 
-def run(tmp_path, port, *words):
-    """Run `vujax weights import ...` in a process whose hub listens at `port`."""
+def run(tmp_path, port, *words, module=("-m", "vujax.cli", "weights", "import")):
+    """Run `vujax weights import ...`, or another module, in a process whose hub is at `port`."""
     env = os.environ | {"HF_ENDPOINT": f"http://127.0.0.1:{port}", "HF_HOME": str(tmp_path / "hf")}
     env |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "JAX_PLATFORMS": "cpu"}
     env |= {"VUJAX_CACHE": str(tmp_path / "cache"), "HF_HUB_DISABLE_TELEMETRY": "1"}
-    command = [sys.executable, "-m", "vujax.cli", "weights", "import", *words]
+    command = [sys.executable, *module, *words]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
 
 
@@ -97,6 +97,28 @@ def test_a_model_comes_by_its_name(server, tmp_path):
     assert config["imported"]["source"] == "org/model"
     assert {"model.safetensors", "config.json", "tokenizer.json", "README.md"} <= server.asked
     assert all(name.endswith((".json", ".md")) for name in server.asked - {"model.safetensors"})
+
+
+@pytest.mark.parity
+@pytest.mark.multiprocess
+def test_a_name_on_the_hub_is_an_encoder_and_is_imported_once(server, tmp_path):
+    originals.siglip(server.folder)
+    program = """
+import numpy as np, vujax
+from vujax import encoders
+model = vujax.load_model("org/model")
+print(model.name, model.encode_text(["a red boat"]).shape, model.dim)
+opened = encoders.make_opener("org/model")()
+print(opened.name, encoders.resolve_name(None, "org/model").startswith("org--model"))
+"""
+    first = run(tmp_path, server.server_port, "-c", program, module=())
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.splitlines() == ["org--model (1, 32) 32", "org--model True"]
+    folder = tmp_path / "cache" / "models" / "org--model"
+    assert f"org/model: cached in {folder} (licence not stated)" in first.stderr
+    second = run(tmp_path, 9, "-c", program, module=())  # nobody listens there
+    assert second.stdout == first.stdout
+    assert "importing" not in second.stderr
 
 
 @pytest.mark.parity

@@ -8,6 +8,7 @@ Tensors are converted one at a time: a model need not fit in memory twice.
 
 import dataclasses
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -30,7 +31,7 @@ from vujax.models.pretrained.preprocessing import (
 )
 from vujax.models.pretrained.published import PublishedModel, find_published
 from vujax.models.pretrained.safetensors import TensorFiles
-from vujax.models.release import CONFIG, FOLDER, WEIGHTS, read_config
+from vujax.models.release import CONFIG, FOLDER, WEIGHTS, is_model, read_config
 from vujax.models.two_towers import MAX_SCALE
 from vujax.models.vit import check_patches
 from vujax.utils.io import write_atomically, write_bytes, write_json
@@ -131,6 +132,22 @@ def import_model(
         return ImportedModel(folder, config, parameters, False)
     _write(folder, config, files, leaves, words)
     return ImportedModel(folder, config, parameters, True)
+
+
+def import_once(name: str) -> Path:
+    """Return the folder of a model of the hub in the cache, imported at its first use.
+
+    The first use on a machine is reported on standard error.
+
+    Raises:
+      ConnectionError, ImportError, FileNotFoundError, ValueError: see `import_model`.
+    """
+    folder = get_default_folder(name)
+    if not is_model(folder):
+        print(f"{name}: importing from the hub", file=sys.stderr, flush=True)
+        licence = import_model(name, folder).config["imported"]["licence"]
+        print(f"{name}: cached in {folder} ({licence or 'licence not stated'})", file=sys.stderr)
+    return folder
 
 
 def _parse_model(
