@@ -77,10 +77,11 @@ def psd(mesh1):
     "overrides",
     [
         {},
-        pytest.param(dict(micro_batches=2), marks=pytest.mark.long),
-        pytest.param(dict(fsdp=True), marks=pytest.mark.long),
+        dict(micro_batches=2),
+        dict(fsdp=True),
     ],
 )
+@pytest.mark.long
 def test_whole_network_on_eight_devices(overrides, psd, mesh8, monkeypatch):
     grads, metrics, aux = psd
     config = config_of(CONTROLS["psd"], **overrides)

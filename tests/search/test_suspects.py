@@ -86,6 +86,7 @@ def found(root: Path) -> Suspects:
     return find_suspects(sources, str(root / "run"))
 
 
+@pytest.mark.long
 def test_a_table_of_suspects_is_one_of_tags(root, tmp_path, capsys):
     out = tmp_path / "suspects.csv"
     assert cli.main(judged(root, "--out", str(out))) == 0
@@ -104,6 +105,7 @@ def test_a_table_of_suspects_is_one_of_tags(root, tmp_path, capsys):
     assert tags["wrong caption"][rows[0]["id"]] == pytest.approx(scores[0])
 
 
+@pytest.mark.long
 def test_cross_fitted_towers_need_no_model_of_pairs(root, tmp_path, capsys):
     out = str(tmp_path / "suspects.parquet")
     assert cli.main(judged(root, "--folds", "2", "--out", out)) == 0

@@ -62,7 +62,7 @@ def test_a_run_leaves_everything_behind(unbroken):
     assert (unbroken / "report.html").exists()
 
 
-@pytest.mark.parametrize("step", [3, 4])
+@pytest.mark.parametrize("step", [3, pytest.param(4, marks=pytest.mark.long)])
 def test_resume_is_exact_to_the_last_bit(unbroken, tmp_path, monkeypatch, capsys, step):
     with monkeypatch.context() as patch:
         stop_after(patch, step)

@@ -123,6 +123,7 @@ def released(folder: Path, **changes) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_a_decoder_says_what_it_finds_most_likely(root, tmp_path):
     decoder = open_decoder(released(tmp_path / "mine"), beams=3)
     assert decoder.by == "mine" == open_decoder(tmp_path / "mine" / "release").by
