@@ -1,5 +1,9 @@
 """Published settings as arguments of `models.build_clip`; unsupported ones are refused."""
 
+import math
+
+import jax
+import jax.numpy as jnp
 import pytest
 
 from vujax.models import build_clip
@@ -68,6 +72,19 @@ def test_old_settings_come_last():
     old = {"text_config_dict": {"hidden_size": 640, "num_attention_heads": 10}}
     assert huggingface.parse_transformers_config(LARGE | old, "x")["text"]["width"] == 640
     assert huggingface.parse_transformers_config(LARGE | old, "x")["text"]["hidden"] == 2048
+
+
+def test_the_patches_of_siglip_so400m_do_not_divide_its_images():
+    sizes = {"hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27}
+    sizes |= {"num_attention_heads": 16}
+    vision = sizes | {"image_size": 384, "patch_size": 14}
+    settings = {"model_type": "siglip", "text_config": sizes, "vision_config": vision}
+    module = build_clip(**huggingface.parse_transformers_config(settings, "x"), scan=True)
+    image = jax.ShapeDtypeStruct((1, 384, 384, 3), jnp.uint8)
+    tokens = jax.ShapeDtypeStruct((1, 64), jnp.int32)
+    params = jax.eval_shape(module.init, jax.random.key(0), image, tokens)["params"]
+    assert params["image"]["positions"].shape == (27 * 27, 1152)
+    assert sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params)) == 877_960_498
 
 
 def test_siglip_says_little():

@@ -108,10 +108,34 @@ def test_pixels_equal_those_of_transformers(tmp_path, kind, resample):
     (tmp_path / "model.safetensors").write_bytes(b"")
     way, stated = read_preprocessing(find_published(tmp_path), 32)
     assert stated
-    rng = np.random.default_rng(0)
     for height, width in ((48, 96), (90, 60), (32, 32), (20, 40)):
-        image = Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
+        image = drawn(height, width)
         expected = processor(image, return_tensors="np")["pixel_values"][0].transpose(1, 2, 0)
-        found = preprocess_eval_image(np.asarray(image), way)
-        found = (found / 255 - np.asarray(way.mean)) / np.asarray(way.std)
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+        np.testing.assert_allclose(normalized(image, way), expected, atol=1e-5)
+
+
+def drawn(height, width):
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    return Image.fromarray(pixels)
+
+
+def normalized(image, spec):
+    pixels = preprocess_eval_image(np.asarray(image), spec)
+    return (pixels / 255 - np.asarray(spec.mean)) / np.asarray(spec.std)
+
+
+@pytest.mark.parity
+def test_square_pixels_equal_those_of_siglip2(tmp_path):
+    from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2ImageProcessorPil
+
+    default = read_preprocessing(published(tmp_path, kind="siglip2"), 32)
+    processor = Siglip2ImageProcessorPil(patch_size=8, max_num_patches=16)
+    processor.save_pretrained(tmp_path)
+    spec, stated = read_preprocessing(published(tmp_path, kind="siglip2"), 32)
+    assert stated and spec.interpolation == "bilinear"
+    assert default == (spec, False)
+    for side in (48, 90, 32, 20):
+        image = drawn(side, side)
+        rows = processor(image, return_tensors="np")["pixel_values"][0]
+        expected = rows.reshape(4, 4, 8, 8, 3).transpose(0, 2, 1, 3, 4).reshape(32, 32, 3)
+        np.testing.assert_allclose(normalized(image, spec), expected, atol=1e-5)
