@@ -1,6 +1,6 @@
 """Page of the demo: curves, table, suspects, ROC curves and queries, side by side."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +28,19 @@ from vujax.utils.io import write_text
 
 NUM_SUSPECTS, NUM_QUERIES, SHOWN = 20, 4, 5
 MIN_FACTS = 2  # stated by a query
+FOUND = 75.0  # percent of the wrong captions, for which a price is stated
+DOUBTED = 100  # most suspicious captions that are counted
 FRAMES_PER_RIGHT = 200  # at most, of the held-out frames for each right one of a query
 TITLE = "Four in ten captions are wrong. Which?"
 MEANINGS = {
-    CLIP: "image and text towers learn to match every caption with its image, wrong or not",
-    CLIP_DROPOUT: "the same, with random units switched off in training, which slows learning by "
-    "heart",
-    PSD: "progressive self-distillation: after a first phase, for a growing share of the pairs, "
+    CLIP: "the usual method. One network reads images, another reads captions, and both learn that "
+    "a caption belongs to its image, wrong or not",
+    CLIP_DROPOUT: "the same, with random units switched off in training, so that it is harder to "
+    "learn captions by heart",
+    PSD: "progressive self-distillation. After a first phase, for a growing share of the pairs, "
     "the model learns from its own guess which caption fits instead of from the given one",
-    TRUTH: "CLIP with dropout, trained on the right captions alone, for as many steps: what could "
-    "be reached at best",
+    TRUTH: "CLIP with dropout, trained on the right captions alone, for as many steps. In practice "
+    "nobody knows which are right; it shows what could be reached at best",
 }
 NEXT = (
     (
@@ -45,11 +48,11 @@ NEXT = (
         "vujax pairs suspects pairs.csv --encoder lite --folds 4 --out suspects.html",
     ),
     (
-        "Train such towers on your own pairs, and search a catalog with them",
+        "Train PSD on your own pairs, for a search by words",
         "python -m vujax.main --config=configs/distill.py:features --workdir=runs/towers "
         "--config.data.sources.main.path='shards/*.tar'",
     ),
-    ("Train a small image-text model end to end, from pixels", "make demo-pixels"),
+    ("Train both networks from pixels, not on frozen features", "make demo-pixels"),
 )
 
 
@@ -64,9 +67,9 @@ def write_page(results: Results, path: Path) -> Path:
             _table(results),
             tag("h2", "The captions that PSD finds most suspicious"),
             _suspects(results),
-            tag("h2", "All suspects: how many wrong captions are found?"),
+            tag("h2", "How many of the wrong captions are found?"),
             _roc(results),
-            tag("h2", "Four queries"),
+            tag("h2", "Four searches"),
             _queries(results),
             tag("h2", "Next"),
             [[tag("p", f"{text}:"), tag("pre", code, class_="command")] for text, code in NEXT],
@@ -79,15 +82,37 @@ def _introduction(results: Results) -> Markup:
     wrong = np.mean(
         [pairs.shuffled.mean() for pairs in results.noisy if pairs.shuffled is not None]
     )
-    text = (
-        f"{results.sizes.frames:,} frames of computer-drawn films have one caption each. "
-        f"{WRONG:.0%} of the captions were shuffled, so that {percent(float(wrong))} are wrong (a "
-        "few fit their new frame by chance). Four ways to train on them are compared, on "
-        f"{results.sizes.held_out:,} frames of films that none of them has seen, with right "
-        "captions."
+    sizes = results.sizes
+    why = (
+        "A model that finds images by words learns from images with captions. On the web many "
+        "captions are wrong, and a model that sees them often enough learns them by heart."
+    )
+    setting = (
+        f"Here it is known which are wrong. {sizes.frames:,} frames of computer-drawn films have "
+        f"one caption each; {WRONG:.0%} of the captions were exchanged at random, and "
+        f"{percent(float(wrong))} are wrong (a few fit their new frame by chance). Four ways to "
+        f"train on them are compared on {sizes.held_out:,} frames of other films, whose captions "
+        "are right."
     )
     items = [tag("li", tag("b", name), f": {MEANINGS[name]}") for name in METHODS]
-    return tag("div", tag("p", text), tag("ul", items))
+    answer = tag("p", tag("b", _answer(results)))
+    return tag("div", tag("p", why), tag("p", setting), tag("ul", items), answer)
+
+
+def _answer(results: Results) -> str:
+    """Return the result in a sentence or two."""
+    names = (PSD, CLIP_DROPOUT, CLIP)
+    judges = [_judge(results, name) for name in names]
+    wrong = np.stack([judge.wrong[judge.rank()][:DOUBTED] for judge in judges])
+    counts = [
+        f"{count} ({name})" for name, count in zip(names, wrong.sum(axis=1).tolist(), strict=True)
+    ]
+    recalls = [f"{results.estimate(name, 'recall').mean:.1f}% ({name})" for name in names]
+    return (
+        f"Of the {wrong.shape[1]} captions that a model doubts most, this many are wrong: "
+        f"{', '.join(counts)}. Recall of searches in other films, explained below: "
+        f"{', '.join(recalls)}."
+    )
 
 
 def _curves(results: Results) -> Markup:
@@ -133,11 +158,14 @@ def _table(results: Results) -> Markup:
     caption = tag("caption", "Results of the methods")
     gain = show(results.gain("recall"), sign="+")
     notes = (
-        f"Mean ± 95% interval (Student's t) over {results.sizes.seeds} seeds, each with a shuffle "
-        f"of its own. Precision@{TOP}: share of the first {TOP} frames of which a caption is true. "
+        "Higher is better. Recall: how often the right caption of a frame, or the right frame of a "
+        "caption, is among the first 1, 5 and 10 answers, averaged. "
+        f"Precision@{TOP}: share of the first {TOP} frames of which a caption is true. "
         "AUC: probability that a wrong training caption looks more suspicious than a right one; "
-        ".5 is guessing.",
-        "Dropout and PSD's share were chosen from four tries for each method, on other films.",
+        "0.5 is guessing.",
+        f"Mean ± 95% interval (Student's t) of {results.sizes.seeds} trainings, each with captions "
+        "exchanged anew. The rate of dropout, and the share of pairs for which PSD trusts itself, "
+        "were chosen from four tries for each method, on other films; CLIP has no dropout.",
     )
     return tag(
         "div",
@@ -150,8 +178,11 @@ def _table(results: Results) -> Markup:
 def _describe_clean(results: Results) -> str:
     gain = results.gain("recall", true=True)
     shown = show(gain, sign="+")
-    if gain.mean > (gain.half_width or 0.0):
+    half = gain.half_width or 0.0
+    if gain.mean > half:
         return f"With true captions the difference is {shown}."
+    if gain.mean < -half:
+        return f"With true captions PSD gains nothing and loses a little: {shown} points."
     return f"With true captions PSD gains nothing: {shown} points."
 
 
@@ -166,21 +197,27 @@ def _suspects(results: Results) -> Markup:
     found = _judge(results, PSD).build_table().slice(0, NUM_SUSPECTS).to_pylist()
     places = {key: place for place, key in enumerate(results.train.pairs.images.keys)}
     wrong = sum(row["wrong"] for row in found)
+    better = sum(_is_better_right(results.train, row, places[row["id"]]) for row in found)
     note = (
-        f"{wrong} of these {len(found)} are wrong. Below each caption is the one that the model "
-        "would choose for the frame instead, from all captions of the set. A caption is right "
-        "if everything that it states is true of the frame, which is known, since the frames are "
-        "drawn; the model was not told."
+        f"PSD was not told which captions are wrong. Of the {len(found)} that it doubts most, "
+        f"{wrong} are. Below each is the caption that PSD would choose for the frame from all "
+        f"captions of the set: {better} of {len(found)} are right. A caption is right if "
+        "everything that it states is true of the frame, which is known, since a program draws it."
     )
     articles = [_suspect(results.train, row, places[row["id"]]) for row in found]
     return tag("div", tag("p", note), tag("div", articles, class_="suspects"))
 
 
+def _is_better_right(frames: Frames, row: Mapping[str, Any], place: int) -> bool:
+    """Return whether the model's own caption is true of the frame."""
+    return frames.captions[row["better"]].fits(frames.facts[place])
+
+
 def _suspect(frames: Frames, row: Mapping[str, Any], place: int) -> Markup:
-    better = frames.captions[row["better"]].fits(frames.facts[place])
+    better = _is_better_right(frames, row, place)
     words = [
         tag("p", "Given: ", tag("b", row["caption"]), " ", _verdict(not row["wrong"])),
-        tag("p", "The model: ", tag("b", row["better"]), " ", _verdict(better)),
+        tag("p", "PSD would say: ", tag("b", row["better"]), " ", _verdict(better)),
     ]
     return tag("article", _image(frames, place), tag("div", words))
 
@@ -198,16 +235,27 @@ def _image(frames: Frames, place: int) -> Markup:
 def _roc(results: Results) -> Markup:
     judges = {name: _judge(results, name) for name in (CLIP, CLIP_DROPOUT, PSD)}
     series = {name: list(_trace(judge)) for name, judge in judges.items()}
-    return compare_curves(
-        series,
+    chart = compare_curves(
+        series | {"guessing": [(0.0, 0.0), (100.0, 100.0)]},
         "Wrong captions found, against right ones accused (ROC curve)",
-        "Captions are read from the most suspicious on; the higher the curve, the better; "
-        "guessing is the diagonal. The "
-        "models judge the captions that they were trained on. Models that have not seen a caption "
-        "judge better: vujax pairs suspects --folds 4.",
+        "Captions are read from the most suspicious on; the higher the curve, the better. A "
+        "model that has learned captions by heart no longer doubts them.",
         x_label="right captions accused, %",
         y_label="wrong captions found, %",
     )
+    prices = [f"{_price(curve):.0f}% ({name})" for name, curve in series.items()]
+    words = (
+        f"Whoever reads the captions in this order until {FOUND:.0f}% of the wrong ones are found "
+        f"also reads this share of the right ones: {', '.join(prices)}. The models judge captions "
+        "that they were trained on. Models that have not seen a caption judge better: vujax pairs "
+        "suspects --folds 4."
+    )
+    return tag("div", tag("p", words), chart)
+
+
+def _price(curve: Sequence[tuple[float, float]]) -> float:
+    """Return the share of right captions accused when FOUND of the wrong ones are found."""
+    return next(accused for accused, found in curve if found >= FOUND)
 
 
 def _trace(judge: Suspects, points: int = 100) -> Iterable[tuple[float, float]]:
@@ -228,9 +276,10 @@ def _queries(results: Results) -> Markup:
     known = np.flatnonzero((np.array(stated) >= MIN_FACTS) & enough)
     chosen = known[np.unique(np.linspace(0, len(known) - 1, NUM_QUERIES).astype(int))]
     note = (
-        f"The first {SHOWN} frames of unseen films, by the first training of each method, for four "
-        f"captions that state at least {MIN_FACTS} facts and fit at least {minimum} frames, taken "
-        "evenly from the list. A frame is right if everything that the caption states is true."
+        f"The first {SHOWN} of {len(judge.frames.facts):,} frames of unseen films that the first "
+        "training of each method finds for a caption. A frame is right if everything that the "
+        f"caption states is true of it. The captions state at least {MIN_FACTS} facts, fit at "
+        f"least {minimum} frames, and are taken evenly from the list of all such captions."
     )
     cards = [_query(results, int(text)) for text in chosen]
     return tag("div", tag("p", note), tag("div", cards, class_="found-list"))

@@ -118,11 +118,34 @@ def test_the_page_shows_everything_and_runs_nothing(results: Results, tmp_path: 
     assert len(page.of("img")) == demo_page.NUM_SUSPECTS + answers
     assert all(image["src"].startswith("data:image/jpeg;base64,") for image in page.of("img"))
     curves = [a for a in page.of("path", "line") if a["d"] != "M1 5H31"]
-    assert len(curves) == len(METHODS) + 3  # and the ROC curves
+    assert len(curves) == len(METHODS) + 4  # and the ROC curves, one of them of guessing
     for words in (demo_page.TITLE, "With true captions PSD gains nothing", "10.5 ± ", "Precision@"):
         assert words in page.text
     verdicts = {a["class"].split()[0] for a in page.of("span", "verdict")}
     assert verdicts == {"right", "wrong"}
+
+
+def test_the_page_states_what_is_found_and_at_which_price(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_page, "DOUBTED", 5)
+    noisy = results.noisy[0]
+    for name, sign in ((PSD, -1.0), (CLIP, 1.0)):
+        scores = results.runs[name][0].scores._replace(
+            image_to_text=sign * noisy.shuffled, text_to_image=sign * noisy.shuffled
+        )
+        object.__setattr__(results.runs[name][0], "scores", scores)
+    page = Elements(demo_page.write_page(results, tmp_path / "index.html").read_text())
+    assert "Of the 5 captions that a model doubts most, this many are wrong: 5 (PSD)" in page.text
+    assert ", 0 (CLIP)." in page.text
+    assert "of the right ones: 100% (CLIP)" in page.text and "0% (PSD)" in page.text
+
+
+def test_a_loss_with_true_captions_is_said(results: Results, tmp_path: Path) -> None:
+    worse = [dataclasses.replace(run, curve=[(6, 1.0)]) for run in results.runs[PSD]]
+    changed = dataclasses.replace(results, true_runs=results.true_runs | {PSD: worse})
+    page = Elements(demo_page.write_page(changed, tmp_path / "index.html").read_text())
+    assert "PSD gains nothing and loses a little: -9.5 ± " in page.text
 
 
 def test_a_caption_is_text(results: Results, tmp_path: Path) -> None:
