@@ -118,7 +118,7 @@ def movieclip() -> ConfigDict:
     config = base()
     config.inputs.feature = (150,)
     config.model.encoder = dict(variant="tiny", width=128, layers=2, heads=4, max_shots=32)
-    config.model.encoder.pool = "mean"  # retains more directions than a class token in 600 steps
+    config.model.encoder.pool = "mean"  # a class token retains fewer directions in 600 steps
     config.data.scenes = dict(kind="movieclip", path="", clips="", max_shots=32)
     config.data.tables = dict(kind="condensed_movies", root="", ratings="")
     config.data.held_out.lvu = ""
