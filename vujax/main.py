@@ -13,6 +13,7 @@ from ml_collections import config_flags
 
 from vujax.methods import linear_guide
 from vujax.training import loop, overrides
+from vujax.utils.system import has_accelerator
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", None, "config file, FILE.py or FILE.py:ARGUMENT", lock_config=True
@@ -39,6 +40,8 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unknown argument '{argv[1]}': settings are --config.a.b=value")
     initialize_distributed()
+    if not jax.config.read("jax_platforms") and not has_accelerator():
+        jax.config.update("jax_platforms", "cpu")  # the TPU's library prints errors without a TPU
     if logging.get_verbosity() == logging.INFO and not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)  # orbax logs every file
     # ml_collections adds `config_filename` to the flag, whose type is that of every flag.

@@ -82,3 +82,33 @@ def test_jax_has_as_many_devices(alone: pytest.MonkeyPatch) -> None:
 
 def test_cores_are_those_of_this_process() -> None:
     assert 1 <= system.count_cores() <= os.cpu_count()
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [
+        *[(name, True) for name in ("accel0", "vfio/0", "nvidia0", "kfd", "dri/renderD128")],
+        *[(name, False) for name in ("vfio/vfio", "null", "dri/card0")],
+    ],
+)
+def test_accelerators_are_recognized_by_their_device_files(
+    device: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    (tmp_path / device).parent.mkdir(exist_ok=True)
+    (tmp_path / device).touch()
+    assert system.has_accelerator(tmp_path) == expected
+
+
+def test_without_an_accelerator_jax_uses_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAX_PLATFORMS", "")
+    monkeypatch.delenv("JAX_PLATFORMS")
+    monkeypatch.setattr(runtime, "has_accelerator", lambda: True)
+    runtime.choose_platform()
+    assert "JAX_PLATFORMS" not in os.environ
+    monkeypatch.setattr(runtime, "has_accelerator", lambda: False)
+    runtime.choose_platform()
+    assert os.environ["JAX_PLATFORMS"] == "cpu"
+    monkeypatch.setenv("JAX_PLATFORMS", "tpu")
+    runtime.choose_platform()
+    assert os.environ["JAX_PLATFORMS"] == "tpu"

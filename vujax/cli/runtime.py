@@ -11,18 +11,26 @@ import os
 import platform
 from pathlib import Path
 
-from vujax.utils.system import count_cores, get_cache_folder
+from vujax.utils.system import count_cores, get_cache_folder, has_accelerator
 
 VARIABLE = "JAX_COMPILATION_CACHE_DIR"
 DEVICES = "JAX_NUM_CPU_DEVICES"
+PLATFORMS = "JAX_PLATFORMS"
 MAX_DEVICES = 8
 """Maximum number of devices: a batch has 32 rows, and each device holds all weights."""
 
 
 def set_up() -> None:
-    """Set both, unless the user has; call it before JAX is imported."""
+    """Set all of them, unless the user has; call it before JAX is imported."""
+    choose_platform()
     keep_compiled()
     use_cores()
+
+
+def choose_platform() -> None:
+    """Let JAX use the CPU alone where there is nothing else."""
+    if PLATFORMS not in os.environ and not has_accelerator():
+        os.environ[PLATFORMS] = "cpu"
 
 
 def use_cores() -> None:

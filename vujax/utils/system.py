@@ -35,6 +35,17 @@ def get_host_tag() -> str:
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:6]
 
 
+def has_accelerator(devices: Path = Path("/dev")) -> bool:
+    """Return False on a Linux machine without the device files of any accelerator.
+
+    There JAX would still start a TPU library that is installed, which prints errors.
+    """
+    if sys.platform != "linux":
+        return True
+    patterns = ("accel*", "vfio/[0-9]*", "nvidia*", "kfd", "dri/render*")  # TPU, TPU, GPUs
+    return any(next(devices.glob(pattern), None) for pattern in patterns)
+
+
 def is_process_alive(process: int) -> bool:
     """Return True when a process of this number runs on this machine."""
     try:
