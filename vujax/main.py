@@ -40,7 +40,7 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unknown argument '{argv[1]}': settings are --config.a.b=value")
     initialize_distributed()
-    if not jax.config.read("jax_platforms") and not has_accelerator():
+    if "JAX_PLATFORMS" not in os.environ and not has_accelerator():
         jax.config.update("jax_platforms", "cpu")  # the TPU's library prints errors without a TPU
     if logging.get_verbosity() == logging.INFO and not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)  # orbax logs every file
