@@ -70,6 +70,13 @@ def test_equals_optax_adamw_without_rules():
     chex.assert_trees_all_close(got, want, rtol=1e-6)
 
 
+def test_the_state_has_the_names_of_checkpoints_of_before():
+    _, state = updates(((".*", 1.0),))
+    names = {name for name in flatten_tree(state) if name.endswith("count")}
+    prefix = "0/inner_states/learn/inner_state"
+    assert names == {f"{prefix}/1/count", f"{prefix}/3/count"}
+
+
 def test_factors_and_frozen_leaves():
     plain, _ = updates(((".*", 1.0),))
     rules = (("image/.*", 0.1), ("text/.*", None), (".*", 1.0))

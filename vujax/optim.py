@@ -212,11 +212,11 @@ def build_optimizer(
             lambda path, _: re.fullmatch(decay, leaf_name(path)) is not None, tree
         )
 
-    learn = optax.chain(
+    shrink = optax.add_decayed_weights(weight_decay, mask=decayed)
+    learn = optax.chain(  # four parts: checkpoints number them
         optax.clip_by_global_norm(clip_norm) if clip_norm else optax.identity(),
         OPTIMIZERS[name](params, b1, b2, eps),
-        optax.add_decayed_weights(weight_decay, mask=decayed),
-        optax.scale_by_trust_ratio() if name == "lamb" else optax.identity(),
+        optax.chain(shrink, optax.scale_by_trust_ratio()) if name == "lamb" else shrink,
         optax.scale_by_learning_rate(schedule),
     )
     by_factor = optax.stateless(lambda updates, _: jax.tree.map(jnp.multiply, updates, factors))
