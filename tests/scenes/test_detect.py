@@ -5,6 +5,7 @@ import functools
 import json
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from tests.encoders.stub import Stub
 from tests.pipeline.ingest.films import Cuts, film
 from vujax.catalog import Catalog, schema
 from vujax.pipeline.ingest.detectors import share_detector
+from vujax.scenes import exports
 from vujax.scenes.detect import SceneDetectionJob, detect_scenes, run_scene_detection
 from vujax.scenes.film import predict_boundaries
 from vujax.scenes.types import SceneDetectionOptions
@@ -298,6 +300,49 @@ def test_a_series_is_given_its_episodes(tmp_path: Path, monkeypatch: pytest.Monk
     assert given[0].seconds[1] == pytest.approx([30 / 24, 42 / 24])
     found = json.loads((tmp_path / "out" / "series.json").read_text())
     assert [one["film"] for one in found["episodes"]] == [one.film for one in result.films]
+
+
+def test_files_of_a_series_have_its_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The series is analyzed before the files of its films are written."""
+    from vujax.scenes import detect
+    from vujax.scenes.series import EpisodeStructure, SeriesStructure, ShotRange
+
+    def intro(episodes: list) -> SeriesStructure:
+        span = ShotRange(0, 0, 0.0, 1.25)
+        return SeriesStructure(
+            tuple(EpisodeStructure(e.film, (None, 0), None, span, None, ()) for e in episodes),
+            duplicate=None,
+            same=None,
+        )
+
+    monkeypatch.setattr(detect, "analyze_series", intro)
+    for name in ("e1", "e2"):
+        film(tmp_path / "in" / f"{name}.mp4", LENGTHS)
+    out, formats = tmp_path / "out", exports.select(["vtt", "json", "kodi", "html"])
+    options = SceneDetectionOptions(EverySecond())
+    job = SceneDetectionJob([tmp_path / "in"], out, options, Stub, CUTS, formats, series=True)
+    result = run_scene_detection(job)
+    assert [film.parts[0].title for film in result.films] == ["Intro"] * 2
+    assert (out / "e1.vtt").read_text().count("Intro") == 1
+    assert (out / "e2.kodi.edl").read_text() == "0.000\t1.250\t3\n"
+    assert json.loads((out / "e2.json").read_text())["parts"][0]["kind"] == "opening"
+    assert "Recap, intro and credits" in (out / "e1.html").read_text("utf-8")
+    assert './e2.html#scene-2"' in (out / "series.html").read_text("utf-8")
+    assert sorted(result.files.written) == sorted(out.glob("*.*"))
+
+
+def test_options_of_files_from_python(tmp_path: Path) -> None:
+    source, out = film(tmp_path / "in" / "a.mp4", LENGTHS), tmp_path / "out"
+    given = dict(title="B", reel="A001", start_timecode="01:00:00:00", edl_rate=23.976)
+    (found,) = detect_scenes(source, out=out, formats=["edl"], series=True, **given, **OPTIONS)
+    assert (found.title, found.scenes[0].start_timecode) == ("B", "01:00:00:00")
+    assert found.export.edl_rate == Fraction(24000, 1001)
+    assert found.parts == ()
+    text = (out / "scenes.edl").read_text()
+    assert text.startswith("TITLE: B\n")
+    assert "001  A001     V     C        01:00:00:00" in text
+    with pytest.raises(ValueError, match="no rate of 0 frames/s"):
+        detect_scenes(source, edl_rate=0, **OPTIONS)
 
 
 def test_import_vujax_brings_nothing() -> None:

@@ -11,9 +11,10 @@ import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from vujax.pipeline.extractors import resolve_model
 from vujax.pipeline.ingest.detectors import DetectorSelector, open_detectors
 from vujax.scenes import exports
 from vujax.scenes.film import FilmProcessor, OutputFiles, ShotEmbeddings, load_shot_embeddings
+from vujax.scenes.parts import find_parts
 from vujax.scenes.series import EpisodeShots, SeriesStructure, analyze_series
 from vujax.scenes.stages import (
     BackgroundEncoder,
@@ -32,11 +34,15 @@ from vujax.scenes.stages import (
     InProcessStages,
     Stages,
 )
-from vujax.scenes.types import DetectedScenes, Head, SceneDetectionOptions
+from vujax.scenes.types import DetectedScenes, ExportOptions, Head, SceneDetectionOptions
 from vujax.utils.io import write_json
+from vujax.video.frame_rate import snap_rate
+
+Detected = tuple[ShotEmbeddings, DetectedScenes]
 
 CATALOG = "catalog"  # in the output directory
 SERIES = "series.json"
+SERIES_PAGE = "series.html"
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,11 @@ def detect_scenes(
     adapt: bool = False,
     detector: str | Callable[[], DetectorSelector] = "transnetv2",
     formats: Sequence[str] | None = None,
+    series: bool = False,
+    title: str | None = None,
+    reel: str = "AX",
+    start_timecode: str | None = None,
+    edl_rate: float | Fraction | None = None,
 ) -> list[DetectedScenes]:
     """Detect the scenes of films in this process.
 
@@ -107,7 +118,14 @@ def detect_scenes(
       min_duration: minimum length of a scene in seconds.
       adapt: train embeddings on these films first, without labels.
       detector: shot detector (transnetv2, adaptive, content), or a list of known shots.
-      formats: names of the formats to write; None: all.
+      formats: names of the formats to write; None: those of `vujax scenes` without `--formats`.
+      series: whether the films are episodes of a series, in order, whose recaps, intros and credits
+        are found.
+      title: title of the film; None for that of its metadata, or the file's name.
+      reel: name of the source in EDLs.
+      start_timecode: timecode of the first picture, 'HH:MM:SS:FF', or 'HH:MM:SS;FF' in drop-frame;
+        None for the file's, or 00:00:00:00.
+      edl_rate: frames per second of the EDL, such as 25 or 23.976; None for the film's.
 
     Returns:
       The scenes of each film that could be read; warnings name the others.
@@ -123,6 +141,12 @@ def detect_scenes(
         num_scenes=scenes,
         min_duration=min_duration,
         adapt=adapt,
+        export=ExportOptions(
+            title=title,
+            reel=reel,
+            start_timecode=start_timecode,
+            edl_rate=_parse_rate(edl_rate),
+        ),
     )
     job = SceneDetectionJob(
         paths=[Path(path) for path in several],
@@ -131,6 +155,7 @@ def detect_scenes(
         encoder=encoder,
         shots=detector,
         formats=exports.select(formats),
+        series=series,
     )
     result = run_scene_detection(job)
     if not result.films:
@@ -138,6 +163,13 @@ def detect_scenes(
     for path, reason in result.failed:
         warnings.warn(f"{path}: {reason}", stacklevel=2)
     return result.films
+
+
+def _parse_rate(rate: float | Fraction | None) -> Fraction | None:
+    """Return the nominal rate; one that is not positive stays, for `ExportOptions` to refuse."""
+    if rate is None or rate <= 0:
+        return None if rate is None else Fraction(rate)
+    return snap_rate(Fraction(rate))
 
 
 def run_scene_detection(
@@ -184,7 +216,7 @@ def run_scene_detection(
     return result
 
 
-def analyze_episodes(episodes: Sequence[tuple[ShotEmbeddings, DetectedScenes]]) -> SeriesStructure:
+def analyze_episodes(episodes: Sequence[Detected]) -> SeriesStructure:
     """Find what recurs over the episodes of a series; see `vujax.scenes.series`.
 
     Args:
@@ -226,24 +258,63 @@ def _detect(
         is_only=len(films) + len(result.failed) == 1,
         files=result.files,
     )
-    episodes = []
-    for film in films:
+    detected: Iterable[Detected] = _detect_films(process, films, encoder, adapted, result)
+    if job.series:
+        detected = _analyze(list(detected), job, result)
+    for shots, scenes in detected:
         try:
-            shots = load_shot_embeddings(catalog, film, encoder)
-            scenes = process(shots, adapted.get(film, shots.vectors), result.timings_s)
+            vectors = adapted.get(shots.film, shots.vectors)
+            scenes = process.write(scenes, vectors, result.timings_s)
         except (ValueError, OSError) as error:
-            result.failed.append((catalog.manifest(film)["path"], str(error)))
+            result.failed.append((catalog.manifest(shots.film)["path"], str(error)))
             continue
         result.films.append(scenes)
-        if job.series:
-            episodes.append((shots, scenes))
         if report:
             report(scenes)
-    if episodes:
-        result.series = analyze_episodes(episodes)
-        if job.out is not None:
-            contents = dict(kind="vujax series", schema=1, **result.series.to_dict())
-            result.files.written.append(write_json(job.out / SERIES, contents))
+    if result.series and job.out is not None and exports.PAGE in job.formats:
+        _write_series_page(result, job.out / SERIES_PAGE, process)
+
+
+def _write_series_page(result: SceneDetectionResult, path: Path, process: FilmProcessor) -> None:
+    from vujax.scenes.series_page import write_series_page
+
+    assert result.series is not None
+    pages = {film.film: process.page_name(film.film) for film in result.films}
+    result.files.written.append(write_series_page(result.series, result.films, path, pages))
+
+
+def _detect_films(
+    process: FilmProcessor,
+    films: Sequence[str],
+    encoder: str,
+    adapted: Mapping[str, np.ndarray],
+    result: SceneDetectionResult,
+) -> Iterator[Detected]:
+    """Yield the films whose scenes could be detected; nothing is written."""
+    for film in films:
+        try:
+            shots = load_shot_embeddings(process.catalog, film, encoder)
+            scenes = process.detect(shots, adapted.get(film, shots.vectors))
+        except (ValueError, OSError) as error:
+            result.failed.append((process.catalog.manifest(film)["path"], str(error)))
+            continue
+        yield shots, scenes
+
+
+def _analyze(
+    detected: list[Detected], job: SceneDetectionJob, result: SceneDetectionResult
+) -> list[Detected]:
+    """Analyze the films as a series and give each its parts, before files are written."""
+    if not detected:
+        return []
+    result.series = analyze_episodes(detected)
+    if job.out is not None:
+        contents = dict(kind="vujax series", schema=1, **result.series.to_dict())
+        result.files.written.append(write_json(job.out / SERIES, contents))
+    return [
+        (shots, replace(scenes, parts=find_parts(episode)))
+        for (shots, scenes), episode in zip(detected, result.series.episodes, strict=True)
+    ]
 
 
 def _adapt(catalog: Catalog, films: Sequence[str], encoder: str) -> dict[str, np.ndarray]:

@@ -270,15 +270,12 @@ class FilmProcessor:
     is_only: bool
     files: OutputFiles
 
-    def __call__(
-        self, shots: ShotEmbeddings, vectors: np.ndarray, timings_s: Mapping[str, float]
-    ) -> DetectedScenes:
-        """Detect the scenes of a film and write them.
+    def detect(self, shots: ShotEmbeddings, vectors: np.ndarray) -> DetectedScenes:
+        """Detect the scenes of a film.
 
         Args:
           shots: shots of the film.
           vectors: float32 `[shots d]`, by which boundaries are scored; may be adapted.
-          timings_s: seconds of the stages before this one.
 
         Raises:
           ValueError: the film has fewer shots than the wanted number of scenes.
@@ -301,6 +298,19 @@ class FilmProcessor:
         if note := explain_one_scene(scenes, self.options):
             notes = (*notes, note)
         scenes = self._add_cues(replace(scenes, notes=notes))
+        return replace(scenes, timings_s={"rest": time.perf_counter() - start})
+
+    def write(
+        self, scenes: DetectedScenes, vectors: np.ndarray, timings_s: Mapping[str, float]
+    ) -> DetectedScenes:
+        """Write the scenes of a film into the catalog and into files.
+
+        Args:
+          scenes: of `detect`.
+          vectors: as for `detect`.
+          timings_s: seconds of the stages before detection.
+        """
+        start = time.perf_counter() - scenes.timings_s["rest"]
         self._write_catalog(scenes)
         if self.out is not None:
             scenes = self._write_files(scenes, vectors, dict(timings_s), start)
@@ -354,7 +364,7 @@ class FilmProcessor:
 
     def _path(self, name: str, scenes: DetectedScenes, stem: str) -> Path:
         if name == exports.PAGE:
-            return self.out / f"{SINGLE_FILM_PAGE_STEM if self.is_only else stem}.html"
+            return self.out / self.page_name(scenes.film)
         single = SINGLE_FILM_STEM if self.is_only else stem
         export = exports.open_export(name)
         path = export.path(scenes, self.out, stem if export.names_film else single)
@@ -374,6 +384,10 @@ class FilmProcessor:
         names = [f.name for f in siblings if self.is_only or f.name.partition(".")[0] in stems]
         write_page(self.catalog, scenes, vectors, path, names)
         return []
+
+    def page_name(self, film: str) -> str:
+        """Return the file name of a film's page."""
+        return f"{SINGLE_FILM_PAGE_STEM if self.is_only else self._stem(film)}.html"
 
     def _stem(self, film: str) -> str:
         """Return the film's slug; its id where another film, or a file of the run, has the slug."""

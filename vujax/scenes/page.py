@@ -18,7 +18,7 @@ from vujax.catalog.records import RecordReader
 from vujax.data.images import sample_evenly
 from vujax.scenes import page_charts
 from vujax.scenes.page_charts import MAX_SCENES, color_class
-from vujax.scenes.types import BreakCue, DetectedScenes, Scene
+from vujax.scenes.types import BreakCue, DetectedScenes, Part, Scene
 from vujax.utils.formatting import format_clock, format_short_clock, quote_unprintable
 from vujax.utils.html.document import Markup, document, tag
 from vujax.utils.io import write_text
@@ -55,6 +55,7 @@ def write_page(
             "main",
             _warnings(scenes),
             page_charts.timeline_section(scenes),
+            _parts(scenes, _player(files)),
             scenes_section(catalog, scenes, _player(files)),
             page_charts.similarity_section(scenes, vectors),
             _cues(scenes.cues),
@@ -110,6 +111,31 @@ def _warnings(scenes: DetectedScenes) -> list[Markup]:
     lines = [f"A part of the film could not be read: {scenes.reason}."] if scenes.reason else []
     warnings = [tag("p", line, class_="warning", role="status") for line in lines]
     return [*warnings, *(tag("p", note, class_="note") for note in scenes.notes)]
+
+
+def _parts(scenes: DetectedScenes, player: str | None) -> Markup | None:
+    """Return the section of recap, intro and credits; None for a film that has none."""
+    if not scenes.parts:
+        return None
+    lines = [
+        tag("li", tag("b", part.title), " ", _link(player, part.start_s, format_part(part)))
+        for part in scenes.parts
+    ]
+    return tag("section", tag("h2", "Recap, intro and credits"), tag("ul", lines), id="parts")
+
+
+def format_part(part: Part) -> str:
+    """Return the times of a part: '0:12 – 1:02'."""
+    return f"{format_short_clock(part.start_s)} – {format_short_clock(part.end_s)}"
+
+
+def _link(
+    player: str | None, seconds: float, content: str | Sequence[Markup]
+) -> Markup | str | Sequence:
+    """Link to a time of the film, if there is a playable copy."""
+    if not player:
+        return content
+    return tag("a", content, href=f"{player}#t={seconds:.3f}", target="_blank", rel="noopener")
 
 
 def _cues(cues: Sequence[BreakCue] | None) -> Markup | None:
@@ -234,7 +260,7 @@ class _Strip:
         times = f"{format_short_clock(scene.start_s)} – {format_short_clock(scene.end_s)}"
         return [
             tag("h3", scene.title),
-            tag("b", self._link(scene.start_s, times), class_="num"),
+            tag("b", _link(self.player, scene.start_s, times), class_="num"),
             tag("span", f"{scene.length_s:.1f} s, {shots}{some}", class_="note num"),
             tag("code", f"{scene.start_timecode} – {scene.end_timecode}"),
             None if scene.score is None else _score(scene.score),
@@ -248,14 +274,7 @@ class _Strip:
             uri = build_thumbnail_uri(self.reader[record], SIZE)
             image = tag("img", src=uri, alt=tip, loading="lazy")
         time = tag("span", format_short_clock(start_s), class_="at num")
-        return tag("li", self._link(start_s, [image, time]), title=tip)
-
-    def _link(self, seconds: float, content: str | Sequence[Markup]) -> Markup | str | Sequence:
-        """Link to a time of the film, if there is a playable copy."""
-        if not self.player:
-            return content
-        address = f"{self.player}#t={seconds:.3f}"
-        return tag("a", content, href=address, target="_blank", rel="noopener")
+        return tag("li", _link(self.player, start_s, [image, time]), title=tip)
 
 
 def _score(score: float) -> Markup:

@@ -20,6 +20,7 @@ STRUCTURE, GAP, NO_HEAD = "structure", "gap", "none"
 WITHOUT_WEIGHTS = (STRUCTURE, GAP, NO_HEAD)
 MIN_SCENE_S = 1.0
 """A scene of a frame or two is a mistake of the shot detector, or a flash."""
+PART_TITLES = {"recap": "Recap", "opening": "Intro", "closing": "Credits"}
 MAX_REEL = 32
 REEL = re.compile(r"[\w.-]{1,32}", re.ASCII)
 
@@ -264,6 +265,26 @@ class BreakCue:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of an episode that recurs in its series, which players offer to skip.
+
+    Attributes:
+      kind: 'recap', 'opening' or 'closing'.
+      start_s: seconds since the start of the film.
+      end_s: seconds.
+    """
+
+    kind: str
+    start_s: float
+    end_s: float
+
+    @property
+    def title(self) -> str:
+        """Title by which players recognize the part: Recap, Intro or Credits."""
+        return PART_TITLES[self.kind]
+
+
+@dataclass(frozen=True)
 class DetectedScenes:
     """The scenes of one film.
 
@@ -284,6 +305,7 @@ class DetectedScenes:
       notes: warnings for the reader, one sentence each.
       timings_s: seconds spent by this run, by stage.
       export: options of its files.
+      parts: recap, intro and credits, in order; None if the film is not an episode of a series.
     """
 
     film: str
@@ -302,6 +324,7 @@ class DetectedScenes:
     notes: tuple[str, ...] = ()
     timings_s: Mapping[str, float] = field(default_factory=dict)
     export: ExportOptions = ExportOptions()
+    parts: tuple[Part, ...] | None = None
 
     begin_s = deprecated_alias("begin_s", "start_s")
     borders_s = deprecated_alias("borders_s", "boundaries_s")

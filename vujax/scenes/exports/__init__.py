@@ -32,13 +32,26 @@ EXPORTS = Registry(
         "keyframes": "vujax.scenes.exports.keyframes:EXPORT",
         "breaks": "vujax.scenes.exports.breaks:EXPORT",
         "split": "vujax.scenes.exports.split:EXPORT",
+        "kodi": "vujax.scenes.exports.kodi:EXPORT",
+        "jellyfin": "vujax.scenes.exports.jellyfin:EXPORT",
         "json": "vujax.scenes.exports.json:EXPORT",
     },
     entry_points="vujax.scene_exports",
 )
 PAGE = "html"
 """The page: it shows keyframes and scores too, so `vujax.scenes.page` writes it."""
-ON_REQUEST = ("fcpxml", "matroska", "youtube", "srt", "qpfile", "keyframes", "breaks", "split")
+ON_REQUEST = (
+    "fcpxml",
+    "matroska",
+    "youtube",
+    "srt",
+    "qpfile",
+    "keyframes",
+    "breaks",
+    "split",
+    "kodi",
+    "jellyfin",
+)
 """Written only if they are named."""
 LAST = ("json", PAGE)
 """Written last: these carry the notes of the others."""

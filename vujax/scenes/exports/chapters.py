@@ -14,6 +14,7 @@ from av.container import InputContainer
 from av.stream import Stream
 
 from vujax.scenes.exports.base import SceneExport
+from vujax.scenes.parts import list_chapters
 from vujax.scenes.types import DetectedScenes
 from vujax.utils.io import write_atomically
 from vujax.video.probe import open_container
@@ -73,13 +74,13 @@ def build_chapters(scenes: DetectedScenes) -> list[dict]:
     """Return the chapters, the first from 0, as PyAV's `set_chapters` takes them."""
     return [
         dict(
-            id=scene.number,
-            start=round(scene.start_s * TICKS) if number else 0,
-            end=round(scene.end_s * TICKS),
+            id=number,
+            start=round(chapter.start_s * TICKS) if number > 1 else 0,
+            end=round(chapter.end_s * TICKS),
             time_base=Fraction(1, TICKS),
-            metadata={"title": scene.title},
+            metadata={"title": chapter.title},
         )
-        for number, scene in enumerate(scenes.scenes)
+        for number, chapter in enumerate(list_chapters(scenes), 1)
     ]
 
 

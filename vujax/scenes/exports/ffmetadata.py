@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from vujax.scenes.exports.base import SceneExport
+from vujax.scenes.parts import list_chapters
 from vujax.scenes.types import DetectedScenes
 from vujax.utils.formatting import join_lines
 from vujax.utils.io import write_text
@@ -15,10 +16,10 @@ SPECIAL = re.compile(r"([=;#\\\n])")
 def write(scenes: DetectedScenes, path: Path) -> list[str]:
     """Write the file atomically."""
     lines = [";FFMETADATA1", f"title={escape(join_lines(scenes.title))}"]
-    for scene in scenes.scenes:
+    for chapter in list_chapters(scenes):
         lines += ["[CHAPTER]", f"TIMEBASE=1/{TICKS}"]
-        lines += [f"START={round(scene.start_s * TICKS)}", f"END={round(scene.end_s * TICKS)}"]
-        lines += [f"title={escape(scene.title)}"]
+        lines += [f"START={round(chapter.start_s * TICKS)}", f"END={round(chapter.end_s * TICKS)}"]
+        lines += [f"title={escape(chapter.title)}"]
     text = "\n".join(lines) + "\n"
     write_text(path, text)
     return []

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vujax.scenes.exports.base import SceneExport
-from vujax.scenes.types import DetectedScenes
+from vujax.scenes.types import DetectedScenes, Part
 from vujax.utils.io import write_json
 
 SCHEMA = 1
@@ -36,6 +36,7 @@ def to_dict(scenes: DetectedScenes) -> dict[str, Any]:
         scenes=[scene.to_row() for scene in scenes.scenes],
         borders=dict(seconds=times, scores=scores),
         cues=None if scenes.cues is None else [asdict(cue) for cue in scenes.cues],
+        parts=None if scenes.parts is None else [_part(part) for part in scenes.parts],
         notes=list(scenes.notes),
     )
 
@@ -57,6 +58,10 @@ def _film(scenes: DetectedScenes) -> dict[str, Any]:
         shots=scenes.num_shots,
         reason=scenes.reason,
     )
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return dict(kind=part.kind, title=part.title, begin_s=part.start_s, end_s=part.end_s)
 
 
 def _fraction(value: Fraction) -> str:

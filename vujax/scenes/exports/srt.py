@@ -1,8 +1,9 @@
-"""scenes.srt: one subtitle per scene with its title (SubRip), for players and reviewers."""
+"""scenes.srt: one subtitle per chapter with its title (SubRip), for players and reviewers."""
 
 from pathlib import Path
 
 from vujax.scenes.exports.base import SceneExport
+from vujax.scenes.parts import list_chapters
 from vujax.scenes.types import DetectedScenes
 from vujax.utils.formatting import format_clock_ms
 from vujax.utils.io import write_text
@@ -11,9 +12,9 @@ from vujax.utils.io import write_text
 def write(scenes: DetectedScenes, path: Path) -> list[str]:
     """Write the file atomically."""
     cues = [
-        f"{scene.number}\n{format_time(scene.start_s)} --> {format_time(scene.end_s)}\n"
-        f"{scene.title}\n"
-        for scene in scenes.scenes
+        f"{number}\n{format_time(chapter.start_s)} --> {format_time(chapter.end_s)}\n"
+        f"{chapter.title}\n"
+        for number, chapter in enumerate(list_chapters(scenes), 1)
     ]
     write_text(path, "\n".join(cues))
     return []

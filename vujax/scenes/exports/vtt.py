@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from vujax.scenes.exports.base import SceneExport
+from vujax.scenes.parts import list_chapters
 from vujax.scenes.types import DetectedScenes
 from vujax.utils.formatting import format_clock_ms, join_lines
 from vujax.utils.io import write_text
@@ -13,9 +14,9 @@ def write(scenes: DetectedScenes, path: Path) -> list[str]:
     # An arrow would end the header.
     head = f"WEBVTT Scenes of {join_lines(scenes.title).replace('-->', '->')}"
     cues = [
-        f"{scene.number}\n{format_clock_ms(scene.start_s)} --> {format_clock_ms(scene.end_s)}\n"
-        f"{scene.title}"
-        for scene in scenes.scenes
+        f"{number}\n{format_clock_ms(chapter.start_s)} --> {format_clock_ms(chapter.end_s)}\n"
+        f"{chapter.title}"
+        for number, chapter in enumerate(list_chapters(scenes), 1)
     ]
     text = "\n\n".join([head, *cues]) + "\n"
     write_text(path, text)

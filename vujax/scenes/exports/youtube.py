@@ -7,6 +7,7 @@ ten seconds.
 from pathlib import Path
 
 from vujax.scenes.exports.base import SceneExport
+from vujax.scenes.parts import Chapter, list_chapters
 from vujax.scenes.types import DetectedScenes
 from vujax.utils.formatting import join_lines
 from vujax.utils.io import write_text
@@ -17,18 +18,19 @@ MIN_SECONDS = 10
 
 def write(scenes: DetectedScenes, path: Path) -> list[str]:
     """Write the file atomically and return notes about the site's rules."""
-    starts = [0, *(round(scene.start_s) for scene in scenes.scenes[1:])]
+    chapters = list_chapters(scenes)
+    starts = [0, *(round(chapter.start_s) for chapter in chapters[1:])]
     lines = [
-        f"{format_time(start)} {join_lines(scene.title)}"
-        for start, scene in zip(starts, scenes.scenes, strict=True)
+        f"{format_time(start)} {join_lines(chapter.title)}"
+        for start, chapter in zip(starts, chapters, strict=True)
     ]
     write_text(path, "\n".join(lines) + "\n")
-    return _notes(scenes)
+    return _notes(chapters)
 
 
-def _notes(scenes: DetectedScenes) -> list[str]:
-    short = sum(scene.length_s < MIN_SECONDS for scene in scenes.scenes)
-    if len(scenes.scenes) < MIN_CHAPTERS:
+def _notes(chapters: list[Chapter]) -> list[str]:
+    short = sum(chapter.end_s - chapter.start_s < MIN_SECONDS for chapter in chapters)
+    if len(chapters) < MIN_CHAPTERS:
         return [f"YouTube shows no chapters: it needs {MIN_CHAPTERS}."]
     if short:
         return [
