@@ -99,7 +99,12 @@ def test_every_shot_a_scene(catalog: Catalog, tmp_path: Path) -> None:
 
 def test_times_open_the_film_beside_the_page(catalog: Catalog, tmp_path: Path) -> None:
     scenes = of_catalogue(catalog)
-    for name, address in (("a b.mp4", "./a%20b.mp4"), ("a.WEBM", "./a.WEBM"), ("a.mkv", None)):
+    for name, address in (
+        ("a b.mp4", "./a%20b.mp4"),
+        ("a.WEBM", "./a.WEBM"),
+        ("a.mkv", None),
+        ("a-Scene-001.mp4", None),
+    ):
         found = Elements(page_of(catalog, scenes, tmp_path / "p.html", ("a.csv", name)))
         times = [a["href"] for a in found.of("a") if "#t=" in a.get("href", "")]
         starts = [0.0, 0.0, 20 / 24, 50 / 24, 50 / 24]  # two scenes and three shots

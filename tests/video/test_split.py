@@ -57,6 +57,19 @@ def test_scenes_without_a_keyframe_have_no_file(tmp_path: Path) -> None:
     assert notes == ["Scenes without a keyframe of their own, which have no file: 2."]
 
 
+def test_files_of_a_run_with_more_scenes_are_named_and_stay(tmp_path: Path) -> None:
+    source = make(tmp_path / "a.mp4", 60)
+    split(source, (12,) * 5)
+    other = tmp_path / "film-Scene-3.txt"
+    other.write_bytes(b"")
+    _, notes = split(source, (24, 36))
+    assert notes == [
+        "Files of scenes that are not of this run: film-Scene-003.mp4, film-Scene-004.mp4, "
+        "film-Scene-005.mp4; delete those not wanted."
+    ]
+    assert len(list(tmp_path.glob("film-Scene-*"))) == 6
+
+
 def test_cuts_take_the_nearest_free_keyframe(tmp_path: Path) -> None:
     source = make(tmp_path / "a.mp4", 60)
     wanted = [Fraction(frame, 24) for frame in (1, 2, 40)]

@@ -4,6 +4,7 @@ The page is one file. It runs no script and its content security policy blocks a
 opens from a file, an e-mail or an object store, offline, and shows any title as text.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -27,6 +28,7 @@ MAX_CUES = 1000
 MAX_THUMBNAILS = 900  # of 4 KB each
 MAX_IN_STRIP = 10
 SIZE = (160, 160)  # pixels of a thumbnail at most
+OF_ONE_SCENE = re.compile(r"-Scene-\d{3,}\.\w+$")  # of the export 'split'
 PLAYABLE = (".mp4", ".m4v", ".webm")  # in any browser
 
 
@@ -180,9 +182,9 @@ def _cue(cue: BreakCue) -> Markup:
 
 
 def _player(files: Sequence[str]) -> str | None:
-    """Return the address of the first file that browsers play."""
-    playable = (name for name in files if name.lower().endswith(PLAYABLE))
-    return next((_address(name) for name in playable), None)
+    """Return the address of the first file that browsers play, other than a file of one scene."""
+    whole = (name for name in files if not OF_ONE_SCENE.search(name))
+    return next((_address(name) for name in whole if name.lower().endswith(PLAYABLE)), None)
 
 
 def _address(name: str) -> str:

@@ -4,6 +4,7 @@ A decoder can only start at a keyframe, so each file starts at the keyframe near
 The containers are those of the copy with chapters.
 """
 
+import re
 import tempfile
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +20,7 @@ from vujax.video.remux import MUXERS, find_settings, select_suffix
 from vujax.video.split import Cut, plan_cuts, split_film
 
 FIRST = "-Scene-001"
+MAX_NAMED = 3  # files in a note
 
 
 def suffix_of(path: str) -> str:
@@ -30,7 +32,8 @@ def write(scenes: DetectedScenes, path: Path) -> list[str]:
     """Write the files; none of them appears before all are complete.
 
     Returns:
-      Notes about the distance of keyframes from the scenes, and scenes without a file of their own.
+      Notes about the distance of keyframes from the scenes, scenes without a file of their own, and
+      files of scenes that this run did not write.
 
     Raises:
       ValueError: the film cannot be read, or no container takes its streams.
@@ -50,7 +53,23 @@ def write(scenes: DetectedScenes, path: Path) -> list[str]:
         _split(film, parts, video, start_s, cuts)
         for part in parts:
             part.replace(path.parent / part.name)
-    return _notes(scenes, cuts)
+    return [*_notes(scenes, cuts), *_name_stale(path, len(names))]
+
+
+def _name_stale(path: Path, count: int) -> list[str]:
+    """Return a note that names the files of scenes after the last one, which no run overwrites.
+
+    They may be of a run with more scenes, or not of vujax at all, so none is removed.
+    """
+    stem = path.name.removesuffix(f"{FIRST}{path.suffix}")
+    pattern = re.compile(rf"{re.escape(stem)}-Scene-(\d{{3,}})\.\w+")
+    found = ((pattern.fullmatch(file.name), file) for file in path.parent.iterdir())
+    stale = sorted(file.name for match, file in found if match and int(match[1]) > count)
+    if not stale:
+        return []
+    more = f" and {len(stale) - MAX_NAMED} more" if len(stale) > MAX_NAMED else ""
+    names = ", ".join(stale[:MAX_NAMED])
+    return [f"Files of scenes that are not of this run: {names}{more}; delete those not wanted."]
 
 
 def _split(
