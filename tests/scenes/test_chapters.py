@@ -18,6 +18,7 @@ from tests.video.clips import (
     write_pictures,
     write_sound,
 )
+from vujax.scenes.exports import open_export
 from vujax.scenes.exports.chapters import write
 from vujax.scenes.types import DetectedScenes
 from vujax.video.probe import probe_film
@@ -96,6 +97,30 @@ def test_a_transport_stream_becomes_what_players_open(
     write(scenes_of(source), copy)
     assert chapters(copy) == pytest.approx([0, 30 / 24, 42 / 24], abs=2e-3)
     assert len(packets(copy)) == sum(LENGTHS)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "attachment", "copy"),
+    [
+        ("a.mkv", "libx264", False, "scenes.mp4"),
+        ("a.mov", "libx264", False, "scenes.mp4"),
+        ("a.mkv", "mpeg2video", False, "scenes.mkv"),
+        ("a.mkv", "libx264", True, "scenes.mkv"),  # MP4 has no attachments
+    ],
+)
+def test_a_copy_is_mp4_if_browsers_then_play_all_of_it(
+    name: str, codec: str, attachment: bool, copy: str, tmp_path: Path
+) -> None:
+    source = tmp_path / name
+    with av.open(str(source), "w") as container:
+        video = add_picture(container, codec=codec)
+        if attachment:
+            container.add_attachment("a.txt", "text/plain", b"hello")
+        write_pictures(container, video, colours(LENGTHS))
+    path = open_export("chapters").path(scenes_of(source), tmp_path, "scenes")
+    assert path.name == copy
+    assert write(scenes_of(source), path) == []
+    assert packets(path) == packets(source)
 
 
 def test_sound_and_words_about_streams_are_kept(tmp_path: Path) -> None:

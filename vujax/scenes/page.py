@@ -23,13 +23,13 @@ from vujax.scenes.types import BreakCue, DetectedScenes, Part, Scene
 from vujax.utils.formatting import format_clock, format_short_clock, quote_unprintable
 from vujax.utils.html.document import Markup, document, tag
 from vujax.utils.io import write_text
+from vujax.video.remux import PLAYABLE
 
 MAX_CUES = 1000
 MAX_THUMBNAILS = 900  # of 4 KB each
 MAX_IN_STRIP = 10
 SIZE = (160, 160)  # pixels of a thumbnail at most
 OF_ONE_SCENE = re.compile(r"-Scene-\d{3,}\.\w+$")  # of the export 'split'
-PLAYABLE = (".mp4", ".m4v", ".webm")  # in any browser
 
 
 def write_page(

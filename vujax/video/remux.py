@@ -26,6 +26,8 @@ MUXERS |= {".nut": "nut"}
 FALLBACKS = (".mkv", ".mov", ".nut")
 """Containers for films whose own cannot be written, or cannot hold their streams. NUT, which VLC
 and mpv play, takes nearly every codec."""
+PLAYABLE = (".mp4", ".m4v", ".webm")
+"""Containers that any browser plays."""
 IN_BROWSERS = ("h264", "av1", "vp9", "aac", "mp3", "flac", "opus")
 """Codecs that browsers play in MP4."""
 ESSENTIAL = ("video", "audio", "subtitle")
@@ -53,11 +55,16 @@ class CopySettings:
     loses_aspect: bool = False
 
 
-def select_suffix(path: str | Path) -> str:
+def select_suffix(path: str | Path, *, for_browsers: bool = False) -> str:
     """Return the suffix of a copy of a film: its own container, else one that takes all streams.
 
     Without such a container it is the one that loses the least. Films whose container is none of
     MUXERS become MP4 if browsers then play them.
+
+    Args:
+      path: path of the film.
+      for_browsers: whether the others that browsers do not play in their container become MP4 too,
+        if MP4 takes as many of their streams.
     """
     own = Path(path).suffix.lower()
     candidates = list(dict.fromkeys([own, *FALLBACKS] if own in MUXERS else FALLBACKS))
@@ -70,7 +77,8 @@ def select_suffix(path: str | Path) -> str:
         return essential, len(settings.left_out) - essential + settings.loses_aspect
 
     with suppress(ValueError, OSError), open_container(Path(path)) as film:
-        if own not in MUXERS and _plays_in_browsers(film):
+        stays = own in (PLAYABLE if for_browsers else MUXERS)
+        if not stays and _plays_in_browsers(film):
             candidates.insert(0, ".mp4")
         return min(candidates, key=lost)
     return candidates[0]

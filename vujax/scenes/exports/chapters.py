@@ -1,12 +1,13 @@
 """Copy of the film with chapters; packets are copied without transcoding.
 
-MP4, QuickTime, WebM and Matroska files keep their container where it takes all of their streams.
-All others become MP4 if browsers play their codecs, else Matroska, QuickTime or NUT: the first that
-takes all streams. Chapters of the file are replaced. The copy begins at 0, as the film does in
-players.
+Films become MP4 if browsers play their codecs and MP4 takes all of their streams, so that the page
+plays them; WebM stays. Others keep their container where it takes all streams, or become Matroska,
+QuickTime or NUT: the first that does. Chapters of the file are replaced. The copy begins at 0, as
+the film does in players.
 """
 
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -84,4 +85,4 @@ def build_chapters(scenes: DetectedScenes) -> list[dict]:
     ]
 
 
-EXPORT = SceneExport(suffix=select_suffix, write=write)
+EXPORT = SceneExport(suffix=partial(select_suffix, for_browsers=True), write=write)
