@@ -29,7 +29,6 @@ from vujax.utils.io import write_text
 NUM_SUSPECTS, NUM_QUERIES, SHOWN = 20, 4, 5
 MIN_FACTS = 2  # stated by a query
 FOUND = 75.0  # percent of the wrong captions, for which a price is stated
-DOUBTED = 100  # most suspicious captions that are counted
 FRAMES_PER_RIGHT = 200  # at most, of the held-out frames for each right one of a query
 TITLE = "Four in ten captions are wrong. Which?"
 MEANINGS = {
@@ -103,13 +102,12 @@ def _answer(results: Results) -> str:
     """Return the result in a sentence or two."""
     names = (PSD, CLIP_DROPOUT, CLIP)
     judges = [_judge(results, name) for name in names]
-    wrong = np.stack([judge.wrong[judge.rank()][:DOUBTED] for judge in judges])
-    counts = [
-        f"{count} ({name})" for name, count in zip(names, wrong.sum(axis=1).tolist(), strict=True)
-    ]
+    total = int(judges[0].wrong.sum())
+    found = [int(judge.wrong[judge.rank()][:total].sum()) for judge in judges]
+    counts = [f"{count:,} ({name})" for name, count in zip(names, found, strict=True)]
     recalls = [f"{results.estimate(name, 'recall').mean:.1f}% ({name})" for name in names]
     return (
-        f"Of the {wrong.shape[1]} captions that a model doubts most, this many are wrong: "
+        f"{total:,} captions are wrong. Of the {total:,} that a model doubts most, this many are: "
         f"{', '.join(counts)}. Recall of searches in other films, explained below: "
         f"{', '.join(recalls)}."
     )
@@ -242,6 +240,7 @@ def _roc(results: Results) -> Markup:
         "model that has learned captions by heart no longer doubts them.",
         x_label="right captions accused, %",
         y_label="wrong captions found, %",
+        styles=(*range(len(series)), len(METHODS)),  # green dots are told the truth
     )
     prices = [f"{_price(curve):.0f}% ({name})" for name, curve in series.items()]
     words = (

@@ -119,16 +119,14 @@ def test_the_page_shows_everything_and_runs_nothing(results: Results, tmp_path: 
     assert all(image["src"].startswith("data:image/jpeg;base64,") for image in page.of("img"))
     curves = [a for a in page.of("path", "line") if a["d"] != "M1 5H31"]
     assert len(curves) == len(METHODS) + 4  # and the ROC curves, one of them of guessing
+    assert [a["class"] for a in curves].count("line series-3") == 1  # the truth's, not guessing
     for words in (demo_page.TITLE, "With true captions PSD gains nothing", "10.5 ± ", "Precision@"):
         assert words in page.text
     verdicts = {a["class"].split()[0] for a in page.of("span", "verdict")}
     assert verdicts == {"right", "wrong"}
 
 
-def test_the_page_states_what_is_found_and_at_which_price(
-    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(demo_page, "DOUBTED", 5)
+def test_the_page_states_what_is_found_and_at_which_price(results: Results, tmp_path: Path) -> None:
     noisy = results.noisy[0]
     for name, sign in ((PSD, -1.0), (CLIP, 1.0)):
         scores = results.runs[name][0].scores._replace(
@@ -136,7 +134,8 @@ def test_the_page_states_what_is_found_and_at_which_price(
         )
         object.__setattr__(results.runs[name][0], "scores", scores)
     page = Elements(demo_page.write_page(results, tmp_path / "index.html").read_text())
-    assert "Of the 5 captions that a model doubts most, this many are wrong: 5 (PSD)" in page.text
+    wrong = int(noisy.shuffled.sum())
+    assert f"Of the {wrong} that a model doubts most, this many are: {wrong} (PSD)" in page.text
     assert ", 0 (CLIP)." in page.text
     assert "of the right ones: 100% (CLIP)" in page.text and "0% (PSD)" in page.text
 

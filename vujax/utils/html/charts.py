@@ -37,7 +37,13 @@ def curve(points: Sequence[Point], title: str, note: str) -> Markup:
 
 
 def compare_curves(
-    series: Mapping[str, Sequence[Point]], title: str, note: str, *, x_label: str, y_label: str
+    series: Mapping[str, Sequence[Point]],
+    title: str,
+    note: str,
+    *,
+    x_label: str,
+    y_label: str,
+    styles: Sequence[int] = (),
 ) -> Markup:
     """Draw several curves in one chart, told apart by color and dashes, with a legend.
 
@@ -47,17 +53,21 @@ def compare_curves(
       note: a few words on how to read it.
       x_label: what the horizontal axis shows, with its unit.
       y_label: likewise the vertical axis.
+      styles: color and dashes of each curve, 0 to 4, so that charts of a page can agree; empty for
+        the order of the series.
     """
+    styles = styles or range(len(series))
     points = [point for curve in series.values() for point in curve]
     room = {"left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM}
     frame = _Frame(points, width=WIDTH, height=HEIGHT, **room)
     lines = [
-        tag("path", d=frame.path(curve), class_=f"line series-{i}")
-        for i, curve in enumerate(series.values())
+        tag("path", d=frame.path(curve), class_=f"line series-{style}")
+        for style, curve in zip(styles, series.values(), strict=True)
     ]
     view = dict(viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=title)
     caption = tag("figcaption", tag("b", title), tag("span", note, class_="note"))
-    legend = tag("ul", [_legend(i, name) for i, name in enumerate(series)], class_="legend")
+    keys = [_legend(style, name) for style, name in zip(styles, series, strict=True)]
+    legend = tag("ul", keys, class_="legend")
     axes = [tag("p", text, class_="note") for text in (f"\u2191 {y_label}", f"\u2192 {x_label}")]
     body = (caption, legend, axes[0], tag("svg", _axes(frame), lines, **view), axes[1])
     return tag("figure", body, class_="chart compared")
