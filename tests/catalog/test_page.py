@@ -1,5 +1,6 @@
 """The page of a catalog: complete, without scripts, and small."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,23 @@ def test_many_shots_are_thinned(
     page = write_page(Catalog(root), tmp_path / "p.html").read_text("utf-8")
     assert page.count("<img") == 3
     assert "One shot in 2 is shown" in page
+
+
+def luminance(color: str) -> float:
+    """Relative luminance of '#rrggbb' (WCAG 2.2)."""
+    channels = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_transitions_are_readable_in_both_schemes(root: Path, tmp_path: Path) -> None:
+    page = write_page(Catalog(root), tmp_path / "page.html").read_text()
+    rule = re.search(r"\.shots i {.*?background: var\((.*?)\); color: var\((.*?)\)", page, re.S)
+    assert rule
+    schemes = [dict(re.findall(r"(--\w+): (#\w{6})", part)) for part in page.split("@media")[:2]]
+    for scheme in schemes:
+        low, high = sorted(luminance(scheme[name]) for name in rule.groups())
+        assert (high + 0.05) / (low + 0.05) >= 4.5
 
 
 def test_clocks() -> None:

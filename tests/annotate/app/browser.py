@@ -47,6 +47,10 @@ KEYS = {
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
 
+SAVED = "document.getElementById('saved').textContent === 'All saved'"
+CLOSED = "!document.querySelector('dialog[open]')"
+
+
 class Browser:
     """A browser window."""
 
@@ -90,6 +94,22 @@ class Browser:
         """Type a text into the focused element."""
         self.press(*text)
 
+    def click(self, selector: str, times: int = 1, pointer: str = "mouse") -> None:
+        """Click, or tap with the pointer 'touch', on the middle of an element."""
+        found = "document.querySelector(arguments[0])"
+        self.run(f"return {found}.scrollIntoView({{block: 'nearest'}})", selector)
+        box = self.run(f"return {found}.getBoundingClientRect().toJSON()", selector)
+        x, y = (int(box[at] + box[size] / 2) for at, size in (("x", "width"), ("y", "height")))
+        actions = [dict(type="pointerMove", x=x, y=y), *[_button("Down"), _button("Up")] * times]
+        kind = dict(type="pointer", id=pointer, parameters=dict(pointerType=pointer))
+        _call("POST", f"{self._root}/actions", actions=[kind | dict(actions=actions)])
+
+    def resize(self, width: int, height: int) -> None:
+        """Set the size of the viewport in CSS pixels; both 0: that of the window."""
+        size = dict(width=width, height=height, deviceScaleFactor=0, mobile=False)
+        self.cdp("Emulation.setDeviceMetricsOverride", **size)
+        self.wait(f"!{width} || innerWidth === {width}")
+
     def search(self, words: str) -> None:
         """Search for a query by keyboard, and wait for the results."""
         self.press("Escape", "/")
@@ -121,6 +141,10 @@ class Browser:
         """Return the errors of the console since the last call."""
         found = _call("POST", f"{self._root}/se/log", type="browser")
         return [entry["message"] for entry in found if entry["level"] == "SEVERE"]
+
+
+def _button(direction: str) -> dict[str, Any]:
+    return dict(type=f"pointer{direction}", button=0)
 
 
 def _parts(key: str) -> list[str]:
@@ -177,3 +201,25 @@ def _call(method: str, address: str, **body: Any) -> Any:
             return json.load(answer)["value"]
     except urllib.error.HTTPError as error:
         raise AssertionError(json.load(error)["value"]["message"]) from None
+
+
+def add_label(browser: Browser, label: str) -> None:
+    """Add a label by keyboard."""
+    browser.press("Escape", ".")
+    browser.wait("document.querySelector('dialog[open] #line') === document.activeElement")
+    browser.type(label)
+    browser.press("Enter")
+    browser.wait(CLOSED)
+
+
+def search(browser: Browser, words: str) -> None:
+    """Search for a query with results, and wait until the first one is shown."""
+    browser.search(words)
+    browser.wait("document.querySelector('.cell.cursor:not(.coming)') !== null")
+
+
+def cursor(browser: Browser) -> str:
+    """Return the id of the current item."""
+    return browser.wait(
+        "document.querySelector('.cell.cursor:not(.coming)')?.title.split('\\n')[1]"
+    )

@@ -18,6 +18,8 @@ from tests.annotate.labels.labeled_catalog import add_scenes
 from tests.encoders.stub import Stub, catalogue
 from vujax.annotate.app.server import bind_server
 from vujax.annotate.app.session import CurationSession
+from vujax.annotate.labels import sets
+from vujax.annotate.labels.log import LabelLog
 from vujax.catalog import Catalog
 from vujax.pipeline.embed import EmbedJob, EmbedStage, embed
 
@@ -120,3 +122,9 @@ def run_server(session: CurationSession, **options: Any) -> Iterator[Client]:
         prepared.server.should_exit = True
         thread.join(20)
         prepared.listener.close()
+
+
+def label_values(root: Path, name: str = "labels") -> dict:
+    """Return the values of a label set by id and label, without unknown ones."""
+    found = LabelLog(sets.label_set_path(root, name)).state()
+    return {key: entry.decision.value for key, entry in found.items() if entry.decision.value}

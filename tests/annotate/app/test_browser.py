@@ -6,14 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.annotate.app.browser import Browser, chromium
+from tests.annotate.app.browser import CLOSED, SAVED, Browser, add_label, cursor, search
 from tests.annotate.app.large_catalog import large_catalog
-from tests.annotate.app.serving import embedded_catalog, run_server, stub_session
+from tests.annotate.app.serving import embedded_catalog, label_values, run_server, stub_session
 from tests.annotate.labels.labeled_catalog import HOSTILE
 from vujax.annotate.labels import sets
 from vujax.annotate.labels.entry import Decision
@@ -25,59 +25,9 @@ pytestmark = [
     pytest.mark.skipif(not shutil.which("chromedriver"), reason="no chromedriver on this machine"),
 ]
 
-SAVED = "document.getElementById('saved').textContent === 'All saved'"
-CLOSED = "!document.querySelector('dialog[open]')"
 
-
-@pytest.fixture(scope="module")
-def start() -> Iterator[Callable[[], Browser]]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def browser(start: Callable[[], Browser]) -> Browser:
-    return start()
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return large_catalog(tmp_path_factory.mktemp("browser") / "colors", films=8, shots=100)
-
-
-@pytest.fixture
-def root(made: Path) -> Path:
-    for name in ("labels", "exports"):
-        shutil.rmtree(made / name, ignore_errors=True)
-    return made
-
-
-def values(root: Path, name: str = "labels") -> dict:
-    found = LabelLog(sets.label_set_path(root, name)).state()
-    return {key: entry.decision.value for key, entry in found.items() if entry.decision.value}
-
-
-def add_label(browser: Browser, label: str) -> None:
-    browser.press("Escape", ".")
-    browser.wait("document.querySelector('dialog[open] #line') === document.activeElement")
-    browser.type(label)
-    browser.press("Enter")
-    browser.wait(CLOSED)
-
-
-def search(browser: Browser, words: str) -> None:
-    browser.search(words)
-    browser.wait("document.querySelector('.cell.cursor:not(.coming)') !== null")
-
-
-def cursor(browser: Browser) -> str:
-    return browser.wait(
-        "document.querySelector('.cell.cursor:not(.coming)')?.title.split('\\n')[1]"
-    )
-
-
-def test_the_catalog_of_these_tests_is_valid(made: Path) -> None:
-    assert list(find_problems(made)) == []
+def test_the_catalog_of_these_tests_is_valid(root: Path) -> None:
+    assert list(find_problems(root)) == []
 
 
 def test_from_a_query_to_200_labels_and_an_export(
@@ -122,7 +72,7 @@ def test_from_a_query_to_200_labels_and_an_export(
         browser.press("Escape")
         browser.wait(CLOSED)
         assert browser.console_errors() == []
-    found = values(root)
+    found = label_values(root)
     assert len(found) == holds + fails
     with Path(said).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -163,137 +113,6 @@ def test_learning_sampling_and_doubts(root: Path, browser: Browser, tmp_path: Pa
         browser.wait("document.getElementById('status').value === 'open'")
         browser.wait("!document.body.classList.contains('busy')")
         assert browser.console_errors() == []
-
-
-PLAIN_KEYS = (
-    *"ynuU0123456789",
-    *(f"Shift+{digit}" for digit in range(1, 10)),
-    *("Backspace", "Delete", "Ctrl+a", "Ctrl+z", "Ctrl+y", "Ctrl+Shift+z"),
-    *("ArrowRight", "ArrowDown", "Home", "End", "PageDown"),
-    *"vhjklabcdegimopqrstwxzFSCf./?",  # some move the focus, or open a dialog
-)
-CLOSE = """
-const dialog = document.querySelector("dialog");
-return new Promise((done) => {
-  if (!dialog.open) done();
-  dialog.addEventListener("close", () => setTimeout(done), { once: true });
-  dialog.close();
-});
-"""
-CONTROLS = """
-const all = [document.body, ...document.querySelectorAll("a, button, input, select, [tabindex]")];
-window.controls = all.filter((one) => !one.closest("#grid, #detail, dialog")
-  && (one === document.body || one.getClientRects().length));
-return window.controls.map((one) => one.id || one.value || one.textContent || one.tagName)
-"""
-RESET = """
-for (const id of ["words", "where"]) document.getElementById(id).value = "";
-document.getElementById("status").value = "all";
-document.getElementById("query").requestSubmit();
-return 1
-"""
-FOCUS = """
-document.activeElement.blur();
-window.controls[arguments[0]].focus();
-return document.activeElement === window.controls[arguments[0]]
-"""
-
-
-def test_keys_of_other_controls_label_nothing(root: Path, browser: Browser) -> None:
-    with run_server(stub_session(root)) as client:
-        browser.open(f"http://127.0.0.1:{client.port}/")
-        search(browser, "red")
-        add_label(browser, "red")
-        browser.press("y", "n", "y", "u")  # something to undo, and something to redo
-        browser.wait(SAVED)
-        log = sets.label_set_path(root, "labels")
-        before = log.read_bytes()
-        controls = browser.run(CONTROLS)
-        assert {"words", "where", "threshold", "export", "add-label", "shot"} <= set(controls)
-        for number, control in enumerate(controls):
-            browser.run(CLOSE)
-            browser.run(RESET)
-            browser.wait("!document.body.classList.contains('busy')")
-            assert browser.run("document.querySelectorAll('.cell').length") > 10
-            for keys in (PLAIN_KEYS, ("Enter",), ("Enter", "Enter"), ("Space",)):
-                browser.run(CLOSE)
-                if browser.run(FOCUS, number):
-                    browser.press(*keys)
-                    browser.wait("!document.body.classList.contains('busy')")
-                    browser.wait(SAVED)
-                    assert log.read_bytes() == before, f"{keys} on {control}"
-        browser.run(CLOSE)
-        browser.run(RESET)
-        browser.wait("!document.body.classList.contains('busy')")
-        search(browser, "red")
-        browser.press("y")  # the same key in the grid
-        browser.wait(SAVED)
-        assert len(log.read_bytes()) > len(before)
-        browser.run("document.getElementById('detail').focus()")
-        browser.press("n")
-        browser.wait(SAVED)
-        assert log.read_bytes().count(b"\n") == before.count(b"\n") + 2
-        browser.console_errors()  # filters made of all letters are refused
-
-
-SLOW_SEARCH = """
-const ask = fetch;
-window.fetch = async (path, options) => {
-  if (path === "/api/search") await new Promise((done) => setTimeout(done, 1500));
-  return ask(path, options);
-};
-return 1
-"""
-
-
-def test_enter_after_a_search_labels_nothing(root: Path, browser: Browser) -> None:
-    with run_server(stub_session(root)) as client:
-        browser.open(f"http://127.0.0.1:{client.port}/")
-        search(browser, "red")
-        add_label(browser, "red")
-        browser.press("n")
-        browser.wait(SAVED)
-        browser.run(SLOW_SEARCH)
-        browser.press("/", *"blue", "Enter", "Enter", "y", "Enter", "n")  # while the search runs
-        assert browser.text("#note") == "Nothing was labeled: the search is still running."
-        browser.press("/", "Enter")
-        browser.wait("!document.body.classList.contains('busy')")
-        browser.press("Enter")
-        assert browser.text("#note").startswith("Nothing was labeled: the Enter before")
-        browser.wait(SAVED)
-        assert list(values(root).values()) == [-1]
-        browser.run("document.getElementById('grid').focus()")
-        browser.press("ArrowRight", "Enter")
-        browser.wait(SAVED)
-        assert sorted(values(root).values()) == [-1, 1]
-        assert browser.console_errors() == []
-
-
-def test_a_label_is_asked_for_undone_and_redone(root: Path, browser: Browser) -> None:
-    with run_server(stub_session(root)) as client:
-        browser.open(f"http://127.0.0.1:{client.port}/")
-        search(browser, "red")
-        browser.press("y")
-        browser.wait("document.querySelector('dialog[open] #line') === document.activeElement")
-        browser.type("car")
-        browser.press("Enter")
-        browser.wait(CLOSED)
-        browser.wait(SAVED)
-        assert list(values(root).values()) == [1]
-        counts = "document.querySelector('.label .counts').textContent"
-        browser.press("n", "Ctrl+z", "u", "Ctrl+z", "Ctrl+Shift+z", "U", "Ctrl+y")
-        browser.wait(f"{counts} === '\u27131 \u27171'")
-        browser.wait("document.getElementById('note').textContent === 'Nothing to redo.'")
-        assert sorted(values(root).values()) == [-1, 1]
-        browser.press("e")
-        browser.wait("!!document.querySelector('dialog[open] form')")
-        browser.run("document.querySelector('[name=label]').click()")
-        browser.press("Enter")
-        browser.wait("document.getElementById('exported').textContent.includes('No label is')")
-        assert not (root / "exports").exists()
-        browser.press("Escape")
-        browser.wait(CLOSED)
-        assert len(browser.console_errors()) == 1  # the refused third undo
 
 
 def test_work_is_taken_up_where_it_stopped(root: Path, browser: Browser) -> None:
@@ -366,12 +185,12 @@ def test_two_browsers_on_one_catalogue(
             one.wait("document.querySelectorAll('.label').length === 2")  # the other's too
             one.wait(f"{bar}.includes('\\u271315 \\u271715')")
             one.wait(f"{bar}.includes('\\u271325 \\u27175')")
-        found = values(root)
+        found = label_values(root)
         assert len(found) == 60
         browser.press("u")  # takes back ann's last, not ben's
         browser.wait(f"{bar}.includes('\\u271315 \\u271714')")
         other.wait(f"{bar}.includes('\\u271315 \\u271714')")
-        assert len(values(root)) == 59
+        assert len(label_values(root)) == 59
         assert browser.console_errors() == other.console_errors() == []
 
 
@@ -421,6 +240,12 @@ def test_the_player_begins_where_the_shot_does(tmp_path: Path, browser: Browser)
         assert at >= begin - 0.05
         browser.press("Escape")
         browser.wait("document.querySelector('video') === null")
+        browser.click("#cell-1", times=2)
+        browser.wait("document.querySelector('video')?.readyState >= 2")
+        browser.click("#detail .strip:not(.wide) li:first-child button")
+        browser.wait("document.querySelector('video')?.readyState >= 2")
+        browser.wait("document.querySelector('video').currentTime < 0.7")
+        browser.press("Escape", "ArrowRight")
         next((tmp_path / "in").iterdir()).unlink()
         browser.press("ArrowLeft")
         missing = browser.wait("document.querySelector('.missing')?.textContent")
@@ -457,7 +282,7 @@ def test_kill_9_of_the_server_loses_nothing(root: Path, browser: Browser) -> Non
         process, _ = server(int(address.rpartition(":")[2].strip("/")))
         browser.wait(SAVED)
         browser.wait("document.getElementById('note').hidden")
-        found = values(root)
+        found = label_values(root)
         assert len(found) == 35
         assert sum(value > 0 for value in found.values()) == 30
         browser.console_errors()

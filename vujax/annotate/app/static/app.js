@@ -36,7 +36,7 @@ const threshold = new Threshold({
   label: () => labels.active,
   changed: () => grid.draw(),
 });
-const detail = new Detail($("detail"), { marks: (id) => labels.marks(id) });
+const detail = new Detail($("stage"), $("facts"), { marks: (id) => labels.marks(id) });
 const grid = new Grid($("grid"), {
   level: () => result.level,
   marks: (id) => labels.marks(id),
@@ -46,8 +46,15 @@ const grid = new Grid($("grid"), {
     detail.show(grid.item());
     keep();
   },
+  selected: (number) => {
+    $("selected").textContent = number ? `${count(number)} selected` : "";
+    $("unpick").hidden = !number;
+    if (number) say($("selected").textContent);
+  },
+  play: () => play(() => detail.start()),
   failed: (error) => note(error.message, "error"),
 });
+const narrow = matchMedia("(max-width: 900px)");
 
 // State restored after a reload: the query and the position in its results.
 const keep = debounce(250, () => {
@@ -100,6 +107,7 @@ function show(found, ask, place) {
   view = "results";
   grid.set(found, place);
   threshold.set(found.histogram, asked);
+  grid.draw(); // with the items below the new threshold
   note(found.notes.join(" "));
   tell();
 }
@@ -249,9 +257,28 @@ function only(status) {
   search();
 }
 
+// Shows the image and the facts of the current item: beside the items, or over them in a narrow window.
+function details(shown) {
+  document.body.dataset.detail = shown ? (narrow.matches ? "drawer" : "side") : "bar";
+  $("details").setAttribute("aria-expanded", shown);
+}
+
+function play(run) {
+  if (document.body.dataset.detail === "bar") details(true);
+  run();
+}
+
+// Lets clicks and taps select items.
+function pick(picking) {
+  grid.picking = picking;
+  $("pick").setAttribute("aria-pressed", picking);
+}
+
 function escape() {
   grid.choose([]);
   grid.sticky = false;
+  pick(false);
+  if (document.body.dataset.detail === "drawer") details(false);
   detail.stop();
   document.activeElement.blur(); // the grid is hidden where there are no results
   $("grid").focus();
@@ -310,8 +337,8 @@ const COMMANDS = [
   command("Search", "F", "frames", () => setLevel("frame")),
   command("Search", "S", "shots", () => setLevel("shot")),
   command("Search", "C", "scenes", () => setLevel("scene")),
-  command("View", " ", "play from here, or pause", () => detail.toggle()),
-  command("View", "i", "hide or show details", () => document.body.classList.toggle("narrow")),
+  command("View", " ", "play from here, or pause", () => play(() => detail.toggle())),
+  command("View", "i", "hide or show details", () => details(document.body.dataset.detail === "bar")),
   command("Estimate", "t", "focus the threshold (arrow keys move it)", () => threshold.slider.focus()),
   command("Estimate", "p", "draw a random sample above it", draw),
   command("Estimate", "q", "return from the sample", back),
@@ -362,7 +389,16 @@ function connect() {
   $("help").addEventListener("click", () => help(COMMANDS.filter((command) => command.shown.length)));
   $("sample").addEventListener("click", draw);
   $("dialog").addEventListener("close", () => $("grid").focus());
+  $("actions").addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (button?.dataset.key) COMMANDS.find(({ keys }) => keys.includes(button.dataset.key)).run();
+    if (button && event.detail) $("grid").focus();
+  });
+  $("pick").addEventListener("click", () => pick(!grid.picking));
+  $("unpick").addEventListener("click", () => grid.choose([]));
+  narrow.addEventListener("change", () => details(!narrow.matches));
   toolbar($("labels"));
+  toolbar($("actions"));
   listen(COMMANDS);
 }
 
@@ -378,6 +414,7 @@ async function begin() {
   query.restore(saved, about.levels);
   labels.active = saved.label ?? "";
   showLevels();
+  details(!narrow.matches);
   connect();
   await openSet(saved.set ?? about.sets[0] ?? "labels", saved.names ?? []);
   for (const label of about.tags) labels.add(label, false);

@@ -5,8 +5,9 @@ import { film, get, picture } from "./server.js";
 
 export class Detail {
   // hooks: marks(id)
-  constructor(root, hooks) {
-    this.root = root;
+  constructor(stage, facts, hooks) {
+    this.stage = stage;
+    this.facts = facts;
     this.hooks = hooks;
     this.item = null;
     this.load = debounce(120, (item) => this.fetch(item));
@@ -37,15 +38,14 @@ export class Detail {
   draw() {
     const { item, known } = this;
     if (!item) {
-      this.root.replaceChildren(el("p", { className: "hint" }, "No item selected."));
+      this.stage.replaceChildren();
+      this.facts.replaceChildren(el("p", { className: "hint" }, "No current item."));
       return;
     }
-    this.stage = el("div", { className: "stage" },
-      item.picture ? el("img", { src: picture(item.picture), alt: "" }) : el("p", { className: "hint" }, "No keyframe"));
+    this.image(item.picture);
     const span = item.end > item.begin ? ` \u2013 ${clock(item.end)} (${(item.end - item.begin).toFixed(1)} s)` : "";
     this.marks = el("p", { className: "item-labels" });
-    this.root.replaceChildren(
-      this.stage,
+    this.facts.replaceChildren(
       el("h2", {}, item.title),
       el("p", { className: "where" }, el("b", {}, clock(item.begin)), span),
       el("p", { className: "id" }, item.id),
@@ -53,6 +53,10 @@ export class Detail {
       ...(known ? this.more(known) : []),
     );
     this.refresh();
+  }
+
+  image(id) {
+    this.stage.replaceChildren(id ? el("img", { src: picture(id), alt: "" }) : el("p", { className: "hint" }, "No keyframe"));
   }
 
   refresh() {
@@ -67,13 +71,13 @@ export class Detail {
     const inside = new Set(known.pictures);
     const strip = known.strip.map((shot) =>
       el("li", { className: shot.begin < known.end && shot.end > known.begin ? "here" : "" },
-        shot.picture
-          ? el("img", { src: picture(shot.picture), alt: `shot at ${clock(shot.begin)}`, loading: "lazy" })
-          : el("span", { className: "none" }),
-        el("span", {}, clock(shot.begin))));
+        button(`Play from ${clock(shot.begin)}`, () => this.start(shot.begin),
+          shot.picture ? el("img", { src: picture(shot.picture), alt: "", loading: "lazy" }) : el("span", { className: "none" }),
+          el("span", {}, clock(shot.begin)))));
     const frames = known.pictures.length > 1 && known.level !== "frame"
       ? [el("h3", {}, "Keyframes"),
-        el("ol", { className: "strip wide" }, ...[...inside].slice(0, 12).map((id) => el("li", {}, el("img", { src: picture(id), alt: "", loading: "lazy" }))))]
+        el("ol", { className: "strip wide" }, ...[...inside].slice(0, 12).map((id, number) => el("li", {},
+          button(`Show keyframe ${number + 1}`, () => this.enlarge(id), el("img", { src: picture(id), alt: "", loading: "lazy" })))))]
       : [];
     const facts = Object.entries(known.film.facts).map(([name, value]) =>
       [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, Array.isArray(value) ? value.join(", ") : String(value))]);
@@ -82,7 +86,7 @@ export class Detail {
         ? el("p", { className: "missing" }, `The film is not available: ${known.film.missing}`)
         : el("p", { className: "hint" }, el("kbd", {}, "Space"), " plays from here"),
       ...frames,
-      el("h3", {}, "Adjacent shots"),
+      el("h3", {}, "Neighboring shots"),
       el("ol", { className: "strip" }, ...strip),
       el("dl", {}, ...facts.flat()),
     ];
@@ -100,17 +104,29 @@ export class Detail {
     }
   }
 
-  play() {
+  // Plays from a time, by default the start of the item.
+  start(at) {
+    this.stop();
+    if (this.known) this.play(at);
+    else this.wanted = true;
+  }
+
+  enlarge(id) {
+    this.stop();
+    this.image(id);
+  }
+
+  play(at = this.item?.begin) {
     this.wanted = false;
     if (!this.item || !this.known?.film || this.known.film.missing) return;
-    const { begin, end } = this.item;
+    const end = at >= this.item.begin && at < this.item.end ? this.item.end : 0;
     const player = el("video", { src: film(this.known.film.id), controls: true, preload: "metadata" });
     player.addEventListener("loadedmetadata", () => {
-      player.currentTime = begin;
+      player.currentTime = at;
       player.play().catch(() => {});
     }, { once: true });
     player.addEventListener("timeupdate", () => {
-      if (end > begin && !player.paused && player.currentTime >= end && !player.past) {
+      if (end && !player.paused && player.currentTime >= end && !player.past) {
         player.past = true; // only once: then playback continues
         player.pause();
       }
@@ -130,6 +146,12 @@ export class Detail {
     this.player.removeAttribute("src");
     this.player.load();
     this.player = null;
-    if (this.stage && this.item?.picture) this.stage.replaceChildren(el("img", { src: picture(this.item.picture), alt: "" }));
+    if (this.item) this.image(this.item.picture);
   }
+}
+
+function button(label, run, ...children) {
+  const made = el("button", { type: "button", title: label, "aria-label": label }, ...children);
+  made.addEventListener("click", run);
+  return made;
 }

@@ -4,6 +4,7 @@ import { clock, el, debounce } from "./dom.js";
 import { picture, post } from "./server.js";
 
 const WIDTH = 176; // minimum, of a cell
+const MIN_WIDTH = 120; // where that makes two columns
 const GAP = 6;
 const LINE = 22; // the line of text below an image
 const BLOCK = 120; // items per request
@@ -12,7 +13,7 @@ const MAX_ITEMS = 6000; // cached
 
 export class Grid {
   // hooks: level() -> its name, marks(id) -> [{number, label, value}], active(id) -> value,
-  // below(place) -> bool, moved(place), failed(error)
+  // below(place) -> bool, moved(place), selected(number), play(), failed(error)
   constructor(root, hooks) {
     this.root = root;
     this.hooks = hooks;
@@ -27,6 +28,9 @@ export class Grid {
     root.addEventListener("scroll", () => this.later(), { passive: true });
     new ResizeObserver(() => this.resize()).observe(root);
     root.addEventListener("click", (event) => this.clicked(event));
+    root.addEventListener("dblclick", (event) => {
+      if (event.target.closest(".cell") && !this.picking) hooks.play();
+    });
   }
 
   // Shows a result: rows with scores (or null) and the number of hidden near-duplicates of each.
@@ -54,7 +58,8 @@ export class Grid {
     const width = this.root.clientWidth - 2 * GAP;
     if (width <= 0) return;
     const first = this.columns ? this.firstRow() * this.columns : 0;
-    this.columns = Math.max(1, Math.floor((width + GAP) / (WIDTH + GAP)));
+    const least = Math.min(WIDTH, Math.max(MIN_WIDTH, (width - GAP) / 2)); // two columns on a phone
+    this.columns = Math.max(1, Math.floor((width + GAP) / (least + GAP)));
     this.wide = Math.floor((width + GAP) / this.columns) - GAP;
     this.high = Math.round((this.wide * 9) / 16) + LINE;
     const lines = Math.ceil(this.rows.length / this.columns);
@@ -96,6 +101,7 @@ export class Grid {
       this.fill(this.cells.get(place), place);
     }
     this.range = [from, to];
+    if (this.told !== this.chosen.size) this.hooks.selected(this.told = this.chosen.size);
     this.root.setAttribute("aria-activedescendant", this.rows.length ? `cell-${this.cursor}` : "");
     this.fetchSoon();
   }
@@ -159,7 +165,9 @@ export class Grid {
     if (this.hooks.below(place)) classes.push("below");
     const wanted = classes.join(" ");
     if (cell.box.className !== wanted) cell.box.className = wanted;
-    cell.box.setAttribute("aria-selected", this.chosen.has(place) || place === this.cursor);
+    cell.box.setAttribute("aria-selected", this.chosen.has(place));
+    cell.box.setAttribute("aria-setsize", this.rows.length);
+    cell.box.setAttribute("aria-posinset", place + 1);
     if (item) this.label(cell, item);
   }
 
@@ -174,8 +182,6 @@ export class Grid {
         el("b", { className: `mark hue-${mark.number % 9} ${mark.value > 0 ? "holds" : "fails"}`, title: mark.label },
           `${mark.value > 0 ? "\u2713" : "\u2717"} ${mark.label}`)),
     );
-    const about = `${item.title}, ${clock(item.begin)}`;
-    cell.box.setAttribute("aria-label", text ? `${about}: ${text}` : about);
     cell.box.title = `${item.title}\n${item.id}\n${clock(item.begin)}`;
   }
 
@@ -285,7 +291,7 @@ export class Grid {
     const box = event.target.closest(".cell");
     if (!box) return;
     const place = Number(box.id.slice(5));
-    if (event.ctrlKey || event.metaKey) {
+    if (event.ctrlKey || event.metaKey || this.picking) {
       const chosen = new Set(this.chosen);
       if (!chosen.delete(place)) chosen.add(place);
       this.move(place);
