@@ -283,7 +283,7 @@ def test_shard_sees_every_block():
         (dict(image=RESNET | dict(blocks=(1, 1))), r"blocks \(1, 1\) must be those of four"),
         (dict(image=RESNET | dict(blocks=(1, 1, 0, 1))), r"model.image.blocks 0 must be"),
         (dict(image=RESNET | dict(frames=0)), r"model.image.frames 0 must be a positive"),
-        (dict(image=VIT | dict(image_size=20)), r"image_size 20 .* patch size 8"),
+        (dict(image=VIT | dict(image_size=7)), r"image_size 7 .* patch size 8"),
         (dict(image=VIT | dict(heads=3)), r"model.image.width 16 .* model.image.heads 3"),
         (dict(image=VIT | dict(token_pool="max")), r"model.image.token_pool 'max'.*token, mean"),
         (dict(image=VIT | dict(act="relu")), r"model.image.act 'relu'.*gelu, quick_gelu"),

@@ -28,7 +28,8 @@ def to_dict(scenes: DetectedScenes) -> dict[str, Any]:
     """Return the contents of the file."""
     made = {"vujax": version("vujax"), "threshold": scenes.threshold, **scenes.provenance}
     times, scores = list(scenes.boundaries_s), [round(score, 6) for score in scenes.scores]
-    return dict(
+    parts = {} if scenes.parts is None else {"parts": [_part(part) for part in scenes.parts]}
+    return parts | dict(
         kind="vujax scenes",
         schema=SCHEMA,
         film=_film(scenes),
@@ -36,7 +37,6 @@ def to_dict(scenes: DetectedScenes) -> dict[str, Any]:
         scenes=[scene.to_row() for scene in scenes.scenes],
         borders=dict(seconds=times, scores=scores),
         cues=None if scenes.cues is None else [asdict(cue) for cue in scenes.cues],
-        parts=None if scenes.parts is None else [_part(part) for part in scenes.parts],
         notes=list(scenes.notes),
     )
 
