@@ -210,6 +210,8 @@ def add_label(browser: Browser, label: str) -> None:
     browser.type(label)
     browser.press("Enter")
     browser.wait(CLOSED)
+    # The browser announces the end of the dialog a moment later, and the grid takes the focus then.
+    browser.wait("document.activeElement === document.getElementById('grid')")
 
 
 def search(browser: Browser, words: str) -> None:
