@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-UNITS = {"steps": int, "epochs": float, "examples": int, "percent": float}
+from vujax.training.config import UNITS
 
 
 def base() -> ConfigDict:

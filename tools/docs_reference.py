@@ -375,9 +375,6 @@ def _default_argument(path: Path) -> str | None:
     return None
 
 
-DURATION = re.compile(r".*(total|warmup|cooldown|eval|checkpoint)_(steps|epochs|examples|percent)")
-
-
 def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield dotted keys and their values; an empty mapping is a value."""
     for key, value in config.items():
@@ -389,6 +386,8 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 def _config(file: str, found: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return the section of one config file."""
+    from vujax.training.overrides import DURATION
+
     about = ast.get_docstring(ast.parse((ROOT / "configs" / f"{file}.py").read_text("utf-8")))
     default = next(iter(found))
     lines = ["", f"## configs/{file}.py", "", str(about).partition("\n")[0], ""]

@@ -274,16 +274,20 @@ def test_positives_are_neighbours_in_the_film(mode, ends):
         assert abs(steps).max() <= reach
 
 
-def test_random_positives_are_all_neighbours_equally_often():
-    method, (batch,) = method_of("random"), batches(1)
-    state = in_use(method, batch)
-    keys = jax.random.split(jax.random.key(2), 400)
+def count_positives(method, state, batch, draws):
+    """Return how often each candidate is the positive of each query, over many draws."""
 
     def embed_once(key):
         return method.embed(state.params, state.aux, batch, StepContext(key, 0.0)).rows
 
+    keys = jax.random.split(jax.random.key(2), draws)
     place = batch["query"] + steps_to_positive(jax.jit(jax.vmap(embed_once))(keys))
-    counts = (place[..., None] == np.arange(batch["candidate"].shape[2])).mean(0)
+    return (place[..., None] == np.arange(batch["candidate"].shape[2])).mean(0)
+
+
+def test_random_positives_are_all_neighbours_equally_often():
+    method, (batch,) = method_of("random"), batches(1)
+    counts = count_positives(method, in_use(method, batch), batch, 400)
     each = batch["candidate"] / np.maximum(batch["candidate"].sum(2, keepdims=True), 1)
     chosen = batch["candidate"].any(2)
     assert np.abs(counts - each)[chosen].max() < 0.12  # over four standard errors
@@ -293,13 +297,7 @@ def test_random_positives_are_all_neighbours_equally_often():
 def test_soft_positives_are_drawn_in_proportion_to_their_exponential():
     method, (batch,) = method_of("soft"), batches(1)
     state = in_use(method, batch)
-    keys = jax.random.split(jax.random.key(2), 600)
-
-    def embed_once(key):
-        return method.embed(state.params, state.aux, batch, StepContext(key, 0.0)).rows
-
-    place = batch["query"] + steps_to_positive(jax.jit(jax.vmap(embed_once))(keys))
-    counts = (place[..., None] == np.arange(batch["candidate"].shape[2])).mean(0)
+    counts = count_positives(method, state, batch, 600)
     seen = np.asarray(compared(state.params, batch["feature"]), np.float64)
     cosine = np.einsum("bqd,bwd->bqw", np.take_along_axis(seen, batch["query"][..., None], 1), seen)
     weight = np.where(batch["candidate"], np.exp(cosine / 0.5), 0)

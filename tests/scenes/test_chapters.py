@@ -41,8 +41,8 @@ def packets(path: Path) -> list[tuple]:
         found = [
             (p.stream.index, p.pts * p.time_base, bytes(p)) for p in file.demux(kept) if p.size
         ]
-    begin = min(time for index, time, _ in found if index == 0)
-    return sorted((i, round(1000 * (time - begin)), data) for i, time, data in found)
+    start = min(time for index, time, _ in found if index == 0)
+    return sorted((i, round(1000 * (time - start)), data) for i, time, data in found)
 
 
 def chapters(path: Path) -> list[float]:

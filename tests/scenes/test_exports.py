@@ -60,8 +60,8 @@ def test_ffmetadata_as_libav_reads_it(rate: Fraction, tmp_path: Path) -> None:
     with av.open(str(path), format="ffmetadata") as file:
         assert file.metadata == {"title": " ".join(HOSTILE.split())}
         chapters = file.chapters()
-    begins = [float(one["start"] * one["time_base"]) for one in chapters]
-    assert begins == pytest.approx([scene.start_s for scene in film.scenes], abs=1e-6)
+    starts = [float(one["start"] * one["time_base"]) for one in chapters]
+    assert starts == pytest.approx([scene.start_s for scene in film.scenes], abs=1e-6)
     assert [one["end"] for one in chapters[:-1]] == [one["start"] for one in chapters[1:]]
     assert [one["metadata"]["title"] for one in chapters] == ["Scene 1", "Scene 2", "Scene 3"]
 
@@ -71,7 +71,7 @@ def test_edl(rate: Fraction, tmp_path: Path) -> None:
     path, film, notes = written("edl", tmp_path, rate=rate, shots=(3000, 12, 5000, 41))
     text = path.read_text("utf-8")
     assert ("FCM: DROP FRAME" if rate == NTSC else "FCM: NON-DROP FRAME") in text.splitlines()
-    assert len(text.splitlines()) == 3 + 3 * 3 + len(notes)  # no name begins a line of its own
+    assert len(text.splitlines()) == 3 + 3 * 3 + len(notes)  # no name starts a line of its own
     counted = nearest_timecode_rate(rate)
     spans = read_shot_list(path, rate)
     edges = [(span.start * counted, span.end * counted) for span in spans]

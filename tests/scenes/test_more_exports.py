@@ -80,7 +80,7 @@ def test_youtube(tmp_path: Path) -> None:
 
 def test_matroska_chapters_as_mkvmerge_reads_them(tmp_path: Path) -> None:
     scenes = result(title=HOSTILE)
-    late = replace(scenes.scenes[0], start_s=0.021)  # sound that begins before the picture
+    late = replace(scenes.scenes[0], start_s=0.021)  # sound that starts before the picture
     path, _ = write("matroska", tmp_path, replace(scenes, scenes=(late, *scenes.scenes[1:])))
     times = [atom.text for atom in ET.parse(path).getroot().iter("ChapterTimeStart")]
     assert times[0] == "00:00:00.000000000"

@@ -110,7 +110,7 @@ def test_times_open_the_film_beside_the_page(catalog: Catalog, tmp_path: Path) -
         starts = [0.0, 0.0, 20 / 24, 50 / 24, 50 / 24]  # two scenes and three shots
         wanted = [f"{address}#t={seconds:.3f}" for seconds in starts] if address else []
         assert sorted(times) == wanted
-    assert "0:00.8" in found.text  # when the second shot begins
+    assert "0:00.8" in found.text  # when the second shot starts
 
 
 def test_breaks_are_marked_on_the_timeline(catalog: Catalog, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ STARTS = [0, 30, 42, 92]
 
 
 def film(path: Path, late_s: float, timecode: str = "") -> Path:
-    """Write a film whose sound begins at 0 and whose picture begins later, at 23.976 frames/s."""
+    """Write a film whose sound starts at 0 and whose picture starts later, at 23.976 frames/s."""
     with av.open(str(path), "w") as container:
         if timecode:
             container.metadata["timecode"] = timecode
@@ -62,7 +62,7 @@ def test_frames_count_from_the_first_picture(suffix: str, late_s: float, tmp_pat
     expected = ["00:00:00:00", "00:00:01:06", "00:00:01:18", "00:00:03:20"]
     assert lists(source) == (STARTS, STARTS, expected)
     assert [scene.timeline_start for scene in found.scenes] == STARTS
-    # Seconds stay on the clock of players, which begins with the sound.
+    # Seconds stay on the clock of players, which starts with the sound.
     first_s = found.scenes[0].start_s
     assert first_s == pytest.approx(late_s, abs=0.02)  # the encoder of sound delays it
     starts_s = [scene.start_s - first_s for scene in found.scenes]

@@ -1,4 +1,4 @@
-"""What may differ when a run is resumed, and what is recorded of it."""
+"""Rules of what may differ when a run is resumed, and the record of it."""
 
 import json
 from dataclasses import replace

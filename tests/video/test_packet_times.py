@@ -41,7 +41,7 @@ def test_times_count_from_the_start_of_the_film() -> None:
 
 
 def test_good_times_are_not_touched() -> None:
-    """B-frames, gaps, and sound that begins before zero."""
+    """B-frames, gaps, and sound that starts before zero."""
     rows = [(0, -80), (120, -40), (40, 0), (80, 40), (240, 200), (900, 860)]
     assert mend(PacketTimes(Fraction(0)), stream("video", depth=2), rows) == rows
     early = [(-21, -21), (19, 19)]

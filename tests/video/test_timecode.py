@@ -125,7 +125,7 @@ def test_steady_begins_at_the_films_start():
 
 
 def test_frames_count_from_the_first_picture_and_seconds_from_the_film():
-    """A Matroska file whose sound begins 21 ms before its picture."""
+    """A Matroska file whose sound starts 21 ms before its picture."""
     clock = Clock(Fraction(1, 1000), rate=Fraction(24000, 1001), first_s=Fraction(21, 1000))
     pts = [21 + round(1000 * frame / clock.rate) for frame in range(20_000)]
     assert [clock.frame(one) for one in pts] == list(range(20_000))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vujax.cli import movies_worth
-from vujax.utils.formatting import measure_columns
+from vujax.utils.formatting import align_columns, measure_columns
 from vujax.utils.validation import name_and_value
 
 if TYPE_CHECKING:  # the help needs none of it
@@ -31,26 +31,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     similar = actions.add_parser(
         "similar", help="find the movies most similar to one, with reasons"
     )
-    _add_sources(similar, "TABLES_OR_CATALOG", "catalog folder, or tables of movies")
+    similar.add_argument(
+        "movies", type=Path, metavar="TABLES_OR_CATALOG", help="catalog folder, or tables of movies"
+    )
+    _add_similarity(similar, "number of results", required=True)
     similar.add_argument("title", metavar="TITLE", help="title or part of it, or id of a movie")
     worth = actions.add_parser(
         "worth", help="measure what metadata can teach an encoder of scenes, before any training"
     )
-    _add_sources(worth, "CATALOG_OR_TABLES", "catalog with embeddings, or tables of movies")
+    worth.add_argument(
+        "movies",
+        type=Path,
+        metavar="CATALOG_OR_TABLES",
+        help="catalog with embeddings, or tables of movies",
+    )
+    _add_similarity(worth, "similar movies of each movie", required=False)
     movies_worth.add_arguments(worth)
 
 
-def _add_sources(parser: argparse.ArgumentParser, metavar: str, movies: str) -> None:
-    """Declare the movies, their channels, and the number of similar ones."""
-    is_worth = metavar.startswith("CATALOG")
-    default = " (default: those with data)" if is_worth else ""
-    number = "similar movies of each movie" if is_worth else "number of results"
+def _add_similarity(parser: argparse.ArgumentParser, number: str, *, required: bool) -> None:
+    """Declare the channels of similarity, and the number of similar movies."""
+    default = "" if required else " (default: those with data)"
     add = parser.add_argument
-    add("movies", type=Path, metavar=metavar, help=movies)
     add(
         "--channel",
         action="append",
-        required=not is_worth,
+        required=required,
         type=_channel,
         metavar="NAME[:OPTION=VALUE,...]",
         help="similarity channel: genre, synopsis, cowatch, lists or pairs, with options such as "
@@ -164,7 +170,7 @@ def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
     widths = [min(width, MAX_COLUMN) for width in measure_columns(lines)]
     limit = max(shutil.get_terminal_size((160, 0)).columns, MIN_WIDTH)
     pairs = (zip(line, widths, strict=True) for line in lines)
-    return ["  ".join(f"{_short(c, w):<{w}}" for c, w in line).rstrip()[:limit] for line in pairs]
+    return align_columns([[_short(c, w) for c, w in line] for line in pairs], widths, limit=limit)
 
 
 def _short(text: str, width: int) -> str:

@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vujax.utils.formatting import measure_columns
+from vujax.utils.formatting import align_columns
 
 if TYPE_CHECKING:  # the help needs none of it
     from vujax.data.scenes import Scenes
@@ -53,15 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
     worth = measure_worth(scenes, tables, channels, k=arguments.k, held_out=held_out)
     print(f"{worth.scenes:,} scenes of {worth.movies:,} movies. {describe(worth)}\n")
     for rows in ([list(HEAD), *build_rows(worth)], build_growth(worth)):
-        print("\n".join(_align(rows)), end="\n\n")
+        print("\n".join(align_columns(rows)), end="\n\n")
     if arguments.out:
         print(write_page(worth, arguments.out, source=arguments.movies.resolve().name))
     return 0
-
-
-def _align(rows: list[list[str]]) -> list[str]:
-    widths = measure_columns(rows)
-    return ["  ".join(f"{c:<{w}}" for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
 
 
 def is_catalog(path: Path) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from vujax.cli import deprecation
 from vujax.search.backends import BACKENDS
-from vujax.utils.formatting import measure_columns
+from vujax.utils.formatting import align_columns, measure_columns
 
 if TYPE_CHECKING:  # not needed for --help
     from vujax.search.hits import Hit
@@ -185,5 +185,4 @@ def _table(hits: "Sequence[Hit]") -> list[str]:
     widths = [min(width, MAX_COLUMN) for width in measure_columns(rows)]
     widths[-1] = max(len(row[-1]) for row in rows)
     limit = max(shutil.get_terminal_size((160, 0)).columns, MIN_WIDTH)
-    pairs = (zip(row, widths, strict=True) for row in rows if hits)
-    return ["  ".join(f"{c[:w]:<{w}}" for c, w in row).rstrip()[:limit] for row in pairs]
+    return align_columns(rows, widths, limit=limit) if hits else []

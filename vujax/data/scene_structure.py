@@ -14,7 +14,7 @@ choice; the score is flat in them. Time is O(n m) for n shots and m = 60, memory
 
 import numpy as np
 
-from vujax.data.shot_similarity import MIN_SHOT_S, compute_cosine_band
+from vujax.data.shot_similarity import compute_cosine_band, compute_log_durations
 
 REACHES = (3, 4, 6, 8)  # shots on each side that a shot attends to
 TEMPERATURE = 0.25  # of the attention, in median distances
@@ -55,20 +55,13 @@ def compute_structure_parts(vectors: np.ndarray, seconds: np.ndarray) -> np.ndar
     Raises:
       ValueError: the shapes do not match, or a value is not finite.
     """
-    seconds = np.asarray(seconds, np.float64)
-    if seconds.shape != (len(vectors), 2):
-        raise ValueError(
-            f"{len(vectors)} shots need seconds [{len(vectors)} 2], got {seconds.shape}"
-        )
-    if not np.isfinite(seconds).all():
-        raise ValueError("the start and end times of the shots contain NaN or infinity")
+    lengths = compute_log_durations(seconds, len(vectors))
     band = compute_cosine_band(vectors, MAX_LENGTH - 1)
     if len(band) < 3 or np.nanmin(band) > 1 - MIN_DISTANCE:
         return np.zeros((len(band) - 1, 3))
     crossing = [compute_attention_flow(band, reach) for reach in REACHES]
     flow = np.mean([_rank(-values) for values in crossing], axis=0)
     posterior = _rank(compute_boundary_posterior(band))
-    lengths = np.log(np.maximum(seconds[:, 1] - seconds[:, 0], MIN_SHOT_S))
     parts = (flow, posterior, lengths[:-1] + lengths[1:])
     return np.stack([_standardize(part) for part in parts], axis=1)
 

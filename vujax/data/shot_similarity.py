@@ -137,6 +137,24 @@ class LocalSimilarity:
         return {"similarity": matrix, "duration": duration.astype(np.float32), "mask": mask}
 
 
+def compute_log_durations(seconds: np.ndarray, shots: int) -> np.ndarray:
+    """Compute the logarithms of the durations of a film's shots, float64 `[n]`.
+
+    Args:
+      seconds: start and end of each shot, `[n 2]`.
+      shots: number of shots.
+
+    Raises:
+      ValueError: there are not as many, or a value is not finite.
+    """
+    seconds = np.asarray(seconds, np.float64)
+    if seconds.shape != (shots, 2):
+        raise ValueError(f"{shots} shots need seconds [{shots} 2], got {seconds.shape}")
+    if not np.isfinite(seconds).all():
+        raise ValueError("the start and end times of the shots contain NaN or infinity")
+    return np.log(np.maximum(seconds[:, 1] - seconds[:, 0], MIN_SHOT_S))
+
+
 def compute_local_similarity(
     vectors: np.ndarray, seconds: np.ndarray, reach: int, *, scale: str = "film"
 ) -> LocalSimilarity:
@@ -153,15 +171,8 @@ def compute_local_similarity(
     """
     if reach < 1:
         raise ValueError(f"reach must be at least 1 shot, got {reach}")
-    seconds = np.asarray(seconds, np.float64)
-    if seconds.shape != (len(vectors), 2):
-        raise ValueError(
-            f"{len(vectors)} shots need seconds [{len(vectors)} 2], got {seconds.shape}"
-        )
-    if not np.isfinite(seconds).all():
-        raise ValueError("the start and end times of the shots contain NaN or infinity")
+    lengths = compute_log_durations(seconds, len(vectors))
     band = rescale(compute_cosine_band(vectors, 2 * reach - 1), scale)
-    lengths = np.log(np.maximum(seconds[:, 1] - seconds[:, 0], MIN_SHOT_S))
     return LocalSimilarity(reach, band, _standardize(lengths).astype(np.float32))
 
 

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -188,7 +187,7 @@ def build_result(
     """
     export = export or ExportOptions()
     row = catalog.films(shots.film).to_pylist()[0]
-    clock = replace(build_clock(row), first_s=_first_picture_s(shots, row))
+    clock = build_clock(row)
     if export.start_timecode is not None:
         clock = _restart(clock, export.start_timecode)
     model = shots.model
@@ -215,12 +214,6 @@ def build_result(
         ),
         export=export,
     )
-
-
-def _first_picture_s(shots: ShotEmbeddings, row: Mapping[str, Any]) -> Fraction:
-    """Return the timestamp of the first picture, in seconds."""
-    time_base = Fraction(row["time_base_num"], row["time_base_den"])
-    return shots.rows[0]["begin_pts"] * time_base
 
 
 def _restart(clock: Clock, timecode: str) -> Clock:

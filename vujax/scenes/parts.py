@@ -47,6 +47,12 @@ def require_parts(scenes: DetectedScenes) -> tuple[Part, ...]:
     return scenes.parts
 
 
+def list_chapters_from_zero(scenes: DetectedScenes) -> list[Chapter]:
+    """Return the chapters of a film, the first of which starts at 0, as many programs require."""
+    first, *others = list_chapters(scenes)
+    return [replace(first, start_s=0.0), *others]
+
+
 def list_chapters(scenes: DetectedScenes) -> list[Chapter]:
     """Return the chapters of a film: its scenes, and its parts in their places.
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-UNITS = ("steps", "epochs", "examples", "percent")
+UNITS = {"steps": int, "epochs": float, "examples": int, "percent": float}
+"""Units of a duration, and the types of their numbers."""
 
 
 def resolve_duration(

@@ -167,8 +167,7 @@ def build_start(run: Run, saved_step: int | None, extend: bool) -> resume.Start:
 
 def read_first_batch(run: Run, hosts: int) -> Batch:
     """Return the rows of host 0 among `hosts` of the batch of step 0."""
-    options = dict(batch_size=run.config.batch_size, seed=run.config.seed, start_step=0)
-    batches = run.data.train_batches(**options, host=0, hosts=hosts)
+    batches = open_batches(run, 0, host=0, hosts=hosts)
     try:
         return next(batches)
     finally:
@@ -233,14 +232,14 @@ def _copy_to_device(leaf: jax.Array | np.ndarray, like: jax.ShapeDtypeStruct) ->
     return jnp.copy(leaf)
 
 
-def open_batches(run: Run, start_step: int) -> TrainBatches:
-    """Open this host's rows of the batches of steps `start_step`, `start_step + 1`, ..."""
+def open_batches(run: Run, start_step: int, host: int, hosts: int) -> TrainBatches:
+    """Open a host's rows of the batches of steps `start_step`, `start_step + 1`, ..."""
     return run.data.train_batches(
         batch_size=run.config.batch_size,
         seed=run.config.seed,
         start_step=start_step,
-        host=jax.process_index(),
-        hosts=jax.process_count(),
+        host=host,
+        hosts=hosts,
     )
 
 
@@ -251,7 +250,7 @@ def run_steps(run: Run, checkpoints: Checkpoints, state: State) -> State:
         return state
     save_every = run.resolve_steps("checkpoint", total)
     eval_every = run.resolve_steps("eval", total)
-    batches = open_batches(run, start)
+    batches = open_batches(run, start, jax.process_index(), jax.process_count())
     logger = MetricLogger(
         run.workdir,
         run.parts,

@@ -60,6 +60,21 @@ def measure_columns(rows: Sequence[Sequence[str]]) -> list[int]:
     return [max(map(len, column)) for column in zip(*rows, strict=True)]
 
 
+def align_columns(
+    rows: Sequence[Sequence[str]], widths: Sequence[int] | None = None, *, limit: int | None = None
+) -> list[str]:
+    """Return the rows of a table as lines, their columns aligned to the left.
+
+    Args:
+      rows: cells.
+      widths: of the columns, at which cells are cut; None: those of the longest cells.
+      limit: length at which lines are cut; None: they are not.
+    """
+    widths = measure_columns(rows) if widths is None else widths
+    pairs = (zip(row, widths, strict=True) for row in rows)
+    return ["  ".join(f"{c[:w]:<{w}}" for c, w in row).rstrip()[:limit] for row in pairs]
+
+
 def join_lines(text: str) -> str:
     """Return text on one line, without line ends and other control characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,6 +1,6 @@
 """Timestamps of packets for a copy of a film: from zero, without jumps, in increasing order.
 
-Recordings begin at any time, clocks wrap, files are joined one behind the other, and some packets
+Recordings start at any time, clocks wrap, files are joined one behind the other, and some packets
 have no timestamp. Muxers refuse all of these. The repairs are those of `ffmpeg -c copy`, except
 that a jump of the clock is one event for all streams, so that sound stays with the picture.
 """

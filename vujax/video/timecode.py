@@ -191,7 +191,7 @@ def format_timecode(frame: int, rate: Fraction, drop_frame: bool = False) -> str
 
 
 def frames_per_day(rate: Fraction, drop_frame: bool = False) -> int:
-    """Return the number of frames after which timecode begins again at 00:00:00:00."""
+    """Return the number of frames after which timecode starts again at 00:00:00:00."""
     day = DAY_HOURS * 3600 * _nearest(rate)
     return day - _dropped(rate)[0] * DAY_HOURS * 54 if drop_frame else day
 

@@ -7,7 +7,7 @@ and padding. SigLIP's texts are canonicalized in Python first, as its training d
 import functools
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ class TokenizerFile:
             encodable = [
                 canonicalize_text(text.replace(SPACE, " "), self.lower) for text in encodable
             ]
-        opened = _open(self.path, _version(self.path))
+        opened = _open(open_tokenizer_file, self.path, _version(self.path))
         rows = [encoding.ids for encoding in opened.encode_batch(encodable)]
         if any(len(row) != self.context for row in rows):
             raise ValueError(
@@ -105,7 +105,7 @@ class SentencePieceFile:
           ImportError: the extra [sentences] is not installed.
         """
         check_texts(texts)
-        opened = _open_pieces(self.path, _version(self.path))
+        opened = _open(open_sentencepiece_file, self.path, _version(self.path))
         rows = np.full((len(texts), self.context), opened.piece_to_id(self.pad), np.int32)
         # A space mark at the start of a text is dropped, unless something precedes it.
         prefix = opened.id_to_piece(opened.unk_id())
@@ -168,13 +168,8 @@ def open_tokenizer_file(path: Path) -> Any:
 
 
 @functools.lru_cache(maxsize=8)
-def _open(path: str, version: int | None) -> Any:
-    return open_tokenizer_file(Path(path))
-
-
-@functools.lru_cache(maxsize=8)
-def _open_pieces(path: str, version: int | None) -> Any:
-    return open_sentencepiece_file(Path(path))
+def _open(open_file: Callable[[Path], Any], path: str, version: int | None) -> Any:
+    return open_file(Path(path))
 
 
 def _version(path: str) -> int | None:

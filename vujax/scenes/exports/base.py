@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vujax.scenes.types import DetectedScenes
+from vujax.video.frame_rate import EDITOR_RATES
 
 Write = Callable[[DetectedScenes, Path], list[str]]
 
@@ -34,3 +35,19 @@ class SceneExport:
         """
         suffix = self.suffix if isinstance(self.suffix, str) else self.suffix(scenes.path)
         return folder / f"{stem}{suffix}"
+
+
+def note_frame_rate(scenes: DetectedScenes, file: str, programs: str) -> list[str]:
+    """Return a note if a file counts frames at a rate that varies, or that programs may not have.
+
+    Args:
+      scenes: of the film.
+      file: what counts, such as 'OTIO timeline'.
+      programs: those that open it.
+    """
+    rate = f"{float(scenes.clock.rate):.5g} frames/s"
+    if scenes.variable_rate:
+        return [f"The film's frame rate varies: the {file} counts {rate}."]
+    if scenes.clock.rate not in EDITOR_RATES:
+        return [f"The {file} has the film's {rate}, which {programs} may not have."]
+    return []

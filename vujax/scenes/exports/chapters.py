@@ -2,7 +2,7 @@
 
 Films become MP4 if browsers play their codecs and MP4 takes all of their streams, so that the page
 plays them; WebM stays. Others keep their container where it takes all streams, or become Matroska,
-QuickTime or NUT: the first that does. Chapters of the file are replaced. The copy begins at 0, as
+QuickTime or NUT: the first that does. Chapters of the file are replaced. The copy starts at 0, as
 the film does in players.
 """
 
@@ -15,7 +15,7 @@ from av.container import InputContainer
 from av.stream import Stream
 
 from vujax.scenes.exports.base import SceneExport
-from vujax.scenes.parts import list_chapters
+from vujax.scenes.parts import list_chapters_from_zero
 from vujax.scenes.types import DetectedScenes
 from vujax.utils.io import write_atomically
 from vujax.video.probe import open_container
@@ -76,12 +76,12 @@ def build_chapters(scenes: DetectedScenes) -> list[dict]:
     return [
         dict(
             id=number,
-            start=round(chapter.start_s * TICKS) if number > 1 else 0,
+            start=round(chapter.start_s * TICKS),
             end=round(chapter.end_s * TICKS),
             time_base=Fraction(1, TICKS),
             metadata={"title": chapter.title},
         )
-        for number, chapter in enumerate(list_chapters(scenes), 1)
+        for number, chapter in enumerate(list_chapters_from_zero(scenes), 1)
     ]
 
 

@@ -8,11 +8,10 @@ from fractions import Fraction
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from vujax.scenes.exports.base import SceneExport
+from vujax.scenes.exports.base import SceneExport, note_frame_rate
 from vujax.scenes.types import DetectedScenes, Scene
 from vujax.utils.formatting import join_lines
 from vujax.utils.io import write_text
-from vujax.video.frame_rate import EDITOR_RATES
 from vujax.video.probe import AudioStream, probe_film
 
 HEADER = '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE fcpxml>\n'
@@ -27,12 +26,7 @@ def write(scenes: DetectedScenes, path: Path) -> list[str]:
     _add_project(root, scenes)
     ET.indent(root)
     write_text(path, HEADER + ET.tostring(root, encoding="unicode") + "\n")
-    rate = f"{float(scenes.clock.rate):.5g} frames/s"
-    if scenes.variable_rate:
-        return [f"The film's frame rate varies: the FCPXML project counts {rate}."]
-    if scenes.clock.rate not in EDITOR_RATES:
-        return [f"The FCPXML project has the film's {rate}, which Final Cut Pro may not have."]
-    return []
+    return note_frame_rate(scenes, "FCPXML project", "Final Cut Pro")
 
 
 def _add_resources(root: ET.Element, scenes: DetectedScenes) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from vujax.scenes.exports.base import SceneExport
-from vujax.scenes.parts import Chapter, list_chapters
+from vujax.scenes.parts import Chapter, list_chapters_from_zero
 from vujax.scenes.types import DetectedScenes
 from vujax.utils.io import write_text
 
@@ -19,16 +19,16 @@ def write(scenes: DetectedScenes, path: Path) -> list[str]:
     """Write the file atomically."""
     root = ET.Element("Chapters")
     edition = ET.SubElement(root, "EditionEntry")
-    for number, chapter in enumerate(list_chapters(scenes)):
-        _add_chapter(edition, chapter, chapter.start_s if number else 0.0)
+    for chapter in list_chapters_from_zero(scenes):
+        _add_chapter(edition, chapter)
     ET.indent(root)
     write_text(path, HEADER + ET.tostring(root, encoding="unicode") + "\n")
     return []
 
 
-def _add_chapter(edition: ET.Element, chapter: Chapter, start_s: float) -> None:
+def _add_chapter(edition: ET.Element, chapter: Chapter) -> None:
     atom = ET.SubElement(edition, "ChapterAtom")
-    ET.SubElement(atom, "ChapterTimeStart").text = format_time(start_s)
+    ET.SubElement(atom, "ChapterTimeStart").text = format_time(chapter.start_s)
     ET.SubElement(atom, "ChapterTimeEnd").text = format_time(chapter.end_s)
     display = ET.SubElement(atom, "ChapterDisplay")
     ET.SubElement(display, "ChapterString").text = chapter.title

@@ -1,6 +1,6 @@
 """scenes.otio: OpenTimelineIO timeline, one clip per scene with a marker at its start.
 
-Frames count from the first picture, at the film's nominal rate, and begin with its source timecode.
+Frames count from the first picture, at the film's nominal rate, and start with its source timecode.
 With a variable frame rate they are times in units of the nominal frame, and each clip's metadata
 has the exact times. Markers on the stack are break cues.
 """
@@ -10,11 +10,10 @@ from pathlib import Path
 import opentimelineio as otio
 from opentimelineio.opentime import RationalTime, TimeRange
 
-from vujax.scenes.exports.base import SceneExport
+from vujax.scenes.exports.base import SceneExport, note_frame_rate
 from vujax.scenes.types import BreakCue, DetectedScenes, Scene
 from vujax.utils.formatting import join_lines
 from vujax.utils.io import write_text
-from vujax.video.frame_rate import EDITOR_RATES
 
 METADATA_FIELDS = ("id", "begin_s", "end_s", "begin_pts", "end_pts", "begin_timecode", "first_shot")
 
@@ -23,12 +22,7 @@ def write(scenes: DetectedScenes, path: Path) -> list[str]:
     """Write the file atomically and return notes about the limits of the format."""
     text = otio.adapters.write_to_string(build_timeline(scenes), adapter_name="otio_json", indent=1)
     write_text(path, text)
-    rate = f"{float(scenes.clock.rate):.5g} frames/s"
-    if scenes.variable_rate:
-        return [f"The film's frame rate varies: the OTIO timeline counts {rate}."]
-    if scenes.clock.rate not in EDITOR_RATES:
-        return [f"The OTIO timeline has the film's {rate}, which editors may not have."]
-    return []
+    return note_frame_rate(scenes, "OTIO timeline", "editors")
 
 
 def build_timeline(scenes: DetectedScenes) -> otio.schema.Timeline:

@@ -14,6 +14,7 @@ from av.container import InputContainer
 
 from vujax.scenes.exports.base import SceneExport
 from vujax.scenes.types import DetectedScenes
+from vujax.utils.io import publish
 from vujax.video.decode import probe_stream
 from vujax.video.probe import open_container
 from vujax.video.remux import MUXERS, find_settings, select_suffix
@@ -52,7 +53,7 @@ def write(scenes: DetectedScenes, path: Path) -> list[str]:
         parts = [Path(folder, name) for name in names]
         _split(film, parts, video, start_s, cuts)
         for part in parts:
-            part.replace(path.parent / part.name)
+            publish(part, path.parent / part.name)
     return [*_notes(scenes, cuts), *_name_stale(path, len(names))]
 
 

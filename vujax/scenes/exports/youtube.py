@@ -7,7 +7,7 @@ ten seconds.
 from pathlib import Path
 
 from vujax.scenes.exports.base import SceneExport
-from vujax.scenes.parts import Chapter, list_chapters
+from vujax.scenes.parts import Chapter, list_chapters_from_zero
 from vujax.scenes.types import DetectedScenes
 from vujax.utils.formatting import join_lines
 from vujax.utils.io import write_text
@@ -18,11 +18,9 @@ MIN_SECONDS = 10
 
 def write(scenes: DetectedScenes, path: Path) -> list[str]:
     """Write the file atomically and return notes about the site's rules."""
-    chapters = list_chapters(scenes)
-    starts = [0, *(round(chapter.start_s) for chapter in chapters[1:])]
+    chapters = list_chapters_from_zero(scenes)
     lines = [
-        f"{format_time(start)} {join_lines(chapter.title)}"
-        for start, chapter in zip(starts, chapters, strict=True)
+        f"{format_time(round(chapter.start_s))} {join_lines(chapter.title)}" for chapter in chapters
     ]
     write_text(path, "\n".join(lines) + "\n")
     return _notes(chapters)
