@@ -6,6 +6,7 @@ writes a file for each data set: embeddings of images by `lite` and of captions 
 
 - fashion: product photographs and names. The class is the article type.
 - frames: of synthetic films; the three splits are of different films. The class is the event.
+- frames-large: the same with ten times the pairs to train on.
 - emoji: names of 1,594 concepts in four styles of psd_features_emoji.py (VUJAX_EMOJI); training,
   tuning and report are of different styles. The class is the subcategory.
 - openclipart: drawings and titles. The class is the folder.
@@ -13,6 +14,7 @@ writes a file for each data set: embeddings of images by `lite` and of captions 
 """
 
 import argparse
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,10 +37,11 @@ from vujax.utils.mesh import make_mesh
 
 SPLITS = ("train", "tune", "report")
 FRAMES = {
-    "train": dict(split="train", frames=3000),
+    "train": dict(split="train"),
     "tune": dict(split="validation", frames=512, seed=1),
     "report": dict(split="validation", frames=1024),
 }
+NUM_FRAMES, NUM_FRAMES_LARGE = 3000, 30_000  # to train on
 PRODUCT_PHRASES = ("a product", "a product photo", "an item", "an item from the shop", "fashion")
 GENERIC_DRAWINGS = ("a drawing", "clip art", "a picture", "an illustration")
 GENERIC_PICTURES = ("a picture", "a photo", "an image")
@@ -298,11 +301,16 @@ def _find_split(key: str, parts: dict[str, set[str]]) -> int:
     return next((SPLITS.index(name) for name, keys in parts.items() if key in keys), 0)
 
 
-def prepare_frames(cache: str) -> dict[str, np.ndarray]:
-    """Embed frames of synthetic films and their captions, and write down their facts."""
+def prepare_frames(cache: str, frames: int = NUM_FRAMES) -> dict[str, np.ndarray]:
+    """Embed frames of synthetic films and their captions, and write down their facts.
+
+    Args:
+      cache: folder of cached embeddings.
+      frames: number of pairs to train on.
+    """
     parts, truths = [], []
     for options in FRAMES.values():
-        options = dict(**options, generic=0.0, swapped=0.0)
+        options = dict(frames=frames, generic=0.0, swapped=0.0) | options
         source = {"main": dict(kind="cinema", **options)}
         parts.append(open_feature_pairs(source, "lite", cache=cache))
         images = SyntheticImages(**options)
@@ -361,6 +369,7 @@ def _pack(
 PREPARE = {
     "fashion": prepare_fashion,
     "frames": prepare_frames,
+    "frames-large": functools.partial(prepare_frames, frames=NUM_FRAMES_LARGE),
     "emoji": prepare_emoji,
     "openclipart": prepare_openclipart,
     "tinyimagenet": prepare_tinyimagenet,
