@@ -149,22 +149,29 @@ def run_once(
     split: str,
 ) -> dict[str, float]:
     """Train with one seed and score one split."""
-    setting, pool = KNOWN[name], pools["train"]
+    variables, noisy, wrong = train_once(pools["train"], point, name, numbers, seed=seed)
+    scores = evaluate(variables, pools[split], noisy, wrong)
+    if split == "report" and "logit_bias" not in variables["params"]:
+        scores |= calibrate(variables, pools["tune"], pools["report"])
+    return scores
+
+
+def train_once(
+    pool: Any, point: Mapping[str, Any], name: str, numbers: Mapping[str, float], *, seed: int
+) -> tuple[Tree, Any, np.ndarray]:
+    """Return trained variables, the noisy pairs that they saw, and bool `[n]`: the wrong ones."""
+    setting = KNOWN[name]
     rng = np.random.Generator(np.random.Philox([seed, 0]))
     pool = pool.take(rng.permutation(len(pool.images))[: point["size"]])
     noisy, wrong = DATA["add_noise"](pool, point["noise"], point["share"], seed)
-    steps = EPOCHS * (point["size"] // BATCH)
+    steps = point.get("epochs", EPOCHS) * (point["size"] // BATCH)
     rows = np.flatnonzero(~wrong) if setting.clean else np.arange(len(wrong))
     data = {"image": noisy.images, "tokens": noisy.texts}
     if setting.kind is DEFINED["KnownAlignments"]:
         data |= {"image_facts": noisy.image_facts, "text_facts": noisy.text_facts}
     train = build_training(name, steps, noisy.images.shape[1], noisy.texts.shape[1])
     order = draw_order(rows, steps, seed)
-    variables = train(jax.random.key(seed), data, order, {**NUMBERS, **numbers})
-    scores = evaluate(variables, pools[split], noisy, wrong)
-    if split == "report" and "logit_bias" not in variables["params"]:
-        scores |= calibrate(variables, pools["tune"], pools["report"])
-    return scores
+    return train(jax.random.key(seed), data, order, {**NUMBERS, **numbers}), noisy, wrong
 
 
 def evaluate(variables: Tree, pool: Any, noisy: Any, wrong: np.ndarray) -> dict[str, float]:
