@@ -218,20 +218,25 @@ def test_an_image_text_model_judges_its_own_embeddings(tmp_path, monkeypatch):
 def test_one_sentence_for_each_mistake(root, tmp_path, monkeypatch, capsys, words, message):
     monkeypatch.chdir(tmp_path)
     assert cli.main(judged(root, *words)) == 1
-    assert message in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert ("judged by" in printed.out) == ("--threshold" in words)  # the others cost no training
 
 
 def test_pairs_that_do_not_fit_the_model(root, tmp_path, capsys):
-    def complain(pairs: FeaturePairs) -> str:
+    def complain(pairs: FeaturePairs, *more: str) -> str:
         path = write_feature_pairs(pairs, tmp_path / "odd.parquet")
         words = ["pairs", "suspects", str(path), "--encoder", str(root / "run"), "--out"]
-        assert cli.main([*words, str(tmp_path / "s.csv")]) == 1
+        assert cli.main([*words, str(tmp_path / "s.csv"), *more]) == 1
         return capsys.readouterr().err
 
     pairs = topic_pairs(12)
     assert "1 pair cannot be judged" in complain(pairs.take([0]))
     equal = replace(pairs.images, captions=(("A dog",), ("a dog",)) * 6)
-    assert "all 12 images have the same caption" in complain(replace(pairs, images=equal))
+    for more in ((), ("--folds", "3")):
+        assert "all 12 images have the same caption" in complain(
+            replace(pairs, images=equal), *more
+        )
     narrow = replace(pairs.images, embeddings=pairs.images.embeddings[:, :5])
     assert "do not fit this tower, which takes [b 12]" in complain(replace(pairs, images=narrow))
     assert cli.main(

@@ -137,12 +137,13 @@ def _write_suspects(arguments: argparse.Namespace) -> int:
 
     from vujax.search.clean_pairs import check_clean
     from vujax.search.results import check_suffix
-    from vujax.search.suspects import find_suspects
+    from vujax.search.suspects import check_cut, find_suspects
 
     sources = _describe(arguments.pairs)
     check_suffix(arguments.out)
     if arguments.clean:
         check_clean(arguments.clean, sources)
+        check_cut(arguments.share, arguments.threshold)
     elif arguments.share is not None or arguments.threshold is not None:
         raise ValueError("--share and --threshold are options of --clean")
     with tqdm(total=arguments.folds or 1, unit="fold", disable=None, leave=False) as bar:

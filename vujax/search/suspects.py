@@ -105,18 +105,31 @@ class Suspects:
         Raises:
           ValueError: not exactly one of both is given, or nothing stays.
         """
-        if (share is None) == (threshold is None):
-            raise ValueError("give a share or a threshold of the captions that are left out")
+        check_cut(share, threshold)
         if share is None:
             stays = self.scores.suspicion < threshold
         else:
-            if not 0 <= share < 1:
-                raise ValueError(f"the share that is left out must be in [0, 1), got {share}")
             stays = np.ones(len(self.captions.rows), bool)
             stays[self.rank()[: round(share * len(stays))]] = False
         if not stays.any():
             raise ValueError(f"no caption has a score below the threshold {threshold}")
         return stays
+
+
+def check_cut(share: float | None, threshold: float | None) -> None:
+    """Check which captions are to be left out, before anything is judged.
+
+    Args:
+      share: of the captions, in [0, 1); or
+      threshold: score from which captions are left out.
+
+    Raises:
+      ValueError: not exactly one of both is given, or the share is out of range.
+    """
+    if (share is None) == (threshold is None):
+        raise ValueError("give a share or a threshold of the captions that are left out")
+    if share is not None and not 0 <= share < 1:
+        raise ValueError(f"the share that is left out must be in [0, 1), got {share}")
 
 
 def find_suspects(

@@ -162,6 +162,7 @@ def cross_fit(
     Raises:
       ValueError: see `assign_folds` and `train_towers`.
     """
+    FeatureDataset(pairs)  # its complaints count all pairs, not those of a fold
     captions, fold = group_captions(pairs.captions), assign_folds(pairs, folds)
     number = {normalize_caption(text): i for i, text in enumerate(captions.texts)}
     found = PairScores._make(np.zeros(len(pairs.texts), kind) for kind in ("f4", "f4", "i8", "f4"))
