@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-SPLITS = ("train", "validation")
+SPLITS = ("train", "validation", "themed-train", "themed-validation")
 OPTIONS = ("seed", "split", "minutes", "height", "width", "fps", "channels", "workers")
 
 
@@ -21,7 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--series", type=int, metavar="N", help="instead of films, the N episodes of one series"
     )
     add("--seed", type=int, default=0, help="each seed has other films (default: 0)")
-    add("--split", choices=SPLITS, default="train", help="split of the films (default: train)")
+    add(
+        "--split",
+        choices=SPLITS,
+        default="train",
+        help="split of the films; in themed ones genres share palettes and themes cross films "
+        "(default: train)",
+    )
     add("--minutes", type=float, default=3.0, help="mean length of a story (default: 3)")
     add("--height", type=int, default=180, help="pixels (default: 180)")
     add("--width", type=int, default=320, help="pixels (default: 320)")

@@ -23,6 +23,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "train": {"films": 512, "frames": 100_000, "generic": 0.2, "swapped": 0.1},
     "validation": {"films": 64, "frames": 1024, "generic": 0.0, "swapped": 0.0},
 }
+DEFAULTS |= {f"themed-{split}": values for split, values in DEFAULTS.items()}
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,13 @@ from vujax.data.synthetic.dataset_shots import SyntheticFilm, open_synthetic_fil
 from vujax.data.synthetic.editing import Part, parse_frame_rate
 from vujax.data.synthetic.films import build_set_truth
 from vujax.data.synthetic.ground_truth import Settings, SetTruth, read_truth
+from vujax.data.synthetic.world import THEME_BY_PLACE
 
 SCENE_LABELS: dict[str, Callable[[Part], Iterable[str | None]]] = {
     "event": lambda part: [role.event for role in part.scene.roles],
     "cast": lambda part: [role.character.kind for role in part.scene.roles],
     "place": lambda part: [part.scene.place],
+    "theme": lambda part: [THEME_BY_PLACE[part.scene.place]],
     "time": lambda part: [part.scene.time],
     "weather": lambda part: [part.scene.weather],
 }
@@ -46,7 +48,7 @@ def open_synthetic_scenes(
 
     Args:
       seed: see `vujax.data.synthetic.dataset_shots.open_synthetic_films`, as for all up to `keep`.
-      split: likewise.
+      split: likewise; 'theme' has a meaning in themed films, see `vujax.data.synthetic.world`.
       films: likewise.
       first: likewise.
       minutes: likewise.

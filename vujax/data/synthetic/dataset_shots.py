@@ -175,7 +175,8 @@ def open_synthetic_films(
 
     Args:
       seed: another seed gives other films.
-      split: 'train' or 'validation': other films, the same vocabulary.
+      split: 'train' or 'validation': other films, the same vocabulary; or one of THEMED_SPLITS of
+        `vujax.data.synthetic.world`.
       films: number of films.
       first: number of the first one.
       minutes: mean length of a story; a film's is two thirds to four thirds of it.

@@ -12,6 +12,8 @@ from vujax.data.synthetic.world import (
     EVENTS,
     FRAMINGS,
     OUTDOORS,
+    THEME_BY_PLACE,
+    THEMES,
     TIMES,
     WEATHERS,
     WINDOWLESS,
@@ -22,6 +24,7 @@ from vujax.data.synthetic.world import (
 # Events that a close-up would cut away: the director never chooses one.
 NEVER_CLOSE = ("bicycle", "flag", "juggling")
 MOVES = ("still", "still", "pan", "push in")
+THEME_PROBABILITY = 0.8  # of a scene of a themed film to tell of its themes
 
 
 @dataclass(frozen=True)
@@ -103,15 +106,23 @@ class Shot:
 def make_scene(film: Film, number: int) -> Scene:
     """Make scene `number` of a film; any number from 0 is a scene."""
     dice = Dice((*film.key, "scene", number))
-    place = dice.pick(film.places)
+    place = dice.pick(_choose_places(film, dice))
     time = None if place in WINDOWLESS else dice.pick(TIMES)
     weather = dice.pick(WEATHERS) if place in OUTDOORS else None
     actors = dice.sample(film.cast, 2 if dice.chance(0.7) else 1)
-    events = dice.sample(EVENTS, len(actors))
+    told = THEMES[THEME_BY_PLACE[place]][2:] if film.themes else EVENTS
+    events = dice.sample(told, len(actors))
     roles = tuple(Role(a, e) for a, e in zip(actors, events, strict=True))
     mean = 24.0 / film.genre.pace_s  # shots: a scene lasts some 24 seconds
     shots = min(15, max(2, round(mean * dice.uniform(0.5, 1.5))))
     return Scene(film, number, place, time, weather, roles, shots)
+
+
+def _choose_places(film: Film, dice: Dice) -> tuple[str, ...]:
+    """Return the places of a scene: any of the film's, or those of one of its themes."""
+    if not film.themes or not dice.chance(THEME_PROBABILITY):
+        return film.places
+    return THEMES[dice.pick(film.themes)][:2]
 
 
 def make_shot(scene: Scene, number: int) -> Shot:

@@ -78,7 +78,8 @@ def write_set(
       folder: created if it is missing; other files in it are left alone.
       films: number of films.
       seed: another seed gives other films.
-      split: 'train' or 'validation': other films, the same vocabulary.
+      split: 'train' or 'validation': other films, the same vocabulary; or one of THEMED_SPLITS of
+        `vujax.data.synthetic.world`.
       height: of the frames, an even number of pixels.
       width: likewise.
       fps: frames per second, such as 24 or '24000/1001'.

@@ -2,11 +2,15 @@
 
 A film is a pure function of (seed, split, number). Films differ in light and color on purpose:
 a place is recognized by its shapes, not by its colors.
+
+In themed films, those of THEMED_SPLITS, meaning is not the palette: a genre has no look, each film
+has a grade and a pace of its own, and a genre tells of two themes, each shared with another genre.
+A theme is two places that do not look similar, and what people do there.
 """
 
 import colorsys
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vujax.data.synthetic.canvas import RGB
 from vujax.data.synthetic.random import Dice
@@ -27,6 +31,16 @@ WINDOWLESS = ("theatre", "spaceship")
 TIMES = ("day", "sunset", "night")
 WEATHERS = ("clear", "rain", "snow", "fog")
 FRAMINGS = ("wide", "medium", "close")
+THEMED_SPLITS = ("themed-train", "themed-validation")
+THEMES: dict[str, tuple[str, ...]] = {  # places and events of each
+    "voyage": ("harbour", "spaceship", "telescope", "flag", "lantern"),
+    "home": ("farm", "bedroom", "book", "lantern", "gift"),
+    "show": ("street", "theatre", "juggling", "guitar", "balloon"),
+    "study": ("mountain", "library", "book", "telescope", "umbrella"),
+    "feast": ("forest", "kitchen", "gift", "balloon", "guitar"),
+    "lesson": ("desert", "classroom", "flag", "bicycle", "juggling"),
+}
+THEME_BY_PLACE = {name: theme for theme, words in THEMES.items() for name in words[:2]}
 
 COATS: dict[str, RGB] = {
     "red": (0.82, 0.12, 0.12),
@@ -108,6 +122,7 @@ class Film:
 
     Attributes:
       exposure: factor of each channel: the film's light, exposure and print.
+      themes: of most of its scenes, in themed films.
     """
 
     seed: int
@@ -118,6 +133,7 @@ class Film:
     palette: Palette
     cast: tuple[Character, ...]
     places: tuple[str, ...]
+    themes: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, int, str, int]:
@@ -135,7 +151,24 @@ def make_film(seed: int, split: str, number: int) -> Film:
     palette = _palette(dice)
     cast = tuple(_character(dice, kind) for kind in dice.sample(KINDS, 4))
     places = tuple(dice.sample(PLACES, 5))
-    return Film(seed, split, number, genre, exposure, palette, cast, places)
+    film = Film(seed, split, number, genre, exposure, palette, cast, places)
+    return _give_themes(film, dice) if split in THEMED_SPLITS else film
+
+
+def _give_themes(film: Film, dice: Dice) -> Film:
+    """Replace the look of the film's genre by one of its own, and its places by its themes'."""
+    first = GENRES.index(film.genre)
+    names = list(THEMES)
+    themes = (names[first % len(names)], names[(first + 1) % len(names)])
+    look = replace(
+        film.genre,
+        saturation=dice.uniform(0.4, 1.3),
+        gain=(dice.uniform(0.8, 1.1), dice.uniform(0.8, 1.1), dice.uniform(0.8, 1.1)),
+        lift=dice.uniform(0.0, 0.1),
+        grain=dice.uniform(0.004, 0.022),
+        pace_s=dice.uniform(4.0, 6.0),
+    )
+    return replace(film, genre=look, themes=themes, places=PLACES)
 
 
 def _character(dice: Dice, kind: str) -> Character:
