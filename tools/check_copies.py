@@ -131,7 +131,7 @@ def differences(ours: Path, theirs: Path) -> list[str]:
     if len(pairs[0]) != len(pairs[1]):
         return [f"{len(pairs[0])} streams, not {len(pairs[1])}"]
     found = []
-    for index, (mine, other) in enumerate(zip(*pairs, strict=True)):
+    for index, (mine, other) in enumerate(zip(pairs[0], pairs[1], strict=True)):
         ends = abs(mine.pop("end") - other.pop("end"))
         if ends > Fraction(1, 10):
             found.append(f"stream {index} ends {float(ends):.2f} s apart")
@@ -217,7 +217,7 @@ def main() -> None:
             films, equal = films + 1, equal + verdict.startswith("equal")
             cells.append(verdict)
             if not verdict.startswith("equal"):
-                print(codec, container, verdict, *found, sep="; ", file=sys.stderr, flush=True)
+                print("; ".join([codec, container, verdict] + found), file=sys.stderr, flush=True)
         print("|", " | ".join([codec, *cells]), "|", flush=True)
     print(f"\nEqual: {equal} of {films} films.")
 

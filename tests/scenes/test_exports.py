@@ -221,6 +221,8 @@ def test_unknown_formats_are_named() -> None:
     assert exports.select(["csv", "vtt", "csv"]) == ("csv", "vtt")
     with pytest.raises(ValueError, match="unknown scene export 'pdf'; expected one of: csv, vtt"):
         exports.select(["pdf"])
+    with pytest.raises(ValueError, match="split and split_exact have files of the same names"):
+        exports.select(["split", "csv", "split_exact"])
 
 
 def test_twenty_thousand_scenes(tmp_path: Path) -> None:

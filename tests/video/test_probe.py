@@ -2,6 +2,8 @@
 
 import io
 import os
+import shutil
+import subprocess
 from fractions import Fraction
 
 import av
@@ -213,3 +215,30 @@ def test_frames_count_from_the_first_picture(tmp_path):
     film = probe_film(make_sound(tmp_path / "a.mkv", [(0.25, tone(1, 16000))], picture_s=0.5))
     clock = film.video.clock
     assert (clock.first_s, clock.frame(500)) == (Fraction(1, 2), 0)
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
+@pytest.mark.parametrize(
+    ("rate", "label", "drop", "expected"),
+    [
+        (25, "10:00:00:12", False, "10:00:00:24"),
+        (25, "00:00:00:12", False, "00:00:00:24"),
+        (Fraction(30000, 1001), "01:02:03:29", False, "01:02:03:58"),
+        (Fraction(30000, 1001), "01:00:00:29", True, "01:00:04;34"),
+        (30, "23:59:59:29", False, "23:59:59:58"),
+    ],
+)
+def test_a_timecode_track_may_count_every_second_frame(tmp_path, rate, label, drop, expected):
+    """Cameras of 50 and 60 frames/s often write timecode of 25 and 30."""
+    fast = make(tmp_path / "fast.mov", 8, rate=2 * rate, time_base=1 / Fraction(2 * rate))
+    slow = make(tmp_path / "slow.mov", 4, rate=rate, metadata={"timecode": label})
+    path = tmp_path / "a.mov"
+    command = ["ffmpeg", "-v", "error", "-i", fast, "-i", slow]
+    subprocess.run([*command, "-map", "0:v", "-map", "1:d", "-c", "copy", path], check=True)
+    data = bytearray(path.read_bytes())
+    flags = data.index(b"tmcd" + bytes(7) + b"\1") + 19  # of the track's description
+    assert data[flags + 9] == round(rate)
+    data[flags] |= drop
+    path.write_bytes(data)
+    video = probe_film(path).video
+    assert (video.clock.rate, video.timecode) == (2 * rate, expected)

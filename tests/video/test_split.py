@@ -1,23 +1,36 @@
-"""Files of scenes: cut at keyframes, every packet once, from zero."""
+"""Files of scenes: cut at keyframes, every packet once, or encoded anew from exact frames."""
 
 import itertools
+from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from tests.scenes.results import result
 from tests.scenes.test_chapters import film_with_tone, packets
-from tests.video.clips import make, number
+from tests.video.clips import (
+    add_picture,
+    add_sound,
+    make,
+    number,
+    numbered,
+    write_pictures,
+    write_sound,
+)
 from vujax.scenes import exports
+from vujax.video.decode import FrameReader, ReadStatus
 from vujax.video.probe import probe_film
 from vujax.video.split import plan_cuts
 
 
-def split(source: Path, shots: tuple[int, ...]) -> tuple[list[Path], list[str]]:
+def split(source: Path, shots: tuple[int, ...], timecode: str = "") -> tuple[list[Path], list[str]]:
     """Split a film of 24 frames/s into one file per shot."""
     clock = probe_film(source).video.clock
+    clock = clock.with_timecode(timecode) if timecode else clock
     scenes = result(shots, range(len(shots) - 1), clock=clock, path=str(source))
     export = exports.open_export("split")
     first = export.path(scenes, source.parent, "film")
@@ -75,3 +88,111 @@ def test_cuts_take_the_nearest_free_keyframe(tmp_path: Path) -> None:
     wanted = [Fraction(frame, 24) for frame in (1, 2, 40)]
     cuts = plan_cuts(source, 0, Fraction(0), wanted)
     assert [round(cut.keyframe_s * 24) for cut in cuts] == [12, 24, 36]
+
+
+def split_exact(
+    source: Path, shots: tuple[int, ...], timecode: str = ""
+) -> tuple[list[Path], list[str]]:
+    """Write one file per shot, encoded anew, for the frames that the film has."""
+    video = probe_film(source).video
+    clock = video.clock.with_timecode(timecode) if timecode else video.clock
+    pts = [pts for _, pts in FrameReader(source).frames(ReadStatus())]
+    scenes = result(shots, range(len(shots) - 1), clock=clock, path=str(source))
+    firsts = [sum(shots[:i]) for i in range(len(shots))]
+    moved = [
+        replace(scene, start_pts=pts[first], start_s=float(clock.seconds(pts[first])))
+        for scene, first in zip(scenes.scenes, firsts, strict=True)
+    ]
+    export = exports.open_export("split_exact")
+    scenes = replace(scenes, scenes=tuple(moved))
+    first = export.path(scenes, source.parent, "film")
+    notes = export.write(scenes, first)
+    return sorted(source.parent.glob("film-Scene-*")), notes
+
+
+def frames(path: Path) -> list[np.ndarray]:
+    with av.open(str(path)) as file:
+        return [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+
+
+def psnr(first: np.ndarray, second: np.ndarray) -> float:
+    error = np.mean((first.astype(float) - second) ** 2)
+    return float("inf") if error == 0 else 10 * np.log10(255**2 / error)
+
+
+EXACT = {
+    "mp4": ("a.mp4", {}),
+    "mkv": ("a.mkv", dict(rate=Fraction(24000, 1001))),
+    "mov": ("a.mov", dict(pixels="yuv422p10le", codec="prores_ks")),
+    "ts": ("a.ts", dict(codec="mpeg2video", size=(96, 64))),
+    "rgb": ("a.mkv", dict(codec="ffv1", pixels="bgr0")),
+    "odd": ("a.mkv", dict(codec="ffv1", size=(97, 63))),
+    "turned": ("a.mp4", dict(rotation=90, sample_aspect=Fraction(4, 3), transfer=16)),
+}
+
+
+@pytest.mark.parametrize("kind", EXACT)
+def test_exact_files_hold_every_picture_once(kind: str, tmp_path: Path) -> None:
+    name, options = EXACT[kind]
+    source = make(tmp_path / name, 40, **{"gop": 250} | options)
+    parts, notes = split_exact(source, (15, 1, 24))
+    assert [part.suffix for part in parts] == [".mp4" if kind == "ts" else source.suffix] * 3
+    assert notes == []
+    found = [frames(part) for part in parts]
+    assert [len(images) for images in found] == [15, 1, 24]
+    whole = frames(source)
+    pairs = zip(whole, itertools.chain(*found), strict=True)
+    assert min(psnr(first, second) for first, second in pairs) > 28
+    assert [number(images[0]) for images in found] == [0, 15, 16]
+    expected = probe_film(source).video
+    for part in parts:
+        video = probe_film(part).video
+        assert video.codec == "h264"
+        assert (video.coded, video.shown) == (expected.coded, expected.shown)
+        assert (video.rotation, video.hdr) == (expected.rotation, expected.hdr)
+        assert video.bits == expected.bits
+        assert float(video.clock.seconds(round(video.start_s / video.clock.time_base))) == 0
+
+
+def test_exact_files_keep_irregular_times(tmp_path: Path) -> None:
+    pts = [0, 1, 2, 5, 6, 9, 10, 12, 13, 14, 20, 21]
+    source = make(tmp_path / "a.mp4", 12, pts=pts)
+    parts, _ = split_exact(source, (5, 7))
+    with av.open(str(parts[1])) as file:
+        found = [round(frame.time * 24) for frame in file.decode(video=0)]
+    assert found == [time - 9 for time in pts[5:]]
+
+
+def test_exact_files_cut_sound_to_the_sample(tmp_path: Path) -> None:
+    rate, click = 48000, 300  # a click that many samples after each cut
+    samples = np.zeros((rate * 2, 2), np.int16)
+    cuts = [0, 14, 30]
+    for cut in cuts:
+        samples[round(cut * rate / 24) + click] = 20000
+    with av.open(str(tmp_path / "a.mov"), "w") as file:
+        video, audio = add_picture(file, gop=250), add_sound(file, rate, channels=2)
+        audio.metadata["language"] = "fra"
+        write_sound(file, audio, samples, rate)
+        write_pictures(file, video, [numbered(i) for i in range(48)])
+    parts, _ = split_exact(tmp_path / "a.mov", (14, 16, 18))
+    for part in parts:
+        with av.open(str(part)) as file:
+            (stream,) = file.streams.audio
+            sound = np.concatenate([f.to_ndarray()[0] for f in file.decode(stream)])
+            assert stream.metadata["language"] == "fra"
+        assert abs(int(np.abs(sound).argmax()) - click) <= 1
+
+
+@pytest.mark.parametrize("divide", [split, split_exact])
+def test_files_have_their_own_timecode(divide: Callable, tmp_path: Path) -> None:
+    source = make(tmp_path / "a.mov", 48, metadata={"timecode": "01:00:00:00"})
+    parts, notes = divide(source, (12, 36), "01:00:00:00")
+    assert [probe_film(part).video.timecode for part in parts] == ["01:00:00:00", "01:00:00:12"]
+    assert notes == []
+
+
+def test_transparent_pictures_are_refused(tmp_path: Path) -> None:
+    source = make(tmp_path / "a.mkv", 6, codec="ffv1", pixels="yuva420p")
+    with pytest.raises(ValueError, match=r"H\.264 has no transparent pictures; use --split"):
+        split_exact(source, (3, 3))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]

@@ -62,6 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also write a file per scene, FILM-Scene-001, copied from keyframe to keyframe",
     )
     add(
+        "--split-exact",
+        action="store_true",
+        help="also write a file per scene from its first frame on, encoded as H.264 and AAC",
+    )
+    add(
         "--edl-rate",
         type=parse_rate,
         metavar="FPS",
@@ -105,9 +110,9 @@ def _usual_formats() -> str:
 
 
 def _formats(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """Return the formats to write; --split adds one."""
-    formats = exports.select(arguments.formats)
-    return exports.select([*formats, "split"]) if arguments.split else formats
+    """Return the formats to write; --split and --split-exact add one."""
+    wanted = [name for name in ("split", "split_exact") if getattr(arguments, name)]
+    return exports.select([*exports.select(arguments.formats), *wanted])
 
 
 def parse_rate(text: str) -> Fraction:

@@ -1,4 +1,4 @@
-"""Sound of a film: mono samples at one rate, synchronous with the video.
+"""Sound of a film: samples at one rate, synchronous with the video.
 
 Sample k is heard k / rate seconds after the start of the film, whatever the file's timestamps are:
 a gap between them becomes silence, and where they overlap the later sound is dropped.
@@ -29,7 +29,7 @@ RATES = range(1000, 768001)  # Hz; a file that declares another is damaged
 
 
 class AudioReader:
-    """Streaming reader of a film's sound: iterate it for blocks, then read `status`.
+    """Streaming reader of a film's mono sound: iterate it for blocks, then read `status`.
 
     Blocks are float32 `[block]` in [-1, 1]; the last one may be shorter.
 
@@ -67,17 +67,32 @@ class AudioReader:
         self.status.close("sound", end_s, self.audio)
 
     def _pieces(self, status: ReadStatus) -> Iterator[np.ndarray]:
-        track = _Track(self.audio, self._rate)
-        with open_container(self.film.path) as container:
-            stream = isolate_stream(container, self.audio.index)
-            packets = demux_packets(container, stream, status)
-            for frame in decode_frames(packets, stream, status):
-                try:
-                    yield from track.add(frame)
-                except (av.FFmpegError, ValueError):  # a layout or format that cannot be mixed
-                    status.damaged += 1
-        yield from track.flush()
-        status.repaired = track.repaired
+        for piece in read_samples(self.film.path, self.audio, self._rate, "mono", status):
+            yield piece[:, 0]
+
+
+def read_samples(
+    path: Path, audio: AudioStream, rate: int, layout: str, status: ReadStatus
+) -> Iterator[np.ndarray]:
+    """Yield the samples of a stream from the start of the film on, float32 `[n c]` in [-1, 1].
+
+    Args:
+      path: path of the film.
+      audio: the stream.
+      rate: sampling rate of the result in Hz.
+      layout: libav's name of its channels, such as 'mono'.
+      status: counts damaged packets and repaired timestamps.
+    """
+    track = _Track(audio, rate, layout)
+    with open_container(path) as container:
+        stream = isolate_stream(container, audio.index)
+        for frame in decode_frames(demux_packets(container, stream, status), stream, status):
+            try:
+                yield from track.add(frame)
+            except (av.FFmpegError, ValueError):  # a layout or format that cannot be mixed
+                status.damaged += 1
+    yield from track.flush()
+    status.repaired = track.repaired
 
 
 class _Track:
@@ -87,9 +102,10 @@ class _Track:
     timestamp, so that rounding errors never add up.
     """
 
-    def __init__(self, audio: AudioStream, rate: int) -> None:
+    def __init__(self, audio: AudioStream, rate: int, layout: str) -> None:
         self.repaired = 0
-        self._clock, self._rate = audio.clock, rate
+        self._clock, self._rate, self._layout = audio.clock, rate, layout
+        self._num_channels = av.AudioLayout(layout).nb_channels
         self._resampler: AudioResampler | None = None
         self._kind: tuple[str, str, int] | None = None  # format, layout and rate of the run
         self._run_start_s = 0.0
@@ -139,16 +155,16 @@ class _Track:
         self._run_start_s, self._num_taken, self._kind = start_s, 0, kind
         # Without the bound libswresample adds the channels of float sound up to more than 1.
         mix = {"rematrix_maxval": "1.0"}
-        self._resampler = AudioResampler("flt", "mono", self._rate, options=mix)
+        self._resampler = AudioResampler("flt", self._layout, self._rate, options=mix)
         if ahead > 0:
             self._position += ahead
-            yield np.zeros(ahead, np.float32)
+            yield np.zeros((ahead, self._num_channels), np.float32)
 
     def _place(self, frames: Iterable[AudioFrame | None]) -> Iterator[np.ndarray]:
         for frame in frames:
             if frame is None:  # a resampler with nothing to do flushes to this
                 continue
-            samples = frame.to_ndarray().reshape(-1)
+            samples = frame.to_ndarray().reshape(-1, self._num_channels)
             dropped = min(self._num_drop, len(samples))
             self._num_drop -= dropped
             self._position += len(samples) - dropped

@@ -173,7 +173,7 @@ class FrameReader:
         scale_still = Scaler(size, video.rotation, video.mirrored, tone_mapped=True)
         is_candidate = self._pacer()
         pts = last = round(video.start_s / clock.time_base)
-        for frame, pts, following in _with_next(self._frames(status)):
+        for frame, pts, following in with_next(self.frames(status)):
             try:
                 small = scale_small(frame)
                 keep = is_candidate(pts, following)
@@ -189,7 +189,12 @@ class FrameReader:
         end_s = float((pts + clock.frame_ticks) * clock.time_base)
         status.close("frame", end_s, video)
 
-    def _frames(self, status: ReadStatus) -> Iterator[tuple[VideoFrame, int]]:
+    def frames(self, status: ReadStatus) -> Iterator[tuple[VideoFrame, int]]:
+        """Yield every frame as it is decoded, with its PTS in ticks of the stream's clock.
+
+        Args:
+          status: counts damaged packets and repaired timestamps.
+        """
         repair = TimestampRepair(self.video.clock)
         with open_container(self.film.path) as container:
             stream = isolate_stream(container, self.video.index)
@@ -324,10 +329,10 @@ def _tolerance_s(stream: StreamInfo) -> Fraction:
     return max(Fraction(1), stream.duration_s / 50)
 
 
-def _with_next(
+def with_next(
     frames: Iterator[tuple[VideoFrame, int]],
 ) -> Iterator[tuple[VideoFrame, int, int | None]]:
-    """Yield each frame with its own timestamp and that of the next frame."""
+    """Yield each frame with its own timestamp and that of the next frame, None after the last."""
     before = next(frames, None)
     for frame in frames:
         yield *before, frame[1]

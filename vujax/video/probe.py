@@ -5,12 +5,12 @@ import math
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
@@ -20,7 +20,7 @@ from av.video.frame import VideoFrame
 
 from vujax.utils.formatting import quote_unprintable
 from vujax.video.frame_rate import estimate_nominal_rate
-from vujax.video.timecode import MAX_GAP_S, Clock
+from vujax.video.timecode import MAX_GAP_S, Clock, format_timecode
 
 # Formats that hold their own data. Never playlists, whose entries may name any file or host.
 FORMATS = (
@@ -31,8 +31,12 @@ MAX_PIXELS = 1 << 26  # 8192 x 8192: a header that claims more is damaged
 NUM_SAMPLED_PACKETS = 300
 HDR_TRANSFERS = (16, 18)  # libav's numbers for SMPTE ST 2084 (PQ) and ARIB STD-B67 (HLG)
 INTERLACED_ORDERS = range(2, 6)  # libav's field orders with two fields
+BOTTOM_FIRST_ORDERS = (3, 4)
 MATRIX = "DISPLAYMATRIX"
 SOURCE_TIMECODE = re.compile(r"(\d\d:\d\d:\d\d)([:;.,])(\d\d)", re.ASCII)
+DESCRIPTIONS = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
+"""Boxes of ISO 14496-12 that lead to the description of a track."""
+TIMECODE_COUNT = 32  # place of the frames per second in a timecode track's description
 DURATION = re.compile(r"([0-9]{1,4}):([0-9]{2}):([0-9]{2}(?:\.[0-9]{1,9})?)")
 
 
@@ -76,6 +80,7 @@ class VideoStream(StreamInfo):
       variable_rate: True if the first frames are spaced unevenly, or at another rate than the
         average.
       interlaced: True if a frame holds two fields of different times.
+      bottom_first: True if the lower of the two is shown first.
       hdr: True if the transfer function is PQ or HLG; stills are tone-mapped to standard range.
       bits: bits per component, 8 or more.
       timecode: source timecode of the first picture, 'HH:MM:SS:FF', or 'HH:MM:SS;FF' in drop-frame;
@@ -90,6 +95,7 @@ class VideoStream(StreamInfo):
     hdr: bool
     bits: int
     mirrored: bool = False
+    bottom_first: bool = False
     timecode: str = ""
 
     @property
@@ -158,6 +164,17 @@ def probe_film(path: str | Path) -> FilmInfo:
             video=video and _video_stream(video, start, container, path),
             audio=audio and _audio_stream(audio, start, container),
         )
+
+
+def list_audio_streams(container: InputContainer, start: Fraction) -> list[AudioStream]:
+    """Return the decodable audio streams of a file.
+
+    Args:
+      container: the file.
+      start: timestamp, in seconds, of the start of the film.
+    """
+    streams = [s for s in container.streams.audio if s.codec_context is not None and s.time_base]
+    return [_audio_stream(stream, start, container) for stream in streams]
 
 
 @contextmanager
@@ -301,9 +318,10 @@ def _video_stream(
         mirrored=mirrored,
         variable_rate=_is_variable(times, clock),
         interlaced=interlaced,
+        bottom_first=context.field_order in BOTTOM_FIRST_ORDERS or context.name == "dvvideo",
         hdr=header.color_trc in HDR_TRANSFERS,
         bits=max((component.bits for component in pixels.components), default=8) if pixels else 8,
-        timecode=_source_timecode(stream, container, facts["clock"]),
+        timecode=_source_timecode(stream, container, facts["clock"], path),
     )
 
 
@@ -329,17 +347,70 @@ def _nominal_rate(stream: Stream, times: np.ndarray, *, interlaced: bool) -> Fra
     return average if is_fields else rate  # packets that hold one field each
 
 
-def _source_timecode(stream: Stream, container: InputContainer, clock: Clock) -> str:
+def _source_timecode(stream: Stream, container: InputContainer, clock: Clock, path: Path) -> str:
     """Return the timecode of the stream, of the container or of a timecode track."""
     tracks = [other for other in container.streams if other.type == "data"]
     for owner in (stream, container, *tracks):
         tags = {name.lower(): value for name, value in owner.metadata.items()}
         if match := SOURCE_TIMECODE.fullmatch(tags.get("timecode", "").strip()):
             text = f"{match[1]}{':' if match[2] == ':' else ';'}{match[3]}"
+            is_track = "mov" in container.format.name
             with suppress(ValueError):  # it names no frame at this rate
-                clock.with_timecode(text)
-                return text
+                return _count_every_frame(text, clock, _track_count(path) if is_track else None)
     return ""
+
+
+def _count_every_frame(text: str, clock: Clock, count: int | None) -> str:
+    """Return the timecode of a clock; tracks of fast films may count every second frame.
+
+    Args:
+      text: timecode of the file.
+      clock: clock of the film.
+      count: frame numbers per second of the timecode; None if the file does not say.
+
+    Raises:
+      ValueError: it names no frame.
+    """
+    rate = clock.timecode_rate
+    if count is None or round(rate) != 2 * count:
+        clock.with_timecode(text)
+        return text
+    half = replace(clock, rate=rate / 2).with_timecode(text).at_rate(rate)
+    return format_timecode(half.timecode_frame, rate, half.is_drop_frame)
+
+
+def _track_count(path: Path) -> int | None:
+    """Return the frame numbers per second of a QuickTime file's timecode track; None without one.
+
+    libav has the timecode, but not the rate at which it counts.
+    """
+    with path.open("rb") as file:
+        for start, _ in _find_boxes(file, 0, path.stat().st_size, DESCRIPTIONS):
+            file.seek(start + 8)  # version and number of entries
+            entry = file.read(TIMECODE_COUNT + 1)
+            if entry[4:8] == b"tmcd" and len(entry) > TIMECODE_COUNT:
+                return entry[TIMECODE_COUNT]
+    return None
+
+
+def _find_boxes(
+    file: BinaryIO, start: int, end: int, names: Sequence[bytes]
+) -> Iterator[tuple[int, int]]:
+    """Yield start and end of the content of ISO boxes with a path of names, between two places."""
+    while start + 8 <= end:
+        file.seek(start)
+        head = file.read(16)
+        size, name, header = int.from_bytes(head[:4], "big"), head[4:8], 8
+        if size == 1:  # 64 bits follow
+            size, header = int.from_bytes(head[8:], "big"), 16
+        size = size or end - start  # 0: up to the end
+        if size < header:
+            return
+        if name == names[0]:
+            inside = start + header, min(start + size, end)
+            nested = _find_boxes(file, inside[0], inside[1], names[1:]) if names[1:] else [inside]
+            yield from nested
+        start += size
 
 
 def _sample(container: InputContainer, index: int) -> tuple[VideoFrame | None, np.ndarray]:

@@ -104,7 +104,7 @@ def find_settings(film: InputContainer, muxer: str) -> CopySettings | None:
         settings = CopySettings(muxer, tagged, with_extra)
         with suppress(av.FFmpegError, ValueError):
             with open_copy(film, io.BytesIO(), settings) as (_, added):
-                copied = {*added, *(s.index for s in film.streams if _is_made_by_muxer(s))}
+                copied = {*added, *(s.index for s in film.streams if is_made_by_muxer(s))}
             left_out = tuple(s.index for s in film.streams if s.index not in copied)
             if len(left_out) == len(film.streams):
                 return None
@@ -171,14 +171,26 @@ def open_copy(
     settings: CopySettings,
     chapters: Sequence[dict[str, Any]] = (),
     only: int | None = None,
+    timecode: str = "",
 ) -> Iterator[tuple[OutputContainer, dict[int, Stream]]]:
-    """Yield a new file with its header, and its streams by their index in the film."""
+    """Yield a new file with its header, and its streams by their index in the film.
+
+    Args:
+      film: the film.
+      target: URL of the new file, or a file that is open for writing.
+      settings: of `find_settings`.
+      chapters: of the new file, as PyAV's `set_chapters` takes them.
+      only: index of the one stream to copy; None for all.
+      timecode: source timecode of the first picture; '' for that of the film.
+    """
     with av.open(target, "w", format=settings.muxer) as copy:
         added = {}
         for stream in film.streams if only is None else [film.streams[only]]:
             if (new := _add_stream(stream, copy, settings)) is not None:
                 added[stream.index] = new
         copy.metadata.update(film.metadata)
+        if timecode:
+            copy.metadata["timecode"] = timecode
         if chapters:
             copy.set_chapters(list(chapters))
         copy.start_encoding()
@@ -186,7 +198,7 @@ def open_copy(
 
 
 def _add_stream(stream: Stream, copy: OutputContainer, settings: CopySettings) -> Stream | None:
-    if _is_made_by_muxer(stream) or (stream.type in EXTRA and not settings.with_extra):
+    if is_made_by_muxer(stream) or (stream.type in EXTRA and not settings.with_extra):
         return None
     try:
         new = copy.add_stream_from_template(stream, opaque=True)
@@ -206,7 +218,7 @@ def _add_stream(stream: Stream, copy: OutputContainer, settings: CopySettings) -
     return new
 
 
-def _is_made_by_muxer(stream: Stream) -> bool:
+def is_made_by_muxer(stream: Stream) -> bool:
     """Return whether a stream holds chapter titles or timecode, which muxers write themselves."""
     is_titles = stream.metadata.get("handler_name") == "SubtitleHandler"
     return stream.type == "data" and (is_titles or "timecode" in stream.metadata)
@@ -228,6 +240,13 @@ def _copy_packets(
             times.mend(packet, stream)
         refused += not write_packet(packet, streams[stream.index], copy)
     return refused
+
+
+def describe_stream(stream: Stream) -> str:
+    """Return the index, type and codec of a stream, for messages."""
+    codec = stream.codec_context.name if stream.codec_context else stream.name
+    kind = ", ".join(filter(None, (stream.type, codec)))
+    return f"stream {stream.index} ({kind})"
 
 
 def write_packet(packet: Packet, stream: Stream, copy: OutputContainer) -> bool:

@@ -1,22 +1,45 @@
-"""Division of a film into files by stream copy, at keyframes.
+"""Division of a film into files: by stream copy at keyframes, or encoded anew at any frame.
 
-A decoder can only start at a keyframe, so each cut moves to the nearest one. No packet is lost and
-none is written twice.
+A decoder can only start at a keyframe, so each cut of a copy moves to the nearest one. No packet of
+a copy, and no picture of files that are encoded, is lost or written twice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
+from types import TracebackType
 
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Stream
+from av.video.format import VideoFormat
+from av.video.frame import PictureType, VideoFrame
+from av.video.reformatter import VideoReformatter
 
+from vujax.video.audio import read_samples
+from vujax.video.decode import FrameReader, ReadStatus, with_next
 from vujax.video.packet_times import CONTINUOUS, PacketTimes, check_times
-from vujax.video.probe import isolate_stream, open_container
+from vujax.video.probe import (
+    MATRIX,
+    AudioStream,
+    VideoStream,
+    isolate_stream,
+    list_audio_streams,
+    open_container,
+)
 from vujax.video.remux import CopySettings, open_copy, write_packet
+
+QUALITY = {"crf": "16", "preset": "medium"}  # of x264: no visible difference
+SURROUND = ("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")
+"""Layouts for streams that declare a number of channels only."""
+AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
+BT709 = 1
 
 
 @dataclass(frozen=True)
@@ -75,6 +98,7 @@ class _Parts:
       film: the film.
       paths: paths of the files.
       settings: settings of all of them.
+      timecodes: source timecodes of their first pictures; '' for none.
       starts_s: time of the film, in seconds, at which each of them starts.
       open: those that are open, by their number, with what closes them, and their streams.
     """
@@ -82,6 +106,7 @@ class _Parts:
     film: InputContainer
     paths: Sequence[Path]
     settings: CopySettings
+    timecodes: Sequence[str]
     starts_s: Sequence[Fraction]
     open: dict[int, tuple[ExitStack, OutputContainer, dict[int, Stream]]] = field(
         default_factory=dict
@@ -91,7 +116,8 @@ class _Parts:
         """Write a packet of a stream of the film into one of the files."""
         if number not in self.open:
             stack, target = ExitStack(), f"file:{self.paths[number].absolute()}"
-            copy, streams = stack.enter_context(open_copy(self.film, target, self.settings))
+            opened = open_copy(self.film, target, self.settings, timecode=self.timecodes[number])
+            copy, streams = stack.enter_context(opened)
             self.open[number] = (stack, copy, streams)
         _, copy, streams = self.open[number]
         shift = round(self.starts_s[number] / packet.time_base)
@@ -114,6 +140,7 @@ def split_film(
     video: int,
     start_s: Fraction,
     cuts: Sequence[Cut],
+    timecodes: Sequence[str],
 ) -> None:
     """Write the packets of a film into files, one after the other.
 
@@ -124,6 +151,7 @@ def split_film(
       video: index of the video stream.
       start_s: timestamp, in seconds, of the start of the film.
       cuts: of `plan_cuts`.
+      timecodes: source timecodes of the first pictures of the files; '' for none.
 
     Raises:
       av.FFmpegError: a file cannot be written.
@@ -131,7 +159,7 @@ def split_film(
     """
     check_times(film)
     starts_s = [Fraction(0), *(cut.keyframe_s for cut in cuts)]
-    parts, times = _Parts(film, paths, settings, starts_s), PacketTimes(start_s)
+    parts, times = _Parts(film, paths, settings, timecodes, starts_s), PacketTimes(start_s)
     skipped, kinds = set(settings.left_out), (*CONTINUOUS, "subtitle")
     copied = [s for s in film.streams if s.index not in skipped and s.type in kinds]
     current = {stream.index: 0 for stream in copied}
@@ -157,3 +185,219 @@ def _place(packet: Packet, number: int, starts_s: Sequence[Fraction], is_video: 
     while number + 1 < len(starts_s) and time >= starts_s[number + 1]:
         number += 1
     return number
+
+
+@dataclass(frozen=True)
+class EncodedPart:
+    """A file of a division at any frame.
+
+    Attributes:
+      path: path of the file.
+      start_pts: timestamp of its first picture, in ticks of the video stream.
+      start_s: seconds since the start of the film that become zero.
+      timecode: source timecode of its first picture; '' for none.
+    """
+
+    path: Path
+    start_pts: int
+    start_s: Fraction
+    timecode: str = ""
+
+
+def encode_parts(path: Path, parts: Sequence[EncodedPart]) -> ReadStatus:
+    """Write a film into files that start at exact frames, as H.264 and AAC.
+
+    Every picture is in one file, with its time, size, aspect ratio, orientation, bits and color
+    tags; sound is cut to the sample. Subtitles, data and attachments are left out.
+
+    Args:
+      path: path of the film.
+      parts: files in order; the first has everything before the second.
+
+    Returns:
+      How the pictures were read.
+
+    Raises:
+      av.FFmpegError: a file cannot be written.
+      ValueError: the film cannot be read, H.264 cannot hold its pictures, or a file has none.
+      OSError: the film is not found, or the disk is full.
+    """
+    reader, status = FrameReader(path, every_s=None), ReadStatus()
+    pictures = with_next(reader.frames(status))
+    with open_container(path) as film:
+        start = reader.video.clock.start
+        sounds = [_Sound(path, audio) for audio in list_audio_streams(film, start)]
+        picture = next(pictures, None)
+        for part, following in pairwise([*parts, None]):
+            with _PartWriter(part, film, reader.video, sounds) as writer:
+                while picture and (following is None or picture[1] < following.start_pts):
+                    writer.add(picture[0], picture[1], picture[2])
+                    picture = next(pictures, None)
+                writer.finish(None if following is None else following.start_s)
+    return status
+
+
+class _Sound:
+    """Samples of an audio stream, taken in order."""
+
+    def __init__(self, path: Path, audio: AudioStream) -> None:
+        self.index = audio.index
+        self.rate = min((r for r in AAC_RATES if r >= audio.rate), default=AAC_RATES[-1])
+        with open_container(path) as film:
+            self.layout = film.streams[audio.index].codec_context.layout.name
+        if "channel" in self.layout:
+            self.layout = SURROUND[min(audio.channels, len(SURROUND)) - 1]
+        self._blocks = read_samples(path, audio, self.rate, self.layout, ReadStatus())
+        self._block = np.zeros((0, audio.channels), np.float32)
+        self._position = 0
+
+    def take(self, end: int | None) -> Iterator[np.ndarray]:
+        """Yield the samples before the one with index `end`, or all for None, `[n c]`."""
+        while end is None or self._position < end:
+            if not len(self._block):
+                self._block = next(self._blocks, None)
+                if self._block is None:
+                    self._block = np.zeros((0, 1), np.float32)
+                    return
+            count = None if end is None else end - self._position
+            piece, self._block = self._block[:count], self._block[count:] if count else ()
+            self._position += len(piece)
+            yield piece
+
+
+class _PartWriter:
+    """One file of a division that is encoded."""
+
+    def __init__(
+        self,
+        part: EncodedPart,
+        film: InputContainer,
+        video: VideoStream,
+        sounds: Sequence[_Sound],
+    ) -> None:
+        self._part, self._film, self._video, self._sounds = part, film, video, sounds
+        self._reformatter = VideoReformatter()
+        self._picture: Stream | None = None
+        self._audio: list[Stream] = []
+        self._heard = [round(part.start_s * sound.rate) for sound in sounds]
+        self._firsts = tuple(self._heard)
+
+    def __enter__(self) -> "_PartWriter":
+        self._file = av.open(f"file:{self._part.path.absolute()}", "w")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def add(self, frame: VideoFrame, pts: int, following: int | None) -> None:
+        """Encode a picture, and the sound up to its time."""
+        clock = self._video.clock
+        if self._picture is None:
+            self._open(frame)
+        context = self._picture.codec_context
+        if (frame.width, frame.height) != (context.width, context.height):
+            raise ValueError(
+                f"its pictures change their size at {float(clock.seconds(pts)):.2f} s; encode it "
+                "at one size first"
+            )
+        if frame.format.name != context.pix_fmt:
+            frame = _convert(frame, context.pix_fmt, self._reformatter)
+        frame.pts = pts - clock.pts(self._part.start_s)
+        frame.time_base = clock.time_base
+        frame.duration = (pts + clock.frame_ticks if following is None else following) - pts
+        frame.pict_type = PictureType.NONE  # the encoder's choice, not the film's
+        self._file.mux(self._picture.encode(frame))
+        self._hear(clock.seconds(pts))
+
+    def finish(self, end_s: Fraction | None) -> None:
+        """Encode the sound up to the end of the file, and complete it."""
+        if self._picture is None:
+            seconds = float(self._part.start_s)
+            raise ValueError(f"no picture can be decoded at {seconds:.2f} s; ingest it again")
+        self._hear(end_s)
+        for stream in (self._picture, *self._audio):
+            self._file.mux(stream.encode(None))
+
+    def _hear(self, end_s: Fraction | None) -> None:
+        """Encode the sound up to a time of the film."""
+        for number, (sound, stream) in enumerate(zip(self._sounds, self._audio, strict=True)):
+            end = None if end_s is None else round(end_s * sound.rate)
+            for samples in sound.take(end):
+                planes = np.ascontiguousarray(samples.T)
+                frame = AudioFrame.from_ndarray(planes, format="fltp", layout=sound.layout)
+                frame.sample_rate, frame.time_base = sound.rate, Fraction(1, sound.rate)
+                frame.pts = self._heard[number] - self._firsts[number]
+                self._heard[number] += len(samples)
+                self._file.mux(stream.encode(frame))
+
+    def _open(self, frame: VideoFrame) -> None:
+        """Add the streams, of which the first picture shows the format."""
+        self._picture = _add_picture(self._file, frame, self._video)
+        for sound in self._sounds:
+            source = self._film.streams[sound.index]
+            stream = self._file.add_stream("aac", rate=sound.rate, layout=sound.layout)
+            stream.metadata.update(source.metadata)
+            stream.disposition = source.disposition
+            self._audio.append(stream)
+        metadata = self._film.metadata
+        self._file.metadata.update({k: v for k, v in metadata.items() if k != "timecode"})
+        if self._part.timecode:
+            self._file.metadata["timecode"] = self._part.timecode
+
+
+def _add_picture(file: OutputContainer, frame: VideoFrame, video: VideoStream) -> Stream:
+    pixels, order = select_pixels(frame.format), {}
+    if video.interlaced:
+        field = "bff=1" if video.bottom_first else "tff=1"
+        order = {"flags": "+ildct+ilme", "x264-params": field}
+    stream = file.add_stream("libx264", rate=video.clock.rate, options=QUALITY | order)
+    stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, pixels
+    context = stream.codec_context
+    context.time_base, context.sample_aspect_ratio = video.clock.time_base, video.sample_aspect
+    context.color_range, context.color_primaries = frame.color_range, frame.color_primaries
+    context.color_trc, context.colorspace = frame.color_trc, frame.colorspace
+    if frame.format.is_rgb:
+        context.colorspace, context.color_range = BT709, 1
+    matrices = [bytes(data) for data in frame.side_data if data.type.name == MATRIX]
+    if matrices:
+        stream.set_display_matrix(np.frombuffer(matrices[0], np.int32)[:9].tolist())
+    return stream
+
+
+def select_pixels(pixels: VideoFormat) -> str:
+    """Return the format of H.264 that loses the least of a picture's.
+
+    Raises:
+      ValueError: the pictures are transparent, which H.264 cannot be.
+    """
+    if any(component.is_alpha for component in pixels.components):
+        raise ValueError("H.264 has no transparent pictures; use --split, which copies them")
+    deep = "10le" if max(component.bits for component in pixels.components) > 8 else ""
+    width, height = pixels.width, pixels.height
+    if len(pixels.components) == 1 and not pixels.has_palette and not (width % 2 or height % 2):
+        return f"gray{deep}"
+    across, down = (
+        (full + part - 1) // part
+        for full, part in (
+            (width, pixels.chroma_width(width)),
+            (height, pixels.chroma_height(height)),
+        )
+    )
+    if pixels.is_rgb or pixels.has_palette or across == 1 or width % 2 or height % min(down, 2):
+        return f"yuv444p{deep}"
+    full_range = "j" if pixels.name.startswith("yuvj") else ""
+    return f"yuv{full_range}{'422' if down == 1 else '420'}p{deep}"
+
+
+def _convert(frame: VideoFrame, pixels: str, reformatter: VideoReformatter) -> VideoFrame:
+    """Return a picture in another format, with the color space of its file."""
+    if not frame.format.is_rgb:
+        return reformatter.reformat(frame, format=pixels, threads=1)
+    return reformatter.reformat(
+        frame, format=pixels, dst_colorspace="ITU709", dst_color_range="MPEG", threads=1
+    )

@@ -32,6 +32,7 @@ EXPORTS = Registry(
         "keyframes": "vujax.scenes.exports.keyframes:EXPORT",
         "breaks": "vujax.scenes.exports.breaks:EXPORT",
         "split": "vujax.scenes.exports.split:EXPORT",
+        "split_exact": "vujax.scenes.exports.split_exact:EXPORT",
         "kodi": "vujax.scenes.exports.kodi:EXPORT",
         "jellyfin": "vujax.scenes.exports.jellyfin:EXPORT",
         "json": "vujax.scenes.exports.json:EXPORT",
@@ -49,10 +50,12 @@ ON_REQUEST = (
     "keyframes",
     "breaks",
     "split",
+    "split_exact",
     "kodi",
     "jellyfin",
 )
 """Written only if they are named."""
+SAME_FILES = {"split", "split_exact"}
 LAST = ("json", PAGE)
 """Written last: these carry the notes of the others."""
 
@@ -70,7 +73,7 @@ def select(wanted: Iterable[str] | None = None) -> tuple[str, ...]:
         of all with a warning.
 
     Raises:
-      ValueError: a name is unknown.
+      ValueError: a name is unknown, or two formats have files of the same names.
       PluginError: a wanted plug-in cannot be imported.
     """
     if wanted is None:
@@ -84,6 +87,8 @@ def select(wanted: Iterable[str] | None = None) -> tuple[str, ...]:
         if EXPORTS.is_plugin(name):
             open_export(name)
         chosen.add(name)
+    if chosen >= SAME_FILES:
+        raise ValueError("split and split_exact have files of the same names; choose one of them")
     return tuple(name for name in names() if name in chosen)
 
 

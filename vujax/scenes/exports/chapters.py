@@ -12,14 +12,20 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
-from av.stream import Stream
 
 from vujax.scenes.exports.base import SceneExport
 from vujax.scenes.parts import list_chapters_from_zero
 from vujax.scenes.types import DetectedScenes
 from vujax.utils.io import write_atomically
 from vujax.video.probe import open_container
-from vujax.video.remux import ESSENTIAL, MUXERS, copy_film, find_settings, select_suffix
+from vujax.video.remux import (
+    ESSENTIAL,
+    MUXERS,
+    copy_film,
+    describe_stream,
+    find_settings,
+    select_suffix,
+)
 
 TICKS = 1_000_000  # per second
 
@@ -48,7 +54,7 @@ def _copy(film: InputContainer, scenes: DetectedScenes, path: Path, suffix: str)
     left_out = film.streams if settings is None else [film.streams[i] for i in settings.left_out]
     essential = [stream for stream in left_out if stream.type in ESSENTIAL]
     if settings is None or essential:
-        names = ", ".join(map(_describe, essential or left_out))
+        names = ", ".join(map(describe_stream, essential or left_out))
         raise ValueError(f"no container for chapters takes {names}; use the format ffmetadata")
     try:
         refused = copy_film(
@@ -56,19 +62,13 @@ def _copy(film: InputContainer, scenes: DetectedScenes, path: Path, suffix: str)
         )
     except av.FFmpegError as error:
         raise ValueError(f"libav cannot write the copy ({error.strerror})") from error
-    notes = [f"{_describe(stream)} is not in the copy with chapters." for stream in left_out]
+    notes = [f"{describe_stream(stream)} is not in the copy with chapters." for stream in left_out]
     notes = [note[0].upper() + note[1:] for note in notes]
     if settings.loses_aspect:
         notes.append(f"The copy with chapters ({suffix}) lacks the aspect ratio that the film has.")
     if refused:
         notes.append(f"Damaged packets that are not in the copy with chapters: {refused}.")
     return notes
-
-
-def _describe(stream: Stream) -> str:
-    codec = stream.codec_context.name if stream.codec_context else stream.name
-    kind = ", ".join(filter(None, (stream.type, codec)))
-    return f"stream {stream.index} ({kind})"
 
 
 def build_chapters(scenes: DetectedScenes) -> list[dict]:

@@ -6,6 +6,8 @@ The containers are those of the copy with chapters.
 
 import re
 import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -44,20 +46,36 @@ def write(scenes: DetectedScenes, path: Path) -> list[str]:
     video = probe_stream(source)[1].index
     wanted = [scene.start_pts * scenes.clock.time_base - start_s for scene in scenes.scenes[1:]]
     cuts = plan_cuts(source, video, start_s, wanted)
-    numbers = range(1, len(cuts) + 2)
-    names = [path.name.replace(FIRST, f"-Scene-{number:03d}") for number in numbers]
-    with (
-        tempfile.TemporaryDirectory(dir=path.parent, prefix=".split-") as folder,
-        open_container(source) as film,
-    ):
+    with open_container(source) as film, publish_files(path, len(cuts) + 1) as parts:
+        _split(film, parts, video, scenes, cuts)
+    return [*_notes(scenes, cuts), *name_stale(path, len(parts))]
+
+
+@contextmanager
+def publish_files(path: Path, count: int) -> Iterator[list[Path]]:
+    """Yield the temporary paths of the files of scenes, which appear together at the end.
+
+    Args:
+      path: path of the first file.
+      count: number of files.
+    """
+    names = [path.name.replace(FIRST, f"-Scene-{number:03d}") for number in range(1, count + 1)]
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".split-") as folder:
         parts = [Path(folder, name) for name in names]
-        _split(film, parts, video, start_s, cuts)
+        yield parts
         for part in parts:
             publish(part, path.parent / part.name)
-    return [*_notes(scenes, cuts), *_name_stale(path, len(names))]
 
 
-def _name_stale(path: Path, count: int) -> list[str]:
+def select_timecodes(scenes: DetectedScenes, starts_s: Iterable[Fraction]) -> list[str]:
+    """Return the source timecodes of files that start at these times; '' if the film has none."""
+    clock = scenes.clock
+    if not clock.timecode_frame and clock.drop_frame is None:
+        return ["" for _ in starts_s]
+    return [clock.timecode(max(clock.pts(s), clock.pts(scenes.start_s))) for s in starts_s]
+
+
+def name_stale(path: Path, count: int) -> list[str]:
     """Return a note that names the files of scenes after the last one, which no run overwrites.
 
     They may be of a run with more scenes, or not of vujax at all, so none is removed.
@@ -74,13 +92,16 @@ def _name_stale(path: Path, count: int) -> list[str]:
 
 
 def _split(
-    film: InputContainer, parts: list[Path], video: int, start_s: Fraction, cuts: list[Cut]
+    film: InputContainer, parts: list[Path], video: int, scenes: DetectedScenes, cuts: list[Cut]
 ) -> None:
     settings = find_settings(film, MUXERS[parts[0].suffix])
     if settings is None or video in settings.left_out:
         raise ValueError(f"no file of kind {parts[0].suffix} takes its picture")
+    starts_s = [Fraction(0), *(cut.keyframe_s for cut in cuts)]
+    timecodes = select_timecodes(scenes, starts_s)
+    options = dict(video=video, start_s=scenes.clock.start, cuts=cuts, timecodes=timecodes)
     try:
-        split_film(film, parts, settings, video=video, start_s=start_s, cuts=cuts)
+        split_film(film, parts, settings, **options)
     except av.FFmpegError as error:
         raise ValueError(f"libav cannot write the files ({error.strerror})") from error
 
