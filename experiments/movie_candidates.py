@@ -4,13 +4,14 @@
     python experiments/movie_candidates.py --work runs/candidates --part run --minutes 70
     python experiments/movie_candidates.py --work runs/candidates --part judge
     python experiments/movie_candidates.py --work runs/candidates --part linear
+    python experiments/movie_candidates.py --work runs/candidates --part steps
 
 The protocol is in experiments/results/movie_candidates/PROTOCOL.md. 'run' trains what is missing of
 `RUNS`, in this order, until the minutes of CPU time are spent; a finished run is retained. 'judge'
 evaluates the closed form of each guide and the bag of labels, writes the table with intervals over
 seeds and movies, and plots the mean average precision of the same genre against the number of
 candidates, with the theory's curve. 'linear' prints the closed forms and the theory alone, in a
-minute.
+minute; 'steps' the CPU time of a training step by number of candidates.
 
 Everything is evaluated on LVU's validation movies; nothing was selected there.
 """
@@ -29,13 +30,14 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from experiments import movie_guides
 
 OUTPUTS = ("scene", "projection")
-PRIORITY = (
-    *(("union", 4), ("union", 1), ("same", 1), ("random", 1), ("genre", 1), ("union", 0)),
-    *(("genre", 4), ("same", 4), ("genre", 0), ("same", 0), ("union", 16), ("random", 4)),
-    *(("synopsis", 1), ("cowatch", 1), ("synopsis", 4), ("cowatch", 4)),
-    *(("genre", 16), ("same", 16)),
+BLOCKS = (  # the runs of a block come before those of the next, seed by seed
+    (("union", 1), ("genre", 1), ("same", 1), ("random", 1), ("union", 4)),
+    (("genre", 4), ("same", 4), ("synopsis", 1), ("cowatch", 1), ("union", 0)),
+    (("random", 4), ("synopsis", 4), ("cowatch", 4), ("genre", 0), ("same", 0)),
+    (("union", 16), ("genre", 16), ("same", 16)),
 )
-RUNS = tuple((guide, n, seed) for seed in range(5) for guide, n in PRIORITY)
+PAIRS = tuple(pair for pairs in BLOCKS for pair in pairs)
+RUNS = tuple((guide, n, s) for pairs in BLOCKS for s in range(5) for guide, n in pairs)
 LINEAR = ("union", "genre", "synopsis", "cowatch", "same", "random")
 NUMBERS = (1, 2, 4, 16, 53)  # of the theory's curve; 53 scenes are permitted on average
 TOP = 3  # most frequent labels of a clip
@@ -199,6 +201,30 @@ def print_linear(work: Path) -> None:
         )
 
 
+def print_steps(work: Path, steps: int = 40) -> None:
+    """Print the median CPU time of a step of the union with 1, 4 and all candidates, in turn."""
+    import jax
+
+    from vujax.training import loop, setup
+    from vujax.utils.mesh import make_global_batch
+
+    runs = {n: loop.open_run(build_config("union", n, 0), work / "steps") for n in (1, 4, 0)}
+    states = {n: setup.create_state(run.parts, 0) for n, run in runs.items()}
+    batches = loop.open_batches(runs[1], 0, 0, 1)
+    seconds: dict[int, list[float]] = {n: [] for n in runs}
+    for _ in range(steps):
+        rows = next(batches)
+        for n, run in runs.items():
+            batch = make_global_batch(run.mesh, rows)
+            start = time.process_time()
+            states[n], _ = jax.block_until_ready(run.parts.step(states[n], batch))
+            seconds[n].append(time.process_time() - start)
+    batches.close()
+    for n, spent in seconds.items():
+        quartiles = np.percentile(1000 * np.array(spent[2:]), [25, 50, 75])
+        print(f"candidates {n or 'all'}: {quartiles.round(1)} ms (quartiles of {steps - 2} steps)")
+
+
 def expect_greatest(n: float) -> float:
     """Return the expected greatest of n standard normal numbers."""
     z = np.linspace(-8, 8, 4001)
@@ -211,7 +237,7 @@ def main() -> None:
     """Run the part of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--work", type=Path, required=True, help="directory of the runs")
-    parser.add_argument("--part", choices=("run", "judge", "linear"), default="run")
+    parser.add_argument("--part", choices=("run", "judge", "linear", "steps"), default="run")
     parser.add_argument("--minutes", type=float, default=70.0, help="CPU minutes (default: 70)")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
@@ -219,6 +245,8 @@ def main() -> None:
         run_missing(args.work, args.minutes)
     elif args.part == "linear":
         print_linear(args.work)
+    elif args.part == "steps":
+        print_steps(args.work)
     else:
         from experiments.movie_candidates_tables import write_tables
 

@@ -9,7 +9,7 @@ import numpy as np
 from experiments import movie_guides
 from experiments.movie_candidates import (
     OUTPUTS,
-    PRIORITY,
+    PAIRS,
     embed_theory,
     evaluate,
     name_run,
@@ -63,7 +63,7 @@ def collect(work: Path) -> dict[str, list[Values]]:
     """Return the runs of each row of the table."""
     networks = {
         f"{guide}, n {n}, {output}": runs
-        for guide, n in PRIORITY
+        for guide, n in PAIRS
         for output in OUTPUTS
         if (runs := read_runs(work, guide, n, output))
     }
