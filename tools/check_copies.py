@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ SOUND = {
 CONTAINERS = ("mp4", "mov", "mkv", "ts", "avi", "mxf", "flv", "mpg", "asf", "webm", "ogg")
 
 
-def ffmpeg(*words: str | Path) -> bool:
+def ffmpeg(words: Sequence[str | Path]) -> bool:
     """Run ffmpeg; return False where it refuses."""
     command = ["ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error", "-y", *map(str, words)]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
@@ -83,7 +84,7 @@ def make_film(folder: Path, codec: str, container: str) -> Path | None:
     picture = ("-f", "lavfi", "-i", f"testsrc2=s=64x48:r=25:d={SECONDS}")
     sound = ("-f", "lavfi", "-i", f"sine=d={SECONDS}")
     options = (*CODECS[codec], *SOUND.get(container, ("-c:a", "aac")))
-    made = ffmpeg(*picture, *sound, *options, "-map_metadata", "-1", path)
+    made = ffmpeg([*picture, *sound, *options, "-map_metadata", "-1", path])
     if not made or not path.stat().st_size:
         return None
     with av.open(str(path)) as film:  # some muxers write a picture that no reader finds
@@ -187,7 +188,7 @@ def compare(film: Path, folder: Path) -> tuple[str, list[str]]:
         theirs = folder / "theirs.mkv"
         return ("refused", [str(error)])
     theirs = folder / f"theirs{ours.suffix}"
-    if not ffmpeg("-i", film, "-map", "0", "-c", "copy", theirs):
+    if not ffmpeg(["-i", film, "-map", "0", "-c", "copy", theirs]):
         with av.open(str(ours)) as copy:
             return f"only vujax {ours.suffix}", [f"{len(copy.streams)} streams"]
     found = [*differences(ours, theirs), *notes]

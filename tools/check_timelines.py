@@ -1,15 +1,22 @@
 """Count wrong EDL events: films of two hours at each rate and in each container, read back.
 
     python tools/check_timelines.py --hours 2
+    python tools/check_timelines.py --hours 2 --pyscenedetect ENVIRONMENT/bin/python
 
 Prints a table in Markdown. The films are packets of small pictures, with sound that begins before
-the picture; one scene in ten seconds starts at a random frame. The EDL of `vujax scenes` is read by
-OpenTimelineIO's CMX3600 adapter (package otio-cmx3600-adapter), and an event is wrong unless its
-source and record times are exactly the frames that were written.
+the picture; one scene in ten seconds starts at a random frame, in another color. The EDL of `vujax
+scenes` is read by OpenTimelineIO's CMX3600 adapter (package otio-cmx3600-adapter), and an event is
+wrong unless its source and record times are exactly the frames that were written. With
+--pyscenedetect, the films are cut where the frames that vujax decodes change their color and, in an
+environment that has the package scenedetect, by PySceneDetect; a scene differs unless the table of
+`vujax scenes` has the first frame, last frame and start of PySceneDetect's list.
 """
 
 import argparse
+import csv
 import itertools
+import json
+import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +30,7 @@ from av.container import InputContainer
 
 from vujax.scenes import exports
 from vujax.scenes.types import DetectedScenes, build_scenes
+from vujax.video.decode import FrameReader
 from vujax.video.probe import probe_film
 from vujax.video.timecode import Clock, parse_timecode
 
@@ -30,6 +38,14 @@ PICTURES = "mpeg2video"  # its packets need no header of the file
 CONTAINERS = ("mp4", "mkv", "ts", "mov")
 LATE_S = Fraction(21, 1000)
 SCENE_S = 10
+COLORS = ((20, 20, 20), (230, 230, 230), (40, 0, 60), (255, 255, 120))
+LIST = """
+import json, sys
+from scenedetect import ContentDetector, detect
+for start, end in detect(sys.argv[1], ContentDetector(min_scene_len=1)):
+    print(json.dumps([start.frame_num + 1, end.frame_num, start.get_timecode()]))
+"""
+"""Prints the columns Start Frame, End Frame and Start Timecode of PySceneDetect's list."""
 
 
 @dataclass(frozen=True)
@@ -53,32 +69,39 @@ CASES = (
 )
 
 
-def encode(codec: str, frames: int, folder: Path, rate: Fraction | int = 25) -> InputContainer:
-    """Encode a few pictures or samples, and return the container that holds them."""
-    path = folder / f"{codec}.mkv"
+def encode_sound(folder: Path, frames: int) -> InputContainer:
+    """Encode silence, and return the container that holds it."""
+    path = folder / "sound.mkv"
     with av.open(str(path), "w") as file:
-        if codec == "mp2":
-            stream = file.add_stream(codec, rate=48000, layout="mono")
-            silence = np.zeros((1, 1152 * frames), np.int16)
-            frame = av.AudioFrame.from_ndarray(silence, format="s16", layout="mono")
-            frame.sample_rate = 48000
-            file.mux(stream.encode(frame))
-        else:
-            stream = file.add_stream(codec, rate=rate, options={"g": "600", "bf": "0"})
-            stream.width = stream.height = 16
-            for _ in range(frames):
-                file.mux(stream.encode(av.VideoFrame(16, 16, "yuv420p")))
+        stream = file.add_stream("mp2", rate=48000, layout="mono")
+        silence = np.zeros((1, 1152 * frames), np.int16)
+        frame = av.AudioFrame.from_ndarray(silence, format="s16", layout="mono")
+        frame.sample_rate = 48000
+        file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
     return av.open(str(path))
 
 
-def write_film(path: Path, case: Case, frames: int) -> None:
-    """Write a film: a picture that repeats, and a second of sound that begins before it."""
-    with (
-        encode(PICTURES, 12, path.parent, case.rate) as pictures,
-        encode("mp2", 50, path.parent) as sound,
-        av.open(str(path), "w") as film,
-    ):
+def encode_pictures(rate: Fraction) -> list[bytes]:
+    """Return a packet for each color, which is decoded without the others."""
+    packets = []
+    for color in COLORS:
+        context = av.CodecContext.create(PICTURES, "w")
+        context.width = context.height = 16
+        context.pix_fmt, context.time_base, context.framerate = "yuv420p", 1 / rate, rate
+        image = np.broadcast_to(np.array(color, np.uint8), (16, 16, 3))
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        frame.pts = 0
+        encoded = [*context.encode(frame.reformat(format="yuv420p")), *context.encode(None)]
+        packets.append(b"".join(map(bytes, encoded)))
+    return packets
+
+
+def write_film(path: Path, case: Case, cuts: Sequence[int], frames: int) -> None:
+    """Write a film: a color per scene, and a second of sound that begins before it."""
+    pictures = encode_pictures(case.rate)
+    scene = np.repeat(np.arange(len(cuts)), np.diff([*cuts, frames])) % len(pictures)
+    with encode_sound(path.parent, 50) as sound, av.open(str(path), "w") as film:
         if case.timecode:
             film.metadata["timecode"] = case.timecode
         video = film.add_stream(PICTURES, rate=case.rate)
@@ -89,11 +112,9 @@ def write_film(path: Path, case: Case, frames: int) -> None:
             if packet.size:
                 packet.stream = audio
                 film.mux(packet)
-        kept = [(bytes(p), p.is_keyframe) for p in pictures.demux(video=0) if p.size]
         for number in range(frames):
-            data, is_key = kept[number % len(kept)]
-            packet = av.Packet(data)
-            packet.stream, packet.is_keyframe = video, is_key
+            packet = av.Packet(pictures[scene[number]])
+            packet.stream, packet.is_keyframe = video, True
             packet.time_base = 1 / case.rate / 1000
             packet.pts = packet.dts = round((number / case.rate + LATE_S) * case.rate * 1000)
             packet.duration = 1000
@@ -163,7 +184,39 @@ def wrong_events(path: Path, case: Case, cuts: Sequence[int], frames: int) -> in
     return wrong
 
 
-def check(case: Case, hours: float, seed: int) -> Iterator[str]:
+def find_cuts(path: Path) -> list[int]:
+    """Return the frames of a film, as vujax decodes it, at which the color changes."""
+    reader = FrameReader(path, size=(4, 4), every_s=None, chunk=4096)
+    colors = np.concatenate([chunk.small.mean((1, 2)) for chunk in reader])
+    return [0, *(np.flatnonzero(np.abs(np.diff(colors, axis=0)).max(1) > 20) + 1).tolist()]
+
+
+def differing_scenes(path: Path, case: Case, table: Path, python: str) -> tuple[int, int]:
+    """Return how many scenes of a table differ from PySceneDetect's list, and the list's length."""
+    command = [python, "-c", LIST, str(path)]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    listed = [json.loads(line) for line in text.splitlines()]
+    exports.open_export("csv").write(detect(path, case, find_cuts(path)), table)
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    origin_s = float(rows[0]["begin_s"])
+    own = [
+        [int(row["first_frame"]) + 1, int(row["last_frame"]) + 1, float(row["begin_s"]) - origin_s]
+        for row in rows
+    ]
+    same = sum(
+        mine[:2] == other[:2] and abs(mine[2] - _seconds(other[2])) < 0.5 / case.rate
+        for mine, other in zip(own, listed, strict=False)
+    )
+    return max(len(own), len(listed)) - same, len(listed)
+
+
+def _seconds(text: str) -> float:
+    hours, minutes, seconds = text.split(":")
+    return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+
+
+def check(case: Case, hours: float, seed: int, python: str | None) -> Iterator[str]:
     """Yield `wrong / all` for each container."""
     frames = round(hours * 3600 * case.rate)
     random = np.random.default_rng(seed)
@@ -173,10 +226,14 @@ def check(case: Case, hours: float, seed: int) -> Iterator[str]:
     for suffix in CONTAINERS:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, f"film.{suffix}")
-            write_film(path, case, frames)
-            scenes = detect(path, case, cuts)
+            write_film(path, case, cuts, frames)
+            if python is not None:
+                table = Path(folder, "scenes.csv")
+                wrong, listed = differing_scenes(path, case, table, python)
+                yield f"{wrong} of {listed}"
+                continue
             edl = Path(folder, "scenes.edl")
-            exports.open_export("edl").write(scenes, edl)
+            exports.open_export("edl").write(detect(path, case, cuts), edl)
             yield f"{wrong_events(edl, case, cuts, frames)} of {len(cuts)}"
 
 
@@ -185,13 +242,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--hours", type=float, default=2.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pyscenedetect", metavar="PYTHON", help="Python that has scenedetect")
+    parser.add_argument("--rates", nargs="+", choices=[case.name for case in CASES])
     options = parser.parse_args()
     print("| frames/s |", " | ".join(CONTAINERS), "|")
     print("|---" * (1 + len(CONTAINERS)) + "|")
     for case in CASES:
-        print(
-            "|", " | ".join([case.name, *check(case, options.hours, options.seed)]), "|", flush=True
-        )
+        if options.rates is None or case.name in options.rates:
+            cells = check(case, options.hours, options.seed, options.pyscenedetect)
+            print("|", " | ".join([case.name, *cells]), "|", flush=True)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,53 @@ def test_no_packet_is_lost(tmp_path: Path) -> None:
 def test_scenes_without_a_keyframe_have_no_file(tmp_path: Path) -> None:
     parts, notes = split(make(tmp_path / "a.mp4", 30, gop=250), (10, 10, 10))
     assert len(parts) == 1
-    assert notes == ["Scenes without a keyframe of their own, which have no file: 2."]
+    assert notes == [
+        "Scenes without a keyframe of their own, which have no file: 2; --split-exact starts files "
+        "at any frame."
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "ts"])
+def test_files_start_at_closed_groups_of_pictures(suffix: str, tmp_path: Path) -> None:
+    """Pictures before a keyframe of an open GOP would be lost (mkvtoolnix, issue 1170)."""
+    options = {"x264-params": "open-gop=1:bframes=3:keyint=12:b-adapt=0"}
+    source = make(tmp_path / f"a.{suffix}", 60, options=options)
+    parts, _ = split(source, (24, 13, 23))
+    found = [number(image) for part in parts for image in frames(part)]
+    assert found == list(range(60))
+
+
+def test_pictures_before_the_first_keyframe_are_left_out(tmp_path: Path) -> None:
+    """Recordings start anywhere (mkvtoolnix, issue 1814)."""
+    whole = make(tmp_path / "whole.ts", 60, codec="mpeg2video", options={"bf": "0"})
+    data = whole.read_bytes()
+    source = tmp_path / "a.ts"
+    source.write_bytes(data[len(data) // 188 // 10 * 188 :])
+    parts, _ = split(source, (18, 6, 6))
+    with av.open(str(parts[0])) as file:
+        packets = [packet for packet in file.demux(video=0) if packet.size]
+    assert packets[0].is_keyframe
+    assert len(packets) == len(frames(parts[0]))
+
+
+def test_subtitles_end_with_their_file(tmp_path: Path) -> None:
+    """A subtitle that lasts longer would lengthen the file (mkvtoolnix, issue 1442)."""
+    source = tmp_path / "a.mkv"
+    texts = tmp_path / "a.srt"
+    texts.write_text("1\n00:00:00,500 --> 00:00:01,800\nlong\n")
+    film = make(tmp_path / "film.mkv", 48)
+    with av.open(str(source), "w") as file, av.open(str(film)) as a, av.open(str(texts)) as b:
+        streams = [file.add_stream_from_template(one.streams[0]) for one in (a, b)]
+        for one, stream in zip((b, a), reversed(streams), strict=True):
+            for packet in one.demux(0):
+                if packet.size:
+                    packet.stream = stream
+                    file.mux(packet)
+    parts, _ = split(source, (24, 24))
+    with av.open(str(parts[0])) as file:
+        assert file.duration / av.time_base == pytest.approx(1, abs=0.05)
+        (packet,) = (packet for packet in file.demux(subtitles=0) if packet.size)
+    assert float(packet.duration * packet.time_base) == pytest.approx(0.5, abs=0.01)
 
 
 def test_files_of_a_run_with_more_scenes_are_named_and_stay(tmp_path: Path) -> None:

@@ -58,6 +58,8 @@ class Cut:
 def plan_cuts(path: Path, video: int, start_s: Fraction, wanted_s: Sequence[Fraction]) -> list[Cut]:
     """Move cuts to the nearest keyframes; cuts that would leave an empty file are left out.
 
+    Keyframes whose group of pictures shows pictures from before them do not count.
+
     Args:
       path: path of the film.
       video: index of its video stream.
@@ -79,14 +81,23 @@ def plan_cuts(path: Path, video: int, start_s: Fraction, wanted_s: Sequence[Frac
 
 
 def _read_keyframes(path: Path, video: int, start_s: Fraction) -> list[Fraction]:
-    times, found = PacketTimes(start_s), set()
+    """Return the times of keyframes after which no earlier picture is stored.
+
+    Such pictures, those of an open GOP, cannot be decoded without the keyframe before.
+    """
+    times, found, last = PacketTimes(start_s), set(), None
     with open_container(path) as film:
         stream = isolate_stream(film, video)
         for packet in film.demux(stream):
-            if packet.size:
-                times.mend(packet, stream)
-                if packet.is_keyframe and packet.pts is not None:
-                    found.add(packet.pts * packet.time_base)
+            if not packet.size:
+                continue
+            times.mend(packet, stream)
+            time = packet.pts * packet.time_base
+            if packet.is_keyframe:
+                last = time
+                found.add(time)
+            elif last is not None and time < last:
+                found.discard(last)
     return sorted(found)
 
 
@@ -162,15 +173,18 @@ def split_film(
     parts, times = _Parts(film, paths, settings, timecodes, starts_s), PacketTimes(start_s)
     skipped, kinds = set(settings.left_out), (*CONTINUOUS, "subtitle")
     copied = [s for s in film.streams if s.index not in skipped and s.type in kinds]
-    current = {stream.index: 0 for stream in copied}
+    current, started = {stream.index: 0 for stream in copied}, set()
     try:
         for packet in film.demux(copied):
             stream = packet.stream
-            if not packet.size:
-                continue
+            if not packet.size or not (packet.is_keyframe or stream.index in started):
+                continue  # the latter of pictures that no decoder shows
+            started.add(stream.index)
             times.mend(packet, stream)
             number = _place(packet, current[stream.index], starts_s, stream.index == video)
             current[stream.index] = number
+            if stream.type == "subtitle" and number + 1 < len(starts_s):
+                _shorten(packet, starts_s[number + 1])
             parts.write(packet, stream.index, number)
             parts.close(min(current[s.index] for s in copied if s.type in CONTINUOUS))
     finally:
@@ -185,6 +199,13 @@ def _place(packet: Packet, number: int, starts_s: Sequence[Fraction], is_video: 
     while number + 1 < len(starts_s) and time >= starts_s[number + 1]:
         number += 1
     return number
+
+
+def _shorten(packet: Packet, end_s: Fraction) -> None:
+    """End a subtitle with its file, which would otherwise last until the subtitle ends."""
+    left = int(end_s / packet.time_base) - (packet.pts or 0)
+    if packet.duration and packet.duration > left > 0:
+        packet.duration = left
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,10 @@ def _notes(scenes: DetectedScenes, cuts: list[Cut]) -> list[str]:
             f"Files of scenes start at keyframes, up to {float(farthest):.2f} s from the scenes."
         )
     if (lost := len(scenes.scenes) - 1 - len(cuts)) > 0:
-        notes.append(f"Scenes without a keyframe of their own, which have no file: {lost}.")
+        notes.append(
+            f"Scenes without a keyframe of their own, which have no file: {lost}; --split-exact "
+            "starts files at any frame."
+        )
     return notes
 
 
