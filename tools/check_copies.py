@@ -109,7 +109,9 @@ def describe(path: Path) -> list[dict[str, Any]]:
 
 
 def _stream_facts(stream: Any) -> dict[str, Any]:
-    facts = dict(type=stream.type, codec=stream.codec_context.name, tag=_tag(stream))
+    context = stream.codec_context  # attachments have none
+    name, tag = (context.name, _tag(stream)) if context else (stream.name, "")
+    facts = dict(type=stream.type, codec=name, tag=tag)
     if stream.type == "video":
         facts |= dict(
             size=(stream.width, stream.height),

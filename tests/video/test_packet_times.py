@@ -1,5 +1,6 @@
 """Timestamps of packets of a copy: repaired as ffmpeg does, with sound beside its picture."""
 
+import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 from types import SimpleNamespace
@@ -86,3 +87,16 @@ def test_a_clock_that_wraps_goes_on() -> None:
     rows = [(wrap - 80, wrap - 80), (wrap - 40, wrap - 40), (0, 0), (40, 40)]
     found = mend(PacketTimes(Fraction(wrap - 80, 1000)), stream(), rows)
     assert found == [(40 * i, 40 * i) for i in range(4)]
+
+
+def test_short_packets_of_sound_do_not_drift() -> None:
+    """TrueHD has packets of 40 samples, several of which share a millisecond of Matroska."""
+    sound, times = stream(), PacketTimes(Fraction(0))
+    sound.sample_rate = 48000
+    found = []
+    for number in range(2400):  # two seconds
+        one = packet(number * 40 // 48, number * 40 // 48, 1)
+        times.mend(one, sound)
+        found.append(one.dts * one.time_base)
+    assert all(second > first for first, second in itertools.pairwise(found))
+    assert max(abs(time - Fraction(i, 1200)) for i, time in enumerate(found)) < Fraction(11, 10_000)

@@ -70,7 +70,7 @@ def test_the_tag_that_apple_asks_for_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "mov"])
 def test_the_aspect_that_the_container_sets_stays(tmp_path: Path, suffix: str) -> None:
     plain, source = make(tmp_path / "plain.mp4"), tmp_path / f"a.{suffix}"
-    assert check_copies.ffmpeg("-i", plain, "-c", "copy", "-aspect", "4:3", source)
+    assert check_copies.ffmpeg(["-i", plain, "-c", "copy", "-aspect", "4:3", source])
     copy = copied(source)
     assert copy.suffix == (".mov" if suffix == "mkv" else f".{suffix}")  # see _loses_aspect
     for path in (source, copy):

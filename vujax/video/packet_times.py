@@ -5,6 +5,7 @@ have no timestamp. Muxers refuse all of these. The repairs are those of `ffmpeg 
 that a jump of the clock is one event for all streams, so that sound stays with the picture.
 """
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -58,6 +59,7 @@ class PacketTimes:
           ValueError: pictures that are stored out of order have no times at which they are due.
         """
         state = self._states.setdefault(stream.index, _StreamState())
+        _refine_time_base(packet, stream)
         is_continuous, time_base = stream.type in CONTINUOUS, packet.time_base
         pts, is_in_order = packet.pts, not _reorder_s(stream)
         raw = pts if packet.dts is None and is_in_order else packet.dts
@@ -96,6 +98,21 @@ class PacketTimes:
 
     def _shift(self, raw: int, time_base: Fraction, state: _StreamState) -> int:
         return raw + round(self._offsets_s[state.segment] / time_base)
+
+
+def _refine_time_base(packet: Packet, stream: Stream) -> None:
+    """Count the times of sound in samples where the file's ticks are longer.
+
+    Several packets of TrueHD share a millisecond of Matroska: in ticks, each would be a tick late.
+    """
+    rate = getattr(stream, "sample_rate", None) if stream.type == "audio" else None
+    factor = math.ceil(packet.time_base * rate) if rate else 1
+    if factor > 1:
+        pts, dts, duration = packet.pts, packet.dts, packet.duration
+        packet.time_base /= factor
+        packet.pts = None if pts is None else pts * factor
+        packet.dts = None if dts is None else dts * factor
+        packet.duration = (duration or 0) * factor
 
 
 def check_times(film: InputContainer) -> None:
