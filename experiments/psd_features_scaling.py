@@ -70,9 +70,10 @@ def run_all(features: Path, settings: Sequence[Line]) -> None:
         run = functools.partial(BASE["run_once"], pools, fixed | point)
         for method, numbers in ((m, x) for m, tries in TRIES.items() for x in tries):
             _record("scaling-tune", point, method, numbers, run, BASE["TUNING_SEEDS"][0], "tune")
-        for method in TRIES:
-            numbers = choose(point, method, BASE["read_lines"]("scaling-tune"))
-            for seed in MANY_SEEDS if point["size"] == MANY else SEEDS:
+        lines = BASE["read_lines"]("scaling-tune")
+        chosen = {method: choose(point, method, lines) for method in TRIES}
+        for seed in MANY_SEEDS if point["size"] == MANY else SEEDS:
+            for method, numbers in chosen.items():
                 _record("scaling", point, method, numbers, run, seed, "report")
 
 
@@ -158,10 +159,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--features", type=Path, metavar="DIR", help="none: only write the tables")
     parser.add_argument("--size", type=int, action="append", help="pairs (default: all sizes)")
+    parser.add_argument("--epochs", type=int, action="append", help="(default: all)")
     arguments = parser.parse_args()
     if arguments.features is not None:
-        wanted = arguments.size or SIZES
-        run_all(arguments.features, [x for x in points() if x["size"] in wanted])
+        sizes, epochs = arguments.size or SIZES, arguments.epochs or EPOCHS
+        wanted = [x for x in points() if x["size"] in sizes and x["epochs"] in epochs]
+        run_all(arguments.features, wanted)
     tabulate()
 
 
