@@ -68,3 +68,21 @@ def test_uneven_times_keep_the_average() -> None:
 def test_few_frames_say_nothing() -> None:
     assert estimate_nominal_rate(np.array([0, 40]), MS, Fraction(20)) == 20
     assert estimate_nominal_rate(np.array([0, 40]), MS, None) is None
+
+
+@pytest.mark.parametrize("rate", [Fraction(48), Fraction(60000, 1001), Fraction(120)])
+@pytest.mark.parametrize("ticks_per_s", [16000, 12800])
+def test_milliseconds_of_matroska_are_seen_in_other_ticks(rate: Fraction, ticks_per_s: int) -> None:
+    """MP4 files that were Matroska files before, whole and with frames left out."""
+    tick = Fraction(1, ticks_per_s)
+    for frames in (range(300), [frame for frame in range(450) if frame % 7 not in (3, 4)]):
+        rounded = ticks(frames, rate) * 1e-3
+        times = np.round(rounded * ticks_per_s).astype(np.int64)
+        average = (len(times) - 1) / Fraction(int(times[-1] - times[0]) * tick)
+        assert estimate_nominal_rate(times, tick, average) == rate
+
+
+def test_a_rate_near_a_standard_one_stays_if_its_frames_do() -> None:
+    rate = Fraction(24_010, 1000)
+    times = ticks(np.arange(300), rate, TS)
+    assert float(estimate_nominal_rate(times, TS, rate)) == pytest.approx(24.01, rel=1e-5)

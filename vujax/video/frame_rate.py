@@ -21,6 +21,8 @@ STANDARD_RATES = tuple(
 EDITOR_RATES = tuple(rate for rate in STANDARD_RATES if rate <= 60)
 """Rates of the projects of editing programs."""
 SAME = Fraction(1, 10_000)  # relative; 24 and 24000/1001 differ by ten times as much
+NEAR = 5e-4  # relative; half of the distance of 24 and 24000/1001
+MILLISECOND_S = 1e-3
 MIN_TIMES = 3
 ON_GRID = 0.95  # share of frames; a few may have damaged times
 SLACK = 0.02  # frames
@@ -30,8 +32,12 @@ MAX_ERROR = 0.25  # frames; clocks that are coarser than this cannot tell rates 
 
 def snap_rate(rate: Fraction) -> Fraction:
     """Return the standard rate that equals `rate` but for rounding; `rate` if there is none."""
-    nearest = min(STANDARD_RATES, key=lambda standard: abs(standard - rate))
+    nearest = _nearest_standard(rate)
     return nearest if abs(nearest / rate - 1) < SAME else rate
+
+
+def _nearest_standard(rate: Fraction) -> Fraction:
+    return min(STANDARD_RATES, key=lambda standard: abs(standard - rate))
 
 
 def estimate_nominal_rate(
@@ -54,8 +60,13 @@ def estimate_nominal_rate(
     """
     if average is not None:
         average = snap_rate(average)
-        if len(times) < MIN_TIMES or _fits(times, time_base, average, every=True):
+        if len(times) < MIN_TIMES:
             return average
+        near = [rate for rate in (_nearest_standard(average), Fraction(round(average))) if rate]
+        near = [rate for rate in near if abs(rate / average - 1) < NEAR]
+        for rate in (*near, average):  # averages of short files are off by their last tick
+            if _fits(times, time_base, rate, every=True):
+                return rate
     if len(times) < MIN_TIMES:
         return None
     if (steady := _steady_rate(times, time_base)) is not None:
@@ -84,8 +95,15 @@ def _fits(times: np.ndarray, time_base: Fraction, rate: Fraction, every: bool = 
     places = (times - times[0]) * float(time_base * rate)
     whole = np.round(places)
     is_exact = bool(np.allclose(places, whole, atol=1e-6))
-    error = float(time_base * rate) + SLACK
+    error = _find_tick_s(times, time_base) * float(rate) + SLACK
     if error > MAX_ERROR and not is_exact:
         return False
     is_dense = not every or np.median(np.diff(whole)) == 1
     return bool(is_dense and (np.abs(places - whole) <= error).mean() >= ON_GRID)
+
+
+def _find_tick_s(times: np.ndarray, time_base: Fraction) -> float:
+    """Return the seconds to which times are rounded: milliseconds if they come from Matroska."""
+    exact, tick_s = times * float(time_base) / MILLISECOND_S, float(time_base)
+    is_rounded = np.abs(exact - np.round(exact)) <= 0.5 * tick_s / MILLISECOND_S + 1e-6
+    return max(tick_s, MILLISECOND_S) if is_rounded.all() else tick_s
