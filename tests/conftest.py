@@ -15,6 +15,7 @@ os.environ["XLA_FLAGS"] = (
     " --xla_cpu_use_fusion_emitters=false"
 )
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["VUJAX_RUNTIME"] = "jax"  # the reference, whether OpenVINO is installed or not
 
 # Compiling takes most of the tests' time, and many small programs occur in several files: each is
 # compiled once. The first process makes the folder, unless it is given one that outlives the run;

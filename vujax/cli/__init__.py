@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser, run = build_parser(arguments[:1])
     options = parser.parse_args(arguments)
     assert run is not None  # without a command, parse_args exits
-    runtime.set_up()
+    runtime.set_up(getattr(options, "runtime", None))
     output = EscapedStream(sys.stdout)
     with warnings.catch_warnings(), contextlib.redirect_stdout(output):
         warnings.showwarning = _show_warning

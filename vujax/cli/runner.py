@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from vujax.utils.system import RUNTIMES
+
 if TYPE_CHECKING:  # not needed for --help
     from vujax.pipeline.run import Run, RunnerOptions
     from vujax.pipeline.sources import SourceListing
@@ -36,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser, workers: str) -> None:
         default=10.0,
         metavar="M",
         help="minutes without progress after which a film is given up (default: 10)",
+    )
+    add(
+        "--runtime",
+        choices=RUNTIMES,
+        help="runtime of released networks on a CPU (default: auto: openvino where it is "
+        "installed, else jax)",
     )
     add("--strict", action="store_true", help="exit with status 1 if any film is incomplete")
 

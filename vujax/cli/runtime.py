@@ -1,4 +1,4 @@
-"""Environment of JAX, for this process and the processes that a command starts.
+"""Environment of JAX and OpenVINO, for this process and the processes that a command starts.
 
 Compiled programs are cached between commands: XLA needs seconds to compile a network, which for a
 short film is longer than its run. CPU cores become JAX devices that share each batch, because XLA
@@ -11,7 +11,12 @@ import os
 import platform
 from pathlib import Path
 
-from vujax.utils.system import count_cores, get_cache_folder, has_accelerator
+from vujax.utils.system import (
+    RUNTIME_VARIABLE,
+    count_cores,
+    get_cache_folder,
+    has_accelerator,
+)
 
 VARIABLE = "JAX_COMPILATION_CACHE_DIR"
 DEVICES = "JAX_NUM_CPU_DEVICES"
@@ -20,8 +25,14 @@ MAX_DEVICES = 8
 """Maximum number of devices: a batch has 32 rows, and each device holds all weights."""
 
 
-def set_up() -> None:
-    """Set all of them, unless the user has; call it before JAX is imported."""
+def set_up(networks: str | None = None) -> None:
+    """Set all of them, unless the user has; call it before JAX is imported.
+
+    Args:
+      networks: runtime of released networks; None for that of the environment.
+    """
+    if networks is not None:
+        os.environ[RUNTIME_VARIABLE] = networks
     choose_platform()
     keep_compiled()
     use_cores()

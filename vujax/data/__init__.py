@@ -4,7 +4,7 @@ source = vujax.data.open_source("webdataset", path="shards/{00000..00099}.tar")
 films = vujax.data.open_films("features", path="boundaries/", key="vgg19")
 """
 
-from vujax.utils.lazy import lazy_names
+from vujax.utils.registry import lazy_names
 
 _NAMES = {
     "open_films": "vujax.data.registry:open_films",

@@ -9,12 +9,13 @@ from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vujax import models
 from vujax.encoders.base import Encoder, compute_release_digest, derive_name
-from vujax.encoders.devices import ShardedFunction, build_weight_mesh
 from vujax.models import release
 from vujax.models.feature_towers import build_feature_towers, select_tower
+from vujax.models.inference import ShardedFunction, build_weight_mesh, open_function
 from vujax.models.inputs import open_tokenizer
 from vujax.models.tokenizers.clip import check_texts
 from vujax.utils.mesh import replicated_sharding, row_sharding
@@ -91,10 +92,10 @@ class ImageTextEncoder(Encoder):
         def embed(variables: Tree, images: jax.Array) -> jax.Array:
             return model.apply(variables, images, method="encode_image")[0]
 
-        self._network = ShardedFunction(embed, {**variables, "params": params})
+        self._network = open_function(embed, {**variables, "params": params})
         self.dim = self._network.dim(self.image_spec.zeros(1))
 
-    def encode(self, images: np.ndarray) -> jax.Array:
+    def encode(self, images: np.ndarray) -> ArrayLike:
         """Return the embeddings float32 `[b dim]`, of unit length, of images uint8."""
         return self._network(images)
 
@@ -125,4 +126,5 @@ class FeatureEncoder(Encoder):
 
     def encode(self, images: np.ndarray) -> jax.Array:
         """Return the embeddings float32 `[b dim]`, of unit length, of images uint8."""
-        return self._tower(self._frozen.encode(images))
+        rows = self._frozen.encode(images)
+        return self._tower(rows if isinstance(rows, jax.Array) else np.asarray(rows))

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from vujax.data.scene_batches import SceneRows, batch_spec
 from vujax.data.scenes import Scenes, select_scenes
 from vujax.encoders.base import PROJECTION, ShotEncoder, compute_release_digest, get_input_encoder
-from vujax.encoders.devices import ShardedFunction
+from vujax.models.inference import ShardedFunction
 from vujax.models.projection import build_contrast_model
 from vujax.models.scene_encoder import build_scene_encoder
 from vujax.models.shot_encoder import build_shot_encoder

@@ -13,10 +13,10 @@ from vujax.encoders.base import (
     get_frozen,
     locate_model,
 )
-from vujax.encoders.devices import ShardedFunction
 from vujax.encoders.image_text import TextEncoder
 from vujax.models import release
 from vujax.models.feature_towers import build_feature_towers, select_tower
+from vujax.models.inference import ShardedFunction
 
 SENTENCES = "minilm"
 """The released encoder of sentences, for image encoders without a text side."""

@@ -11,7 +11,7 @@
 and of SigLIP.
 """
 
-from vujax.utils.lazy import lazy_names
+from vujax.utils.registry import lazy_names
 
 _NAMES = {  # loaded at first use: workers that only tokenize need no JAX
     "CLIP": "vujax.models.clip:CLIP",

@@ -118,6 +118,37 @@ def compute_neighbor_similarity(x: jax.Array) -> jax.Array:
     return jnp.take_along_axis(padded, columns[None], axis=-1)
 
 
+class Features(NamedTuple):
+    """Features of every frame, float32.
+
+    Attributes:
+      means: means of the maps of all stacks, [b t 448].
+      maps: maps of the last stack, flattened, [b t 4608].
+    """
+
+    means: jax.Array
+    maps: jax.Array
+
+
+class Trunk(nn.Module):
+    """The convolutions of TransNetV2, nearly all of its work: frames -> Features.
+
+    Its parameters are some of those of TransNetV2, under the same names.
+    """
+
+    @nn.compact
+    def __call__(self, frames: jax.Array) -> Features:
+        return _extract_features(frames)
+
+
+class Classifier(nn.Module):
+    """What TransNetV2 makes of the features: frames and Features -> Logits; see Trunk."""
+
+    @nn.compact
+    def __call__(self, frames: jax.Array, features: Features) -> Logits:
+        return _classify(frames, features)
+
+
 class TransNetV2(nn.Module):
     """Frames uint8 [b t 27 48 3] -> Logits.
 
@@ -137,20 +168,30 @@ class TransNetV2(nn.Module):
                 f"frames {frames.dtype} {frames.shape} do not fit TransNetV2, which takes "
                 f"uint8 [b t {HEIGHT} {WIDTH} 3]: scale them to that size"
             )
-        b, t = frames.shape[:2]
-        x = frames.astype(jnp.float32) / 255
-        means = []
-        for i, width in enumerate((16, 32, 64)):
-            x = Stack(width, name=f"stack{i}")(x)
-            means.append(x.mean(axis=(2, 3)))
-        projected = nn.Dense(128, name="projection")(jnp.concatenate(means, axis=-1))
-        by_feature = nn.Dense(128, name="frame_similarity")(compute_neighbor_similarity(projected))
-        colors = compute_neighbor_similarity(count_colors(frames))
-        by_color = nn.Dense(128, name="colour_similarity")(colors)
-        views = [nn.relu(by_color), nn.relu(by_feature), x.reshape(b, t, -1)]
-        hidden = nn.relu(nn.Dense(1024, name="hidden")(jnp.concatenate(views, axis=-1)))
-        single, many = (nn.Dense(1, name=name)(hidden)[..., 0] for name in ("single", "many"))
-        return Logits(single, many)
+        return _classify(frames, _extract_features(frames))
+
+
+def _extract_features(frames: jax.Array) -> Features:
+    """Compute the features, with modules of the module that calls this."""
+    b, t = frames.shape[:2]
+    x = frames.astype(jnp.float32) / 255
+    means = []
+    for i, width in enumerate((16, 32, 64)):
+        x = Stack(width, name=f"stack{i}")(x)
+        means.append(x.mean(axis=(2, 3)))
+    return Features(jnp.concatenate(means, axis=-1), x.reshape(b, t, -1))
+
+
+def _classify(frames: jax.Array, features: Features) -> Logits:
+    """Compute the logits, with modules of the module that calls this."""
+    projected = nn.Dense(128, name="projection")(features.means)
+    by_feature = nn.Dense(128, name="frame_similarity")(compute_neighbor_similarity(projected))
+    colors = compute_neighbor_similarity(count_colors(frames))
+    by_color = nn.Dense(128, name="colour_similarity")(colors)
+    views = [nn.relu(by_color), nn.relu(by_feature), features.maps]
+    hidden = nn.relu(nn.Dense(1024, name="hidden")(jnp.concatenate(views, axis=-1)))
+    single, many = (nn.Dense(1, name=name)(hidden)[..., 0] for name in ("single", "many"))
+    return Logits(single, many)
 
 
 def from_released(tensors: Mapping[str, Any]) -> dict[str, Any]:

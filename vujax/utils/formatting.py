@@ -57,7 +57,8 @@ class EscapedStream:
 
 def measure_columns(rows: Sequence[Sequence[str]]) -> list[int]:
     """Return the length of the longest cell in each column of a table."""
-    return [max(map(len, column)) for column in zip(*rows, strict=True)]
+    columns = range(len(rows[0]) if rows else 0)
+    return [max(len(row[column]) for row in rows) for column in columns]
 
 
 def align_columns(

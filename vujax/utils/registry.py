@@ -133,3 +133,20 @@ class Registry:
 
 def _package(point: EntryPoint) -> str:
     return point.dist.name if point.dist else point.value.partition(":")[0]
+
+
+def lazy_names(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return a package's `__getattr__` that imports public names when they are used (PEP 562).
+
+    Args:
+      package: dotted name of the package.
+      names: `{name: 'module:attribute'}`.
+    """
+
+    def __getattr__(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        module, _, attribute = names[name].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    return __getattr__

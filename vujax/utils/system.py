@@ -8,6 +8,10 @@ import platform
 import sys
 from pathlib import Path
 
+RUNTIME_VARIABLE = "VUJAX_RUNTIME"
+RUNTIMES = ("auto", "jax", "openvino")
+"""Values of RUNTIME_VARIABLE, see `vujax.models.inference`."""
+
 
 def count_cores() -> int:
     """Return the number of cores that this process may use, which a container may limit."""

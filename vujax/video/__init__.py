@@ -4,7 +4,7 @@ film = vujax.video.probe_film("film.mp4")
 detector = vujax.video.open_detector("transnetv2")
 """
 
-from vujax.utils.lazy import lazy_names
+from vujax.utils.registry import lazy_names
 
 _NAMES = {
     "Clock": "vujax.video.timecode:Clock",

@@ -1,5 +1,6 @@
 """Transitions from probabilities; the real network on a film with cuts, a dissolve and fades."""
 
+import importlib.util
 import types
 from fractions import Fraction
 
@@ -166,6 +167,23 @@ def test_the_network_finds_the_transitions_of_a_film(options: dict, tmp_path) ->
     assert abs(dissolve.first - 92) <= 2
     # The released network does not see this fade, in its own windows neither; a flash is none.
     assert all(150 <= t.boundary < 184 for t in fades)
+
+
+@pytest.mark.parity
+def test_openvino_finds_the_transitions_of_jax(tmp_path, monkeypatch) -> None:
+    if importlib.util.find_spec("openvino") is None:
+        pytest.skip("the extra [openvino] is not installed")
+    wheels.load("transnetv2")
+    reader = FrameReader(clips.make(tmp_path / "story.mp4", images=story()), every_s=None, chunk=50)
+    found = {}
+    for runtime in ("jax", "openvino"):
+        monkeypatch.setenv("VUJAX_RUNTIME", runtime)
+        detector = TransNetDetector(window=100)
+        assert list(detector.versions) == ([] if runtime == "jax" else ["openvino"])
+        detection = detector.start(reader.video)
+        transitions = [t for chunk in reader for t in detection.add(chunk)]
+        found[runtime] = spans([*transitions, *detection.finish()])
+    assert found["jax"] == found["openvino"]
 
 
 @pytest.mark.parity

@@ -54,6 +54,7 @@ class _FilmRecord:
       row: row of the films table.
       final: False to read the film again in the next run, whatever its manifest.
       stamp: size and modification time of the file; None if it is not readable.
+      versions: of the runtime that detected its shots, see `ShotDetector`.
     """
 
     source: Source
@@ -63,6 +64,7 @@ class _FilmRecord:
     row: dict[str, Any] = field(default_factory=dict)
     final: bool = True
     stamp: list[int] | None = None
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 class IngestStage:
@@ -91,6 +93,7 @@ class IngestStage:
         film, stamp = _identify(source)
         settings = self._job.settings.to_manifest(detector.name)
         record = _FilmRecord(source, film, settings, self._find_metadata(source, film), stamp=stamp)
+        record.versions = dict(getattr(detector, "versions", {}))
         old = read_manifest(root, film)
         if old and self._is_current(old, record):
             return self._refresh(old, record)
@@ -270,7 +273,7 @@ def _build_manifest(record: _FilmRecord) -> dict[str, Any]:
         final=record.final,
         seconds=seconds,
         counts={name: row[name] for name in ("frames", "shots", "keyframes")},
-        versions={name: importlib.metadata.version(name) for name in PACKAGES},
+        versions={name: importlib.metadata.version(name) for name in PACKAGES} | record.versions,
     )
 
 

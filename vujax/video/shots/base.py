@@ -118,6 +118,9 @@ class ShotDetector(Protocol):
     Attributes:
       name: name with the settings, and the hash of the weights, that its results depend on.
       size: height and width of the small frames that it takes from `FrameReader`.
+
+    A detector with a choice of runtimes also has `versions`, a property with the name and version
+    of one other than JAX, for the film's manifest.
     """
 
     name: str

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vujax.encoders import devices
-from vujax.encoders.devices import ShardedFunction, build_weight_mesh
+from vujax.models import inference
+from vujax.models.inference import ShardedFunction, build_weight_mesh
 
 
 def test_all_devices_have_small_networks() -> None:
@@ -18,14 +18,14 @@ def test_all_devices_have_small_networks() -> None:
 def test_large_networks_have_fewer_copies_on_a_cpu(
     copies: int, used: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devices, "MAX_COPIES_BYTES", copies)
+    monkeypatch.setattr(inference, "MAX_COPIES_BYTES", copies)
     assert build_weight_mesh({"w": jnp.zeros(50), "v": jnp.zeros(50)}).size == used
 
 
 @pytest.mark.parametrize("copies", [1, 1 << 30])
 @pytest.mark.parametrize("rows", [1, 8, 13])
 def test_rows_are_as_without(copies: int, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "MAX_COPIES_BYTES", copies)
+    monkeypatch.setattr(inference, "MAX_COPIES_BYTES", copies)
     rng = np.random.default_rng(0)
     w, x = rng.normal(size=(3, 4)).astype(np.float32), rng.normal(size=(rows, 3))
     network = ShardedFunction(lambda w, x: jnp.tanh(x @ w), w)
