@@ -229,6 +229,33 @@ def test_exact_files_cut_sound_to_the_sample(tmp_path: Path) -> None:
         assert abs(int(np.abs(sound).argmax()) - click) <= 1
 
 
+def test_exact_files_keep_the_channels(tmp_path: Path) -> None:
+    source = tmp_path / "a.mkv"
+    with av.open(str(source), "w") as file:
+        video = add_picture(file)
+        for layout in ("7.1", "mono"):
+            file.add_stream("pcm_s16le", rate=48000, layout=layout)
+        for audio in file.streams.audio:
+            channels = audio.codec_context.layout.nb_channels
+            levels = np.repeat(np.arange(1, channels + 1)[None] * 2000, 48000, axis=0)
+            packed = levels.astype(np.int16).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(packed, "s16", audio.codec_context.layout.name)
+            frame.sample_rate, frame.time_base, frame.pts = 48000, Fraction(1, 48000), 0
+            file.mux(audio.encode(frame))
+        write_pictures(file, video, [numbered(i) for i in range(24)])
+    parts, _ = split_exact(source, (12, 12))
+    for part in parts:
+        with av.open(str(part)) as file:
+            layouts = [audio.codec_context.layout.name for audio in file.streams.audio]
+            assert layouts == ["7.1", "mono"]
+            packing = av.AudioResampler("flt")  # PyAV reads no more than 7 planes
+            packed = [packing.resample(frame)[0].to_ndarray() for frame in file.decode(audio=0)]
+        sound = np.concatenate(packed, axis=1).reshape(-1, 8)
+        middle = sound[8000:16000].mean(axis=0) * 32768 / 2000
+        # The fourth is for low frequencies.
+        assert np.delete(middle, 3) == pytest.approx([1, 2, 3, 5, 6, 7, 8], rel=0.05)
+
+
 @pytest.mark.parametrize("divide", [split, split_exact])
 def test_files_have_their_own_timecode(divide: Callable, tmp_path: Path) -> None:
     source = make(tmp_path / "a.mov", 48, metadata={"timecode": "01:00:00:00"})

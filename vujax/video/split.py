@@ -236,7 +236,7 @@ def encode_parts(path: Path, parts: Sequence[EncodedPart]) -> ReadStatus:
       parts: files in order; the first has everything before the second.
 
     Returns:
-      How the pictures were read.
+      How the pictures were read; damaged packets are those of pictures and sound.
 
     Raises:
       av.FFmpegError: a file cannot be written.
@@ -255,6 +255,7 @@ def encode_parts(path: Path, parts: Sequence[EncodedPart]) -> ReadStatus:
                     writer.add(picture[0], picture[1], picture[2])
                     picture = next(pictures, None)
                 writer.finish(None if following is None else following.start_s)
+    status.damaged += sum(sound.status.damaged for sound in sounds)
     return status
 
 
@@ -268,7 +269,8 @@ class _Sound:
             self.layout = film.streams[audio.index].codec_context.layout.name
         if "channel" in self.layout:
             self.layout = SURROUND[min(audio.channels, len(SURROUND)) - 1]
-        self._blocks = read_samples(path, audio, self.rate, self.layout, ReadStatus())
+        self.status = ReadStatus()
+        self._blocks = read_samples(path, audio, self.rate, self.layout, self.status)
         self._block = np.zeros((0, audio.channels), np.float32)
         self._position = 0
 
@@ -349,8 +351,8 @@ class _PartWriter:
         for number, (sound, stream) in enumerate(zip(self._sounds, self._audio, strict=True)):
             end = None if end_s is None else round(end_s * sound.rate)
             for samples in sound.take(end):
-                planes = np.ascontiguousarray(samples.T)
-                frame = AudioFrame.from_ndarray(planes, format="fltp", layout=sound.layout)
+                packed = np.ascontiguousarray(samples).reshape(1, -1)
+                frame = AudioFrame.from_ndarray(packed, format="flt", layout=sound.layout)
                 frame.sample_rate, frame.time_base = sound.rate, Fraction(1, sound.rate)
                 frame.pts = self._heard[number] - self._firsts[number]
                 self._heard[number] += len(samples)

@@ -47,7 +47,10 @@ def write(scenes: DetectedScenes, path: Path) -> list[str]:
             raise ValueError(f"libav cannot encode the files ({error.strerror})") from error
     notes = _name_left_out(Path(scenes.path))
     if status.damaged:
-        notes.append(f"Damaged packets whose pictures no file of a scene has: {status.damaged}.")
+        notes.append(
+            f"Damaged packets of the film: {status.damaged}; pictures or sound of files of scenes "
+            "may be missing or distorted."
+        )
     return [*notes, *name_stale(path, len(pts))]
 
 
