@@ -1,7 +1,8 @@
 """Files of scenes: cut at keyframes, every packet once, or encoded anew from exact frames."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -36,6 +37,18 @@ def split(source: Path, shots: tuple[int, ...], timecode: str = "") -> tuple[lis
     first = export.path(scenes, source.parent, "film")
     notes = export.write(scenes, first)
     return sorted(source.parent.glob("film-Scene-*")), notes
+
+
+def join(path: Path, sources: Sequence[Path]) -> None:
+    """Copy the first stream of each file into one."""
+    with av.open(str(path), "w") as file, ExitStack() as stack:
+        inputs = [stack.enter_context(av.open(str(source))) for source in sources]
+        streams = [file.add_stream_from_template(one.streams[0]) for one in inputs]
+        for one, stream in zip(reversed(inputs), reversed(streams), strict=True):
+            for packet in one.demux(0):
+                if packet.size:
+                    packet.stream = stream
+                    file.mux(packet)
 
 
 def test_files_start_at_keyframes(tmp_path: Path) -> None:
@@ -102,13 +115,7 @@ def test_subtitles_end_with_their_file(tmp_path: Path) -> None:
     texts = tmp_path / "a.srt"
     texts.write_text("1\n00:00:00,500 --> 00:00:01,800\nlong\n")
     film = make(tmp_path / "film.mkv", 48)
-    with av.open(str(source), "w") as file, av.open(str(film)) as a, av.open(str(texts)) as b:
-        streams = [file.add_stream_from_template(one.streams[0]) for one in (a, b)]
-        for one, stream in zip((b, a), reversed(streams), strict=True):
-            for packet in one.demux(0):
-                if packet.size:
-                    packet.stream = stream
-                    file.mux(packet)
+    join(source, [film, texts])
     parts, _ = split(source, (24, 24))
     with av.open(str(parts[0])) as file:
         assert file.duration / av.time_base == pytest.approx(1, abs=0.05)
@@ -262,6 +269,23 @@ def test_files_have_their_own_timecode(divide: Callable, tmp_path: Path) -> None
     parts, notes = divide(source, (12, 36), "01:00:00:00")
     assert [probe_film(part).video.timecode for part in parts] == ["01:00:00:00", "01:00:00:12"]
     assert notes == []
+
+
+def test_streams_and_hdr_metadata_that_are_left_out_are_named(tmp_path: Path) -> None:
+    master = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"
+    options = {"x265-params": f"log-level=none:pools=1:master-display={master}:hdr10=1"}
+    kind = dict(codec="libx265", pixels="yuv420p10le", transfer=16, options=options)
+    film = make(tmp_path / "film.mkv", 12, **kind)
+    (tmp_path / "a.srt").write_text("1\n00:00:00,100 --> 00:00:00,200\ntext\n")
+    source = tmp_path / "a.mkv"
+    join(source, [film, tmp_path / "a.srt"])
+    parts, notes = split_exact(source, (6, 6))
+    assert notes == [
+        "Stream 1 (subtitle, srt) is not in the files of scenes.",
+        "Files of scenes have the film's HDR colors, but not its HDR metadata (mastering display, "
+        "light levels or Dolby Vision).",
+    ]
+    assert [probe_film(part).video.hdr for part in parts] == [True, True]
 
 
 def test_transparent_pictures_are_refused(tmp_path: Path) -> None:
