@@ -98,6 +98,11 @@ def test_more_candidates_than_are_permitted_are_all():
     np.testing.assert_array_equal(find(candidates=0)(jnp.uint32(1)).vector, everything.vector)
 
 
+def test_candidates_above_the_bank_are_not_drawn_one_by_one():
+    trace = str(find(candidates=123457).trace(jnp.uint32(0)).jaxpr)
+    assert "123457" not in trace and trace == str(find(candidates=R).trace(jnp.uint32(0)).jaxpr)
+
+
 def find(candidates: int):
     def run(seed):
         return find_positive(*flat_case(), candidates=candidates, seed=seed, permitted=permitted)

@@ -97,6 +97,9 @@ def find_positive(
     queries = gather_rows(ids, axis_name)
     is_permitted = lambda key: permitted(queries, key)  # noqa: E731
     sizes: Any = dict(tile=min(tile, len(position)), axis_name=axis_name)
+    devices = 1 if axis_name is None else lax.psum(1, axis_name)
+    if candidates >= devices * len(position):  # all entries, without a draw for each
+        candidates = 0
     if candidates == 1:
         draw = draw_entry(queries.scene, is_permitted, bank.ids, position, seed=seed, **sizes)
         return lax.stop_gradient(_take_entry(bank, draw, axis_name))
