@@ -35,6 +35,7 @@ from vujax.video.probe import (
 )
 from vujax.video.remux import CopySettings, open_copy, write_packet
 
+ENCODER = "libx264"
 QUALITY = {"crf": "16", "preset": "medium"}  # of x264: no visible difference
 SURROUND = ("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")
 """Layouts for streams that declare a number of channels only."""
@@ -243,6 +244,8 @@ def encode_parts(path: Path, parts: Sequence[EncodedPart]) -> ReadStatus:
       ValueError: the film cannot be read, H.264 cannot hold its pictures, or a file has none.
       OSError: the film is not found, or the disk is full.
     """
+    if ENCODER not in av.codecs_available:
+        raise ValueError(f"this PyAV cannot encode H.264 ({ENCODER}); use --split, which copies")
     reader, status = FrameReader(path, every_s=None), ReadStatus()
     pictures = with_next(reader.frames(status))
     with open_container(path) as film:
@@ -378,7 +381,7 @@ def _add_picture(file: OutputContainer, frame: VideoFrame, video: VideoStream) -
     if video.interlaced:
         field = "bff=1" if video.bottom_first else "tff=1"
         order = {"flags": "+ildct+ilme", "x264-params": field}
-    stream = file.add_stream("libx264", rate=video.clock.rate, options=QUALITY | order)
+    stream = file.add_stream(ENCODER, rate=video.clock.rate, options=QUALITY | order)
     stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, pixels
     context = stream.codec_context
     context.time_base, context.sample_aspect_ratio = video.clock.time_base, video.sample_aspect
