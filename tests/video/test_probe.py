@@ -20,6 +20,8 @@ from tests.video.clips import (
     tone,
     write_pictures,
 )
+from tools import check_copies
+from vujax.scenes.exports import open_export
 from vujax.video.probe import FilmError, probe_film
 
 
@@ -242,3 +244,6 @@ def test_a_timecode_track_may_count_every_second_frame(tmp_path, rate, label, dr
     path.write_bytes(data)
     video = probe_film(path).video
     assert (video.clock.rate, video.timecode) == (2 * rate, expected)
+    copy = tmp_path / "copy.mov"
+    open_export("chapters").write(check_copies.scenes_of(path), copy)
+    assert probe_film(copy).video.timecode == expected

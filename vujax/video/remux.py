@@ -142,6 +142,7 @@ def copy_film(
     *,
     start_s: Fraction,
     chapters: Sequence[dict[str, Any]] = (),
+    timecode: str = "",
 ) -> int:
     """Copy a film's packets into a new file.
 
@@ -151,6 +152,7 @@ def copy_film(
       settings: of `find_settings`.
       start_s: timestamp of the film, in seconds, that becomes zero.
       chapters: of the new file, as PyAV's `set_chapters` takes them.
+      timecode: source timecode of the first picture; '' for that of the film.
 
     Returns:
       The number of damaged packets that the container refused.
@@ -160,7 +162,8 @@ def copy_film(
       ValueError: pictures that are stored out of order have no presentation times.
     """
     check_times(film)
-    with open_copy(film, f"file:{path.absolute()}", settings, chapters) as (copy, streams):
+    target = f"file:{path.absolute()}"
+    with open_copy(film, target, settings, chapters, timecode=timecode) as (copy, streams):
         return _copy_packets(film, copy, streams, PacketTimes(start_s))
 
 

@@ -17,7 +17,7 @@ from vujax.scenes.exports.base import SceneExport
 from vujax.scenes.parts import list_chapters_from_zero
 from vujax.scenes.types import DetectedScenes
 from vujax.utils.io import write_atomically
-from vujax.video.probe import open_container
+from vujax.video.probe import open_container, probe_film
 from vujax.video.remux import (
     ESSENTIAL,
     MUXERS,
@@ -56,10 +56,10 @@ def _copy(film: InputContainer, scenes: DetectedScenes, path: Path, suffix: str)
     if settings is None or essential:
         names = ", ".join(map(describe_stream, essential or left_out))
         raise ValueError(f"no container for chapters takes {names}; use the format ffmetadata")
+    video = probe_film(scenes.path).video
+    options = dict(start_s=scenes.clock.start, timecode=video.timecode if video else "")
     try:
-        refused = copy_film(
-            film, path, settings, start_s=scenes.clock.start, chapters=build_chapters(scenes)
-        )
+        refused = copy_film(film, path, settings, chapters=build_chapters(scenes), **options)
     except av.FFmpegError as error:
         raise ValueError(f"libav cannot write the copy ({error.strerror})") from error
     notes = [f"{describe_stream(stream)} is not in the copy with chapters." for stream in left_out]
