@@ -35,7 +35,8 @@ TINY = [
 
 
 def start(workdir: Path, *arguments: str, devices: int = 1) -> subprocess.Popen:
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    # The last of a flag's values counts: the tests' other flags stay as tests/conftest.py has them.
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
     return subprocess.Popen(
         [sys.executable, "-m", "vujax.main", *TINY, f"--workdir={workdir}", *arguments],
         cwd=ROOT,

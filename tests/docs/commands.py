@@ -97,8 +97,8 @@ APPENDED: dict[str, list[str]] = {
 FAST_SHOTS = {"ingest": ["--detector", "adaptive"], "scenes": ["--shots", "adaptive"]}
 """Appended where TransNetV2 would read a film again, which takes seconds that add up."""
 
-READ = ("catalog", "out")
-"""Folders of the workspace for which TransNetV2 has read the films."""
+READ = {"out": "film.mp4"}
+"""The folder of the workspace for which TransNetV2 has read a film, and the film."""
 
 
 def vujax_arguments(words: Sequence[str]) -> list[str]:
@@ -111,7 +111,7 @@ def vujax_arguments(words: Sequence[str]) -> list[str]:
         return list(words)
     added = APPENDED.get(words[0], [])
     out = next((words[i + 1] for i, word in enumerate(words[:-1]) if word == "--out"), "")
-    known = out.rstrip("/") in READ or {"--shots", "--detector"} & set(words)
+    known = READ.get(out.rstrip("/")) in words or {"--shots", "--detector"} & set(words)
     from_catalog = any(word.rstrip("/").endswith("catalog") for word in words[1:2])
     fast = [] if known or from_catalog else FAST_SHOTS.get(words[0], [])
     return [*words, *added, *fast]

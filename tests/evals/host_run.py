@@ -45,7 +45,7 @@ def scores(mesh: jax.sharding.Mesh) -> dict[str, dict[str, float]]:
 
 if __name__ == "__main__":
     # Before jax starts its backend, and not on import: the tests have eight devices of their own.
-    os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+    os.environ["XLA_FLAGS"] += " --xla_force_host_platform_device_count=2"
     os.environ["JAX_PLATFORMS"] = "cpu"
     port, host, hosts = map(int, sys.argv[1:])
     jax.distributed.initialize(f"localhost:{port}", hosts, host)

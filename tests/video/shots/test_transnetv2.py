@@ -207,6 +207,7 @@ def test_exact_windows_give_the_originals_probabilities(tmp_path) -> None:
 
 @pytest.mark.parity
 @pytest.mark.real_data
+@pytest.mark.usefixtures("optimized")
 def test_long_windows_find_what_exact_ones_do(data_root) -> None:
     wheels.load("transnetv2")
     reader = FrameReader(data_root / "bbb" / "bbb480.ts", every_s=None, chunk=300)
