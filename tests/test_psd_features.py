@@ -105,6 +105,7 @@ def test_known_facts_are_zero_exactly_where_a_caption_fits():
     assert (fits == (kinds[:, None] == kinds)).all()
 
 
+@pytest.mark.long
 def test_the_teacher_of_known_alignments_is_the_truth():
     pool, context = make_pool(), StepContext(jax.random.key(0), jnp.float32(0.5))
     batch = {

@@ -67,6 +67,7 @@ def config_of(root: Path, **overrides):
     return config
 
 
+@pytest.mark.long
 def test_a_release_records_the_frozen_encoders(root):
     found = release.read_config(root / "run" / "release")
     digest = open_encoder(str(root / "clip")).digest

@@ -17,6 +17,7 @@ def test_validation_chooses_the_penalty(mesh1):
     assert best > choice.accuracies[min(L2_GRID)]  # almost unpenalized, it overfits
 
 
+@pytest.mark.long
 def test_evaluator_end_to_end(mesh8):
     train = Memory([i % 5 for i in range(60)])
     probe = LinearProbe(

@@ -208,6 +208,7 @@ def test_the_student_drops_units_by_example_and_the_teacher_sees_everything(mesh
     chex.assert_trees_all_close(some["text"], rows["text"][order], atol=1e-5)
 
 
+@pytest.mark.long
 def test_a_frozen_tower_runs_once_and_without_dropout(mesh1):
     rules = (("image/.*", None), (".*", 1.0))
     config = config_of(CONTROLS["psd"], **{"optimizer.rules": rules})

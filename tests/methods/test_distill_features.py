@@ -54,6 +54,7 @@ def test_raw_gradients_on_eight_devices(mesh1, mesh8, teacher):
         chex.assert_trees_all_close(metrics8, metrics, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.long
 def test_towers_learn_which_text_belongs_to_an_image():
     method, batch = method_of(unaligned_end=0.0), host_batch(64)
     shapes = fit.get_shapes(jax.eval_shape(lambda: batch))

@@ -225,6 +225,7 @@ def test_unknown_formats_are_named() -> None:
         exports.select(["split", "csv", "split_exact"])
 
 
+@pytest.mark.long
 def test_twenty_thousand_scenes(tmp_path: Path) -> None:
     """Every shot a scene of its own: files of some bytes a scene, read back whole."""
     shots = 20_000

@@ -52,6 +52,7 @@ def test_folds_need_pairs():
             assign_folds(topic_pairs(4), folds)
 
 
+@pytest.mark.long
 def test_wrong_captions_are_found_by_towers_that_have_not_seen_them():
     pairs = shuffle_captions(topic_pairs(), 0.3)
     done: list[int] = []

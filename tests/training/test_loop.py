@@ -50,6 +50,7 @@ def unbroken(tmp_path_factory):
     return workdir
 
 
+@pytest.mark.long
 def test_a_run_leaves_everything_behind(unbroken):
     assert len(losses(unbroken)) == STEPS
     assert all(line["examples_per_s"] > 0 for line in logging.read_metrics(unbroken))
@@ -125,6 +126,7 @@ def test_evaluation_alone(unbroken, tmp_path, capsys):
     assert not (tmp_path / "release").exists()
 
 
+@pytest.mark.long
 def test_the_scale_is_fitted_on_held_out_pairs_and_released(unbroken, tmp_path, capsys):
     given = with_retrieval(total_steps=1, init_from=str(unbroken), fit_scale_on="retrieval")
     given.method.update(dict(target="plain", teacher_temperature=1.0, dropout=0.0))
