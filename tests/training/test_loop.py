@@ -50,7 +50,6 @@ def unbroken(tmp_path_factory):
     return workdir
 
 
-@pytest.mark.long
 def test_a_run_leaves_everything_behind(unbroken):
     assert len(losses(unbroken)) == STEPS
     assert all(line["examples_per_s"] > 0 for line in logging.read_metrics(unbroken))

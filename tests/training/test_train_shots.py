@@ -92,7 +92,6 @@ def unbroken(films, tmp_path_factory):
     return run(tiny(films), tmp_path_factory.mktemp("unbroken"), 1)
 
 
-@pytest.mark.long
 def test_a_run_learns_and_evaluates(unbroken):
     assert np.isfinite(losses(unbroken)).all() and len(losses(unbroken)) == STEPS
     saved, variables = release.load(unbroken)

@@ -142,7 +142,7 @@ class Trunk(nn.Module):
 
 
 class Classifier(nn.Module):
-    """What TransNetV2 makes of the features: frames and Features -> Logits; see Trunk."""
+    """Head that scores the features of Trunk: frames and Features -> Logits."""
 
     @nn.compact
     def __call__(self, frames: jax.Array, features: Features) -> Logits:
