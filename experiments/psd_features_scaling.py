@@ -111,7 +111,8 @@ def compute_growth(
     gains = []
     for runs in groups.values():
         own, most = (select_gains(runs, method) for method in ("PSD", "oracle filter"))
-        gains.append({s: 100 * own[s] / most[s] if relative else own[s] for s in own})
+        both = own.keys() & most.keys()
+        gains.append({s: 100 * own[s] / most[s] if relative else own[s] for s in both})
     seeds = set.intersection(*(set(found) for found in gains))
     x = np.log10(list(groups))
     return compute_estimate(
