@@ -9,17 +9,17 @@ first run. Prints a JSON line per run: wall and CPU seconds (with child processe
 film over wall time, peak memory; for vujax also the seconds of the stages in scenes.json, and the
 number of scenes.
 
-- scenes, scenes-adaptive: `vujax scenes FILM` in all formats, shots by TransNetV2 or by
-  PySceneDetect's detector, boundaries by the package's head or that of $BENCH_HEAD (a path, or
-  none).
+- scenes, scenes-openvino: `vujax scenes FILM` in all formats, shots by TransNetV2, networks in JAX
+  or through OpenVINO (extra [openvino]), boundaries by the head $BENCH_HEAD (default: structure).
+- scenes-adaptive: the same, shots by PySceneDetect's detector.
 - decode: vujax's pass over all frames alone, with a still every 0.5 s, as in both sides above.
 - scenedetect: `scenedetect detect-adaptive save-images list-scenes`, with its defaults: shots, and
   three images of each; no scenes.
 
 The last line has medians: for vujax the shares of the wall time of decoding (that of the side
 `decode`; the rest of the stage runs in parallel), of shots without it, of the encoder, of the rest,
-and of the start; of all after shot detection; of all but decoding; and PySceneDetect's wall time
-over vujax's.
+and of the start; of all after shot detection; of all but decoding; and PySceneDetect's wall
+and CPU time over vujax's. On a machine that other work shares, only ratios of CPU times hold.
 """
 
 import json
@@ -30,6 +30,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import av
 import bench_shots
@@ -37,17 +38,21 @@ import bench_shots
 from vujax.catalog import Catalog
 
 STAGES = ("shots", "encoder", "rest")
-OURS = {"scenes": "transnetv2", "scenes-adaptive": "adaptive"}
+OURS = {
+    "scenes": ("--shots=transnetv2", "--runtime=jax"),
+    "scenes-openvino": ("--shots=transnetv2", "--runtime=openvino"),
+    "scenes-adaptive": ("--shots=adaptive", "--runtime=jax"),
+}
 SIDES = (*OURS, "decode", "scenedetect")
-HEAD = os.environ.get("BENCH_HEAD", "default")
+HEAD = os.environ.get("BENCH_HEAD", "structure")
 
 
-def scenes(film: Path, out: Path, shots: str) -> bench_shots.Run:
+def scenes(film: Path, out: Path, options: Sequence[str]) -> bench_shots.Run:
     """Prepare the command `vujax scenes`."""
 
     def run() -> tuple[int, int]:
         command = [sys.executable, "-m", "vujax.cli", "scenes", str(film), f"--out={out}"]
-        command += [f"--shots={shots}", f"--head={HEAD}"]
+        command += [*options, f"--head={HEAD}"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         [row] = Catalog(out / "catalog").films().to_pylist()
         return row["frames"], row["shots"] - 1
@@ -103,13 +108,17 @@ def main() -> None:
     with bench_shots.open_or_make_film(args.film) as film:
         for result in bench_shots.run_alternately(__file__, film, args.sides, args.repeat):
             runs[result["side"]].append(result)
-    wall = {side: statistics.median(r["wall_s"] for r in found) for side, found in runs.items()}
-    last = {}
+    wall, cpu = (
+        {side: statistics.median(r[key] for r in found) for side, found in runs.items()}
+        for key in ("wall_s", "cpu_s")
+    )
+    last: dict[str, Any] = {"cpu_s": cpu}
     for side in OURS.keys() & wall.keys():
         if "decode" in wall:
             last[side] = shares(runs[side], wall["decode"])
         if "scenedetect" in wall:
             last[f"{side} over scenedetect"] = wall["scenedetect"] / wall[side]
+            last[f"{side} over scenedetect, CPU"] = cpu["scenedetect"] / cpu[side]
     print(json.dumps(last))
 
 

@@ -49,7 +49,7 @@ class LiteEncoder(Encoder):
         tensors = pretrained.load_weights(LITE_NETWORK)
         self.digest = compute_digest(tensors, SETTINGS)
         variables = efficientnet.from_released(tensors)
-        # In bfloat16 the cosine with float32 falls to .99.
+        # In bfloat16 the cosine with float32 falls below .999.
         self._network = open_function(compute_features, variables, precision="f32")
 
     def encode(self, images: np.ndarray) -> ArrayLike:
