@@ -2,6 +2,7 @@
 
 import math
 import runpy
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -74,10 +75,10 @@ def test_an_accuracy_of_zero_has_a_logit():
     assert SHIFT["to_logit"](0.5, 50) == 0.0
 
 
-def test_the_shift_table_compares_models_of_equal_size_and_epochs():
+def make_shift_runs():
     runs = []
     for seed in SHIFT["SEEDS"]:
-        for size in (512, 768):
+        for size in (512, 1254):
             for rate in (0.0, 0.1, 0.3):
                 base = 0.1 + 0.1 * rate + size / 10_000
                 numbers = dict(dropout=rate)
@@ -85,11 +86,26 @@ def test_the_shift_table_compares_models_of_equal_size_and_epochs():
             base = 0.1 + 0.01 + size / 10_000
             for method in SHIFT["OTHERS"]:
                 runs.append(make_shift_run(method, seed, size, base + 0.02, 0.05, {}))
-    row = SHIFT["summarize"](runs, "recall")[0]
+    return runs
+
+
+def test_the_shift_table_compares_models_of_equal_size_and_epochs():
+    row = SHIFT["summarize"](make_shift_runs(), "recall")[0]
     assert row["models"] == "PSD" and row["in, minus CLIP"].startswith("2.0")
     assert row["shifted, minus CLIP"].startswith("7.0")
     assert row["effective robustness"].startswith("5.0")
     assert row["R^2 of the lines"] == "1.00 to 1.00"
+
+
+def test_the_plot_has_every_model_and_a_line_in_each_panel(tmp_path):
+    runs = make_shift_runs()
+    SHIFT["draw_plot"](tmp_path / "shift.svg", runs)
+    tags = [
+        element.tag.rpartition("}")[2]
+        for element in ElementTree.parse(tmp_path / "shift.svg").iter()
+    ]
+    legend, panels = len(SHIFT["COLORS"]), len(SHIFT["METRICS"])
+    assert tags.count("circle") == panels * len(runs) + legend and tags.count("path") == panels
 
 
 def make_shift_run(method, seed, size, accuracy, above, numbers):
