@@ -3,6 +3,7 @@
     python experiments/cinema_themes.py --work runs/themes --part embed
     python experiments/cinema_themes.py --work runs/themes --part run --minutes 60
     python experiments/cinema_themes.py --work runs/themes --part judge
+    python experiments/cinema_themes.py --work runs/themes --part compare
 
 The films are those of `vujax synthesize --split themed-train`: genres share palettes, each film has
 a grade of its own, and a theme is two places that do not look similar. 'embed' computes features of
@@ -168,7 +169,7 @@ def main() -> None:
     """Run the part of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--work", type=Path, required=True, help="directory of the runs")
-    parser.add_argument("--part", choices=("embed", "run", "judge"), default="run")
+    parser.add_argument("--part", choices=("embed", "run", "judge", "compare"), default="run")
     parser.add_argument("--minutes", type=float, default=60.0, help="CPU minutes (default: 60)")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
@@ -177,9 +178,9 @@ def main() -> None:
     elif args.part == "run":
         run_missing(args.work, args.minutes)
     else:
-        from experiments.cinema_themes_tables import write_tables
+        from experiments import cinema_themes_tables as tables
 
-        write_tables(args.work)
+        {"judge": tables.write_tables, "compare": tables.print_comparisons}[args.part](args.work)
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ def write_tables(work: Path) -> None:
             spread = 100 * values.mean(axis=1).std(ddof=1) if len(values) > 1 else None
             row: TableRow = {"run": name, "kind": kind, "seeds": len(values), "films": films}
             row |= dict(zip(("mAP", "low", "high"), compare(values), strict=True))
-            row |= {"sd over seeds": spread}
+            row |= {"sd over seeds": "" if spread is None else spread}
             for control in CONTROLS:
                 other = found.get(control, {}).get(kind, found.get(control, {}).get("scenes/scene"))
                 if control != name and other is not None:
@@ -105,3 +105,27 @@ def write_tables(work: Path) -> None:
     write_rows(RESULTS, "table", rows, ABOUT)
     lines = [(name, *compare(scores["scenes/scene"])) for name, scores in found.items()]
     write_intervals(RESULTS / "plot.svg", "same theme, mAP in percent (95% over films)", lines)
+
+
+def print_comparisons(work: Path) -> None:
+    """Print paired differences of networks, with t intervals over films and over seeds."""
+    movie = themes.open_scenes(themes.TEST, work).movie
+    first, four, same = (("union", 1, "feature"), ("union", 4, "feature"), ("same", 1, "feature"))
+    pairs = [(first, same), (four, same), (four, first), (("union", 0, "feature"), first)]
+    for own, other in (*pairs, (first, ("union", 1, "bag"))):
+        paths = [
+            [work / f"{themes.name_run(*arm, seed)}.npz" for arm in (own, other)]
+            for seed in range(SEEDS)
+        ]
+        both = [[np.load(path) for path in each] for each in paths if all(p.exists() for p in each)]
+        for kind in ("scenes/scene", "scenes/projection", "shots/scene") if both else ():
+            ours, theirs = (
+                average_films(np.stack([runs[n][kind] for runs in both]), movie) for n in (0, 1)
+            )
+            seeds = [100 * values.mean(axis=1) for values in (ours, theirs)]
+            films, spread = compare(ours, theirs), student_interval(seeds[0] - seeds[1])
+            print(
+                f"{kind}: {own} - {other}: {films.estimate:+.1f} over films "
+                f"[{films.low:.1f}, {films.high:.1f}], over seeds [{spread.low:.1f}, "
+                f"{spread.high:.1f}]; {seeds[0].round(1)}, {seeds[1].round(1)}"
+            )

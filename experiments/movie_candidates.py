@@ -4,6 +4,7 @@
     python experiments/movie_candidates.py --work runs/candidates --part run --minutes 70
     python experiments/movie_candidates.py --work runs/candidates --part judge
     python experiments/movie_candidates.py --work runs/candidates --part linear
+    python experiments/movie_candidates.py --work runs/candidates --part compare
     python experiments/movie_candidates.py --work runs/candidates --part steps
 
 The protocol is in experiments/results/movie_candidates/PROTOCOL.md. 'run' trains what is missing of
@@ -11,7 +12,8 @@ The protocol is in experiments/results/movie_candidates/PROTOCOL.md. 'run' train
 evaluates the closed form of each guide and the bag of labels, writes the table with intervals over
 seeds and movies, and plots the mean average precision of the same genre against the number of
 candidates, with the theory's curve. 'linear' prints the closed forms and the theory alone, in a
-minute; 'steps' the CPU time of a training step by number of candidates.
+minute; 'compare' t intervals over movies of what ran with several seeds; 'steps' the CPU time of a
+training step by number of candidates.
 
 Everything is evaluated on LVU's validation movies; nothing was selected there.
 """
@@ -237,7 +239,9 @@ def main() -> None:
     """Run the part of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--work", type=Path, required=True, help="directory of the runs")
-    parser.add_argument("--part", choices=("run", "judge", "linear", "steps"), default="run")
+    parser.add_argument(
+        "--part", choices=("run", "judge", "linear", "compare", "steps"), default="run"
+    )
     parser.add_argument("--minutes", type=float, default=70.0, help="CPU minutes (default: 70)")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
@@ -248,9 +252,9 @@ def main() -> None:
     elif args.part == "steps":
         print_steps(args.work)
     else:
-        from experiments.movie_candidates_tables import write_tables
+        from experiments import movie_candidates_tables as tables
 
-        write_tables(args.work)
+        {"judge": tables.write_tables, "compare": tables.print_comparisons}[args.part](args.work)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from experiments.movie_candidates import (
     evaluate,
     name_run,
 )
-from vujax.evals.metrics.bootstrap import Interval, bootstrap, paired_bootstrap
+from vujax.evals.metrics.bootstrap import Interval, bootstrap, paired_bootstrap, student_interval
 from vujax.training.sweep.tables import TableRow, write_intervals, write_rows
 
 RESULTS = Path(__file__).with_name("results") / "movie_candidates"
@@ -103,3 +103,21 @@ def score(runs: list[Values], measure: str) -> Interval:
     """Return the mean with its interval over seeds and movies."""
     values, clusters = select(runs, measure)
     return bootstrap(values, clusters=clusters)
+
+
+def print_comparisons(work: Path) -> None:
+    """Print the same-genre mAP of what ran with several seeds, with t intervals over movies."""
+    from vujax.methods.linear_guide import read_features
+
+    judged = movie_guides.judged_scenes()
+    bag = 100 * movie_guides.movie_ranks(judged, read_features(judged))["same genre/ap"]
+    for output in OUTPUTS:
+        runs = {pair: read_runs(work, *pair, output) for pair in PAIRS}
+        means = {pair: select(found, "same genre")[0] for pair, found in runs.items() if found[1:]}
+        same = means[("same", 1)].mean(axis=0)
+        for (guide, n), values in means.items():
+            less = (values.mean(axis=0) - other for other in (0.0, bag, same))
+            scores = (student_interval(each) for each in less)
+            found = (f"{x.estimate:.1f} [{x.low:.1f}, {x.high:.1f}]" for x in scores)
+            seeds = ", ".join(f"{value:.1f}" for value in values.mean(axis=1))
+            print(f"{guide}, n {n}, {output}: {'; '.join(found)}; seeds {seeds}")
