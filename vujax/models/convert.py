@@ -5,13 +5,14 @@ nothing here reads files. A transformer's weights come from `from_openai` (the n
 release and of open_clip), `from_hugging_face` or `from_siglip`; a ResNet's from `from_openai`.
 
 `find_sources` determines the source of each leaf from names and shapes alone, and `read_leaf`
-converts one leaf, so a model need not be in memory twice.
+converts one leaf, so a model need not be in memory twice. `build_tensors` is the way back, by the
+same tables.
 """
 
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -24,7 +25,8 @@ Tree = dict[str, Any]
 Path = tuple[str, ...]
 Rules = tuple[tuple[str, str], ...]
 
-# Patterns of complete names, and their paths here; _PARTS and _leaf then translate the rest.
+# Patterns of complete names, and their paths here; _PARTS and _leaf then translate the rest. The
+# groups of a pattern are those of its path, in order: `_invert_rule` reads them backwards.
 _OPENAI: Rules = (
     (r"token_embedding\.weight", r"text.token_embedding"),
     (r"positional_embedding", r"text.positions"),
@@ -40,7 +42,7 @@ _OPENAI: Rules = (
     (r"visual\.((?:conv|bn)\d\..+)", r"image.stem.\1"),
     (r"visual\.layer(\d)\.(.+)", r"image.layer\1_\2"),
     (r"visual\.attnpool\.positional_embedding", r"image.attnpool.positions"),
-    (r"visual\.attnpool\.c_proj\.(.+)", r"image.attnpool.out.\1"),
+    (r"visual\.attnpool\.c_proj\.(.+)", r"image.attnpool.out_proj.\1"),
     (r"visual\.attnpool\.(.+)", r"image.attnpool.\1"),
 )
 HUGGING_FACE: Rules = (
@@ -62,22 +64,28 @@ SIGLIP: Rules = (
     (r"vision_model\.embeddings\.patch_embedding\.(.+)", r"image.patch.\1"),
     (r"vision_model\.post_layernorm\.(.+)", r"image.head.ln_post.\1"),
     (r"vision_model\.head\.layernorm\.(.+)", r"image.head.ln.\1"),
-    (r"vision_model\.head\.(?:attention\.)?(.+)", r"image.head.\1"),
+    (r"vision_model\.head\.attention\.(.+_proj\..+)", r"image.head.\1"),
+    (r"vision_model\.head\.(probe|mlp\..+)", r"image.head.\1"),
     *HUGGING_FACE,
 )
-_PARTS = {
-    ".self_attn.": ".attn.",
+_ATTENTION = {
     ".q_proj.": ".query.",
     ".k_proj.": ".key.",
     ".v_proj.": ".value.",
     ".out_proj.": ".out.",
+}
+_HUGGING_FACE_PARTS = _ATTENTION | {
+    ".self_attn.": ".attn.",
     ".layer_norm1.": ".ln_1.",
     ".layer_norm2.": ".ln_2.",
+}
+_OPENAI_PARTS = _ATTENTION | {
     ".c_fc.": ".fc1.",
     ".c_proj.": ".fc2.",
     ".downsample.0.": ".skip_conv.",
     ".downsample.1.": ".skip_bn.",
 }
+_PARTS = _HUGGING_FACE_PARTS | _OPENAI_PARTS
 # Buffers without learned values.
 IGNORED_TENSORS = (
     r".+\.position_ids|.+\.num_batches_tracked|input_resolution|context_length|vocab_size"
@@ -154,6 +162,22 @@ def resize_positions(
     return np.concatenate([positions[:first], flat]).astype(np.float32)
 
 
+class Naming(NamedTuple):
+    """Names of another implementation's tensors, for both directions.
+
+    Attributes:
+      rules: `(pattern of a complete name, its path here)` pairs; the first match applies.
+      parts: parts of names, and ours.
+      fused: pattern that starts the names whose query, key and value are one tensor.
+      scalar: shape of a single number.
+    """
+
+    rules: Rules
+    parts: Mapping[str, str]
+    fused: str
+    scalar: tuple[int, ...] = ()
+
+
 class Source(NamedTuple):
     """Source of the values of a leaf.
 
@@ -204,6 +228,15 @@ def get_openai_rules(names: Iterable[str]) -> Rules:
     vit = "visual.class_embedding" in names
     stem = (r"visual\.conv1\.weight", "image.patch.weight" if vit else "image.stem.conv1.weight")
     return (stem, *_OPENAI)
+
+
+CLIP_NAMING = Naming(HUGGING_FACE, _HUGGING_FACE_PARTS, r"(?!)")
+SIGLIP_NAMING = Naming(SIGLIP, _HUGGING_FACE_PARTS, r"vision_model\.head\.attention\.", (1,))
+OPENAI_NAMINGS = {
+    kind: Naming(get_openai_rules(names), _OPENAI_PARTS, r"(?:visual\.)?transformer\.resblocks\.")
+    for kind, names in {"vit": ["visual.class_embedding"], "resnet": []}.items()
+}
+"""Those of OpenAI's release and of open_clip, by the kind of the image tower."""
 
 
 def fill_variables(tensors: Mapping[str, Any], rules: Rules, template: Mapping[str, Any]) -> Tree:
@@ -264,6 +297,74 @@ def read_leaf(tensor: Any, source: Source) -> np.ndarray:
         array = np.split(array, 3)[source.third]
     leaf = np.asarray(array, np.float32).transpose(source.axes)
     return (leaf if source.change is None else source.change(leaf)).reshape(source.shape)
+
+
+def build_tensors(variables: Mapping[str, Any], naming: Naming) -> dict[str, np.ndarray]:
+    """Convert variables to another implementation's tensors: the inverse of `fill_variables`.
+
+    Args:
+      variables: of a model, with or without scan.
+      naming: of the other implementation.
+
+    Returns:
+      Arrays by name, of the variables' dtype.
+
+    Raises:
+      ValueError: a variable has no counterpart.
+    """
+    leaves = flatten_dict(unstack_blocks(dict(variables)))
+    named = dict(_build_tensor(path, np.asarray(leaf), naming) for path, leaf in leaves.items())
+    tensors: dict[str, np.ndarray] = {}
+    for name, tensor in named.items():
+        third = re.fullmatch(rf"({naming.fused}.*)([qkv])_proj\.(\w+)", name)
+        if third is None:
+            tensors[name] = tensor
+        elif third[2] == "q":
+            thirds = [named[f"{third[1]}{part}_proj.{third[3]}"] for part in "qkv"]
+            tensors[f"{third[1]}in_proj_{third[3]}"] = np.concatenate(thirds)
+    find_sources({n: x.shape for n, x in tensors.items()}, naming.rules, variables)
+    return tensors
+
+
+def _build_tensor(path: Path, leaf: np.ndarray, naming: Naming) -> tuple[str, np.ndarray]:
+    """Return a leaf's name and tensor, in torch's layout."""
+    collection, *parts, last = path
+    names = ("weight", last) if last in ("kernel", "scale") else (last,)
+    if collection == "batch_stats":
+        names = (f"running_{last}",)
+    for name in names:
+        original = _find_name(".".join([*parts, name]), naming)
+        if original is None:
+            continue
+        if name == "weight" and leaf.ndim > 1:
+            leaf = leaf.transpose((3, 2, 0, 1) if leaf.ndim == 4 else (1, 0))
+        return original, leaf.reshape(leaf.shape or naming.scalar)
+    raise ValueError(f"{'/'.join(path)} has no counterpart in the names of that format")
+
+
+def _find_name(place: str, naming: Naming) -> str | None:
+    """Return the original's name of our dotted path, or None."""
+    place = re.sub(r"(block|layer\d_)0(\d)\.", r"\1\2.", place)
+    for original, own in naming.parts.items():
+        place = place.replace(own, original)
+    for rule in naming.rules:
+        pattern, name = _invert_rule(*rule)
+        match = pattern.fullmatch(place)
+        if match:
+            return match.expand(name)
+    return None if "." in place else place
+
+
+@cache
+def _invert_rule(pattern: str, place: str) -> tuple[re.Pattern[str], str]:
+    """Return the pattern of a rule's paths, and the template of their names."""
+    groups = re.findall(r"\((?!\?)(?:[^()]|\([^()]*\))*\)", pattern)
+    name = pattern
+    for number, group in enumerate(groups, 1):
+        name = name.replace(group, rf"\{number}", 1)
+    pieces = re.split(r"\\(\d)", place)
+    inverse = [groups[int(x) - 1] if i % 2 else re.escape(x) for i, x in enumerate(pieces)]
+    return re.compile("".join(inverse)), name.replace(r"\.", ".")
 
 
 def _thirds(tensor: str) -> list[tuple[str, int | None]]:

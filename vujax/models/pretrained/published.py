@@ -1,4 +1,4 @@
-"""Published image-text models: their files, in a folder or as a single file.
+"""Published image-text models: their files, in a folder or as a single file, read or written.
 
 Two layouts are known: that of Hugging Face's transformers (config.json, model.safetensors or its
 shards, preprocessor_config.json, a tokenizer's files), and open_clip's (open_clip_config.json,
@@ -8,10 +8,12 @@ open_clip_model.safetensors). Nothing that can run programs is read: no pickle, 
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from vujax.models.convert import Naming
 
 INDEX = "model.safetensors.index.json"
 SETTINGS = {"open_clip": "open_clip_config.json", "transformers": "config.json"}
@@ -81,6 +83,46 @@ class PublishedModel:
         front = re.match(r"\s*---\n(.*?)\n---", text, re.DOTALL)
         stated = front and re.search(r"^license:\s*['\"]?([\w.+-]+)", front[1], re.MULTILINE)
         return stated[1] if stated else None
+
+
+class Export(NamedTuple):
+    """Files of a model in another implementation's format.
+
+    Attributes:
+      naming: of its tensors.
+      weights: name of the file of weights.
+      files: contents of the other files, by name.
+    """
+
+    naming: Naming
+    weights: str
+    files: dict[str, bytes]
+
+
+def check_expressible(
+    format_name: str, settings: Mapping[str, Any], expected: Mapping[str, Any]
+) -> None:
+    """Check that a format has the settings of a model.
+
+    Args:
+      format_name: of the format.
+      settings: the model's, by the names of its config.
+      expected: the only values that the format can express, by the same names.
+
+    Raises:
+      ValueError: a setting has another value.
+    """
+    for name, value in expected.items():
+        if settings[name] != value:
+            raise ValueError(
+                f"the format {format_name} cannot express {name} = {settings[name]!r}, only "
+                f"{value!r}: the release itself is the only file of this model"
+            )
+
+
+def to_json(value: Any) -> bytes:
+    """Encode indented JSON, as a file of a published model."""
+    return (json.dumps(value, indent=2) + "\n").encode()
 
 
 def find_published(path: Path) -> PublishedModel:
