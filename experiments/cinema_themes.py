@@ -150,8 +150,8 @@ def run_missing(work: Path, minutes: float) -> None:
             print(f"stopped before {name}: {minutes} minutes of CPU time are spent")
             return
         config = build_config(guide, candidates, key, seed, work)
-        judged = tests[key], select_middle_shots(tests["feature"])
-        found = embed_network(config, work / name, *judged)
+        shots = select_middle_shots(tests["feature"])
+        found = embed_network(config, work / name, tests[key], shots)
         values = {
             f"{level}/{output}": score_theme(tests[key], vectors)
             for level, outputs in zip(("scenes", "shots"), found, strict=True)

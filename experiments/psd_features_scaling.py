@@ -113,7 +113,7 @@ def compute_growth(
         own, most = (select_gains(runs, method) for method in ("PSD", "oracle filter"))
         both = own.keys() & most.keys()
         gains.append({s: 100 * own[s] / most[s] if relative else own[s] for s in both})
-    seeds = set.intersection(*(set(found) for found in gains))
+    seeds = set.intersection(*map(set, gains))
     x = np.log10(list(groups))
     return compute_estimate(
         [float(np.polyfit(x, [found[s] for found in gains], 1)[0]) for s in sorted(seeds)]

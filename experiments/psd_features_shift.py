@@ -73,7 +73,11 @@ def score_once(
     variables = BASE["train_once"](google.take(trained), point, method, numbers, seed=seed)[0]
     names = BASE["embed"](variables, "text", google.class_texts)
     styles = [google.take(held)] + [others.take(held + start) for start in (0, len(google.images))]
-    found = [BASE["DATA"]["score"](x, *BASE["embed_pairs"](variables, x), names) for x in styles]
+    pairs = [BASE["embed_pairs"](variables, x) for x in styles]
+    found = [
+        BASE["DATA"]["score"](x, image, text, names)
+        for x, (image, text) in zip(styles, pairs, strict=True)
+    ]
     scores: dict[str, float] = {"held": len(held)}
     for metric in METRICS:
         scores[f"{metric} in"] = found[0][metric]

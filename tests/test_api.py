@@ -52,7 +52,7 @@ def test_importing_is_light() -> None:
         "print(sorted(name for name in sys.modules if name.startswith('vujax.')))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["[]", "['vujax._moved']"]
+    assert done.stdout.splitlines() == ["[]", "['vujax.utils', 'vujax.utils.deprecation']"]
 
 
 def test_every_name_is_listed() -> None:

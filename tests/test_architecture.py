@@ -15,7 +15,7 @@ import pytest
 from tests.configs import ROOT
 
 LAYERS = (
-    ("utils", "_moved"),
+    ("utils",),
     ("losses", "models", "optim"),
     ("video",),
     ("catalog",),

@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 import vujax
-from vujax._moved import read_moved_modules
+from vujax.utils.deprecation import read_moved_modules
 
 
 def test_every_new_module_exists() -> None:

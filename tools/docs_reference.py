@@ -47,6 +47,7 @@ NAMESPACES: dict[str, tuple[str, ...]] = {
         "vujax.models.tokenizers.clip",
         "vujax.models.pretrained",
         "vujax.models.pretrained.import_model",
+        "vujax.models.exports",
     ),
     "vujax.methods": (
         "vujax.methods",

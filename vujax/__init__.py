@@ -12,7 +12,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from vujax import _moved
+from vujax.utils.deprecation import install_moved_modules, read_moved_modules
 
 if TYPE_CHECKING:
     from vujax import data, evals, losses, methods, models, video
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vujax.search.similar import find_similar
     from vujax.training.loop import train
 
-_moved.install()
+install_moved_modules()
 
 __version__ = "0.1.0"
 
@@ -63,7 +63,7 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
     if name in __all__:  # a room; `vujax.search` is callable, see there
         return importlib.import_module(f"vujax.{name}")
-    if new := _moved.read_moved_modules().get(f"vujax.{name}"):
+    if new := read_moved_modules().get(f"vujax.{name}"):
         raise AttributeError(f"vujax.{name} moved to {new}; import it from there")
     raise AttributeError(f"module 'vujax' has no attribute {name!r}")
 

@@ -38,7 +38,7 @@ COMMANDS = {
     "pairs": ("vujax.cli.pairs", "embed image-text pairs, and find wrong captions"),
     "tag": ("vujax.cli.tag", "learn tags from labels, and tag a catalog"),
     "movies": ("vujax.cli.movies", "find similar movies by their metadata"),
-    "weights": ("vujax.cli.weights", "fetch, import or list weights"),
+    "weights": ("vujax.cli.weights", "fetch, import, export or list weights"),
     "synthesize": ("vujax.cli.synthesize", "render films with known shots, scenes and captions"),
 }
 

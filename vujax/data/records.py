@@ -1,5 +1,6 @@
-"""Records of image-text sources, and the counter of records that cannot be used."""
+"""Records of image-text sources, the decoding of their texts, and the counter of bad records."""
 
+import codecs
 from collections.abc import Sequence
 from typing import Any, NotRequired, Protocol, TypedDict
 
@@ -18,6 +19,7 @@ IMAGE_FORMATS = {
 are never photos."""
 
 IMAGE_EXTENSIONS = tuple(e for extensions in IMAGE_FORMATS.values() for e in extensions)
+ASCII_MARKS = "\t\n\r ,\"'0aZ"  # a text encoding extends ASCII if it keeps these
 
 
 class Record(TypedDict):
@@ -115,3 +117,34 @@ class BadSampleCounter:
                 f"{count} bad samples in {seen} examples are more than max_bad={self.limit} "
                 f"allows; repair the data or raise max_bad: {messages}"
             )
+
+
+def check_encoding(name: str) -> str:
+    """Return the encoding's name if Python has it and it extends ASCII.
+
+    Raises:
+      ValueError: it is unknown, or has other bytes for ASCII's characters (UTF-16).
+    """
+    try:
+        if codecs.lookup(name).encode(ASCII_MARKS)[0] == ASCII_MARKS.encode("ascii"):
+            return name
+    except (LookupError, TypeError, ValueError):
+        raise ValueError(
+            f"unknown encoding {name!r}; expected a name such as 'utf-8' or 'latin-1'"
+        ) from None
+    raise ValueError(f"encoding {name!r} does not extend ASCII; convert the file to UTF-8")
+
+
+def decode_text(data: bytes, encoding: str, where: str) -> str:
+    """Decode a text, a byte order mark left out.
+
+    Raises:
+      BadSample: the bytes are not of the encoding; names the place and the option.
+    """
+    try:
+        return data.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise BadSample(
+            f"{where} is not {encoding}: byte {data[error.start]:#04x} at {error.start} "
+            "(option encoding)"
+        ) from None

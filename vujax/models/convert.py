@@ -347,8 +347,8 @@ def _find_name(place: str, naming: Naming) -> str | None:
     place = re.sub(r"(block|layer\d_)0(\d)\.", r"\1\2.", place)
     for original, own in naming.parts.items():
         place = place.replace(own, original)
-    for rule in naming.rules:
-        pattern, name = _invert_rule(*rule)
+    for original, own in naming.rules:
+        pattern, name = _invert_rule(original, own)
         match = pattern.fullmatch(place)
         if match:
             return match.expand(name)

@@ -61,9 +61,8 @@ def build_model_card(source: str | Path, format_name: str, *, license_id: str | 
     name = workdir.name if folder.name == release.FOLDER else folder.name
     text = [
         _write_front(format_name, license_id),
-        f"# {name}",
-        f"An image-text model trained with [vujax](https://pypi.org/project/vujax), in the format "
-        f"of {LIBRARIES[format_name]}.",
+        f"# {escape_controls(name)}",
+        f"An image-text model trained with vujax, in the format of {LIBRARIES[format_name]}.",
         *_write_inputs(config),
         "## Data",
         _describe_data(settings, facts, imported),

@@ -69,11 +69,7 @@ def assert_equal(model, folder, settings):
 def test_transformers_gives_our_embeddings(tmp_path, settings):
     from transformers import AutoModel
 
-    tokenizer = {}
-    if settings is SIGLIP:
-        (tmp_path / "release").mkdir()
-        originals.words(tmp_path / "release")
-    folder = save(tmp_path, settings, **tokenizer)
+    folder = save(tmp_path, settings)
     out = export_model(tmp_path, "hf", tmp_path / "out", card="# Mine")
     assert (out / "README.md").read_text() == "# Mine"
     model, report = AutoModel.from_pretrained(out, output_loading_info=True)

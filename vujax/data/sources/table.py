@@ -13,9 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vujax.data.records import BadSample, Record
+from vujax.data.records import BadSample, Record, check_encoding, decode_text
 from vujax.data.sources.files import StampedFile, check_unpacked, expand_patterns
-from vujax.data.sources.text import check_encoding, decode_text
 
 TABS = (".tsv", ".tab", ".txt")
 LINE_ENDS = ("\n", "\r")

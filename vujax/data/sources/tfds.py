@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from vujax.data.records import BadSample, Record
-from vujax.data.sources.text import check_encoding, decode_text
+from vujax.data.records import BadSample, Record, check_encoding, decode_text
 
 SCALARS = (bytes, str, int, float)
 

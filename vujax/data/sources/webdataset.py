@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from vujax.data.records import IMAGE_EXTENSIONS, BadSample, Record
+from vujax.data.records import IMAGE_EXTENSIONS, BadSample, Record, check_encoding, decode_text
 from vujax.data.sources.files import (
     StampedFile,
     check_unpacked,
@@ -22,7 +22,6 @@ from vujax.data.sources.files import (
     load_or_build_index,
 )
 from vujax.data.sources.tar import Member, TarError, read_members
-from vujax.data.sources.text import check_encoding, decode_text
 
 SIBLINGS = (".parquet", "_stats.json")  # files that img2dataset writes beside its shards
 
