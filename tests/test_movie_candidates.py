@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 
-from experiments.movie_candidates import PRIORITY, RUNS, expect_greatest, predict, share_labels
+from experiments.movie_candidates import BLOCKS, PAIRS, RUNS, expect_greatest, predict, share_labels
 from tests.methods.test_linear_guide import GUIDED, residual, world
 from vujax.methods.linear_guide import fit_linear_guide
 
 
-def test_runs_are_in_order_of_their_seeds_and_none_is_twice() -> None:
-    assert len(set(RUNS)) == len(RUNS) == 5 * len(PRIORITY)
-    assert [seed for _, _, seed in RUNS] == sorted(seed for _, _, seed in RUNS)
+def test_runs_are_in_order_of_blocks_then_seeds_and_none_is_twice() -> None:
+    assert len(set(RUNS)) == len(RUNS) == 5 * len(PAIRS)
+    block = {pair: place for place, pairs in enumerate(BLOCKS) for pair in pairs}
+    places = [(block[guide, n], seed) for guide, n, seed in RUNS]
+    assert places == sorted(places)
 
 
 @pytest.mark.parametrize(("n", "value"), [(1, 0.0), (2, np.pi**-0.5), (4, 1.0294)])
