@@ -26,6 +26,7 @@ from ml_collections import ConfigDict
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from configs.movies2scenes import get_config
+from experiments.movie_candidates import find_missing
 
 SIZE = 128  # pixels
 TRAIN = dict(split="themed-train", films=200, minutes=2.0)
@@ -141,17 +142,11 @@ def select_middle_shots(scenes: Any) -> Any:
 def run_missing(work: Path, minutes: float) -> None:
     """Train and evaluate what is missing, until the CPU minutes are spent."""
     tests = {key: open_scenes(TEST, work, key) for key in ("feature", "bag")}
-    for guide, candidates, key, seed in RUNS:
-        name = name_run(guide, candidates, key, seed)
-        path = work / f"{name}.npz"
-        if path.exists():
-            continue
-        if time.process_time() > 60 * minutes:
-            print(f"stopped before {name}: {minutes} minutes of CPU time are spent")
-            return
+    runs = {work / f"{name_run(guide, n, k, s)}.npz": (guide, n, k, s) for guide, n, k, s in RUNS}
+    for path, (guide, candidates, key, seed) in find_missing(runs, minutes):
         config = build_config(guide, candidates, key, seed, work)
         shots = select_middle_shots(tests["feature"])
-        found = embed_network(config, work / name, tests[key], shots)
+        found = embed_network(config, work / path.stem, tests[key], shots)
         values = {
             f"{level}/{output}": score_theme(tests[key], vectors)
             for level, outputs in zip(("scenes", "shots"), found, strict=True)
@@ -159,7 +154,7 @@ def run_missing(work: Path, minutes: float) -> None:
         }
         np.savez(path, **values)
         print(
-            f"{name}: theme {100 * values['scenes/scene'].mean():.1f}, "
+            f"{path.stem}: theme {100 * values['scenes/scene'].mean():.1f}, "
             f"{time.process_time():.0f} s of CPU time",
             flush=True,
         )

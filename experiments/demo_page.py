@@ -162,7 +162,7 @@ def _table(results: Results) -> Markup:
         "AUC: probability that a wrong training caption looks more suspicious than a right one; "
         "0.5 is guessing.",
         f"Mean ± 95% interval (Student's t) of {results.sizes.seeds} trainings, each with captions "
-        "exchanged anew. The rate of dropout, and the share of pairs that learn from PSD's soft "
+        "exchanged again. The rate of dropout, and the share of pairs that learn from PSD's soft "
         "targets, were chosen from four tries for each method, on other films; CLIP has no "
         "dropout.",
     )

@@ -21,9 +21,9 @@ Everything is evaluated on LVU's validation movies; nothing was selected there.
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -31,6 +31,7 @@ from ml_collections import ConfigDict
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from experiments import movie_guides
 
+Run = TypeVar("Run")
 OUTPUTS = ("scene", "projection")
 BLOCKS = (  # the runs of a block come before those of the next, seed by seed
     (("union", 1), ("genre", 1), ("same", 1), ("random", 1), ("union", 4)),
@@ -112,19 +113,25 @@ def share_labels(movie: np.ndarray, vectors: np.ndarray, bags: np.ndarray) -> np
     return np.concatenate(shares)
 
 
+def find_missing(runs: Mapping[Path, Run], minutes: float) -> Iterator[tuple[Path, Run]]:
+    """Yield files that do not exist with their runs, until the CPU minutes are spent."""
+    for path, run in runs.items():
+        if path.exists():
+            continue
+        if time.process_time() > 60 * minutes:
+            print(f"stopped before {path.stem}: {minutes} minutes of CPU time are spent")
+            return
+        yield path, run
+
+
 def run_missing(work: Path, minutes: float) -> None:
     """Train and evaluate what is missing, until the CPU minutes are spent."""
     from vujax.methods.linear_guide import read_features
 
     scenes = movie_guides.judged_scenes()
     bags = read_features(scenes)
-    for guide, candidates, seed in RUNS:
-        path = work / f"{name_run(guide, candidates, seed)}.npz"
-        if path.exists():
-            continue
-        if time.process_time() > 60 * minutes:
-            print(f"stopped before {path.stem}: {minutes} minutes of CPU time are spent")
-            return
+    runs = {work / f"{name_run(guide, n, s)}.npz": (guide, n, s) for guide, n, s in RUNS}
+    for path, (guide, candidates, seed) in find_missing(runs, minutes):
         config = build_config(guide, candidates, seed)
         found = embed_network(config, work / path.stem, scenes)
         values = {

@@ -4,7 +4,7 @@
     python experiments/psd_features_scaling.py --features runs/psd_features
 
 The protocol is the block `scaling` of experiments/results/psd_features/PROTOCOL.md. Every method is
-tuned anew in each setting. Runs are lines of JSON there; a run that is there is not repeated.
+tuned again in each setting. Runs are lines of JSON there; a run that is there is not repeated.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Files of scenes: cut at keyframes, every packet once, or encoded anew from exact frames."""
+"""Files of scenes: cut at keyframes, every packet once, or re-encoded from exact frames."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -146,7 +146,7 @@ def test_cuts_take_the_nearest_free_keyframe(tmp_path: Path) -> None:
 def split_exact(
     source: Path, shots: tuple[int, ...], timecode: str = ""
 ) -> tuple[list[Path], list[str]]:
-    """Write one file per shot, encoded anew, for the frames that the film has."""
+    """Write one file per shot, re-encoded, for the frames that the film has."""
     video = probe_film(source).video
     clock = video.clock.with_timecode(timecode) if timecode else video.clock
     pts = [pts for _, pts in FrameReader(source).frames(ReadStatus())]

@@ -1,4 +1,4 @@
-"""Division of a film into files: by stream copy at keyframes, or encoded anew at any frame.
+"""Division of a film into files: by stream copy at keyframes, or re-encoded at any frame.
 
 A decoder can only start at a keyframe, so each cut of a copy moves to the nearest one. No packet of
 a copy, and no picture of files that are encoded, is lost or written twice.
@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
 
 import av
 import numpy as np
@@ -253,7 +252,8 @@ def encode_parts(path: Path, parts: Sequence[EncodedPart]) -> ReadStatus:
         sounds = [_Sound(path, audio) for audio in list_audio_streams(film, start)]
         picture = next(pictures, None)
         for part, following in pairwise([*parts, None]):
-            with _PartWriter(part, film, reader.video, sounds) as writer:
+            with av.open(f"file:{part.path.absolute()}", "w") as file:
+                writer = _PartWriter(file, part, film, reader.video, sounds)
                 while picture and (following is None or picture[1] < following.start_pts):
                     writer.add(picture[0], picture[1], picture[2])
                     picture = next(pictures, None)
@@ -296,29 +296,19 @@ class _PartWriter:
 
     def __init__(
         self,
+        file: OutputContainer,
         part: EncodedPart,
         film: InputContainer,
         video: VideoStream,
         sounds: Sequence[_Sound],
     ) -> None:
-        self._part, self._film, self._video, self._sounds = part, film, video, sounds
+        self._file, self._part, self._film = file, part, film
+        self._video, self._sounds = video, sounds
         self._reformatter = VideoReformatter()
         self._picture: Stream | None = None
         self._audio: list[Stream] = []
         self._heard = [round(part.start_s * sound.rate) for sound in sounds]
         self._firsts = tuple(self._heard)
-
-    def __enter__(self) -> "_PartWriter":
-        self._file = av.open(f"file:{self._part.path.absolute()}", "w")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._file.close()
 
     def add(self, frame: VideoFrame, pts: int, following: int | None) -> None:
         """Encode a picture, and the sound up to its time."""

@@ -1,4 +1,4 @@
-"""FILM-Scene-001.mp4 and so on: a file per scene that starts with its first picture, encoded anew.
+"""FILM-Scene-001.mp4 and so on: a file per scene that starts with its first picture, re-encoded.
 
 Pictures become H.264 and sound AAC, at a quality that shows no difference. Matroska and QuickTime
 stay; other films become MP4.
